@@ -1,1 +1,6 @@
-export {};
+export * from './errors/index.js';
+export * from './ids.js';
+export * from './ports/index.js';
+export * from './saga/index.js';
+export * from './messaging/index.js';
+export * from './engine/index.js';

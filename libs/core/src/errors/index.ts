@@ -1,0 +1,1 @@
+export { SagazError, isSagazError } from './sagaz-error.js';

@@ -1,0 +1,1 @@
+export { SLOT_COUNT, placeOfKey, type KeyPlace } from './key-hash.js';

@@ -1,0 +1,63 @@
+import type { Message } from './message.js';
+
+/** What became of one message of a batch. */
+export type PublishOutcome =
+  /** Durable, as far as this broker can make it. */
+  | { readonly kind: 'acknowledged' }
+  /** This very message is refused; it counts as an attempt. */
+  | { readonly kind: 'rejected'; readonly error: unknown }
+  /** The broker cannot take anything now; no attempt is counted, the destination pauses. */
+  | { readonly kind: 'unavailable'; readonly error: unknown }
+  /** Sent, but never answered. */
+  | { readonly kind: 'unknown'; readonly error: unknown };
+
+export interface Delivery {
+  readonly message: Message;
+  readonly group: string;
+  /** From 1; counts deliveries, also those that ended with the process. */
+  readonly attempt: number;
+  /** Aborted when the subscription loses the right to work on the message, or closes for good. */
+  readonly signal: AbortSignal;
+}
+
+export type DeliveryOutcome =
+  | { readonly kind: 'done' }
+  /** Delivered again after `delayMs`; until then the key, and only the key, is held back. */
+  | { readonly kind: 'retry'; readonly delayMs: number; readonly error: unknown };
+
+export interface SubscribeRequest {
+  readonly group: string;
+  readonly topics: readonly string[];
+  /** Messages of different keys handled at once. */
+  readonly concurrency: number;
+  /** Never rejects in normal life; a rejection is a retry with the broker's default delay. */
+  readonly handle: (delivery: Delivery) => Promise<DeliveryOutcome>;
+}
+
+export interface Subscription {
+  /** Takes no more deliveries and waits, at most `withinMs`, for those under way. */
+  close(withinMs: number): Promise<void>;
+  /** Null while it works; otherwise what is wrong. */
+  problem(): string | null;
+}
+
+/**
+ * A message broker. Every implementation passes the same contract on a real server:
+ * acknowledged means durable; a message to a topic that no group has joined yet is kept or refused,
+ * never swallowed; delivery is ordered per key, concurrent across keys, back-pressured, acknowledged
+ * only when handled, and repeated after a crash.
+ */
+export interface Broker {
+  readonly name: string;
+  /**
+   * True: the acknowledged messages of one key in a batch always form a prefix. False: the relay
+   * keeps at most one unacknowledged message per key here.
+   */
+  readonly orderedBatches: boolean;
+  /** One outcome for each message, in order. Never rejects. */
+  publish(batch: readonly Message[]): Promise<readonly PublishOutcome[]>;
+  subscribe(request: SubscribeRequest): Promise<Subscription>;
+  /** Rejects with what is wrong. */
+  health(): Promise<void>;
+  close(): Promise<void>;
+}

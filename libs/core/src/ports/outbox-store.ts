@@ -1,0 +1,45 @@
+import type { OutboxMessage } from './message.js';
+import type { SlotQueueStore } from './slot-queue.js';
+import type { Transaction } from './transaction.js';
+
+export interface DeadLetterFilter {
+  readonly topic?: string;
+  readonly type?: string;
+  readonly key?: string;
+  readonly group?: string;
+  /** Exclusive cursor: the `cursor` of the last one seen. */
+  readonly after?: string;
+  /** Default 50, at most 1,000. */
+  readonly limit?: number;
+}
+
+/** Where messages wait until a broker has them. */
+export interface OutboxStore extends SlotQueueStore {
+  /**
+   * Writes messages, in the order given, as the last thing of a transaction that can wait: takes the
+   * locks of their keys, once and ascending, and only then draws their numbers, so that whoever sees
+   * a later message of a key sees every earlier one. Without a transaction: in one of its own.
+   */
+  append(messages: readonly OutboxMessage[], transaction?: Transaction): Promise<void>;
+
+  listDeadLetters(filter: DeadLetterFilter): Promise<readonly OutboxDeadLetter[]>;
+  /** Puts dead letters back at their place in their key and wakes the relay. Returns how many were there. */
+  replayDeadLetters(ids: readonly string[]): Promise<number>;
+  discardDeadLetters(ids: readonly string[]): Promise<number>;
+}
+
+export interface OutboxDeadLetter {
+  readonly cursor: string;
+  readonly id: string;
+  readonly tenant: string;
+  readonly topic: string;
+  readonly key: string;
+  readonly type: string;
+  readonly attempts: number;
+  readonly reason: string;
+  readonly error: string;
+  readonly diedAt: Date;
+  readonly contentType: string;
+  readonly payload: Uint8Array;
+  readonly headers: Readonly<Record<string, string>>;
+}

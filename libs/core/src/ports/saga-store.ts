@@ -1,0 +1,260 @@
+import type { OutboxMessage } from './message.js';
+import type { Transaction } from './transaction.js';
+
+export const SAGA_STATUSES = [
+  'pending',
+  'running',
+  'waiting',
+  'compensating',
+  'completed',
+  'compensated',
+  'partially_committed',
+  'needs_attention',
+  'terminated',
+] as const;
+export type SagaStatus = (typeof SAGA_STATUSES)[number];
+
+/** The statuses nothing leaves. `needs_attention` is no end: an operator can move it on. */
+export const FINAL_STATUSES = [
+  'completed',
+  'compensated',
+  'partially_committed',
+  'terminated',
+] as const satisfies readonly SagaStatus[];
+export type FinalStatus = (typeof FINAL_STATUSES)[number];
+
+/** One thing that happened to a saga. Stores keep it and never look inside. */
+export interface JournalEntry {
+  readonly kind: string;
+  readonly step: string | null;
+  /** 0 where it makes no sense. */
+  readonly attempt: number;
+  /** JSON text, escaped so that it holds no NUL and no lone surrogate; null for none. */
+  readonly data: string | null;
+}
+
+export interface RecordedEntry extends JournalEntry {
+  /** The revision of the saga that this entry's transition made. */
+  readonly revision: number;
+  /** Position within the transition, from 0. */
+  readonly ordinal: number;
+  readonly transitionId: string;
+  /** The database's clock; for people. */
+  readonly recordedAt: Date;
+}
+
+export interface NewMail {
+  readonly sagaId: string;
+  readonly kind: string;
+  /** Unique per saga while the mail lies there: the first answer of a step generation wins. */
+  readonly dedupeKey: string;
+  /** JSON text, as in {@link JournalEntry.data}. */
+  readonly data: string;
+}
+
+export interface Mail extends NewMail {
+  readonly id: string;
+}
+
+/** What a transition does with the saga's ownership. */
+export type Ownership =
+  | { readonly kind: 'keep' }
+  /**
+   * Gives the saga back: it waits with no owner. `wakeInMs` from now by the database's clock it is
+   * due again; null: only mail wakes it.
+   */
+  | { readonly kind: 'give_back'; readonly wakeInMs: number | null };
+
+/**
+ * Everything that one turn of a saga changes, committed by one statement and guarded by
+ * (owner, epoch, revision). The revision makes a repeat of a statement that is still running on the
+ * server harmless; owner and epoch alone do not.
+ */
+export interface SagaTransition {
+  /** UUID; recorded with the journal entries, so that an unknown outcome can be settled. */
+  readonly id: string;
+  readonly sagaId: string;
+  /** The incarnation that must own the saga. */
+  readonly owner: string;
+  readonly epoch: number;
+  /** The revision the saga must have; it has one more afterwards. */
+  readonly revision: number;
+  readonly status: SagaStatus;
+  readonly ownership: Ownership;
+  /** At least one. */
+  readonly entries: readonly JournalEntry[];
+  readonly messages: readonly OutboxMessage[];
+  /** Ids of the mail that this transition has taken into account; it goes with the commit. */
+  readonly consumedMail: readonly string[];
+}
+
+export type TransitionOutcome =
+  | { readonly kind: 'applied' }
+  /** The saga is somebody else's now, or nobody's, or in a later epoch. */
+  | { readonly kind: 'not_owner'; readonly owner: string | null; readonly epoch: number }
+  /** Still ours, but at another revision, and not because of this transition. */
+  | { readonly kind: 'conflict'; readonly revision: number }
+  /** The row was locked by another transaction; nothing was changed: go again, alone. */
+  | { readonly kind: 'busy' }
+  /** The database refused this transition's data; nothing of it was written. */
+  | { readonly kind: 'rejected'; readonly error: unknown }
+  | { readonly kind: 'missing' };
+
+/** The answer of a locking look at a saga whose transition had no answer. */
+export type SettledOutcome = TransitionOutcome | { readonly kind: 'not_applied' };
+
+export interface NewSaga {
+  /** UUIDv7. */
+  readonly id: string;
+  readonly tenant: string;
+  readonly name: string;
+  readonly version: number;
+  /** Unique per (tenant, name); null: none given. */
+  readonly key: string | null;
+  /** Digest of the input: the same key with another input is refused. */
+  readonly inputDigest: string;
+  readonly status: 'pending' | 'running' | 'waiting';
+  /** The incarnation that will run it, or null: any engine claims it. */
+  readonly owner: string | null;
+  /** Milliseconds until it is due when it has no owner (0: at once). */
+  readonly wakeInMs: number | null;
+  /** Milliseconds until its deadline by the database's clock; null: none. */
+  readonly deadlineInMs: number | null;
+  readonly transitionId: string;
+  /** The first entry holds the input. */
+  readonly entries: readonly JournalEntry[];
+  readonly messages: readonly OutboxMessage[];
+}
+
+export type StartOutcome =
+  | { readonly kind: 'started' }
+  /** The key is taken: by this saga. It may be the same start, repeated. */
+  | { readonly kind: 'exists'; readonly id: string; readonly inputDigest: string };
+
+export interface SagaHeader {
+  readonly id: string;
+  readonly tenant: string;
+  readonly name: string;
+  readonly version: number;
+  readonly key: string | null;
+  readonly status: SagaStatus;
+  readonly revision: number;
+  readonly owner: string | null;
+  readonly epoch: number;
+  /** Milliseconds left when it was read, by the database's clock; negative: passed; null: none. */
+  readonly deadlineInMs: number | null;
+}
+
+export interface LoadedSaga extends SagaHeader {
+  /** In order. */
+  readonly entries: readonly RecordedEntry[];
+  readonly mail: readonly Mail[];
+  /** The incarnation that owned it before this claim and is no living engine; null: nobody did. */
+  readonly adoptedFrom: string | null;
+}
+
+export interface ClaimRequest {
+  readonly incarnation: string;
+  /** The definitions this engine can run. */
+  readonly definitions: readonly { readonly name: string; readonly versions: readonly number[] }[];
+  readonly limit: number;
+}
+
+export interface SagaFilter {
+  readonly tenant?: string;
+  readonly name?: string;
+  readonly key?: string;
+  readonly statuses?: readonly SagaStatus[];
+  /** Exclusive: ids after this one, in descending order of id (newest first). */
+  readonly before?: string;
+  /** Default 50, at most 1,000. */
+  readonly limit?: number;
+}
+
+/** A saga as people list it. */
+export interface SagaSummary extends SagaHeader {
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+/**
+ * Where sagas live. Instants are the store's own clock. Every method that takes a `transaction`
+ * writes in it; without one it uses a connection of the store's own pool and commits.
+ *
+ * Lock rule: nobody but the owner, an adopter, or an operator who takes ownership writes a saga row,
+ * and every set-based write locks its rows in ascending order of id, skipping what is locked.
+ */
+export interface SagaStore {
+  /**
+   * Inserts sagas with their first journal entries and messages. A taken key is answered `exists`,
+   * read by a second statement so that it sees what a concurrent start committed meanwhile (one
+   * statement's snapshot does not). Never fails because of a taken key.
+   */
+  start(sagas: readonly NewSaga[], transaction?: Transaction): Promise<readonly StartOutcome[]>;
+
+  /**
+   * Commits transitions of different sagas in one set-based statement, with an outcome for each, in
+   * the order given; at most one per saga. A poisonous transition is `rejected` and does not take
+   * its neighbours with it. Rejects only when the outcome of all is unknown.
+   */
+  flush(transitions: readonly SagaTransition[]): Promise<readonly TransitionOutcome[]>;
+
+  /** The same for one transition as the last statement of a transaction before its COMMIT. */
+  apply(transition: SagaTransition, transaction: Transaction): Promise<TransitionOutcome>;
+
+  /**
+   * Settles an unknown outcome by a locking read: it waits for a statement that may still run on the
+   * server, then looks for the transition's id. Only `not_applied` may be repeated.
+   */
+  settle(transition: SagaTransition): Promise<SettledOutcome>;
+
+  /**
+   * Takes sagas for an incarnation, at most `limit`: those without an owner that are due (their time
+   * has come, or mail lies there), and those whose owner is not a living engine, for ever and not
+   * only once. Raises the epoch. Never takes a final saga.
+   */
+  claim(request: ClaimRequest): Promise<readonly LoadedSaga[]>;
+
+  /** What an incarnation owns, so that it finds sagas it does not know it owns. */
+  owned(incarnation: string): Promise<readonly string[]>;
+  /** Loads sagas as they are, if the incarnation owns them; `adoptedFrom` is null. */
+  load(ids: readonly string[], incarnation: string): Promise<readonly LoadedSaga[]>;
+  /** Milliseconds until the next unowned saga is due; null when none has a time. */
+  nextDueInMs(): Promise<number | null>;
+
+  /** Puts mail. Mail that the (saga, dedupeKey) already has is dropped in silence. Locks no saga row. */
+  putMail(mail: readonly NewMail[], transaction?: Transaction): Promise<void>;
+  /** Mail of all sagas that an incarnation owns. */
+  mailOfOwned(incarnation: string): Promise<readonly Mail[]>;
+  /** Deletes mail of final sagas, and mail older than `orphanAgeMs` of sagas that do not exist. Returns how much. */
+  dropDeadMail(orphanAgeMs: number): Promise<number>;
+
+  get(id: string, transaction?: Transaction): Promise<SagaSummary | null>;
+  find(filter: SagaFilter): Promise<readonly SagaSummary[]>;
+  history(id: string): Promise<readonly RecordedEntry[]>;
+  /** How many sagas stand in each status. Final ones may be left out. */
+  countByStatus(): Promise<ReadonlyMap<SagaStatus, number>>;
+}
+
+export interface EngineBeat {
+  readonly incarnation: string;
+  /** Rises with every heartbeat; compared for equality only. */
+  readonly beat: string;
+  /** By the database's clock, its time to live has passed since its last heartbeat. */
+  readonly overdue: boolean;
+}
+
+/** Heartbeats of engines, on a connection of their own, so that a full pool never looks like death. */
+export interface EngineRegistry {
+  register(engine: { incarnation: string; service: string; host: string; pid: number; ttlMs: number }): Promise<void>;
+  /** false: this incarnation was declared dead; it must stop everything and return as a new one. */
+  beat(incarnation: string): Promise<boolean>;
+  observe(): Promise<readonly EngineBeat[]>;
+  /**
+   * Declares an engine dead under the lock of its row, if it still is overdue and its beat still is
+   * the one that was observed. False: it lives.
+   */
+  declareDead(incarnation: string, beat: string): Promise<boolean>;
+  /** A graceful end. */
+  retire(incarnation: string): Promise<void>;
+}

@@ -1,0 +1,156 @@
+import type { Message } from './message.js';
+
+/**
+ * The status of a message in a slot queue.
+ * - `delayed`: its time has not come; it has no place in its key yet.
+ * - `pending`: may be read.
+ * - `optimistic`: its producer is publishing it right after the commit; due when the hold is over.
+ * - `retrying`: failed, has kept its place, due later; it holds back its key.
+ * - `held`: follows a message that holds back its key.
+ * - `dead_letter`: given up; kept with its place until it is replayed or discarded.
+ */
+export const QUEUED_STATUSES = [
+  'delayed',
+  'pending',
+  'optimistic',
+  'retrying',
+  'held',
+  'dead_letter',
+] as const;
+export type QueuedStatus = (typeof QUEUED_STATUSES)[number];
+
+/** The right of one incarnation to work on one slot. */
+export interface SlotLease {
+  readonly slot: number;
+  /** Rises with every take-over. */
+  readonly epoch: number;
+  /** Rises when an operator changed rows of the slot: floors go back to 0, held keys are read again. */
+  readonly version: number;
+  /**
+   * How many owners in a row died with this slot without progress. From 2 on the owner reads one
+   * message at a time and notes its number first, so that a message that kills processes is counted.
+   */
+  readonly crashes: number;
+  /** The number noted by {@link SlotQueueStore.noteSuspect}, if any. */
+  readonly suspect: string | null;
+}
+
+/** A message with its place. Numbers are decimal strings of a 64-bit sequence; compare with `compareSeq`. */
+export interface QueuedMessage {
+  readonly slot: number;
+  readonly seq: string;
+  /** Failed attempts so far. */
+  readonly attempts: number;
+  /** False: its neighbours of the key may overtake it. */
+  readonly ordered: boolean;
+  /** Milliseconds since it was written, by the database's clock. */
+  readonly ageMs: number;
+  readonly message: Message;
+}
+
+export interface Place {
+  readonly slot: number;
+  readonly seq: string;
+}
+
+export interface KeyName {
+  readonly slot: number;
+  readonly tenant: string;
+  readonly topic: string;
+  readonly key: string;
+}
+
+/**
+ * A point from which a floor can be raised: `last` was the newest number drawn when `xid` was not
+ * yet assigned. Once a read's snapshot has `xmin > xid`, every writer that may have drawn a number
+ * up to `last` has ended, so what that read does not show up to `last` will never appear.
+ */
+export interface FloorProbe {
+  readonly last: string;
+  readonly xid: string;
+}
+
+export interface ReadRequest {
+  /** Per slot the floor: nothing at or below it is looked at. `'0'`: from the start. */
+  readonly windows: readonly { readonly slot: number; readonly floor: string }[];
+  /** Numbers that are being worked on and must not come back. A number is unique over all slots. */
+  readonly inFlight: readonly string[];
+  /** At most this many of one slot. */
+  readonly perSlot: number;
+  /** At most this many in all. */
+  readonly limit: number;
+}
+
+export interface ReadResult {
+  /** `pending` ones, ascending per slot. */
+  readonly rows: readonly QueuedMessage[];
+  /** `xmin` of the snapshot that was read; decimal string. */
+  readonly snapshotXmin: string;
+}
+
+/** A change of a row that is not its completion. Fenced by the lease. */
+export type SlotChange =
+  /** Failed: due again after `delayMs`, counted as an attempt when `counts`. */
+  | { readonly kind: 'retry'; readonly place: Place; readonly delayMs: number; readonly counts: boolean; readonly error: string }
+  /** Follows a held key: moved aside. */
+  | { readonly kind: 'hold'; readonly place: Place }
+  /** Given up. With `block` it goes on holding back its key. */
+  | { readonly kind: 'dead_letter'; readonly place: Place; readonly error: string; readonly reason: string; readonly block: boolean }
+  /** Nothing holds back the key any more: its held rows are pending again, in their order. */
+  | { readonly kind: 'release'; readonly key: KeyName };
+
+export type SlotChangeOutcome = 'changed' | 'lost_lease' | 'gone';
+
+/**
+ * A queue cut into slots: the outbox, and each consumer group of the Postgres broker. Rows of a slot
+ * are read by the owner of its lease only. Every read starts at the slot's floor and leaves out what
+ * is in flight: a cursor would lose what commits late.
+ */
+export interface SlotQueueStore {
+  /** How many slots there are; a constant of the schema. */
+  readonly slots: number;
+
+  /** Makes an incarnation known, so that slots are shared fairly among those that live. */
+  join(incarnation: string, ttlMs: number): Promise<void>;
+  /**
+   * Renews the membership and all leases of an incarnation. A lease that is not in the answer is
+   * lost. `members` counts the living.
+   */
+  renew(incarnation: string, ttlMs: number): Promise<{ readonly members: number; readonly leases: readonly SlotLease[] }>;
+  /** Takes up to `limit` slots that nobody living owns, raising their epochs. */
+  acquire(incarnation: string, ttlMs: number, limit: number): Promise<readonly SlotLease[]>;
+  /** Gives slots back, in grace: no crash is counted. */
+  release(incarnation: string, slots: readonly number[]): Promise<void>;
+  /** Gives everything back and forgets the incarnation. */
+  leave(incarnation: string): Promise<void>;
+  /** Notes, before it is worked on, the number of the message a suspicious slot works on; null: it survived. */
+  noteSuspect(incarnation: string, lease: SlotLease, seq: string | null): Promise<void>;
+
+  probeFloor(): Promise<FloorProbe>;
+  read(request: ReadRequest): Promise<ReadResult>;
+  /** Keys of the leased slots that are held back by a row that is retrying, blocking or optimistic. */
+  heldKeys(incarnation: string, leases: readonly SlotLease[]): Promise<readonly KeyName[]>;
+  /** Rows of the leased slots that are retrying and due, ascending per key: at most the first of each key. */
+  readDueRetries(incarnation: string, leases: readonly SlotLease[], limit: number): Promise<readonly QueuedMessage[]>;
+  /**
+   * Gives delayed messages whose time has come their number, under their key's lock, and makes
+   * optimistic ones whose hold is over pending. Returns how many.
+   */
+  promote(limit: number): Promise<number>;
+  /** Milliseconds until the next delayed, retrying or optimistic row of the slots is due; null: none. */
+  nextDueInMs(slots: readonly number[]): Promise<number | null>;
+
+  /**
+   * Removes (or archives) what was acknowledged. Needs no fence: an acknowledged message is done,
+   * whoever says so. Rows that are gone already are no error.
+   */
+  complete(places: readonly Place[]): Promise<void>;
+  /**
+   * Fenced changes: the lease row is locked first and matched on incarnation and epoch, so that no
+   * stale owner's change lands after a take-over. In the order given, outcome by outcome.
+   */
+  change(incarnation: string, leases: readonly SlotLease[], changes: readonly SlotChange[]): Promise<readonly SlotChangeOutcome[]>;
+
+  /** For metrics and health: how many rows per status, and the age of the oldest pending one. */
+  stats(): Promise<{ readonly byStatus: ReadonlyMap<QueuedStatus, number>; readonly oldestPendingMs: number | null }>;
+}

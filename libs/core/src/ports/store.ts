@@ -1,0 +1,50 @@
+import type { Broker } from './broker.js';
+import type { Clock } from './clock.js';
+import type { InboxStore } from './inbox-store.js';
+import type { Logger } from './logger.js';
+import type { OutboxStore } from './outbox-store.js';
+import type { EngineRegistry, SagaStore } from './saga-store.js';
+import type { Transactions } from './transaction.js';
+import type { WakeUps } from './wake-ups.js';
+
+/** Everything one database keeps for Sagaz. */
+export interface Store {
+  readonly name: string;
+  readonly transactions: Transactions;
+  readonly sagas: SagaStore;
+  readonly engines: EngineRegistry;
+  readonly outbox: OutboxStore;
+  readonly inbox: InboxStore;
+  readonly wakeUps: WakeUps;
+  /** Applies migrations if asked to, checks the server's settings, starts listening. */
+  start(options: { readonly migrate: boolean }): Promise<void>;
+  /** Rejects with what is wrong. */
+  health(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What a driver is told when the application starts. */
+export interface StoreEnvironment {
+  readonly service: string;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /**
+   * Options of the application's own connection pool, as they are (the password in them cannot be
+   * enumerated, so they must not be copied), for a store that is configured with nothing else.
+   */
+  readonly connection?: unknown;
+}
+
+/** A store as it stands in a configuration: `store: postgres()`. */
+export interface StoreDriver {
+  readonly name: string;
+  create(environment: StoreEnvironment): Promise<Store>;
+}
+
+export type BrokerEnvironment = StoreEnvironment;
+
+/** A broker as it stands in a configuration: `broker: postgresBroker()`. */
+export interface BrokerDriver {
+  readonly name: string;
+  create(environment: BrokerEnvironment): Promise<Broker>;
+}

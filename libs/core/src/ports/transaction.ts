@@ -1,0 +1,27 @@
+/** Marks a {@link Transaction}; its value is the name of the store it belongs to. */
+export const TRANSACTION: unique symbol = Symbol.for('sagaz.transaction');
+
+/**
+ * An open transaction of a store, opaque to everyone but that store. A store refuses a transaction
+ * that is not its own.
+ */
+export interface Transaction {
+  readonly [TRANSACTION]: string;
+}
+
+/** Opens transactions of a store, or recognises one that was opened by somebody else. */
+export interface Transactions {
+  /**
+   * Runs `work` in a READ COMMITTED transaction on a connection of the store's own pool and commits.
+   *
+   * The commit is proven: a transaction that the database silently rolled back, because a failed
+   * statement was swallowed, rejects with `TransactionAbortedError`. When the answer to COMMIT was
+   * lost the promise rejects with `CommitUnknownError`: the caller must look, not repeat.
+   */
+  run<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
+  /**
+   * Sees a client with an open transaction (for PostgreSQL: anything with pg's `query`) as a
+   * transaction of this store. The caller keeps the right and the duty to end it.
+   */
+  enlist(client: unknown): Transaction;
+}

@@ -1,0 +1,19 @@
+/**
+ * - `outbox`: something was committed to the outbox.
+ * - `saga`: a saga is due or has mail.
+ * - `ended`: a saga has ended; the detail is its id.
+ * - `queue:<group>`: a consumer group has messages.
+ */
+export type WakeChannel = 'outbox' | 'saga' | 'ended' | `queue:${string}`;
+
+/**
+ * Hints between processes. A hint may be lost, late or repeated: polling is what guarantees, this
+ * only makes it quick. Nothing here ever throws into the caller.
+ */
+export interface WakeUps {
+  /** After a commit: wakes listeners of this process at once, others soon, coalesced. */
+  hint(channel: WakeChannel, detail?: string): void;
+  on(channel: WakeChannel, listener: (detail: string | undefined) => void): () => void;
+  /** False while hints of other processes do not arrive; then polling serves. */
+  readonly listening: boolean;
+}
