@@ -1,0 +1,31 @@
+import { inject } from 'vitest';
+
+/** A PostgreSQL server that specs can create databases on. */
+export interface PostgresServer {
+  /** `pg` and the major version: `pg18`. */
+  readonly name: string;
+  /** Major version. */
+  readonly version: number;
+  /** Superuser URL. */
+  readonly url: string;
+}
+
+/** What the set-up of the run tells each spec file. */
+export interface PostgresOfThisRun {
+  /** Prefix of every database of this run, so that parallel runs never touch each other's. */
+  readonly databasePrefix: string;
+  readonly servers: readonly PostgresServer[];
+  /** A server that was looked for and not found, and why. */
+  readonly absent: readonly { readonly name: string; readonly reason: string }[];
+}
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    sagazPostgres: PostgresOfThisRun;
+  }
+}
+
+/** The servers of this run: always an embedded PostgreSQL 18 first, then what the machine has. */
+export function postgresServers(): readonly PostgresServer[] {
+  return inject('sagazPostgres').servers;
+}
