@@ -54,4 +54,6 @@ export const HEADERS = {
   causationId: 'sagaz-causation-id',
   /** Follows a business transaction through all messages. */
   correlationId: 'sagaz-correlation-id',
+  /** On a reply: the role of what it answers, `command` or `compensation`. */
+  repliesTo: 'sagaz-replies-to',
 } as const;
