@@ -3,7 +3,15 @@
 // included. A process of its own, in plain JavaScript, so that it needs no build and no loader.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { arch, platform, tmpdir, userInfo } from 'node:os';
@@ -120,11 +128,21 @@ async function start(postgres, data) {
   let problem = '';
   for (let attempt = 0; attempt < 5; attempt += 1) {
     const port = settings.port ?? (await freePort());
-    const flags = { listen_addresses: '127.0.0.1', unix_socket_directories: '', port, ...settings.flags };
+    const flags = {
+      listen_addresses: '127.0.0.1',
+      unix_socket_directories: '',
+      port,
+      ...settings.flags,
+    };
     const child = spawn(
       postgres,
       ['-D', data, ...Object.entries(flags).flatMap(([name, value]) => ['-c', `${name}=${value}`])],
-      { ...runAs, cwd: '/', env: { ...process.env, LC_ALL: 'C' }, stdio: ['ignore', 'ignore', 'pipe'] },
+      {
+        ...runAs,
+        cwd: '/',
+        env: { ...process.env, LC_ALL: 'C' },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      },
     );
     server = child;
     problem = await new Promise((resolve) => {

@@ -13,7 +13,9 @@ describeEachPostgres('a test database', (server) => {
     client.on('error', () => undefined);
     await client.connect();
     const ended = new Promise((resolve) => client.once('end', resolve));
-    const { rows } = await client.query('SELECT 1 FROM pg_tables WHERE schemaname = $1', ['public']);
+    const { rows } = await client.query('SELECT 1 FROM pg_tables WHERE schemaname = $1', [
+      'public',
+    ]);
     expect(rows).toEqual([]);
     await client.query('CREATE TABLE t (id int)');
     await database.drop();
