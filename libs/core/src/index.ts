@@ -1,4 +1,5 @@
 export * from './errors/index.js';
+export * from './clock/index.js';
 export * from './ids.js';
 export * from './ports/index.js';
 export * from './saga/index.js';

@@ -11,7 +11,10 @@ export abstract class SagazError extends Error {
   readonly remedy: string;
 
   constructor(problem: string, remedy: string, options: { readonly cause?: unknown } = {}) {
-    super(`${problem} ${remedy}`, options.cause === undefined ? undefined : { cause: options.cause });
+    super(
+      `${problem} ${remedy}`,
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
     this.name = new.target.name;
     this.remedy = remedy;
     // A registered symbol, because two installed copies of this package must recognise each

@@ -1,1 +1,7 @@
-export {};
+export {
+  contractCase,
+  freshName,
+  runContract,
+  type ContractCase,
+  type ContractRunner,
+} from './contract-case.js';
