@@ -23,8 +23,13 @@ export interface OutboxStore extends SlotQueueStore {
   append(messages: readonly OutboxMessage[], transaction?: Transaction): Promise<void>;
 
   listDeadLetters(filter: DeadLetterFilter): Promise<readonly OutboxDeadLetter[]>;
-  /** Puts dead letters back at their place in their key and wakes the relay. Returns how many were there. */
+  /**
+   * Puts dead letters back at their place in their key, with no attempts counted, raises the version
+   * of their slots and wakes the relay. Returns how many were there. It leaves `held` followers
+   * alone: the owner reads its held keys again when it sees the version, and releases them.
+   */
   replayDeadLetters(ids: readonly string[]): Promise<number>;
+  /** Removes dead letters for good; raises the version of their slots, for followers of a blocking one. */
   discardDeadLetters(ids: readonly string[]): Promise<number>;
 }
 

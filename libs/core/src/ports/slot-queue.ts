@@ -1,4 +1,5 @@
 import type { Message } from './message.js';
+import type { NewMail } from './saga-store.js';
 
 /**
  * The status of a message in a slot queue.
@@ -60,6 +61,16 @@ export interface KeyName {
   readonly key: string;
 }
 
+/** A row that holds back its key. A key with several such rows is named once for each. */
+export interface HeldKey extends KeyName {
+  /**
+   * The number of the row that holds the key back (retrying, blocking or optimistic): what has a
+   * lower number may pass. Null: nothing holds it back any more, only `held` rows are left, because
+   * their owner died, or an operator took the head away; they must be released.
+   */
+  readonly head: string | null;
+}
+
 /**
  * A point from which a floor can be raised: `last` was the newest number drawn when `xid` was not
  * yet assigned. Once a read's snapshot has `xmin > xid`, every writer that may have drawn a number
@@ -82,7 +93,10 @@ export interface ReadRequest {
 }
 
 export interface ReadResult {
-  /** `pending` ones, ascending per slot. */
+  /**
+   * `pending` ones, ascending per slot. What is shown of a slot is always a prefix of what is
+   * pending there above the floor and not in flight: a floor is raised on the strength of it.
+   */
   readonly rows: readonly QueuedMessage[];
   /** `xmin` of the snapshot that was read; decimal string. */
   readonly snapshotXmin: string;
@@ -94,9 +108,19 @@ export type SlotChange =
   | { readonly kind: 'retry'; readonly place: Place; readonly delayMs: number; readonly counts: boolean; readonly error: string }
   /** Follows a held key: moved aside. */
   | { readonly kind: 'hold'; readonly place: Place }
-  /** Given up. With `block` it goes on holding back its key. */
-  | { readonly kind: 'dead_letter'; readonly place: Place; readonly error: string; readonly reason: string; readonly block: boolean }
-  /** Nothing holds back the key any more: its held rows are pending again, in their order. */
+  /**
+   * Given up. With `block` it goes on holding back its key. `mail` is put in the same transaction:
+   * the saga that waits for the answer to a dead command must hear of it, or it waits for ever.
+   */
+  | {
+      readonly kind: 'dead_letter';
+      readonly place: Place;
+      readonly error: string;
+      readonly reason: string;
+      readonly block: boolean;
+      readonly mail?: NewMail;
+    }
+  /** Nothing holds back the key any more: its held rows are pending again, with their numbers. */
   | { readonly kind: 'release'; readonly key: KeyName };
 
 export type SlotChangeOutcome = 'changed' | 'lost_lease' | 'gone';
@@ -123,18 +147,29 @@ export interface SlotQueueStore {
   release(incarnation: string, slots: readonly number[]): Promise<void>;
   /** Gives everything back and forgets the incarnation. */
   leave(incarnation: string): Promise<void>;
-  /** Notes, before it is worked on, the number of the message a suspicious slot works on; null: it survived. */
+  /**
+   * Notes, before it is worked on, the number of the message a suspicious slot works on. Null: the
+   * slot has made progress; nothing is suspected any more and `crashes` is 0 again.
+   */
   noteSuspect(incarnation: string, lease: SlotLease, seq: string | null): Promise<void>;
 
   probeFloor(): Promise<FloorProbe>;
   read(request: ReadRequest): Promise<ReadResult>;
-  /** Keys of the leased slots that are held back by a row that is retrying, blocking or optimistic. */
-  heldKeys(incarnation: string, leases: readonly SlotLease[]): Promise<readonly KeyName[]>;
-  /** Rows of the leased slots that are retrying and due, ascending per key: at most the first of each key. */
+  /**
+   * Keys of the leased slots that are held back, once per row that does so, and keys of which only
+   * `held` rows are left (`head` null). Unordered rows hold nothing back and are not named.
+   */
+  heldKeys(incarnation: string, leases: readonly SlotLease[]): Promise<readonly HeldKey[]>;
+  /**
+   * Rows of the leased slots that are retrying and due, ascending: of ordered ones at most the first
+   * of each key.
+   */
   readDueRetries(incarnation: string, leases: readonly SlotLease[], limit: number): Promise<readonly QueuedMessage[]>;
   /**
    * Gives delayed messages whose time has come their number, under their key's lock, and makes
-   * optimistic ones whose hold is over pending. Returns how many.
+   * optimistic ones whose hold is over pending. Returns how many. As whatever makes a row with an
+   * old number pending (except the owner's own `release`), the latter raises the slot's version:
+   * an owner's floor may be above it.
    */
   promote(limit: number): Promise<number>;
   /** Milliseconds until the next delayed, retrying or optimistic row of the slots is due; null: none. */
