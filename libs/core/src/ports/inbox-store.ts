@@ -30,14 +30,28 @@ export type ParticipantState =
 /** What is known to a compensation about the command that it undoes. */
 export type Applied = 'applied' | 'unknown';
 
-export interface InboxDeadLetter {
-  readonly cursor: string;
-  readonly group: string;
+/** Why and after how many attempts a message died. */
+export interface InboxDeath {
   readonly message: Message;
   readonly attempts: number;
   readonly reason: string;
   readonly error: string;
+}
+
+export interface InboxDeadLetter extends InboxDeath {
+  readonly cursor: string;
+  readonly group: string;
   readonly diedAt: Date;
+  /** It was asked for again and waits for a process of its group to handle it. */
+  readonly replaying: boolean;
+}
+
+/** What is noted of a message's attempts outside of its handler's transaction, which rolls back. */
+export interface InboxAttempts {
+  /** Attempts that failed and count. */
+  readonly failures: number;
+  /** Attempts that began since the last one that came to an end: the process died in them. */
+  readonly starts: number;
 }
 
 /** Where a consumer remembers what it has done. */
@@ -53,29 +67,86 @@ export interface InboxStore {
    * Second statement of a command's transaction: writes or reads the participant's row of an
    * idempotency key. Tombstones outlive commands: rows are kept `keepMs`.
    */
-  beginCommand(tenant: string, idempotencyKey: string, keepMs: number, transaction: Transaction, waitMs: number): Promise<ParticipantState>;
+  beginCommand(
+    tenant: string,
+    idempotencyKey: string,
+    keepMs: number,
+    transaction: Transaction,
+    waitMs: number,
+  ): Promise<ParticipantState>;
   /** Keeps the reply of a command, in its transaction. */
-  keepReply(tenant: string, idempotencyKey: string, reply: KeptReply, transaction: Transaction): Promise<void>;
+  keepReply(
+    tenant: string,
+    idempotencyKey: string,
+    reply: KeptReply,
+    transaction: Transaction,
+  ): Promise<void>;
   /** Marks the key undone, in the transaction of the compensation's handler, and says what was known. */
-  markUndone(tenant: string, idempotencyKey: string, keepMs: number, transaction: Transaction, waitMs: number): Promise<Applied>;
+  markUndone(
+    tenant: string,
+    idempotencyKey: string,
+    keepMs: number,
+    transaction: Transaction,
+    waitMs: number,
+  ): Promise<Applied>;
+
+  /** What is known of the key; writes nothing. `first` means: never seen. */
+  lookAtParticipant(
+    tenant: string,
+    idempotencyKey: string,
+    transaction: Transaction,
+  ): Promise<ParticipantState>;
 
   /**
-   * Marks the message dead and keeps it, in the given transaction. False: someone has ended it
-   * (done or dead) meanwhile, and nothing was written.
+   * Notes that an attempt begins whose message was delivered before, to no known end: the process
+   * may have died of it. Commits on its own, so that it survives this process too.
+   */
+  noteStart(key: InboxKey): Promise<InboxAttempts>;
+  /** Notes how an attempt ended: `failed` counts as a failure, `uncounted` does not. Commits on its own. */
+  noteEnd(key: InboxKey, end: 'failed' | 'uncounted'): Promise<InboxAttempts>;
+
+  /**
+   * Marks the message dead and keeps it, in the given transaction; a letter that was being replayed
+   * lies there again. Its attempts are forgotten, so that a replay has all of them. False: someone
+   * has ended it (done or dead) meanwhile, and nothing was written.
    */
   bury(
     key: InboxKey,
-    letter: { readonly message: Message; readonly attempts: number; readonly reason: string; readonly error: string },
+    letter: InboxDeath,
     transaction: Transaction,
     waitMs: number,
   ): Promise<boolean>;
   listDeadLetters(filter: DeadLetterFilter): Promise<readonly InboxDeadLetter[]>;
-  /** Takes dead letters out and clears their inbox rows, so that they can be handled again. */
-  takeForReplay(keys: readonly InboxKey[], transaction: Transaction): Promise<readonly InboxDeadLetter[]>;
+  /**
+   * Marks dead letters for replay and clears their inbox rows, so that the message can be handled
+   * again. The letters stay until {@link endReplay}: a crash on the way loses none. Returns how many
+   * were there.
+   */
+  requestReplay(keys: readonly InboxKey[]): Promise<number>;
+  /**
+   * Letters of the groups that are marked for replay and due. Each is not due again for `leaseMs`,
+   * so that the processes of a group share the work; should two have one, the inbox row decides.
+   */
+  takeReplays(
+    groups: readonly string[],
+    limit: number,
+    leaseMs: number,
+  ): Promise<readonly InboxDeadLetter[]>;
+  /** The replayed message is to be tried again `delayMs` from now. */
+  postponeReplay(key: InboxKey, delayMs: number): Promise<void>;
+  /** Removes the letter of a replayed message if its inbox row says that it is done; else does nothing. */
+  endReplay(key: InboxKey): Promise<void>;
+  /** Removes letters for good; their messages stay ended, so that a trailing duplicate is dropped. */
   discardDeadLetters(keys: readonly InboxKey[]): Promise<number>;
+  /** Those that are being replayed included: they are not handled yet. */
   countDeadLetters(): Promise<number>;
 
-  /** Forgets `done` rows older than `doneMs` and participant rows past their time; in batches; returns how many. */
+  /**
+   * Forgets what nobody needs any more, at most `limit` of each kind, skipping what is locked:
+   * messages that ended and were claimed more than `doneMs` ago, participant rows past their time,
+   * notes of attempts as old. What a transaction has claimed and not committed is never touched, and
+   * neither is a message whose dead letter lies there. Returns how many rows went.
+   */
   prune(doneMs: number, limit: number): Promise<number>;
   /** Milliseconds until an ISO 8601 instant by the store's clock; negative: passed. */
   msUntil(instant: string): Promise<number>;
