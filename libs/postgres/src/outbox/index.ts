@@ -1,0 +1,7 @@
+export { appendStatement, keyLocks } from './append.js';
+export {
+  OUTBOX_INSERT_PARAMETERS,
+  outboxArrays,
+  outboxInsert,
+  outboxInsertValues,
+} from './outbox-columns.js';
