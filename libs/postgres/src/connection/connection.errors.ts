@@ -1,0 +1,43 @@
+import { SagazError } from '@sagaz/core';
+import { redact } from './redact.js';
+
+/** The name given for Sagaz's schema cannot be one. */
+export class InvalidSchemaNameError extends SagazError {
+  readonly code = 'SAGAZ_INVALID_SCHEMA_NAME';
+
+  constructor(readonly given: string) {
+    super(
+      `"${given}" cannot be the name of a schema of Sagaz.`,
+      'Use lower-case letters, digits and underscores, not beginning with a digit or "pg_", at most 63 of them.',
+    );
+  }
+}
+
+/** Neither a url nor an application's pool says where the database is, or the url is no url. */
+export class NoDatabaseError extends SagazError {
+  readonly code = 'SAGAZ_NO_DATABASE';
+
+  constructor(what: string) {
+    super(
+      what,
+      'Give `url` ("postgres://user:password@host:5432/database"), or use the store where the application has a connection.',
+    );
+  }
+}
+
+/** The database could not be reached or refused the connection. */
+export class DatabaseUnreachableError extends SagazError {
+  readonly code = 'SAGAZ_DATABASE_UNREACHABLE';
+
+  constructor(
+    /** Host, port and database; never the password. */
+    readonly place: string,
+    cause: unknown,
+  ) {
+    super(
+      `No connection to the database ${place}: ${redact(cause instanceof Error ? cause.message || cause.name : String(cause))}.`,
+      'Check that it runs, that host, port, user and password are right, and that it has connections left.',
+      { cause },
+    );
+  }
+}

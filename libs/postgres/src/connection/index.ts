@@ -1,0 +1,25 @@
+export {
+  DatabaseUnreachableError,
+  InvalidSchemaNameError,
+  NoDatabaseError,
+} from './connection.errors.js';
+export { PgTransaction, PgTransactions } from './pg-transaction.js';
+export {
+  connectionOptions,
+  placeOf,
+  type ConnectionSettings,
+  type PoolSource,
+} from './pool-source.js';
+export type { Queryable, Statement } from './queryable.js';
+export { redact } from './redact.js';
+export { SagazClient } from './sagaz-client.js';
+export { SagazPool, type PooledClient, type SagazPoolOptions } from './sagaz-pool.js';
+export { schemaName, type SchemaName } from './schema-name.js';
+export {
+  isAbortedTransaction,
+  isConnectionError,
+  isDataError,
+  isLockTimeout,
+  isTransientError,
+  sqlState,
+} from './sql-state.js';

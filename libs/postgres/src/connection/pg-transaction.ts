@@ -1,0 +1,166 @@
+import {
+  CommitUnknownError,
+  ForeignTransactionError,
+  TRANSACTION,
+  TransactionAbortedError,
+  type Transaction,
+  type Transactions,
+} from '@sagaz/core';
+import type { QueryResult, QueryResultRow } from 'pg';
+import { COLUMN_TYPES } from './column-types.js';
+import type { Queryable, Statement } from './queryable.js';
+import type { PooledClient, SagazPool } from './sagaz-pool.js';
+import { isAbortedTransaction, isConnectionError, sqlState } from './sql-state.js';
+
+/** An open transaction on a connection of the store's, or of somebody who enlisted it. */
+export class PgTransaction implements Transaction, Queryable {
+  readonly [TRANSACTION]: string;
+  readonly #client: Queryable;
+  readonly #afterCommit: (() => void)[] = [];
+  #open = true;
+
+  constructor(store: string, client: Queryable) {
+    this[TRANSACTION] = store;
+    this.#client = client;
+  }
+
+  async query<R extends QueryResultRow>(statement: Statement): Promise<QueryResult<R>> {
+    if (!this.#open) {
+      throw new ForeignTransactionError(this[TRANSACTION], 'a transaction that has ended');
+    }
+    try {
+      return await this.#client.query<R>({ ...statement, types: COLUMN_TYPES });
+    } catch (error) {
+      throw isAbortedTransaction(error) ? new TransactionAbortedError({ cause: error }) : error;
+    }
+  }
+
+  /**
+   * Runs after the commit, where the store itself commits; in an enlisted transaction never. For
+   * hints only: nothing may depend on it.
+   */
+  afterCommit(run: () => void): void {
+    this.#afterCommit.push(run);
+  }
+
+  /** Refuses what comes later, and runs what waited for the commit. */
+  close(committed: boolean): void {
+    this.#open = false;
+    if (committed) for (const run of this.#afterCommit) run();
+  }
+}
+
+/** Opens transactions on the pool of one store, and recognises those of others. */
+export class PgTransactions implements Transactions {
+  readonly #store: string;
+  readonly #pool: SagazPool;
+
+  constructor(store: string, pool: SagazPool) {
+    this.#store = store;
+    this.#pool = pool;
+  }
+
+  async run<T>(work: (transaction: PgTransaction) => Promise<T>): Promise<T> {
+    const client = await this.#pool.connect();
+    const transaction = new PgTransaction(this.#store, client);
+    let result: T;
+    try {
+      // Said outright, because a role or a database may have another default: under REPEATABLE READ
+      // the second statement of an idempotent insert does not see what the first one waited for.
+      await client.query({ text: 'BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE' });
+      result = await work(transaction);
+    } catch (error) {
+      transaction.close(false);
+      await rollBack(client);
+      throw error;
+    }
+    let committed = false;
+    try {
+      await commit(client);
+      committed = true;
+    } finally {
+      transaction.close(committed);
+    }
+    return result;
+  }
+
+  enlist(client: unknown): PgTransaction {
+    return new PgTransaction(this.#store, this.#asClient(client));
+  }
+
+  /** The transaction as one that this store can use, or `ForeignTransactionError`. */
+  own(transaction: Transaction): PgTransaction {
+    if (transaction instanceof PgTransaction && transaction[TRANSACTION] === this.#store) {
+      return transaction;
+    }
+    throw new ForeignTransactionError(this.#store, 'a transaction of something else');
+  }
+
+  #asClient(client: unknown): Queryable {
+    if (!isQueryable(client)) {
+      throw new ForeignTransactionError(
+        this.#store,
+        `a ${client === null ? 'null' : typeof client} without pg's query()`,
+      );
+    }
+    // These have a query() as well, but it is not the client's, or it runs anywhere but in one transaction.
+    if ('totalCount' in client) throw new ForeignTransactionError(this.#store, 'a pool');
+    if ('queryRunner' in client || 'isTransactionActive' in client) {
+      throw new ForeignTransactionError(
+        this.#store,
+        'an object of an ORM instead of its pg client',
+      );
+    }
+    const status =
+      'getTransactionStatus' in client && typeof client.getTransactionStatus === 'function'
+        ? (client.getTransactionStatus() as unknown)
+        : undefined;
+    if (status === 'I') {
+      throw new ForeignTransactionError(this.#store, 'a client with no open transaction');
+    }
+    if (status === 'E') throw new TransactionAbortedError();
+    return client;
+  }
+}
+
+function isQueryable(value: unknown): value is Queryable {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'query' in value &&
+    typeof value.query === 'function'
+  );
+}
+
+async function rollBack(client: PooledClient): Promise<void> {
+  try {
+    await client.query({ text: 'ROLLBACK' });
+    client.release();
+  } catch {
+    // Closing the connection rolls back as well; what the caller must hear of is the first error.
+    client.release(true);
+  }
+}
+
+async function commit(client: PooledClient): Promise<void> {
+  let tag: string;
+  try {
+    const { command } = await client.query({ text: 'COMMIT' });
+    tag = command;
+  } catch (error) {
+    // An ERROR in answer to COMMIT (a deferred constraint, a serialization failure) is an answer:
+    // rolled back. Whatever ends the connection instead leaves it open what has become of it.
+    const answered = sqlState(error) !== undefined && !isConnectionError(error) && !isFatal(error);
+    client.release(!answered);
+    throw answered ? error : new CommitUnknownError({ cause: error });
+  }
+  client.release();
+  // COMMIT of a transaction in which a statement has failed answers ROLLBACK and reports no error.
+  if (tag !== 'COMMIT') throw new TransactionAbortedError();
+}
+
+function isFatal(error: unknown): boolean {
+  return (
+    typeof error === 'object' && error !== null && 'severity' in error && error.severity !== 'ERROR'
+  );
+}

@@ -1,0 +1,49 @@
+/** The SQLSTATE of an error of PostgreSQL; undefined for any other value. */
+export function sqlState(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
+  const { code } = error;
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && 'severity' in error
+    ? code
+    : undefined;
+}
+
+/**
+ * The statement's data is at fault, not the moment: it fails again however often it is repeated.
+ * Class 22: data exception (a NUL, a number out of range); 23: constraint; 54: a limit, such as a
+ * row that is too wide for an index.
+ */
+export function isDataError(error: unknown): boolean {
+  const state = sqlState(error);
+  return state !== undefined && /^(22|23|54)/.test(state);
+}
+
+/** The transaction lost a race and may win the next: 40001, 40P01, lock not available. Never counted as an attempt. */
+export function isTransientError(error: unknown): boolean {
+  const state = sqlState(error);
+  return state === '40001' || state === '40P01' || state === '55P03';
+}
+
+/** A lock was not there within `lock_timeout`. */
+export function isLockTimeout(error: unknown): boolean {
+  return sqlState(error) === '55P03';
+}
+
+/** The transaction had failed before: whatever follows in it is refused until it is rolled back. */
+export function isAbortedTransaction(error: unknown): boolean {
+  return sqlState(error) === '25P02';
+}
+
+/**
+ * The connection, not the statement: PostgreSQL is away, shutting down or out of connections, or the
+ * socket died. Whatever was under way may or may not have happened.
+ */
+export function isConnectionError(error: unknown): boolean {
+  const state = sqlState(error);
+  if (state !== undefined) return /^(08|57P|53300)/.test(state);
+  if (!(error instanceof Error)) return false;
+  if ('code' in error && typeof error.code === 'string' && /^E[A-Z]+$/.test(error.code))
+    return true;
+  return /Connection terminated|Client has encountered a connection error|timeout expired|timeout exceeded when trying to connect|Query read timeout/i.test(
+    error.message,
+  );
+}

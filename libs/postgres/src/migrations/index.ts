@@ -1,0 +1,18 @@
+export {
+  MigrationChangedError,
+  MigrationTimeoutError,
+  SchemaOutdatedError,
+  SchemaTooNewError,
+} from './migration.errors.js';
+export type { MigrationSet } from './migration.js';
+export {
+  Migrator,
+  type AppliedMigration,
+  type MigrationStatus,
+  type MigratorOptions,
+} from './migrator.js';
+export {
+  sagazTypeOrmMigrations,
+  type TypeOrmMigrationClass,
+  type TypeOrmQueryRunner,
+} from './typeorm-migrations.js';

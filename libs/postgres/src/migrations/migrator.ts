@@ -1,0 +1,204 @@
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  isTransientError,
+  schemaName,
+  type PooledClient,
+  type SagazPool,
+  type SchemaName,
+} from '../connection/index.js';
+import {
+  MigrationChangedError,
+  MigrationTimeoutError,
+  SchemaTooNewError,
+} from './migration.errors.js';
+import { migrationsOf, type Migration, type MigrationSet } from './migration.js';
+import { createMigrationTable, migrationTableSql, recordMigrationSql } from './migration-table.js';
+
+export interface AppliedMigration {
+  readonly version: number;
+  readonly name: string;
+  readonly checksum: string;
+  readonly appliedAt: Date;
+}
+
+export interface MigrationStatus {
+  readonly schema: string;
+  readonly applied: readonly AppliedMigration[];
+  /** Names of what is missing, in order. */
+  readonly pending: readonly string[];
+  /** Applied migrations that this version does not know: a later version made them. */
+  readonly unknown: readonly string[];
+  /** Applied migrations whose text differs from the one this version brings. */
+  readonly changed: readonly string[];
+}
+
+export interface MigratorOptions {
+  /** What the database is reached by; `max` of 1 is enough. */
+  readonly pool: SagazPool;
+  readonly schema: string;
+  readonly set: MigrationSet;
+}
+
+const LOCK_WAIT_MS = 3_000;
+
+/** Brings the schema of one set of tables up to date. */
+export class Migrator {
+  readonly #pool: SagazPool;
+  readonly #schema: SchemaName;
+  readonly #migrations: readonly Migration[];
+
+  constructor({ pool, schema, set }: MigratorOptions) {
+    this.#pool = pool;
+    this.#schema = schemaName(schema);
+    this.#migrations = migrationsOf(set, this.#schema);
+  }
+
+  /** What is applied and what is missing. Changes nothing, and needs no rights but to read. */
+  async status(): Promise<MigrationStatus> {
+    const client = await this.#pool.connect();
+    try {
+      return await this.#status(client);
+    } finally {
+      client.release();
+    }
+  }
+
+  /** What `migrate` would run now, as a script for people who apply schemas by hand. */
+  async sql(): Promise<string> {
+    const { applied } = await this.status();
+    return migrationScript(this.#schema, this.#migrations.slice(applied.length));
+  }
+
+  /**
+   * Applies what is missing, all of it or nothing, and returns the names. Safe from any number of
+   * processes at once: one applies, the others wait and find nothing to do.
+   *
+   * A table lock waits behind a long transaction, and everybody else behind the table lock; so each
+   * try gives up after three seconds, lets the others pass and tries again.
+   *
+   * @throws SchemaTooNewError, MigrationChangedError, MigrationTimeoutError (after `withinMs`)
+   */
+  async migrate(options: { readonly withinMs?: number } = {}): Promise<readonly string[]> {
+    const withinMs = options.withinMs ?? 60_000;
+    const started = performance.now();
+    for (;;) {
+      try {
+        return await this.#tryMigrate(Math.min(LOCK_WAIT_MS, withinMs));
+      } catch (error) {
+        if (!isTransientError(error)) throw error;
+        if (performance.now() - started >= withinMs) {
+          throw new MigrationTimeoutError(this.#schema.text, withinMs, error);
+        }
+        await sleep(200 + Math.random() * 300);
+      }
+    }
+  }
+
+  async #tryMigrate(lockWaitMs: number): Promise<readonly string[]> {
+    const client = await this.#pool.connect();
+    let broken = true;
+    try {
+      // Most starts find nothing to do, and should not queue up for that.
+      if (this.#check(await this.#status(client)).length === 0) {
+        broken = false;
+        return [];
+      }
+      await client.query({
+        text: `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = ${Math.ceil(lockWaitMs)}; SET LOCAL statement_timeout = 0`,
+      });
+      try {
+        await client.query({
+          text: 'SELECT pg_advisory_xact_lock($1)',
+          values: [lockNumber(this.#schema)],
+        });
+        await createMigrationTable(client, this.#schema);
+        // Read again under the lock: somebody may have been quicker.
+        const pending = this.#check(await this.#status(client));
+        for (const migration of pending) {
+          await client.query({ text: migration.up });
+          await client.query({ text: recordMigrationSql(this.#schema, migration) });
+        }
+        await client.query({ text: 'COMMIT' });
+        broken = false;
+        return pending.map(({ name }) => name);
+      } catch (error) {
+        await client.query({ text: 'ROLLBACK' });
+        broken = false;
+        throw error;
+      }
+    } finally {
+      client.release(broken);
+    }
+  }
+
+  #check(status: MigrationStatus): readonly Migration[] {
+    const [changed] = status.changed;
+    if (changed !== undefined) throw new MigrationChangedError(this.#schema.text, changed);
+    const [unknown] = status.unknown.slice(-1);
+    if (unknown !== undefined) {
+      throw new SchemaTooNewError(
+        this.#schema.text,
+        unknown,
+        this.#migrations.at(-1)?.name ?? 'none',
+      );
+    }
+    return this.#migrations.slice(status.applied.length);
+  }
+
+  async #status(client: PooledClient): Promise<MigrationStatus> {
+    const applied = await this.#applied(client);
+    const known = new Map(this.#migrations.map((migration) => [migration.version, migration]));
+    return {
+      schema: this.#schema.text,
+      applied,
+      pending: this.#migrations
+        .filter(({ version }) => !applied.some((row) => row.version === version))
+        .map(({ name }) => name),
+      unknown: applied.filter(({ version }) => !known.has(version)).map(({ name }) => name),
+      changed: applied
+        .filter(({ version, checksum }) => (known.get(version)?.checksum ?? checksum) !== checksum)
+        .map(({ name }) => name),
+    };
+  }
+
+  async #applied(client: PooledClient): Promise<readonly AppliedMigration[]> {
+    const { rows: found } = await client.query<{ found: boolean }>({
+      text: 'SELECT to_regclass($1) IS NOT NULL AS found',
+      values: [`${this.#schema.quoted}.migration`],
+    });
+    if (found[0]?.found !== true) return [];
+    const { rows } = await client.query<{
+      version: number;
+      name: string;
+      checksum: string;
+      applied_at: Date;
+    }>({
+      text: `SELECT version, name, checksum, applied_at FROM ${this.#schema.quoted}.migration ORDER BY version`,
+    });
+    return rows.map(({ version, name, checksum, applied_at }) => ({
+      version,
+      name,
+      checksum,
+      appliedAt: applied_at,
+    }));
+  }
+}
+
+/** The advisory lock of a schema's migrations: the one-number form, which no key lock uses. */
+function lockNumber(schema: SchemaName): string {
+  return createHash('sha256')
+    .update(`sagaz:migrate:${schema.text}`)
+    .digest()
+    .readBigInt64BE(0)
+    .toString();
+}
+
+function migrationScript(schema: SchemaName, pending: readonly Migration[]): string {
+  if (pending.length === 0) return `-- The schema ${schema.text} is up to date.\n`;
+  const parts = pending.map(
+    (migration) =>
+      `-- ${migration.name}\n${migration.up}\n\n${recordMigrationSql(schema, migration)}\n`,
+  );
+  return `BEGIN;\n\n${migrationTableSql(schema)}\n\n${parts.join('\n')}\nCOMMIT;\n`;
+}

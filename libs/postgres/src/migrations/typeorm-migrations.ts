@@ -1,0 +1,68 @@
+import { schemaName } from '../connection/index.js';
+import { migrationTableSql, recordMigrationSql } from './migration-table.js';
+import { migrationsOf, type Migration, type MigrationSet } from './migration.js';
+
+/** What a TypeORM migration is given. */
+export interface TypeOrmQueryRunner {
+  query(sql: string): Promise<unknown>;
+}
+
+/** A class as the `migrations` of a TypeORM DataSource take it. */
+export interface TypeOrmMigrationClass {
+  new (): {
+    readonly name: string;
+    up(runner: TypeOrmQueryRunner): Promise<void>;
+    down(runner: TypeOrmQueryRunner): Promise<void>;
+  };
+}
+
+// TypeORM orders migrations by the 13 digits, a date in milliseconds, that end their names. Far
+// before any application of Sagaz, so that they come first; the sets stay apart.
+const FIRST_STAMP: Record<MigrationSet, number> = {
+  store: 1_700_000_000_000,
+  broker: 1_700_000_100_000,
+};
+
+/**
+ * The schema as TypeORM migrations, for teams whose deployment runs those:
+ * `migrations: [...sagazTypeOrmMigrations({ schema: 'sagaz' }), …]`. They keep the same record as
+ * `sagaz migrate`, so that both say the same, and one that was applied there is skipped here.
+ *
+ * @param options.schema `sagaz` for the store, `sagaz_broker` for the broker, unless given
+ * @param options.set `store` unless given
+ */
+export function sagazTypeOrmMigrations(
+  options: { readonly schema?: string; readonly set?: MigrationSet } = {},
+): TypeOrmMigrationClass[] {
+  const set = options.set ?? 'store';
+  const schema = schemaName(options.schema ?? (set === 'store' ? 'sagaz' : 'sagaz_broker'));
+  return migrationsOf(set, schema).map((migration) => {
+    const name = typeOrmName(set, migration);
+    return class {
+      readonly name = name;
+
+      async up(runner: TypeOrmQueryRunner): Promise<void> {
+        await runner.query(migrationTableSql(schema));
+        const applied = await runner.query(
+          `SELECT 1 FROM ${schema.quoted}.migration WHERE version = ${migration.version}`,
+        );
+        if (Array.isArray(applied) && applied.length > 0) return;
+        await runner.query(migration.up);
+        await runner.query(recordMigrationSql(schema, migration));
+      }
+
+      async down(runner: TypeOrmQueryRunner): Promise<void> {
+        await runner.query(migration.down);
+        await runner.query(
+          `DELETE FROM ${schema.quoted}.migration WHERE version = ${migration.version}`,
+        );
+      }
+    };
+  });
+}
+
+function typeOrmName(set: MigrationSet, migration: Migration): string {
+  const words = `sagaz_${set}_${migration.name}`.split('_').filter((word) => !/^\d+$/.test(word));
+  const name = words.map((word) => word.slice(0, 1).toUpperCase() + word.slice(1)).join('');
+  return `${name}${FIRST_STAMP[set] + migration.version}`;
+}
