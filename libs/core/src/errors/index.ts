@@ -5,3 +5,5 @@ export {
   LockTimeoutError,
   TransactionAbortedError,
 } from './transaction.errors.js';
+export { SagaRefusal, isSagaRefusal } from './saga-refusal.js';
+export { NonRetryableError, isNonRetryable, markNonRetryable } from './non-retryable.error.js';

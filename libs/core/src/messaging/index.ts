@@ -1,1 +1,3 @@
 export { SLOT_COUNT, placeOfKey, type KeyPlace } from './key-hash.js';
+export * from './codec/index.js';
+export * from './contract/index.js';

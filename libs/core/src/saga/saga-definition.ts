@@ -1,14 +1,6 @@
-/** How long to wait before the next attempt, and how often to try. All durations in milliseconds. */
-export interface RetryPolicy {
-  /** How often in all, the first attempt included. */
-  readonly attempts: number;
-  readonly backoffMs: number;
-  /** Each further delay is multiplied by this. */
-  readonly factor: number;
-  readonly maxDelayMs: number;
-  /** 0 … 1: the share of the delay that is drawn by chance. */
-  readonly jitter: number;
-}
+import type { RetryPolicy } from '../retry/index.js';
+
+export type { RetryPolicy };
 
 /** What a parallel branch's failure does to its siblings that still run. */
 export type FailureStrategy = 'fail-fast' | 'wait-all' | 'fail-fast-with-grace';
@@ -31,6 +23,8 @@ export interface StepMethod {
 export interface CompensationDefinition extends StepMethod {
   readonly retry: RetryPolicy;
   readonly timeoutMs: number | null;
+  /** Of the wait for the reply, when it is a command. */
+  readonly replyTimeoutMs: number;
   readonly transactional: boolean;
 }
 
@@ -48,7 +42,10 @@ export interface StepDefinition extends StepMethod {
   /** Of the wait for a command's reply: every wait has a deadline. */
   readonly replyTimeoutMs: number;
   readonly compensation: CompensationDefinition | null;
-  /** Runs instead of a compensation when a later step fails behind a completed pivot. */
+  /**
+   * Runs when this step has failed for good behind a completed pivot, where nothing is undone any
+   * more. Its result is the step's.
+   */
   readonly forwardRecovery: CompensationDefinition | null;
 }
 

@@ -1,0 +1,31 @@
+import { SagazError } from './sagaz-error.js';
+
+const NON_RETRYABLE = Symbol.for('sagaz.non-retryable');
+
+/**
+ * Thrown by a step or a handler when no further attempt can succeed. A step fails with it at once,
+ * and a message becomes a dead letter at once, whatever the retry policy says.
+ */
+export class NonRetryableError extends SagazError {
+  readonly code: string = 'SAGAZ_NON_RETRYABLE';
+
+  constructor(
+    message: string,
+    options: { readonly cause?: unknown; readonly remedy?: string } = {},
+  ) {
+    super(message, options.remedy ?? 'Remove the cause, then retry by hand.', options);
+    // The text is the thrower's own; a remedy that only this library knows does not belong in it.
+    if (options.remedy === undefined) this.message = message;
+    markNonRetryable(this);
+  }
+}
+
+/** Marks an error so that {@link isNonRetryable} is true of it. */
+export function markNonRetryable(error: Error): void {
+  Object.defineProperty(error, NON_RETRYABLE, { value: true });
+}
+
+/** Whether an error says of itself that no attempt can succeed, also in another copy of the package. */
+export function isNonRetryable(value: unknown): value is Error {
+  return value instanceof Error && NON_RETRYABLE in value;
+}

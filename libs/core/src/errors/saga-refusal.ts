@@ -1,0 +1,28 @@
+import { SagazError } from './sagaz-error.js';
+
+const REFUSAL = Symbol.for('sagaz.refusal');
+
+/**
+ * A business "no", thrown by a step or by the handler of a command: out of stock, card declined. It
+ * is an answer and no fault: it is never retried, and the saga compensates at once.
+ */
+export class SagaRefusal extends SagazError {
+  readonly code = 'SAGAZ_REFUSAL';
+
+  /**
+   * @param reason - a stable, machine-readable word such as `out_of_stock`
+   * @param details - anything JSON can hold; travels to the saga with the reason
+   */
+  constructor(
+    readonly reason: string,
+    readonly details?: unknown,
+  ) {
+    super(`Refused: ${reason}.`, 'A refusal is a business answer; nothing has to be repaired.');
+    Object.defineProperty(this, REFUSAL, { value: true });
+  }
+}
+
+/** Whether a thrown value is a {@link SagaRefusal}, also of another installed copy of the package. */
+export function isSagaRefusal(value: unknown): value is SagaRefusal {
+  return value instanceof Error && REFUSAL in value;
+}

@@ -1,0 +1,30 @@
+import { NonRetryableError } from '../../errors/index.js';
+
+/** A value that JSON cannot hold unchanged. It is refused, because it would come back as another. */
+export class UnserializableValueError extends NonRetryableError {
+  override readonly code = 'SAGAZ_UNSERIALIZABLE_VALUE';
+
+  constructor(
+    /** Where it is, from the root `$`: `$.lines[2].price`. */
+    readonly path: string,
+    /** What is there: `NaN`, `a Map`, `a function`. */
+    readonly found: string,
+    remedy: string,
+  ) {
+    super(`The value cannot be stored: ${path} is ${found}, which JSON does not hold unchanged.`, {
+      remedy,
+    });
+  }
+}
+
+/** Bytes that are no JSON in UTF-8. */
+export class MalformedPayloadError extends NonRetryableError {
+  override readonly code = 'SAGAZ_MALFORMED_PAYLOAD';
+
+  constructor(cause: unknown) {
+    super('The payload is no JSON text in UTF-8.', {
+      cause,
+      remedy: 'Publish it with the content type application/json and a body that is JSON.',
+    });
+  }
+}

@@ -1,0 +1,16 @@
+export { command, isCommand, type Command, type CommandCallOptions } from './command.js';
+export { InvalidContractError, MessageValidationError } from './errors.js';
+export {
+  defineCommand,
+  defineEvent,
+  topicOf,
+  type CommandContract,
+  type CommandOptions,
+  type EventContract,
+  type EventOptions,
+  type MessageContract,
+  type PayloadOf,
+  type ReplyOf,
+} from './message-contract.js';
+export type { SchemaIssue, SchemaResult, StandardSchema } from './standard-schema.js';
+export { validatePayload, validateReply } from './validate.js';

@@ -1,0 +1,140 @@
+import { parseDuration } from '../../retry/index.js';
+import type { Duration } from '../../retry/index.js';
+import { InvalidContractError } from './errors.js';
+import type { StandardSchema } from './standard-schema.js';
+
+/** Carries types that exist for the compiler only. */
+declare const TYPES: unique symbol;
+
+interface Contract<Payload> {
+  /** For example `inventory.reserve`. */
+  readonly type: string;
+  readonly topic: string;
+  readonly payloadSchema: StandardSchema<Payload> | undefined;
+}
+
+/** What one service asks another to do. One constant, shared by the sender and the handler. */
+export interface CommandContract<Payload = unknown, Reply = unknown> extends Contract<Payload> {
+  readonly kind: 'command';
+  readonly replySchema: StandardSchema<Reply> | undefined;
+  /** After this time the command is not carried out any more; null: as long as its sender waits. */
+  readonly expiresInMs: number | null;
+  readonly [TYPES]?: { readonly payload: Payload; readonly reply: Reply };
+}
+
+/** That something happened. One constant, shared by the publisher and the handlers. */
+export interface EventContract<Payload = unknown> extends Contract<Payload> {
+  readonly kind: 'event';
+  readonly [TYPES]?: { readonly payload: Payload };
+}
+
+export type MessageContract<Payload = unknown> = CommandContract<Payload> | EventContract<Payload>;
+
+/** The payload of a contract. */
+export type PayloadOf<C extends MessageContract> =
+  C extends CommandContract<infer Payload> ? Payload : C extends EventContract<infer Payload> ? Payload : never;
+
+/** The reply of a command; of an event: `void`. */
+export type ReplyOf<C extends MessageContract> =
+  C extends CommandContract<unknown, infer Reply> ? Reply : void;
+
+export interface EventOptions<Payload> {
+  /** Validates at run time, when it is published and before it is handled. */
+  readonly payload?: StandardSchema<Payload>;
+  /** Default: the first segment of the type. */
+  readonly topic?: string;
+}
+
+export interface CommandOptions<Payload, Reply> extends EventOptions<Payload> {
+  /** Validates the reply at run time, when it is sent and when it arrives. */
+  readonly reply?: StandardSchema<Reply>;
+  /** After this time the command is refused. Default: as long as its sender waits for the reply. */
+  readonly expiresIn?: Duration;
+}
+
+const NAME = /^[A-Za-z][A-Za-z0-9_-]*$/;
+const LONGEST_NAME = 200;
+
+function checkedName(name: string, what: 'message type' | 'topic'): string {
+  if (
+    typeof name !== 'string' ||
+    name.length > LONGEST_NAME ||
+    !name.split('.').every((segment) => NAME.test(segment))
+  ) {
+    throw new InvalidContractError(
+      name,
+      `${JSON.stringify(name)} is no ${what}.`,
+      `Write segments of letters, digits, '-' and '_', each begun by a letter and joined by dots, ` +
+        `at most ${LONGEST_NAME} characters in all, such as 'inventory.reserve'.`,
+    );
+  }
+  return name;
+}
+
+/** The topic of a message type that names none: its first segment (`inventory.reserve` → `inventory`). */
+export function topicOf(type: string): string {
+  const dot = type.indexOf('.');
+  return dot === -1 ? type : type.slice(0, dot);
+}
+
+function checkedSchema<T>(
+  schema: StandardSchema<T> | undefined,
+  type: string,
+): StandardSchema<T> | undefined {
+  if (schema !== undefined && typeof schema['~standard'].validate !== 'function') {
+    throw new InvalidContractError(
+      schema,
+      `A schema of '${type}' is no Standard Schema.`,
+      'Give a schema of zod, valibot, arktype or another library that implements Standard Schema.',
+    );
+  }
+  return schema;
+}
+
+function contractOf<Payload>(type: string, options: EventOptions<Payload>): Contract<Payload> {
+  checkedName(type, 'message type');
+  return {
+    type,
+    topic: options.topic === undefined ? topicOf(type) : checkedName(options.topic, 'topic'),
+    payloadSchema: checkedSchema(options.payload, type),
+  };
+}
+
+/**
+ * Defines a command. Two calls, so that the types are given and the rest is inferred:
+ *
+ * ```ts
+ * export const ReserveStock = defineCommand<Reserve, Reserved>()('inventory.reserve');
+ * ```
+ *
+ * @throws InvalidContractError, InvalidDurationError
+ */
+export function defineCommand<Payload, Reply = void>() {
+  return (
+    type: string,
+    options: CommandOptions<Payload, Reply> = {},
+  ): CommandContract<Payload, Reply> =>
+    Object.freeze({
+      kind: 'command' as const,
+      ...contractOf(type, options),
+      replySchema: checkedSchema(options.reply, type),
+      expiresInMs:
+        options.expiresIn === undefined
+          ? null
+          : parseDuration(options.expiresIn, `expiresIn of '${type}'`),
+    });
+}
+
+/**
+ * Defines an event:
+ *
+ * ```ts
+ * export const OrderConfirmed = defineEvent<{ orderId: string }>()('order.confirmed');
+ * ```
+ *
+ * @throws InvalidContractError
+ */
+export function defineEvent<Payload>() {
+  return (type: string, options: EventOptions<Payload> = {}): EventContract<Payload> =>
+    Object.freeze({ kind: 'event' as const, ...contractOf(type, options) });
+}

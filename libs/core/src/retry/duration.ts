@@ -1,0 +1,46 @@
+import { InvalidDurationError } from './invalid-duration.error.js';
+
+/** A number of milliseconds, or a number and a unit: `'200ms'`, `'1.5s'`, `'5m'`, `'1h'`, `'2d'`. */
+export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** The longest a duration may be: timers and intervals beyond it overflow somewhere on the way. */
+const LONGEST_MS = 3_650 * 86_400_000;
+
+function shown(given: unknown): string {
+  if (typeof given === 'string') return `'${given}'`;
+  if (typeof given === 'number' || typeof given === 'bigint') return String(given);
+  return given === null ? 'null' : `a value of type ${typeof given}`;
+}
+
+/**
+ * Milliseconds of a duration, rounded to whole ones.
+ *
+ * @param given - checked at run time too: options also come from files and the environment
+ * @param option - named in the error
+ * @throws InvalidDurationError
+ */
+export function parseDuration(given: unknown, option = 'duration'): number {
+  let ms = Number.NaN;
+  if (typeof given === 'number') {
+    ms = given;
+  } else if (typeof given === 'string') {
+    const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(given);
+    ms = Number(match?.[1]) * (UNIT_MS[match?.[2] ?? ''] ?? Number.NaN);
+  }
+  if (Number.isNaN(ms)) {
+    throw new InvalidDurationError(option, given, `${shown(given)} is not a duration`);
+  }
+  if (ms < 0) throw new InvalidDurationError(option, given, `${shown(given)} is negative`);
+  if (ms > LONGEST_MS) {
+    throw new InvalidDurationError(option, given, `${shown(given)} is longer than ten years`);
+  }
+  return Math.round(ms);
+}

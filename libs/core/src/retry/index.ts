@@ -1,0 +1,12 @@
+export { parseDuration, type Duration } from './duration.js';
+export { InvalidDurationError } from './invalid-duration.error.js';
+export {
+  COMPENSATION_RETRY,
+  InvalidRetryPolicyError,
+  STEP_RETRY,
+  delayOf,
+  parseRetry,
+  type RetryOptions,
+  type RetryPolicy,
+} from './retry-policy.js';
+export { classify, type ErrorClass } from './classify.js';

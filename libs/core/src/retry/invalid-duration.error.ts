@@ -1,0 +1,17 @@
+import { SagazError } from '../errors/index.js';
+
+/** A duration that is neither a number of milliseconds nor a text such as `'30s'`. */
+export class InvalidDurationError extends SagazError {
+  readonly code = 'SAGAZ_INVALID_DURATION';
+
+  constructor(
+    readonly option: string,
+    readonly given: unknown,
+    problem: string,
+  ) {
+    super(
+      `${option}: ${problem}.`,
+      "Give a number of milliseconds, or a text of a number and a unit: '200ms', '30s', '5m', '1h', '2d'.",
+    );
+  }
+}

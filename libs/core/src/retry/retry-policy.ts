@@ -1,0 +1,121 @@
+import { SagazError } from '../errors/index.js';
+import type { Duration } from './duration.js';
+import { parseDuration } from './duration.js';
+
+/** How long to wait before the next attempt, and how often to try. All durations in milliseconds. */
+export interface RetryPolicy {
+  /** How often in all, the first attempt included. */
+  readonly attempts: number;
+  readonly backoffMs: number;
+  /** Each further delay is multiplied by this. */
+  readonly factor: number;
+  readonly maxDelayMs: number;
+  /** 0 … 1: the share of the delay that is drawn by chance. */
+  readonly jitter: number;
+}
+
+/** A {@link RetryPolicy} as users write it; what is left out comes from the default in its place. */
+export interface RetryOptions {
+  /** How often in all, the first attempt included; `1` never retries. */
+  readonly attempts?: number;
+  /** Delay before the second attempt. */
+  readonly backoff?: Duration;
+  /** Each further delay is multiplied by this; at least 1. Default 2. */
+  readonly factor?: number;
+  /** No delay is longer. */
+  readonly maxDelay?: Duration;
+  /**
+   * 0 … 1: the share of the delay that is drawn by chance, so that what failed together does not
+   * come back together. Default 0.5: between half the delay and all of it.
+   */
+  readonly jitter?: number;
+}
+
+/** Of steps: 5 attempts, 200 ms, doubled, at most 30 s, half of it by chance. */
+export const STEP_RETRY: RetryPolicy = Object.freeze({
+  attempts: 5,
+  backoffMs: 200,
+  factor: 2,
+  maxDelayMs: 30_000,
+  jitter: 0.5,
+});
+
+/** Of compensations: 12 attempts (some ten minutes), since giving up costs a person's attention. */
+export const COMPENSATION_RETRY: RetryPolicy = Object.freeze({
+  attempts: 12,
+  backoffMs: 500,
+  factor: 2,
+  maxDelayMs: 120_000,
+  jitter: 0.5,
+});
+
+/** A retry option outside its range. */
+export class InvalidRetryPolicyError extends SagazError {
+  readonly code = 'SAGAZ_INVALID_RETRY_POLICY';
+
+  constructor(
+    readonly option: string,
+    readonly given: unknown,
+    expected: string,
+  ) {
+    super(`${option}: ${String(given)} is not allowed.`, `Give ${expected}.`);
+  }
+}
+
+/**
+ * @param option - named in errors, for example `retry`
+ * @throws InvalidRetryPolicyError, InvalidDurationError
+ */
+export function parseRetry(
+  options: RetryOptions | undefined,
+  defaults: RetryPolicy = STEP_RETRY,
+  option = 'retry',
+): RetryPolicy {
+  if (options === undefined) return defaults;
+  const attempts = options.attempts ?? defaults.attempts;
+  if (!Number.isInteger(attempts) || attempts < 1) {
+    throw new InvalidRetryPolicyError(`${option}.attempts`, attempts, 'a whole number of 1 or more');
+  }
+  const factor = options.factor ?? defaults.factor;
+  if (!(factor >= 1 && factor <= 100)) {
+    throw new InvalidRetryPolicyError(`${option}.factor`, factor, 'a number from 1 to 100');
+  }
+  const jitter = options.jitter ?? defaults.jitter;
+  if (!(jitter >= 0 && jitter <= 1)) {
+    throw new InvalidRetryPolicyError(`${option}.jitter`, jitter, 'a number from 0 to 1');
+  }
+  const backoffMs =
+    options.backoff === undefined
+      ? defaults.backoffMs
+      : parseDuration(options.backoff, `${option}.backoff`);
+  const maxDelayMs =
+    options.maxDelay === undefined
+      ? // A longer first delay than the default cap is meant: the cap gives way.
+        Math.max(defaults.maxDelayMs, backoffMs)
+      : parseDuration(options.maxDelay, `${option}.maxDelay`);
+  if (maxDelayMs < backoffMs) {
+    throw new InvalidRetryPolicyError(
+      `${option}.maxDelay`,
+      options.maxDelay,
+      `at least the backoff, ${backoffMs} ms`,
+    );
+  }
+  return Object.freeze({ attempts, backoffMs, factor, maxDelayMs, jitter });
+}
+
+/**
+ * Milliseconds to wait after a failed attempt: exponential, capped, and partly by chance.
+ *
+ * @param attempt - the attempt that failed, from 1
+ * @param random - from 0 (inclusive) to 1 (exclusive); give your own to make it repeatable
+ */
+export function delayOf(
+  policy: RetryPolicy,
+  attempt: number,
+  random: () => number = Math.random,
+): number {
+  const grown = policy.backoffMs * policy.factor ** Math.max(0, attempt - 1);
+  // A far attempt overflows to Infinity, which the cap takes away.
+  const capped = Math.min(grown, policy.maxDelayMs);
+  return Math.round(capped * (1 - policy.jitter * random()));
+}

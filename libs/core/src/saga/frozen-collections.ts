@@ -1,0 +1,15 @@
+function refuse(): never {
+  throw new TypeError('A saga definition never changes.');
+}
+
+/** A map that nobody changes: `Object.freeze` does not reach what a Map holds. */
+export function frozenMap<K, V>(entries: Iterable<readonly [K, V]>): ReadonlyMap<K, V> {
+  const map = new Map(entries);
+  return Object.freeze(Object.assign(map, { set: refuse, delete: refuse, clear: refuse }));
+}
+
+/** The same for a set. */
+export function frozenSet<T>(values: Iterable<T>): ReadonlySet<T> {
+  const set = new Set(values);
+  return Object.freeze(Object.assign(set, { add: refuse, delete: refuse, clear: refuse }));
+}

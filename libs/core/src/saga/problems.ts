@@ -1,0 +1,25 @@
+import { isSagazError } from '../errors/index.js';
+import type { DefinitionProblem } from './invalid-saga-definition.error.js';
+
+/** Collects what is wrong with a class, so that a start shows everything at once. */
+export class Problems {
+  readonly found: DefinitionProblem[] = [];
+
+  add(method: string | null, problem: string, remedy: string): void {
+    this.found.push({ method, problem, remedy });
+  }
+
+  /** The value, or the fallback once the reason it failed is noted. */
+  attempt<T>(method: string | null, read: () => T, fallback: T): T {
+    try {
+      return read();
+    } catch (error) {
+      if (!isSagazError(error)) throw error;
+      const problem = error.message.endsWith(error.remedy)
+        ? error.message.slice(0, -error.remedy.length).trimEnd()
+        : error.message;
+      this.add(method, problem, error.remedy);
+      return fallback;
+    }
+  }
+}

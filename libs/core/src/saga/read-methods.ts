@@ -1,0 +1,128 @@
+import { COMPENSATION_RETRY, STEP_RETRY, parseDuration, parseRetry } from '../retry/index.js';
+import { methodsOf } from './metadata.js';
+import type { MethodMetadata } from './metadata.js';
+import type { CompensationOptions, StepOptions } from './options.js';
+import type { Problems } from './problems.js';
+import type { ArgumentSource, CompensationDefinition, SagaClass, StepDefinition } from './saga-definition.js';
+
+const DEFAULT_REPLY_TIMEOUT_MS = 15 * 60_000;
+
+/** A step as its decorators describe it, before the graph is known. */
+export type StepDraft = Omit<StepDefinition, 'ancestors' | 'dependents' | 'compensation' | 'forwardRecovery'>;
+
+/** A compensation or recovery, and the step it belongs to. */
+export interface CompensationDraft {
+  readonly step: string;
+  readonly definition: CompensationDefinition;
+}
+
+export interface MethodDrafts {
+  readonly steps: readonly StepDraft[];
+  readonly compensations: readonly CompensationDraft[];
+  readonly recoveries: readonly CompensationDraft[];
+}
+
+function readArguments(
+  method: string,
+  { parameters, arity }: MethodMetadata,
+  problems: Problems,
+): readonly ArgumentSource[] {
+  const sources: ArgumentSource[] = [];
+  const byIndex = new Map<number, ArgumentSource>();
+  for (const { index, source } of parameters) {
+    if (byIndex.has(index)) {
+      problems.add(
+        method,
+        `Parameter ${index + 1} has more than one decorator of Sagaz.`,
+        'Keep the one that says where its value comes from.',
+      );
+    }
+    byIndex.set(index, source);
+  }
+  const count = Math.max(arity, ...[...byIndex.keys()].map((index) => index + 1));
+  for (let index = 0; index < count; index += 1) {
+    const source = byIndex.get(index);
+    if (source === undefined) {
+      problems.add(
+        method,
+        `Parameter ${index + 1} has no decorator, so nobody knows its value.`,
+        'Decorate it with @SagaInput(), @StepResult(…), @ResultIfAny(…), @IdempotencyKey(), @StepContext() or @TransactionManager(), or remove it.',
+      );
+    } else {
+      sources.push(Object.freeze({ ...source }));
+    }
+  }
+  return Object.freeze(sources);
+}
+
+function readAttempts(
+  method: string,
+  options: StepOptions | CompensationOptions,
+  defaults: typeof STEP_RETRY,
+  problems: Problems,
+) {
+  const { timeout, replyTimeout } = options;
+  const duration = (value: unknown, name: string): number | null =>
+    value === undefined
+      ? null
+      : problems.attempt(method, () => parseDuration(value, name), null);
+  const timeoutMs = duration(timeout, 'timeout');
+  const replyTimeoutMs = duration(replyTimeout, 'replyTimeout');
+  for (const [name, ms] of [['timeout', timeoutMs], ['replyTimeout', replyTimeoutMs]] as const) {
+    if (ms === 0) {
+      problems.add(method, `${name}: 0 ms leaves no time at all.`, 'Give it time, or leave it out.');
+    }
+  }
+  return {
+    method,
+    transactional: options.transactional ?? false,
+    retry: problems.attempt(method, () => parseRetry(options.retry, defaults), defaults),
+    timeoutMs,
+    replyTimeoutMs: replyTimeoutMs ?? timeoutMs ?? DEFAULT_REPLY_TIMEOUT_MS,
+  };
+}
+
+/** Reads what the decorators of a class recorded, and notes what cannot be read. */
+export function readMethods(sagaClass: SagaClass, problems: Problems): MethodDrafts {
+  const steps: StepDraft[] = [];
+  const compensations: CompensationDraft[] = [];
+  const recoveries: CompensationDraft[] = [];
+  for (const [method, metadata] of methodsOf(sagaClass)) {
+    const roles = metadata.steps.length + metadata.compensates.length + metadata.recovers.length;
+    if (roles === 0) {
+      problems.add(
+        method,
+        'Its parameters are decorated, but it is neither step nor compensation.',
+        'Decorate it with @SagaStep(), @Compensate(…) or @ForwardRecovery(…).',
+      );
+      continue;
+    }
+    if (roles > 1) {
+      problems.add(
+        method,
+        'It is decorated more than once as a step, compensation or recovery.',
+        'Keep one decorator and move the rest into methods of their own.',
+      );
+    }
+    const from = readArguments(method, metadata, problems);
+    for (const options of metadata.steps) {
+      steps.push({
+        name: method,
+        ...readAttempts(method, options, STEP_RETRY, problems),
+        arguments: from,
+        dependsOn: Object.freeze([...new Set(options.dependsOn ?? [])]),
+        pivot: options.pivot ?? false,
+      });
+    }
+    for (const [records, drafts] of [
+      [metadata.compensates, compensations],
+      [metadata.recovers, recoveries],
+    ] as const) {
+      for (const { step, options } of records) {
+        const attempts = readAttempts(method, options, COMPENSATION_RETRY, problems);
+        drafts.push({ step, definition: Object.freeze({ ...attempts, arguments: from }) });
+      }
+    }
+  }
+  return { steps, compensations, recoveries };
+}
