@@ -5,7 +5,7 @@ import { MIGRATION_SOURCES } from './sources.js';
 /** `store`: sagas, outbox, inbox. `broker`: the Postgres broker, which may live elsewhere. */
 export type MigrationSet = 'store' | 'broker';
 
-/** A migration as the file says it, with `{{schema}}` in the place of the schema's name. */
+/** A migration as the file says it: SQL that psql could run, in the schema `sagaz`. */
 export interface MigrationSource {
   /** `0001_sagas`. */
   readonly name: string;
@@ -23,6 +23,8 @@ export interface Migration {
 }
 
 const DOWN = /^-- @down$/m;
+/** What stands in the files in front of every name. */
+const SCHEMA = /\bsagaz\./g;
 
 /** The migrations of a set for a schema, in order. */
 export function migrationsOf(set: MigrationSet, schema: SchemaName): readonly Migration[] {
@@ -32,7 +34,7 @@ export function migrationsOf(set: MigrationSet, schema: SchemaName): readonly Mi
 export function parseMigration({ name, text }: MigrationSource, schema: SchemaName): Migration {
   const [up = '', down = ''] = text
     .split(DOWN)
-    .map((part) => part.replaceAll('{{schema}}', schema.quoted).trim());
+    .map((part) => part.replaceAll(SCHEMA, `${schema.quoted}.`).trim());
   return {
     version: Number.parseInt(name, 10),
     name,

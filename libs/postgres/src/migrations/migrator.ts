@@ -10,6 +10,7 @@ import {
 import {
   MigrationChangedError,
   MigrationTimeoutError,
+  SchemaOutdatedError,
   SchemaTooNewError,
 } from './migration.errors.js';
 import { migrationsOf, type Migration, type MigrationSet } from './migration.js';
@@ -62,6 +63,25 @@ export class Migrator {
     } finally {
       client.release();
     }
+  }
+
+  /**
+   * For a start that does not migrate.
+   *
+   * A schema that is newer than this version is no error here: migrations only add, and while a new
+   * version is rolled out the old one must be able to start again.
+   *
+   * @returns the names of migrations this version does not know
+   * @throws SchemaOutdatedError, MigrationChangedError
+   */
+  async assertCurrent(): Promise<readonly string[]> {
+    const status = await this.status();
+    const [changed] = status.changed;
+    if (changed !== undefined) throw new MigrationChangedError(this.#schema.text, changed);
+    if (status.pending.length > 0) {
+      throw new SchemaOutdatedError(this.#schema.text, status.pending);
+    }
+    return status.unknown;
   }
 
   /** What `migrate` would run now, as a script for people who apply schemas by hand. */

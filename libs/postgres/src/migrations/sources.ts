@@ -7,7 +7,7 @@ export const MIGRATION_SOURCES: Readonly<Record<MigrationSet, readonly Migration
       name: '0001_sagas',
       text: `-- Sagas, their journals, their mail, and the engines that run them.
 
-CREATE TABLE {{schema}}.saga (
+CREATE TABLE sagaz.saga (
   id uuid PRIMARY KEY,
   tenant text NOT NULL,
   name text NOT NULL,
@@ -30,20 +30,20 @@ CREATE TABLE {{schema}}.saga (
 -- index (HOT), which is also why nothing indexes status, revision, epoch or updated_at.
 WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
 
-CREATE UNIQUE INDEX saga_key ON {{schema}}.saga (tenant, name, key) WHERE key IS NOT NULL;
-CREATE INDEX saga_owner ON {{schema}}.saga (owner) WHERE owner IS NOT NULL;
-CREATE INDEX saga_due ON {{schema}}.saga (wake_at) WHERE owner IS NULL AND wake_at IS NOT NULL;
+CREATE UNIQUE INDEX saga_key ON sagaz.saga (tenant, name, key) WHERE key IS NOT NULL;
+CREATE INDEX saga_owner ON sagaz.saga (owner) WHERE owner IS NOT NULL;
+CREATE INDEX saga_due ON sagaz.saga (wake_at) WHERE owner IS NULL AND wake_at IS NOT NULL;
 
-COMMENT ON TABLE {{schema}}.saga IS 'One small row per saga: where it stands and who runs it. What happened is in saga_journal.';
-COMMENT ON COLUMN {{schema}}.saga.key IS 'Idempotency key given by the caller; unique per tenant and name.';
-COMMENT ON COLUMN {{schema}}.saga.input_digest IS 'Digest of the input: the same key with another input is refused.';
-COMMENT ON COLUMN {{schema}}.saga.revision IS 'Rises by one with every transition and guards it.';
-COMMENT ON COLUMN {{schema}}.saga.owner IS 'Incarnation of the engine that runs it (table engine); null: nobody does.';
-COMMENT ON COLUMN {{schema}}.saga.epoch IS 'Rises whenever an engine takes the saga.';
-COMMENT ON COLUMN {{schema}}.saga.wake_at IS 'When a saga without an owner is due; null: only mail wakes it.';
+COMMENT ON TABLE sagaz.saga IS 'One small row per saga: where it stands and who runs it. What happened is in saga_journal.';
+COMMENT ON COLUMN sagaz.saga.key IS 'Idempotency key given by the caller; unique per tenant and name.';
+COMMENT ON COLUMN sagaz.saga.input_digest IS 'Digest of the input: the same key with another input is refused.';
+COMMENT ON COLUMN sagaz.saga.revision IS 'Rises by one with every transition and guards it.';
+COMMENT ON COLUMN sagaz.saga.owner IS 'Incarnation of the engine that runs it (table engine); null: nobody does.';
+COMMENT ON COLUMN sagaz.saga.epoch IS 'Rises whenever an engine takes the saga.';
+COMMENT ON COLUMN sagaz.saga.wake_at IS 'When a saga without an owner is due; null: only mail wakes it.';
 
 -- No foreign key to saga: it would lock the saga row with every entry.
-CREATE TABLE {{schema}}.saga_journal (
+CREATE TABLE sagaz.saga_journal (
   saga_id uuid NOT NULL,
   revision integer NOT NULL,
   ordinal integer NOT NULL,
@@ -56,11 +56,11 @@ CREATE TABLE {{schema}}.saga_journal (
   PRIMARY KEY (saga_id, revision, ordinal)
 );
 
-COMMENT ON TABLE {{schema}}.saga_journal IS 'Everything that happened to a saga, in order of revision and ordinal. Append-only.';
-COMMENT ON COLUMN {{schema}}.saga_journal.transition_id IS 'Tells whether a transition whose answer was lost is there.';
-COMMENT ON COLUMN {{schema}}.saga_journal.data IS 'JSON text; data::jsonb to look inside.';
+COMMENT ON TABLE sagaz.saga_journal IS 'Everything that happened to a saga, in order of revision and ordinal. Append-only.';
+COMMENT ON COLUMN sagaz.saga_journal.transition_id IS 'Tells whether a transition whose answer was lost is there.';
+COMMENT ON COLUMN sagaz.saga_journal.data IS 'JSON text; data::jsonb to look inside.';
 
-CREATE TABLE {{schema}}.saga_mail (
+CREATE TABLE sagaz.saga_mail (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   saga_id uuid NOT NULL,
   kind text NOT NULL,
@@ -72,9 +72,9 @@ CREATE TABLE {{schema}}.saga_mail (
 -- Short-lived rows: the table must not grow by what was read long ago.
 WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 
-COMMENT ON TABLE {{schema}}.saga_mail IS 'Replies, cancels and other news for sagas, until the transition that takes them into account.';
+COMMENT ON TABLE sagaz.saga_mail IS 'Replies, cancels and other news for sagas, until the transition that takes them into account.';
 
-CREATE TABLE {{schema}}.engine (
+CREATE TABLE sagaz.engine (
   incarnation uuid PRIMARY KEY,
   service text NOT NULL,
   host text NOT NULL,
@@ -86,11 +86,209 @@ CREATE TABLE {{schema}}.engine (
 )
 WITH (fillfactor = 50, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
 
-COMMENT ON TABLE {{schema}}.engine IS 'The living engines. A saga whose owner is not here may be taken by any of them.';
-COMMENT ON COLUMN {{schema}}.engine.beat IS 'Rises with every heartbeat.';
+COMMENT ON TABLE sagaz.engine IS 'The living engines. A saga whose owner is not here may be taken by any of them.';
+COMMENT ON COLUMN sagaz.engine.beat IS 'Rises with every heartbeat.';
 
 -- @down
-DROP TABLE {{schema}}.engine, {{schema}}.saga_mail, {{schema}}.saga_journal, {{schema}}.saga;
+DROP TABLE sagaz.engine, sagaz.saga_mail, sagaz.saga_journal, sagaz.saga;
+`,
+    },
+    {
+      name: '0002_outbox',
+      text: `-- Slots, and the outbox that is cut into them.
+
+-- Who works: one row for each living process that shares the slots of a queue.
+CREATE TABLE sagaz.slot_member (
+  queue text NOT NULL,
+  incarnation uuid NOT NULL,
+  expires_at timestamptz NOT NULL,
+  PRIMARY KEY (queue, incarnation)
+) WITH (fillfactor = 50);
+
+-- Who owns which slot. A fenced write locks the row of its slot and matches owner and epoch; a
+-- take-over is an update of that row, so that after it no write of the old owner commits.
+CREATE TABLE sagaz.slot_lease (
+  queue text NOT NULL,
+  slot smallint NOT NULL,
+  owner uuid,
+  -- Rises with every take-over.
+  epoch bigint NOT NULL DEFAULT 0,
+  -- Rises when rows come back at numbers that owners may have left behind.
+  version bigint NOT NULL DEFAULT 0,
+  expires_at timestamptz NOT NULL DEFAULT '-infinity',
+  -- How many owners in a row died here without progress.
+  crashes integer NOT NULL DEFAULT 0,
+  -- The number of the message that is worked on alone, because of those crashes.
+  suspect bigint,
+  PRIMARY KEY (queue, slot)
+) WITH (fillfactor = 50);
+
+INSERT INTO sagaz.slot_lease (queue, slot) SELECT 'outbox', slot FROM generate_series(0, 255) AS slot;
+
+-- CACHE 1: numbers that one session drew ahead would be given out late, after higher ones of the
+-- same key were published.
+CREATE SEQUENCE sagaz.outbox_seq AS bigint CACHE 1;
+
+CREATE TABLE sagaz.outbox (
+  -- The place in the key. The transaction id is assigned before the number is drawn, whoever inserts:
+  -- a reader that sees every older transaction ended then knows that no lower number can appear.
+  -- nextval alone assigns no transaction id.
+  seq bigint NOT NULL DEFAULT (
+    CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('sagaz.outbox_seq') END
+  ),
+  slot smallint NOT NULL,
+  -- False: its neighbours of the key may overtake it.
+  ordered boolean NOT NULL DEFAULT true,
+  -- On a dead letter: it goes on holding back its key.
+  blocks boolean NOT NULL DEFAULT false,
+  -- Failed attempts so far.
+  attempts integer NOT NULL DEFAULT 0,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  -- When a delayed, retrying or optimistic message is due; null on all others.
+  due_at timestamptz,
+  died_at timestamptz,
+  status text NOT NULL DEFAULT 'pending' CHECK (
+    status IN ('pending', 'delayed', 'optimistic', 'retrying', 'held', 'dead_letter')
+  ),
+  id text NOT NULL,
+  tenant text NOT NULL,
+  topic text NOT NULL,
+  key text NOT NULL,
+  type text NOT NULL,
+  source text NOT NULL,
+  -- For people, and kept as it was written.
+  time text NOT NULL,
+  content_type text NOT NULL,
+  headers json NOT NULL,
+  payload bytea NOT NULL,
+  error text,
+  reason text,
+  PRIMARY KEY (seq),
+  -- What an index entry can hold; refused when written and not when the message has to be set aside.
+  CONSTRAINT outbox_key_length CHECK (
+    octet_length(tenant) + octet_length(topic) + octet_length(key) <= 2000
+  )
+) WITH (
+  -- A queue lives by its vacuum: dead rows in front of the index are what slows a reader.
+  autovacuum_vacuum_scale_factor = 0,
+  autovacuum_vacuum_threshold = 20000,
+  autovacuum_vacuum_insert_scale_factor = 0,
+  autovacuum_vacuum_insert_threshold = 200000,
+  autovacuum_vacuum_cost_delay = 0
+);
+
+-- What may be read, and nothing else: a hundred thousand messages set aside cost a reader nothing.
+CREATE INDEX outbox_pending ON sagaz.outbox (slot, seq) WHERE status = 'pending';
+-- What is set aside, by key.
+CREATE INDEX outbox_aside ON sagaz.outbox (slot, tenant, topic, key, seq) WHERE status <> 'pending';
+CREATE INDEX outbox_due ON sagaz.outbox (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX outbox_dead_letter ON sagaz.outbox (seq) WHERE status = 'dead_letter';
+
+-- Bytes as a person reads them: as text where they are text. Never fails, or one row of foreign bytes
+-- would hide all others.
+CREATE FUNCTION sagaz.readable(bytes bytea) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+BEGIN
+  RETURN convert_from(bytes, 'UTF8');
+EXCEPTION WHEN OTHERS THEN
+  RETURN '\\x' || encode(bytes, 'hex');
+END
+$$;
+
+CREATE VIEW sagaz.outbox_readable AS
+SELECT
+  seq, status, attempts, tenant, topic, key, type, id, source, time, headers, content_type,
+  sagaz.readable(payload) AS payload,
+  created_at, due_at, reason, error, died_at, slot
+FROM sagaz.outbox;
+
+-- Takes locks for the rest of the transaction, in the order given; the caller sorts. The slots come
+-- first: shared where the keys are locked one by one, exclusively where the keys are too many for
+-- the lock table, which all transactions of the server share.
+-- The two numbers are the lock space of slots and that of keys.
+CREATE FUNCTION sagaz.outbox_lock(in_slots integer[], in_keys integer[], in_exclusively boolean)
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+  place integer;
+BEGIN
+  -- Loops and not a query: a planner may leave out or reorder what nobody reads.
+  FOREACH place IN ARRAY in_slots LOOP
+    IF in_exclusively THEN
+      PERFORM pg_advisory_xact_lock(1396786497, place);
+    ELSE
+      PERFORM pg_advisory_xact_lock_shared(1396786497, place);
+    END IF;
+  END LOOP;
+  FOREACH place IN ARRAY in_keys LOOP
+    PERFORM pg_advisory_xact_lock(1396786498, place);
+  END LOOP;
+END
+$$;
+
+-- One message, the usual case, in one round trip. \`in_lock\` is null where it takes no place in a key
+-- now (delayed, or unordered). \`in_guest\`: the transaction is a caller's. Its deferred constraints
+-- are checked before the key is locked: checked by COMMIT they could wait for a row of a transaction
+-- that waits for the key.
+CREATE FUNCTION sagaz.outbox_append(
+  in_guest boolean, in_slot integer, in_lock integer, in_ordered boolean, in_delay_ms bigint,
+  in_id text, in_tenant text, in_topic text, in_key text, in_type text, in_source text, in_time text,
+  in_content_type text, in_headers json, in_payload bytea
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF in_guest THEN
+    SET CONSTRAINTS ALL IMMEDIATE;
+  END IF;
+  IF in_lock IS NOT NULL THEN
+    PERFORM pg_advisory_xact_lock_shared(1396786497, in_slot);
+    PERFORM pg_advisory_xact_lock(1396786498, in_lock);
+  END IF;
+  IF in_delay_ms > 0 THEN
+    INSERT INTO sagaz.outbox
+      (status, due_at, slot, ordered, id, tenant, topic, key, type, source, time, content_type, headers, payload)
+    VALUES (
+      'delayed', clock_timestamp() + in_delay_ms * interval '1 millisecond', in_slot, in_ordered, in_id,
+      in_tenant, in_topic, in_key, in_type, in_source, in_time, in_content_type, in_headers, in_payload
+    );
+  ELSE
+    INSERT INTO sagaz.outbox
+      (slot, ordered, id, tenant, topic, key, type, source, time, content_type, headers, payload)
+    VALUES (
+      in_slot, in_ordered, in_id, in_tenant, in_topic, in_key, in_type, in_source, in_time,
+      in_content_type, in_headers, in_payload
+    );
+  END IF;
+END
+$$;
+
+-- Many messages, in the order of the arrays; the locks as for outbox_lock. Numbers are drawn by the
+-- column's default while rows are inserted, which is after the locks and in the order of the sort.
+CREATE FUNCTION sagaz.outbox_append_many(
+  in_guest boolean, in_slot_locks integer[], in_key_locks integer[], in_exclusively boolean,
+  in_slots integer[], in_ordered boolean[], in_delays_ms bigint[],
+  in_ids text[], in_tenants text[], in_topics text[], in_keys text[], in_types text[], in_sources text[],
+  in_times text[], in_content_types text[], in_headers text[], in_payloads bytea[]
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF in_guest THEN
+    SET CONSTRAINTS ALL IMMEDIATE;
+  END IF;
+  PERFORM sagaz.outbox_lock(in_slot_locks, in_key_locks, in_exclusively);
+  INSERT INTO sagaz.outbox
+    (status, due_at, slot, ordered, id, tenant, topic, key, type, source, time, content_type, headers, payload)
+  SELECT
+    CASE WHEN r.delay_ms > 0 THEN 'delayed' ELSE 'pending' END,
+    CASE WHEN r.delay_ms > 0 THEN clock_timestamp() + r.delay_ms * interval '1 millisecond' END,
+    r.slot, r.ordered, r.id, r.tenant, r.topic, r.key, r.type, r.source, r.time, r.content_type,
+    r.headers::json, r.payload
+  FROM unnest(
+    in_slots, in_ordered, in_delays_ms, in_ids, in_tenants, in_topics, in_keys, in_types, in_sources,
+    in_times, in_content_types, in_headers, in_payloads
+  ) WITH ORDINALITY AS r (
+    slot, ordered, delay_ms, id, tenant, topic, key, type, source, time, content_type, headers, payload, place
+  )
+  ORDER BY r.place;
+END
+$$;
 `,
     },
   ],

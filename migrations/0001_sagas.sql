@@ -1,6 +1,6 @@
 -- Sagas, their journals, their mail, and the engines that run them.
 
-CREATE TABLE {{schema}}.saga (
+CREATE TABLE sagaz.saga (
   id uuid PRIMARY KEY,
   tenant text NOT NULL,
   name text NOT NULL,
@@ -23,20 +23,20 @@ CREATE TABLE {{schema}}.saga (
 -- index (HOT), which is also why nothing indexes status, revision, epoch or updated_at.
 WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
 
-CREATE UNIQUE INDEX saga_key ON {{schema}}.saga (tenant, name, key) WHERE key IS NOT NULL;
-CREATE INDEX saga_owner ON {{schema}}.saga (owner) WHERE owner IS NOT NULL;
-CREATE INDEX saga_due ON {{schema}}.saga (wake_at) WHERE owner IS NULL AND wake_at IS NOT NULL;
+CREATE UNIQUE INDEX saga_key ON sagaz.saga (tenant, name, key) WHERE key IS NOT NULL;
+CREATE INDEX saga_owner ON sagaz.saga (owner) WHERE owner IS NOT NULL;
+CREATE INDEX saga_due ON sagaz.saga (wake_at) WHERE owner IS NULL AND wake_at IS NOT NULL;
 
-COMMENT ON TABLE {{schema}}.saga IS 'One small row per saga: where it stands and who runs it. What happened is in saga_journal.';
-COMMENT ON COLUMN {{schema}}.saga.key IS 'Idempotency key given by the caller; unique per tenant and name.';
-COMMENT ON COLUMN {{schema}}.saga.input_digest IS 'Digest of the input: the same key with another input is refused.';
-COMMENT ON COLUMN {{schema}}.saga.revision IS 'Rises by one with every transition and guards it.';
-COMMENT ON COLUMN {{schema}}.saga.owner IS 'Incarnation of the engine that runs it (table engine); null: nobody does.';
-COMMENT ON COLUMN {{schema}}.saga.epoch IS 'Rises whenever an engine takes the saga.';
-COMMENT ON COLUMN {{schema}}.saga.wake_at IS 'When a saga without an owner is due; null: only mail wakes it.';
+COMMENT ON TABLE sagaz.saga IS 'One small row per saga: where it stands and who runs it. What happened is in saga_journal.';
+COMMENT ON COLUMN sagaz.saga.key IS 'Idempotency key given by the caller; unique per tenant and name.';
+COMMENT ON COLUMN sagaz.saga.input_digest IS 'Digest of the input: the same key with another input is refused.';
+COMMENT ON COLUMN sagaz.saga.revision IS 'Rises by one with every transition and guards it.';
+COMMENT ON COLUMN sagaz.saga.owner IS 'Incarnation of the engine that runs it (table engine); null: nobody does.';
+COMMENT ON COLUMN sagaz.saga.epoch IS 'Rises whenever an engine takes the saga.';
+COMMENT ON COLUMN sagaz.saga.wake_at IS 'When a saga without an owner is due; null: only mail wakes it.';
 
 -- No foreign key to saga: it would lock the saga row with every entry.
-CREATE TABLE {{schema}}.saga_journal (
+CREATE TABLE sagaz.saga_journal (
   saga_id uuid NOT NULL,
   revision integer NOT NULL,
   ordinal integer NOT NULL,
@@ -49,11 +49,11 @@ CREATE TABLE {{schema}}.saga_journal (
   PRIMARY KEY (saga_id, revision, ordinal)
 );
 
-COMMENT ON TABLE {{schema}}.saga_journal IS 'Everything that happened to a saga, in order of revision and ordinal. Append-only.';
-COMMENT ON COLUMN {{schema}}.saga_journal.transition_id IS 'Tells whether a transition whose answer was lost is there.';
-COMMENT ON COLUMN {{schema}}.saga_journal.data IS 'JSON text; data::jsonb to look inside.';
+COMMENT ON TABLE sagaz.saga_journal IS 'Everything that happened to a saga, in order of revision and ordinal. Append-only.';
+COMMENT ON COLUMN sagaz.saga_journal.transition_id IS 'Tells whether a transition whose answer was lost is there.';
+COMMENT ON COLUMN sagaz.saga_journal.data IS 'JSON text; data::jsonb to look inside.';
 
-CREATE TABLE {{schema}}.saga_mail (
+CREATE TABLE sagaz.saga_mail (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   saga_id uuid NOT NULL,
   kind text NOT NULL,
@@ -65,9 +65,9 @@ CREATE TABLE {{schema}}.saga_mail (
 -- Short-lived rows: the table must not grow by what was read long ago.
 WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 
-COMMENT ON TABLE {{schema}}.saga_mail IS 'Replies, cancels and other news for sagas, until the transition that takes them into account.';
+COMMENT ON TABLE sagaz.saga_mail IS 'Replies, cancels and other news for sagas, until the transition that takes them into account.';
 
-CREATE TABLE {{schema}}.engine (
+CREATE TABLE sagaz.engine (
   incarnation uuid PRIMARY KEY,
   service text NOT NULL,
   host text NOT NULL,
@@ -79,8 +79,8 @@ CREATE TABLE {{schema}}.engine (
 )
 WITH (fillfactor = 50, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
 
-COMMENT ON TABLE {{schema}}.engine IS 'The living engines. A saga whose owner is not here may be taken by any of them.';
-COMMENT ON COLUMN {{schema}}.engine.beat IS 'Rises with every heartbeat.';
+COMMENT ON TABLE sagaz.engine IS 'The living engines. A saga whose owner is not here may be taken by any of them.';
+COMMENT ON COLUMN sagaz.engine.beat IS 'Rises with every heartbeat.';
 
 -- @down
-DROP TABLE {{schema}}.engine, {{schema}}.saga_mail, {{schema}}.saga_journal, {{schema}}.saga;
+DROP TABLE sagaz.engine, sagaz.saga_mail, sagaz.saga_journal, sagaz.saga;
