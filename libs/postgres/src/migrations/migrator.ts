@@ -206,7 +206,7 @@ export class Migrator {
 }
 
 /** The advisory lock of a schema's migrations: the one-number form, which no key lock uses. */
-function lockNumber(schema: SchemaName): string {
+export function lockNumber(schema: SchemaName): string {
   return createHash('sha256')
     .update(`sagaz:migrate:${schema.text}`)
     .digest()
