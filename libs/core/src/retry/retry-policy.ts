@@ -74,7 +74,11 @@ export function parseRetry(
   if (options === undefined) return defaults;
   const attempts = options.attempts ?? defaults.attempts;
   if (!Number.isInteger(attempts) || attempts < 1) {
-    throw new InvalidRetryPolicyError(`${option}.attempts`, attempts, 'a whole number of 1 or more');
+    throw new InvalidRetryPolicyError(
+      `${option}.attempts`,
+      attempts,
+      'a whole number of 1 or more',
+    );
   }
   const factor = options.factor ?? defaults.factor;
   if (!(factor >= 1 && factor <= 100)) {

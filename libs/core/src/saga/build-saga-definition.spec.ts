@@ -64,6 +64,9 @@ describe('the definition of a saga', () => {
       pivot: true,
     });
     expect(definition.steps.get('reserve')?.compensation?.method).toBe('release');
-    expect([...(definition.steps.get('confirm')?.ancestors ?? [])].sort()).toEqual(['charge', 'reserve']);
+    expect([...(definition.steps.get('confirm')?.ancestors ?? [])].sort()).toEqual([
+      'charge',
+      'reserve',
+    ]);
   });
 });

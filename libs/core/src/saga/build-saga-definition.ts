@@ -8,7 +8,12 @@ import type { SagaOptions } from './options.js';
 import { Problems } from './problems.js';
 import { readMethods } from './read-methods.js';
 import type { CompensationDraft, MethodDrafts } from './read-methods.js';
-import type { CompensationDefinition, SagaClass, SagaDefinition, StepDefinition } from './saga-definition.js';
+import type {
+  CompensationDefinition,
+  SagaClass,
+  SagaDefinition,
+  StepDefinition,
+} from './saga-definition.js';
 import { checkArguments, checkGraph, checkPivots } from './check-steps.js';
 
 const DEFAULT_GRACE_MS = 5_000;
@@ -22,7 +27,12 @@ type Header = Pick<
 >;
 
 function readHeader(options: SagaOptions, problems: Problems): Header {
-  const { name, version = 1, failureStrategy = 'fail-fast', maxCrashes = DEFAULT_MAX_CRASHES } = options;
+  const {
+    name,
+    version = 1,
+    failureStrategy = 'fail-fast',
+    maxCrashes = DEFAULT_MAX_CRASHES,
+  } = options;
   if (typeof name !== 'string' || !NAME.test(name)) {
     problems.add(
       null,
@@ -31,7 +41,11 @@ function readHeader(options: SagaOptions, problems: Problems): Header {
     );
   }
   if (!Number.isInteger(version) || version < 1 || version > 2_147_483_647) {
-    problems.add(null, `@Saga({ version: ${String(version)} }) is no version.`, 'Use 1, 2, 3 and so on.');
+    problems.add(
+      null,
+      `@Saga({ version: ${String(version)} }) is no version.`,
+      'Use 1, 2, 3 and so on.',
+    );
   }
   if (!STRATEGIES.includes(failureStrategy)) {
     problems.add(
@@ -41,7 +55,11 @@ function readHeader(options: SagaOptions, problems: Problems): Header {
     );
   }
   if (!Number.isInteger(maxCrashes) || maxCrashes < 1) {
-    problems.add(null, `@Saga({ maxCrashes: ${String(maxCrashes)} }) is no count.`, 'Use a whole number of 1 or more.');
+    problems.add(
+      null,
+      `@Saga({ maxCrashes: ${String(maxCrashes)} }) is no count.`,
+      'Use a whole number of 1 or more.',
+    );
   }
   const { grace, deadline } = options;
   return {

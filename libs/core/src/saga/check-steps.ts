@@ -41,10 +41,7 @@ export function checkGraph(graph: Graph, problems: Problems): boolean {
 }
 
 /** Where the points of no return stand, and what can never run because of them. */
-export function checkPivots(
-  steps: ReadonlyMap<string, StepDefinition>,
-  problems: Problems,
-): void {
+export function checkPivots(steps: ReadonlyMap<string, StepDefinition>, problems: Problems): void {
   const pivots = [...steps.values()].filter(({ pivot }) => pivot);
   for (const [index, pivot] of pivots.entries()) {
     for (const other of pivots.slice(index + 1)) {
@@ -106,7 +103,10 @@ function checkResults(
           `Use @ResultIfAny('${source.step}') and let the parameter be undefined.`,
         );
       }
-    } else if (!step.ancestors.has(source.step) && !(role === 'recovery' && source.kind === 'result_if_any')) {
+    } else if (
+      !step.ancestors.has(source.step) &&
+      !(role === 'recovery' && source.kind === 'result_if_any')
+    ) {
       problems.add(
         method,
         `@${decorator}('${source.step}'), but '${step.name}' does not depend on '${source.step}', so it may run first.`,
@@ -123,11 +123,15 @@ export function checkArguments(
   problems: Problems,
 ): void {
   checkResults(step, step, 'step', steps, problems);
-  if (step.compensation !== null) checkResults(step.compensation, step, 'compensation', steps, problems);
-  if (step.forwardRecovery !== null) checkResults(step.forwardRecovery, step, 'recovery', steps, problems);
-  for (const { method, arguments: from, transactional } of [step, step.compensation, step.forwardRecovery].filter(
-    (part) => part !== null,
-  )) {
+  if (step.compensation !== null)
+    checkResults(step.compensation, step, 'compensation', steps, problems);
+  if (step.forwardRecovery !== null)
+    checkResults(step.forwardRecovery, step, 'recovery', steps, problems);
+  for (const { method, arguments: from, transactional } of [
+    step,
+    step.compensation,
+    step.forwardRecovery,
+  ].filter((part) => part !== null)) {
     if (!transactional && from.some(({ kind }) => kind === 'transaction_manager')) {
       problems.add(
         method,

@@ -1,7 +1,12 @@
 export * from './saga-definition.js';
 export { buildSagaDefinition } from './build-saga-definition.js';
+export { committedSteps, compensationOrder, type CompensationOrder } from './compensation-order.js';
 export { Compensate, ForwardRecovery, Saga, SagaStep } from './decorators.js';
-export { InvalidSagaDefinitionError, type DefinitionProblem } from './invalid-saga-definition.error.js';
+export { UnknownStepError, dryRun, type DryRun, type DryRunOptions } from './dry-run.js';
+export {
+  InvalidSagaDefinitionError,
+  type DefinitionProblem,
+} from './invalid-saga-definition.error.js';
 export { isSagaClass } from './metadata.js';
 export type { CompensationOptions, SagaOptions, StepOptions } from './options.js';
 export {
@@ -17,6 +22,7 @@ export {
   resolveArguments,
   type ArgumentValues,
 } from './resolve-arguments.js';
+export { sagaDiagram } from './saga-diagram.js';
 export {
   SagaOf,
   type AnySaga,
@@ -25,3 +31,4 @@ export {
   type StepOutput,
 } from './saga-of.js';
 export type { StepNames } from './step-context.js';
+export { DuplicateSagaError, SagaRegistry, UnknownSagaError } from './saga-registry.js';

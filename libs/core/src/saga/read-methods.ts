@@ -3,12 +3,20 @@ import { methodsOf } from './metadata.js';
 import type { MethodMetadata } from './metadata.js';
 import type { CompensationOptions, StepOptions } from './options.js';
 import type { Problems } from './problems.js';
-import type { ArgumentSource, CompensationDefinition, SagaClass, StepDefinition } from './saga-definition.js';
+import type {
+  ArgumentSource,
+  CompensationDefinition,
+  SagaClass,
+  StepDefinition,
+} from './saga-definition.js';
 
 const DEFAULT_REPLY_TIMEOUT_MS = 15 * 60_000;
 
 /** A step as its decorators describe it, before the graph is known. */
-export type StepDraft = Omit<StepDefinition, 'ancestors' | 'dependents' | 'compensation' | 'forwardRecovery'>;
+export type StepDraft = Omit<
+  StepDefinition,
+  'ancestors' | 'dependents' | 'compensation' | 'forwardRecovery'
+>;
 
 /** A compensation or recovery, and the step it belongs to. */
 export interface CompensationDraft {
@@ -63,14 +71,19 @@ function readAttempts(
 ) {
   const { timeout, replyTimeout } = options;
   const duration = (value: unknown, name: string): number | null =>
-    value === undefined
-      ? null
-      : problems.attempt(method, () => parseDuration(value, name), null);
+    value === undefined ? null : problems.attempt(method, () => parseDuration(value, name), null);
   const timeoutMs = duration(timeout, 'timeout');
   const replyTimeoutMs = duration(replyTimeout, 'replyTimeout');
-  for (const [name, ms] of [['timeout', timeoutMs], ['replyTimeout', replyTimeoutMs]] as const) {
+  for (const [name, ms] of [
+    ['timeout', timeoutMs],
+    ['replyTimeout', replyTimeoutMs],
+  ] as const) {
     if (ms === 0) {
-      problems.add(method, `${name}: 0 ms leaves no time at all.`, 'Give it time, or leave it out.');
+      problems.add(
+        method,
+        `${name}: 0 ms leaves no time at all.`,
+        'Give it time, or leave it out.',
+      );
     }
   }
   return {

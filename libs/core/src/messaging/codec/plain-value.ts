@@ -27,9 +27,7 @@ function named(value: object): string {
 
 function inNumber(value: number): Finding | undefined {
   if (Number.isFinite(value)) {
-    return Object.is(value, -0)
-      ? finding('-0', 'Add 0 to it, which makes it 0.')
-      : undefined;
+    return Object.is(value, -0) ? finding('-0', 'Add 0 to it, which makes it 0.') : undefined;
   }
   return finding(String(value), 'Use null, or a string, for what is no finite number.');
 }
@@ -43,7 +41,10 @@ function inUncommonObject(value: object): Finding | undefined {
     return finding(named(value), "Send Buffer.from(bytes).toString('base64').");
   }
   if ('toJSON' in value && typeof value.toJSON === 'function') {
-    return finding(`${named(value)} with a toJSON method`, 'Send the plain value you want to have read.');
+    return finding(
+      `${named(value)} with a toJSON method`,
+      'Send the plain value you want to have read.',
+    );
   }
   // Promise, RegExp, Error, boxed primitives and the like keep their content where JSON does not look.
   const tag = Object.prototype.toString.call(value);

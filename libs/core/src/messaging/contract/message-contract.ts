@@ -32,7 +32,11 @@ export type MessageContract<Payload = unknown> = CommandContract<Payload> | Even
 
 /** The payload of a contract. */
 export type PayloadOf<C extends MessageContract> =
-  C extends CommandContract<infer Payload> ? Payload : C extends EventContract<infer Payload> ? Payload : never;
+  C extends CommandContract<infer Payload>
+    ? Payload
+    : C extends EventContract<infer Payload>
+      ? Payload
+      : never;
 
 /** The reply of a command; of an event: `void`. */
 export type ReplyOf<C extends MessageContract> =
