@@ -1,0 +1,84 @@
+import { SagazError } from '../../errors/index.js';
+import type { InboxKey } from '../../ports/index.js';
+
+/** Another transaction holds the message (or its idempotency key) and did not end in time. */
+export class InboxBusyError extends SagazError {
+  readonly code = 'SAGAZ_INBOX_BUSY';
+
+  constructor(
+    /** The message or the idempotency key that is being worked on. */
+    readonly subject: string,
+    readonly waitedMs: number,
+    options: { readonly cause?: unknown } = {},
+  ) {
+    super(
+      `${subject} is being handled by another transaction, which did not end within ${waitedMs} ms.`,
+      'It is delivered again shortly; when this lasts, look for a handler that never ends.',
+      options,
+    );
+  }
+
+  static ofMessage(key: InboxKey, waitedMs: number, cause?: unknown): InboxBusyError {
+    return new InboxBusyError(
+      `Message ${key.id} of ${key.source} for group ${key.group}`,
+      waitedMs,
+      cause === undefined ? {} : { cause },
+    );
+  }
+
+  static ofIdempotencyKey(key: string, waitedMs: number, cause?: unknown): InboxBusyError {
+    return new InboxBusyError(
+      `Idempotency key ${key}`,
+      waitedMs,
+      cause === undefined ? {} : { cause },
+    );
+  }
+}
+
+/** The message was answered without its handler: by a cache, a filter or an interceptor in between. */
+export class HandlerNotReachedError extends SagazError {
+  readonly code = 'SAGAZ_HANDLER_NOT_REACHED';
+
+  constructor(
+    readonly type: string,
+    readonly group: string,
+    options: { readonly cause?: unknown } = {},
+  ) {
+    super(
+      `Something in front of the handler of '${type}' (group '${group}') answered in its place, so nothing was committed.`,
+      'Remove the interceptor that answers without calling the handler, or exempt message handlers from it.',
+      options,
+    );
+  }
+}
+
+/** A command or compensation lacks what Sagaz needs to carry it out once. */
+export class MalformedCommandError extends SagazError {
+  readonly code = 'SAGAZ_MALFORMED_COMMAND';
+
+  constructor(
+    readonly type: string,
+    readonly header: string,
+    problem: string,
+  ) {
+    super(
+      `The message '${type}' cannot be carried out as a command: header '${header}' ${problem}.`,
+      'Let Sagaz send commands, or send a plain message without the role header.',
+    );
+  }
+}
+
+/** The message's handler was begun several times and never came to an end: it kills its process. */
+export class HandlerCrashedError extends SagazError {
+  readonly code = 'SAGAZ_HANDLER_CRASHED';
+
+  constructor(
+    readonly type: string,
+    readonly crashes: number,
+  ) {
+    super(
+      `The handler of '${type}' was begun ${crashes} times with this message and the process died each time.`,
+      'Find out what in the message ends the process (memory, an endless loop, a native crash) and replay the dead letter.',
+    );
+  }
+}

@@ -1,0 +1,71 @@
+import { isSagazError } from '../../errors/index.js';
+import { classify } from '../../retry/index.js';
+
+/**
+ * What a failed attempt means to the inbox.
+ * - `refusal`, `final`: as thrown by the handler.
+ * - `conflict`: the database asks for the same work again; not counted.
+ * - `busy`: somebody else works on the message; not counted.
+ * - `unknown`: the answer to COMMIT was lost; the inbox row tells.
+ * - `unavailable`: the database is away; not counted.
+ * - `retryable`: everything else; counted.
+ */
+export type Failure =
+  'refusal' | 'final' | 'conflict' | 'busy' | 'unknown' | 'unavailable' | 'retryable';
+
+const BY_CODE: ReadonlyMap<unknown, Failure> = new Map<unknown, Failure>([
+  ['SAGAZ_INBOX_BUSY', 'busy'],
+  ['SAGAZ_LOCK_TIMEOUT', 'conflict'],
+  ['SAGAZ_COMMIT_UNKNOWN', 'unknown'],
+  ['SAGAZ_DATABASE_UNREACHABLE', 'unavailable'],
+]);
+
+/**
+ * SQLSTATE of a server that is away, shutting down or full: class 08 (connection), 57P01 to 57P03,
+ * 53300. A socket's own error codes are not among them: they may come from whatever the handler
+ * called, and that is a failure of the handler.
+ */
+const AWAY = /^(08\d{3}|57P0[1-3]|53300)$/;
+
+function codesOf(error: unknown): unknown[] {
+  const codes: unknown[] = [];
+  let current: unknown = error;
+  // Bounded, because a chain of causes may be a circle.
+  for (let depth = 0; depth < 8 && typeof current === 'object' && current !== null; depth += 1) {
+    if ('code' in current) codes.push(current.code);
+    if ('driverError' in current && current.driverError !== undefined)
+      current = current.driverError;
+    else current = 'cause' in current ? current.cause : null;
+  }
+  return codes;
+}
+
+/** Says what a failed attempt means. */
+export function failureOf(error: unknown): Failure {
+  if (isSagazError(error)) {
+    const known = BY_CODE.get(error.code);
+    if (known !== undefined) return known;
+  }
+  const kind = classify(error);
+  switch (kind) {
+    case 'refusal':
+    case 'final':
+    case 'conflict':
+      return kind;
+    case 'aborted':
+    case 'retryable':
+      return codesOf(error).some((code) => typeof code === 'string' && AWAY.test(code))
+        ? 'unavailable'
+        : 'retryable';
+  }
+}
+
+/** An error as text for a dead letter: bounded, and without what a database cannot hold. */
+export function errorText(error: unknown): string {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return clean(text).slice(0, 4_000);
+}
+
+function clean(text: string): string {
+  return text.replace(/\0|[\ud800-\udfff]/gu, '\ufffd');
+}

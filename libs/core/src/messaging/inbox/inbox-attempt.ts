@@ -1,0 +1,217 @@
+import { isSagaRefusal, type SagaRefusal } from '../../errors/index.js';
+import type {
+  Applied,
+  Clock,
+  FaultPoints,
+  InboxStore,
+  KeptReply,
+  Message,
+  OutboxMessage,
+  Transaction,
+} from '../../ports/index.js';
+import { failureOf } from './failure.js';
+import type { InboxBookkeeping, Subject } from './inbox-bookkeeping.js';
+import type { InboxHandler, InboxOutcome, InboxUnit, MessageRole } from './inbox.types.js';
+import { okReply, replyMessage } from './reply.js';
+
+/** How often a handler whose transaction lost a race runs again at once. */
+const RERUNS = 2;
+
+/** What became of an attempt: an end, or an error that is still to be judged. */
+export type AttemptResult =
+  | { readonly kind: 'ended'; readonly outcome: InboxOutcome }
+  | { readonly kind: 'failed'; readonly error: unknown };
+
+export interface AttemptTools {
+  readonly inbox: InboxStore;
+  readonly bookkeeping: InboxBookkeeping;
+  readonly service: string;
+  readonly clock: Clock;
+  readonly faults: FaultPoints;
+  readonly waitMs: number;
+}
+
+type Publish = (message: OutboxMessage) => void;
+
+/**
+ * One attempt to handle a message. Whoever calls the handler, wraps it in {@link run}; the attempt
+ * records how that ended, and only this record decides about the acknowledgement: what filters and
+ * interceptors farther out make of it does not matter.
+ */
+export class InboxAttempt {
+  /** Aborted when the right to work on the message is lost. */
+  readonly signal: AbortSignal;
+  readonly message: Message;
+  /** From 1; as the broker counts deliveries. */
+  readonly delivery: number;
+  readonly group: string;
+  readonly role: MessageRole;
+  readonly #subject: Subject;
+  readonly #handler: InboxHandler;
+  readonly #tools: AttemptTools;
+  #applied: Applied | null = null;
+  #result: AttemptResult | null = null;
+  #work: Promise<unknown> | null = null;
+
+  constructor(
+    subject: Subject,
+    delivery: { readonly signal: AbortSignal; readonly attempt: number },
+    handler: InboxHandler,
+    tools: AttemptTools,
+  ) {
+    this.#subject = subject;
+    this.#handler = handler;
+    this.#tools = tools;
+    this.message = subject.message;
+    this.signal = delivery.signal;
+    this.delivery = delivery.attempt;
+    this.group = handler.group;
+    this.role = subject.part.role;
+  }
+
+  /**
+   * In a compensation's handler: whether the command is known to have been carried out. `unknown`
+   * means that it may never have come, or may have had effects outside of this database. Null
+   * elsewhere.
+   */
+  get applied(): Applied | null {
+    return this.#applied;
+  }
+
+  /** How the attempt ended; null: its handler was never reached. */
+  get result(): AttemptResult | null {
+    return this.#result;
+  }
+
+  /**
+   * Runs the handler in a transaction of `unit`: inbox row, participant row, handler, reply. A
+   * message that needs no handling (duplicate, late, repeated) resolves with undefined and the
+   * handler is not called. A refusal is recorded and resolves with undefined: it is no error. What
+   * failed is thrown on, after its rollback.
+   */
+  run<T>(unit: InboxUnit, handler: () => Promise<T>): Promise<T | undefined> {
+    if (this.#work !== null) {
+      return Promise.reject(
+        new Error(
+          `The handler of '${this.message.type}' is wrapped twice. Declare it as a message handler once.`,
+        ),
+      );
+    }
+    const work = this.#run(unit, handler);
+    this.#work = work;
+    return work;
+  }
+
+  /**
+   * Waits until a handler that was reached has ended. Something farther out, a timeout for instance,
+   * may have answered while the transaction is still open.
+   */
+  async settled(): Promise<void> {
+    await this.#work?.catch(() => undefined);
+  }
+
+  async #run<T>(unit: InboxUnit, handler: () => Promise<T>): Promise<T | undefined> {
+    for (let rerun = 0; ; rerun += 1) {
+      const seen: { value?: T } = {};
+      try {
+        const outcome = await unit.run((transaction, publish) =>
+          this.#inTransaction(transaction, publish, async () => {
+            seen.value = await handler();
+            return seen.value;
+          }),
+        );
+        await this.#tools.faults.reach('inbox.after-commit', this.message.id);
+        return this.#end(outcome, seen.value);
+      } catch (error) {
+        try {
+          if (isSagaRefusal(error)) return this.#end(await this.#refuse(error), undefined);
+          const failure = failureOf(error);
+          if (
+            failure === 'unknown' &&
+            (await this.#tools.bookkeeping.hasEnded(this.#subject.key))
+          ) {
+            return this.#end({ kind: 'committed' }, seen.value);
+          }
+          // A lost race says nothing about the message. The transaction begins anew, with a new
+          // snapshot; whoever opened it has rolled it back.
+          if (failure === 'conflict' && rerun < RERUNS && !this.signal.aborted) continue;
+        } catch (inner) {
+          this.#result = { kind: 'failed', error: inner };
+          throw inner;
+        }
+        this.#result = { kind: 'failed', error };
+        throw error;
+      }
+    }
+  }
+
+  #end<T>(outcome: InboxOutcome, value: T | undefined): T | undefined {
+    this.#result = { kind: 'ended', outcome };
+    return value;
+  }
+
+  #refuse(refusal: SagaRefusal): Promise<InboxOutcome> {
+    const { reason, details } = refusal;
+    return this.#tools.bookkeeping.refuse(
+      this.#subject,
+      details === undefined ? { reason } : { reason, details },
+    );
+  }
+
+  async #inTransaction(
+    transaction: Transaction,
+    publish: Publish,
+    handler: () => Promise<unknown>,
+  ): Promise<InboxOutcome> {
+    const { inbox, faults, waitMs } = this.#tools;
+    const { key, part, message, keepMs } = this.#subject;
+    // Before anything else is locked: who holds business rows and then waits for the inbox row
+    // closes a circle with the one who holds it.
+    if ((await inbox.claim(key, transaction, waitMs)) !== 'new') return { kind: 'duplicate' };
+    await faults.reach('inbox.after-claim', message.id);
+    if (part.role === 'command') {
+      // At the start and not at the end: a compensation that comes while the command is at work
+      // has to wait here, or neither would see the other.
+      const known = await inbox.beginCommand(
+        message.tenant,
+        part.idempotencyKey,
+        keepMs,
+        transaction,
+        waitMs,
+      );
+      if (known.kind === 'undone') return { kind: 'late' };
+      if (known.kind === 'applied') {
+        if (known.reply !== null) this.#publishReply(known.reply, publish);
+        return { kind: 'repeated' };
+      }
+    } else if (part.role === 'compensation') {
+      this.#applied = await inbox.markUndone(
+        message.tenant,
+        part.idempotencyKey,
+        keepMs,
+        transaction,
+        waitMs,
+      );
+    }
+    const value = await handler();
+    await faults.reach('inbox.after-handler', message.id);
+    if (part.role !== 'event') {
+      const { contentType } = this.#handler.codec;
+      const reply = okReply(contentType, this.#handler.codec.encode(value));
+      if (part.role === 'command') {
+        await inbox.keepReply(message.tenant, part.idempotencyKey, reply, transaction);
+      }
+      this.#publishReply(reply, publish);
+    }
+    await faults.reach('inbox.before-commit', message.id);
+    return { kind: 'committed' };
+  }
+
+  #publishReply(reply: KeptReply, publish: Publish): void {
+    const { part, message } = this.#subject;
+    if (part.role === 'event' || part.replyTo === null) return;
+    const { service, clock } = this.#tools;
+    const from = { service, time: clock.date().toISOString() };
+    publish(replyMessage(message, part.replyTo, part.role, reply, from));
+  }
+}

@@ -1,0 +1,194 @@
+import type {
+  Clock,
+  InboxKey,
+  InboxStore,
+  KeptReply,
+  Message,
+  OutboxStore,
+  Transaction,
+  Transactions,
+} from '../../ports/index.js';
+import { errorText, failureOf } from './failure.js';
+import type { BurialReason, InboxOutcome } from './inbox.types.js';
+import type { MessagePart } from './message-role.js';
+import { negativeReply, replyMessage, type NegativeReply } from './reply.js';
+
+/** How often a bookkeeping transaction that lost a race is run again before the delivery is put off. */
+const RERUNS = 3;
+
+export interface BookkeepingOptions {
+  readonly inbox: InboxStore;
+  readonly outbox: Pick<OutboxStore, 'append'>;
+  readonly transactions: Transactions;
+  readonly service: string;
+  readonly clock: Clock;
+  readonly waitMs: number;
+}
+
+/** A delivery as the inbox reads it. */
+export interface Subject {
+  readonly key: InboxKey;
+  readonly message: Message;
+  readonly part: MessagePart;
+  /** How long a participant remembers the key, so that the mark outlives the command's expiry. */
+  readonly keepMs: number;
+}
+
+/**
+ * The short transactions beside the handler's own: a refusal, an expired command, a dead letter, the
+ * look after a lost answer. They use the store's own connections, never the application's pool,
+ * where a handler that holds the last one would wait for itself.
+ */
+export class InboxBookkeeping {
+  readonly #options: BookkeepingOptions;
+
+  constructor(options: BookkeepingOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Records a refusal once the handler's transaction is rolled back: the message is done, its key
+   * answered, the reply on its way, in one transaction.
+   */
+  refuse(subject: Subject, refusal: NegativeReply): Promise<InboxOutcome> {
+    const { inbox, waitMs } = this.#options;
+    const refused: InboxOutcome = { kind: 'refused', reason: refusal.reason };
+    return this.#run(async (transaction) => {
+      if ((await inbox.claim(subject.key, transaction, waitMs)) !== 'new') {
+        return { kind: 'duplicate' };
+      }
+      const { part, message, keepMs } = subject;
+      if (part.role === 'event') return refused;
+      const reply = negativeReply('refused', refusal);
+      if (part.role === 'compensation') {
+        // An undo was asked for, and refusing it does not take that back: the command, should it
+        // come late, still finds the mark.
+        await inbox.markUndone(message.tenant, part.idempotencyKey, keepMs, transaction, waitMs);
+      } else {
+        const known = await inbox.beginCommand(
+          message.tenant,
+          part.idempotencyKey,
+          keepMs,
+          transaction,
+          waitMs,
+        );
+        if (known.kind === 'undone') return { kind: 'late' };
+        if (known.kind === 'applied') return this.#repeat(subject, known.reply, transaction);
+        await inbox.keepReply(message.tenant, part.idempotencyKey, reply, transaction);
+      }
+      await this.#answer(subject, reply, transaction);
+      return refused;
+    });
+  }
+
+  /**
+   * Ends a command that came past its expiry. A key that was carried out meanwhile, under another
+   * message, is answered with its kept reply and not with a failure that is not true.
+   */
+  expire(subject: Subject): Promise<InboxOutcome> {
+    const { inbox, waitMs } = this.#options;
+    return this.#run(async (transaction) => {
+      if ((await inbox.claim(subject.key, transaction, waitMs)) !== 'new') {
+        return { kind: 'duplicate' };
+      }
+      const { part, message } = subject;
+      if (part.role !== 'event') {
+        const known = await inbox.lookAtParticipant(
+          message.tenant,
+          part.idempotencyKey,
+          transaction,
+        );
+        if (known.kind === 'undone') return { kind: 'late' };
+        if (known.kind === 'applied') return this.#repeat(subject, known.reply, transaction);
+        const reply = negativeReply('failed', { reason: 'expired' });
+        await this.#answer(subject, reply, transaction);
+      }
+      return { kind: 'expired' };
+    });
+  }
+
+  /**
+   * Gives the message up: dead letter, mark and, for whoever waits for an answer, a failure reply, in
+   * one transaction. Yields to somebody who has ended the message meanwhile.
+   */
+  bury(
+    subject: Subject,
+    death: {
+      readonly reason: BurialReason;
+      readonly attempts: number;
+      readonly error: unknown;
+    },
+  ): Promise<InboxOutcome> {
+    const { inbox, waitMs } = this.#options;
+    const { key, message, part } = subject;
+    return this.#run(async (transaction) => {
+      const error = errorText(death.error);
+      const buried = await inbox.bury(
+        key,
+        { message, attempts: death.attempts, reason: death.reason, error },
+        transaction,
+        waitMs,
+      );
+      if (!buried) return { kind: 'duplicate' };
+      if (part.role !== 'event') {
+        const details = { error: error.slice(0, 500), attempts: death.attempts };
+        const reply = negativeReply('failed', { reason: death.reason, details });
+        await this.#answer(subject, reply, transaction);
+      }
+      return { kind: 'buried', ...death };
+    });
+  }
+
+  /**
+   * After a commit whose answer was lost: waits for the transaction in doubt, which still holds the
+   * inbox row if it lives, and says whether the message has ended. Writes nothing.
+   */
+  async hasEnded(key: InboxKey): Promise<boolean> {
+    const { inbox, transactions, waitMs } = this.#options;
+    const look: { state?: 'new' | 'done' | 'dead' } = {};
+    try {
+      await transactions.run(async (transaction) => {
+        look.state = await inbox.claim(key, transaction, waitMs);
+        // A look must leave nothing behind.
+        throw ONLY_LOOKED;
+      });
+    } catch (error) {
+      if (error !== ONLY_LOOKED) throw error;
+    }
+    return look.state !== 'new';
+  }
+
+  async #repeat(
+    subject: Subject,
+    reply: KeptReply | null,
+    transaction: Transaction,
+  ): Promise<InboxOutcome> {
+    if (reply !== null) await this.#answer(subject, reply, transaction);
+    return { kind: 'repeated' };
+  }
+
+  async #answer(subject: Subject, reply: KeptReply, transaction: Transaction): Promise<void> {
+    const { part, message } = subject;
+    if (part.role === 'event' || part.replyTo === null) return;
+    const from = {
+      service: this.#options.service,
+      time: this.#options.clock.date().toISOString(),
+    };
+    await this.#options.outbox.append(
+      [replyMessage(message, part.replyTo, part.role, reply, from)],
+      transaction,
+    );
+  }
+
+  async #run(work: (transaction: Transaction) => Promise<InboxOutcome>): Promise<InboxOutcome> {
+    for (let rerun = 0; ; rerun += 1) {
+      try {
+        return await this.#options.transactions.run(work);
+      } catch (error) {
+        if (rerun === RERUNS || failureOf(error) !== 'conflict') throw error;
+      }
+    }
+  }
+}
+
+const ONLY_LOOKED = new Error('only looked');

@@ -1,0 +1,133 @@
+import type {
+  Clock,
+  Delivery,
+  DeliveryOutcome,
+  InboxDeadLetter,
+  InboxKey,
+  InboxStore,
+  Logger,
+  Timer,
+} from '../../ports/index.js';
+import { inboxKeyOf } from './message-role.js';
+
+const POLL_MS = 5_000;
+const LEASE_MS = 60_000;
+const BATCH = 20;
+
+export interface InboxReplayerOptions {
+  readonly inbox: InboxStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** The groups whose handlers this process has. */
+  readonly groups: readonly string[];
+  /** What a subscription does with a delivery; the same function. Never rejects. */
+  readonly redeliver: (delivery: Delivery) => Promise<DeliveryOutcome>;
+  /** How often other processes' requests are looked for, in ms. Default 5,000. */
+  readonly pollMs?: number;
+  /** How long a letter is this process's own, in ms. Default 60,000. */
+  readonly leaseMs?: number;
+}
+
+/**
+ * Handles dead letters again that were marked for replay, here or by anybody who can write to the
+ * database. The message does not go through the broker: other groups have handled it, and must not
+ * see it again. It keeps its letter until its inbox row says that it is done, so a crash on the way
+ * loses nothing; a failure makes it a dead letter again. Its place in its key is lost: later messages
+ * of the key were handled while it lay there.
+ */
+export class InboxReplayer {
+  readonly #options: InboxReplayerOptions;
+  readonly #stop = new AbortController();
+  #timer: Timer | null = null;
+  #round: Promise<number> | null = null;
+  #again = false;
+
+  constructor(options: InboxReplayerOptions) {
+    this.#options = options;
+  }
+
+  /** Looks now, and from then on regularly. */
+  start(): void {
+    this.nudge();
+  }
+
+  /** Marks dead letters for replay and begins at once. Returns how many were there. */
+  async replay(keys: readonly InboxKey[]): Promise<number> {
+    const count = await this.#options.inbox.requestReplay(keys);
+    if (count > 0) this.nudge();
+    return count;
+  }
+
+  /** Looks for letters to replay without waiting for the next poll. */
+  nudge(): void {
+    if (this.#stop.signal.aborted) return;
+    if (this.#round !== null) {
+      // What was marked after the round's read would wait for the next poll.
+      this.#again = true;
+      return;
+    }
+    void this.runOnce();
+  }
+
+  /** One look: handles what is due. Returns how many letters were tried. Never rejects. */
+  runOnce(): Promise<number> {
+    this.#timer?.cancel();
+    this.#timer = null;
+    this.#round ??= this.#look().finally(() => {
+      this.#round = null;
+      if (this.#stop.signal.aborted) return;
+      if (this.#again) {
+        this.#again = false;
+        void this.runOnce();
+        return;
+      }
+      this.#timer = this.#options.clock.after(this.#options.pollMs ?? POLL_MS, () => {
+        void this.runOnce();
+      });
+    });
+    return this.#round;
+  }
+
+  /** Takes no more letters and waits for the one under way; it goes on elsewhere if it must. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    this.#timer?.cancel();
+    await this.#round;
+  }
+
+  async #look(): Promise<number> {
+    const { inbox, groups, logger, leaseMs = LEASE_MS } = this.#options;
+    let tried = 0;
+    try {
+      for (;;) {
+        const letters = await inbox.takeReplays(groups, BATCH, leaseMs);
+        for (const letter of letters) {
+          if (this.#stop.signal.aborted) return tried;
+          tried += 1;
+          await this.#replay(letter);
+        }
+        if (letters.length < BATCH) return tried;
+      }
+    } catch (error) {
+      logger.warn('Replaying dead letters of the inbox failed; it is tried again.', {
+        error: error instanceof Error ? error.message : String(error),
+      });
+      return tried;
+    }
+  }
+
+  async #replay(letter: InboxDeadLetter): Promise<void> {
+    const { inbox, redeliver } = this.#options;
+    const { message, group } = letter;
+    const outcome = await redeliver({
+      message,
+      group,
+      // Not a first delivery: should it kill the process, that has to be counted.
+      attempt: 2,
+      signal: this.#stop.signal,
+    });
+    const key = inboxKeyOf(group, message);
+    if (outcome.kind === 'retry') await inbox.postponeReplay(key, outcome.delayMs);
+    else await inbox.endReplay(key);
+  }
+}

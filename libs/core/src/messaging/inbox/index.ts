@@ -1,0 +1,22 @@
+export { InboxProcessor } from './inbox-processor.js';
+export { InboxAttempt, type AttemptResult } from './inbox-attempt.js';
+export { InboxReplayer, type InboxReplayerOptions } from './inbox-replayer.js';
+export type {
+  BurialReason,
+  InboxEvent,
+  InboxHandler,
+  InboxObserver,
+  InboxOutcome,
+  InboxProcessorOptions,
+  InboxUnit,
+  MessageRole,
+} from './inbox.types.js';
+export { inboxKeyOf, roleOf } from './message-role.js';
+export { REPLY_TYPE, type NegativeReply } from './reply.js';
+export { storeUnit } from './store-unit.js';
+export {
+  HandlerCrashedError,
+  HandlerNotReachedError,
+  InboxBusyError,
+  MalformedCommandError,
+} from './errors.js';

@@ -1,0 +1,72 @@
+import { newId } from '../../ids.js';
+import { HEADERS, type KeptReply, type Message, type OutboxMessage } from '../../ports/index.js';
+import { jsonCodec } from '../codec/index.js';
+
+/** CloudEvents type of every reply. */
+export const REPLY_TYPE = 'sagaz.reply';
+
+/** The body of a reply that is not `ok`. */
+export interface NegativeReply {
+  /** A stable, machine-readable word: the refusal's reason, or why the command failed. */
+  readonly reason: string;
+  readonly details?: unknown;
+}
+
+export function okReply(contentType: string, payload: Uint8Array): KeptReply {
+  return { type: REPLY_TYPE, status: 'ok', contentType, payload };
+}
+
+export function negativeReply(status: 'refused' | 'failed', body: NegativeReply): KeptReply {
+  const { contentType } = jsonCodec;
+  return { type: REPLY_TYPE, status, contentType, payload: encoded(body) };
+}
+
+function encoded(body: NegativeReply): Uint8Array {
+  try {
+    return jsonCodec.encode(body);
+  } catch {
+    // Details that JSON cannot hold must not turn a "no" into an error: the reason is what counts.
+    return jsonCodec.encode({ reason: body.reason });
+  }
+}
+
+/** The message that carries a reply back to whoever sent the command. */
+export function replyMessage(
+  command: Message,
+  replyTo: string,
+  repliesTo: 'command' | 'compensation',
+  reply: KeptReply,
+  from: { readonly service: string; readonly time: string },
+): OutboxMessage {
+  const headers: Record<string, string> = {
+    [HEADERS.role]: 'reply',
+    [HEADERS.repliesTo]: repliesTo,
+    [HEADERS.replyStatus]: reply.status,
+    [HEADERS.causationId]: command.id,
+  };
+  for (const name of [
+    HEADERS.sagaId,
+    HEADERS.step,
+    HEADERS.idempotencyKey,
+    HEADERS.correlationId,
+    'traceparent',
+    'tracestate',
+  ]) {
+    const value = command.headers[name];
+    if (value !== undefined) headers[name] = value;
+  }
+  return {
+    id: newId(),
+    tenant: command.tenant,
+    topic: replyTo,
+    key: command.headers[HEADERS.sagaId] ?? command.key,
+    type: reply.type,
+    source: from.service,
+    time: from.time,
+    contentType: reply.contentType,
+    payload: reply.payload,
+    headers,
+    ordered: true,
+    delayMs: 0,
+  };
+}
