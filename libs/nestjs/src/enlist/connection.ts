@@ -1,0 +1,52 @@
+import type { Logger, Store, Transaction } from '@sagaz/core';
+import type { EnlistedTransaction } from './enlisted-transaction.js';
+
+/** What happened to messages on their way into an outbox; for metrics and tests. */
+export interface EnlistObserver {
+  /** Messages were committed to the outbox of a connection. */
+  written?(connection: string, count: number): void;
+  /** A transaction was committed without messages that had been published in it. A bug somewhere. */
+  lost?(connection: string, count: number): void;
+}
+
+export interface ConnectionParts {
+  readonly name: string;
+  readonly store: Store;
+  /** The service. */
+  readonly source: string;
+  readonly logger: Logger;
+  readonly observer: EnlistObserver;
+}
+
+export interface UnitOfWork {
+  /** Messages, after-commit work and the last statement of this unit. */
+  readonly enlisted: EnlistedTransaction;
+  /** For the store's own statements in it. */
+  readonly transaction: Transaction;
+  /** The TypeORM `EntityManager`; undefined where the connection has no DataSource. */
+  readonly manager: unknown;
+}
+
+export interface UnitOfWorkOptions {
+  /** The very last statement before COMMIT; throwing refuses the commit. */
+  readonly last?: (transaction: Transaction) => Promise<void>;
+}
+
+/** A store, and the transactions of the application that messages can join. */
+export interface Connection {
+  readonly name: string;
+  readonly store: Store;
+  /** How many units of work may run at once: below the size of the pool they run on. */
+  readonly concurrency: number;
+  /** The ambient transaction, if one is open here. */
+  current(): EnlistedTransaction | undefined;
+  /**
+   * Runs `work` in a new transaction, whatever is ambient, and commits. Everything that asks for the
+   * ambient transaction inside `work` gets this one; repositories join. Rejects with
+   * `TransactionAbortedError` or `CommitUnknownError` as the commit was.
+   */
+  run<T>(work: (unit: UnitOfWork) => Promise<T>, options?: UnitOfWorkOptions): Promise<T>;
+  /** Checks what can only be checked when everything is there. Throws what is wrong. */
+  check(): Promise<void>;
+  dispose(): void;
+}

@@ -1,0 +1,258 @@
+import type { Logger, OutboxMessage, OutboxStore, Transaction } from '@sagaz/core';
+import {
+  RawTransactionControlError,
+  TransactionEndedError,
+  UnsavedEntityMessagesError,
+} from './errors.js';
+import {
+  isRecorded,
+  restoreRecorded,
+  takeRecorded,
+  type RecordedMessage,
+} from './recorded-messages.js';
+import type { TransactionEnds } from './transaction-ends.js';
+
+/** What an enlisted transaction has to know about the one it accompanies. */
+export interface TransactionBinding {
+  readonly connection: string;
+  /** The service: the source of messages that entities recorded. */
+  readonly source: string;
+  readonly outbox: OutboxStore;
+  readonly logger: Logger;
+  /** 1: the outermost; more: a savepoint. */
+  depth(): number;
+  /** The store's view of it, and the ends heard on its connection. */
+  open(): Promise<{ readonly transaction: Transaction; readonly ends: TransactionEnds }>;
+  /** After the commit, when messages were written. */
+  written(count: number): void;
+  /** Messages were buffered, and the transaction ended without writing them. */
+  lost(count: number): void;
+}
+
+interface Said {
+  readonly ordinal: number;
+  readonly message: OutboxMessage | RecordedMessage;
+  /** The entity that said it; it gets the message back when the transaction rolls back. */
+  readonly entity: object | null;
+  depth: number;
+}
+
+interface Awaited {
+  readonly entity: object;
+  depth: number;
+}
+
+interface Hook {
+  readonly run: () => void | Promise<void>;
+  depth: number;
+}
+
+/**
+ * What Sagaz keeps beside one open transaction: the messages to be written just before its commit,
+ * what must be its last statement, what is to happen after it. It belongs to that transaction alone
+ * and is never looked at again once that has ended, however it ended.
+ */
+export class EnlistedTransaction {
+  readonly #binding: TransactionBinding;
+  readonly #opened: ReturnType<TransactionBinding['open']>;
+  readonly #writes = new Set<Promise<unknown>>();
+  readonly #awaited = new Map<RecordedMessage, Awaited>();
+  #said: Said[] = [];
+  #hooks: Hook[] = [];
+  #last: ((transaction: Transaction) => Promise<void>) | null = null;
+  /** Ends that TypeORM's own savepoints account for, from the number heard when this was made. */
+  #expectedEnds = Number.NaN;
+  #written = 0;
+  #phase: 'open' | 'sealed' | 'ended' = 'open';
+
+  constructor(binding: TransactionBinding) {
+    this.#binding = binding;
+    this.#opened = binding.open();
+    this.#opened.then(
+      ({ ends }) => (this.#expectedEnds = ends.count),
+      () => undefined, // Whoever uses the transaction next gets the rejection.
+    );
+  }
+
+  get connection(): string {
+    return this.#binding.connection;
+  }
+
+  get ended(): boolean {
+    return this.#phase === 'ended';
+  }
+
+  /** The store's view of the transaction. */
+  async transaction(): Promise<Transaction> {
+    return (await this.#opened).transaction;
+  }
+
+  /** Buffers a message; after the flush (from another subscriber's hook) it is written at once. */
+  async publish(ordinal: number, message: OutboxMessage): Promise<void> {
+    const depth = this.#binding.depth();
+    await this.#usable(`publish ${message.type}`);
+    if (this.#phase === 'sealed') {
+      await this.write(`publish ${message.type}`, (transaction) => this.#append([message], transaction));
+      return;
+    }
+    this.#said.push({ ordinal, message, entity: null, depth });
+  }
+
+  /** An entity recorded a message while this transaction was the ambient one. */
+  await(entity: object, message: RecordedMessage): void {
+    this.#awaited.set(message, { entity, depth: this.#binding.depth() });
+  }
+
+  /** An entity was persisted: its messages belong to this transaction now. */
+  take(entity: object): void {
+    const depth = this.#binding.depth();
+    for (const message of takeRecorded(entity)) {
+      this.#said.push({ ordinal: message.ordinal, message, entity, depth });
+    }
+  }
+
+  /** Writes in the transaction at once. What is not awaited by its caller is awaited at the end. */
+  async write<T>(action: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    const writing = this.#usable(action).then(work);
+    this.#writes.add(writing);
+    try {
+      return await writing;
+    } finally {
+      this.#writes.delete(writing);
+    }
+  }
+
+  /** Runs after the outermost commit, unless the savepoint it was said in is rolled back. */
+  afterCommit(run: () => void | Promise<void>): void {
+    this.#hooks.push({ run, depth: this.#binding.depth() });
+  }
+
+  /** The last statement before COMMIT; it may still refuse the commit by throwing. */
+  lastStatement(run: (transaction: Transaction) => Promise<void>): void {
+    this.#last = run;
+  }
+
+  /** A savepoint was released: what was said in it shares the fate of what surrounds it. */
+  released(depth: number): void {
+    for (const item of [...this.#said, ...this.#hooks, ...this.#awaited.values()]) {
+      if (item.depth >= depth) item.depth = depth - 1;
+    }
+  }
+
+  /** Before ROLLBACK TO SAVEPOINT. */
+  async rollBackTo(depth: number): Promise<void> {
+    await this.#settle();
+    this.#expectedEnds += 1;
+    this.#drop(depth);
+  }
+
+  /** Before the outermost COMMIT: one statement for all messages, then the last statement. */
+  async flush(): Promise<void> {
+    await this.#settle();
+    const messages = this.#said.sort((a, b) => a.ordinal - b.ordinal);
+    this.#refuseUnsaved();
+    if (messages.length === 0 && this.#last === null) {
+      this.#phase = 'sealed';
+      return;
+    }
+    const transaction = await this.#usable('commit');
+    const sealed = await Promise.all(
+      messages.map(({ message }) => ('seal' in message ? message.seal(this.#binding.source) : message)),
+    );
+    this.#phase = 'sealed';
+    const flushing = this.#flush(sealed, transaction);
+    this.#writes.add(flushing);
+    try {
+      await flushing;
+    } finally {
+      this.#writes.delete(flushing);
+    }
+    // Only now: had the append failed, the entities would have to get their messages back.
+    this.#said = messages.filter(({ entity }) => entity !== null);
+  }
+
+  /** After the outermost COMMIT. Never throws: the caller's transaction is committed. */
+  committed(): void {
+    const flushed = this.#phase === 'sealed';
+    this.#phase = 'ended';
+    if (!flushed && this.#said.length > 0) {
+      this.#binding.logger.error(
+        'A transaction was committed without the messages that were published in it: its before-commit hook was not called.',
+        { connection: this.connection, messages: this.#said.length },
+      );
+      this.#binding.lost(this.#said.length);
+    }
+    if (this.#written > 0) this.#guarded(() => this.#binding.written(this.#written));
+    for (const { run } of this.#hooks) this.#guarded(run);
+  }
+
+  /** Before the outermost ROLLBACK, or when the transaction was found to be over. */
+  async abandon(): Promise<void> {
+    // A subscriber beside this one may have failed while the flush was under way. What is still on
+    // its way must land before ROLLBACK is sent; after it, it would commit all by itself.
+    this.#phase = 'ended';
+    await this.#settle();
+    this.#drop(0);
+  }
+
+  /** The connection starts another transaction, and this one was never seen to end. */
+  orphaned(): void {
+    if (this.#phase === 'open' && this.#said.length > 0) this.#binding.lost(this.#said.length);
+    this.#phase = 'ended';
+    this.#drop(0);
+  }
+
+  async #flush(messages: readonly OutboxMessage[], transaction: Transaction): Promise<void> {
+    if (messages.length > 0) await this.#append(messages, transaction);
+    await this.#last?.(transaction);
+  }
+
+  async #append(messages: readonly OutboxMessage[], transaction: Transaction): Promise<void> {
+    await this.#binding.outbox.append(messages, transaction);
+    this.#written += messages.length;
+  }
+
+  #refuseUnsaved(): void {
+    const unsaved = [...this.#awaited].filter(([message, { entity }]) => isRecorded(entity, message));
+    if (unsaved.length === 0) return;
+    throw new UnsavedEntityMessagesError(
+      unsaved.map(([message, { entity }]) => ({
+        entity: entity.constructor.name,
+        type: message.type,
+      })),
+    );
+  }
+
+  async #usable(action: string): Promise<Transaction> {
+    if (this.#phase === 'ended') throw new TransactionEndedError(action);
+    const { transaction, ends } = await this.#opened;
+    if (ends.count !== this.#expectedEnds) throw new RawTransactionControlError(this.connection);
+    return transaction;
+  }
+
+  async #settle(): Promise<void> {
+    while (this.#writes.size > 0) await Promise.allSettled(this.#writes);
+  }
+
+  #drop(depth: number): void {
+    for (const { entity, message, depth: saidAt } of this.#said) {
+      if (saidAt >= depth && entity !== null && 'seal' in message) restoreRecorded(entity, message);
+    }
+    this.#said = this.#said.filter((said) => said.depth < depth);
+    this.#hooks = this.#hooks.filter((hook) => hook.depth < depth);
+    for (const [message, awaited] of this.#awaited) {
+      if (awaited.depth >= depth) this.#awaited.delete(message);
+    }
+  }
+
+  #guarded(run: () => void | Promise<void>): void {
+    const failed = (error: unknown): void => {
+      this.#binding.logger.error('Work after a commit failed.', { connection: this.connection }, error);
+    };
+    try {
+      Promise.resolve(run()).catch(failed);
+    } catch (error) {
+      failed(error);
+    }
+  }
+}

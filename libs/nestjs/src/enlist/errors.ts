@@ -1,0 +1,109 @@
+import { SagazError } from '@sagaz/core';
+
+/** A message was to be published, or a saga started, with no transaction in reach. */
+export class NoTransactionError extends SagazError {
+  readonly code = 'SAGAZ_NO_TRANSACTION';
+
+  constructor(
+    /** What was asked for, for example `publish order.confirmed`. */
+    readonly action: string,
+    /** The connection that was named, if one was. */
+    readonly connection: string | undefined,
+    detail: string,
+  ) {
+    super(
+      `Cannot ${action}: ${detail}, so it could happen without the business data, or the data without it.`,
+      'Call it inside @Transactional() or outbox.transaction(), pass { manager } of a running transaction, or { standalone: true } where nothing else is written.',
+    );
+  }
+}
+
+/** Several DataSources have an ambient transaction, and none was named. */
+export class AmbiguousTransactionError extends SagazError {
+  readonly code = 'SAGAZ_AMBIGUOUS_TRANSACTION';
+
+  constructor(
+    readonly action: string,
+    readonly connections: readonly string[],
+  ) {
+    super(
+      `Cannot ${action}: transactions of several connections are open here (${connections.join(', ')}).`,
+      `Name one, for example { connection: '${connections[0] ?? 'default'}' }.`,
+    );
+  }
+}
+
+/** A connection or a manager that Sagaz was not told about. */
+export class UnknownDataSourceError extends SagazError {
+  readonly code = 'SAGAZ_UNKNOWN_DATA_SOURCE';
+
+  constructor(
+    readonly given: string,
+    readonly known: readonly string[],
+  ) {
+    super(
+      `${given} belongs to no connection of Sagaz; it knows ${known.length === 0 ? 'none' : known.map((name) => `'${name}'`).join(', ')}.`,
+      "List the DataSource: SagazModule.forRoot({ …, dataSources: ['default', 'billing'] }).",
+    );
+  }
+}
+
+/** Entities recorded messages in a transaction that ends without having persisted them. */
+export class UnsavedEntityMessagesError extends SagazError {
+  readonly code = 'SAGAZ_UNSAVED_ENTITY_MESSAGES';
+
+  constructor(
+    /** Entity and message type of each. */
+    readonly messages: readonly { readonly entity: string; readonly type: string }[],
+  ) {
+    super(
+      `The transaction was not committed: ${messages
+        .map(({ entity, type }) => `${entity} recorded "${type}" and was never saved in it`)
+        .join('; ')}.`,
+      'Save or remove the entity through its repository (update(), upsert() and query builders carry no messages), or publish through the Outbox.',
+    );
+  }
+}
+
+/** COMMIT, ROLLBACK or ROLLBACK TO SAVEPOINT was sent past TypeORM. */
+export class RawTransactionControlError extends SagazError {
+  readonly code = 'SAGAZ_RAW_TRANSACTION_CONTROL';
+
+  constructor(readonly connection: string) {
+    super(
+      `A transaction of the connection "${connection}" was ended or rolled back to a savepoint by SQL of its own, so it cannot be known which messages belong to it.`,
+      'Leave COMMIT, ROLLBACK and savepoints to TypeORM: use manager.transaction() for a savepoint.',
+    );
+  }
+}
+
+/** The transaction has ended; whoever still works in it was not awaited. */
+export class TransactionEndedError extends SagazError {
+  readonly code = 'SAGAZ_TRANSACTION_ENDED';
+
+  constructor(readonly action: string) {
+    super(
+      `Cannot ${action}: the transaction has ended meanwhile.`,
+      'Await everything that belongs to a transaction before its function returns.',
+    );
+  }
+}
+
+/** Repositories cannot join the ambient transaction as the application is put together. */
+export class TransactionHostError extends SagazError {
+  readonly code = 'SAGAZ_TRANSACTION_HOST';
+
+  constructor(
+    readonly connection: string,
+    problem: string,
+  ) {
+    super(
+      problem,
+      `Import ClsModule.forRoot({ plugins: [new ClsPluginTransactional({ ${
+        connection === 'default' ? '' : `connectionName: '${connection}', `
+      }imports: [TypeOrmModule], adapter: new SagazTypeOrmAdapter(${
+        connection === 'default' ? '' : `getDataSourceToken('${connection}')`
+      }) })] }).`,
+    );
+  }
+}

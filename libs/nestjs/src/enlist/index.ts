@@ -1,0 +1,23 @@
+export { DEFAULT_CONNECTION, Connections, ambientTransactionFor, type TransactionTarget } from './connections.js';
+export type {
+  Connection,
+  EnlistObserver,
+  UnitOfWork,
+  UnitOfWorkOptions,
+} from './connection.js';
+export { detached } from './detached.js';
+export type { EnlistedTransaction } from './enlisted-transaction.js';
+export {
+  AmbiguousTransactionError,
+  NoTransactionError,
+  RawTransactionControlError,
+  TransactionEndedError,
+  TransactionHostError,
+  UnknownDataSourceError,
+  UnsavedEntityMessagesError,
+} from './errors.js';
+export { nextOrdinal, record, type RecordedMessage } from './recorded-messages.js';
+export { SagazTypeOrmAdapter, type SagazTransactionOptions } from './sagaz-typeorm.adapter.js';
+export { StoreConnection } from './store-connection.js';
+export { TypeOrmConnection, type TypeOrmTransactionHost } from './typeorm-connection.js';
+export { poolOf } from './typeorm-access.js';

@@ -1,0 +1,88 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Store } from '@sagaz/core';
+import { ConcurrencyLimit } from './concurrency-limit.js';
+import type { Connection, ConnectionParts, UnitOfWork, UnitOfWorkOptions } from './connection.js';
+import { EnlistedTransaction } from './enlisted-transaction.js';
+
+/** Units of work at once on the store's own pool, half of its default size. */
+const CONCURRENCY = 5;
+
+/**
+ * A connection without a DataSource: its transactions are the store's own. For services that use no
+ * TypeORM, for workers that only relay, and for tests in memory.
+ */
+export class StoreConnection implements Connection {
+  readonly name: string;
+  readonly store: Store;
+  readonly concurrency = CONCURRENCY;
+  readonly #parts: ConnectionParts;
+  readonly #ambient = new AsyncLocalStorage<EnlistedTransaction>();
+  readonly #limit = new ConcurrencyLimit(CONCURRENCY);
+
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts;
+    this.name = parts.name;
+    this.store = parts.store;
+  }
+
+  current(): EnlistedTransaction | undefined {
+    return this.#ambient.getStore();
+  }
+
+  run<T>(
+    work: (unit: UnitOfWork) => Promise<T>,
+    { last }: UnitOfWorkOptions = {},
+  ): Promise<T> {
+    return this.#limit.run(() => this.#run(work, last));
+  }
+
+  async check(): Promise<void> {
+    // There is no second pool that could be another database's.
+  }
+
+  dispose(): void {
+    this.#ambient.disable();
+  }
+
+  async #run<T>(
+    work: (unit: UnitOfWork) => Promise<T>,
+    last: UnitOfWorkOptions['last'],
+  ): Promise<T> {
+    const { name, store, source, logger, observer } = this.#parts;
+    let enlisted: EnlistedTransaction | undefined;
+    try {
+      const result = await store.transactions.run(async (transaction) => {
+        const own = new EnlistedTransaction({
+          connection: name,
+          source,
+          outbox: store.outbox,
+          logger,
+          depth: () => 1,
+          open: async () => ({ transaction, ends: { count: 0 } }),
+          written: (count) => {
+            store.wakeUps.hint('outbox');
+            observer.written?.(name, count);
+          },
+          lost: (count) => observer.lost?.(name, count),
+        });
+        enlisted = own;
+        if (last !== undefined) own.lastStatement(last);
+        try {
+          const value = await this.#ambient.run(own, () =>
+            work({ enlisted: own, transaction, manager: undefined }),
+          );
+          await own.flush();
+          return value;
+        } catch (error) {
+          await own.abandon();
+          throw error;
+        }
+      });
+      enlisted?.committed();
+      return result;
+    } catch (error) {
+      await enlisted?.abandon();
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,29 @@
+import { EventEmitter } from 'node:events';
+
+/**
+ * How many transactions, or parts of one, have ended on a connection. Read from the tags with which
+ * the server answers each command, so that a COMMIT or ROLLBACK TO SAVEPOINT that went past TypeORM
+ * is noticed without a statement of our own in every transaction.
+ */
+export interface TransactionEnds {
+  readonly count: number;
+}
+
+const ENDS = new Set(['COMMIT', 'ROLLBACK', 'PREPARE TRANSACTION']);
+const watched = new WeakMap<object, TransactionEnds>();
+/** For drivers other than pg, whose answers cannot be heard. */
+const unheard: TransactionEnds = { count: 0 };
+
+export function transactionEndsOf(client: unknown): TransactionEnds {
+  if (typeof client !== 'object' || client === null) return unheard;
+  const known = watched.get(client);
+  if (known !== undefined) return known;
+  const wire: unknown = Reflect.get(client, 'connection');
+  if (!(wire instanceof EventEmitter)) return unheard;
+  const ends = { count: 0 };
+  wire.on('commandComplete', (answer: { readonly text?: string }) => {
+    if (answer.text !== undefined && ENDS.has(answer.text)) ends.count += 1;
+  });
+  watched.set(client, ends);
+  return ends;
+}

@@ -1,0 +1,139 @@
+import { CommitUnknownError, TransactionAbortedError } from '@sagaz/core';
+import type { EntitySubscriberInterface, ObjectLiteral, QueryRunner } from 'typeorm';
+import type { EnlistedTransaction } from './enlisted-transaction.js';
+import { depthOf } from './typeorm-access.js';
+
+/** The enlisted transactions of one DataSource, by the query runner that carries them. */
+export interface EnlistedTransactions {
+  /** The one that was made for the running transaction, if any. */
+  find(queryRunner: QueryRunner): EnlistedTransaction | undefined;
+  /** The same; made if there is none. */
+  of(queryRunner: QueryRunner): EnlistedTransaction;
+  forget(queryRunner: QueryRunner): void;
+}
+
+interface TransactionEvent {
+  readonly queryRunner: QueryRunner;
+}
+
+interface EntityEvent extends TransactionEvent {
+  readonly entity?: ObjectLiteral | undefined;
+}
+
+interface QueryAnswer extends TransactionEvent {
+  readonly query: string;
+  readonly success: boolean;
+  readonly rawResults?: unknown;
+  readonly error?: unknown;
+}
+
+const committed = new WeakSet<QueryRunner>();
+
+/** Whether the last transaction of this runner is known to be committed. */
+export function isCommitted(queryRunner: QueryRunner): boolean {
+  return committed.has(queryRunner);
+}
+
+/** The server itself said no: it has rolled back. Classes 08 and 57 are about the connection. */
+function refusedByServer(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null) return false;
+  const code: unknown = Reflect.get(error, 'code');
+  const severity: unknown = Reflect.get(error, 'severity');
+  return severity === 'ERROR' && typeof code === 'string' && !/^(08|57)/.test(code);
+}
+
+/**
+ * Follows the transactions of a DataSource, however they were opened. TypeORM calls these hooks for
+ * the outermost transaction and for savepoints alike; the depth tells which.
+ */
+export class TransactionSubscriber implements EntitySubscriberInterface {
+  readonly #transactions: EnlistedTransactions;
+  readonly #hasRecorded: (entity: object) => boolean;
+
+  constructor(transactions: EnlistedTransactions, hasRecorded: (entity: object) => boolean) {
+    this.#transactions = transactions;
+    this.#hasRecorded = hasRecorded;
+  }
+
+  afterTransactionStart({ queryRunner }: TransactionEvent): void {
+    if (depthOf(queryRunner) !== 1) return;
+    committed.delete(queryRunner);
+    // A connection lost at COMMIT fires no hook, so what is still here belongs to a transaction that
+    // is over. Its messages must never reach the new one.
+    this.#transactions.find(queryRunner)?.orphaned();
+    this.#transactions.forget(queryRunner);
+  }
+
+  async beforeTransactionCommit({ queryRunner }: TransactionEvent): Promise<void> {
+    const transaction = this.#transactions.find(queryRunner);
+    if (transaction === undefined) return;
+    const depth = depthOf(queryRunner);
+    if (depth > 1) transaction.released(depth);
+    else await transaction.flush();
+  }
+
+  afterTransactionCommit({ queryRunner }: TransactionEvent): void {
+    if (depthOf(queryRunner) > 0) return;
+    const transaction = this.#transactions.find(queryRunner);
+    this.#transactions.forget(queryRunner);
+    // What throws here would reach the caller as a failed transaction, and be repeated.
+    transaction?.committed();
+  }
+
+  async beforeTransactionRollback({ queryRunner }: TransactionEvent): Promise<void> {
+    const transaction = this.#transactions.find(queryRunner);
+    if (transaction === undefined) return;
+    const depth = depthOf(queryRunner);
+    if (depth > 1) await transaction.rollBackTo(depth);
+    else {
+      this.#transactions.forget(queryRunner);
+      await transaction.abandon();
+    }
+  }
+
+  /** PostgreSQL answers COMMIT of a failed transaction with the tag ROLLBACK; TypeORM resolves. */
+  afterQuery({ query, queryRunner, success, rawResults, error }: QueryAnswer): Promise<void> | void {
+    if (query !== 'COMMIT') return undefined;
+    if (!success) {
+      return refusedByServer(error)
+        ? undefined
+        : Promise.reject(new CommitUnknownError({ cause: error }));
+    }
+    if (
+      typeof rawResults === 'object' &&
+      rawResults !== null &&
+      Reflect.get(rawResults, 'command') === 'ROLLBACK'
+    ) {
+      return Promise.reject(new TransactionAbortedError());
+    }
+    committed.add(queryRunner);
+    return undefined;
+  }
+
+  afterInsert(event: EntityEvent): void {
+    this.#persisted(event);
+  }
+
+  afterUpdate(event: EntityEvent): void {
+    this.#persisted(event);
+  }
+
+  afterRemove(event: EntityEvent): void {
+    this.#persisted(event);
+  }
+
+  afterSoftRemove(event: EntityEvent): void {
+    this.#persisted(event);
+  }
+
+  afterRecover(event: EntityEvent): void {
+    this.#persisted(event);
+  }
+
+  #persisted({ entity, queryRunner }: EntityEvent): void {
+    // Outside a transaction nothing would ever write them; they stay on the entity.
+    if (entity !== undefined && queryRunner.isTransactionActive && this.#hasRecorded(entity)) {
+      this.#transactions.of(queryRunner).take(entity);
+    }
+  }
+}

@@ -1,0 +1,177 @@
+import { Propagation, type TransactionHost } from '@nestjs-cls/transactional';
+import type { Store } from '@sagaz/core';
+import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import { joinAmbientTransaction } from './ambient-repositories.js';
+import { ConcurrencyLimit } from './concurrency-limit.js';
+import type { Connection, ConnectionParts, UnitOfWork, UnitOfWorkOptions } from './connection.js';
+import { EnlistedTransaction } from './enlisted-transaction.js';
+import { coverUnchangedSaves } from './entity-persistence.js';
+import { NoTransactionError, TransactionHostError } from './errors.js';
+import { hasRecorded } from './recorded-messages.js';
+import { isAdapted, type SagazTypeOrmAdapter } from './sagaz-typeorm.adapter.js';
+import { transactionEndsOf } from './transaction-ends.js';
+import { TransactionSubscriber, type EnlistedTransactions } from './transaction-subscriber.js';
+import { dataSourceOf, depthOf, poolOf } from './typeorm-access.js';
+
+export type TypeOrmTransactionHost = TransactionHost<SagazTypeOrmAdapter>;
+
+export interface TypeOrmConnectionParts extends ConnectionParts {
+  readonly dataSource: DataSource;
+  /** `join`: repositories work on the ambient transaction. `off`: only an explicit manager does. */
+  readonly ambient: 'join' | 'off';
+  /**
+   * The application's own host of this connection; undefined until the modules are made, or when
+   * there is none. Never the static one: the last application that started in the process owns it.
+   */
+  readonly host: () => TypeOrmTransactionHost | undefined;
+}
+
+/** A TypeORM DataSource whose transactions carry messages into the store in the same database. */
+export class TypeOrmConnection implements Connection, EnlistedTransactions {
+  readonly name: string;
+  readonly store: Store;
+  readonly dataSource: DataSource;
+  readonly concurrency: number;
+  readonly #parts: TypeOrmConnectionParts;
+  readonly #limit: ConcurrencyLimit;
+  readonly #enlisted = new WeakMap<QueryRunner, EnlistedTransaction>();
+  readonly #undo: (() => void)[] = [];
+  /** Set where the role's default is another one: the store's statements need READ COMMITTED. */
+  #isolation: 'READ COMMITTED' | undefined;
+
+  constructor(parts: TypeOrmConnectionParts) {
+    this.#parts = parts;
+    this.name = parts.name;
+    this.store = parts.store;
+    this.dataSource = parts.dataSource;
+    // One connection stays free for what does not join, such as dataSource.query().
+    this.concurrency = Math.max(1, (poolOf(parts.dataSource)?.max ?? 10) - 1);
+    this.#limit = new ConcurrencyLimit(this.concurrency);
+    this.#enlist();
+  }
+
+  current(): EnlistedTransaction | undefined {
+    const queryRunner = this.#ambient();
+    return queryRunner?.isTransactionActive === true ? this.of(queryRunner) : undefined;
+  }
+
+  /** The transaction of a manager. @throws NoTransactionError when it has none open */
+  ofManager(manager: EntityManager, action: string): EnlistedTransaction {
+    const { queryRunner } = manager;
+    if (queryRunner?.isTransactionActive !== true) {
+      throw new NoTransactionError(action, this.name, 'the manager has no transaction open');
+    }
+    return this.of(queryRunner);
+  }
+
+  run<T>(
+    work: (unit: UnitOfWork) => Promise<T>,
+    { last }: UnitOfWorkOptions = {},
+  ): Promise<T> {
+    const host = this.#requireHost();
+    const options = this.#isolation === undefined ? {} : { isolationLevel: this.#isolation };
+    return this.#limit.run(() =>
+      host.withTransaction(Propagation.RequiresNew, options, async () => {
+        const manager = host.tx;
+        const enlisted = this.ofManager(manager, 'run a unit of work');
+        if (last !== undefined) enlisted.lastStatement(last);
+        return work({ enlisted, transaction: await enlisted.transaction(), manager });
+      }),
+    );
+  }
+
+  async check(): Promise<void> {
+    const queryRunner = this.dataSource.createQueryRunner();
+    try {
+      // A store that cannot read this DataSource's connections says so here.
+      this.store.transactions.enlist(await queryRunner.connect());
+      const answer: unknown = await queryRunner.query('SHOW default_transaction_isolation');
+      const row: unknown = Array.isArray(answer) ? answer[0] : undefined;
+      const level: unknown =
+        typeof row === 'object' && row !== null
+          ? Reflect.get(row, 'default_transaction_isolation')
+          : undefined;
+      this.#isolation = level === 'read committed' ? undefined : 'READ COMMITTED';
+    } finally {
+      await queryRunner.release();
+    }
+    if (this.#parts.ambient === 'join' && this.#parts.host() !== undefined) this.#requireHost();
+  }
+
+  dispose(): void {
+    for (const undo of this.#undo.splice(0).reverse()) undo();
+  }
+
+  find(queryRunner: QueryRunner): EnlistedTransaction | undefined {
+    return this.#enlisted.get(queryRunner);
+  }
+
+  of(queryRunner: QueryRunner): EnlistedTransaction {
+    const known = this.#enlisted.get(queryRunner);
+    if (known !== undefined) return known;
+    const { name, store, source, logger, observer } = this.#parts;
+    const enlisted = new EnlistedTransaction({
+      connection: name,
+      source,
+      outbox: store.outbox,
+      logger,
+      depth: () => depthOf(queryRunner),
+      open: async () => {
+        // pg's own client, in this very transaction: half the time per statement of TypeORM's query.
+        const client: unknown = await queryRunner.connect();
+        return { transaction: store.transactions.enlist(client), ends: transactionEndsOf(client) };
+      },
+      written: (count) => {
+        store.wakeUps.hint('outbox');
+        observer.written?.(name, count);
+      },
+      lost: (count) => observer.lost?.(name, count),
+    });
+    this.#enlisted.set(queryRunner, enlisted);
+    return enlisted;
+  }
+
+  forget(queryRunner: QueryRunner): void {
+    this.#enlisted.delete(queryRunner);
+  }
+
+  #enlist(): void {
+    const { dataSource } = this;
+    const subscriber = new TransactionSubscriber(this, hasRecorded);
+    dataSource.subscribers.push(subscriber);
+    this.#undo.push(() => {
+      const at = dataSource.subscribers.indexOf(subscriber);
+      if (at !== -1) dataSource.subscribers.splice(at, 1);
+    });
+    if (this.#parts.ambient === 'join') {
+      this.#undo.push(joinAmbientTransaction(dataSource, () => this.#ambient()));
+    }
+    this.#undo.push(coverUnchangedSaves(dataSource, this));
+  }
+
+  #ambient(): QueryRunner | undefined {
+    const host = this.#parts.host();
+    if (host?.isTransactionActive() !== true) return undefined;
+    const manager = host.tx;
+    // The context is shared by all applications of the process: another one's transaction on a
+    // connection of the same name is ambient here too, and none of ours.
+    return dataSourceOf(manager) === this.dataSource ? manager.queryRunner : undefined;
+  }
+
+  #requireHost(): TypeOrmTransactionHost {
+    const host = this.#parts.host();
+    if (host === undefined) {
+      throw new TransactionHostError(
+        this.name,
+        `The connection "${this.name}" has no TransactionHost, so repositories cannot join a transaction.`,
+      );
+    }
+    if (this.#parts.ambient === 'join' && !isAdapted(this.dataSource)) {
+      throw new TransactionHostError(
+        this.name,
+        `The transactions of the connection "${this.name}" are opened by another adapter than SagazTypeOrmAdapter; repositories that join them would leak connections.`,
+      );
+    }
+    return host;
+  }
+}
