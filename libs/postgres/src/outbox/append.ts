@@ -20,7 +20,9 @@ interface KeyLocks {
  * The locks that put messages in order. All transactions take slots ascending and then keys
  * ascending, each once, so that no two can wait for each other.
  */
-export function keyLocks(messages: readonly OutboxMessage[]): KeyLocks {
+export function keyLocks(
+  messages: readonly Pick<OutboxMessage, 'tenant' | 'topic' | 'key' | 'ordered' | 'delayMs'>[],
+): KeyLocks {
   const slots = new Set<number>();
   const keys = new Set<number>();
   for (const message of messages) {

@@ -5,3 +5,4 @@ export {
   outboxInsert,
   outboxInsertValues,
 } from './outbox-columns.js';
+export { PgOutboxStore, type PgOutboxStoreParts } from './pg-outbox-store.js';

@@ -1,0 +1,116 @@
+import type { DeadLetterFilter, OutboxDeadLetter } from '@sagaz/core';
+import type { Queryable, SchemaName } from '../connection/index.js';
+
+interface LetterRow {
+  readonly seq: string;
+  readonly id: string;
+  readonly tenant: string;
+  readonly topic: string;
+  readonly key: string;
+  readonly type: string;
+  readonly attempts: number;
+  readonly reason: string | null;
+  readonly error: string | null;
+  readonly died_at: Date;
+  readonly content_type: string;
+  readonly payload: Buffer;
+  readonly headers: string;
+}
+
+const DEFAULT_PAGE = 50;
+const LARGEST_PAGE = 1_000;
+
+/** What operators do with messages that were given up. */
+export class OutboxDeadLetters {
+  readonly #db: Queryable;
+  readonly #schema: SchemaName;
+
+  constructor(db: Queryable, schema: SchemaName) {
+    this.#db = db;
+    this.#schema = schema;
+  }
+
+  /** By number, which is the cursor. An outbox belongs to no group, so a filter by group finds nothing. */
+  async list(filter: DeadLetterFilter): Promise<readonly OutboxDeadLetter[]> {
+    if (filter.group !== undefined) return [];
+    const limit = Math.min(Math.max(1, filter.limit ?? DEFAULT_PAGE), LARGEST_PAGE);
+    const { rows } = await this.#db.query<LetterRow>({
+      text: `SELECT o.seq, o.id, o.tenant, o.topic, o.key, o.type, o.attempts, o.reason, o.error, o.died_at,
+          o.content_type, o.payload, o.headers::text AS headers
+        FROM ${this.#schema.quoted}.outbox o
+        WHERE o.status = 'dead_letter' AND o.seq > $1
+          AND ($2::text IS NULL OR o.topic = $2) AND ($3::text IS NULL OR o.type = $3)
+          AND ($4::text IS NULL OR o.key = $4)
+        ORDER BY o.seq LIMIT $5`,
+      values: [
+        filter.after ?? '0',
+        filter.topic ?? null,
+        filter.type ?? null,
+        filter.key ?? null,
+        limit,
+      ],
+    });
+    return rows.map((row) => ({
+      cursor: row.seq,
+      id: row.id,
+      tenant: row.tenant,
+      topic: row.topic,
+      key: row.key,
+      type: row.type,
+      attempts: row.attempts,
+      reason: row.reason ?? '',
+      error: row.error ?? '',
+      diedAt: row.died_at,
+      contentType: row.content_type,
+      payload: row.payload,
+      headers: JSON.parse(row.headers) as Record<string, string>,
+    }));
+  }
+
+  /** Back at their old numbers, with no attempt counted yet. */
+  replay(ids: readonly string[]): Promise<number> {
+    return this.#move(
+      ids,
+      `UPDATE ${this.#schema.quoted}.outbox o
+        SET status = 'pending', attempts = 0, blocks = false, died_at = NULL, reason = NULL, error = NULL
+        FROM letters WHERE o.seq = letters.seq AND o.status = 'dead_letter'`,
+    );
+  }
+
+  discard(ids: readonly string[]): Promise<number> {
+    return this.#move(
+      ids,
+      `DELETE FROM ${this.#schema.quoted}.outbox o
+        USING letters WHERE o.seq = letters.seq AND o.status = 'dead_letter'`,
+    );
+  }
+
+  /**
+   * Locks the lease rows of the slots first, as every owner does, and raises their versions: an owner
+   * starts from the beginning again and reads anew which keys are held, and so finds both the
+   * message at its old place and what it held back.
+   */
+  async #move(ids: readonly string[], change: string): Promise<number> {
+    const { quoted } = this.#schema;
+    const { rows } = await this.#db.query<{ moved: string }>({
+      text: `WITH letters AS MATERIALIZED (
+          SELECT o.seq, o.slot FROM ${quoted}.outbox o
+          WHERE o.status = 'dead_letter' AND o.id = ANY ($1::text[])
+        ),
+        slots AS MATERIALIZED (
+          SELECT l.slot FROM ${quoted}.slot_lease l
+          WHERE l.queue = 'outbox' AND l.slot IN (SELECT slot FROM letters)
+          ORDER BY l.slot FOR NO KEY UPDATE
+        ),
+        raised AS (
+          UPDATE ${quoted}.slot_lease l SET version = l.version + 1
+          FROM slots WHERE l.queue = 'outbox' AND l.slot = slots.slot
+          RETURNING l.slot
+        ),
+        moved AS (${change} AND o.slot IN (SELECT slot FROM raised) RETURNING 1)
+        SELECT count(*) AS moved FROM moved`,
+      values: [[...ids]],
+    });
+    return Number(rows[0]?.moved ?? 0);
+  }
+}

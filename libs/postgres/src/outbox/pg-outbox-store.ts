@@ -1,0 +1,90 @@
+import type {
+  DeadLetterFilter,
+  OutboxDeadLetter,
+  OutboxMessage,
+  OutboxStore,
+  Transaction,
+  WakeUps,
+} from '@sagaz/core';
+import type { PgTransactions, SagazPool, SchemaName } from '../connection/index.js';
+import { PgSlotQueue, type MailInsert } from '../slots/index.js';
+import { appendStatement } from './append.js';
+import { OutboxDeadLetters } from './dead-letters.js';
+import { Promotion } from './promotion.js';
+
+export interface PgOutboxStoreParts {
+  readonly pool: SagazPool;
+  readonly transactions: PgTransactions;
+  readonly schema: SchemaName;
+  readonly wakeUps: WakeUps;
+}
+
+/** The mail that a dead command sends to its saga, of those whose row was really given up. */
+function failureMail(schema: SchemaName): MailInsert {
+  return (first) => {
+    const types = ['int[]', 'uuid[]', 'text[]', 'text[]', 'text[]'];
+    const arrays = types.map((type, i) => `$${String(first + i)}::${type}`).join(', ');
+    return `INSERT INTO ${schema.quoted}.saga_mail (saga_id, kind, dedupe_key, data)
+      SELECT m.saga_id, m.kind, m.dedupe_key, m.data
+      FROM unnest(${arrays}) AS m (place, saga_id, kind, dedupe_key, data)
+      JOIN changed ON changed.place = m.place
+      ORDER BY m.saga_id, m.dedupe_key
+      ON CONFLICT (saga_id, dedupe_key) DO NOTHING`;
+  };
+}
+
+/** The outbox: a queue of slots into which transactions write. */
+export class PgOutboxStore extends PgSlotQueue implements OutboxStore {
+  readonly #pool: SagazPool;
+  readonly #transactions: PgTransactions;
+  readonly #schema: SchemaName;
+  readonly #wakeUps: WakeUps;
+  readonly #letters: OutboxDeadLetters;
+  readonly #promotion: Promotion;
+
+  constructor({ pool, transactions, schema, wakeUps }: PgOutboxStoreParts) {
+    super(pool, { schema, queue: 'outbox', table: 'outbox' }, failureMail(schema));
+    this.#pool = pool;
+    this.#transactions = transactions;
+    this.#schema = schema;
+    this.#wakeUps = wakeUps;
+    this.#letters = new OutboxDeadLetters(pool, schema);
+    this.#promotion = new Promotion(pool, transactions, schema);
+  }
+
+  /** One statement, which is a transaction of its own where none is given. */
+  async append(messages: readonly OutboxMessage[], transaction?: Transaction): Promise<void> {
+    if (messages.length === 0) return;
+    if (transaction === undefined) {
+      await this.#pool.query(appendStatement(this.#schema, messages, false));
+      this.#wakeUps.hint('outbox');
+      return;
+    }
+    const own = this.#transactions.own(transaction);
+    await own.query(appendStatement(this.#schema, messages, true));
+    own.afterCommit(() => {
+      this.#wakeUps.hint('outbox');
+    });
+  }
+
+  override promote(limit: number): Promise<number> {
+    return this.#promotion.promote(limit);
+  }
+
+  listDeadLetters(filter: DeadLetterFilter): Promise<readonly OutboxDeadLetter[]> {
+    return this.#letters.list(filter);
+  }
+
+  async replayDeadLetters(ids: readonly string[]): Promise<number> {
+    const replayed = await this.#letters.replay(ids);
+    if (replayed > 0) this.#wakeUps.hint('outbox');
+    return replayed;
+  }
+
+  /** What a discarded message held back goes on, so the relay is woken as well. */
+  async discardDeadLetters(ids: readonly string[]): Promise<number> {
+    const discarded = await this.#letters.discard(ids);
+    if (discarded > 0) this.#wakeUps.hint('outbox');
+    return discarded;
+  }
+}

@@ -1,0 +1,112 @@
+import type { PgTransaction, PgTransactions, Queryable, SchemaName } from '../connection/index.js';
+import { keyLocks } from './append.js';
+
+interface DueRow {
+  readonly seq: string;
+  readonly tenant: string;
+  readonly topic: string;
+  readonly key: string;
+  readonly ordered: boolean;
+}
+
+/** The lock space in which one promoter keeps the others out, and its only number. */
+const PROMOTION = '1396786499, 0';
+
+/** Moves messages on whose waiting was not a failure. */
+export class Promotion {
+  readonly #db: Queryable;
+  readonly #transactions: PgTransactions;
+  readonly #schema: SchemaName;
+
+  constructor(db: Queryable, transactions: PgTransactions, schema: SchemaName) {
+    this.#db = db;
+    this.#transactions = transactions;
+    this.#schema = schema;
+  }
+
+  /** One statement where nothing is due, which is nearly always. */
+  async promote(limit: number): Promise<number> {
+    const { rows } = await this.#db.query<{ due: boolean }>({
+      text: `SELECT EXISTS (
+          SELECT FROM ${this.#schema.quoted}.outbox o
+          WHERE o.due_at <= (SELECT clock_timestamp()) AND o.status IN ('delayed', 'optimistic')
+        ) AS due`,
+    });
+    if (rows[0]?.due !== true) return 0;
+    return this.#transactions.run(async (transaction) => {
+      const due = await this.#due(transaction, limit);
+      if (due.length > 0) await this.#number(transaction, due);
+      return due.length + (await this.#endHolds(transaction, limit));
+    });
+  }
+
+  /**
+   * One promoter at a time: two of them could give messages of one key, delayed alike, their numbers
+   * in the wrong order. Who does not get the lock has nothing to do.
+   */
+  async #due(transaction: PgTransaction, limit: number): Promise<readonly DueRow[]> {
+    const { rows } = await transaction.query<DueRow>({
+      text: `WITH alone AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(${PROMOTION}) AS got)
+        SELECT o.seq, o.tenant, o.topic, o.key, o.ordered FROM ${this.#schema.quoted}.outbox o
+        WHERE (SELECT got FROM alone) AND o.due_at <= (SELECT clock_timestamp()) AND o.status = 'delayed'
+        ORDER BY o.due_at, o.seq LIMIT $1 FOR UPDATE SKIP LOCKED`,
+      values: [limit],
+    });
+    return rows;
+  }
+
+  /**
+   * A delayed message takes its place in its key now: its number is drawn, as for a new message, under
+   * the lock of its key, so that whoever sees it sees all before it. The transaction id has been
+   * assigned by the row locks.
+   */
+  async #number(transaction: PgTransaction, due: readonly DueRow[]): Promise<void> {
+    const locks = keyLocks(due.map((row) => ({ ...row, delayMs: 0 })));
+    await transaction.query({
+      text: `SELECT ${this.#schema.quoted}.outbox_lock($1, $2, $3)`,
+      values: [locks.slots, locks.keys, locks.exclusively],
+    });
+    await transaction.query({
+      text: `WITH numbered AS MATERIALIZED (
+          SELECT due.seq AS provisional, nextval('${this.#schema.quoted}.outbox_seq') AS seq
+          FROM (
+            SELECT d.seq FROM unnest($1::bigint[]) WITH ORDINALITY AS d (seq, place) ORDER BY d.place
+          ) AS due
+        )
+        UPDATE ${this.#schema.quoted}.outbox o
+        SET seq = numbered.seq, status = 'pending', due_at = NULL
+        FROM numbered WHERE o.seq = numbered.provisional`,
+      values: [due.map((row) => row.seq)],
+    });
+  }
+
+  /**
+   * An optimistic message whose producer's time is over keeps its number, which readers may have
+   * left behind: the version of its slot says so. Lease rows are locked first, as everywhere.
+   */
+  async #endHolds(transaction: PgTransaction, limit: number): Promise<number> {
+    const { quoted } = this.#schema;
+    const { rows } = await transaction.query<{ slot: number }>({
+      text: `SELECT DISTINCT due.slot FROM (
+          SELECT o.slot FROM ${quoted}.outbox o
+          WHERE o.due_at <= (SELECT clock_timestamp()) AND o.status = 'optimistic' LIMIT $1
+        ) AS due`,
+      values: [limit],
+    });
+    if (rows.length === 0) return 0;
+    const { rowCount } = await transaction.query({
+      text: `WITH slots AS MATERIALIZED (
+          SELECT l.slot FROM ${quoted}.slot_lease l
+          WHERE l.queue = 'outbox' AND l.slot = ANY ($1::int[]) ORDER BY l.slot FOR NO KEY UPDATE
+        ),
+        raised AS (
+          UPDATE ${quoted}.slot_lease l SET version = l.version + 1
+          FROM slots WHERE l.queue = 'outbox' AND l.slot = slots.slot
+        )
+        UPDATE ${quoted}.outbox o SET status = 'pending', due_at = NULL FROM slots
+        WHERE o.slot = slots.slot AND o.due_at <= (SELECT clock_timestamp()) AND o.status = 'optimistic'`,
+      values: [rows.map((row) => row.slot)],
+    });
+    return rowCount ?? 0;
+  }
+}

@@ -1,0 +1,112 @@
+import {
+  SLOT_COUNT,
+  type FloorProbe,
+  type HeldKey,
+  type Place,
+  type QueuedMessage,
+  type QueuedStatus,
+  type ReadRequest,
+  type ReadResult,
+  type SlotChange,
+  type SlotChangeOutcome,
+  type SlotLease,
+  type SlotQueueStore,
+} from '@sagaz/core';
+import { SlotChanges, type MailInsert } from './slot-changes.js';
+import { SlotLeases } from './slot-leases.js';
+import { SlotReads } from './slot-reads.js';
+import { SlotNames, type SlotConnection, type SlotTable } from './slot-table.js';
+
+/**
+ * A queue of slots on PostgreSQL: the outbox, and what each consumer group of the broker has before
+ * it. On the way of success a row is inserted, read and deleted; nothing is written to claim it.
+ */
+export class PgSlotQueue implements SlotQueueStore {
+  readonly slots = SLOT_COUNT;
+  readonly #leases: SlotLeases;
+  readonly #reads: SlotReads;
+  readonly #changes: SlotChanges;
+
+  /** @param mailInsert where a dead letter can have mail for a saga in the same database */
+  constructor(db: SlotConnection, table: SlotTable, mailInsert?: MailInsert) {
+    const names = new SlotNames(table);
+    this.#leases = new SlotLeases(db, names);
+    this.#reads = new SlotReads(db, names);
+    this.#changes = new SlotChanges(db, names, mailInsert);
+  }
+
+  join(incarnation: string, ttlMs: number): Promise<void> {
+    return this.#leases.join(incarnation, ttlMs);
+  }
+
+  renew(
+    incarnation: string,
+    ttlMs: number,
+  ): Promise<{ readonly members: number; readonly leases: readonly SlotLease[] }> {
+    return this.#leases.renew(incarnation, ttlMs);
+  }
+
+  acquire(incarnation: string, ttlMs: number, limit: number): Promise<readonly SlotLease[]> {
+    return this.#leases.acquire(incarnation, ttlMs, limit);
+  }
+
+  release(incarnation: string, slots: readonly number[]): Promise<void> {
+    return this.#leases.release(incarnation, slots);
+  }
+
+  leave(incarnation: string): Promise<void> {
+    return this.#leases.leave(incarnation);
+  }
+
+  noteSuspect(incarnation: string, lease: SlotLease, seq: string | null): Promise<void> {
+    return this.#leases.noteSuspect(incarnation, lease, seq);
+  }
+
+  probeFloor(): Promise<FloorProbe> {
+    return this.#reads.probeFloor();
+  }
+
+  read(request: ReadRequest): Promise<ReadResult> {
+    return this.#reads.read(request);
+  }
+
+  heldKeys(incarnation: string, leases: readonly SlotLease[]): Promise<readonly HeldKey[]> {
+    return this.#reads.heldKeys(incarnation, leases);
+  }
+
+  readDueRetries(
+    incarnation: string,
+    leases: readonly SlotLease[],
+    limit: number,
+  ): Promise<readonly QueuedMessage[]> {
+    return this.#reads.readDueRetries(incarnation, leases, limit);
+  }
+
+  /** Nothing comes into this queue delayed or optimistic; a queue where it does has its own. */
+  promote(_limit: number): Promise<number> {
+    return Promise.resolve(0);
+  }
+
+  nextDueInMs(slots: readonly number[]): Promise<number | null> {
+    return this.#reads.nextDueInMs(slots);
+  }
+
+  complete(places: readonly Place[]): Promise<void> {
+    return this.#changes.complete(places);
+  }
+
+  change(
+    incarnation: string,
+    leases: readonly SlotLease[],
+    changes: readonly SlotChange[],
+  ): Promise<readonly SlotChangeOutcome[]> {
+    return this.#changes.change(incarnation, leases, changes);
+  }
+
+  stats(): Promise<{
+    readonly byStatus: ReadonlyMap<QueuedStatus, number>;
+    readonly oldestPendingMs: number | null;
+  }> {
+    return this.#reads.stats();
+  }
+}

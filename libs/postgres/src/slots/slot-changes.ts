@@ -1,0 +1,227 @@
+import type { NewMail, Place, SlotChange, SlotChangeOutcome, SlotLease } from '@sagaz/core';
+import type { SlotConnection, SlotNames } from './slot-table.js';
+
+type RowChange = Exclude<SlotChange, { kind: 'release' }>;
+type Release = Extract<SlotChange, { kind: 'release' }>;
+
+interface OutcomeRow {
+  readonly leased: boolean;
+  readonly changed: boolean;
+}
+
+/**
+ * SQL that puts mail, as a part of the statement that makes the change: an INSERT from the arrays
+ * `$first` (place of the change), then saga ids, kinds, dedupe keys and data, of those whose place is
+ * among the rows of `changed`.
+ */
+export type MailInsert = (first: number) => string;
+
+/** Before these a change finds its row; in any other status somebody else has moved it. */
+const LEGAL = `CASE w.kind
+    WHEN 'hold' THEN o.status IN ('pending', 'held')
+    ELSE o.status IN ('pending', 'retrying', 'dead_letter')
+  END`;
+
+/**
+ * What happens to messages that are not done. Each statement locks the lease rows first, shared, and
+ * matches owner and epoch: an unlocked look at the lease would be answered before a take-over and the
+ * write would land after it. The take-over is an update of the same row and waits.
+ */
+export class SlotChanges {
+  readonly #db: SlotConnection;
+  readonly #names: SlotNames;
+  readonly #mailInsert: MailInsert | undefined;
+
+  constructor(db: SlotConnection, names: SlotNames, mailInsert?: MailInsert) {
+    this.#db = db;
+    this.#names = names;
+    this.#mailInsert = mailInsert;
+  }
+
+  /**
+   * Removes rows by their numbers. Not durable at once: should the server lose it, messages are
+   * published once more, as they may be at any time. `set_config` belongs to this one statement's
+   * transaction and costs no round trip.
+   */
+  async complete(places: readonly Place[]): Promise<void> {
+    if (places.length === 0) return;
+    await this.#db.query({
+      text: `WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS done)
+        DELETE FROM ${this.#names.table} o
+        WHERE o.seq = ANY ($1::bigint[]) AND (SELECT done FROM relaxed) IS NOT NULL`,
+      values: [places.map((place) => place.seq)],
+    });
+  }
+
+  /**
+   * One statement for each run of changes that can be made at once: of rows, no row twice, or of
+   * keys. Repeating a change is harmless, so the runs need no common transaction.
+   */
+  async change(
+    incarnation: string,
+    leases: readonly SlotLease[],
+    changes: readonly SlotChange[],
+  ): Promise<readonly SlotChangeOutcome[]> {
+    const outcomes: SlotChangeOutcome[] = [];
+    for (const run of runsOf(changes)) {
+      const values = [
+        this.#names.queue,
+        incarnation,
+        leases.map((l) => l.slot),
+        leases.map((l) => l.epoch),
+      ];
+      const rows =
+        run.kind === 'rows'
+          ? await this.#changeRows(values, run.changes)
+          : await this.#release(values, run.changes);
+      for (const row of rows) {
+        outcomes.push(!row.leased ? 'lost_lease' : row.changed ? 'changed' : 'gone');
+      }
+    }
+    return outcomes;
+  }
+
+  async #changeRows(
+    values: readonly unknown[],
+    changes: readonly RowChange[],
+  ): Promise<readonly OutcomeRow[]> {
+    const mail = mailOf(changes);
+    const { rows } = await this.#db.query<OutcomeRow>({
+      text: `WITH ${this.#lockedLeases()},
+        wanted AS MATERIALIZED (
+          SELECT * FROM unnest(
+            $5::int[], $6::bigint[], $7::text[], $8::int[], $9::float8[], $10::text[], $11::text[], $12::boolean[]
+          ) WITH ORDINALITY AS w (slot, seq, kind, counts, delay_ms, error, reason, blocks, place)
+        ),
+        locked AS MATERIALIZED (
+          SELECT w.*, o.status FROM wanted w
+          JOIN leased ON leased.slot = w.slot
+          JOIN ${this.#names.table} o ON o.seq = w.seq AND o.slot = w.slot ${this.#names.and('o')} AND ${LEGAL}
+          ORDER BY o.seq FOR UPDATE OF o
+        ),
+        changed AS (
+          UPDATE ${this.#names.table} o SET
+            status = CASE l.kind WHEN 'retry' THEN 'retrying' WHEN 'hold' THEN 'held' ELSE 'dead_letter' END,
+            due_at = CASE WHEN l.kind = 'retry' THEN clock_timestamp() + l.delay_ms * interval '1 millisecond' END,
+            attempts = o.attempts + l.counts,
+            error = CASE WHEN l.kind = 'hold' THEN o.error ELSE l.error END,
+            reason = CASE WHEN l.kind = 'dead_letter' THEN l.reason ELSE o.reason END,
+            blocks = l.blocks,
+            died_at = CASE WHEN l.kind = 'dead_letter' THEN clock_timestamp() END
+          FROM locked l WHERE o.seq = l.seq
+          RETURNING l.place
+        )${mail === null ? '' : `, mail AS (${this.#mail(13)})`}
+        SELECT leased.slot IS NOT NULL AS leased, changed.place IS NOT NULL AS changed
+        FROM wanted w LEFT JOIN leased USING (slot) LEFT JOIN changed USING (place) ORDER BY w.place`,
+      values: [...values, ...rowArrays(changes), ...(mail ?? [])],
+    });
+    return rows;
+  }
+
+  async #release(
+    values: readonly unknown[],
+    changes: readonly Release[],
+  ): Promise<readonly OutcomeRow[]> {
+    const { rows } = await this.#db.query<OutcomeRow>({
+      text: `WITH ${this.#lockedLeases()},
+        wanted AS MATERIALIZED (
+          SELECT * FROM unnest($5::int[], $6::text[], $7::text[], $8::text[])
+            WITH ORDINALITY AS w (slot, tenant, topic, key, place)
+        ),
+        released AS (
+          UPDATE ${this.#names.table} o SET status = 'pending'
+          FROM wanted w JOIN leased ON leased.slot = w.slot
+          WHERE o.slot = w.slot AND o.tenant = w.tenant AND o.topic = w.topic AND o.key = w.key
+            ${this.#names.and('o')} AND o.status = 'held' AND o.status <> 'pending'
+        )
+        SELECT leased.slot IS NOT NULL AS leased, true AS changed
+        FROM wanted w LEFT JOIN leased USING (slot) ORDER BY w.place`,
+      values: [
+        ...values,
+        changes.map(({ key }) => key.slot),
+        changes.map(({ key }) => key.tenant),
+        changes.map(({ key }) => key.topic),
+        changes.map(({ key }) => key.key),
+      ],
+    });
+    return rows;
+  }
+
+  /** Those of the leases $3, $4 that are still the incarnation's, and stay so until the commit. */
+  #lockedLeases(): string {
+    return `leased AS MATERIALIZED (
+      SELECT l.slot FROM ${this.#names.lease} l
+      JOIN unnest($3::int[], $4::bigint[]) AS mine (slot, epoch) ON l.slot = mine.slot AND l.epoch = mine.epoch
+      WHERE l.queue = $1 AND l.owner = $2
+      ORDER BY l.slot FOR SHARE OF l
+    )`;
+  }
+
+  #mail(first: number): string {
+    if (this.#mailInsert === undefined) {
+      throw new TypeError(`The queue "${this.#names.queue}" has no sagas to send mail to.`);
+    }
+    return this.#mailInsert(first);
+  }
+}
+
+type Run =
+  | { readonly kind: 'rows'; readonly changes: RowChange[] }
+  | { readonly kind: 'keys'; readonly changes: Release[] };
+
+/** Cuts at every change from rows to keys and back, and before a row that the run already has. */
+function runsOf(changes: readonly SlotChange[]): readonly Run[] {
+  const runs: Run[] = [];
+  let seen = new Set<string>();
+  for (const change of changes) {
+    const last = runs.at(-1);
+    if (change.kind === 'release') {
+      if (last?.kind === 'keys') last.changes.push(change);
+      else runs.push({ kind: 'keys', changes: [change] });
+    } else if (last?.kind === 'rows' && !seen.has(change.place.seq)) {
+      last.changes.push(change);
+      seen.add(change.place.seq);
+    } else {
+      runs.push({ kind: 'rows', changes: [change] });
+      seen = new Set([change.place.seq]);
+    }
+  }
+  return runs;
+}
+
+function rowArrays(changes: readonly RowChange[]): unknown[] {
+  return [
+    changes.map(({ place }) => place.slot),
+    changes.map(({ place }) => place.seq),
+    changes.map(({ kind }) => kind),
+    changes.map((c) => (c.kind === 'retry' && c.counts ? 1 : 0)),
+    changes.map((c) => (c.kind === 'retry' ? c.delayMs : 0)),
+    changes.map((c) => (c.kind === 'hold' ? '' : storable(c.error))),
+    changes.map((c) => (c.kind === 'dead_letter' ? storable(c.reason) : '')),
+    changes.map((c) => c.kind === 'dead_letter' && c.block),
+  ];
+}
+
+/** One array per column; null when there is none. */
+function mailOf(changes: readonly RowChange[]): unknown[] | null {
+  const places: number[] = [];
+  const mail: NewMail[] = [];
+  changes.forEach((change, i) => {
+    if (change.kind !== 'dead_letter' || change.mail === undefined) return;
+    places.push(i + 1);
+    mail.push(change.mail);
+  });
+  if (mail.length === 0) return null;
+  return [
+    places,
+    mail.map((m) => m.sagaId),
+    mail.map((m) => m.kind),
+    mail.map((m) => m.dedupeKey),
+    mail.map((m) => m.data),
+  ];
+}
+
+/** PostgreSQL holds no NUL in a text; an error's own words must not make it impossible to record it. */
+function storable(text: string): string {
+  return text.replaceAll('\u0000', '\ufffd');
+}

@@ -1,0 +1,201 @@
+import type {
+  FloorProbe,
+  HeldKey,
+  QueuedMessage,
+  QueuedStatus,
+  ReadRequest,
+  ReadResult,
+  SlotLease,
+} from '@sagaz/core';
+import {
+  MESSAGE_COLUMNS,
+  queuedMessage,
+  type MessageRow,
+  type SlotConnection,
+  type SlotNames,
+} from './slot-table.js';
+
+type ReadRow =
+  (MessageRow & { readonly xmin: string }) | { readonly xmin: string; readonly seq: null };
+
+/** Rows that hold back their key. The last two conditions must stay those of the index of what is set aside. */
+function holds(row: string): string {
+  return `${row}.ordered AND ${row}.status <> 'pending'
+    AND (${row}.status IN ('retrying', 'optimistic') OR (${row}.status = 'dead_letter' AND ${row}.blocks))`;
+}
+
+function sameKey(a: string, b: string): string {
+  return `${a}.slot = ${b}.slot AND ${a}.tenant = ${b}.tenant AND ${a}.topic = ${b}.topic AND ${a}.key = ${b}.key`;
+}
+
+/**
+ * What an owner reads. All statements are sent without a name and so planned for the values at hand:
+ * a plan kept from the time when the table was empty reads a full one a hundred times slower.
+ */
+export class SlotReads {
+  readonly #db: SlotConnection;
+  readonly #names: SlotNames;
+
+  constructor(db: SlotConnection, names: SlotNames) {
+    this.#db = db;
+    this.#names = names;
+  }
+
+  /**
+   * `last` is read before the transaction id is assigned, and every writer has its id before it draws
+   * a number. So who drew a number up to `last` has a lower id than ours, and a snapshot whose `xmin`
+   * is above ours shows all that they will ever have written.
+   */
+  async probeFloor(): Promise<FloorProbe> {
+    const { rows } = await this.#db.query<{ last: string; xid: string }>({
+      text: `WITH drawn AS MATERIALIZED (
+          SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS last FROM ${this.#names.sequence}
+        )
+        SELECT drawn.last, pg_current_xact_id()::text AS xid FROM drawn`,
+    });
+    const [probe] = rows;
+    if (probe === undefined) throw new Error('PostgreSQL answered a SELECT of one row with none.');
+    return probe;
+  }
+
+  /**
+   * Slot by slot along the index of what is pending. One condition for all slots
+   * (`slot = ANY(…) ORDER BY seq`) looks shorter and, with stale statistics, walks the rows of
+   * everybody else.
+   */
+  async read({ windows, inFlight, perSlot, limit }: ReadRequest): Promise<ReadResult> {
+    // The first row of the join is there even when nothing is pending, and brings the snapshot's xmin.
+    const { rows } = await this.#db.query<ReadRow>({
+      text: `SELECT s.xmin, ${MESSAGE_COLUMNS}
+        FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin) AS s
+        LEFT JOIN LATERAL (
+          SELECT r.* FROM unnest($1::int[], $2::bigint[]) WITH ORDINALITY AS w (slot, floor, place)
+          CROSS JOIN LATERAL (
+            SELECT * FROM ${this.#names.table} p
+            WHERE p.slot = w.slot ${this.#names.and('p')} AND p.seq > w.floor AND p.status = 'pending'
+              AND p.seq <> ALL ($3::bigint[])
+            ORDER BY p.seq LIMIT $4
+          ) AS r
+          LIMIT $5
+        ) AS o ON true`,
+      values: [
+        windows.map((w) => w.slot),
+        windows.map((w) => w.floor),
+        [...inFlight],
+        perSlot,
+        limit,
+      ],
+    });
+    const messages: QueuedMessage[] = [];
+    for (const row of rows) if (row.seq !== null) messages.push(queuedMessage(row));
+    return { rows: messages, snapshotXmin: rows[0]?.xmin ?? '0' };
+  }
+
+  async heldKeys(incarnation: string, leases: readonly SlotLease[]): Promise<readonly HeldKey[]> {
+    const { table } = this.#names;
+    const only = this.#names.and('o');
+    const { rows } = await this.#db.query<{
+      slot: number;
+      tenant: string;
+      topic: string;
+      key: string;
+      head: string | null;
+    }>({
+      text: `WITH ${this.#leased()}
+        SELECT o.slot, o.tenant, o.topic, o.key, o.seq AS head FROM leased, ${table} o
+        WHERE o.slot = leased.slot ${only} AND ${holds('o')}
+        UNION ALL
+        SELECT DISTINCT o.slot, o.tenant, o.topic, o.key, NULL::bigint FROM leased, ${table} o
+        WHERE o.slot = leased.slot ${only} AND o.status = 'held' AND o.status <> 'pending'
+          AND NOT EXISTS (
+            SELECT FROM ${table} h WHERE ${sameKey('h', 'o')} ${this.#names.and('h')} AND ${holds('h')}
+          )`,
+      values: this.#leaseValues(incarnation, leases),
+    });
+    return rows;
+  }
+
+  async readDueRetries(
+    incarnation: string,
+    leases: readonly SlotLease[],
+    limit: number,
+  ): Promise<readonly QueuedMessage[]> {
+    const { table } = this.#names;
+    // The clock is read once, in a subquery: compared with a function that may change from row to
+    // row, the index on due_at would be of no use.
+    const { rows } = await this.#db.query<MessageRow>({
+      text: `WITH ${this.#leased()}
+        SELECT ${MESSAGE_COLUMNS} FROM (
+          SELECT o.* FROM ${table} o
+          WHERE o.due_at <= (SELECT clock_timestamp()) AND o.status = 'retrying' ${this.#names.and('o')}
+            AND o.slot IN (SELECT slot FROM leased)
+            AND (NOT o.ordered OR NOT EXISTS (
+              SELECT FROM ${table} h
+              WHERE ${sameKey('h', 'o')} ${this.#names.and('h')} AND h.seq < o.seq AND ${holds('h')}
+            ))
+          ORDER BY o.due_at LIMIT $5
+        ) AS o
+        ORDER BY o.seq`,
+      values: [...this.#leaseValues(incarnation, leases), limit],
+    });
+    return rows.map(queuedMessage);
+  }
+
+  async nextDueInMs(slots: readonly number[]): Promise<number | null> {
+    const { rows } = await this.#db.query<{ ms: number }>({
+      text: `SELECT date_part('epoch', o.due_at - clock_timestamp()) * 1000 AS ms
+        FROM ${this.#names.table} o
+        WHERE o.due_at IS NOT NULL AND o.slot = ANY ($1::int[]) ${this.#names.and('o')}
+        ORDER BY o.due_at LIMIT 1`,
+      values: [[...slots]],
+    });
+    const [next] = rows;
+    return next === undefined ? null : Math.max(0, Math.ceil(next.ms));
+  }
+
+  /** Two index scans and the heads of the slots; the pending rows themselves are only counted. */
+  async stats(): Promise<{
+    byStatus: ReadonlyMap<QueuedStatus, number>;
+    oldestPendingMs: number | null;
+  }> {
+    const { table } = this.#names;
+    const only = this.#names.and('o');
+    const { rows } = await this.#db.query<{
+      status: QueuedStatus;
+      rows: string;
+      oldest_ms: number | null;
+    }>({
+      text: `SELECT 'pending' AS status, count(*) AS rows, (
+          SELECT max(date_part('epoch', clock_timestamp() - head.created_at)) * 1000
+          FROM (SELECT slot FROM ${this.#names.lease} WHERE queue = $1) AS l
+          CROSS JOIN LATERAL (
+            SELECT created_at FROM ${table} o
+            WHERE o.slot = l.slot ${only} AND o.status = 'pending' ORDER BY o.seq LIMIT 1
+          ) AS head
+        ) AS oldest_ms
+        FROM ${table} o WHERE o.status = 'pending' ${only}
+        UNION ALL
+        SELECT o.status, count(*), NULL FROM ${table} o WHERE o.status <> 'pending' ${only} GROUP BY o.status`,
+      values: [this.#names.queue],
+    });
+    const byStatus = new Map<QueuedStatus, number>();
+    for (const row of rows) byStatus.set(row.status, Number(row.rows));
+    return {
+      byStatus,
+      oldestPendingMs: rows.find((row) => row.oldest_ms !== null)?.oldest_ms ?? null,
+    };
+  }
+
+  /** Those of the leases, given as $1 … $4, that are still the incarnation's. */
+  #leased(): string {
+    return `leased AS MATERIALIZED (
+      SELECT l.slot FROM ${this.#names.lease} l
+      JOIN unnest($3::int[], $4::bigint[]) AS mine (slot, epoch) ON l.slot = mine.slot AND l.epoch = mine.epoch
+      WHERE l.queue = $1 AND l.owner = $2
+    )`;
+  }
+
+  #leaseValues(incarnation: string, leases: readonly SlotLease[]): unknown[] {
+    return [this.#names.queue, incarnation, leases.map((l) => l.slot), leases.map((l) => l.epoch)];
+  }
+}
