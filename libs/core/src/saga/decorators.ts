@@ -9,7 +9,9 @@ type OutputCheck<C, Output extends string> =
   C extends Constructor<infer T>
     ? T extends AnySaga
       ? [Output] extends [never]
-        ? C
+        ? [undefined] extends [SagaOutputOf<T>]
+          ? C
+          : 'this saga has an output: name the step that yields it, output: …'
         : Output extends keyof T
           ? [StepOutput<T[Output]>] extends [SagaOutputOf<T>]
             ? C
@@ -35,7 +37,7 @@ export function SagaStep<const Dependency extends string = never>(
 ) {
   return <T extends Record<Dependency, Method>, K extends keyof T & string>(
     target: T,
-    key: K & (K extends Dependency ? 'a step cannot depend on itself' : unknown),
+    key: K extends Dependency ? 'a step cannot depend on itself' : K,
     _descriptor: PropertyDescriptor,
   ): void => {
     metadataOf(target, key).steps.push(options);
@@ -52,7 +54,7 @@ export function Compensate<const Step extends string>(
 ) {
   return <T extends Record<Step, Method>, K extends keyof T & string>(
     target: T,
-    key: K & (K extends Step ? 'a step cannot compensate itself' : unknown),
+    key: K extends Step ? 'a step cannot compensate itself' : K,
     _descriptor: PropertyDescriptor,
   ): void => {
     metadataOf(target, key).compensates.push({ step, options });
@@ -69,14 +71,13 @@ export function ForwardRecovery<const Step extends string>(
 ) {
   return <T extends Record<Step, Method>, K extends keyof T & string>(
     target: T,
-    key: K &
-      (K extends Step
-        ? 'a step cannot recover itself'
-        : T[K] extends Method
-          ? [StepOutput<T[K]>] extends [StepOutput<T[Step]>]
-            ? unknown
-            : `what this returns cannot stand in for the result of step '${Step}'`
-          : never),
+    key: K extends Step
+      ? 'a step cannot recover itself'
+      : T[K] extends Method
+        ? [StepOutput<T[K]>] extends [StepOutput<T[Step]>]
+          ? K
+          : `what this returns cannot stand in for the result of step '${Step}'`
+        : never,
     _descriptor: PropertyDescriptor,
   ): void => {
     metadataOf(target, key).recovers.push({ step, options });

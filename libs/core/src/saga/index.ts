@@ -1,4 +1,4 @@
-export * from './saga-definition.js';
+export type * from './saga-definition.js';
 export { buildSagaDefinition } from './build-saga-definition.js';
 export { committedSteps, compensationOrder, type CompensationOrder } from './compensation-order.js';
 export { Compensate, ForwardRecovery, Saga, SagaStep } from './decorators.js';

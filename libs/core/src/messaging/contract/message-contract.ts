@@ -38,9 +38,9 @@ export type PayloadOf<C extends MessageContract> =
       ? Payload
       : never;
 
-/** The reply of a command; of an event: `void`. */
+/** The reply of a command; of an event: none. */
 export type ReplyOf<C extends MessageContract> =
-  C extends CommandContract<unknown, infer Reply> ? Reply : void;
+  C extends CommandContract<unknown, infer Reply> ? Reply : undefined;
 
 export interface EventOptions<Payload> {
   /** Validates at run time, when it is published and before it is handled. */

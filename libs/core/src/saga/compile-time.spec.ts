@@ -1,0 +1,335 @@
+import path from 'node:path';
+import ts from 'typescript';
+import { beforeAll, describe, expect, it } from 'vitest';
+
+/** What every case below may use. */
+const PREAMBLE = `
+import { command, defineCommand, defineEvent } from '../messaging/index.js';
+import type { PayloadOf, ReplyOf, StandardSchema } from '../messaging/index.js';
+import { Compensate, ForwardRecovery, IdempotencyKey, ResultIfAny, Saga, SagaInput, SagaOf, SagaStep, StepContext, StepResult, TransactionManager } from './index.js';
+import type { SagaInputOf, SagaOutputOf, StepOutput } from './index.js';
+interface Order { readonly id: string; readonly total: number }
+interface Reserved { readonly reservation: string }
+interface Payment { readonly payment: string; readonly amount: number }
+interface Confirmed { readonly orderId: string }
+const Reserve = defineCommand<{ orderId: string; note?: string }, Reserved>()('inventory.reserve');
+const Release = defineCommand<{ orderId: string }>()('inventory.release');
+const OrderConfirmed = defineEvent<{ orderId: string }>()('order.confirmed');
+declare function is<A, B extends A>(): B;
+`;
+
+/** A saga with one member to be tried beside a step with a command and one with a promise. */
+function saga(member: string, options = `name: 'x', output: 'confirm'`): string {
+  return `
+@Saga({ ${options} })
+export class X extends SagaOf<Order, Confirmed> {
+  @SagaStep() reserve(@SagaInput() o: Order) { return command(Reserve, { orderId: o.id }); }
+  @SagaStep({ dependsOn: ['reserve'] }) async charge(): Promise<Payment> { return { payment: 'p', amount: 1 }; }
+  @SagaStep({ dependsOn: ['charge'] }) confirm(): Promise<Confirmed> { throw new Error(); }
+  helper = 'no method';
+  ${member}
+}`;
+}
+
+const refused: readonly (readonly [promise: string, source: string, message: string])[] = [
+  [
+    'a step depends on a method that is not there',
+    saga(`@SagaStep({ dependsOn: ['reserv'] }) a() {}`),
+    `Property 'reserv' is missing in type 'X'`,
+  ],
+  [
+    'a step depends on what is no method',
+    saga(`@SagaStep({ dependsOn: ['helper'] }) a() {}`),
+    `Types of property 'helper' are incompatible`,
+  ],
+  [
+    'a step depends on itself',
+    saga(`@SagaStep({ dependsOn: ['reserve', 'a'] }) a() {}`),
+    'a step cannot depend on itself',
+  ],
+  [
+    'a compensation undoes a step that is not there',
+    saga(`@Compensate('reserv') a() {}`),
+    `Property 'reserv' is missing in type 'X'`,
+  ],
+  [
+    'a step is its own compensation',
+    saga(`@Compensate('a') a() {}`),
+    'a step cannot compensate itself',
+  ],
+  [
+    'a result is taken from a step that is not there',
+    saga(`@SagaStep() a(@StepResult('chargee') p: Payment) {}`),
+    `Property 'chargee' is missing in type 'X'`,
+  ],
+  [
+    'the result of a promise does not fit the parameter',
+    saga(`@SagaStep() a(@StepResult('charge') p: Reserved) {}`),
+    `the result of step 'charge' does not fit this parameter`,
+  ],
+  [
+    'the reply of a command does not fit the parameter',
+    saga(`@SagaStep() a(@SagaInput() o: Order, @StepResult('reserve') r: Payment) {}`),
+    `the result of step 'reserve' does not fit this parameter`,
+  ],
+  [
+    'a result that may be missing is taken for certain',
+    saga(`@Compensate('reserve') a(@ResultIfAny('reserve') r: Reserved) {}`),
+    `step 'reserve' may have no result: this parameter must admit undefined`,
+  ],
+  [
+    'a result that may be missing does not fit the parameter',
+    saga(`@Compensate('reserve') a(@ResultIfAny('reserve') r?: Payment) {}`),
+    `the result of step 'reserve' does not fit this parameter`,
+  ],
+  [
+    'the input does not fit the parameter',
+    saga(`@SagaStep() a(@SagaInput() o: Payment) {}`),
+    'the input of the saga does not fit this parameter',
+  ],
+  [
+    'the idempotency key is taken for a number',
+    saga(`@SagaStep() a(@IdempotencyKey() k: number) {}`),
+    'the idempotency key is a string',
+  ],
+  [
+    'the context is taken for something else',
+    saga(`@SagaStep() a(@StepContext() c: string) {}`),
+    'the context of a step is a StepContext of this saga',
+  ],
+  [
+    'the context is asked for the result of a step that is not there',
+    saga(`@SagaStep() a(@StepContext() c: StepContext<X>): void { c.result('chargee'); }`),
+    `Argument of type '"chargee"' is not assignable to parameter of type`,
+  ],
+  [
+    'the result from the context is used as another type',
+    saga(
+      `@SagaStep() a(@StepContext() c: StepContext<X>): number { return c.result('charge').payment; }`,
+    ),
+    `Type 'string' is not assignable to type 'number'`,
+  ],
+  [
+    'the output names a step that is not there',
+    saga('', `name: 'x', output: 'confirmed'`),
+    `the output 'confirmed' is no step of this saga`,
+  ],
+  [
+    'the output names a step with another result',
+    saga('', `name: 'x', output: 'charge'`),
+    `the result of step 'charge' is not the output of this saga`,
+  ],
+  [
+    'a saga with an output says of no step that it yields it',
+    saga('', `name: 'x'`),
+    'this saga has an output: name the step that yields it',
+  ],
+  [
+    'a class is a saga without saying of what',
+    `@Saga({ name: 'x' }) export class X { @SagaStep() a() {} }`,
+    'a saga class extends SagaOf<Input, Output>',
+  ],
+  [
+    'a forward recovery returns what cannot stand in for the result',
+    saga(`@ForwardRecovery('charge') a(): Reserved { throw new Error(); }`),
+    `what this returns cannot stand in for the result of step 'charge'`,
+  ],
+  [
+    'a duration has a unit nobody knows',
+    saga(`@SagaStep({ timeout: '5 parsecs' }) a() {}`),
+    `Type '"5 parsecs"' is not assignable to type 'Duration`,
+  ],
+  [
+    'a step has an option that does not exist',
+    saga(`@SagaStep({ retries: 3 }) a() {}`),
+    `'retries' does not exist in type`,
+  ],
+  [
+    'a command lacks part of its payload',
+    `export const c = command(Reserve, {});`,
+    `Property 'orderId' is missing`,
+  ],
+  [
+    'a command has a payload of the wrong type',
+    `export const c = command(Reserve, { orderId: 1 });`,
+    `Type 'number' is not assignable to type 'string'`,
+  ],
+  [
+    'an event is sent as a command',
+    `export const c = command(OrderConfirmed, { orderId: '1' });`,
+    `is not assignable to parameter of type 'CommandContract<`,
+  ],
+  [
+    'a schema describes another payload',
+    `declare const schema: StandardSchema<{ n: number }>;
+export const c = defineCommand<{ orderId: string }>()('a.b', { payload: schema });`,
+    `Property 'orderId' is missing in type '{ n: number; }'`,
+  ],
+];
+
+const accepted: readonly (readonly [promise: string, source: string])[] = [
+  [
+    'steps, dependencies and an output of its own',
+    saga('', `name: 'x', version: 2, output: 'confirm'`),
+  ],
+  [
+    'several dependencies, one of them declared later',
+    saga(`@SagaStep({ dependsOn: ['reserve', 'b'] }) a() {} @SagaStep() b() {}`),
+  ],
+  [
+    'a saga without output',
+    `@Saga({ name: 'x' }) export class X extends SagaOf<Order> { @SagaStep() a() {} }`,
+  ],
+  [
+    'an output of nothing from a step that returns nothing',
+    `@Saga({ name: 'x', output: 'a' }) export class X extends SagaOf<Order> { @SagaStep() async a() {} }`,
+  ],
+  [
+    'the reply of a command as a result',
+    saga(`@SagaStep() a(@StepResult('reserve') r: Reserved) {}`),
+  ],
+  ['a part of the result', saga(`@SagaStep() a(@StepResult('charge') p: { payment: string }) {}`)],
+  [
+    'a part of the input, and an optional parameter',
+    saga(`@SagaStep() a(@SagaInput() o: { id: string }, @StepResult('charge') p?: Payment) {}`),
+  ],
+  [
+    'an unknown parameter',
+    saga(`@SagaStep() a(@SagaInput() o: unknown, @StepResult('charge') p: unknown) {}`),
+  ],
+  [
+    'an optional result in a compensation',
+    saga(
+      `@Compensate('reserve') a(@SagaInput() o: Order, @ResultIfAny('reserve') r?: Reserved) { return command(Release, { orderId: o.id }); }`,
+    ),
+  ],
+  [
+    'a result or undefined in a compensation',
+    saga(
+      `@Compensate('charge', { retry: { attempts: 20 } }) a(@ResultIfAny('charge') p: Payment | undefined) {}`,
+    ),
+  ],
+  [
+    'key, context and transaction manager',
+    saga(
+      `@SagaStep({ transactional: true }) a(@IdempotencyKey() k: string, @StepContext() c: StepContext<X>, @TransactionManager() m: { save(): void }) {}`,
+    ),
+  ],
+  [
+    'a context of any saga',
+    saga(`@SagaStep() a(@StepContext() c: StepContext) { return c.attempt; }`),
+  ],
+  [
+    'results from the context, through chains of inferred types',
+    saga(
+      `@SagaStep() a(@StepContext() c: StepContext<X>) { return { n: c.result('charge').amount }; } @SagaStep() b(@StepContext() c: StepContext<X>): number { return c.result('a').n; }`,
+    ),
+  ],
+  [
+    'a forward recovery whose result stands in',
+    saga(
+      `@ForwardRecovery('charge', { timeout: '10s' }) a(@ResultIfAny('charge') p?: Payment): Promise<Payment> { throw new Error(); }`,
+    ),
+  ],
+  [
+    'a step that returns a command or a value',
+    `@Saga({ name: 'x' }) export class X extends SagaOf<Order> { @SagaStep() a(@SagaInput() o: Order) { return o.total > 0 ? command(Reserve, { orderId: o.id }) : undefined; } @SagaStep() b(@StepResult('a') r: Reserved | undefined) {} }`,
+  ],
+  [
+    'a command asynchronously',
+    `@Saga({ name: 'x' }) export class X extends SagaOf<Order> { @SagaStep() async a() { return command(Reserve, { orderId: '1' }, { item: '1', timeout: '5m' }); } @SagaStep() b(@StepResult('a') r: Reserved) {} }`,
+  ],
+  [
+    'a saga with dependencies of its own and a base class',
+    `abstract class Base extends SagaOf<Order> { constructor(protected readonly n: number) { super(); } @SagaStep() a(@SagaInput() o: Order) {} } @Saga({ name: 'x' }) export class X extends Base { constructor(n: number, readonly m: string) { super(n); } @SagaStep({ dependsOn: ['a'] }) b() {} }`,
+  ],
+  [
+    'durations and policies',
+    saga(
+      `@SagaStep({ timeout: 500, replyTimeout: '1.5h', retry: { attempts: 3, backoff: '200ms', maxDelay: '1m', jitter: 0 } }) a() {}`,
+    ),
+  ],
+  [
+    'what types say of sagas and contracts',
+    `${saga('')}
+is<Order, SagaInputOf<X>>(); is<SagaInputOf<X>, Order>(); is<Confirmed, SagaOutputOf<X>>(); is<SagaOutputOf<X>, Confirmed>();
+is<Reserved, StepOutput<X['reserve']>>(); is<StepOutput<X['reserve']>, Reserved>(); is<Payment, StepOutput<X['charge']>>();
+is<Reserved, ReplyOf<typeof Reserve>>(); is<ReplyOf<typeof Reserve>, Reserved>(); is<{ orderId: string }, PayloadOf<typeof OrderConfirmed>>(); is<PayloadOf<typeof OrderConfirmed>, { orderId: string }>();`,
+  ],
+  [
+    'a schema for a payload and a reply',
+    `declare const p: StandardSchema<{ orderId: string }>; declare const r: StandardSchema<Reserved>; export const c = defineCommand<{ orderId: string }, Reserved>()('a.b', { payload: p, reply: r, expiresIn: '1h' });`,
+  ],
+];
+
+/** Compiles all sources as modules of this folder, in one program, and answers the errors of each. */
+function compile(sources: readonly string[], options: ts.CompilerOptions): readonly string[][] {
+  const names = sources.map((_, index) => path.join(import.meta.dirname, `case-${index}.ts`));
+  const texts = new Map(names.map((name, index) => [name, PREAMBLE + (sources[index] ?? '')]));
+  const host = ts.createCompilerHost(options);
+  const { fileExists, readFile, getSourceFile } = host;
+  host.fileExists = (name) => texts.has(name) || fileExists(name);
+  host.readFile = (name) => texts.get(name) ?? readFile(name);
+  host.getSourceFile = (name, language, ...rest) => {
+    const text = texts.get(name);
+    return text === undefined
+      ? getSourceFile(name, language, ...rest)
+      : ts.createSourceFile(name, text, language);
+  };
+  const program = ts.createProgram(names, options, host);
+  return names.map((name) => {
+    const file = program.getSourceFile(name);
+    return [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)].map(
+      ({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'),
+    );
+  });
+}
+
+const asNestGenerates: ts.CompilerOptions = {
+  target: ts.ScriptTarget.ES2023,
+  module: ts.ModuleKind.NodeNext,
+  moduleResolution: ts.ModuleResolutionKind.NodeNext,
+  experimentalDecorators: true,
+  emitDecoratorMetadata: true,
+  strict: true,
+  skipLibCheck: true,
+  noEmit: true,
+  types: ['node'],
+};
+
+describe.each([
+  ['the options of a Nest application', asNestGenerates],
+  [
+    'the strictest options',
+    {
+      ...asNestGenerates,
+      isolatedModules: true,
+      exactOptionalPropertyTypes: true,
+      noUncheckedIndexedAccess: true,
+    },
+  ],
+])('under %s the compiler', (_, options) => {
+  let errors: readonly string[][] = [];
+
+  beforeAll(() => {
+    const sources = [
+      ...refused.map(([, source]) => source),
+      ...accepted.map(([, source]) => source),
+    ];
+    errors = compile(sources, options);
+  }, 120_000);
+
+  it.each(refused.map(([promise, , message], index) => ({ promise, message, index })))(
+    'refuses when $promise',
+    ({ message, index }) => {
+      expect(errors[index]).toEqual([expect.stringContaining(message)]);
+    },
+  );
+
+  it.each(accepted.map(([promise], index) => ({ promise, index: refused.length + index })))(
+    'accepts $promise',
+    ({ index }) => {
+      expect(errors[index]).toEqual([]);
+    },
+  );
+});
