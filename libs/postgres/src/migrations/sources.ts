@@ -289,6 +289,21 @@ BEGIN
   ORDER BY r.place;
 END
 $$;
+
+-- @down
+DROP VIEW sagaz.outbox_readable;
+DROP TABLE sagaz.outbox, sagaz.slot_lease, sagaz.slot_member;
+DROP SEQUENCE sagaz.outbox_seq;
+DROP FUNCTION
+  sagaz.readable(bytea),
+  sagaz.outbox_lock(integer[], integer[], boolean),
+  sagaz.outbox_append(
+    boolean, integer, integer, boolean, bigint, text, text, text, text, text, text, text, text, json, bytea
+  ),
+  sagaz.outbox_append_many(
+    boolean, integer[], integer[], boolean, integer[], boolean[], bigint[], text[], text[], text[],
+    text[], text[], text[], text[], text[], text[], bytea[]
+  );
 `,
     },
   ],
