@@ -14,19 +14,19 @@ export default async function setUp(project: TestProject): Promise<() => Promise
   });
   const servers: PostgresServer[] = [await describeServer(embedded.url)];
   const absent: { name: string; reason: string }[] = [];
-  const given = process.env.SAGAZ_TEST_POSTGRES_URL;
-  const url = given ?? 'postgres://postgres@127.0.0.1:5432/postgres';
-  try {
-    const own = await describeServer(url);
-    servers.push(own);
-    await dropDatabases(own.url, isStale);
-  } catch (error) {
-    const { host } = new URL(url);
-    const why = error instanceof Error ? error.message || error.name : String(error);
-    absent.push({
-      name: "the machine's own PostgreSQL",
-      reason: `no PostgreSQL at ${host} (${why}); name one in SAGAZ_TEST_POSTGRES_URL`,
-    });
+  for (const url of ownServers()) {
+    try {
+      const own = await describeServer(url);
+      servers.push(own);
+      await dropDatabases(own.url, isStale);
+    } catch (error) {
+      const { host } = new URL(url);
+      const why = error instanceof Error ? error.message || error.name : String(error);
+      absent.push({
+        name: `a server at ${host}`,
+        reason: `no PostgreSQL at ${host} (${why}); name yours in SAGAZ_TEST_POSTGRES_URL`,
+      });
+    }
   }
   project.provide('sagazPostgres', { databasePrefix, servers, absent });
   return async () => {
@@ -35,6 +35,12 @@ export default async function setUp(project: TestProject): Promise<() => Promise
     }
     await embedded.stop();
   };
+}
+
+/** Superuser URLs of running servers to test on as well, separated by commas. */
+function ownServers(): readonly string[] {
+  const given = process.env.SAGAZ_TEST_POSTGRES_URL;
+  return (given ?? 'postgres://postgres@127.0.0.1:5432/postgres').split(',').filter(Boolean);
 }
 
 async function describeServer(url: string): Promise<PostgresServer> {
