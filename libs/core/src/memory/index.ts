@@ -1,3 +1,4 @@
 export { MemoryLocks, type LockHolder, type LockMode } from './memory-locks.js';
 export { MemoryTable } from './memory-table.js';
 export { MemoryTransaction, MemoryTransactions } from './memory-transaction.js';
+export { MemoryInboxStore } from './memory-inbox-store.js';

@@ -1,0 +1,96 @@
+import type { DeadLetterFilter, InboxDeadLetter, InboxDeath, InboxKey } from '../ports/index.js';
+import { MemoryTable } from './memory-table.js';
+import type { MemoryTransaction } from './memory-transaction.js';
+
+interface Letter {
+  readonly key: InboxKey;
+  readonly death: InboxDeath;
+  readonly cursor: number;
+  readonly diedAt: Date;
+  /** By the store's clock; null: it is not being replayed. */
+  readonly replayDueAt: number | null;
+}
+
+/** Dead letters of the inbox, by the name of their key. */
+export class MemoryInboxLetters {
+  readonly #rows = new MemoryTable<Letter>();
+  #cursor = 0;
+
+  get size(): number {
+    return this.#rows.size;
+  }
+
+  has(name: string): boolean {
+    return this.#rows.committed().has(name);
+  }
+
+  isReplaying(name: string, transaction: MemoryTransaction): boolean {
+    return (this.#rows.get(name, transaction)?.replayDueAt ?? null) !== null;
+  }
+
+  put(
+    name: string,
+    key: InboxKey,
+    death: InboxDeath,
+    diedAt: Date,
+    transaction: MemoryTransaction,
+  ): void {
+    this.#cursor += 1;
+    const letter = { key, death, cursor: this.#cursor, diedAt, replayDueAt: null };
+    this.#rows.set(name, letter, transaction);
+  }
+
+  /** False: there is no such letter. */
+  setReplay(name: string, dueAt: number, transaction: MemoryTransaction): boolean {
+    const letter = this.#rows.get(name, transaction);
+    if (letter === undefined) return false;
+    this.#rows.set(name, { ...letter, replayDueAt: dueAt }, transaction);
+    return true;
+  }
+
+  remove(name: string, transaction: MemoryTransaction): boolean {
+    if (this.#rows.get(name, transaction) === undefined) return false;
+    this.#rows.delete(name, transaction);
+    return true;
+  }
+
+  list(filter: DeadLetterFilter): readonly InboxDeadLetter[] {
+    const limit = Math.min(filter.limit ?? 50, 1_000);
+    const after = Number(filter.after ?? 0);
+    return this.#sorted()
+      .filter(
+        ([, { key, death, cursor }]) =>
+          cursor > after &&
+          (filter.group === undefined || filter.group === key.group) &&
+          (filter.topic === undefined || filter.topic === death.message.topic) &&
+          (filter.type === undefined || filter.type === death.message.type) &&
+          (filter.key === undefined || filter.key === death.message.key),
+      )
+      .slice(0, limit)
+      .map(([, letter]) => shown(letter));
+  }
+
+  /** Names and letters that are to be replayed and due, oldest first. */
+  due(groups: readonly string[], now: number): readonly [string, InboxDeadLetter][] {
+    return this.#sorted()
+      .filter(
+        ([, { key, replayDueAt }]) =>
+          replayDueAt !== null && replayDueAt <= now && groups.includes(key.group),
+      )
+      .map(([name, letter]) => [name, shown(letter)]);
+  }
+
+  #sorted(): [string, Letter][] {
+    return this.#rows.entries().sort(([, a], [, b]) => a.cursor - b.cursor);
+  }
+}
+
+function shown({ key, death, cursor, diedAt, replayDueAt }: Letter): InboxDeadLetter {
+  return {
+    ...death,
+    cursor: String(cursor),
+    group: key.group,
+    diedAt,
+    replaying: replayDueAt !== null,
+  };
+}

@@ -1,0 +1,326 @@
+import { LockTimeoutError } from '../errors/index.js';
+import { InboxBusyError } from '../messaging/index.js';
+import type {
+  Applied,
+  Clock,
+  DeadLetterFilter,
+  InboxAttempts,
+  InboxDeadLetter,
+  InboxDeath,
+  InboxKey,
+  InboxStore,
+  KeptReply,
+  ParticipantState,
+  Transaction,
+} from '../ports/index.js';
+import { MemoryInboxLetters } from './memory-inbox-letters.js';
+import { MemoryTable } from './memory-table.js';
+import type { MemoryTransaction, MemoryTransactions } from './memory-transaction.js';
+
+interface Claim {
+  readonly state: 'done' | 'dead';
+  readonly at: number;
+}
+
+interface Participant {
+  readonly applied: boolean;
+  readonly undone: boolean;
+  readonly reply: KeptReply | null;
+  readonly keepUntil: number;
+}
+
+interface Notes extends InboxAttempts {
+  readonly at: number;
+}
+
+/** An inbox in memory: unique keys make the second writer wait for the end of the first. */
+export class MemoryInboxStore implements InboxStore {
+  readonly #transactions: MemoryTransactions;
+  readonly #clock: Clock;
+  readonly #claims = new MemoryTable<Claim>();
+  readonly #participants = new MemoryTable<Participant>();
+  readonly #notes = new MemoryTable<Notes>();
+  readonly #letters = new MemoryInboxLetters();
+
+  constructor(transactions: MemoryTransactions, clock: Clock) {
+    this.#transactions = transactions;
+    this.#clock = clock;
+  }
+
+  claim(key: InboxKey, transaction: Transaction, waitMs: number): Promise<'new' | 'done' | 'dead'> {
+    return this.#transactions.within(transaction, async (own) => {
+      const name = nameOf(key);
+      await lockMessage(key, own, waitMs);
+      const known = this.#claims.get(name, own);
+      if (known !== undefined) return known.state;
+      this.#claims.set(name, { state: 'done', at: this.#clock.now() }, own);
+      return 'new';
+    });
+  }
+
+  beginCommand(
+    tenant: string,
+    idempotencyKey: string,
+    keepMs: number,
+    transaction: Transaction,
+    waitMs: number,
+  ): Promise<ParticipantState> {
+    return this.#transactions.within(transaction, async (own) => {
+      const name = participantName(tenant, idempotencyKey);
+      await lockParticipant(name, idempotencyKey, own, waitMs);
+      const known = this.#participants.get(name, own);
+      if (known === undefined) {
+        const keepUntil = this.#clock.now() + keepMs;
+        const row = { applied: true, undone: false, reply: null, keepUntil };
+        this.#participants.set(name, row, own);
+      }
+      return stateOf(known);
+    });
+  }
+
+  lookAtParticipant(
+    tenant: string,
+    idempotencyKey: string,
+    transaction: Transaction,
+  ): Promise<ParticipantState> {
+    return this.#transactions.within(transaction, (own) =>
+      stateOf(this.#participants.get(participantName(tenant, idempotencyKey), own)),
+    );
+  }
+
+  async keepReply(
+    tenant: string,
+    idempotencyKey: string,
+    reply: KeptReply,
+    transaction: Transaction,
+  ): Promise<void> {
+    await this.#transactions.within(transaction, (own) => {
+      const name = participantName(tenant, idempotencyKey);
+      const known = this.#participants.get(name, own);
+      if (known !== undefined) this.#participants.set(name, { ...known, reply }, own);
+    });
+  }
+
+  markUndone(
+    tenant: string,
+    idempotencyKey: string,
+    keepMs: number,
+    transaction: Transaction,
+    waitMs: number,
+  ): Promise<Applied> {
+    return this.#transactions.within(transaction, async (own) => {
+      const name = participantName(tenant, idempotencyKey);
+      await lockParticipant(name, idempotencyKey, own, waitMs);
+      const known = this.#participants.get(name, own);
+      const keepUntil = Math.max(known?.keepUntil ?? 0, this.#clock.now() + keepMs);
+      this.#participants.set(
+        name,
+        {
+          applied: known?.applied ?? false,
+          undone: true,
+          reply: known?.reply ?? null,
+          keepUntil,
+        },
+        own,
+      );
+      // A refused command was answered, and did nothing.
+      return known?.applied === true && known.reply?.status !== 'refused' ? 'applied' : 'unknown';
+    });
+  }
+
+  noteStart(key: InboxKey): Promise<InboxAttempts> {
+    return this.#note(key, ({ failures, starts }) => ({ failures, starts: starts + 1 }));
+  }
+
+  noteEnd(key: InboxKey, end: 'failed' | 'uncounted'): Promise<InboxAttempts> {
+    return this.#note(key, ({ failures }) => ({
+      failures: failures + (end === 'failed' ? 1 : 0),
+      starts: 0,
+    }));
+  }
+
+  bury(
+    key: InboxKey,
+    letter: InboxDeath,
+    transaction: Transaction,
+    waitMs: number,
+  ): Promise<boolean> {
+    return this.#transactions.within(transaction, async (own) => {
+      const name = nameOf(key);
+      await lockMessage(key, own, waitMs);
+      if (this.#claims.get(name, own) !== undefined) return false;
+      this.#claims.set(name, { state: 'dead', at: this.#clock.now() }, own);
+      this.#letters.put(name, key, letter, this.#clock.date(), own);
+      this.#notes.delete(name, own);
+      return true;
+    });
+  }
+
+  listDeadLetters(filter: DeadLetterFilter): Promise<readonly InboxDeadLetter[]> {
+    return Promise.resolve(this.#letters.list(filter));
+  }
+
+  requestReplay(keys: readonly InboxKey[]): Promise<number> {
+    return this.#eachLocked(keys, (name, own) => {
+      if (!this.#letters.setReplay(name, this.#clock.now(), own)) return false;
+      // Only what is dead is cleared: a message that was handled meanwhile stays handled.
+      if (this.#claims.get(name, own)?.state === 'dead') this.#claims.delete(name, own);
+      return true;
+    });
+  }
+
+  takeReplays(
+    groups: readonly string[],
+    limit: number,
+    leaseMs: number,
+  ): Promise<readonly InboxDeadLetter[]> {
+    return this.#transactions.within(undefined, (own) => {
+      const taken: InboxDeadLetter[] = [];
+      const now = this.#clock.now();
+      for (const [name, letter] of this.#letters.due(groups, now)) {
+        if (taken.length === limit) break;
+        if (!own.tryLock(messageLock(name))) continue;
+        this.#letters.setReplay(name, now + leaseMs, own);
+        taken.push(letter);
+      }
+      return taken;
+    });
+  }
+
+  async postponeReplay(key: InboxKey, delayMs: number): Promise<void> {
+    await this.#eachLocked([key], (name, own) =>
+      this.#letters.isReplaying(name, own)
+        ? this.#letters.setReplay(name, this.#clock.now() + delayMs, own)
+        : false,
+    );
+  }
+
+  async endReplay(key: InboxKey): Promise<void> {
+    await this.#eachLocked([key], (name, own) =>
+      this.#claims.get(name, own)?.state === 'done' && this.#letters.isReplaying(name, own)
+        ? this.#letters.remove(name, own)
+        : false,
+    );
+  }
+
+  discardDeadLetters(keys: readonly InboxKey[]): Promise<number> {
+    return this.#eachLocked(keys, (name, own) => {
+      if (!this.#letters.remove(name, own)) return false;
+      this.#claims.set(name, { state: 'done', at: this.#clock.now() }, own);
+      return true;
+    });
+  }
+
+  countDeadLetters(): Promise<number> {
+    return Promise.resolve(this.#letters.size);
+  }
+
+  prune(doneMs: number, limit: number): Promise<number> {
+    return this.#transactions.within(undefined, (own) => {
+      const now = this.#clock.now();
+      const old = now - doneMs;
+      return (
+        pruneTable(
+          this.#claims,
+          limit,
+          ({ at }, name) => at < old && !this.#letters.has(name),
+          messageLock,
+          own,
+        ) +
+        pruneTable(
+          this.#participants,
+          limit,
+          ({ keepUntil }) => keepUntil < now,
+          participantLock,
+          own,
+        ) +
+        pruneTable(this.#notes, limit, ({ at }) => at < old, notesLock, own)
+      );
+    });
+  }
+
+  msUntil(instant: string): Promise<number> {
+    return Promise.resolve(Date.parse(instant) - this.#clock.date().getTime());
+  }
+
+  #note(key: InboxKey, change: (before: InboxAttempts) => InboxAttempts): Promise<InboxAttempts> {
+    return this.#transactions.within(undefined, async (own) => {
+      const name = nameOf(key);
+      await own.lock(notesLock(name));
+      const noted = change(this.#notes.get(name, own) ?? { failures: 0, starts: 0 });
+      this.#notes.set(name, { ...noted, at: this.#clock.now() }, own);
+      return noted;
+    });
+  }
+
+  #eachLocked(
+    keys: readonly InboxKey[],
+    change: (name: string, own: MemoryTransaction) => boolean,
+  ): Promise<number> {
+    return this.#transactions.within(undefined, async (own) => {
+      let changed = 0;
+      for (const name of [...new Set(keys.map(nameOf))].sort()) {
+        await own.lock(messageLock(name));
+        if (change(name, own)) changed += 1;
+      }
+      return changed;
+    });
+  }
+}
+
+function nameOf(key: InboxKey): string {
+  return JSON.stringify([key.tenant, key.group, key.source, key.id]);
+}
+
+function participantName(tenant: string, idempotencyKey: string): string {
+  return JSON.stringify([tenant, idempotencyKey]);
+}
+
+const messageLock = (name: string): string => `inbox:${name}`;
+const participantLock = (name: string): string => `participant:${name}`;
+const notesLock = (name: string): string => `inbox-notes:${name}`;
+
+function stateOf(row: Participant | undefined): ParticipantState {
+  if (row === undefined) return { kind: 'first' };
+  return row.undone ? { kind: 'undone' } : { kind: 'applied', reply: row.reply };
+}
+
+async function lockMessage(key: InboxKey, own: MemoryTransaction, waitMs: number): Promise<void> {
+  try {
+    await own.lock(messageLock(nameOf(key)), { waitMs });
+  } catch (error) {
+    throw error instanceof LockTimeoutError ? InboxBusyError.ofMessage(key, waitMs, error) : error;
+  }
+}
+
+async function lockParticipant(
+  name: string,
+  idempotencyKey: string,
+  own: MemoryTransaction,
+  waitMs: number,
+): Promise<void> {
+  try {
+    await own.lock(participantLock(name), { waitMs });
+  } catch (error) {
+    throw error instanceof LockTimeoutError
+      ? InboxBusyError.ofIdempotencyKey(idempotencyKey, waitMs, error)
+      : error;
+  }
+}
+
+function pruneTable<Row>(
+  table: MemoryTable<Row>,
+  limit: number,
+  isOld: (row: Row, name: string) => boolean,
+  lockOf: (name: string) => string,
+  own: MemoryTransaction,
+): number {
+  let gone = 0;
+  for (const [name, row] of table.entries()) {
+    if (gone === limit) break;
+    if (!isOld(row, name) || !own.tryLock(lockOf(name))) continue;
+    table.delete(name, own);
+    gone += 1;
+  }
+  return gone;
+}
