@@ -1,6 +1,6 @@
 import { parseDuration } from '../retry/index.js';
 import { frozenMap, frozenSet } from './frozen-collections.js';
-import { ancestorsIn, cycleIn, dependentsIn, topologicalOrder } from './graph.js';
+import { ancestorsIn, dependentsIn, topologicalOrder } from './graph.js';
 import type { Graph } from './graph.js';
 import { InvalidSagaDefinitionError } from './invalid-saga-definition.error.js';
 import { sagaOptionsOf } from './metadata.js';
@@ -14,7 +14,7 @@ import type {
   SagaDefinition,
   StepDefinition,
 } from './saga-definition.js';
-import { checkArguments, checkGraph, checkPivots } from './check-steps.js';
+import { checkArguments, checkGraph, checkPivots, checkReachablePivots } from './check-steps.js';
 
 const DEFAULT_GRACE_MS = 5_000;
 const DEFAULT_MAX_CRASHES = 3;
@@ -62,6 +62,20 @@ function readHeader(options: SagaOptions, problems: Problems): Header {
     );
   }
   const { grace, deadline } = options;
+  if (grace !== undefined && failureStrategy !== 'fail-fast-with-grace') {
+    problems.add(
+      null,
+      `@Saga({ grace }) means nothing to the failure strategy '${failureStrategy}'.`,
+      "Add failureStrategy: 'fail-fast-with-grace', or leave grace out.",
+    );
+  }
+  const deadlineMs =
+    deadline === undefined
+      ? null
+      : problems.attempt(null, () => parseDuration(deadline, 'deadline'), null);
+  if (deadlineMs === 0) {
+    problems.add(null, 'deadline: 0 ms leaves no time at all.', 'Give it time, or leave it out.');
+  }
   return {
     name,
     version,
@@ -72,10 +86,7 @@ function readHeader(options: SagaOptions, problems: Problems): Header {
       grace === undefined
         ? DEFAULT_GRACE_MS
         : problems.attempt(null, () => parseDuration(grace, 'grace'), DEFAULT_GRACE_MS),
-    deadlineMs:
-      deadline === undefined
-        ? null
-        : problems.attempt(null, () => parseDuration(deadline, 'deadline'), null),
+    deadlineMs,
   };
 }
 
@@ -116,7 +127,10 @@ function assemble(drafts: MethodDrafts, problems: Problems): ReadonlyMap<string,
   const recoveries = byStep(drafts.recoveries, 'ForwardRecovery', graph, problems);
   const sound = checkGraph(graph, problems);
   // Without an order there are no ancestors to check anything else against.
-  if (!sound || cycleIn(graph) !== undefined) return new Map();
+  if (!sound) {
+    checkReachablePivots(graph, drafts.steps, problems);
+    return new Map();
+  }
   const dependents = dependentsIn(graph);
   const ancestors = ancestorsIn(graph);
   const byName = new Map(drafts.steps.map((step) => [step.name, step]));

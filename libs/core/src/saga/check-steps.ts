@@ -1,4 +1,4 @@
-import { componentsOf, cycleIn } from './graph.js';
+import { componentsOf, cycleIn, levelsOf } from './graph.js';
 import type { Graph } from './graph.js';
 import type { Problems } from './problems.js';
 import type { StepDefinition, StepMethod } from './saga-definition.js';
@@ -38,6 +38,23 @@ export function checkGraph(graph: Graph, problems: Problems): boolean {
     );
   }
   return sound;
+}
+
+/** Pivots that a circle or a missing step keeps from ever being reached. */
+export function checkReachablePivots(
+  graph: Graph,
+  steps: readonly { readonly name: string; readonly pivot: boolean }[],
+  problems: Problems,
+): void {
+  const reachable = new Set(levelsOf(graph).flat());
+  for (const { name, pivot } of steps) {
+    if (!pivot || reachable.has(name)) continue;
+    problems.add(
+      name,
+      'It is a pivot that can never be reached: what it depends on can never be complete.',
+      'Repair its dependencies first.',
+    );
+  }
 }
 
 /** Where the points of no return stand, and what can never run because of them. */

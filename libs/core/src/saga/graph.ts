@@ -51,7 +51,10 @@ export function topologicalOrder(graph: Graph): readonly string[] {
   return levelsOf(graph).flat();
 }
 
-/** Nodes grouped by the longest way to them. Needs a graph without circles. */
+/**
+ * Nodes grouped by the longest way to them. What a circle or a missing node keeps from ever being
+ * ready is left out.
+ */
 export function levelsOf(graph: Graph): readonly (readonly string[])[] {
   const dependents = dependentsIn(graph);
   const open = new Map<string, number>();

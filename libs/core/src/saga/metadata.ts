@@ -1,3 +1,4 @@
+import { InvalidSagaDefinitionError } from './invalid-saga-definition.error.js';
 import type { CompensationOptions, SagaOptions, StepOptions } from './options.js';
 import type { ArgumentSource } from './saga-definition.js';
 
@@ -28,8 +29,22 @@ function define(owner: object, symbol: symbol, value: unknown): void {
   Object.defineProperty(owner, symbol, { value, configurable: true });
 }
 
-/** What is recorded about a method of a class, made when it is first decorated. */
+/**
+ * What is recorded about a method of a class, made when it is first decorated.
+ *
+ * @throws InvalidSagaDefinitionError for a static method, at once: its metadata would have to live on
+ *   the constructor that all classes share
+ */
 export function metadataOf(prototype: object, method: string): MethodMetadata {
+  if (typeof prototype === 'function') {
+    throw new InvalidSagaDefinitionError(prototype.name, [
+      {
+        method,
+        problem: 'It is static, and a saga has an instance with its own dependencies.',
+        remedy: "Remove 'static'.",
+      },
+    ]);
+  }
   const owner = prototype.constructor;
   let methods = own<Methods>(owner, METHODS);
   if (methods === undefined) {

@@ -30,7 +30,26 @@ export interface MethodDrafts {
   readonly recoveries: readonly CompensationDraft[];
 }
 
+/** Names go into idempotency keys, headers and other people's systems. */
+const STEP_NAME = /^[A-Za-z_$][\w$]{0,99}$/;
+
+/**
+ * How many parameters the compiler saw, where it wrote that down and something keeps it: the length
+ * of a function stops at the first parameter with a default.
+ */
+function writtenArity(sagaClass: SagaClass, method: string): number {
+  const reader: unknown = Object.getOwnPropertyDescriptor(Reflect, 'getMetadata')?.value;
+  if (typeof reader !== 'function') return 0;
+  const types: unknown = Reflect.apply(reader, Reflect, [
+    'design:paramtypes',
+    sagaClass.prototype,
+    method,
+  ]);
+  return Array.isArray(types) ? types.length : 0;
+}
+
 function readArguments(
+  sagaClass: SagaClass,
   method: string,
   { parameters, arity }: MethodMetadata,
   problems: Problems,
@@ -47,7 +66,11 @@ function readArguments(
     }
     byIndex.set(index, source);
   }
-  const count = Math.max(arity, ...[...byIndex.keys()].map((index) => index + 1));
+  const count = Math.max(
+    arity,
+    writtenArity(sagaClass, method),
+    ...[...byIndex.keys()].map((index) => index + 1),
+  );
   for (let index = 0; index < count; index += 1) {
     const source = byIndex.get(index);
     if (source === undefined) {
@@ -101,6 +124,10 @@ export function readMethods(sagaClass: SagaClass, problems: Problems): MethodDra
   const compensations: CompensationDraft[] = [];
   const recoveries: CompensationDraft[] = [];
   for (const [method, metadata] of methodsOf(sagaClass)) {
+    if (typeof (sagaClass.prototype as Readonly<Record<string, unknown>>)[method] !== 'function') {
+      problems.add(method, 'It is decorated, but it is no method.', 'Make it a method.');
+      continue;
+    }
     const roles = metadata.steps.length + metadata.compensates.length + metadata.recovers.length;
     if (roles === 0) {
       problems.add(
@@ -117,7 +144,14 @@ export function readMethods(sagaClass: SagaClass, problems: Problems): MethodDra
         'Keep one decorator and move the rest into methods of their own.',
       );
     }
-    const from = readArguments(method, metadata, problems);
+    const from = readArguments(sagaClass, method, metadata, problems);
+    if (metadata.steps.length > 0 && !STEP_NAME.test(method)) {
+      problems.add(
+        method,
+        'Its name cannot be the name of a step.',
+        "Use at most 100 letters of the Latin alphabet, digits, '_' and '$'.",
+      );
+    }
     for (const options of metadata.steps) {
       steps.push({
         name: method,

@@ -31,6 +31,34 @@ export interface CommandCallOptions {
   readonly timeout?: Duration;
 }
 
+/** C0 control characters and DEL. */
+const UNPRINTABLE = /\p{Cc}/u;
+const LONGEST_KEY = 500;
+
+function checkedText(
+  value: string | undefined,
+  what: 'item' | 'key',
+  type: string,
+  forbidden: RegExp,
+): string | null {
+  if (value === undefined) return null;
+  if (
+    typeof value !== 'string' ||
+    value === '' ||
+    value.length > LONGEST_KEY ||
+    forbidden.test(value)
+  ) {
+    throw new InvalidContractError(
+      value,
+      `${JSON.stringify(value)} cannot be the ${what} of a command '${type}'.`,
+      what === 'item'
+        ? `Use 1 to ${LONGEST_KEY} characters without '#' and control characters.`
+        : `Use 1 to ${LONGEST_KEY} characters without control characters.`,
+    );
+  }
+  return value;
+}
+
 function checkedHeaders(
   headers: Readonly<Record<string, string>>,
   type: string,
@@ -43,6 +71,14 @@ function checkedHeaders(
         name,
         `'${name}' cannot be a header of '${type}'.`,
         "Use letters, digits, '-', '_' and '.', and leave names that begin with 'sagaz-' or 'ce_' to Sagaz.",
+      );
+    }
+    // Brokers carry headers as lines of text, some of them literally.
+    if (typeof value !== 'string' || UNPRINTABLE.test(value)) {
+      throw new InvalidContractError(
+        value,
+        `The header '${name}' of '${type}' is no line of text.`,
+        'Use a string without line breaks and control characters.',
       );
     }
     lower[key] = value;
@@ -69,8 +105,9 @@ export function command<Payload, Reply>(
     [COMMAND]: true,
     contract,
     payload,
-    item: options.item ?? null,
-    key: options.key ?? null,
+    // `#` begins the generation in an idempotency key: 'a#1' must not mean item 'a' run again.
+    item: checkedText(options.item, 'item', contract.type, /[#\p{Cc}]/u),
+    key: checkedText(options.key, 'key', contract.type, UNPRINTABLE),
     headers: checkedHeaders(options.headers ?? {}, contract.type),
     timeoutMs:
       options.timeout === undefined
