@@ -1,0 +1,92 @@
+/** How the text of a variable becomes the value of an option. */
+type Reading = 'text' | 'number' | 'migrate' | 'roles';
+
+/** Every environment variable that sets an option, and the option it sets. */
+export const ENVIRONMENT: readonly {
+  readonly variable: string;
+  readonly option: string;
+  readonly reading: Reading;
+}[] = [
+  { variable: 'SAGAZ_SERVICE', option: 'service', reading: 'text' },
+  { variable: 'SAGAZ_ROLES', option: 'roles', reading: 'roles' },
+  { variable: 'SAGAZ_ENGINE_MAX_IN_FLIGHT', option: 'engine.maxInFlight', reading: 'number' },
+  { variable: 'SAGAZ_RELAY_BATCH_SIZE', option: 'relay.batchSize', reading: 'number' },
+  { variable: 'SAGAZ_RELAY_POLL_INTERVAL', option: 'relay.pollInterval', reading: 'text' },
+  { variable: 'SAGAZ_RELAY_PUBLISH_TIMEOUT', option: 'relay.publishTimeout', reading: 'text' },
+  { variable: 'SAGAZ_RELAY_LEASE', option: 'relay.lease', reading: 'text' },
+  { variable: 'SAGAZ_RELAY_RETRY_ATTEMPTS', option: 'relay.retry.attempts', reading: 'number' },
+  { variable: 'SAGAZ_RELAY_RETRY_BACKOFF', option: 'relay.retry.backoff', reading: 'text' },
+  { variable: 'SAGAZ_RELAY_RETRY_MAX_DELAY', option: 'relay.retry.maxDelay', reading: 'text' },
+  { variable: 'SAGAZ_INBOX_RETRY_ATTEMPTS', option: 'inbox.retry.attempts', reading: 'number' },
+  { variable: 'SAGAZ_INBOX_RETRY_BACKOFF', option: 'inbox.retry.backoff', reading: 'text' },
+  { variable: 'SAGAZ_INBOX_RETRY_MAX_DELAY', option: 'inbox.retry.maxDelay', reading: 'text' },
+  { variable: 'SAGAZ_INBOX_CONCURRENCY', option: 'inbox.concurrency', reading: 'number' },
+  { variable: 'SAGAZ_INBOX_KEEP_DONE', option: 'inbox.keepDone', reading: 'text' },
+  { variable: 'SAGAZ_INBOX_KEEP_KEYS', option: 'inbox.keepKeys', reading: 'text' },
+  { variable: 'SAGAZ_MIGRATE', option: 'migrate', reading: 'migrate' },
+  { variable: 'SAGAZ_SHUTDOWN_TIMEOUT', option: 'shutdownTimeout', reading: 'text' },
+];
+
+type Tree = Record<string, unknown>;
+
+/** A copy of plain objects all the way down; drivers and everything else stay what they are. */
+function copied(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Object.getPrototypeOf(value) !== Object.prototype) return value;
+  if ('create' in value) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, copied(inner)]));
+}
+
+function read(text: string, reading: Reading): unknown {
+  const trimmed = text.trim();
+  switch (reading) {
+    case 'number':
+      // What is no number stays text, so that the problem shows what was given.
+      return /^-?\d+(\.\d+)?$/.test(trimmed) ? Number(trimmed) : trimmed;
+    case 'migrate':
+      return trimmed === 'true' ? true : trimmed === 'false' ? false : trimmed;
+    case 'roles': {
+      const named = trimmed === '' ? [] : trimmed.split(',').map((role) => role.trim());
+      return {
+        engine: false,
+        relay: false,
+        consume: false,
+        ...Object.fromEntries(named.map((role) => [role, true])),
+      };
+    }
+    case 'text':
+      return trimmed;
+  }
+}
+
+function put(tree: Tree, path: readonly string[], value: unknown): void {
+  const [name, ...rest] = path;
+  if (name === undefined) return;
+  if (rest.length === 0) {
+    tree[name] = value;
+    return;
+  }
+  const inner = tree[name];
+  const next: Tree = typeof inner === 'object' && inner !== null ? { ...inner } : {};
+  tree[name] = next;
+  put(next, rest, value);
+}
+
+/** The options with what the environment says put over them, and where each of that came from. */
+export function withEnvironment(
+  options: unknown,
+  environment: Readonly<Record<string, string | undefined>>,
+): { readonly options: unknown; readonly variables: ReadonlyMap<string, string> } {
+  const variables = new Map<string, string>();
+  const merged = copied(options);
+  if (typeof merged !== 'object' || merged === null) return { options: merged, variables };
+  const tree: Tree = { ...merged };
+  for (const { variable, option, reading } of ENVIRONMENT) {
+    const text = environment[variable];
+    // An empty variable is how a shell or a manifest leaves one out.
+    if (text === undefined || text.trim() === '') continue;
+    put(tree, option.split('.'), read(text, reading));
+    variables.set(option, variable);
+  }
+  return { options: tree, variables };
+}

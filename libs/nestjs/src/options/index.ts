@@ -1,0 +1,13 @@
+export { ENVIRONMENT } from './environment.js';
+export { InvalidOptionsError, type OptionProblem } from './invalid-options.error.js';
+export type { EffectiveOptions } from './options-schema.js';
+export { describeOptions, migratesAtStart, readOptions } from './read-options.js';
+export type {
+  DataSourceOptions,
+  EngineOptions,
+  InboxOptions,
+  RelayOptions,
+  RoleOptions,
+  SagazModuleExtras,
+  SagazOptions,
+} from './sagaz-options.js';

@@ -1,0 +1,28 @@
+import { SagazError } from '@sagaz/core';
+
+export interface OptionProblem {
+  /** For example `relay.batchSize`. */
+  readonly option: string;
+  /** The environment variable the value came from; undefined: from code. */
+  readonly variable: string | undefined;
+  /** As text, secrets redacted. */
+  readonly given: string;
+  readonly expected: string;
+}
+
+/** Options that cannot be meant. Names every one of them, so that one start is enough to mend all. */
+export class InvalidOptionsError extends SagazError {
+  readonly code = 'SAGAZ_INVALID_OPTIONS';
+
+  constructor(readonly problems: readonly OptionProblem[]) {
+    super(
+      `SagazModule cannot start with these options:\n${problems
+        .map(
+          ({ option, variable, given, expected }) =>
+            `  - ${option}${variable === undefined ? '' : ` (from ${variable})`} is ${given}: ${expected}.`,
+        )
+        .join('\n')}\n`,
+      'Mend them in SagazModule.forRoot() or in the environment.',
+    );
+  }
+}

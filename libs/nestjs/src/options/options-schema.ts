@@ -1,0 +1,170 @@
+import {
+  parseDuration,
+  parseRetry,
+  type BrokerDriver,
+  type RetryOptions,
+  type RetryPolicy,
+  type StoreDriver,
+} from '@sagaz/core';
+import { z } from 'zod';
+
+const RELAY_RETRY: RetryPolicy = Object.freeze({
+  attempts: 20,
+  backoffMs: 500,
+  factor: 2,
+  maxDelayMs: 300_000,
+  jitter: 0.5,
+});
+
+const INBOX_RETRY: RetryPolicy = Object.freeze({
+  attempts: 8,
+  backoffMs: 200,
+  factor: 2,
+  maxDelayMs: 60_000,
+  jitter: 0.5,
+});
+
+const whole = (least: number, most: number, standard: number) => {
+  const expected = `give a whole number from ${least.toLocaleString('en')} to ${most.toLocaleString('en')}`;
+  return z
+    .int({ error: expected })
+    .min(least, { error: expected })
+    .max(most, { error: expected })
+    .default(standard);
+};
+
+const flag = (standard: boolean) =>
+  z.boolean({ error: 'give true or false' }).default(standard);
+
+/** Milliseconds. */
+const duration = (standard: string, least = 0) =>
+  z
+    .unknown()
+    .optional()
+    .transform((given, context): number => {
+      try {
+        const ms = parseDuration(given ?? standard);
+        if (ms >= least) return ms;
+      } catch {
+        // Said below, in the words of an option.
+      }
+      context.addIssue({
+        code: 'custom',
+        message: `give a duration${least > 0 ? ` of at least ${least} ms` : ''}: a number of milliseconds, or a text such as '200ms', '30s', '5m'`,
+      });
+      return z.NEVER;
+    });
+
+const retry = (standard: RetryPolicy) =>
+  z
+    .strictObject(
+      {
+        attempts: z.unknown().optional(),
+        backoff: z.unknown().optional(),
+        factor: z.unknown().optional(),
+        maxDelay: z.unknown().optional(),
+        jitter: z.unknown().optional(),
+      },
+      { error: 'give { attempts, backoff, factor, maxDelay, jitter }' },
+    )
+    .optional()
+    .transform((given, context): RetryPolicy => {
+      // Option by option, so that every wrong one is named.
+      for (const [name, value] of Object.entries(given ?? {})) {
+        try {
+          parseRetry({ [name]: value } as RetryOptions, { ...standard, maxDelayMs: 0, backoffMs: 0 });
+        } catch (error) {
+          context.addIssue({ code: 'custom', path: [name], message: remedyOf(error) });
+        }
+      }
+      if (context.issues.length > 0) return z.NEVER;
+      try {
+        return parseRetry(given as RetryOptions | undefined, standard);
+      } catch (error) {
+        context.addIssue({ code: 'custom', message: remedyOf(error) });
+        return z.NEVER;
+      }
+    });
+
+function remedyOf(error: unknown): string {
+  const remedy: unknown =
+    error instanceof Error && 'remedy' in error ? error.remedy : String(error);
+  const text = String(remedy).replace(/\.$/, '');
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
+function isDriver(value: unknown): value is StoreDriver & BrokerDriver {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'name' in value &&
+    typeof value.name === 'string' &&
+    'create' in value &&
+    typeof value.create === 'function'
+  );
+}
+
+const storeDriver = z.custom<StoreDriver>(isDriver, {
+  error: 'give a store driver, for example postgres() of @sagaz/postgres',
+});
+const brokerDriver = z.custom<BrokerDriver>(isDriver, {
+  error: 'give a broker driver, for example postgresBroker() of @sagaz/postgres',
+});
+
+const SERVICE = "give the service's name: letters, digits, '.', '-' and '_', at most 100";
+
+export const optionsSchema = z.strictObject(
+  {
+    service: z.string({ error: SERVICE }).regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, { error: SERVICE }),
+    store: storeDriver.optional(),
+    stores: z
+      .record(z.string(), storeDriver, { error: 'give stores by connection: { orders: postgres({ url }) }' })
+      .default({}),
+    broker: brokerDriver.optional(),
+    roles: z
+      .strictObject(
+        { engine: flag(true), relay: flag(true), consume: flag(true) },
+        { error: 'give { engine, relay, consume }; in the environment a list: engine,relay,consume' },
+      )
+      .prefault({}),
+    engine: z
+      .strictObject({ maxInFlight: whole(1, 100_000, 500) }, { error: 'give { maxInFlight }' })
+      .prefault({}),
+    relay: z
+      .strictObject(
+        {
+          batchSize: whole(1, 10_000, 1_000),
+          pollInterval: duration('1s', 1),
+          publishTimeout: duration('5s', 1),
+          lease: duration('10s', 1_000),
+          retry: retry(RELAY_RETRY),
+          onDead: z
+            .record(z.string(), z.enum(['skip', 'block'], { error: "give 'skip' or 'block'" }), {
+              error: "give 'skip' or 'block' by topic",
+            })
+            .default({}),
+        },
+        { error: 'give { batchSize, pollInterval, publishTimeout, lease, retry, onDead }' },
+      )
+      .prefault({}),
+    inbox: z
+      .strictObject(
+        {
+          retry: retry(INBOX_RETRY),
+          concurrency: whole(1, 1_000, 10),
+          keepDone: duration('7d', 60_000),
+          keepKeys: duration('30d', 60_000),
+        },
+        { error: 'give { retry, concurrency, keepDone, keepKeys }' },
+      )
+      .prefault({}),
+    migrate: z
+      .union([z.literal('auto'), z.boolean()], { error: "give 'auto', true or false" })
+      .default('auto'),
+    shutdownTimeout: duration('10s', 1),
+  },
+  { error: 'give an object with at least { service, store }' },
+);
+
+/** The options as they are in effect: complete, durations in milliseconds. */
+export type EffectiveOptions = z.output<typeof optionsSchema>;

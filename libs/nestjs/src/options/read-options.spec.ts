@@ -1,0 +1,134 @@
+import type { BrokerDriver, StoreDriver } from '@sagaz/core';
+import { describe, expect, it } from 'vitest';
+import { ENVIRONMENT } from './environment.js';
+import { InvalidOptionsError } from './invalid-options.error.js';
+import { describeOptions, migratesAtStart, readOptions } from './read-options.js';
+
+const store: StoreDriver = { name: 'memory', create: () => Promise.reject(new Error('unused')) };
+const broker: BrokerDriver = { name: 'memory', create: () => Promise.reject(new Error('unused')) };
+const minimal = { service: 'orders', store, broker };
+
+function problemsOf(options: unknown, environment: Record<string, string> = {}): string {
+  try {
+    readOptions(options, environment);
+  } catch (error) {
+    if (error instanceof InvalidOptionsError) return error.message;
+    throw error;
+  }
+  return 'none';
+}
+
+describe('options of SagazModule', () => {
+  it('are complete when only what has no default is given', () => {
+    const options = readOptions(minimal, {});
+    expect(options).toMatchObject({
+      roles: { engine: true, relay: true, consume: true },
+      engine: { maxInFlight: 500 },
+      relay: { batchSize: 1000, pollInterval: 1000, publishTimeout: 5000, lease: 10_000 },
+      inbox: { concurrency: 10, keepDone: 7 * 86_400_000 },
+      migrate: 'auto',
+      shutdownTimeout: 10_000,
+    });
+    expect(options.inbox.retry).toMatchObject({ attempts: 8, backoffMs: 200, maxDelayMs: 60_000 });
+    expect(options.store).toBe(store);
+  });
+
+  it('come from the environment before the code, and from the code before the default', () => {
+    const options = readOptions(
+      { ...minimal, relay: { batchSize: 7, pollInterval: '3s' }, roles: { relay: true } },
+      { SAGAZ_RELAY_BATCH_SIZE: '50', SAGAZ_ROLES: 'relay', SAGAZ_SERVICE: '' },
+    );
+    expect(options.service).toBe('orders');
+    expect(options.relay).toMatchObject({ batchSize: 50, pollInterval: 3000, lease: 10_000 });
+    expect(options.roles).toEqual({ engine: false, relay: true, consume: false });
+  });
+
+  it('take every variable that is documented to the option it names', () => {
+    const values: Record<string, string> = { SAGAZ_SERVICE: 'billing', SAGAZ_ROLES: 'engine' };
+    for (const { variable, reading } of ENVIRONMENT) {
+      values[variable] ??= reading === 'number' ? '3' : reading === 'migrate' ? 'false' : '4s';
+    }
+    values['SAGAZ_INBOX_KEEP_DONE'] = values['SAGAZ_INBOX_KEEP_KEYS'] = '4m';
+    values['SAGAZ_RELAY_PUBLISH_TIMEOUT'] = '2s';
+    expect(readOptions(minimal, values)).toMatchObject({
+      service: 'billing',
+      roles: { engine: true, relay: false, consume: false },
+      engine: { maxInFlight: 3 },
+      relay: {
+        batchSize: 3,
+        pollInterval: 4000,
+        publishTimeout: 2000,
+        lease: 4000,
+        retry: { attempts: 3, backoffMs: 4000, maxDelayMs: 4000 },
+      },
+      inbox: {
+        retry: { attempts: 3, backoffMs: 4000, maxDelayMs: 4000 },
+        concurrency: 3,
+        keepDone: 240_000,
+        keepKeys: 240_000,
+      },
+      migrate: false,
+      shutdownTimeout: 4000,
+    });
+  });
+
+  it('are refused all at once, each with its name, what was given and what is expected', () => {
+    const message = problemsOf(
+      {
+        service: 'my orders',
+        store: 'postgres',
+        broker,
+        relay: { batchSize: 0, retry: { attempts: 0, factor: 0 }, batchsize: 5 },
+        inbox: { retry: { backoff: 'soon' } },
+        shutdownTimeout: 'ten seconds',
+      },
+      { SAGAZ_ENGINE_MAX_IN_FLIGHT: 'many', SAGAZ_ROLES: 'engine,relais' },
+    );
+    for (const part of [
+      "service is 'my orders': give the service's name",
+      "store is 'postgres': give a store driver, for example postgres()",
+      'relay.batchSize is 0: give a whole number from 1 to 10,000',
+      'relay.retry.attempts is 0: give a whole number of 1 or more',
+      'relay.retry.factor is 0: give a number from 1 to 100',
+      'relay.batchsize is 5: there is no such option',
+      "inbox.retry.backoff is 'soon': give a number of milliseconds",
+      "shutdownTimeout is 'ten seconds': give a duration of at least 1 ms",
+      "engine.maxInFlight (from SAGAZ_ENGINE_MAX_IN_FLIGHT) is 'many': give a whole number",
+      'roles.relais (from SAGAZ_ROLES) is true: there is no such option',
+    ]) {
+      expect(message).toContain(part);
+    }
+  });
+
+  it('need a broker only where something is relayed or consumed', () => {
+    expect(problemsOf({ service: 'a', store })).toContain('broker is missing: give a broker');
+    expect(
+      problemsOf({ service: 'a', store, roles: { relay: false, consume: false } }),
+    ).toBe('none');
+  });
+
+  it('refuse a publish that may outlive the lease of its slot', () => {
+    expect(problemsOf({ ...minimal, relay: { publishTimeout: '10s' } })).toContain(
+      'relay.publishTimeout is \'10s\': give less than relay.lease (10000 ms)',
+    );
+  });
+
+  it('never show a password', () => {
+    const message = problemsOf({
+      ...minimal,
+      store: 'postgres://me:hunter2@db/orders',
+      password: 'hunter2',
+    });
+    expect(message).toContain("store is 'postgres://***@db/orders'");
+    expect(message).toContain('password is (hidden)');
+    expect(message).not.toContain('hunter2');
+    expect(JSON.stringify(describeOptions(readOptions(minimal, {})))).toContain('"store":"memory"');
+  });
+
+  it('migrate at the start everywhere but in production, unless told otherwise', () => {
+    expect(migratesAtStart('auto', {})).toBe(true);
+    expect(migratesAtStart('auto', { NODE_ENV: 'production' })).toBe(false);
+    expect(migratesAtStart(true, { NODE_ENV: 'production' })).toBe(true);
+    expect(migratesAtStart(false, {})).toBe(false);
+  });
+});

@@ -1,0 +1,93 @@
+import { withEnvironment } from './environment.js';
+import { InvalidOptionsError, type OptionProblem } from './invalid-options.error.js';
+import { optionsSchema, type EffectiveOptions } from './options-schema.js';
+
+/** What is at a path of the given options. */
+function at(options: unknown, path: readonly PropertyKey[]): unknown {
+  let value = options;
+  for (const name of path) {
+    if (typeof value !== 'object' || value === null) return undefined;
+    value = Reflect.get(value, name);
+  }
+  return value;
+}
+
+const SECRET = /pass(word|wd)?|secret|token|credential|api_?key/i;
+
+/** A value as a person may read it in a log: no passwords, no drivers' insides. */
+function shown(value: unknown, name: string): string {
+  if (value === undefined) return 'missing';
+  if (SECRET.test(name)) return '(hidden)';
+  if (typeof value === 'string') {
+    // user:password@host of any URL
+    return `'${value.replace(/\/\/[^/@\s]*@/g, '//***@').slice(0, 200)}'`;
+  }
+  if (typeof value === 'object' && value !== null) {
+    return Array.isArray(value) ? 'a list' : 'an object';
+  }
+  return typeof value === 'function' ? 'a function' : String(value);
+}
+
+/** @throws InvalidOptionsError with every problem there is */
+export function readOptions(
+  given: unknown,
+  environment: Readonly<Record<string, string | undefined>>,
+): EffectiveOptions {
+  const { options, variables } = withEnvironment(given, environment);
+  const parsed = optionsSchema.safeParse(options);
+  const problems: OptionProblem[] = [];
+  const add = (path: readonly PropertyKey[], expected: string): void => {
+    const option = path.map(String).join('.');
+    problems.push({
+      option: option === '' ? 'the options' : option,
+      variable: variables.get(option) ?? variables.get(String(path[0])),
+      given: shown(at(options, path), String(path.at(-1) ?? '')),
+      expected,
+    });
+  };
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) {
+      if (issue.code === 'unrecognized_keys') {
+        for (const key of issue.keys) add([...issue.path, key], 'there is no such option');
+      } else add(issue.path, issue.message);
+    }
+    throw new InvalidOptionsError(problems);
+  }
+  const effective = parsed.data;
+  if (effective.store === undefined && Object.keys(effective.stores).length === 0) {
+    add(['store'], 'give a store, for example postgres() of @sagaz/postgres');
+  }
+  if (effective.broker === undefined && (effective.roles.relay || effective.roles.consume)) {
+    add(
+      ['broker'],
+      'give a broker, for example postgresBroker(), or turn off what needs one: roles: { relay: false, consume: false }',
+    );
+  }
+  if (effective.relay.publishTimeout >= effective.relay.lease) {
+    add(
+      ['relay', 'publishTimeout'],
+      `give less than relay.lease (${effective.relay.lease} ms), or a publish outlives the right to it`,
+    );
+  }
+  if (problems.length > 0) throw new InvalidOptionsError(problems);
+  return effective;
+}
+
+/** The effective options as one printable object: drivers by name, nothing secret. */
+export function describeOptions(options: EffectiveOptions): Record<string, unknown> {
+  const { store, stores, broker, ...rest } = options;
+  return {
+    ...rest,
+    store: store?.name,
+    stores: Object.fromEntries(Object.entries(stores).map(([name, driver]) => [name, driver.name])),
+    broker: broker?.name,
+  };
+}
+
+/** Whether this process applies migrations when it starts. */
+export function migratesAtStart(
+  migrate: EffectiveOptions['migrate'],
+  environment: Readonly<Record<string, string | undefined>>,
+): boolean {
+  return migrate === 'auto' ? environment['NODE_ENV'] !== 'production' : migrate;
+}

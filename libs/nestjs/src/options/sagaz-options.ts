@@ -1,0 +1,87 @@
+import type { BrokerDriver, Duration, RetryOptions, StoreDriver } from '@sagaz/core';
+
+/** What this process does. Default: everything. */
+export interface RoleOptions {
+  /** Runs sagas. `SAGAZ_ROLES` lists what is on: `engine,relay,consume`. */
+  readonly engine?: boolean;
+  /** Publishes the outboxes of all its stores to the broker. */
+  readonly relay?: boolean;
+  /** Handles messages: `@IdempotentHandler` methods. */
+  readonly consume?: boolean;
+}
+
+export interface EngineOptions {
+  /** Sagas that run in this process at once. Default 500. `SAGAZ_ENGINE_MAX_IN_FLIGHT`. */
+  readonly maxInFlight?: number;
+}
+
+export interface RelayOptions {
+  /** Messages published at once, 1 to 10,000. Default 1,000. `SAGAZ_RELAY_BATCH_SIZE`. */
+  readonly batchSize?: number;
+  /** How often to look when no hint comes. Default `'1s'`. `SAGAZ_RELAY_POLL_INTERVAL`. */
+  readonly pollInterval?: Duration;
+  /** After this time the outcome of a publish is unknown. Default `'5s'`. `SAGAZ_RELAY_PUBLISH_TIMEOUT`. */
+  readonly publishTimeout?: Duration;
+  /** How long a slot stays with a relay that says nothing. Default `'10s'`. `SAGAZ_RELAY_LEASE`. */
+  readonly lease?: Duration;
+  /** Attempts of a message the broker rejects. `SAGAZ_RELAY_RETRY_ATTEMPTS`, `…_BACKOFF`, `…_MAX_DELAY`. */
+  readonly retry?: RetryOptions;
+  /**
+   * What a dead letter does to the messages behind it in its key: they go on (`skip`, default) or
+   * wait for it (`block`). Per topic.
+   */
+  readonly onDead?: Readonly<Record<string, 'skip' | 'block'>>;
+}
+
+export interface InboxOptions {
+  /** Of handlers that name none of their own. `SAGAZ_INBOX_RETRY_ATTEMPTS`, `…_BACKOFF`, `…_MAX_DELAY`. */
+  readonly retry?: RetryOptions;
+  /** Messages of different keys a consumer group handles at once. Default 10. `SAGAZ_INBOX_CONCURRENCY`. */
+  readonly concurrency?: number;
+  /** How long a handled message is remembered. Default `'7d'`. `SAGAZ_INBOX_KEEP_DONE`. */
+  readonly keepDone?: Duration;
+  /** How long a command's idempotency key is remembered. Default `'30d'`. `SAGAZ_INBOX_KEEP_KEYS`. */
+  readonly keepKeys?: Duration;
+}
+
+/**
+ * Options of `SagazModule.forRoot`. An environment variable, where one is named, wins over the code,
+ * and the code over the default.
+ */
+export interface SagazOptions {
+  /** The name of the service: source of its messages and its consumer group. `SAGAZ_SERVICE`. */
+  readonly service: string;
+  /** The store of every connection that `stores` does not name, for example `postgres()`. */
+  readonly store?: StoreDriver;
+  /** Stores by connection. A name that is no DataSource is a store of its own, as a worker has. */
+  readonly stores?: Readonly<Record<string, StoreDriver>>;
+  /** Where messages go, for example `postgresBroker()`. Needed to relay and to consume. */
+  readonly broker?: BrokerDriver;
+  readonly roles?: RoleOptions;
+  readonly engine?: EngineOptions;
+  readonly relay?: RelayOptions;
+  readonly inbox?: InboxOptions;
+  /**
+   * Whether to apply migrations at the start. Default `'auto'`: unless `NODE_ENV` is `production`.
+   * `SAGAZ_MIGRATE`: `auto`, `true` or `false`.
+   */
+  readonly migrate?: 'auto' | boolean;
+  /** How long a shutdown may wait for what is under way. Default `'10s'`. `SAGAZ_SHUTDOWN_TIMEOUT`. */
+  readonly shutdownTimeout?: Duration;
+}
+
+/** A DataSource whose transactions carry messages. */
+export interface DataSourceOptions {
+  readonly name: string;
+  /**
+   * `join` (default): injected repositories work on the ambient transaction. `off`: they do not, and
+   * the explicit manager has to be used.
+   */
+  readonly ambient?: 'join' | 'off';
+}
+
+/** What Nest has to know before it makes anything. */
+export interface SagazModuleExtras {
+  /** Names of the TypeORM DataSources, `'default'` for the unnamed one. Default `['default']`. */
+  readonly dataSources?: readonly (string | DataSourceOptions)[];
+}
