@@ -2,3 +2,4 @@ export { SLOT_COUNT, placeOfKey, type KeyPlace } from './key-hash.js';
 export * from './codec/index.js';
 export * from './contract/index.js';
 export * from './inbox/index.js';
+export * from './slots/index.js';

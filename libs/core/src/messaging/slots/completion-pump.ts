@@ -1,0 +1,106 @@
+import type { Clock, SlotQueueStore } from '../../ports/index.js';
+import { Backoff } from './backoff.js';
+import type { TakenRow } from './slot-work.js';
+
+/**
+ * Removes in the background what is done, while the next rows are worked on. A completion needs no
+ * fence: what was acknowledged is done, whoever says so. What cannot be removed is not forgotten
+ * either: forgetting would publish it again and again.
+ */
+export class CompletionPump {
+  readonly #store: SlotQueueStore;
+  readonly #reach: (point: 'before' | 'after') => void | Promise<void>;
+  readonly #done: (rows: readonly TakenRow[]) => void;
+  readonly #failed: (error: unknown) => void;
+  readonly #backoff: Backoff;
+  #rows: TakenRow[] = [];
+  #running: Promise<void> | undefined;
+  #lastError: unknown = null;
+
+  constructor(options: {
+    readonly store: SlotQueueStore;
+    readonly clock: Clock;
+    readonly reach: (point: 'before' | 'after') => void | Promise<void>;
+    readonly done: (rows: readonly TakenRow[]) => void;
+    readonly failed: (error: unknown) => void;
+  }) {
+    this.#store = options.store;
+    this.#reach = options.reach;
+    this.#done = options.done;
+    this.#failed = options.failed;
+    this.#backoff = new Backoff(options.clock, 50, 10_000);
+  }
+
+  get idle(): boolean {
+    return this.#running === undefined;
+  }
+
+  /** How many times in a row the store could not remove anything. */
+  get failures(): number {
+    return this.#backoff.failures;
+  }
+
+  get lastError(): unknown {
+    return this.#lastError;
+  }
+
+  add(row: TakenRow): void {
+    this.#rows.push(row);
+    this.#running ??= this.#run().finally(() => (this.#running = undefined));
+  }
+
+  stop(): void {
+    this.#backoff.stop();
+  }
+
+  async #run(): Promise<void> {
+    // A batch settles row by row within one tick and is removed by one statement.
+    await Promise.resolve();
+    while (this.#rows.length > 0) {
+      const rows = this.#rows;
+      this.#rows = [];
+      const left = await this.#remove(rows);
+      if (left.length === 0) {
+        this.#backoff.reset();
+        this.#lastError = null;
+        continue;
+      }
+      this.#rows = [...left, ...this.#rows];
+      if (this.#backoff.stopped) return;
+      await this.#backoff.wait();
+    }
+  }
+
+  /** Removes what can be removed; what is left. */
+  async #remove(rows: readonly TakenRow[]): Promise<readonly TakenRow[]> {
+    try {
+      await this.#reach('before');
+      await this.#store.complete(rows.map(({ row }) => ({ slot: row.slot, seq: row.seq })));
+      await this.#reach('after');
+      this.#done(rows);
+      return [];
+    } catch (error) {
+      this.#lastError = error;
+      this.#failed(error);
+    }
+    // One row that can never be removed must not keep the others: slot by slot, then.
+    const bySlot = new Map<number, TakenRow[]>();
+    for (const taken of rows) {
+      const slot = bySlot.get(taken.row.slot);
+      if (slot === undefined) bySlot.set(taken.row.slot, [taken]);
+      else slot.push(taken);
+    }
+    if (bySlot.size < 2 || this.#backoff.failures === 0) return rows;
+    const left: TakenRow[] = [];
+    for (const of of bySlot.values()) {
+      try {
+        await this.#store.complete(of.map(({ row }) => ({ slot: row.slot, seq: row.seq })));
+        this.#done(of);
+      } catch (error) {
+        this.#lastError = error;
+        left.push(...of);
+      }
+    }
+    return left;
+  }
+}

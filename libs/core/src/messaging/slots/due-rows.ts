@@ -1,0 +1,109 @@
+import type { Clock, SlotLease, SlotQueueStore, Timer } from '../../ports/index.js';
+import type { KeyBook } from './key-book.js';
+import type { SlotReader } from './slot-reader.js';
+import type { SlotStates } from './slot-states.js';
+
+const LIMIT = 500;
+
+/**
+ * What becomes due with time: delayed messages get their place, retries are taken up again. It looks
+ * when the store says that something is due, and at every poll, because others write too.
+ */
+export class DueRows {
+  readonly #store: SlotQueueStore;
+  readonly #clock: Clock;
+  readonly #incarnation: string;
+  readonly #book: KeyBook;
+  readonly #states: SlotStates;
+  readonly #reader: SlotReader;
+  readonly #leases: () => readonly SlotLease[];
+  readonly #pollMs: number;
+  readonly #took: () => void;
+  readonly #failed: (error: unknown) => void;
+  #timer: Timer | undefined;
+  #dueAt = Infinity;
+  #running: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(options: {
+    readonly store: SlotQueueStore;
+    readonly clock: Clock;
+    readonly incarnation: string;
+    readonly book: KeyBook;
+    readonly states: SlotStates;
+    readonly reader: SlotReader;
+    readonly leases: () => readonly SlotLease[];
+    readonly pollMs: number;
+    readonly took: () => void;
+    readonly failed: (error: unknown) => void;
+  }) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#incarnation = options.incarnation;
+    this.#book = options.book;
+    this.#states = options.states;
+    this.#reader = options.reader;
+    this.#leases = options.leases;
+    this.#pollMs = options.pollMs;
+    this.#took = options.took;
+    this.#failed = options.failed;
+  }
+
+  start(): void {
+    this.in(0);
+  }
+
+  /** Something is due in so many milliseconds. */
+  in(ms: number): void {
+    const at = this.#clock.now() + Math.max(0, ms);
+    if (this.#closed || at >= this.#dueAt) return;
+    this.#dueAt = at;
+    if (this.#running === undefined) this.#arm();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    await this.#running;
+  }
+
+  #arm(): void {
+    this.#timer?.cancel();
+    if (this.#closed) return;
+    this.#timer = this.#clock.after(Math.max(0, this.#dueAt - this.#clock.now()), () => {
+      this.#dueAt = Infinity;
+      this.#running = this.#look().finally(() => {
+        this.#running = undefined;
+        this.#arm();
+      });
+    });
+  }
+
+  async #look(): Promise<void> {
+    try {
+      const leases = this.#leases();
+      if (leases.length === 0) return this.in(this.#pollMs);
+      const promoted = await this.#store.promote(LIMIT);
+      if (promoted > 0) this.#reader.hint();
+      const read = this.#book.readsBegun;
+      const rows = await this.#store.readDueRetries(this.#incarnation, leases, LIMIT);
+      const epochs = new Map(leases.map((lease) => [lease.slot, lease]));
+      let taken = 0;
+      for (const row of rows) {
+        const lease = epochs.get(row.slot);
+        if (lease === undefined || !this.#states.isLoaded(row.slot)) continue;
+        if (this.#closed) return;
+        if (this.#book.rows.has(row.seq)) continue;
+        if (await this.#reader.admit(row, lease, read)) taken += 1;
+      }
+      if (taken > 0) this.#took();
+      const next = await this.#store.nextDueInMs(leases.map((lease) => lease.slot));
+      // What is due already and was not taken waits for something in this process: not for a timer.
+      const again = promoted === LIMIT || (taken > 0 && rows.length === LIMIT) ? 0 : 20;
+      this.in(Math.min(this.#pollMs, Math.max(next ?? Infinity, again)));
+    } catch (error) {
+      this.#failed(error);
+      this.in(this.#pollMs);
+    }
+  }
+}

@@ -1,0 +1,6 @@
+export { SlotConsumer, type SlotConsumerOptions } from './slot-consumer.js';
+export { DEFAULT_SLOT_SETTINGS, type SlotSettings } from './settings.js';
+export type { SlotObserver } from './slot-observer.js';
+export type { RowOutcome, SlotWork, TakenRow, WorkSource } from './slot-work.js';
+export { handleEach, type HandleEachOptions } from './handle-each.js';
+export { compareSeq } from './seq.js';

@@ -1,0 +1,193 @@
+import type { HeldKey, QueuedMessage, SlotLease } from '../../ports/index.js';
+import { KeyLine } from './key-line.js';
+import { LineQueue } from './line-queue.js';
+import type { TakenRow } from './slot-work.js';
+
+/** What to do with a row that a read showed. */
+export type Offer = 'taken' | 'known' | 'hold' | 'later';
+
+/** All rows this process holds, by number and by key. */
+export class KeyBook {
+  /** Rows that must not be read again: waiting, worked on, or with an outcome on its way. */
+  readonly rows = new Map<string, TakenRow>();
+  readonly #lines = new Map<string, KeyLine>();
+  readonly #perSlot = new Map<number, number>();
+  readonly ready = new LineQueue();
+  waiting = 0;
+  /** How many reads have begun; the number of the one under way or of the last one. */
+  readsBegun = 0;
+  /** Empty lines that are kept because a read may be under way that began before their release. */
+  #freed: KeyLine[] = [];
+
+  /** A read begins: its number. Everything freed so far may be taken from it. */
+  beginRead(): number {
+    this.readsBegun += 1;
+    const freed = this.#freed;
+    this.#freed = [];
+    for (const line of freed) this.tidy(line);
+    return this.readsBegun;
+  }
+
+  /** Rows of a slot that are not finished. */
+  countOf(slot: number): number {
+    return this.#perSlot.get(slot) ?? 0;
+  }
+
+  find(row: QueuedMessage): KeyLine | undefined {
+    return this.#lines.get(nameOf(row.message.tenant, row.message.topic, row.message.key));
+  }
+
+  line(key: { tenant: string; topic: string; key: string }, slot: number): KeyLine {
+    const name = nameOf(key.tenant, key.topic, key.key);
+    let line = this.#lines.get(name);
+    if (line === undefined) {
+      line = new KeyLine({ slot, tenant: key.tenant, topic: key.topic, key: key.key });
+      this.#lines.set(name, line);
+    }
+    return line;
+  }
+
+  /** Puts a row that was read where it belongs. `hold` takes it too: it is on its way aside. */
+  offer(row: QueuedMessage, lease: SlotLease, read: number): Offer {
+    if (this.rows.has(row.seq)) return 'known';
+    // An unordered message has a line of its own: nothing waits for it, and it for nothing.
+    const line = row.ordered
+      ? this.line(row.message, row.slot)
+      : new KeyLine({
+          slot: row.slot,
+          tenant: row.message.tenant,
+          topic: row.message.topic,
+          key: row.message.key,
+        });
+    if (line.releasing || line.freeFromRead > read) return 'later';
+    const hold = line.holdsBack(row.seq);
+    const taken: TakenRow = {
+      row,
+      lease,
+      line,
+      batchLimit: Infinity,
+      state: hold ? 'ending' : 'waiting',
+      lost: false,
+    };
+    this.rows.set(row.seq, taken);
+    this.#perSlot.set(row.slot, this.countOf(row.slot) + 1);
+    if (hold) return 'hold';
+    this.enter(taken);
+    return 'taken';
+  }
+
+  /** A row waits (again) to be worked on. */
+  enter(taken: TakenRow): void {
+    taken.state = 'waiting';
+    taken.line.insert(taken);
+    this.waiting += 1;
+    if (taken.line.working === 0) this.ready.push(taken.line);
+  }
+
+  /** The row is finished, or no business of ours any more. */
+  forget(taken: TakenRow): void {
+    if (!this.rows.delete(taken.row.seq)) return;
+    const left = this.countOf(taken.row.slot) - 1;
+    if (left > 0) this.#perSlot.set(taken.row.slot, left);
+    else this.#perSlot.delete(taken.row.slot);
+    this.tidy(taken.line);
+  }
+
+  /** The line may go on: whatever its key had to wait for is over. */
+  resume(line: KeyLine): void {
+    if (line.working === 0 && line.waiting.length > 0) this.ready.push(line);
+    else this.tidy(line);
+  }
+
+  tidy(line: KeyLine): void {
+    if (!line.empty) return;
+    if (line.freeFromRead > this.readsBegun) {
+      this.#freed.push(line);
+      return;
+    }
+    const name = nameOf(line.key.tenant, line.key.topic, line.key.key);
+    if (this.#lines.get(name) === line) this.#lines.delete(name);
+  }
+
+  /** Takes the waiting rows that must lie aside out of a line. */
+  takeFollowers(line: KeyLine): TakenRow[] {
+    const followers = line.waiting.filter((taken) => line.holdsBack(taken.row.seq));
+    if (followers.length === 0) return followers;
+    const gone = new Set(followers);
+    const kept = line.waiting.filter((taken) => !gone.has(taken));
+    line.waiting.length = 0;
+    line.waiting.push(...kept);
+    this.waiting -= followers.length;
+    for (const taken of followers) taken.state = 'ending';
+    return followers;
+  }
+
+  /** The consumer closes: what was not begun is left to whoever comes next. */
+  dropWaiting(): void {
+    for (const taken of [...this.rows.values()]) {
+      if (taken.state === 'waiting') this.#dropOne(taken);
+    }
+  }
+
+  #dropOne(taken: TakenRow): void {
+    this.waiting -= 1;
+    taken.state = 'ending';
+    const at = taken.line.waiting.indexOf(taken);
+    if (at >= 0) taken.line.waiting.splice(at, 1);
+    this.forget(taken);
+  }
+
+  /** The leases are gone: what waits is forgotten, what is worked on must not be written. */
+  dropSlots(slots: ReadonlySet<number>): void {
+    for (const taken of [...this.rows.values()]) {
+      if (!slots.has(taken.row.slot)) continue;
+      taken.lost = true;
+      if (taken.state === 'waiting') this.#dropOne(taken);
+    }
+    for (const line of [...this.#lines.values()]) {
+      if (!slots.has(line.key.slot)) continue;
+      line.heads.clear();
+      line.releasing = false;
+      line.hasHeld = false;
+      this.tidy(line);
+    }
+  }
+
+  /**
+   * Takes over what the store says holds back keys of some slots; the lines that nothing holds back
+   * any more although rows lie aside.
+   */
+  loadHeld(slots: ReadonlySet<number>, held: readonly HeldKey[]): KeyLine[] {
+    const named = new Map<KeyLine, Set<string>>();
+    for (const key of held) {
+      const line = this.line(key, key.slot);
+      const heads = named.get(line) ?? new Set();
+      named.set(line, heads);
+      line.hasHeld = true;
+      if (key.head === null) continue;
+      heads.add(key.head);
+      const head = line.heads.get(key.head);
+      if (head === undefined) line.heads.set(key.head, { confirmed: true });
+      else head.confirmed = true;
+    }
+    const free: KeyLine[] = [];
+    for (const line of [...this.#lines.values()]) {
+      if (!slots.has(line.key.slot)) continue;
+      const heads = named.get(line);
+      let removed = false;
+      for (const [seq, head] of line.heads) {
+        if (!head.confirmed || heads?.has(seq) === true) continue;
+        line.heads.delete(seq);
+        removed = true;
+      }
+      if (line.heads.size === 0 && (removed || heads !== undefined) && line.hasHeld)
+        free.push(line);
+      else this.tidy(line);
+    }
+    return free;
+  }
+}
+
+function nameOf(tenant: string, topic: string, key: string): string {
+  return `${tenant}\u0000${topic}\u0000${key}`;
+}

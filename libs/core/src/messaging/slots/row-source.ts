@@ -1,0 +1,125 @@
+import type { Clock } from '../../ports/index.js';
+import type { KeyBook } from './key-book.js';
+import type { KeyLine } from './key-line.js';
+import type { LeaseKeeper } from './lease-keeper.js';
+import type { RowOutcome, TakenRow, WorkSource } from './slot-work.js';
+
+/** Hands out rows in order, key by key, and never of a slot whose lease may end too soon. */
+export class RowSource implements WorkSource {
+  readonly #book: KeyBook;
+  readonly #clock: Clock;
+  readonly #leases: LeaseKeeper;
+  readonly #settle: (taken: TakenRow, outcome: RowOutcome) => void;
+  readonly #took: () => void;
+  readonly #settled: () => void;
+  readonly progressed: () => void;
+  readonly #aborts = new Map<TakenRow, AbortController>();
+  /** Topics that are left alone, with the lines that wait for them. */
+  readonly #paused = new Map<string, Set<KeyLine>>();
+
+  constructor(options: {
+    readonly book: KeyBook;
+    readonly clock: Clock;
+    readonly leases: LeaseKeeper;
+    readonly settle: (taken: TakenRow, outcome: RowOutcome) => void;
+    readonly took: () => void;
+    readonly settled: () => void;
+    readonly progressed: () => void;
+  }) {
+    this.#book = options.book;
+    this.#clock = options.clock;
+    this.#leases = options.leases;
+    this.#settle = options.settle;
+    this.#took = options.took;
+    this.#settled = options.settled;
+    this.progressed = options.progressed;
+  }
+
+  take(limit: number, perKey: number, budgetMs: number): readonly TakenRow[] {
+    const out: TakenRow[] = [];
+    const untrusted: KeyLine[] = [];
+    let room = limit;
+    while (out.length < room) {
+      const line = this.#book.ready.shift();
+      if (line === undefined) break;
+      if (line.waiting.length === 0 || line.working > 0) continue;
+      const paused = this.#paused.get(line.key.topic);
+      if (paused !== undefined) {
+        paused.add(line);
+        continue;
+      }
+      if (!this.#leases.trusts(line.key.slot, budgetMs)) {
+        untrusted.push(line);
+        continue;
+      }
+      if ((line.waiting[0]?.batchLimit ?? Infinity) <= out.length) {
+        // It may not go together with so many: it begins the next batch.
+        this.#book.ready.unshift(line);
+        break;
+      }
+      room = this.#takeOf(line, perKey, room, out);
+    }
+    for (const line of untrusted) this.#book.ready.push(line);
+    if (out.length > 0) this.#took();
+    return out;
+  }
+
+  /** Takes rows of one line; how many the batch may hold now. */
+  #takeOf(line: KeyLine, perKey: number, limit: number, out: TakenRow[]): number {
+    let room = limit;
+    let count = 0;
+    for (const taken of line.waiting) {
+      if (count >= perKey || out.length >= Math.min(room, taken.batchLimit)) break;
+      room = Math.min(room, taken.batchLimit);
+      taken.state = 'working';
+      out.push(taken);
+      count += 1;
+    }
+    line.waiting.splice(0, count);
+    line.working += count;
+    this.#book.waiting -= count;
+    return room;
+  }
+
+  settle(taken: TakenRow, outcome: RowOutcome): void {
+    this.#aborts.delete(taken);
+    this.#settle(taken, outcome);
+    this.#settled();
+  }
+
+  pauseTopic(topic: string, ms: number): void {
+    if (this.#paused.has(topic)) return;
+    const lines = new Set<KeyLine>();
+    this.#paused.set(topic, lines);
+    this.#clock.after(ms, () => {
+      this.#paused.delete(topic);
+      for (const line of lines) this.#book.resume(line);
+      this.#settled();
+    });
+  }
+
+  signalOf(taken: TakenRow): AbortSignal {
+    let controller = this.#aborts.get(taken);
+    if (controller === undefined) {
+      controller = new AbortController();
+      this.#aborts.set(taken, controller);
+      if (taken.lost) controller.abort();
+    }
+    return controller.signal;
+  }
+
+  /** The slots are lost: whoever works on their rows is told. */
+  abort(slots: ReadonlySet<number>): void {
+    for (const [taken, controller] of this.#aborts) {
+      if (slots.has(taken.row.slot)) controller.abort();
+    }
+  }
+
+  abortAll(): void {
+    for (const controller of this.#aborts.values()) controller.abort();
+  }
+
+  ended(taken: TakenRow): void {
+    this.#aborts.delete(taken);
+  }
+}

@@ -1,0 +1,33 @@
+/** How a {@link SlotConsumer} reads and keeps its slots. All times in milliseconds. */
+export interface SlotSettings {
+  /** How long slots stay with a process that says nothing. Default 10,000. */
+  readonly leaseTtlMs: number;
+  /** How often to look when no hint comes. Default 1,000. */
+  readonly pollIntervalMs: number;
+  /** Reads are at least so far apart while messages keep coming. Default 5. */
+  readonly busyIntervalMs: number;
+  /** At most this many rows in one read. Default 1,000. */
+  readonly readLimit: number;
+  /** At most this many rows in memory in any state. Default 10,000. */
+  readonly maxTaken: number;
+  /** How long the loop may show no progress before its leases are given up. Default 60,000. */
+  readonly stallAfterMs: number;
+  /** From so many deaths of owners in a row on, a slot is worked on one message at a time. Default 2. */
+  readonly suspectAfterCrashes: number;
+  /** So many messages must survive before a suspicious slot that never runs empty is trusted. Default 32. */
+  readonly suspectSurvivors: number;
+  /** After so many failed completions in a row nothing more is read until one succeeds. Default 5. */
+  readonly maxFailedCompletions: number;
+}
+
+export const DEFAULT_SLOT_SETTINGS: SlotSettings = {
+  leaseTtlMs: 10_000,
+  pollIntervalMs: 1_000,
+  busyIntervalMs: 5,
+  readLimit: 1_000,
+  maxTaken: 10_000,
+  stallAfterMs: 60_000,
+  suspectAfterCrashes: 2,
+  suspectSurvivors: 32,
+  maxFailedCompletions: 5,
+};

@@ -1,0 +1,223 @@
+import type { Place, SlotChangeOutcome, SlotLease } from '../../ports/index.js';
+import type { ChangePump } from './change-pump.js';
+import type { CompletionPump } from './completion-pump.js';
+import type { Floors } from './floors.js';
+import type { KeyBook } from './key-book.js';
+import type { KeyLine } from './key-line.js';
+import type { RowOutcome, TakenRow } from './slot-work.js';
+
+/** What settling asks of the consumer around it. */
+export interface SettlementEvents {
+  /** A row is finished, in whatever way. */
+  ended(taken: TakenRow): void;
+  /** A retry is due in so many milliseconds. */
+  dueIn(ms: number): void;
+  /** Rows are pending again that a read must find. */
+  readAgain(): void;
+  lostLease(): void;
+}
+
+/** Turns outcomes into what the store is told and into who of the key may go next. */
+export class Settlement {
+  readonly #book: KeyBook;
+  readonly #changes: ChangePump;
+  readonly #completions: CompletionPump;
+  readonly #floors: Floors;
+  readonly #leaseOf: (slot: number) => SlotLease | undefined;
+  readonly #events: SettlementEvents;
+
+  constructor(options: {
+    readonly book: KeyBook;
+    readonly changes: ChangePump;
+    readonly completions: CompletionPump;
+    readonly floors: Floors;
+    readonly leaseOf: (slot: number) => SlotLease | undefined;
+    readonly events: SettlementEvents;
+  }) {
+    this.#book = options.book;
+    this.#changes = options.changes;
+    this.#completions = options.completions;
+    this.#floors = options.floors;
+    this.#leaseOf = options.leaseOf;
+    this.#events = options.events;
+  }
+
+  settle(taken: TakenRow, outcome: RowOutcome): void {
+    taken.state = 'ending';
+    switch (outcome.kind) {
+      case 'complete':
+        return this.#complete(taken);
+      case 'again':
+        return this.#again(taken);
+      case 'retry':
+        return this.#retry(taken, outcome);
+      case 'dead_letter':
+        return this.#deadLetter(taken, outcome);
+    }
+  }
+
+  /** Moves a row aside: something holds back its key. */
+  hold(taken: TakenRow): void {
+    taken.line.hasHeld = true;
+    this.#changes.push({
+      kind: 'change',
+      lease: taken.lease,
+      change: { kind: 'hold', place: placeOf(taken) },
+      done: (outcome) => {
+        if (outcome === 'lost_lease') this.#events.lostLease();
+        this.#end(taken);
+      },
+    });
+  }
+
+  /** Calls back what lies aside of a key that nothing holds back any more. */
+  release(line: KeyLine, below: string): void {
+    const lease = this.#leaseOf(line.key.slot);
+    if (lease === undefined) return;
+    line.releasing = true;
+    line.hasHeld = false;
+    this.#changes.push({
+      kind: 'change',
+      lease,
+      change: { kind: 'release', key: line.key },
+      done: (outcome) => {
+        line.releasing = false;
+        line.freeFromRead = this.#book.readsBegun + 1;
+        if (outcome === 'lost_lease') this.#events.lostLease();
+        // The rows have their old numbers, which the floor may have left behind.
+        else this.#floors.lower(line.key.slot, below);
+        this.#book.resume(line);
+        this.#events.readAgain();
+      },
+    });
+  }
+
+  #complete(taken: TakenRow): void {
+    const { line } = taken;
+    line.working -= 1;
+    const wasHead = !taken.lost && line.heads.delete(taken.row.seq);
+    if (!wasHead || line.heads.size > 0 || !line.hasHeld) {
+      this.#completions.add(taken);
+      this.#book.resume(line);
+      return;
+    }
+    // First the head goes, then its followers come back: the other way round a crash in between
+    // would leave them pending beside a head that is still to come.
+    this.#changes.push({ kind: 'complete', place: placeOf(taken), done: () => this.#end(taken) });
+    this.release(line, taken.row.seq);
+  }
+
+  #again(taken: TakenRow): void {
+    const { line } = taken;
+    line.working -= 1;
+    if (taken.lost) {
+      this.#end(taken);
+      this.#book.resume(line);
+    } else if (line.holdsBack(taken.row.seq)) {
+      this.hold(taken);
+    } else {
+      this.#book.enter(taken);
+    }
+  }
+
+  #retry(taken: TakenRow, outcome: Extract<RowOutcome, { kind: 'retry' }>): void {
+    const { line, row } = taken;
+    line.working -= 1;
+    if (taken.lost) {
+      this.#end(taken);
+      this.#book.resume(line);
+      return;
+    }
+    if (row.ordered) line.heads.set(row.seq, { confirmed: false });
+    this.#changes.push({
+      kind: 'change',
+      lease: taken.lease,
+      change: {
+        kind: 'retry',
+        place: placeOf(taken),
+        delayMs: outcome.delayMs,
+        counts: outcome.counts,
+        error: textOf(outcome.error),
+      },
+      done: (answer) => this.#retried(taken, outcome.delayMs, answer),
+    });
+    if (row.ordered) this.#holdFollowers(line);
+    this.#book.resume(line);
+  }
+
+  #retried(taken: TakenRow, delayMs: number, answer: SlotChangeOutcome): void {
+    const { line, row } = taken;
+    const head = line.heads.get(row.seq);
+    if (answer === 'changed') {
+      if (head !== undefined) head.confirmed = true;
+      this.#events.dueIn(delayMs);
+    } else if (answer === 'lost_lease') {
+      this.#events.lostLease();
+    } else if (head !== undefined) {
+      // Somebody took the row away: its key is free.
+      this.#headGone(line, row.seq);
+    }
+    this.#end(taken);
+  }
+
+  #deadLetter(taken: TakenRow, outcome: Extract<RowOutcome, { kind: 'dead_letter' }>): void {
+    const { line, row } = taken;
+    if (taken.lost) {
+      line.working -= 1;
+      this.#end(taken);
+      this.#book.resume(line);
+      return;
+    }
+    // The line stays busy until the answer: its next message must not go out while this one could
+    // still come back to life in another process.
+    this.#changes.push({
+      kind: 'change',
+      lease: taken.lease,
+      change: {
+        kind: 'dead_letter',
+        place: placeOf(taken),
+        error: textOf(outcome.error),
+        reason: outcome.reason,
+        block: outcome.block && row.ordered,
+        ...(outcome.mail === undefined ? {} : { mail: outcome.mail }),
+      },
+      done: (answer) => {
+        line.working -= 1;
+        if (answer === 'lost_lease') this.#events.lostLease();
+        else if (answer === 'changed' && outcome.block && row.ordered) {
+          line.heads.set(row.seq, { confirmed: true });
+          this.#holdFollowers(line);
+        } else if (line.heads.has(row.seq)) {
+          this.#headGone(line, row.seq);
+        }
+        this.#end(taken);
+        this.#book.resume(line);
+      },
+    });
+  }
+
+  #headGone(line: KeyLine, seq: string): void {
+    line.heads.delete(seq);
+    if (line.heads.size === 0 && line.hasHeld) this.release(line, seq);
+    else this.#book.resume(line);
+  }
+
+  #holdFollowers(line: KeyLine): void {
+    for (const follower of this.#book.takeFollowers(line)) this.hold(follower);
+  }
+
+  #end(taken: TakenRow): void {
+    this.#book.forget(taken);
+    this.#events.ended(taken);
+  }
+}
+
+function placeOf(taken: TakenRow): Place {
+  return { slot: taken.row.slot, seq: taken.row.seq };
+}
+
+/** What is kept of an error for people to read. NUL cannot be stored as text. */
+export function textOf(error: unknown): string {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return text.replaceAll('\u0000', '\uFFFD').slice(0, 4_000);
+}

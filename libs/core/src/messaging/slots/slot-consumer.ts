@@ -1,0 +1,377 @@
+import { newNonce } from '../../ids.js';
+import {
+  noFaults,
+  type Clock,
+  type FaultPoint,
+  type FaultPoints,
+  type Logger,
+  type SlotLease,
+  type SlotQueueStore,
+  type WakeChannel,
+  type WakeUps,
+} from '../../ports/index.js';
+import { ChangePump } from './change-pump.js';
+import { CompletionPump } from './completion-pump.js';
+import { DueRows } from './due-rows.js';
+import { Floors } from './floors.js';
+import { KeyBook } from './key-book.js';
+import { LeaseKeeper } from './lease-keeper.js';
+import { DEFAULT_SLOT_SETTINGS, type SlotSettings } from './settings.js';
+import { Settlement, textOf } from './settlement.js';
+import type { SlotObserver } from './slot-observer.js';
+import { SlotReader } from './slot-reader.js';
+import { RowSource } from './row-source.js';
+import { SlotStates } from './slot-states.js';
+import type { SlotWork, TakenRow } from './slot-work.js';
+
+export interface SlotConsumerOptions {
+  /** For log lines and {@link SlotConsumer.problem}. */
+  readonly name: string;
+  readonly store: SlotQueueStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** What is done with rows: `publishBatch(...)` or `handleEach(...)`. */
+  readonly work: SlotWork;
+  /** Hints that something was written. Without them only polling finds it. */
+  readonly wake?: { readonly wakeUps: WakeUps; readonly channel: WakeChannel };
+  readonly settings?: Partial<SlotSettings>;
+  readonly observer?: SlotObserver;
+  readonly faults?: FaultPoints;
+  /** The fault points around removing and changing rows. Default: those of a queue. */
+  readonly points?: {
+    readonly beforeComplete?: FaultPoint;
+    readonly afterComplete?: FaultPoint;
+    readonly beforeChange?: FaultPoint;
+  };
+}
+
+/**
+ * Works on a queue that is cut into slots, as one of any number of processes: leases a fair share of
+ * the slots, reads their rows in order, gives them to its work, and tells the store what became of
+ * them. Rows of one key go one after the other; a row that fails holds back its key and nothing else.
+ */
+export class SlotConsumer {
+  readonly #name: string;
+  readonly #store: SlotQueueStore;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #work: SlotWork;
+  readonly #settings: SlotSettings;
+  readonly #observer: SlotObserver;
+  readonly #wake: SlotConsumerOptions['wake'];
+  readonly #incarnation = newNonce();
+  readonly #book = new KeyBook();
+  readonly #floors = new Floors();
+  readonly #leases: LeaseKeeper;
+  readonly #states: SlotStates;
+  readonly #changes: ChangePump;
+  readonly #completions: CompletionPump;
+  readonly #settlement: Settlement;
+  readonly #source: RowSource;
+  readonly #reader: SlotReader;
+  readonly #due: DueRows;
+  #unsubscribe: (() => void) | undefined;
+  #progressedAt: number;
+  #storeError: unknown = null;
+  #started = false;
+  #closed: Promise<void> | undefined;
+  #idle: (() => void) | undefined;
+
+  constructor(options: SlotConsumerOptions) {
+    const { store, clock } = options;
+    const settings = { ...DEFAULT_SLOT_SETTINGS, ...options.settings };
+    const faults = options.faults ?? noFaults;
+    const points = options.points ?? { beforeComplete: 'queue.before-complete' };
+    const reach = (point: FaultPoint | undefined): void | Promise<void> =>
+      point === undefined ? undefined : faults.reach(point, options.name);
+    this.#name = options.name;
+    this.#store = store;
+    this.#clock = clock;
+    this.#logger = options.logger;
+    this.#work = options.work;
+    this.#settings = settings;
+    this.#observer = options.observer ?? {};
+    this.#wake = options.wake;
+    this.#progressedAt = clock.now();
+    const incarnation = this.#incarnation;
+    const failed = (error: unknown): void => this.#failed(error);
+    this.#states = new SlotStates(store, incarnation, settings, failed);
+    this.#leases = new LeaseKeeper({
+      store,
+      clock,
+      logger: options.logger,
+      incarnation,
+      ttlMs: settings.leaseTtlMs,
+      events: {
+        gained: (leases) => this.#gained(leases),
+        lost: (slots) => this.#lost(slots),
+        changed: (lease) => this.#changed(lease),
+        drained: (slot) => this.#book.countOf(slot) === 0,
+        alive: () => this.#alive(),
+        failed,
+      },
+    });
+    this.#changes = new ChangePump({
+      store,
+      clock,
+      incarnation,
+      holds: (lease) => this.#leases.lease(lease.slot)?.epoch === lease.epoch,
+      beforeChange: () => reach(points.beforeChange),
+      failed,
+    });
+    this.#completions = new CompletionPump({
+      store,
+      clock,
+      reach: (when) => reach(when === 'before' ? points.beforeComplete : points.afterComplete),
+      done: (rows) => this.#completed(rows),
+      failed,
+    });
+    this.#settlement = new Settlement({
+      book: this.#book,
+      changes: this.#changes,
+      completions: this.#completions,
+      floors: this.#floors,
+      leaseOf: (slot) => this.#leases.lease(slot),
+      events: {
+        ended: (taken) => this.#ended(taken),
+        dueIn: (ms) => this.#due.in(ms),
+        readAgain: () => this.#reader.hint(),
+        lostLease: () => this.#leases.doubt(),
+      },
+    });
+    this.#source = new RowSource({
+      book: this.#book,
+      clock,
+      leases: this.#leases,
+      settle: (taken, outcome) => this.#settlement.settle(taken, outcome),
+      took: () => this.#reader.makeRoom(),
+      settled: () => options.work.wake(),
+      progressed: () => (this.#progressedAt = clock.now()),
+    });
+    this.#reader = new SlotReader({
+      store,
+      clock,
+      settings,
+      incarnation,
+      book: this.#book,
+      floors: this.#floors,
+      leases: this.#leases,
+      states: this.#states,
+      settlement: this.#settlement,
+      buffer: options.work.buffer,
+      mayRead: () => this.#completions.failures < settings.maxFailedCompletions,
+      took: () => options.work.wake(),
+      failed,
+    });
+    this.#due = new DueRows({
+      store,
+      clock,
+      incarnation,
+      book: this.#book,
+      states: this.#states,
+      reader: this.#reader,
+      leases: () => this.#workableLeases(),
+      pollMs: settings.pollIntervalMs,
+      took: () => options.work.wake(),
+      failed,
+    });
+    options.work.attach(this.#source);
+  }
+
+  /** Joins the others and goes on in the background. A store that is away is tried again, for ever. */
+  async start(): Promise<void> {
+    if (this.#started) return;
+    this.#started = true;
+    this.#progressedAt = this.#clock.now();
+    if (this.#wake !== undefined) {
+      const { wakeUps, channel } = this.#wake;
+      this.#unsubscribe = wakeUps.on(channel, () => this.wake());
+    }
+    this.#leases.start();
+    this.#reader.start();
+    this.#due.start();
+  }
+
+  /** A hint: something was written. */
+  wake(): void {
+    this.#reader.hint();
+  }
+
+  /** How many slots it holds now. */
+  leases(): number {
+    return this.#leases.size;
+  }
+
+  /** Null while it works; otherwise what is wrong and what to do. */
+  problem(): string | null {
+    if (this.#closed !== undefined) return `${this.#name} is closed.`;
+    const problem = this.#work.problem();
+    if (problem !== null) return problem;
+    if (this.#completions.failures >= this.#settings.maxFailedCompletions) {
+      return `${this.#name} cannot remove what is done and reads no more: ${textOf(this.#completions.lastError)}`;
+    }
+    if (this.#leases.stalled) {
+      return `${this.#name} has shown no progress for ${this.#settings.stallAfterMs} ms and has given up its slots.`;
+    }
+    const error = this.#leases.error ?? this.#storeError;
+    if (error !== null) return `${this.#name} cannot reach its store: ${textOf(error)}`;
+    return null;
+  }
+
+  /**
+   * Takes nothing more, waits at most `withinMs` for what is under way, then gives the slots back.
+   * Slots of what is still under way are left to expire.
+   */
+  close(withinMs: number): Promise<void> {
+    this.#closed ??= this.#close(withinMs);
+    return this.#closed;
+  }
+
+  async #close(withinMs: number): Promise<void> {
+    this.#unsubscribe?.();
+    this.#work.stop();
+    this.#leases.close();
+    const within = new Promise<void>((resolve) => this.#clock.after(withinMs, resolve));
+    const drained = (async () => {
+      await Promise.all([this.#reader.close(), this.#due.close()]);
+      this.#book.dropWaiting();
+      if (!this.#isIdle()) await new Promise<void>((resolve) => (this.#idle = resolve));
+    })();
+    await Promise.race([drained, within]);
+    this.#source.abortAll();
+    this.#changes.stop();
+    this.#completions.stop();
+    if (this.#started) await Promise.race([this.#leases.leave(), within]);
+  }
+
+  /**
+   * A lease is renewed only while what is behind it moves: reads come back, and of what waits
+   * something is begun or ended within the work's patience.
+   */
+  #alive(): boolean {
+    const now = this.#clock.now();
+    if (now - this.#reader.movedAt > this.#settings.stallAfterMs) return false;
+    if (this.#book.waiting === 0) this.#progressedAt = now;
+    const patienceMs = Math.max(this.#settings.stallAfterMs, this.#work.patienceMs);
+    return now - this.#progressedAt <= patienceMs;
+  }
+
+  #isIdle(): boolean {
+    return this.#book.rows.size === 0 && this.#changes.idle && this.#completions.idle;
+  }
+
+  #workableLeases(): readonly SlotLease[] {
+    const leases: SlotLease[] = [];
+    for (const slot of this.#states.slots()) {
+      const lease = this.#leases.lease(slot);
+      if (lease !== undefined && this.#leases.keeps(slot)) leases.push(lease);
+    }
+    return leases;
+  }
+
+  #gained(leases: readonly SlotLease[]): void {
+    for (const lease of leases) {
+      this.#floors.reset(lease.slot);
+      this.#states.gain(lease);
+      if (lease.suspect !== null) this.#blame(lease, lease.suspect);
+    }
+    this.#load(leases);
+    this.#observer.leases?.(this.#leases.size);
+  }
+
+  /** The message that was noted when the last owner died counts an attempt, and only that one. */
+  #blame(lease: SlotLease, seq: string): void {
+    this.#logger.warn('A message was being worked on when its process died, again.', {
+      consumer: this.#name,
+      slot: lease.slot,
+      seq,
+      crashes: lease.crashes,
+    });
+    this.#changes.push({
+      kind: 'change',
+      lease,
+      change: {
+        kind: 'retry',
+        place: { slot: lease.slot, seq },
+        delayMs: Math.min(1_000 * 2 ** Math.min(lease.crashes, 6), 60_000),
+        counts: true,
+        error: 'The process that worked on it died.',
+      },
+      done: () => undefined,
+    });
+  }
+
+  /** Reads which keys are held back, after everything said about them before has landed. */
+  #load(leases: readonly SlotLease[]): void {
+    this.#changes.push({
+      kind: 'barrier',
+      run: async () => {
+        const current = leases.filter(
+          (lease) => this.#leases.lease(lease.slot)?.epoch === lease.epoch,
+        );
+        if (current.length === 0) return;
+        const held = await this.#store.heldKeys(this.#incarnation, current);
+        const slots = new Set<number>();
+        for (const lease of current) {
+          if (this.#leases.lease(lease.slot)?.epoch === lease.epoch) slots.add(lease.slot);
+        }
+        const mine = held.filter((key) => slots.has(key.slot));
+        for (const line of this.#book.loadHeld(slots, mine)) this.#settlement.release(line, '0');
+        for (const slot of slots) this.#states.loaded(slot);
+        this.#reader.hint();
+        this.#due.in(0);
+      },
+    });
+  }
+
+  #changed(lease: SlotLease): void {
+    this.#floors.reset(lease.slot);
+    this.#load([lease]);
+  }
+
+  #lost(slots: readonly number[]): void {
+    for (const slot of slots) {
+      this.#states.lose(slot);
+      this.#floors.reset(slot);
+    }
+    const lost = new Set(slots);
+    this.#source.abort(lost);
+    this.#book.dropSlots(lost);
+    this.#reader.makeRoom();
+    this.#observer.leases?.(this.#leases.size);
+  }
+
+  #completed(rows: readonly TakenRow[]): void {
+    for (const taken of rows) {
+      this.#book.forget(taken);
+      this.#ended(taken);
+    }
+  }
+
+  #ended(taken: TakenRow): void {
+    this.#storeError = null;
+    this.#source.ended(taken);
+    if (!taken.lost) this.#states.survived(taken.lease);
+    this.#observer.ended?.(taken.row.ageMs);
+    this.#reader.left(taken.row.seq);
+    this.#leases.noteDrained();
+    this.#work.wake();
+    if (this.#idle !== undefined) queueMicrotask(() => this.#checkIdle());
+  }
+
+  #checkIdle(): void {
+    if (!this.#isIdle()) return;
+    this.#idle?.();
+  }
+
+  #failed(error: unknown): void {
+    this.#storeError = error;
+    // Whatever answers next may be another server, which lacks what this one knew.
+    this.#floors.resetAll();
+    this.#observer.storeFailed?.(error);
+    this.#logger.warn('The store of a queue failed; it is tried again.', {
+      consumer: this.#name,
+      error: textOf(error),
+    });
+  }
+}

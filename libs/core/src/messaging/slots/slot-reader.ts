@@ -1,0 +1,289 @@
+import type { Clock, QueuedMessage, SlotLease, SlotQueueStore } from '../../ports/index.js';
+import { Backoff } from './backoff.js';
+import type { FloorMark, Floors } from './floors.js';
+import type { KeyBook } from './key-book.js';
+import type { LeaseKeeper } from './lease-keeper.js';
+import { Pace } from './pace.js';
+import { compareSeq, minSeq, seqBefore } from './seq.js';
+import type { SlotSettings } from './settings.js';
+import type { Settlement } from './settlement.js';
+import type { SlotStates } from './slot-states.js';
+
+const PROBE_EVERY_MS = 200;
+
+/**
+ * Reads ahead while the rows read before are worked on. Every read begins at the floors and leaves
+ * out what is in flight: a cursor would miss what was numbered early and committed late.
+ */
+export class SlotReader {
+  readonly #store: SlotQueueStore;
+  readonly #clock: Clock;
+  readonly #settings: SlotSettings;
+  readonly #incarnation: string;
+  readonly #book: KeyBook;
+  readonly #floors: Floors;
+  readonly #leases: LeaseKeeper;
+  readonly #states: SlotStates;
+  readonly #settlement: Settlement;
+  readonly #buffer: number;
+  readonly #mayRead: () => boolean;
+  readonly #took: () => void;
+  readonly #failed: (error: unknown) => void;
+  readonly #pace: Pace;
+  readonly #backoff: Backoff;
+  #room: (() => void) | undefined;
+  #closed = false;
+  #loop: Promise<void> | undefined;
+  #probedAt = -Infinity;
+  #removedSinceProbe = true;
+  #suspect: string | null = null;
+  #movedAt = 0;
+
+  constructor(options: {
+    readonly store: SlotQueueStore;
+    readonly clock: Clock;
+    readonly settings: SlotSettings;
+    readonly incarnation: string;
+    readonly book: KeyBook;
+    readonly floors: Floors;
+    readonly leases: LeaseKeeper;
+    readonly states: SlotStates;
+    readonly settlement: Settlement;
+    readonly buffer: number;
+    readonly mayRead: () => boolean;
+    readonly took: () => void;
+    readonly failed: (error: unknown) => void;
+  }) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#settings = options.settings;
+    this.#incarnation = options.incarnation;
+    this.#book = options.book;
+    this.#floors = options.floors;
+    this.#leases = options.leases;
+    this.#states = options.states;
+    this.#settlement = options.settlement;
+    this.#buffer = options.buffer;
+    this.#mayRead = options.mayRead;
+    this.#took = options.took;
+    this.#failed = options.failed;
+    this.#pace = new Pace(
+      options.clock,
+      options.settings.busyIntervalMs,
+      options.settings.pollIntervalMs,
+    );
+    this.#backoff = new Backoff(options.clock, 100, 5_000);
+  }
+
+  /**
+   * When a read last came back, or could not have begun for want of room: what keeps the room is
+   * the work, and that is watched by itself.
+   */
+  get movedAt(): number {
+    return this.#room === undefined ? this.#movedAt : this.#clock.now();
+  }
+
+  start(): void {
+    this.#movedAt = this.#clock.now();
+    this.#loop = this.#run();
+  }
+
+  hint(): void {
+    this.#pace.hint();
+  }
+
+  /** A row has left memory: there may be room for more, and a suspect may be over. */
+  left(seq: string): void {
+    this.#removedSinceProbe = true;
+    if (this.#suspect === seq) {
+      this.#suspect = null;
+      this.#pace.hint();
+    }
+    this.makeRoom();
+  }
+
+  makeRoom(): void {
+    if (this.#room === undefined || !this.#hasRoom()) return;
+    const resume = this.#room;
+    this.#room = undefined;
+    resume();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#pace.close();
+    this.#backoff.stop();
+    this.#room?.();
+    await this.#loop;
+  }
+
+  /**
+   * Takes a row of a suspicious slot, if no other such row is being worked on, after its number was
+   * noted; or a row of any other slot at once.
+   */
+  async admit(row: QueuedMessage, lease: SlotLease, read: number): Promise<boolean> {
+    if (this.#states.suspicious(row.slot)) {
+      if (this.#suspect !== null || this.#book.rows.has(row.seq)) return false;
+      this.#suspect = row.seq;
+      try {
+        await this.#store.noteSuspect(this.#incarnation, lease, row.seq);
+      } catch (error) {
+        this.#suspect = null;
+        throw error;
+      }
+    }
+    const offer = this.#book.offer(row, lease, read);
+    if (offer === 'hold') {
+      const taken = this.#book.rows.get(row.seq);
+      if (taken !== undefined) this.#settlement.hold(taken);
+    }
+    if (offer === 'later' && this.#suspect === row.seq) this.#suspect = null;
+    return offer !== 'later';
+  }
+
+  #hasRoom(): boolean {
+    return (
+      this.#closed ||
+      (this.#book.waiting <= this.#buffer / 2 &&
+        this.#book.rows.size < this.#settings.maxTaken &&
+        this.#mayRead())
+    );
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closed) {
+      if (!this.#hasRoom()) await new Promise<void>((resolve) => (this.#room = resolve));
+      if (this.#closed) return;
+      this.#pace.begin();
+      try {
+        const found = await this.#read();
+        this.#backoff.reset();
+        this.#movedAt = this.#clock.now();
+        await this.#pace.next(found);
+      } catch (error) {
+        this.#movedAt = this.#clock.now();
+        this.#failed(error);
+        await this.#backoff.wait();
+      }
+    }
+  }
+
+  async #read(): Promise<'more' | 'some' | 'nothing'> {
+    const { trusted, suspicious } = this.#states.turn();
+    let found: 'more' | 'some' | 'nothing' = 'nothing';
+    if (trusted.length > 0) {
+      const limit = Math.min(this.#settings.readLimit, this.#buffer - this.#book.waiting);
+      const perSlot = Math.max(16, Math.ceil(limit / Math.min(trusted.length, 8)));
+      found = await this.#readSlots(trusted, Math.min(perSlot, limit), limit);
+    }
+    const suspect = suspicious[0];
+    if (suspect !== undefined && this.#suspect === null) {
+      const more = await this.#readSlots([suspect], 1, 1);
+      if (more === 'nothing') found = suspicious.length > 1 ? 'some' : found;
+      else found = found === 'nothing' ? 'some' : found;
+    }
+    return found;
+  }
+
+  async #readSlots(
+    slots: readonly number[],
+    perSlot: number,
+    limit: number,
+  ): Promise<'more' | 'some' | 'nothing'> {
+    await this.#probe();
+    const read = this.#book.beginRead();
+    const mark = this.#floors.mark(slots);
+    const leases = new Map<number, SlotLease>();
+    for (const slot of slots) {
+      const lease = this.#leases.lease(slot);
+      if (lease !== undefined) leases.set(slot, lease);
+    }
+    const result = await this.#store.read({
+      windows: slots.map((slot) => ({ slot, floor: this.#floors.of(slot) })),
+      inFlight: [...this.#book.rows.keys()],
+      perSlot,
+      limit,
+    });
+    if (this.#closed) return 'nothing';
+    const bounds = new Map<number, { count: number; last: string; left: string | null }>();
+    for (const row of result.rows) {
+      const lease = leases.get(row.slot);
+      // The slot was lost, or lost and gained again, while its rows were on their way.
+      if (lease === undefined || this.#leases.lease(row.slot)?.epoch !== lease.epoch) continue;
+      if (!this.#states.isLoaded(row.slot)) continue;
+      const bound = bounds.get(row.slot) ?? { count: 0, last: row.seq, left: null };
+      bounds.set(row.slot, bound);
+      bound.count += 1;
+      if (compareSeq(row.seq, bound.last) > 0) bound.last = row.seq;
+      const suspicious = this.#states.suspicious(row.slot);
+      const admitted = suspicious
+        ? await this.admit(row, lease, read)
+        : this.#offer(row, lease, read);
+      if (!admitted) bound.left = bound.left === null ? row.seq : minSeq(bound.left, row.seq);
+    }
+    const full = result.rows.length < limit;
+    this.#raiseFloors(slots, bounds, { full, perSlot, mark, xmin: result.snapshotXmin });
+    if (full) this.#clearEmpty(slots, bounds, leases);
+    if (result.rows.length === 0) return 'nothing';
+    this.#took();
+    const last = result.rows[result.rows.length - 1];
+    if (!full && last !== undefined) this.#states.advance(last.slot);
+    const more = !full || [...bounds.values()].some((bound) => bound.count >= perSlot);
+    return more && perSlot > 1 ? 'more' : 'some';
+  }
+
+  #offer(row: QueuedMessage, lease: SlotLease, read: number): boolean {
+    const offer = this.#book.offer(row, lease, read);
+    if (offer === 'hold') {
+      const taken = this.#book.rows.get(row.seq);
+      if (taken !== undefined) this.#settlement.hold(taken);
+    }
+    return offer !== 'later';
+  }
+
+  async #probe(): Promise<void> {
+    const now = this.#clock.now();
+    if (!this.#removedSinceProbe || now - this.#probedAt < PROBE_EVERY_MS) return;
+    this.#probedAt = now;
+    this.#removedSinceProbe = false;
+    this.#floors.addProbe(await this.#store.probeFloor());
+  }
+
+  #raiseFloors(
+    slots: readonly number[],
+    bounds: ReadonlyMap<number, { count: number; last: string; left: string | null }>,
+    read: {
+      readonly full: boolean;
+      readonly perSlot: number;
+      readonly mark: FloorMark;
+      readonly xmin: string;
+    },
+  ): void {
+    const proven = this.#floors.proven(read.xmin);
+    if (proven === null) return;
+    for (const slot of slots) {
+      const bound = bounds.get(slot);
+      // What a cut-off read says nothing about stays above the floor.
+      if (bound === undefined && !read.full) continue;
+      let to = proven;
+      if (bound !== undefined) {
+        if (!read.full || bound.count >= read.perSlot) to = minSeq(to, bound.last);
+        if (bound.left !== null) to = minSeq(to, seqBefore(bound.left));
+      }
+      this.#floors.raise(slot, to, read.mark);
+    }
+  }
+
+  /** A slot that runs empty has outlived what killed its owners. */
+  #clearEmpty(
+    slots: readonly number[],
+    bounds: ReadonlyMap<number, unknown>,
+    leases: ReadonlyMap<number, SlotLease>,
+  ): void {
+    for (const slot of slots) {
+      const lease = leases.get(slot);
+      if (lease === undefined || lease.crashes === 0 || bounds.has(slot)) continue;
+      if (this.#book.countOf(slot) === 0) this.#states.clear(lease);
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import type { SlotLease, SlotQueueStore } from '../../ports/index.js';
+import type { SlotSettings } from './settings.js';
+
+interface SlotState {
+  /** Held keys are read first: before that nothing of the slot may be worked on. */
+  loaded: boolean;
+  /** Deaths of owners not yet outlived. */
+  crashes: number;
+  /** Rows that ended well since this process has it. */
+  survivors: number;
+}
+
+/**
+ * What this process knows of the slots it holds: which may be read, and which are under suspicion
+ * because their owners died one after the other. Of those one message at a time is worked on in the
+ * whole process, and its number is noted first: so the message that kills is the one that is
+ * counted, and not everything that stood beside it.
+ */
+export class SlotStates {
+  readonly #states = new Map<number, SlotState>();
+  readonly #store: SlotQueueStore;
+  readonly #incarnation: string;
+  readonly #settings: SlotSettings;
+  readonly #failed: (error: unknown) => void;
+  /** Slots in the order in which they are read, turned a little with each read. */
+  #order: number[] = [];
+  #turn = 0;
+
+  constructor(
+    store: SlotQueueStore,
+    incarnation: string,
+    settings: SlotSettings,
+    failed: (error: unknown) => void,
+  ) {
+    this.#store = store;
+    this.#incarnation = incarnation;
+    this.#settings = settings;
+    this.#failed = failed;
+  }
+
+  gain(lease: SlotLease): void {
+    this.#states.set(lease.slot, { loaded: false, crashes: lease.crashes, survivors: 0 });
+    this.#order = [...this.#states.keys()];
+  }
+
+  lose(slot: number): void {
+    this.#states.delete(slot);
+    this.#order = [...this.#states.keys()];
+  }
+
+  slots(): readonly number[] {
+    return this.#order;
+  }
+
+  loaded(slot: number): void {
+    const state = this.#states.get(slot);
+    if (state !== undefined) state.loaded = true;
+  }
+
+  isLoaded(slot: number): boolean {
+    return this.#states.get(slot)?.loaded === true;
+  }
+
+  suspicious(slot: number): boolean {
+    return (this.#states.get(slot)?.crashes ?? 0) >= this.#settings.suspectAfterCrashes;
+  }
+
+  /** Slots to read, beginning with another one each time so that none starves. */
+  turn(): { readonly trusted: number[]; readonly suspicious: number[] } {
+    const trusted: number[] = [];
+    const suspicious: number[] = [];
+    const { length } = this.#order;
+    this.#turn = length === 0 ? 0 : (this.#turn + 1) % length;
+    for (let at = 0; at < length; at += 1) {
+      const slot = this.#order[(at + this.#turn) % length];
+      if (slot === undefined || !this.isLoaded(slot)) continue;
+      if (this.suspicious(slot)) suspicious.push(slot);
+      else trusted.push(slot);
+    }
+    return { trusted, suspicious };
+  }
+
+  /** A later read begins further on: what was cut off by the limit comes first. */
+  advance(slot: number): void {
+    const at = this.#order.indexOf(slot);
+    if (at >= 0) this.#turn = at;
+  }
+
+  /** A row of the slot has ended without killing the process. */
+  survived(lease: SlotLease): void {
+    const state = this.#states.get(lease.slot);
+    if (state === undefined || state.crashes === 0) return;
+    state.survivors += 1;
+    if (state.survivors >= this.#settings.suspectSurvivors) this.clear(lease);
+  }
+
+  /** Nothing is left of what was there when the owner died. */
+  clear(lease: SlotLease): void {
+    const state = this.#states.get(lease.slot);
+    if (state === undefined || state.crashes === 0) return;
+    state.crashes = 0;
+    this.#store.noteSuspect(this.#incarnation, lease, null).catch((error: unknown) => {
+      state.crashes = lease.crashes;
+      state.survivors = 0;
+      this.#failed(error);
+    });
+  }
+}
