@@ -7,9 +7,11 @@ export { PgTransaction, PgTransactions } from './pg-transaction.js';
 export {
   connectionOptions,
   placeOf,
+  refusesSettings,
   type ConnectionSettings,
   type PoolSource,
 } from './pool-source.js';
+export { Prepared } from './prepared.js';
 export type { Queryable, Statement } from './queryable.js';
 export { redact } from './redact.js';
 export { SagazClient } from './sagaz-client.js';

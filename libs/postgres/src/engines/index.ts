@@ -1,0 +1,1 @@
+export { PgEngineRegistry } from './pg-engine-registry.js';

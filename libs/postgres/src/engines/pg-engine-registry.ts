@@ -1,0 +1,72 @@
+import type { EngineBeat, EngineRegistry } from '@sagaz/core';
+import type { Queryable, SchemaName } from '../connection/index.js';
+
+/**
+ * Heartbeats in PostgreSQL. The connection is the registry's own: behind a full pool a living engine
+ * would look dead.
+ */
+export class PgEngineRegistry implements EngineRegistry {
+  readonly #on: Queryable;
+  readonly #schema: SchemaName;
+
+  constructor(on: Queryable, schema: SchemaName) {
+    this.#on = on;
+    this.#schema = schema;
+  }
+
+  async register(engine: {
+    incarnation: string;
+    service: string;
+    host: string;
+    pid: number;
+    ttlMs: number;
+  }): Promise<void> {
+    // Again by the same incarnation (the first answer was lost): a heartbeat.
+    await this.#on.query({
+      text: `INSERT INTO ${this.#schema.quoted}.engine AS e (incarnation, service, host, pid, ttl_ms)
+        VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (incarnation) DO UPDATE SET beat = e.beat + 1, beat_at = clock_timestamp()`,
+      values: [engine.incarnation, engine.service, engine.host, engine.pid, engine.ttlMs],
+    });
+  }
+
+  async beat(incarnation: string): Promise<boolean> {
+    const { rowCount } = await this.#on.query({
+      text: `UPDATE ${this.#schema.quoted}.engine SET beat = beat + 1, beat_at = clock_timestamp()
+        WHERE incarnation = $1`,
+      values: [incarnation],
+    });
+    return rowCount === 1;
+  }
+
+  async observe(): Promise<readonly EngineBeat[]> {
+    return (
+      await this.#on.query<{ incarnation: string; beat: string; overdue: boolean }>({
+        text: `SELECT incarnation, beat, ${OVERDUE} AS overdue FROM ${this.#schema.quoted}.engine
+          ORDER BY incarnation`,
+      })
+    ).rows;
+  }
+
+  /**
+   * The row is the verdict. A heartbeat that came while this waited for its lock is seen, because
+   * the conditions are evaluated again on the row as it then is; one that comes after finds no row.
+   */
+  async declareDead(incarnation: string, beat: string): Promise<boolean> {
+    const { rowCount } = await this.#on.query({
+      text: `DELETE FROM ${this.#schema.quoted}.engine
+        WHERE incarnation = $1 AND beat = $2::bigint AND ${OVERDUE}`,
+      values: [incarnation, beat],
+    });
+    return rowCount === 1;
+  }
+
+  async retire(incarnation: string): Promise<void> {
+    await this.#on.query({
+      text: `DELETE FROM ${this.#schema.quoted}.engine WHERE incarnation = $1`,
+      values: [incarnation],
+    });
+  }
+}
+
+const OVERDUE = "clock_timestamp() > beat_at + ttl_ms * interval '1 millisecond'";

@@ -1,0 +1,170 @@
+import {
+  FINAL_STATUSES,
+  type ClaimRequest,
+  type LoadedSaga,
+  type Mail,
+  type NewMail,
+  type NewSaga,
+  type RecordedEntry,
+  type SagaFilter,
+  type SagaStatus,
+  type SagaStore,
+  type SagaSummary,
+  type SagaTransition,
+  type SettledOutcome,
+  type StartOutcome,
+  type Transaction,
+  type TransitionOutcome,
+  type WakeUps,
+} from '@sagaz/core';
+import type {
+  PgTransaction,
+  PgTransactions,
+  Queryable,
+  SagazPool,
+  SchemaName,
+} from '../connection/index.js';
+import { SagaClaimer } from './saga-claimer.js';
+import { dropDeadMail, putMail, readMailOfOwned } from './saga-mail.js';
+import { countSagas, findSagas, getSaga, readHistories } from './saga-queries.js';
+import { SagaStarter } from './saga-starter.js';
+import { TransitionWriter } from './transition-writer.js';
+
+export interface PgSagaStoreParts {
+  readonly pool: SagazPool;
+  readonly transactions: PgTransactions;
+  readonly schema: SchemaName;
+  readonly wakeUps: Pick<WakeUps, 'hint'>;
+}
+
+const FINAL: ReadonlySet<SagaStatus> = new Set<SagaStatus>(FINAL_STATUSES);
+
+/** Sagas in PostgreSQL. */
+export class PgSagaStore implements SagaStore {
+  readonly #pool: SagazPool;
+  readonly #transactions: PgTransactions;
+  readonly #schema: SchemaName;
+  readonly #wakeUps: Pick<WakeUps, 'hint'>;
+  readonly #starter: SagaStarter;
+  readonly #claimer: SagaClaimer;
+  readonly #writer: TransitionWriter;
+
+  constructor({ pool, transactions, schema, wakeUps }: PgSagaStoreParts) {
+    this.#pool = pool;
+    this.#transactions = transactions;
+    this.#schema = schema;
+    this.#wakeUps = wakeUps;
+    this.#starter = new SagaStarter(pool, schema);
+    this.#claimer = new SagaClaimer(pool, schema);
+    this.#writer = new TransitionWriter(pool, transactions, schema);
+  }
+
+  async start(
+    sagas: readonly NewSaga[],
+    transaction?: Transaction,
+  ): Promise<readonly StartOutcome[]> {
+    const own = this.#own(transaction);
+    const outcomes = await this.#starter.start(sagas, own);
+    const started = sagas.filter((_, at) => outcomes[at]?.kind === 'started');
+    this.#committed(own, () => {
+      if (started.some(({ owner, wakeInMs }) => owner === null && wakeInMs !== null)) {
+        this.#wakeUps.hint('saga');
+      }
+      if (started.some(({ messages }) => messages.length > 0)) this.#wakeUps.hint('outbox');
+    });
+    return outcomes;
+  }
+
+  async flush(transitions: readonly SagaTransition[]): Promise<readonly TransitionOutcome[]> {
+    const outcomes = await this.#writer.flush(transitions);
+    this.#hint(transitions.filter((_, at) => outcomes[at]?.kind === 'applied'));
+    return outcomes;
+  }
+
+  async apply(transition: SagaTransition, transaction: Transaction): Promise<TransitionOutcome> {
+    const own = this.#transactions.own(transaction);
+    const outcome = await this.#writer.apply(transition, own);
+    if (outcome.kind === 'applied') {
+      own.afterCommit(() => {
+        this.#hint([transition]);
+      });
+    }
+    return outcome;
+  }
+
+  settle(transition: SagaTransition): Promise<SettledOutcome> {
+    return this.#writer.settle(transition);
+  }
+
+  claim(request: ClaimRequest): Promise<readonly LoadedSaga[]> {
+    return this.#claimer.claim(request);
+  }
+
+  owned(incarnation: string): Promise<readonly string[]> {
+    return this.#claimer.owned(incarnation);
+  }
+
+  load(ids: readonly string[], incarnation: string): Promise<readonly LoadedSaga[]> {
+    return this.#claimer.load(ids, incarnation);
+  }
+
+  nextDueInMs(): Promise<number | null> {
+    return this.#claimer.nextDueInMs();
+  }
+
+  async putMail(mail: readonly NewMail[], transaction?: Transaction): Promise<void> {
+    const own = this.#own(transaction);
+    await putMail(own ?? this.#pool, this.#schema, mail);
+    this.#committed(own, () => {
+      this.#wakeUps.hint('saga');
+    });
+  }
+
+  mailOfOwned(incarnation: string): Promise<readonly Mail[]> {
+    return readMailOfOwned(this.#pool, this.#schema, incarnation);
+  }
+
+  dropDeadMail(orphanAgeMs: number): Promise<number> {
+    return dropDeadMail(this.#pool, this.#schema, orphanAgeMs);
+  }
+
+  get(id: string, transaction?: Transaction): Promise<SagaSummary | null> {
+    const on: Queryable = this.#own(transaction) ?? this.#pool;
+    return getSaga(on, this.#schema, id);
+  }
+
+  find(filter: SagaFilter): Promise<readonly SagaSummary[]> {
+    return findSagas(this.#pool, this.#schema, filter);
+  }
+
+  async history(id: string): Promise<readonly RecordedEntry[]> {
+    const histories = await readHistories(this.#pool, this.#schema, [id]);
+    return histories.get(id) ?? [];
+  }
+
+  countByStatus(): Promise<ReadonlyMap<SagaStatus, number>> {
+    return countSagas(this.#pool, this.#schema);
+  }
+
+  #own(transaction: Transaction | undefined): PgTransaction | undefined {
+    return transaction === undefined ? undefined : this.#transactions.own(transaction);
+  }
+
+  /** Hints only help once what they tell of can be seen. */
+  #committed(transaction: PgTransaction | undefined, hint: () => void): void {
+    if (transaction === undefined) hint();
+    else transaction.afterCommit(hint);
+  }
+
+  #hint(applied: readonly SagaTransition[]): void {
+    let due = false;
+    let sent = false;
+    for (const { sagaId, status, ownership, messages } of applied) {
+      if (FINAL.has(status)) this.#wakeUps.hint('ended', sagaId);
+      else if (ownership.kind === 'give_back' && ownership.wakeInMs === 0) due = true;
+      sent ||= messages.length > 0;
+    }
+    if (due) this.#wakeUps.hint('saga');
+    if (sent) this.#wakeUps.hint('outbox');
+  }
+}

@@ -1,0 +1,126 @@
+import type { ClaimRequest, LoadedSaga, Mail, RecordedEntry } from '@sagaz/core';
+import type { Queryable, SagazPool, SchemaName } from '../connection/index.js';
+import { HEADER_COLUMNS, headerOf, type HeaderRow } from './saga-rows.js';
+import { readHistories } from './saga-queries.js';
+import { readMail } from './saga-mail.js';
+
+interface ClaimedRow extends HeaderRow {
+  readonly adopted_from: string | null;
+}
+
+/** Takes sagas for engines, and loads them. */
+export class SagaClaimer {
+  readonly #pool: SagazPool;
+  readonly #schema: SchemaName;
+
+  constructor(pool: SagazPool, schema: SchemaName) {
+    this.#pool = pool;
+    this.#schema = schema;
+  }
+
+  /**
+   * One statement that takes, two that load once the claim is committed. Nobody waits: what another
+   * claimer or a transition has locked is skipped.
+   *
+   * Orphans are looked for every time and not once when an engine dies: a transaction that started a
+   * saga for that engine may commit long after. Their owners are found by hopping from one owner to
+   * the next along the index, so that the look costs a few pages however many sagas are owned.
+   */
+  async claim(request: ClaimRequest): Promise<readonly LoadedSaga[]> {
+    const schema = this.#schema.quoted;
+    const names: string[] = [];
+    const versions: number[] = [];
+    for (const { name, versions: known } of request.definitions) {
+      for (const version of known) {
+        names.push(name);
+        versions.push(version);
+      }
+    }
+    if (names.length === 0 || request.limit <= 0) return [];
+    const { rows } = await this.#pool.query<ClaimedRow>({
+      text: `WITH RECURSIVE owners (owner) AS (
+          (SELECT s.owner FROM ${schema}.saga s WHERE s.owner IS NOT NULL ORDER BY s.owner LIMIT 1)
+          UNION ALL
+          SELECT (SELECT s.owner FROM ${schema}.saga s WHERE s.owner > o.owner ORDER BY s.owner LIMIT 1)
+          FROM owners o WHERE o.owner IS NOT NULL
+        ), dead (owners) AS MATERIALIZED (
+          SELECT array_agg(o.owner) FROM owners o
+          WHERE o.owner IS NOT NULL
+            AND NOT EXISTS (SELECT FROM ${schema}.engine e WHERE e.incarnation = o.owner)
+        ), due AS MATERIALIZED (
+          SELECT s.id, s.owner FROM ${schema}.saga s
+          WHERE s.owner IS NULL AND s.wake_at <= statement_timestamp()
+            AND (s.name, s.version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
+          ORDER BY s.wake_at LIMIT $4 FOR UPDATE OF s SKIP LOCKED
+        ), mailed AS MATERIALIZED (
+          SELECT s.id, s.owner FROM ${schema}.saga s
+          WHERE s.id = ANY (ARRAY(SELECT m.saga_id FROM ${schema}.saga_mail m))
+            AND s.owner IS NULL AND s.status <> ALL (${FINAL})
+            AND (s.name, s.version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
+          ORDER BY s.id LIMIT $4 FOR UPDATE OF s SKIP LOCKED
+        ), orphaned AS MATERIALIZED (
+          SELECT s.id, s.owner FROM ${schema}.saga s
+          WHERE s.owner = ANY ((SELECT d.owners FROM dead d)::uuid[]) AND s.status <> ALL (${FINAL})
+            AND (s.name, s.version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
+          ORDER BY s.id LIMIT $4 FOR UPDATE OF s SKIP LOCKED
+        ), taken AS (
+          SELECT id, owner FROM due UNION SELECT id, owner FROM mailed UNION SELECT id, owner FROM orphaned
+          LIMIT $4
+        )
+        UPDATE ${schema}.saga s
+        SET owner = $1, epoch = s.epoch + 1, wake_at = NULL, updated_at = clock_timestamp()
+        FROM taken
+        WHERE s.id = taken.id
+        RETURNING ${HEADER_COLUMNS}, taken.owner AS adopted_from`,
+      values: [request.incarnation, names, versions, request.limit],
+    });
+    return this.#complete(rows);
+  }
+
+  async owned(incarnation: string): Promise<readonly string[]> {
+    const { rows } = await this.#pool.query<{ id: string }>({
+      text: `SELECT id FROM ${this.#schema.quoted}.saga WHERE owner = $1 ORDER BY id`,
+      values: [incarnation],
+    });
+    return rows.map(({ id }) => id);
+  }
+
+  async load(ids: readonly string[], incarnation: string): Promise<readonly LoadedSaga[]> {
+    if (ids.length === 0) return [];
+    const { rows } = await this.#pool.query<ClaimedRow>({
+      text: `SELECT ${HEADER_COLUMNS}, NULL::uuid AS adopted_from
+        FROM ${this.#schema.quoted}.saga s WHERE s.id = ANY ($1::uuid[]) AND s.owner = $2`,
+      values: [ids, incarnation],
+    });
+    return this.#complete(rows);
+  }
+
+  async nextDueInMs(): Promise<number | null> {
+    const { rows } = await this.#pool.query<{ ms: number | null }>({
+      text: `SELECT (extract(epoch FROM min(wake_at) - clock_timestamp()) * 1000)::float8 AS ms
+        FROM ${this.#schema.quoted}.saga WHERE owner IS NULL AND wake_at IS NOT NULL`,
+    });
+    const ms = rows[0]?.ms ?? null;
+    return ms === null ? null : Math.max(0, ms);
+  }
+
+  async #complete(rows: readonly ClaimedRow[]): Promise<readonly LoadedSaga[]> {
+    if (rows.length === 0) return [];
+    const ids = rows.map(({ id }) => id);
+    const on: Queryable = this.#pool;
+    const [histories, mail] = [
+      await readHistories(on, this.#schema, ids),
+      await readMail(on, this.#schema, ids),
+    ];
+    return rows.map((row) => ({
+      ...headerOf(row),
+      entries: histories.get(row.id) ?? NO_ENTRIES,
+      mail: mail.get(row.id) ?? NO_MAIL,
+      adoptedFrom: row.adopted_from,
+    }));
+  }
+}
+
+const FINAL = "'{completed,compensated,partially_committed,terminated}'::text[]";
+const NO_ENTRIES: readonly RecordedEntry[] = [];
+const NO_MAIL: readonly Mail[] = [];

@@ -1,0 +1,114 @@
+import type { Mail, NewMail } from '@sagaz/core';
+import type { Queryable, SchemaName } from '../connection/index.js';
+
+interface MailRow {
+  readonly id: string;
+  readonly saga_id: string;
+  readonly kind: string;
+  readonly dedupe_key: string;
+  readonly data: string;
+}
+
+const COLUMNS = 'm.id, m.saga_id, m.kind, m.dedupe_key, m.data';
+/** Rows at most that one sweep removes, so that it never holds many locks. */
+const SWEEP = 10_000;
+
+/**
+ * Mail as an INSERT that may be part of a larger statement: $first saga ids, then kinds, dedupe keys
+ * and data, as arrays; the row source is `m`. Locks no saga row. In one order, so that two writers
+ * of the same mail wait for each other and never in a circle; what lies there already stays.
+ */
+export function mailInsert(schema: SchemaName, first: number, join = ''): string {
+  const p = (offset: number): string => `$${String(first + offset)}`;
+  return `INSERT INTO ${schema.quoted}.saga_mail (saga_id, kind, dedupe_key, data)
+    SELECT m.saga_id, m.kind, m.dedupe_key, m.data
+    FROM unnest(${p(0)}::uuid[], ${p(1)}::text[], ${p(2)}::text[], ${p(3)}::text[])
+      WITH ORDINALITY AS m (saga_id, kind, dedupe_key, data, place)
+    ${join}
+    ORDER BY m.saga_id, m.dedupe_key, m.place
+    ON CONFLICT (saga_id, dedupe_key) DO NOTHING`;
+}
+
+/** The values of {@link mailInsert}. */
+export function mailInsertValues(mail: readonly NewMail[]): unknown[] {
+  return [
+    mail.map(({ sagaId }) => sagaId),
+    mail.map(({ kind }) => kind),
+    mail.map(({ dedupeKey }) => dedupeKey),
+    mail.map(({ data }) => data),
+  ];
+}
+
+export async function putMail(
+  on: Queryable,
+  schema: SchemaName,
+  mail: readonly NewMail[],
+): Promise<void> {
+  if (mail.length === 0) return;
+  await on.query({ text: mailInsert(schema, 1), values: mailInsertValues(mail) });
+}
+
+/** The mail of sagas, in the order in which it came. */
+export async function readMail(
+  on: Queryable,
+  schema: SchemaName,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, readonly Mail[]>> {
+  const { rows } = await on.query<MailRow>({
+    text: `SELECT ${COLUMNS} FROM ${schema.quoted}.saga_mail m WHERE m.saga_id = ANY ($1::uuid[]) ORDER BY m.id`,
+    values: [ids],
+  });
+  const bySaga = new Map<string, Mail[]>();
+  for (const row of rows) {
+    const list = bySaga.get(row.saga_id);
+    if (list === undefined) bySaga.set(row.saga_id, [mailOf(row)]);
+    else list.push(mailOf(row));
+  }
+  return bySaga;
+}
+
+export async function readMailOfOwned(
+  on: Queryable,
+  schema: SchemaName,
+  incarnation: string,
+): Promise<readonly Mail[]> {
+  const { rows } = await on.query<MailRow>({
+    text: `SELECT ${COLUMNS} FROM ${schema.quoted}.saga_mail m
+      JOIN ${schema.quoted}.saga s ON s.id = m.saga_id
+      WHERE s.owner = $1 ORDER BY m.id`,
+    values: [incarnation],
+  });
+  return rows.map(mailOf);
+}
+
+/**
+ * Mail whose saga has ended, and mail that has waited for a saga for so long that it will not come:
+ * the transaction that starts a saga may commit after the one that puts mail for it.
+ */
+export async function dropDeadMail(
+  on: Queryable,
+  schema: SchemaName,
+  orphanAgeMs: number,
+): Promise<number> {
+  const { rowCount } = await on.query({
+    text: `DELETE FROM ${schema.quoted}.saga_mail WHERE id IN (
+        SELECT m.id FROM ${schema.quoted}.saga_mail m
+        LEFT JOIN ${schema.quoted}.saga s ON s.id = m.saga_id
+        WHERE s.status IN ('completed', 'compensated', 'partially_committed', 'terminated')
+          OR (s.id IS NULL AND m.created_at < statement_timestamp() - $1::float8 * interval '1 millisecond')
+        LIMIT ${String(SWEEP)} FOR UPDATE OF m SKIP LOCKED
+      )`,
+    values: [orphanAgeMs],
+  });
+  return rowCount ?? 0;
+}
+
+function mailOf(row: MailRow): Mail {
+  return {
+    id: row.id,
+    sagaId: row.saga_id,
+    kind: row.kind,
+    dedupeKey: row.dedupe_key,
+    data: row.data,
+  };
+}

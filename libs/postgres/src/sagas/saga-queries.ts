@@ -1,0 +1,102 @@
+import type { RecordedEntry, SagaFilter, SagaStatus, SagaSummary } from '@sagaz/core';
+import type { Queryable, SchemaName } from '../connection/index.js';
+import { HEADER_COLUMNS, summaryOf, type SummaryRow } from './saga-rows.js';
+
+interface EntryRow {
+  readonly saga_id: string;
+  readonly revision: number;
+  readonly ordinal: number;
+  readonly transition_id: string;
+  readonly kind: string;
+  readonly step: string | null;
+  readonly attempt: number;
+  readonly data: string | null;
+  readonly recorded_at: Date;
+}
+
+const SUMMARY_COLUMNS = `${HEADER_COLUMNS}, s.created_at, s.updated_at`;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+export async function getSaga(
+  on: Queryable,
+  schema: SchemaName,
+  id: string,
+): Promise<SagaSummary | null> {
+  // An id of another form names no saga; as a value for the column it would be an error.
+  if (!UUID.test(id)) return null;
+  const { rows } = await on.query<SummaryRow>({
+    text: `SELECT ${SUMMARY_COLUMNS} FROM ${schema.quoted}.saga s WHERE s.id = $1`,
+    values: [id],
+  });
+  const [row] = rows;
+  return row === undefined ? null : summaryOf(row);
+}
+
+/** Newest first: ids are ordered by time. */
+export async function findSagas(
+  on: Queryable,
+  schema: SchemaName,
+  filter: SagaFilter,
+): Promise<readonly SagaSummary[]> {
+  const values: unknown[] = [];
+  const conditions: string[] = [];
+  const where = (condition: string, value: unknown): void => {
+    values.push(value);
+    conditions.push(condition.replace('?', `$${String(values.length)}`));
+  };
+  if (filter.tenant !== undefined) where('s.tenant = ?', filter.tenant);
+  if (filter.name !== undefined) where('s.name = ?', filter.name);
+  if (filter.key !== undefined) where('s.key = ?', filter.key);
+  if (filter.statuses !== undefined) where('s.status = ANY (?::text[])', filter.statuses);
+  if (filter.before !== undefined) where('s.id < ?::uuid', filter.before);
+  values.push(Math.min(Math.max(1, filter.limit ?? 50), 1_000));
+  const { rows } = await on.query<SummaryRow>({
+    text: `SELECT ${SUMMARY_COLUMNS} FROM ${schema.quoted}.saga s
+      ${conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`}
+      ORDER BY s.id DESC LIMIT $${String(values.length)}`,
+    values,
+  });
+  return rows.map(summaryOf);
+}
+
+/** The journals of sagas, each in order. */
+export async function readHistories(
+  on: Queryable,
+  schema: SchemaName,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
+  const known = ids.filter((id) => UUID.test(id));
+  const { rows } = await on.query<EntryRow>({
+    text: `SELECT saga_id, revision, ordinal, transition_id, kind, step, attempt, data, recorded_at
+      FROM ${schema.quoted}.saga_journal WHERE saga_id = ANY ($1::uuid[])
+      ORDER BY saga_id, revision, ordinal`,
+    values: [known],
+  });
+  const bySaga = new Map<string, RecordedEntry[]>();
+  for (const row of rows) {
+    const entry: RecordedEntry = {
+      kind: row.kind,
+      step: row.step,
+      attempt: row.attempt,
+      data: row.data,
+      revision: row.revision,
+      ordinal: row.ordinal,
+      transitionId: row.transition_id,
+      recordedAt: row.recorded_at,
+    };
+    const list = bySaga.get(row.saga_id);
+    if (list === undefined) bySaga.set(row.saga_id, [entry]);
+    else list.push(entry);
+  }
+  return bySaga;
+}
+
+export async function countSagas(
+  on: Queryable,
+  schema: SchemaName,
+): Promise<ReadonlyMap<SagaStatus, number>> {
+  const { rows } = await on.query<{ status: SagaStatus; n: string }>({
+    text: `SELECT status, count(*) AS n FROM ${schema.quoted}.saga GROUP BY status`,
+  });
+  return new Map(rows.map(({ status, n }) => [status, Number(n)]));
+}

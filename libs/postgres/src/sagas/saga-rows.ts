@@ -1,0 +1,42 @@
+import type { SagaHeader, SagaStatus, SagaSummary } from '@sagaz/core';
+
+export interface HeaderRow {
+  readonly id: string;
+  readonly tenant: string;
+  readonly name: string;
+  readonly version: number;
+  readonly key: string | null;
+  readonly status: SagaStatus;
+  readonly revision: number;
+  readonly owner: string | null;
+  readonly epoch: number;
+  readonly deadline_in_ms: number | null;
+}
+
+export interface SummaryRow extends HeaderRow {
+  readonly created_at: Date;
+  readonly updated_at: Date;
+}
+
+/** Columns of a saga `s` as {@link headerOf} reads them. */
+export const HEADER_COLUMNS = `s.id, s.tenant, s.name, s.version, s.key, s.status, s.revision, s.owner, s.epoch,
+  (extract(epoch FROM s.deadline - clock_timestamp()) * 1000)::float8 AS deadline_in_ms`;
+
+export function headerOf(row: HeaderRow): SagaHeader {
+  return {
+    id: row.id,
+    tenant: row.tenant,
+    name: row.name,
+    version: row.version,
+    key: row.key,
+    status: row.status,
+    revision: row.revision,
+    owner: row.owner,
+    epoch: row.epoch,
+    deadlineInMs: row.deadline_in_ms,
+  };
+}
+
+export function summaryOf(row: SummaryRow): SagaSummary {
+  return { ...headerOf(row), createdAt: row.created_at, updatedAt: row.updated_at };
+}

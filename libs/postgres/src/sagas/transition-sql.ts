@@ -1,0 +1,142 @@
+import { Prepared, type SchemaName } from '../connection/index.js';
+import { outboxInsert } from '../outbox/index.js';
+
+/** Which parts a statement has: what nobody needs costs even when it inserts nothing. */
+export interface TransitionParts {
+  readonly messages: boolean;
+  readonly mail: boolean;
+}
+
+const FINAL = "('completed', 'compensated', 'partially_committed', 'terminated')";
+
+/** `t`: what is to become of the row; `s`: the row. A final saga has no owner and is never due. */
+const CHANGE = `
+      revision = s.revision + 1,
+      status = t.status,
+      owner = CASE WHEN t.gives_back OR t.status IN ${FINAL} THEN NULL ELSE s.owner END,
+      wake_at = CASE WHEN t.gives_back AND t.status NOT IN ${FINAL}
+        THEN clock_timestamp() + t.wake_ms * interval '1 millisecond' END,
+      updated_at = clock_timestamp()`;
+
+/**
+ * The statements that write transitions. All have the same shape, and the order of its parts is what
+ * makes them safe:
+ *
+ * 1. `locked` locks the rows in ascending order, so that overlapping writers never deadlock, and
+ *    (except in a caller's own transaction) skips what is locked, so that one open transaction stalls
+ *    one saga and not a whole flush.
+ * 2. `changed` updates what is still at the expected owner, epoch and revision. It finds the rows by
+ *    their place (ctid): they are locked and cannot move, and the plan is the same however stale the
+ *    statistics. A row that moved after the statement's snapshot is not found, and reported busy.
+ * 3. Journal, messages and mail are joined to `changed`: nothing of a refused transition is written.
+ *
+ * It answers the places (from 1) of what was applied.
+ */
+export class TransitionSql {
+  readonly #schema: SchemaName;
+  readonly #cache = new Map<string, Prepared>();
+
+  constructor(schema: SchemaName) {
+    this.#schema = schema;
+  }
+
+  /**
+   * Many transitions, as arrays: $1 ids, $2 owners, $3 epochs, $4 revisions, $5 statuses,
+   * $6 give back, $7 wake in ms, $8 transition ids; then entries: $9 place, $10 ordinal, $11 kind,
+   * $12 step, $13 attempt, $14 data; then, where there are any, mail: place and id; messages.
+   */
+  many(parts: TransitionParts): Prepared {
+    return this.#prepared('many', parts, () => {
+      const schema = this.#schema.quoted;
+      return `WITH t AS MATERIALIZED (
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::text[], $6::bool[], $7::float8[], $8::uuid[])
+      WITH ORDINALITY AS t (id, owner, epoch, revision, status, gives_back, wake_ms, transition_id, place)
+  ), locked AS MATERIALIZED (
+    SELECT s.ctid AS at, s.id, s.owner, s.epoch, s.revision FROM ${schema}.saga s
+    WHERE s.id = ANY ($1::uuid[]) ORDER BY s.id FOR UPDATE SKIP LOCKED
+  ), changed AS (
+    UPDATE ${schema}.saga s SET ${CHANGE}
+    FROM locked l JOIN t ON t.id = l.id
+    WHERE s.ctid = l.at AND l.owner = t.owner AND l.epoch = t.epoch AND l.revision = t.revision
+    RETURNING t.place::int AS place, s.id, s.revision, t.transition_id
+  )${this.#writes(parts, 9)}
+  SELECT place FROM changed`;
+    });
+  }
+
+  /**
+   * One transition: $1 id, $2 owner, $3 epoch, $4 revision, $5 status, $6 give back, $7 wake in ms,
+   * $8 transition id, the rest as in {@link many}.
+   */
+  one(parts: TransitionParts): Prepared {
+    return this.#prepared('one', parts, () => this.#single(parts, 9, '', 'SKIP LOCKED'));
+  }
+
+  /**
+   * One transition as the last statement of a caller's transaction: waits for the row at most $9 ms,
+   * and lets the server end the transaction when its client is silent for $10 ms: from here on it
+   * holds the row of the saga, and a frozen client must not keep an adopter waiting.
+   */
+  last(parts: TransitionParts): Prepared {
+    const limits = `limits AS MATERIALIZED (
+    SELECT set_config('lock_timeout', $9::int::text, true) AS lock_wait,
+      set_config('idle_in_transaction_session_timeout', $10::int::text, true) AS silence
+  ), `;
+    return this.#prepared('last', parts, () => this.#single(parts, 11, limits, ''));
+  }
+
+  #single(parts: TransitionParts, first: number, limits: string, wait: string): string {
+    const schema = this.#schema.quoted;
+    const source = limits === '' ? `${schema}.saga s` : `limits CROSS JOIN ${schema}.saga s`;
+    return `WITH ${limits}locked AS MATERIALIZED (
+    SELECT s.ctid AS at, s.owner, s.epoch, s.revision FROM ${source} WHERE s.id = $1::uuid
+    FOR UPDATE OF s ${wait}
+  ), t AS (
+    SELECT $5::text AS status, $6::bool AS gives_back, $7::float8 AS wake_ms
+  ), changed AS (
+    UPDATE ${schema}.saga s SET ${CHANGE}
+    FROM locked l, t
+    WHERE s.ctid = l.at AND l.owner = $2::uuid AND l.epoch = $3::int AND l.revision = $4::int
+    RETURNING 1 AS place, s.id, s.revision, $8::uuid AS transition_id
+  )${this.#writes(parts, first)}
+  SELECT place FROM changed`;
+  }
+
+  #writes(parts: TransitionParts, first: number): string {
+    const schema = this.#schema.quoted;
+    const p = (offset: number): string => `$${String(first + offset)}`;
+    let next = first + 6;
+    let sql = `, journal AS (
+    INSERT INTO ${schema}.saga_journal (saga_id, revision, ordinal, transition_id, kind, step, attempt, data)
+    SELECT c.id, c.revision, e.ordinal, c.transition_id, e.kind, e.step, e.attempt, e.data
+    FROM unnest(${p(0)}::int[], ${p(1)}::int[], ${p(2)}::text[], ${p(3)}::text[], ${p(4)}::int[], ${p(5)}::text[])
+      AS e (place, ordinal, kind, step, attempt, data)
+    JOIN changed c ON c.place = e.place
+  )`;
+    if (parts.mail) {
+      sql += `, mail AS (
+    DELETE FROM ${schema}.saga_mail m
+    USING unnest($${String(next)}::int[], $${String(next + 1)}::bigint[]) AS e (place, id)
+    JOIN changed c ON c.place = e.place
+    WHERE m.id = e.id AND m.saga_id = c.id
+  )`;
+      next += 2;
+    }
+    if (parts.messages) {
+      sql += `, sent AS (
+    ${outboxInsert(this.#schema, next, 'JOIN changed c ON c.place = m.owner')}
+  )`;
+    }
+    return sql;
+  }
+
+  #prepared(form: string, parts: TransitionParts, text: () => string): Prepared {
+    const name = `${form}${parts.messages ? '+messages' : ''}${parts.mail ? '+mail' : ''}`;
+    let prepared = this.#cache.get(name);
+    if (prepared === undefined) {
+      prepared = new Prepared(text());
+      this.#cache.set(name, prepared);
+    }
+    return prepared;
+  }
+}

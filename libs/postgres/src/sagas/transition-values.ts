@@ -1,0 +1,109 @@
+import type { JournalEntry, OutboxMessage, SagaTransition } from '@sagaz/core';
+import { outboxInsertValues } from '../outbox/index.js';
+import type { TransitionParts } from './transition-sql.js';
+
+/** What the transitions have between them. */
+export function partsOf(transitions: readonly SagaTransition[]): TransitionParts {
+  return {
+    messages: transitions.some(({ messages }) => messages.length > 0),
+    mail: transitions.some(({ consumedMail }) => consumedMail.length > 0),
+  };
+}
+
+/** The values of `TransitionSql.many`. */
+export function manyValues(
+  transitions: readonly SagaTransition[],
+  parts: TransitionParts,
+): unknown[] {
+  return [
+    transitions.map(({ sagaId }) => sagaId),
+    transitions.map(({ owner }) => owner),
+    transitions.map(({ epoch }) => epoch),
+    transitions.map(({ revision }) => revision),
+    transitions.map(({ status }) => status),
+    transitions.map(({ ownership }) => ownership.kind === 'give_back'),
+    transitions.map(wakeInMs),
+    transitions.map(({ id }) => id),
+    ...writeValues(transitions, parts),
+  ];
+}
+
+/** The values of `TransitionSql.one`, or of `last` with its limits. */
+export function oneValues(
+  transition: SagaTransition,
+  parts: TransitionParts,
+  limits: readonly number[] = [],
+): unknown[] {
+  return [
+    transition.sagaId,
+    transition.owner,
+    transition.epoch,
+    transition.revision,
+    transition.status,
+    transition.ownership.kind === 'give_back',
+    wakeInMs(transition),
+    transition.id,
+    ...limits,
+    ...writeValues([transition], parts),
+  ];
+}
+
+/** The arrays of journal entries, by place: place, ordinal, kind, step, attempt, data. */
+export function entryArrays(entriesByPlace: readonly (readonly JournalEntry[])[]): unknown[][] {
+  const place: number[] = [];
+  const ordinal: number[] = [];
+  const kind: string[] = [];
+  const step: (string | null)[] = [];
+  const attempt: number[] = [];
+  const data: (string | null)[] = [];
+  for (const [at, entries] of entriesByPlace.entries()) {
+    for (const [position, entry] of entries.entries()) {
+      place.push(at + 1);
+      ordinal.push(position);
+      kind.push(entry.kind);
+      step.push(entry.step);
+      attempt.push(entry.attempt);
+      data.push(entry.data);
+    }
+  }
+  return [place, ordinal, kind, step, attempt, data];
+}
+
+/** The arrays of messages, by place. */
+export function messageArrays(messagesByPlace: readonly (readonly OutboxMessage[])[]): unknown[] {
+  const places: number[] = [];
+  for (const [at, messages] of messagesByPlace.entries()) {
+    for (let i = 0; i < messages.length; i += 1) places.push(at + 1);
+  }
+  return outboxInsertValues(messagesByPlace.flat(), places);
+}
+
+/** About how many bytes a transition sends: what bounds a statement beside their number. */
+export function bytesOf(transition: SagaTransition): number {
+  let bytes = 200;
+  for (const entry of transition.entries) bytes += 60 + (entry.data?.length ?? 0);
+  // Bytes travel as hexadecimal digits.
+  for (const message of transition.messages) bytes += 400 + 2 * message.payload.byteLength;
+  return bytes;
+}
+
+function writeValues(transitions: readonly SagaTransition[], parts: TransitionParts): unknown[] {
+  const values: unknown[] = entryArrays(transitions.map(({ entries }) => entries));
+  if (parts.mail) {
+    const places: number[] = [];
+    const ids: string[] = [];
+    for (const [at, { consumedMail }] of transitions.entries()) {
+      for (const id of consumedMail) {
+        places.push(at + 1);
+        ids.push(id);
+      }
+    }
+    values.push(places, ids);
+  }
+  if (parts.messages) values.push(...messageArrays(transitions.map(({ messages }) => messages)));
+  return values;
+}
+
+function wakeInMs({ ownership }: SagaTransition): number | null {
+  return ownership.kind === 'give_back' ? ownership.wakeInMs : null;
+}

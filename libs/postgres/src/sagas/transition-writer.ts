@@ -1,0 +1,202 @@
+import {
+  LockTimeoutError,
+  type SagaTransition,
+  type SettledOutcome,
+  type TransitionOutcome,
+} from '@sagaz/core';
+import {
+  isDataError,
+  isLockTimeout,
+  isTransientError,
+  type PgTransaction,
+  type PgTransactions,
+  type Queryable,
+  type SagazPool,
+  type SchemaName,
+} from '../connection/index.js';
+import { TransitionSql } from './transition-sql.js';
+import { bytesOf, manyValues, oneValues, partsOf } from './transition-values.js';
+
+/** How long the last statement of a caller's transaction waits for the saga's row. */
+const ROW_WAIT_MS = 5_000;
+/** How long a transaction may be silent once it holds the saga's row; then the server ends it. */
+const SILENCE_MS = 5_000;
+/** How long settling waits for a statement whose client is gone. */
+const SETTLE_WAIT_MS = 10_000;
+const MAX_BYTES = 8 * 1024 * 1024;
+
+/** Commits transitions, and finds out what became of those that did not go through. */
+export class TransitionWriter {
+  readonly #pool: SagazPool;
+  readonly #transactions: PgTransactions;
+  readonly #schema: SchemaName;
+  readonly #sql: TransitionSql;
+
+  constructor(pool: SagazPool, transactions: PgTransactions, schema: SchemaName) {
+    this.#pool = pool;
+    this.#transactions = transactions;
+    this.#schema = schema;
+    this.#sql = new TransitionSql(schema);
+  }
+
+  /** One statement for all; a second one where some were not applied, to learn why. */
+  async flush(transitions: readonly SagaTransition[]): Promise<readonly TransitionOutcome[]> {
+    const outcomes: TransitionOutcome[] = [];
+    // A saga twice in one statement would be changed once and acknowledged twice.
+    const once = onceEach(transitions);
+    for (const batch of batches(once)) outcomes.push(...(await this.#write(batch)));
+    if (once.length === transitions.length) return outcomes;
+    let next = 0;
+    return transitions.map((transition) => {
+      if (once[next] !== transition) return { kind: 'busy' };
+      next += 1;
+      return outcomes[next - 1] ?? { kind: 'busy' };
+    });
+  }
+
+  /** One statement, the last before COMMIT; a second one where it was not applied. */
+  async apply(transition: SagaTransition, transaction: PgTransaction): Promise<TransitionOutcome> {
+    const parts = partsOf([transition]);
+    const values = oneValues(transition, parts, [ROW_WAIT_MS, SILENCE_MS]);
+    try {
+      const { rows } = await transaction.query(this.#sql.last(parts).with(values));
+      if (rows.length > 0) return { kind: 'applied' };
+    } catch (error) {
+      if (isLockTimeout(error)) return { kind: 'busy' };
+      if (isDataError(error)) return { kind: 'rejected', error };
+      throw error;
+    }
+    const [outcome = { kind: 'missing' as const }] = await this.#explain([transition], transaction);
+    return outcome.kind === 'not_applied' ? { kind: 'busy' } : outcome;
+  }
+
+  /**
+   * Locks the row first, and so waits for a statement that goes on running on the server although
+   * its client is gone; only then, in a new statement with a new snapshot, looks for the transition.
+   */
+  async settle(transition: SagaTransition): Promise<SettledOutcome> {
+    try {
+      return await this.#transactions.run(async (transaction) => {
+        await transaction.query({ text: `SET LOCAL lock_timeout = ${String(SETTLE_WAIT_MS)}` });
+        await transaction.query({
+          text: `SELECT FROM ${this.#schema.quoted}.saga WHERE id = $1 FOR UPDATE`,
+          values: [transition.sagaId],
+        });
+        const [outcome = { kind: 'missing' as const }] = await this.#explain(
+          [transition],
+          transaction,
+        );
+        return outcome;
+      });
+    } catch (error) {
+      if (!isLockTimeout(error)) throw error;
+      throw new LockTimeoutError(`saga ${transition.sagaId}`, SETTLE_WAIT_MS, { cause: error });
+    }
+  }
+
+  async #write(transitions: readonly SagaTransition[]): Promise<readonly TransitionOutcome[]> {
+    const [first] = transitions;
+    if (first === undefined) return [];
+    const parts = partsOf(transitions);
+    const statement =
+      transitions.length === 1
+        ? this.#sql.one(parts).with(oneValues(first, parts))
+        : this.#sql.many(parts).with(manyValues(transitions, parts));
+    let applied: Set<number>;
+    try {
+      const { rows } = await this.#pool.query<{ place: number }>(statement);
+      if (rows.length === transitions.length) return transitions.map(() => ({ kind: 'applied' }));
+      applied = new Set(rows.map(({ place }) => place - 1));
+    } catch (error) {
+      if (isDataError(error)) return this.#bisect(transitions, error);
+      if (isTransientError(error)) return transitions.map(() => ({ kind: 'busy' }));
+      throw error;
+    }
+    const rest = transitions.filter((_, at) => !applied.has(at));
+    const reasons = await this.#explain(rest, this.#pool);
+    let next = 0;
+    return transitions.map((_, at): TransitionOutcome => {
+      if (applied.has(at)) return { kind: 'applied' };
+      const reason = reasons[next] ?? { kind: 'missing' };
+      next += 1;
+      return reason.kind === 'not_applied' ? { kind: 'busy' } : reason;
+    });
+  }
+
+  /** The whole statement failed because of one transition's data: halves until that one is alone. */
+  async #bisect(
+    transitions: readonly SagaTransition[],
+    error: unknown,
+  ): Promise<readonly TransitionOutcome[]> {
+    if (transitions.length === 1) return [{ kind: 'rejected', error }];
+    const middle = Math.ceil(transitions.length / 2);
+    return [
+      ...(await this.#write(transitions.slice(0, middle))),
+      ...(await this.#write(transitions.slice(middle))),
+    ];
+  }
+
+  /**
+   * How things stand with transitions that were not applied, or may have been. The transition's id
+   * comes first: where it is in the journal this is a repeat, and the saga may have moved on since.
+   */
+  async #explain(
+    transitions: readonly SagaTransition[],
+    on: Queryable,
+  ): Promise<readonly SettledOutcome[]> {
+    const { rows } = await on.query<{
+      mine: boolean;
+      found: boolean;
+      owner: string | null;
+      epoch: number;
+      revision: number;
+    }>({
+      text: `SELECT s.id IS NOT NULL AS found, s.owner, s.epoch, s.revision,
+          EXISTS (
+            SELECT FROM ${this.#schema.quoted}.saga_journal j
+            WHERE j.saga_id = t.id AND j.revision = t.revision + 1 AND j.transition_id = t.transition_id
+          ) AS mine
+        FROM unnest($1::uuid[], $2::int[], $3::uuid[]) WITH ORDINALITY
+          AS t (id, revision, transition_id, place)
+        LEFT JOIN ${this.#schema.quoted}.saga s ON s.id = t.id
+        ORDER BY t.place`,
+      values: [
+        transitions.map(({ sagaId }) => sagaId),
+        transitions.map(({ revision }) => revision),
+        transitions.map(({ id }) => id),
+      ],
+    });
+    return rows.map((row, at): SettledOutcome => {
+      const transition = transitions[at];
+      if (row.mine) return { kind: 'applied' };
+      if (!row.found || transition === undefined) return { kind: 'missing' };
+      if (row.owner !== transition.owner || row.epoch !== transition.epoch) {
+        return { kind: 'not_owner', owner: row.owner, epoch: row.epoch };
+      }
+      if (row.revision !== transition.revision) return { kind: 'conflict', revision: row.revision };
+      return { kind: 'not_applied' };
+    });
+  }
+}
+
+function onceEach(transitions: readonly SagaTransition[]): readonly SagaTransition[] {
+  const seen = new Set(transitions.map(({ sagaId }) => sagaId));
+  if (seen.size === transitions.length) return transitions;
+  return transitions.filter(({ sagaId }) => seen.delete(sagaId));
+}
+
+/** Cuts a flush where its statement would grow too large to send and to hold. */
+function* batches(transitions: readonly SagaTransition[]): Generator<readonly SagaTransition[]> {
+  let from = 0;
+  let bytes = 0;
+  for (const [at, transition] of transitions.entries()) {
+    const more = bytesOf(transition);
+    if (at > from && bytes + more > MAX_BYTES) {
+      yield transitions.slice(from, at);
+      from = at;
+      bytes = 0;
+    }
+    bytes += more;
+  }
+  if (from < transitions.length) yield from === 0 ? transitions : transitions.slice(from);
+}
