@@ -1,4 +1,5 @@
 import type { Logger, Store, Transaction } from '@sagaz/core';
+import type { EntityManager } from 'typeorm';
 import type { EnlistedTransaction } from './enlisted-transaction.js';
 
 /** What happened to messages on their way into an outbox; for metrics and tests. */
@@ -24,12 +25,17 @@ export interface UnitOfWork {
   /** For the store's own statements in it. */
   readonly transaction: Transaction;
   /** The TypeORM `EntityManager`; undefined where the connection has no DataSource. */
-  readonly manager: unknown;
+  readonly manager: EntityManager | undefined;
 }
 
 export interface UnitOfWorkOptions {
   /** The very last statement before COMMIT; throwing refuses the commit. */
   readonly last?: (transaction: Transaction) => Promise<void>;
+  /**
+   * Works in the ambient transaction of this connection where one is open. Not counted against the
+   * limit: it is the application's own business how many of these it opens.
+   */
+  readonly join?: boolean;
 }
 
 /** A store, and the transactions of the application that messages can join. */
@@ -41,7 +47,7 @@ export interface Connection {
   /** The ambient transaction, if one is open here. */
   current(): EnlistedTransaction | undefined;
   /**
-   * Runs `work` in a new transaction, whatever is ambient, and commits. Everything that asks for the
+   * Runs `work` in a new transaction, whatever is ambient unless told to join it, and commits. Everything that asks for the
    * ambient transaction inside `work` gets this one; repositories join. Rejects with
    * `TransactionAbortedError` or `CommitUnknownError` as the commit was.
    */

@@ -1,11 +1,7 @@
 import type { EntityManager } from 'typeorm';
 import type { Connection } from './connection.js';
 import type { EnlistedTransaction } from './enlisted-transaction.js';
-import {
-  AmbiguousTransactionError,
-  NoTransactionError,
-  UnknownDataSourceError,
-} from './errors.js';
+import { AmbiguousTransactionError, NoTransactionError, UnknownDataSourceError } from './errors.js';
 import { TypeOrmConnection } from './typeorm-connection.js';
 import { dataSourceOf } from './typeorm-access.js';
 

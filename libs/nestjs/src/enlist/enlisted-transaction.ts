@@ -92,7 +92,9 @@ export class EnlistedTransaction {
     const depth = this.#binding.depth();
     await this.#usable(`publish ${message.type}`);
     if (this.#phase === 'sealed') {
-      await this.write(`publish ${message.type}`, (transaction) => this.#append([message], transaction));
+      await this.write(`publish ${message.type}`, (transaction) =>
+        this.#append([message], transaction),
+      );
       return;
     }
     this.#said.push({ ordinal, message, entity: null, depth });
@@ -157,7 +159,9 @@ export class EnlistedTransaction {
     }
     const transaction = await this.#usable('commit');
     const sealed = await Promise.all(
-      messages.map(({ message }) => ('seal' in message ? message.seal(this.#binding.source) : message)),
+      messages.map(({ message }) =>
+        'seal' in message ? message.seal(this.#binding.source) : message,
+      ),
     );
     this.#phase = 'sealed';
     const flushing = this.#flush(sealed, transaction);
@@ -213,7 +217,9 @@ export class EnlistedTransaction {
   }
 
   #refuseUnsaved(): void {
-    const unsaved = [...this.#awaited].filter(([message, { entity }]) => isRecorded(entity, message));
+    const unsaved = [...this.#awaited].filter(([message, { entity }]) =>
+      isRecorded(entity, message),
+    );
     if (unsaved.length === 0) return;
     throw new UnsavedEntityMessagesError(
       unsaved.map(([message, { entity }]) => ({
@@ -247,7 +253,11 @@ export class EnlistedTransaction {
 
   #guarded(run: () => void | Promise<void>): void {
     const failed = (error: unknown): void => {
-      this.#binding.logger.error('Work after a commit failed.', { connection: this.connection }, error);
+      this.#binding.logger.error(
+        'Work after a commit failed.',
+        { connection: this.connection },
+        error,
+      );
     };
     try {
       Promise.resolve(run()).catch(failed);

@@ -1,10 +1,10 @@
-export { DEFAULT_CONNECTION, Connections, ambientTransactionFor, type TransactionTarget } from './connections.js';
-export type {
-  Connection,
-  EnlistObserver,
-  UnitOfWork,
-  UnitOfWorkOptions,
-} from './connection.js';
+export {
+  DEFAULT_CONNECTION,
+  Connections,
+  ambientTransactionFor,
+  type TransactionTarget,
+} from './connections.js';
+export type { Connection, EnlistObserver, UnitOfWork, UnitOfWorkOptions } from './connection.js';
 export { detached } from './detached.js';
 export type { EnlistedTransaction } from './enlisted-transaction.js';
 export {

@@ -40,7 +40,9 @@ export class SagazTypeOrmAdapter implements TransactionalAdapter<
   readonly #logger = new Logger('SagazTypeOrmAdapter');
 
   /** @param connectionToken token of the DataSource, `getDataSourceToken('billing')` for a named one */
-  constructor(readonly connectionToken: ReturnType<typeof getDataSourceToken> = getDataSourceToken()) {}
+  constructor(
+    readonly connectionToken: ReturnType<typeof getDataSourceToken> = getDataSourceToken(),
+  ) {}
 
   readonly optionsFactory = (dataSource: DataSource): Options => {
     adapted.add(dataSource);

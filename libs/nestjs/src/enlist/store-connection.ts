@@ -29,11 +29,14 @@ export class StoreConnection implements Connection {
     return this.#ambient.getStore();
   }
 
-  run<T>(
+  async run<T>(
     work: (unit: UnitOfWork) => Promise<T>,
-    { last }: UnitOfWorkOptions = {},
+    { last, join }: UnitOfWorkOptions = {},
   ): Promise<T> {
-    return this.#limit.run(() => this.#run(work, last));
+    if (join !== true) return this.#limit.run(() => this.#run(work, last));
+    const enlisted = this.current();
+    if (enlisted === undefined) return this.#run(work, last);
+    return work({ enlisted, transaction: await enlisted.transaction(), manager: undefined });
   }
 
   async check(): Promise<void> {

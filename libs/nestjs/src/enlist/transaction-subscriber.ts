@@ -92,7 +92,13 @@ export class TransactionSubscriber implements EntitySubscriberInterface {
   }
 
   /** PostgreSQL answers COMMIT of a failed transaction with the tag ROLLBACK; TypeORM resolves. */
-  afterQuery({ query, queryRunner, success, rawResults, error }: QueryAnswer): Promise<void> | void {
+  afterQuery({
+    query,
+    queryRunner,
+    success,
+    rawResults,
+    error,
+  }: QueryAnswer): Promise<void> | void {
     if (query !== 'COMMIT') return undefined;
     if (!success) {
       return refusedByServer(error)

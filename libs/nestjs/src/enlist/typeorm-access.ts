@@ -2,7 +2,8 @@ import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 
 /** TypeORM 1.x says `dataSource` and deprecates `connection`, the only name that 0.3 has. */
 export function dataSourceOf(holder: EntityManager | QueryRunner): DataSource {
-  const dataSource: unknown = Reflect.get(holder, 'dataSource') ?? Reflect.get(holder, 'connection');
+  const dataSource: unknown =
+    Reflect.get(holder, 'dataSource') ?? Reflect.get(holder, 'connection');
   return dataSource as DataSource;
 }
 

@@ -64,27 +64,23 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
     return this.of(queryRunner);
   }
 
-  run<T>(
+  async run<T>(
     work: (unit: UnitOfWork) => Promise<T>,
-    { last }: UnitOfWorkOptions = {},
+    { last, join }: UnitOfWorkOptions = {},
   ): Promise<T> {
-    const host = this.#requireHost();
-    const options = this.#isolation === undefined ? {} : { isolationLevel: this.#isolation };
-    return this.#limit.run(() =>
-      host.withTransaction(Propagation.RequiresNew, options, async () => {
-        const manager = host.tx;
-        const enlisted = this.ofManager(manager, 'run a unit of work');
-        if (last !== undefined) enlisted.lastStatement(last);
-        return work({ enlisted, transaction: await enlisted.transaction(), manager });
-      }),
-    );
+    if (join !== true) return this.#limit.run(() => this.#run(work, last));
+    const manager = this.#ambient()?.manager;
+    if (manager === undefined) return this.#run(work, last);
+    const enlisted = this.ofManager(manager, 'join the transaction');
+    return work({ enlisted, transaction: await enlisted.transaction(), manager });
   }
 
   async check(): Promise<void> {
     const queryRunner = this.dataSource.createQueryRunner();
     try {
+      await queryRunner.startTransaction();
       // A store that cannot read this DataSource's connections says so here.
-      this.store.transactions.enlist(await queryRunner.connect());
+      await this.of(queryRunner).transaction();
       const answer: unknown = await queryRunner.query('SHOW default_transaction_isolation');
       const row: unknown = Array.isArray(answer) ? answer[0] : undefined;
       const level: unknown =
@@ -92,6 +88,7 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
           ? Reflect.get(row, 'default_transaction_isolation')
           : undefined;
       this.#isolation = level === 'read committed' ? undefined : 'READ COMMITTED';
+      await queryRunner.rollbackTransaction();
     } finally {
       await queryRunner.release();
     }
@@ -133,6 +130,17 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
 
   forget(queryRunner: QueryRunner): void {
     this.#enlisted.delete(queryRunner);
+  }
+
+  #run<T>(work: (unit: UnitOfWork) => Promise<T>, last: UnitOfWorkOptions['last']): Promise<T> {
+    const host = this.#requireHost();
+    const options = this.#isolation === undefined ? {} : { isolationLevel: this.#isolation };
+    return host.withTransaction(Propagation.RequiresNew, options, async () => {
+      const manager = host.tx;
+      const enlisted = this.ofManager(manager, 'run a unit of work');
+      if (last !== undefined) enlisted.lastStatement(last);
+      return work({ enlisted, transaction: await enlisted.transaction(), manager });
+    });
   }
 
   #enlist(): void {

@@ -33,8 +33,7 @@ const whole = (least: number, most: number, standard: number) => {
     .default(standard);
 };
 
-const flag = (standard: boolean) =>
-  z.boolean({ error: 'give true or false' }).default(standard);
+const flag = (standard: boolean) => z.boolean({ error: 'give true or false' }).default(standard);
 
 /** Milliseconds. */
 const duration = (standard: string, least = 0) =>
@@ -72,7 +71,11 @@ const retry = (standard: RetryPolicy) =>
       // Option by option, so that every wrong one is named.
       for (const [name, value] of Object.entries(given ?? {})) {
         try {
-          parseRetry({ [name]: value } as RetryOptions, { ...standard, maxDelayMs: 0, backoffMs: 0 });
+          parseRetry({ [name]: value } as RetryOptions, {
+            ...standard,
+            maxDelayMs: 0,
+            backoffMs: 0,
+          });
         } catch (error) {
           context.addIssue({ code: 'custom', path: [name], message: remedyOf(error) });
         }
@@ -115,16 +118,22 @@ const SERVICE = "give the service's name: letters, digits, '.', '-' and '_', at 
 
 export const optionsSchema = z.strictObject(
   {
-    service: z.string({ error: SERVICE }).regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, { error: SERVICE }),
+    service: z
+      .string({ error: SERVICE })
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/, { error: SERVICE }),
     store: storeDriver.optional(),
     stores: z
-      .record(z.string(), storeDriver, { error: 'give stores by connection: { orders: postgres({ url }) }' })
+      .record(z.string(), storeDriver, {
+        error: 'give stores by connection: { orders: postgres({ url }) }',
+      })
       .default({}),
     broker: brokerDriver.optional(),
     roles: z
       .strictObject(
         { engine: flag(true), relay: flag(true), consume: flag(true) },
-        { error: 'give { engine, relay, consume }; in the environment a list: engine,relay,consume' },
+        {
+          error: 'give { engine, relay, consume }; in the environment a list: engine,relay,consume',
+        },
       )
       .prefault({}),
     engine: z

@@ -102,14 +102,14 @@ describe('options of SagazModule', () => {
 
   it('need a broker only where something is relayed or consumed', () => {
     expect(problemsOf({ service: 'a', store })).toContain('broker is missing: give a broker');
-    expect(
-      problemsOf({ service: 'a', store, roles: { relay: false, consume: false } }),
-    ).toBe('none');
+    expect(problemsOf({ service: 'a', store, roles: { relay: false, consume: false } })).toBe(
+      'none',
+    );
   });
 
   it('refuse a publish that may outlive the lease of its slot', () => {
     expect(problemsOf({ ...minimal, relay: { publishTimeout: '10s' } })).toContain(
-      'relay.publishTimeout is \'10s\': give less than relay.lease (10000 ms)',
+      "relay.publishTimeout is '10s': give less than relay.lease (10000 ms)",
     );
   });
 

@@ -83,5 +83,5 @@ export interface DataSourceOptions {
 /** What Nest has to know before it makes anything. */
 export interface SagazModuleExtras {
   /** Names of the TypeORM DataSources, `'default'` for the unnamed one. Default `['default']`. */
-  readonly dataSources?: readonly (string | DataSourceOptions)[];
+  readonly dataSources?: readonly (string | DataSourceOptions)[] | undefined;
 }

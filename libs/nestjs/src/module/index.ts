@@ -1,0 +1,1 @@
+export { SagazModule } from './sagaz.module.js';

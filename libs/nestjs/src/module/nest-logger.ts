@@ -1,0 +1,34 @@
+import { Logger as NestLogger } from '@nestjs/common';
+import type { LogFields, Logger } from '@sagaz/core';
+
+function line(message: string, fields: LogFields | undefined): string {
+  const facts = Object.entries(fields ?? {}).filter(([, value]) => value !== undefined);
+  if (facts.length === 0) return message;
+  return `${message} (${facts.map(([name, value]) => `${name}=${String(value)}`).join(', ')})`;
+}
+
+/** Writes to whatever logger the application gave Nest. */
+export class NestSagazLogger implements Logger {
+  readonly #logger = new NestLogger('Sagaz');
+
+  debug(message: string, fields?: LogFields): void {
+    this.#logger.debug(line(message, fields));
+  }
+
+  info(message: string, fields?: LogFields): void {
+    this.#logger.log(line(message, fields));
+  }
+
+  warn(message: string, fields?: LogFields): void {
+    this.#logger.warn(line(message, fields));
+  }
+
+  error(message: string, fields?: LogFields, cause?: unknown): void {
+    if (cause instanceof Error) {
+      this.#logger.error(`${line(message, fields)}: ${cause.message}`, cause.stack);
+    } else
+      this.#logger.error(
+        cause === undefined ? line(message, fields) : `${line(message, fields)}: ${String(cause)}`,
+      );
+  }
+}

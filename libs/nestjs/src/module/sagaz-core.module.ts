@@ -1,0 +1,84 @@
+import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { systemClock, type Broker, type Clock, type Logger } from '@sagaz/core';
+import { Connections, TypeOrmConnection, poolOf } from '../enlist/index.js';
+import { Workers, WorkObservers } from '../lifecycle/index.js';
+import { readOptions, type EffectiveOptions } from '../options/index.js';
+import { Outbox, loadTracing } from '../outbox/index.js';
+import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
+import { GIVEN_OPTIONS } from './given-options.js';
+import { ConfigurableModuleClass } from './module-definition.js';
+import { NestSagazLogger } from './nest-logger.js';
+
+/** Everything but the lifecycle; global, so that services and handlers of every module reach it. */
+@Module({
+  providers: [
+    {
+      provide: SAGAZ_OPTIONS,
+      inject: [GIVEN_OPTIONS],
+      useFactory: async (given: unknown) => {
+        await loadTracing();
+        return readOptions(given, process.env);
+      },
+    },
+    { provide: SAGAZ_LOGGER, useClass: NestSagazLogger },
+    { provide: SAGAZ_CLOCK, useValue: systemClock },
+    {
+      provide: SAGAZ_BROKER,
+      inject: [SAGAZ_OPTIONS, SAGAZ_LOGGER, SAGAZ_CLOCK, Connections],
+      useFactory: async (
+        { broker, service }: EffectiveOptions,
+        logger: Logger,
+        clock: Clock,
+        connections: Connections,
+      ): Promise<Broker | null> => {
+        if (broker === undefined) return null;
+        const main = connections.all.find((connection) => connection instanceof TypeOrmConnection);
+        const pool = main === undefined ? undefined : poolOf(main.dataSource);
+        return broker.create({
+          service,
+          logger,
+          clock,
+          ...(pool === undefined ? {} : { connection: pool.options }),
+        });
+      },
+    },
+    WorkObservers,
+    Workers,
+    Outbox,
+  ],
+  exports: [
+    SAGAZ_OPTIONS,
+    SAGAZ_LOGGER,
+    SAGAZ_CLOCK,
+    SAGAZ_BROKER,
+    Connections,
+    WorkObservers,
+    Workers,
+    Outbox,
+  ],
+})
+export class SagazCoreModule extends ConfigurableModuleClass implements OnApplicationShutdown {
+  constructor(
+    @Inject(Connections) private readonly connections: Connections,
+    @Inject(SAGAZ_BROKER) private readonly broker: Broker | null,
+    @Inject(SAGAZ_LOGGER) private readonly logger: Logger,
+  ) {
+    super();
+  }
+
+  /** Last of all: until here the application's own hooks may publish. */
+  async onApplicationShutdown(): Promise<void> {
+    this.connections.dispose();
+    const closing = [
+      ...(this.broker === null ? [] : [this.broker]),
+      ...this.connections.all.map(({ store }) => store),
+    ];
+    for (const closed of await Promise.allSettled(closing.map((one) => one.close()))) {
+      if (closed.status === 'rejected') {
+        this.logger.warn('A store or broker did not close in good order.', {
+          error: String(closed.reason),
+        });
+      }
+    }
+  }
+}

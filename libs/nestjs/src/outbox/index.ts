@@ -1,0 +1,7 @@
+export { NoDataSourceError } from './absent-manager.js';
+export { InvalidHeaderError, InvalidPublishError } from './errors.js';
+export type { MessageOptions } from './message-draft.js';
+export { surroundingHeaders, withHeaders, type Headers } from './message-headers.js';
+export { Outbox, type PublishOptions } from './outbox.js';
+export { recordMessage } from './record-message.js';
+export { currentTraceId, loadTracing, traceHeaders, withTraceOf } from './trace-context.js';

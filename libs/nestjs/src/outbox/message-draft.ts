@@ -1,0 +1,92 @@
+import {
+  jsonCodec,
+  newId,
+  parseDuration,
+  validatePayload,
+  type Clock,
+  type Duration,
+  type MessageContract,
+  type OutboxMessage,
+} from '@sagaz/core';
+import { InvalidPublishError } from './errors.js';
+import { surroundingHeaders, userHeaders, type Headers } from './message-headers.js';
+import { traceHeaders } from './trace-context.js';
+
+/** How a message leaves. */
+export interface MessageOptions {
+  /**
+   * Messages of one (tenant, topic, key) reach the broker in the order of their commits. Default: a
+   * key of its own, so that nothing waits for anything.
+   */
+  readonly key?: string;
+  /** `false`: no order even within the key, and no lock on it. Default: true when a key is given. */
+  readonly ordered?: boolean;
+  /** Not published earlier; it takes its place in its key only then. Default 0. */
+  readonly delay?: Duration;
+  /** Names are made lower-case. */
+  readonly headers?: Headers;
+  /** Default `''`: there is only one. */
+  readonly tenant?: string;
+}
+
+/** A message whose body is fixed, for an outbox that is not known yet. */
+export interface MessageDraft {
+  readonly id: string;
+  seal(source: string): Promise<OutboxMessage>;
+}
+
+/**
+ * Fixes everything that must be as it is now: body, headers, trace. What the payload's schema says
+ * can only be asked asynchronously, when the draft is sealed.
+ *
+ * @throws UnserializableValueError, InvalidHeaderError, InvalidDurationError, InvalidPublishError
+ */
+export function draftMessage<Payload>(
+  contract: MessageContract<Payload>,
+  payload: Payload,
+  options: MessageOptions,
+  clock: Pick<Clock, 'date'>,
+): MessageDraft {
+  const { type, topic } = contract;
+  if (options.key === '') {
+    throw new InvalidPublishError(
+      type,
+      'its key is empty, and all such messages would wait for each other',
+      'Give a key that names what the message is about, or none.',
+    );
+  }
+  const id = newId();
+  const delayMs =
+    options.delay === undefined ? 0 : parseDuration(options.delay, `delay of '${type}'`);
+  const headers = {
+    ...surroundingHeaders(),
+    ...traceHeaders(),
+    ...userHeaders(options.headers, type),
+  };
+  const body = jsonCodec.encode(payload);
+  const time = clock.date().toISOString();
+  return {
+    id,
+    async seal(source) {
+      let bytes = body;
+      if (contract.payloadSchema !== undefined) {
+        const fixed = jsonCodec.decode(body) as Payload;
+        bytes = jsonCodec.encode(await validatePayload(contract, fixed));
+      }
+      return {
+        id,
+        tenant: options.tenant ?? '',
+        topic,
+        key: options.key ?? id,
+        type,
+        source,
+        time,
+        contentType: jsonCodec.contentType,
+        payload: bytes,
+        headers,
+        ordered: options.ordered ?? options.key !== undefined,
+        delayMs,
+      };
+    },
+  };
+}
