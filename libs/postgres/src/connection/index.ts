@@ -16,6 +16,7 @@ export type { Queryable, Statement } from './queryable.js';
 export { redact } from './redact.js';
 export { SagazClient } from './sagaz-client.js';
 export { SagazPool, type PooledClient, type SagazPoolOptions } from './sagaz-pool.js';
+export { checkServer, UnsuitableServerError } from './server-checks.js';
 export { schemaName, type SchemaName } from './schema-name.js';
 export {
   isAbortedTransaction,

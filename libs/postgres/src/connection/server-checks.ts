@@ -1,0 +1,88 @@
+import { SagazError, type Logger } from '@sagaz/core';
+import type { SagazPool } from './sagaz-pool.js';
+
+const OLDEST = 14;
+
+/** The server is one that Sagaz's promises do not hold on. */
+export class UnsuitableServerError extends SagazError {
+  readonly code = 'SAGAZ_UNSUITABLE_SERVER';
+
+  constructor(
+    /** Host, port and database. */
+    readonly place: string,
+    problem: string,
+    remedy: string,
+  ) {
+    super(`The database ${place} ${problem}.`, remedy);
+  }
+}
+
+interface SettingsRow {
+  readonly version: number;
+  readonly version_text: string;
+  readonly in_recovery: boolean;
+  readonly read_only: string;
+  readonly synchronous_commit: string;
+  readonly fsync: string;
+  readonly isolation: string;
+  readonly free_connections: number;
+}
+
+/**
+ * Looks at the server once, when the store starts. What makes work impossible is thrown
+ * (`UnsuitableServerError`); what weakens the promises is logged as a warning.
+ */
+export async function checkServer(pool: SagazPool, logger: Logger): Promise<void> {
+  const { rows } = await pool.query<SettingsRow>({
+    text: `SELECT current_setting('server_version_num')::int AS version,
+        current_setting('server_version') AS version_text,
+        pg_is_in_recovery() AS in_recovery,
+        current_setting('default_transaction_read_only') AS read_only,
+        current_setting('synchronous_commit') AS synchronous_commit,
+        current_setting('fsync') AS fsync,
+        current_setting('default_transaction_isolation') AS isolation,
+        current_setting('max_connections')::int
+          - current_setting('superuser_reserved_connections')::int AS free_connections`,
+  });
+  const [found] = rows;
+  if (found === undefined) return;
+  const { place } = pool;
+  if (Math.floor(found.version / 10_000) < OLDEST) {
+    throw new UnsuitableServerError(
+      place,
+      `is PostgreSQL ${found.version_text}`,
+      `Use PostgreSQL ${String(OLDEST)} or later.`,
+    );
+  }
+  if (found.in_recovery || found.read_only === 'on') {
+    throw new UnsuitableServerError(
+      place,
+      found.in_recovery ? 'is a standby that only reads' : 'gives this role read-only transactions',
+      'Connect to the primary (behind several hosts: target_session_attrs=read-write).',
+    );
+  }
+  if (found.synchronous_commit === 'off') {
+    logger.warn(
+      'synchronous_commit is off: a crash of the database can lose what was answered as committed, and with it messages and steps. Set it to "on" for this role.',
+      { place },
+    );
+  }
+  if (found.fsync === 'off') {
+    logger.warn(
+      'fsync is off: a crash of the machine can lose or corrupt everything. Turn it on outside of tests.',
+      { place },
+    );
+  }
+  if (found.isolation !== 'read committed') {
+    logger.info(
+      'The default isolation level is stricter than READ COMMITTED; steps and handlers of yours run in it and are run again after serialization failures.',
+      { place, isolation: found.isolation },
+    );
+  }
+  if (pool.max > found.free_connections) {
+    logger.warn(
+      'The pool may open more connections than the server has. Lower pool.max or raise max_connections.',
+      { place, max: pool.max, serverHas: found.free_connections },
+    );
+  }
+}
