@@ -36,16 +36,27 @@ export async function startEmbeddedPostgres(
   return {
     url,
     port,
-    stop: () =>
-      new Promise((resolve) => {
-        if (guardian.exitCode !== null || guardian.signalCode !== null) resolve();
-        guardian.ref();
-        guardian.once('exit', () => {
-          resolve();
-        });
-        guardian.stdin.end();
-      }),
+    stop: () => stop(guardian),
   };
+}
+
+/** A stop in order takes well under a second; what takes this long hangs. */
+const impatience = 15_000;
+
+function stop(guardian: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (guardian.exitCode !== null || guardian.signalCode !== null) {
+      resolve();
+      return;
+    }
+    const timer = setTimeout(() => guardian.kill('SIGKILL'), impatience);
+    guardian.once('exit', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+    guardian.ref();
+    guardian.stdin?.end();
+  });
 }
 
 const guardianPath = fileURLToPath(new URL('../server-guardian.mjs', import.meta.url));
