@@ -5,3 +5,4 @@ export {
   type ContractCase,
   type ContractRunner,
 } from './contract-case.js';
+export * from './inbox/index.js';
