@@ -1,0 +1,1 @@
+export { PgWakeUps, type PgWakeUpsOptions } from './pg-wake-ups.js';

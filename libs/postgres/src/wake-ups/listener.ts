@@ -1,0 +1,180 @@
+import type { Clock, Logger, Timer } from '@sagaz/core';
+import pg from 'pg';
+import {
+  connectionOptions,
+  placeOf,
+  refusesSettings,
+  type ConnectionSettings,
+  type PoolSource,
+} from '../connection/index.js';
+
+export interface ListenerOptions {
+  readonly source: PoolSource;
+  readonly settings: ConnectionSettings;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** The channel of all processes. */
+  readonly channel: string;
+  /** A channel that only this listener uses, for the proof that it hears. */
+  readonly ownChannel: string;
+  /** Milliseconds between proofs, and within which one must be heard. */
+  readonly heartbeatMs: number;
+  /** A payload on the channel of all. */
+  readonly hear: (payload: string) => void;
+  /** Listens (again): whatever was said meanwhile was missed. */
+  readonly opened: () => void;
+}
+
+const FIRST_DELAY_MS = 100;
+const LONGEST_DELAY_MS = 30_000;
+
+/**
+ * A connection that listens and proves it. A dead listener looks exactly like a quiet one: a pooler
+ * in transaction mode takes LISTEN and delivers nothing, and a connection that a firewall has
+ * forgotten never ends. So it says something to itself from time to time; what it does not hear in
+ * time ends the connection and makes a new one.
+ */
+export class Listener {
+  readonly #options: ListenerOptions;
+  #client: pg.Client | null = null;
+  #listening = false;
+  #closed = false;
+  #tuned = true;
+  #delayMs = FIRST_DELAY_MS;
+  #warned = false;
+  #timer: Timer | null = null;
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+  }
+
+  /** True from the first proof on, until one fails. */
+  get listening(): boolean {
+    return this.#listening;
+  }
+
+  /** Tries until it succeeds; never throws. */
+  async open(): Promise<void> {
+    if (this.#closed) return;
+    const { source, settings, channel, ownChannel } = this.#options;
+    const client = new pg.Client(connectionOptions(source, settings, this.#tuned));
+    this.#client = client;
+    client.on('error', (error) => {
+      this.#lost(client, error);
+    });
+    client.on('end', () => {
+      this.#lost(client, new Error('the connection ended'));
+    });
+    client.on('notification', (notification) => {
+      if (notification.channel === ownChannel) this.#proven(client);
+      else if (notification.channel === channel) this.#options.hear(notification.payload ?? '');
+    });
+    // From here on: a server that takes the connection and never answers must not hold us up.
+    this.#within(client);
+    try {
+      await client.connect();
+      await client.query(
+        `LISTEN ${client.escapeIdentifier(channel)}; LISTEN ${client.escapeIdentifier(ownChannel)}`,
+      );
+      await this.#prove(client);
+    } catch (error) {
+      if (this.#tuned && refusesSettings(error)) {
+        this.#tuned = false;
+        this.#delayMs = 0;
+      }
+      this.#lost(client, error);
+    }
+  }
+
+  /** Says something to all, on this connection. Rejects where it cannot. */
+  async say(payloads: readonly string[]): Promise<void> {
+    const client = this.#client;
+    if (client === null || !this.#listening) throw new Error('not listening');
+    await client.query(notify(this.#options.channel, payloads));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#listening = false;
+    this.#timer?.cancel();
+    const client = this.#client;
+    this.#client = null;
+    await client?.end().catch(() => undefined);
+  }
+
+  async #prove(client: pg.Client): Promise<void> {
+    this.#within(client);
+    await client.query(notify(this.#options.ownChannel, ['']));
+  }
+
+  /** What is not heard by then is taken for dead. */
+  #within(client: pg.Client): void {
+    this.#timer?.cancel();
+    this.#timer = this.#options.clock.after(this.#options.heartbeatMs, () => {
+      this.#lost(
+        client,
+        new Error(`it heard nothing of itself for ${String(this.#options.heartbeatMs)} ms`),
+      );
+    });
+  }
+
+  #proven(client: pg.Client): void {
+    if (client !== this.#client) return;
+    this.#timer?.cancel();
+    this.#timer = this.#options.clock.after(this.#options.heartbeatMs, () => {
+      this.#prove(client).catch((error: unknown) => {
+        this.#lost(client, error);
+      });
+    });
+    if (this.#listening) return;
+    this.#listening = true;
+    this.#delayMs = FIRST_DELAY_MS;
+    if (this.#warned) {
+      this.#warned = false;
+      this.#options.logger.info('Hints of other processes arrive again.', this.#where());
+    }
+    this.#options.opened();
+  }
+
+  #lost(client: pg.Client, cause: unknown): void {
+    if (client !== this.#client) return;
+    this.#client = null;
+    this.#listening = false;
+    this.#timer?.cancel();
+    // A half-open connection does not end by asking: the goodbye would wait for an answer.
+    client.end().catch(() => undefined);
+    client.connection.stream.destroy();
+    if (!this.#warned) {
+      this.#warned = true;
+      this.#options.logger.warn(
+        'Hints of other processes do not arrive; polling finds what they would have said.',
+        { ...this.#where(), reason: cause instanceof Error ? cause.message : String(cause) },
+      );
+    }
+    // Spread out, or all processes come back in the same moment.
+    const delayMs = this.#delayMs * (0.5 + Math.random() / 2);
+    this.#delayMs = Math.min(Math.max(FIRST_DELAY_MS, this.#delayMs * 2), LONGEST_DELAY_MS);
+    this.#timer = this.#options.clock.after(delayMs, () => {
+      void this.open();
+    });
+  }
+
+  #where(): { place: string } {
+    return { place: placeOf(this.#options.source) };
+  }
+}
+
+/**
+ * NOTIFY as a query. A notification makes its transaction a writing one, which would wait for the
+ * disk; there is nothing in it that has to survive.
+ */
+export function notify(
+  channel: string,
+  payloads: readonly string[],
+): { text: string; values: unknown[] } {
+  return {
+    text: `WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS done)
+      SELECT pg_notify($1, said) FROM relaxed, unnest($2::text[]) AS said`,
+    values: [channel, [...payloads]],
+  };
+}

@@ -1,0 +1,205 @@
+import { createServer, connect, type Server, type Socket } from 'node:net';
+import { systemClock, type Logger } from '@sagaz/core';
+import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { SagazPool, schemaName } from '../connection/index.js';
+import { PgWakeUps } from './index.js';
+
+const quiet: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+
+/** Passes bytes on until it goes deaf: then connections stay open and nothing comes through. */
+class Proxy {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  accepted = 0;
+  #deaf = false;
+
+  constructor(target: URL) {
+    this.#server = createServer((socket) => {
+      this.accepted += 1;
+      const onward = connect(Number(target.port || 5432), target.hostname);
+      for (const end of [socket, onward]) {
+        this.#sockets.add(end);
+        end.on('error', () => undefined);
+        end.on('close', () => {
+          socket.destroy();
+          onward.destroy();
+        });
+      }
+      socket.on('data', (bytes) => {
+        if (!this.#deaf) onward.write(bytes);
+      });
+      onward.on('data', (bytes) => {
+        if (!this.#deaf) socket.write(bytes);
+      });
+    });
+  }
+
+  async listen(): Promise<number> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    const address = this.#server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    return address.port;
+  }
+
+  goDeaf(): void {
+    this.#deaf = true;
+  }
+
+  hearAgain(): void {
+    this.#deaf = false;
+  }
+
+  close(): void {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#server.close();
+  }
+}
+
+describeEachPostgres('wake-ups', (server) => {
+  let database: TestDatabase;
+  let pool: SagazPool;
+  const open: PgWakeUps[] = [];
+  const settings = {
+    applicationName: 'sagaz test',
+    connectTimeoutMs: 2_000,
+    statementTimeoutMs: 0,
+  };
+
+  beforeAll(async () => {
+    database = await createDatabase(server);
+    pool = new SagazPool({
+      source: { kind: 'url', url: database.url },
+      max: 2,
+      logger: quiet,
+      ...settings,
+    });
+  });
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((one) => one.close()));
+  });
+  afterAll(async () => {
+    await pool.end();
+    await database.drop();
+  });
+
+  function process(
+    options: { schema?: string; url?: string; heartbeatMs?: number } = {},
+  ): PgWakeUps {
+    const wakeUps = new PgWakeUps({
+      source: { kind: 'url', url: options.url ?? database.url },
+      settings,
+      pool,
+      schema: schemaName(options.schema ?? 'sagaz'),
+      clock: systemClock,
+      logger: quiet,
+      ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
+    });
+    open.push(wakeUps);
+    return wakeUps;
+  }
+
+  async function listening(wakeUps: PgWakeUps): Promise<void> {
+    const heard = new Promise<void>((resolve) => {
+      const off = wakeUps.on('outbox', () => {
+        off();
+        resolve();
+      });
+    });
+    await wakeUps.start();
+    if (!wakeUps.listening) await heard;
+  }
+
+  function next(wakeUps: PgWakeUps, channel: 'outbox' | 'ended'): Promise<string | undefined> {
+    return new Promise((resolve) => {
+      const off = wakeUps.on(channel, (detail) => {
+        off();
+        resolve(detail);
+      });
+    });
+  }
+
+  it('wakes the own process before anything is sent, and another one soon', async () => {
+    const [a, b] = [process(), process()];
+    await Promise.all([listening(a), listening(b)]);
+    const here = next(a, 'ended');
+    const there = next(b, 'ended');
+    a.hint('ended', 'saga 1');
+    expect(await here).toBe('saga 1');
+    expect(await there).toBe('saga 1');
+  });
+
+  it('speaks also while it cannot listen', async () => {
+    const b = process();
+    await listening(b);
+    const there = next(b, 'ended');
+    process().hint('ended', 'saga 2');
+    expect(await there).toBe('saga 2');
+  });
+
+  it('says a thousand hints of one moment in few notifications, none of them too long', async () => {
+    const [a, b] = [process(), process()];
+    await Promise.all([listening(a), listening(b)]);
+    const heard: (string | undefined)[] = [];
+    const all = new Promise<void>((resolve) => {
+      b.on('ended', (detail) => {
+        heard.push(detail);
+        resolve();
+      });
+    });
+    for (let i = 0; i < 1_000; i += 1) a.hint('ended', `saga-${String(i)}-${'x'.repeat(30)}`);
+    await all;
+    expect(heard).toEqual([undefined]);
+  });
+
+  it('keeps the schemas of one database apart', async () => {
+    const [a, other, same] = [process(), process({ schema: 'elsewhere' }), process()];
+    await Promise.all([listening(a), listening(other), listening(same)]);
+    let disturbed = false;
+    other.on('ended', () => {
+      disturbed = true;
+    });
+    const there = next(same, 'ended');
+    a.hint('ended', 'saga 3');
+    await there;
+    expect(disturbed).toBe(false);
+  });
+
+  it('finds out that it is deaf, opens another connection, and wakes everybody then', async () => {
+    const target = new URL(database.url);
+    const proxy = new Proxy(target);
+    const url = new URL(database.url);
+    url.hostname = '127.0.0.1';
+    url.port = String(await proxy.listen());
+    try {
+      const a = process({ url: url.href, heartbeatMs: 150 });
+      await listening(a);
+      const before = proxy.accepted;
+      proxy.goDeaf();
+      // Half-open: no end, no error; only the missing proof tells.
+      while (a.listening) await new Promise((resolve) => setTimeout(resolve, 10));
+      const woken = next(a, 'outbox');
+      proxy.hearAgain();
+      expect(await woken).toBeUndefined();
+      expect(a.listening).toBe(true);
+      expect(proxy.accepted).toBeGreaterThan(before);
+    } finally {
+      proxy.close();
+    }
+  });
+
+  it('goes on when a listener throws', async () => {
+    const a = process();
+    a.on('ended', () => {
+      throw new Error('of the listener');
+    });
+    const second = next(a, 'ended');
+    a.hint('ended', 'saga 4');
+    expect(await second).toBe('saga 4');
+  });
+});

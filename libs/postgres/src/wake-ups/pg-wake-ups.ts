@@ -1,0 +1,167 @@
+import { createHash } from 'node:crypto';
+import { newNonce, type Clock, type Logger, type WakeChannel, type WakeUps } from '@sagaz/core';
+import type { ConnectionSettings, PoolSource, Queryable, SchemaName } from '../connection/index.js';
+import { HintBatch, hintsOf } from './hint-batch.js';
+import { Listener, notify } from './listener.js';
+
+type Hear = (detail: string | undefined) => void;
+
+export interface PgWakeUpsOptions {
+  readonly source: PoolSource;
+  readonly settings: ConnectionSettings;
+  /** Speaks while nothing listens. */
+  readonly pool: Queryable;
+  readonly schema: SchemaName;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Milliseconds between two notifications when there are many hints. Default 5. */
+  readonly spacingMs?: number;
+  /** Milliseconds between proofs that the listener hears. Default 5,000. */
+  readonly heartbeatMs?: number;
+}
+
+const SPACING_MS = 5;
+const HEARTBEAT_MS = 5_000;
+
+/**
+ * Hints between the processes of one database by LISTEN and NOTIFY.
+ *
+ * Never inside the transaction that is hinted at: NOTIFY takes a lock over the whole server at the
+ * commit, and producers would queue for it. Sent afterwards and together: at once when nothing was
+ * sent lately, five milliseconds apart when much is going on.
+ */
+export class PgWakeUps implements WakeUps {
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #pool: Queryable;
+  readonly #channel: string;
+  readonly #spacingMs: number;
+  readonly #listener: Listener;
+  readonly #self = newNonce();
+  readonly #listeners = new Map<WakeChannel, Set<Hear>>();
+  #here = new HintBatch();
+  #elsewhere = new HintBatch();
+  #speaking: Promise<void> | null = null;
+  #closed = false;
+
+  constructor(options: PgWakeUpsOptions) {
+    this.#clock = options.clock;
+    this.#logger = options.logger;
+    this.#pool = options.pool;
+    this.#channel = channelOf(options.schema);
+    this.#spacingMs = options.spacingMs ?? SPACING_MS;
+    this.#listener = new Listener({
+      source: options.source,
+      settings: options.settings,
+      clock: options.clock,
+      logger: options.logger,
+      channel: this.#channel,
+      ownChannel: `wake_${this.#self}`,
+      heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS,
+      hear: (payload) => {
+        this.#hear(payload);
+      },
+      opened: () => {
+        this.#wakeAll();
+      },
+    });
+  }
+
+  get listening(): boolean {
+    return this.#listener.listening;
+  }
+
+  /** Begins to listen, and goes on trying where it cannot. */
+  async start(): Promise<void> {
+    await this.#listener.open();
+  }
+
+  hint(channel: WakeChannel, detail?: string): void {
+    if (this.#closed) return;
+    if (this.#here.empty) {
+      queueMicrotask(() => {
+        const hints = this.#here;
+        this.#here = new HintBatch();
+        for (const hint of hints) this.#wake(hint.channel, hint.detail);
+      });
+    }
+    this.#here.add(channel, detail);
+    this.#elsewhere.add(channel, detail);
+    this.#speaking ??= this.#speak();
+  }
+
+  on(channel: WakeChannel, listener: Hear): () => void {
+    // Wrapped, so that the same function given twice is heard twice and taken off once.
+    const hear: Hear = (detail) => {
+      listener(detail);
+    };
+    const listeners = this.#listeners.get(channel) ?? new Set();
+    this.#listeners.set(channel, listeners.add(hear));
+    return () => {
+      listeners.delete(hear);
+    };
+  }
+
+  /** Says what is still to be said, and hears no more. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#speaking;
+    await this.#listener.close();
+    this.#listeners.clear();
+  }
+
+  /** Until nothing is left to say: what comes while a notification is under way goes with the next. */
+  async #speak(): Promise<void> {
+    // The end of this tick, in which more may come.
+    await Promise.resolve();
+    while (!this.#elsewhere.empty) {
+      const hints = this.#elsewhere;
+      this.#elsewhere = new HintBatch();
+      const began = this.#clock.now();
+      await this.#say(hints.payloads(this.#self));
+      if (this.#closed) continue;
+      const pauseMs = this.#spacingMs - (this.#clock.now() - began);
+      if (pauseMs > 0) {
+        await new Promise<void>((resolve) => this.#clock.after(pauseMs, resolve));
+      }
+    }
+    this.#speaking = null;
+  }
+
+  async #say(payloads: readonly string[]): Promise<void> {
+    try {
+      if (this.#listener.listening) await this.#listener.say(payloads);
+      else await this.#pool.query(notify(this.#channel, payloads));
+    } catch (error) {
+      this.#logger.debug('A hint was not sent; polling finds what it was about.', {
+        reason: error instanceof Error ? error.message : String(error),
+      });
+    }
+  }
+
+  #hear(payload: string): void {
+    for (const hint of hintsOf(payload, this.#self)) this.#wake(hint.channel, hint.detail);
+  }
+
+  #wakeAll(): void {
+    for (const channel of this.#listeners.keys()) this.#wake(channel, undefined);
+  }
+
+  #wake(channel: WakeChannel, detail: string | undefined): void {
+    for (const hear of this.#listeners.get(channel) ?? []) {
+      try {
+        hear(detail);
+      } catch (error) {
+        this.#logger.error('A listener to hints failed.', { channel }, error);
+      }
+    }
+  }
+}
+
+/** A channel's name has at most 63 bytes, as a schema's has. */
+function channelOf({ text }: SchemaName): string {
+  const name = `wake_${text}`;
+  return name.length <= 63
+    ? name
+    : `wake_${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
+}
