@@ -1,1 +1,31 @@
-export {};
+// To start and follow sagas.
+export { SagaEngine } from './saga-engine.js';
+export {
+  DEFAULT_ENGINE_SETTINGS,
+  type EngineSettings,
+  type EngineStore,
+  type SagaEngineOptions,
+} from './engine-options.js';
+export type { StartOptions } from './saga-starter.js';
+export {
+  SagaHandle,
+  type SagaFailure,
+  type SagaOutcome,
+  type WaitOptions,
+} from './handle/index.js';
+export type { AttentionReason, ErrorRecord, Failure, Role } from './journal/index.js';
+export {
+  EngineClosedError,
+  IdempotencyConflictError,
+  LeaseLostError,
+  SagaFailedError,
+  SagaNotCommittedError,
+  SagaNotFoundError,
+  SagaWaitTimeoutError,
+  StepAbortedError,
+} from './errors.js';
+
+// To join it with a framework.
+export { storeTransactions, type StepTransactions } from './step-transactions.js';
+export type { AttemptOutcome, EngineObserver, SagaFacts } from './engine-observer.js';
+export { MalformedReplyError, controlMail, replyMail, replyTopicOf } from './decide/index.js';

@@ -2,3 +2,5 @@ export { MemoryLocks, type LockHolder, type LockMode } from './memory-locks.js';
 export { MemoryTable } from './memory-table.js';
 export { MemoryTransaction, MemoryTransactions } from './memory-transaction.js';
 export { MemoryInboxStore } from './memory-inbox-store.js';
+export { MemoryEngineRegistry } from './memory-engine-registry.js';
+export { MemorySagaStore, type MemorySagaStoreParts } from './memory-saga-store.js';

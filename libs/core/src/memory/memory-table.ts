@@ -7,7 +7,16 @@ import type { MemoryTransaction } from './memory-transaction.js';
  */
 export class MemoryTable<Row> {
   readonly #rows = new Map<string, Row>();
+  readonly #changed:
+    ((key: string, before: Row | undefined, after: Row | undefined) => void) | null;
   readonly #written = new WeakMap<MemoryTransaction, Map<string, Row | undefined>>();
+
+  /** `changed` runs at the commit, row by row: to keep an index. */
+  constructor(
+    changed: ((key: string, before: Row | undefined, after: Row | undefined) => void) | null = null,
+  ) {
+    this.#changed = changed;
+  }
 
   get(key: string, transaction?: MemoryTransaction): Row | undefined {
     const own = transaction === undefined ? undefined : this.#written.get(transaction);
@@ -50,6 +59,7 @@ export class MemoryTable<Row> {
     this.#written.set(transaction, overlay);
     transaction.stage(() => {
       for (const [key, row] of overlay) {
+        this.#changed?.(key, this.#rows.get(key), row);
         if (row === undefined) this.#rows.delete(key);
         else this.#rows.set(key, row);
       }

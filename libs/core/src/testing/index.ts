@@ -6,3 +6,6 @@ export {
   type ContractRunner,
 } from './contract-case.js';
 export * from './inbox/index.js';
+export { FaultBoard, Gate } from './gates.js';
+export { VirtualClock } from './virtual-clock.js';
+export { EngineBench, type BenchEngineOptions, type LoggedLine } from './engine-bench.js';

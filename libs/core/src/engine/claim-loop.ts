@@ -1,0 +1,153 @@
+import type { Clock, LoadedSaga, Logger, Mail, SagaStore, Timer, WakeUps } from '../ports/index.js';
+
+export interface ClaimLoopOptions {
+  readonly store: Pick<SagaStore, 'claim' | 'mailOfOwned' | 'nextDueInMs' | 'owned' | 'load'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly wakeUps: WakeUps;
+  readonly pollMs: number;
+  readonly ownedCheckMs: number;
+  readonly definitions: () => readonly {
+    readonly name: string;
+    readonly versions: readonly number[];
+  }[];
+  readonly incarnation: () => string;
+  /** How many sagas may be taken now. */
+  readonly room: () => number;
+  readonly knows: (id: string) => boolean;
+  readonly onClaimed: (sagas: readonly LoadedSaga[], found: 'claimed' | 'owned') => void;
+  readonly onMail: (mail: readonly Mail[]) => void;
+  /** Reached after each claim: a fault point of tests. */
+  readonly claimed: () => void | Promise<void>;
+}
+
+/** Between two rounds that hints ask for. */
+const LEAST_PAUSE_MS = 5;
+const LONGEST_PAUSE_MS = 10_000;
+
+/**
+ * Asks the store for sagas that are due, for mail of those that run here, and now and then for sagas
+ * that are this engine's without its knowing. Hints make it quick; the polling is what guarantees.
+ */
+export class ClaimLoop {
+  readonly #options: ClaimLoopOptions;
+  #timer: Timer | null = null;
+  #at = Number.POSITIVE_INFINITY;
+  #round: Promise<void> | null = null;
+  #again = false;
+  #lastRound = Number.NEGATIVE_INFINITY;
+  #lastOwnedCheck = Number.NEGATIVE_INFINITY;
+  #failures = 0;
+  #closed = false;
+  #stopHints: () => void = () => undefined;
+
+  constructor(options: ClaimLoopOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#stopHints = this.#options.wakeUps.on('saga', () => this.wake());
+    this.wake();
+  }
+
+  /** Looks soon; while a round is under way: once more after it, since that may have looked before. */
+  wake(): void {
+    if (this.#closed) return;
+    if (this.#round !== null) {
+      this.#again = true;
+      return;
+    }
+    const { clock } = this.#options;
+    this.#armIn(Math.max(0, this.#lastRound + LEAST_PAUSE_MS - clock.now()));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#stopHints();
+    this.#timer?.cancel();
+    await this.#round;
+  }
+
+  #armIn(ms: number): void {
+    const { clock } = this.#options;
+    const at = clock.now() + ms;
+    if (this.#closed || at >= this.#at) return;
+    this.#timer?.cancel();
+    this.#at = at;
+    this.#timer = clock.after(ms, () => {
+      this.#at = Number.POSITIVE_INFINITY;
+      this.#run();
+    });
+  }
+
+  #run(): void {
+    if (this.#closed || this.#round !== null) return;
+    const { clock, pollMs, logger } = this.#options;
+    this.#again = false;
+    this.#lastRound = clock.now();
+    this.#round = this.#look().then(
+      (pauseMs) => {
+        this.#failures = 0;
+        this.#round = null;
+        if (this.#again) this.wake();
+        else this.#armIn(pauseMs);
+      },
+      (error: unknown) => {
+        this.#round = null;
+        this.#failures += 1;
+        logger.warn('The engine could not ask its store for work.', { error: String(error) });
+        this.#armIn(Math.min(pollMs * 2 ** Math.min(this.#failures, 8), LONGEST_PAUSE_MS));
+      },
+    );
+  }
+
+  /** One round; milliseconds until the next. */
+  async #look(): Promise<number> {
+    const { store, clock, pollMs, ownedCheckMs, incarnation, room } = this.#options;
+    const me = incarnation();
+    const limit = room();
+    let full = false;
+    if (limit > 0) {
+      const definitions = this.#options.definitions();
+      const claimed = await store.claim({ incarnation: me, definitions, limit });
+      await this.#options.claimed();
+      // A new incarnation has begun meanwhile: what the old one took is adopted like all it had.
+      if (me !== incarnation()) return 0;
+      this.#options.onClaimed(claimed, 'claimed');
+      full = claimed.length >= limit;
+    }
+    const mail = await store.mailOfOwned(me);
+    if (me === incarnation()) this.#options.onMail(mail);
+    if (clock.now() - this.#lastOwnedCheck >= ownedCheckMs) {
+      await this.#checkOwned(me);
+      this.#lastOwnedCheck = clock.now();
+    }
+    if (full && room() > 0) return LEAST_PAUSE_MS;
+    const dueInMs = await store.nextDueInMs();
+    // Due, and yet not claimed: another engine's, or none can run it. Not asked for at once again.
+    return dueInMs === null || dueInMs <= 0 ? pollMs : Math.min(pollMs, dueInMs + 1);
+  }
+
+  /**
+   * Sagas that are this engine's without its knowing: the answer to a claim was lost, or the
+   * transaction that started one was committed and nobody said so.
+   */
+  async #checkOwned(me: string): Promise<void> {
+    const { store, knows, incarnation } = this.#options;
+    const before = await store.owned(me);
+    const unknown = before.filter((id) => !knows(id));
+    if (unknown.length === 0) return;
+    const loaded = await store.load(unknown, me);
+    if (me !== incarnation()) return;
+    this.#options.onClaimed(
+      loaded.filter((saga) => !knows(saga.id)),
+      'owned',
+    );
+  }
+
+  /** The next round looks for sagas that are owned and not known. */
+  checkOwnedSoon(): void {
+    this.#lastOwnedCheck = Number.NEGATIVE_INFINITY;
+    this.wake();
+  }
+}

@@ -1,0 +1,133 @@
+import type { Ownership, SagaStatus } from '../../ports/index.js';
+import { forkState, type SagaState } from '../state/index.js';
+import { Draft, type Decision, type Surroundings } from './decision.js';
+import { definitionProblem } from './definition-problem.js';
+import { advance } from './forward.js';
+import type { Happening } from './happening.js';
+import { takeMail } from './take-mail.js';
+import { taken } from './taken.js';
+import { lateSuccess, settle } from './task-result.js';
+import { takeTime } from './timers.js';
+import { undo } from './undo.js';
+
+/**
+ * What a saga does next: a function of its journaled state, the news since then, and what surrounds
+ * it. No entries: nothing is to be committed.
+ */
+export function decide(
+  state: SagaState,
+  happenings: readonly Happening[],
+  around: Surroundings,
+): Decision {
+  const draft = new Draft(forkState(state), around);
+  for (const happening of happenings) take(draft, happening);
+  if (state.phase === 'ended' && draft.entries.length > 0) {
+    draft.add({
+      kind: 'needs_attention',
+      reason: 'late_effect',
+      detail: 'A step that had been given up succeeded after the saga had ended.',
+    });
+  }
+  if (draft.state.phase === 'forward' || draft.state.phase === 'undoing') {
+    const problem = definitionProblem(draft.state, around.definition);
+    if (problem !== null) {
+      draft.add({ kind: 'needs_attention', reason: 'definition_changed', detail: problem });
+    }
+  }
+  takeTime(draft);
+  if (draft.state.phase === 'forward') advance(draft);
+  if (draft.state.phase === 'undoing') undo(draft);
+  if (draft.state.phase === 'ended' || draft.state.phase === 'attention') abortAll(draft);
+  return finish(draft);
+}
+
+function take(draft: Draft, happening: Happening): void {
+  switch (happening.kind) {
+    case 'settled': {
+      const { role, step, attempt, epoch, result } = happening;
+      settle(draft, { role, step }, attempt, epoch, result);
+      return;
+    }
+    case 'late_success':
+      lateSuccess(draft, happening, happening.attempt, happening.output);
+      return;
+    case 'mail':
+      takeMail(draft, happening.mail);
+      return;
+    case 'taken':
+      taken(draft, happening.from);
+      return;
+  }
+}
+
+/** Nothing of a saga that has ended, or waits for a person, is wanted any more. */
+function abortAll(draft: Draft): void {
+  for (const [step, roles] of draft.state.steps) {
+    for (const role of ['step', 'compensation', 'recovery'] as const) {
+      if (roles[role].status === 'running') draft.aborts.push({ role, step });
+    }
+  }
+}
+
+function finish(draft: Draft): Decision {
+  const { state, around } = draft;
+  const ownership = ownershipOf(draft);
+  if (ownership.kind === 'give_back' && draft.entries.length === 0 && state.phase !== 'ended') {
+    draft.add({ kind: 'parked' });
+  }
+  return {
+    next: state,
+    entries: draft.entries,
+    messages: draft.messages,
+    consumedMail: draft.consumedMail,
+    status: statusOf(state, ownership),
+    ownership,
+    starts: draft.starts,
+    aborts: draft.aborts,
+    starved: draft.starved,
+    wakeAt: ownership.kind === 'keep' ? draft.wakeAt : null,
+  };
+}
+
+function ownershipOf(draft: Draft): Ownership {
+  const { state, around } = draft;
+  if (state.phase === 'attention') return { kind: 'give_back', wakeInMs: null };
+  if (state.phase === 'ended') {
+    // While a promise that was given up may still have its effect, the saga stays this engine's, so
+    // that it can say so.
+    return state.end?.status !== 'terminated' && anythingHere(draft)
+      ? { kind: 'keep' }
+      : { kind: 'give_back', wakeInMs: null };
+  }
+  if (anythingHere(draft)) return { kind: 'keep' };
+  if (around.draining) return { kind: 'give_back', wakeInMs: 0 };
+  if (draft.starved || !around.mayStart) return { kind: 'keep' };
+  const inMs = draft.wakeAt === null ? null : Math.max(0, draft.wakeAt - around.now);
+  if (inMs === null || inMs < around.shortDelayMs) return { kind: 'keep' };
+  return { kind: 'give_back', wakeInMs: inMs };
+}
+
+/** Whether something of the saga runs, or is watched, in this process. */
+function anythingHere(draft: Draft): boolean {
+  for (const [step, roles] of draft.state.steps) {
+    for (const role of ['step', 'compensation', 'recovery'] as const) {
+      if (draft.around.unsettled(role, step)) return true;
+      // Started by this very decision, or on its way to its first settling.
+      if (roles[role].status === 'running' && draft.state.phase !== 'ended') return true;
+    }
+  }
+  return false;
+}
+
+function statusOf(state: SagaState, ownership: Ownership): SagaStatus {
+  switch (state.phase) {
+    case 'ended':
+      return state.end?.status ?? 'terminated';
+    case 'attention':
+      return 'needs_attention';
+    case 'undoing':
+      return 'compensating';
+    case 'forward':
+      return ownership.kind === 'give_back' ? 'waiting' : 'running';
+  }
+}

@@ -1,0 +1,88 @@
+import type { SagaDefinition } from '../../saga/index.js';
+import type { OutboxMessage, Ownership, SagaStatus } from '../../ports/index.js';
+import type { SagaEntry, TaskRef } from '../journal/index.js';
+import { fold, type SagaState } from '../state/index.js';
+
+/** Free places of this engine; counted down as starts are decided. */
+export interface Room {
+  steps: number;
+  transactional: number;
+  /** A step that may have killed a process runs alone among its like. */
+  suspects: number;
+}
+
+/** What a decision needs to know beside the saga itself. Nothing here is looked up later. */
+export interface Surroundings {
+  readonly definition: SagaDefinition;
+  readonly sagaId: string;
+  readonly tenant: string;
+  readonly incarnation: string;
+  readonly epoch: number;
+  /** The store's clock, in milliseconds since 1970. */
+  readonly now: number;
+  /** By the store's clock; null: none. */
+  readonly deadlineAt: number | null;
+  readonly room: Room;
+  /** Whether a promise of this task, or of the step itself, is unsettled in this process. */
+  readonly unsettled: (role: TaskRef['role'], step: string) => boolean;
+  readonly random: () => number;
+  /** CloudEvents source of commands. */
+  readonly service: string;
+  /** False: no step is started, because the engine drains or cannot prove that it lives. */
+  readonly mayStart: boolean;
+  /** The engine shuts down: what does not run here is given back. */
+  readonly draining: boolean;
+  /** Delays below this stay in memory. */
+  readonly shortDelayMs: number;
+  readonly newMessageId: () => string;
+}
+
+/** A start that the transition carries. */
+export interface PlannedStart extends TaskRef {
+  readonly attempt: number;
+  readonly generation: number;
+  readonly suspect: boolean;
+}
+
+/** What one turn of a saga is going to do. */
+export interface Decision {
+  readonly next: SagaState;
+  readonly entries: readonly SagaEntry[];
+  readonly messages: readonly OutboxMessage[];
+  readonly consumedMail: readonly string[];
+  readonly status: SagaStatus;
+  readonly ownership: Ownership;
+  /** To run once the transition is committed. */
+  readonly starts: readonly PlannedStart[];
+  /** Running ones whose result is not wanted any more. */
+  readonly aborts: readonly TaskRef[];
+  /** Something could have been started had there been room. */
+  readonly starved: boolean;
+  /** When to look again although nothing happens; by the store's clock; null: never. */
+  readonly wakeAt: number | null;
+}
+
+/** A decision in the making: entries are folded into the state as they are added. */
+export class Draft {
+  readonly entries: SagaEntry[] = [];
+  readonly messages: OutboxMessage[] = [];
+  readonly consumedMail: string[] = [];
+  readonly starts: PlannedStart[] = [];
+  readonly aborts: TaskRef[] = [];
+  starved = false;
+  wakeAt: number | null = null;
+
+  constructor(
+    readonly state: SagaState,
+    readonly around: Surroundings,
+  ) {}
+
+  add(entry: SagaEntry): void {
+    this.entries.push(entry);
+    fold(this.state, entry, this.around.now);
+  }
+
+  wakeBy(at: number): void {
+    if (this.wakeAt === null || at < this.wakeAt) this.wakeAt = at;
+  }
+}

@@ -1,0 +1,97 @@
+import { journalText, parseJournal } from '../../messaging/index.js';
+import { HEADERS, type Message, type NewMail } from '../../ports/index.js';
+import { MalformedReplyError } from './malformed-reply.error.js';
+
+/** What an answer to a command says, as mail keeps it. */
+export interface ReplyMail {
+  readonly status: 'ok' | 'refused' | 'failed';
+  readonly key: string;
+  readonly repliesTo: 'command' | 'compensation';
+  readonly messageId: string;
+  readonly contentType: string;
+  /** The body as text; empty: nothing. */
+  readonly payload: string;
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true });
+
+/**
+ * A reply message as mail for its saga: what a service does with everything that arrives on its
+ * replies topic. Repeats are dropped by the dedupe key while the first lies there, and ignored by
+ * the saga afterwards.
+ *
+ * @throws MalformedReplyError when the headers name no saga, or the body is no text
+ */
+export function replyMail(message: Message): NewMail {
+  const { headers } = message;
+  const sagaId = headers[HEADERS.sagaId];
+  const key = headers[HEADERS.idempotencyKey];
+  const status = headers[HEADERS.replyStatus];
+  const repliesTo = headers[HEADERS.repliesTo] ?? 'command';
+  if (sagaId === undefined || !UUID.test(sagaId)) {
+    throw new MalformedReplyError(message.id, HEADERS.sagaId, sagaId);
+  }
+  if (key === undefined) throw new MalformedReplyError(message.id, HEADERS.idempotencyKey, key);
+  if (status !== 'ok' && status !== 'refused' && status !== 'failed') {
+    throw new MalformedReplyError(message.id, HEADERS.replyStatus, status);
+  }
+  if (repliesTo !== 'command' && repliesTo !== 'compensation') {
+    throw new MalformedReplyError(message.id, HEADERS.repliesTo, repliesTo);
+  }
+  let payload: string;
+  try {
+    payload = decoder.decode(message.payload);
+  } catch (error) {
+    throw new MalformedReplyError(message.id, 'body', 'bytes that are no UTF-8', { cause: error });
+  }
+  const reply: ReplyMail = {
+    status,
+    key,
+    repliesTo,
+    messageId: message.id,
+    contentType: message.contentType,
+    payload,
+  };
+  return {
+    sagaId,
+    kind: 'reply',
+    dedupeKey: `reply:${key}:${repliesTo}`,
+    data: journalText(reply) ?? '{}',
+  };
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+
+/** Mail of operators and users. */
+export function controlMail(
+  sagaId: string,
+  kind: 'cancel' | 'retry' | 'terminate',
+  reason: string,
+): NewMail {
+  return { sagaId, kind, dedupeKey: kind, data: journalText({ reason }) ?? '{}' };
+}
+
+/**
+ * That a promise of a process which does not own the saga any more came back with success: whoever
+ * owns it now has to know, or an effect would stand that is believed undone.
+ */
+export function lateMail(sagaId: string, step: string, attempt: number, output: unknown): NewMail {
+  return {
+    sagaId,
+    kind: 'late',
+    dedupeKey: `late:${step}:${attempt}`,
+    data: journalText({ step, attempt, output }) ?? '{}',
+  };
+}
+
+/** The data of a letter as a record; what is no JSON object is an empty one. */
+export function letterOf(data: string): Readonly<Record<string, unknown>> {
+  let value: unknown;
+  try {
+    value = parseJournal(data);
+  } catch {
+    // Anybody may write mail by hand; a letter that cannot be read must not stop the saga.
+    return {};
+  }
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}

@@ -1,0 +1,51 @@
+import type { StepDefinition } from '../../saga/index.js';
+import type { Role } from '../journal/index.js';
+import { taskOf } from '../state/index.js';
+import type { Draft } from './decision.js';
+import { methodOf } from './task-result.js';
+
+/**
+ * Starts a task if it may start now: its delay is over, no earlier promise of it is unsettled here,
+ * and there is a free place, since a start in the journal counts as a crash if the process dies.
+ */
+export function startTask(draft: Draft, role: Role, step: StepDefinition): void {
+  const { around, state } = draft;
+  const task = taskOf(state, role, step.name);
+  if (task.status === 'backoff' && task.dueAt > around.now) {
+    draft.wakeBy(task.dueAt);
+    return;
+  }
+  if (task.status !== 'idle' && task.status !== 'backoff') return;
+  // Neither the next attempt nor an undo runs beside a promise that may still have its effect. The
+  // runner reports at the latest after its bound, which makes this be asked again.
+  if (around.unsettled(role, step.name)) return;
+  if (role !== 'step' && around.unsettled('step', step.name)) return;
+  if (!around.mayStart) return;
+  const { room } = around;
+  const method = methodOf(step, role);
+  if (method === null) return;
+  const suspect = task.crashes > 0;
+  if (
+    room.steps < 1 ||
+    (method.transactional && room.transactional < 1) ||
+    (suspect && room.suspects < 1)
+  ) {
+    draft.starved = true;
+    return;
+  }
+  room.steps -= 1;
+  if (method.transactional) room.transactional -= 1;
+  if (suspect) room.suspects -= 1;
+  const attempt = task.failures + 1;
+  const generation = taskOf(state, 'step', step.name).generation;
+  draft.add({
+    kind: 'started',
+    role,
+    step: step.name,
+    attempt,
+    by: around.incarnation,
+    epoch: around.epoch,
+    generation,
+  });
+  draft.starts.push({ role, step: step.name, attempt, generation, suspect });
+}

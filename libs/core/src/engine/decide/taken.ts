@@ -1,0 +1,48 @@
+import type { ErrorRecord, Role, TaskRef } from '../journal/index.js';
+import { taskOf } from '../state/index.js';
+import type { Draft } from './decision.js';
+import { methodOf } from './task-result.js';
+
+const ROLES: readonly Role[] = ['step', 'compensation', 'recovery'];
+const CRASHED: ErrorRecord = {
+  name: 'Crashed',
+  message: 'The process that ran it died, again and again.',
+};
+/** Delay before the second run of what killed a process; doubled each time. */
+const CRASH_DELAY_MS = 1_000;
+const LONGEST_CRASH_DELAY_MS = 60_000;
+
+/**
+ * The saga was taken over or found again. What the journal shows as running does not run: it crashed
+ * where another incarnation had started it, and never began where it was this one.
+ */
+export function taken(draft: Draft, from: string | null): void {
+  const { around, state } = draft;
+  const open: TaskRef[] = [];
+  for (const [step, roles] of state.steps) {
+    for (const role of ROLES) if (roles[role].status === 'running') open.push({ role, step });
+  }
+  if (from === null && open.length === 0) return;
+  draft.add({ kind: 'adopted', by: around.incarnation, from, epoch: around.epoch });
+  for (const ref of open) crash(draft, ref);
+}
+
+function crash(draft: Draft, { role, step }: TaskRef): void {
+  const { around } = draft;
+  const { attempt, by, crashes } = taskOf(draft.state, role, step);
+  if (by === around.incarnation) {
+    // Journaled by this process, whose promise of it, if there ever was one, is still watched.
+    draft.add({ kind: 'released', role, step, attempt, doubt: around.unsettled(role, step) });
+    return;
+  }
+  const definition = around.definition.steps.get(step);
+  const method = definition === undefined ? null : methodOf(definition, role);
+  // What a transaction did went down with it, unless its transition is in the journal.
+  const doubt = method?.transactional !== true;
+  if (crashes + 1 >= around.definition.maxCrashes) {
+    draft.add({ kind: 'unknown', role, step, attempt, error: CRASHED });
+    return;
+  }
+  const delayMs = Math.min(CRASH_DELAY_MS * 2 ** crashes, LONGEST_CRASH_DELAY_MS);
+  draft.add({ kind: 'crashed', role, step, attempt, delayMs, doubt });
+}

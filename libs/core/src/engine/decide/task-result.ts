@@ -1,0 +1,97 @@
+import { delayOf } from '../../retry/index.js';
+import type { CompensationDefinition, StepDefinition } from '../../saga/index.js';
+import { taskKeyOf, type ErrorRecord, type Role, type TaskRef } from '../journal/index.js';
+import { taskOf } from '../state/index.js';
+import { commandMessage } from './command-message.js';
+import type { Draft } from './decision.js';
+import type { AttemptResult } from './happening.js';
+
+/** The method of a task; null when the definition has no such task. */
+export function methodOf(
+  step: StepDefinition,
+  role: Role,
+): StepDefinition | CompensationDefinition | null {
+  if (role === 'step') return step;
+  return role === 'compensation' ? step.compensation : step.forwardRecovery;
+}
+
+/** Takes into account how an attempt ended. */
+export function settle(
+  draft: Draft,
+  ref: TaskRef,
+  attempt: number,
+  epoch: number,
+  result: AttemptResult,
+): void {
+  const { around, state } = draft;
+  const task = taskOf(state, ref.role, ref.step);
+  const step = around.definition.steps.get(ref.step);
+  const current = task.status === 'running' && task.attempt === attempt && task.epoch === epoch;
+  if (step === undefined || !current) {
+    // The journal has moved on: another epoch, or the attempt was given up.
+    if (result.kind === 'completed') lateSuccess(draft, ref, attempt, result.output);
+    return;
+  }
+  const { role, step: name } = ref;
+  switch (result.kind) {
+    case 'completed':
+      draft.add({ kind: 'completed', role, step: name, attempt, output: result.output });
+      return;
+    case 'command': {
+      const { command } = result;
+      const key = taskKeyOf(around.sagaId, ref, task.generation, command.item);
+      const timeoutMs = command.timeoutMs ?? (methodOf(step, role) ?? step).replyTimeoutMs;
+      const message = commandMessage(around, ref, key, timeoutMs, result);
+      draft.messages.push(message);
+      draft.add({
+        kind: 'sent',
+        role,
+        step: name,
+        attempt,
+        messageId: message.id,
+        type: message.type,
+        key,
+        timeoutMs,
+      });
+      return;
+    }
+    case 'released':
+      draft.add({ kind: 'released', role, step: name, attempt, doubt: result.doubt });
+      return;
+    case 'failed':
+      failAttempt(draft, ref, attempt, result.error, { doubt: result.doubt, final: result.final });
+      return;
+  }
+}
+
+/** One attempt failed: another one follows, or the task has failed for good. */
+export function failAttempt(
+  draft: Draft,
+  ref: TaskRef,
+  attempt: number,
+  error: ErrorRecord,
+  how: { readonly doubt: boolean; readonly final: boolean },
+): void {
+  const { role, step: name } = ref;
+  const task = taskOf(draft.state, role, name);
+  const step = draft.around.definition.steps.get(name);
+  const retry = step === undefined ? null : (methodOf(step, role)?.retry ?? null);
+  const doubt = task.doubt || how.doubt;
+  const failures = task.failures + 1;
+  if (!how.final && retry !== null && failures < retry.attempts) {
+    const delayMs = delayOf(retry, failures, draft.around.random);
+    draft.add({ kind: 'attempt_failed', role, step: name, attempt, error, delayMs, doubt });
+    return;
+  }
+  // A pivot in doubt can neither be undone nor be passed over: somebody has to find out.
+  if (doubt && how.doubt) draft.add({ kind: 'unknown', role, step: name, attempt, error });
+  else draft.add({ kind: 'failed', role, step: name, attempt, error, doubt });
+}
+
+/** An attempt that had been given up succeeded: its effect is there and may have to be undone. */
+export function lateSuccess(draft: Draft, ref: TaskRef, attempt: number, output: unknown): void {
+  if (ref.role !== 'step') return;
+  const forward = taskOf(draft.state, 'step', ref.step);
+  if (forward.status === 'done' && forward.attempt === attempt) return;
+  draft.add({ kind: 'late_success', role: 'step', step: ref.step, attempt, output });
+}

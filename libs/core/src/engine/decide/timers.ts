@@ -1,0 +1,41 @@
+import type { ErrorRecord, Role } from '../journal/index.js';
+import { taskOf } from '../state/index.js';
+import type { Draft } from './decision.js';
+import { forwardCommitted } from './progress.js';
+import { failAttempt } from './task-result.js';
+
+const ROLES: readonly Role[] = ['step', 'compensation', 'recovery'];
+
+/** What is due by the store's clock: replies that did not come, and the saga's deadline. */
+export function takeTime(draft: Draft): void {
+  const { around, state } = draft;
+  for (const [step, roles] of [...state.steps]) {
+    for (const role of ROLES) {
+      const task = roles[role];
+      if (task.status === 'awaiting_reply' && task.dueAt <= around.now) {
+        replyMissing(draft, role, step);
+      }
+    }
+  }
+  const { deadlineAt } = around;
+  if (deadlineAt === null || state.phase !== 'forward' || state.failures.length > 0) return;
+  // Behind the point of no return there is no way back, so it goes on, late.
+  if (forwardCommitted(draft)) return;
+  if (deadlineAt <= around.now) draft.add({ kind: 'failing', failure: { kind: 'deadline' } });
+  else draft.wakeBy(deadlineAt);
+}
+
+function replyMissing(draft: Draft, role: Role, step: string): void {
+  const { attempt } = taskOf(draft.state, role, step);
+  const pivot = draft.around.definition.steps.get(step)?.pivot === true;
+  const error: ErrorRecord = {
+    name: 'ReplyTimeout',
+    message: `No reply came to the command of '${step}' in time.`,
+  };
+  // A pivot, an undo and a recovery have to be known: the same command is sent again. Any other
+  // step is left as unknown, and undone.
+  failAttempt(draft, { role, step }, attempt, error, {
+    doubt: true,
+    final: role === 'step' && !pivot,
+  });
+}

@@ -1,0 +1,46 @@
+import type { SagaStatus } from '../ports/index.js';
+import type { AttentionReason, Role } from './journal/index.js';
+
+/** How one attempt ended. `unknown`: it was given up and may still have its effect. */
+export type AttemptOutcome = 'completed' | 'command_sent' | 'failed' | 'timed_out' | 'aborted';
+
+export interface SagaFacts {
+  readonly sagaId: string;
+  readonly saga: string;
+  readonly version: number;
+}
+
+/**
+ * Is told what the engine does, for metrics and logs. Every method is optional; what one throws is
+ * logged and goes no further.
+ */
+export interface EngineObserver {
+  sagaStarted?(event: SagaFacts): void;
+  /** It has ended, or needs a person. `durationMs`: since this engine knows it. */
+  sagaEnded?(event: SagaFacts & { readonly status: SagaStatus; readonly durationMs: number }): void;
+  attemptEnded?(
+    event: SagaFacts & {
+      readonly step: string;
+      readonly role: Role;
+      readonly attempt: number;
+      readonly outcome: AttemptOutcome;
+      readonly durationMs: number;
+    },
+  ): void;
+  transitionsFlushed?(event: { readonly size: number; readonly durationMs: number }): void;
+  /** Another engine had it before. */
+  sagaAdopted?(event: SagaFacts & { readonly from: string }): void;
+  /** A step was found running whose process had died. */
+  stepCrashed?(
+    event: SagaFacts & { readonly step: string; readonly role: Role; readonly crashes: number },
+  ): void;
+  needsAttention?(
+    event: SagaFacts & { readonly reason: AttentionReason; readonly detail: string },
+  ): void;
+  /** An effect came after its saga was over or had been given to another engine. */
+  lateEffect?(event: SagaFacts & { readonly step: string }): void;
+  /** This incarnation was declared dead and returned as a new one. */
+  declaredDead?(event: { readonly incarnation: string }): void;
+  /** This engine declared another one dead. */
+  engineBuried?(event: { readonly incarnation: string }): void;
+}

@@ -1,0 +1,82 @@
+import type { Clock, FaultPoints, InboxStore, LogFields, Logger, Store } from '../ports/index.js';
+import type { SagaDefinition } from '../saga/index.js';
+import type { EngineObserver } from './engine-observer.js';
+import type { StepTransactions } from './step-transactions.js';
+
+/** What the engine uses of a store. */
+export type EngineStore = Pick<Store, 'transactions' | 'sagas' | 'engines' | 'wakeUps'> & {
+  readonly inbox: Pick<InboxStore, 'msUntil'>;
+};
+
+/** Sizes and durations, in milliseconds. */
+export interface EngineSettings {
+  /** Steps running at once. Default 500. */
+  readonly maxInFlight: number;
+  /** Sagas in memory at once; what comes beyond is left to other engines or waits. Default 5,000. */
+  readonly maxSagas: number;
+  /** Transactional steps at once: below the size of the application's pool. Default 5. */
+  readonly maxTransactions: number;
+  /** After this long without a heartbeat an engine may be declared dead. Default 15,000. */
+  readonly ttlMs: number;
+  /** How often the store is asked for work when nobody calls. Default 1,000. */
+  readonly pollMs: number;
+  /** How often the engine looks for sagas it owns and does not know. Default 5,000. */
+  readonly ownedCheckMs: number;
+  /** Flushes of transitions in flight at once. Default 4. */
+  readonly flushers: number;
+  /** Transitions a further flush waits for. Default 16. */
+  readonly flushShare: number;
+  /** Transitions in one flush at most. Default 500. */
+  readonly flushGroup: number;
+  /** A flush without an answer for this long stops the heartbeat. Default 30,000. */
+  readonly stuckMs: number;
+  /**
+   * How long a promise that was timed out or aborted may stay unsettled before its step is retried
+   * or undone all the same. Default 30,000.
+   */
+  readonly settleBoundMs: number;
+  /** Delays shorter than this stay in memory; longer ones give the saga back meanwhile. Default 1,000. */
+  readonly shortDelayMs: number;
+  /** How long a shutdown waits for running steps. Default 10,000. */
+  readonly shutdownMs: number;
+}
+
+export const DEFAULT_ENGINE_SETTINGS: EngineSettings = Object.freeze({
+  maxInFlight: 500,
+  maxSagas: 5_000,
+  maxTransactions: 5,
+  ttlMs: 15_000,
+  pollMs: 1_000,
+  ownedCheckMs: 5_000,
+  flushers: 4,
+  flushShare: 16,
+  flushGroup: 500,
+  stuckMs: 30_000,
+  settleBoundMs: 30_000,
+  shortDelayMs: 1_000,
+  shutdownMs: 10_000,
+});
+
+export interface SagaEngineOptions {
+  /** CloudEvents source of commands; replies arrive on `<service>.replies`. */
+  readonly service: string;
+  readonly store: EngineStore;
+  /** What this engine can run. Sagas of other names or versions are left alone. */
+  readonly definitions: readonly SagaDefinition[];
+  /** The instance whose methods are the steps. */
+  readonly resolve: (definition: SagaDefinition) => object;
+  /** Default: transactions of the store itself. */
+  readonly stepTransactions?: StepTransactions;
+  readonly logger: Logger;
+  /** Default: the host's clock. */
+  readonly clock?: Clock;
+  readonly observer?: EngineObserver;
+  readonly faults?: FaultPoints;
+  /** 0 … 1, for the jitter of delays. Default `Math.random`. */
+  readonly random?: () => number;
+  /** Runs a step's method with these fields in every log line of it. Default: just runs it. */
+  readonly runInContext?: <T>(fields: LogFields, work: () => T) => T;
+  readonly host?: string;
+  readonly pid?: number;
+  readonly settings?: Partial<EngineSettings>;
+}

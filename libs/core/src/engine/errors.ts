@@ -1,0 +1,116 @@
+import { SagazError } from '../errors/index.js';
+import type { SagaOutcome } from './handle/index.js';
+
+/** The saga is another engine's now: what this one did in its name was rolled back. */
+export class LeaseLostError extends SagazError {
+  readonly code = 'SAGAZ_LEASE_LOST';
+
+  constructor(
+    readonly sagaId: string,
+    detail: string,
+  ) {
+    super(
+      `Saga ${sagaId} is not this engine's any more: ${detail}.`,
+      'Nothing has to be done; its owner goes on with it.',
+    );
+  }
+}
+
+/** A step's attempt was aborted before its transaction could commit. */
+export class StepAbortedError extends SagazError {
+  readonly code = 'SAGAZ_STEP_ABORTED';
+
+  constructor(
+    readonly step: string,
+    readonly reason: 'timeout' | 'given_up' | 'shutdown',
+    remedy = 'Nothing has to be done; the saga decides what follows.',
+  ) {
+    super(`Step '${step}' was aborted: ${WHY[reason]}.`, remedy);
+  }
+}
+
+const WHY = {
+  timeout: 'it took longer than its timeout allows',
+  given_up: 'its saga failed elsewhere, was cancelled, or is late',
+  shutdown: 'the process shuts down',
+} as const;
+
+/** The same idempotency key was used with another input. */
+export class IdempotencyConflictError extends SagazError {
+  readonly code = 'SAGAZ_IDEMPOTENCY_CONFLICT';
+
+  constructor(
+    readonly saga: string,
+    readonly idempotencyKey: string,
+    readonly sagaId: string,
+  ) {
+    super(
+      `'${saga}' was started with the idempotency key ${JSON.stringify(idempotencyKey)} before, by another input (saga ${sagaId}).`,
+      'Use one key for one input: a repeated start must repeat the input, too.',
+    );
+  }
+}
+
+/** The saga did not end as it was meant to. */
+export class SagaFailedError extends SagazError {
+  readonly code = 'SAGAZ_SAGA_FAILED';
+
+  constructor(
+    readonly sagaId: string,
+    readonly outcome: SagaOutcome<unknown>,
+    cause: string,
+  ) {
+    super(
+      `Saga ${sagaId} ended as '${outcome.status}': ${cause}`,
+      'Look at `outcome`, and at its history for all that happened.',
+    );
+  }
+}
+
+/** The wait for a saga's end was over before the saga was. It goes on. */
+export class SagaWaitTimeoutError extends SagazError {
+  readonly code = 'SAGAZ_SAGA_WAIT_TIMEOUT';
+
+  constructor(
+    readonly sagaId: string,
+    readonly waitedMs: number,
+  ) {
+    super(
+      `Saga ${sagaId} has not ended within ${waitedMs} ms; it goes on.`,
+      'Wait again, with a longer timeout, or look at it later by its id.',
+    );
+  }
+}
+
+/** The end of a saga was awaited inside the transaction that starts it. */
+export class SagaNotCommittedError extends SagazError {
+  readonly code = 'SAGAZ_SAGA_NOT_COMMITTED';
+
+  constructor(readonly sagaId: string) {
+    super(
+      `Saga ${sagaId} begins only when the transaction that starts it commits, so waiting for it in there would never end.`,
+      'Await the outcome after the transaction.',
+    );
+  }
+}
+
+/** No saga has this id. */
+export class SagaNotFoundError extends SagazError {
+  readonly code = 'SAGAZ_SAGA_NOT_FOUND';
+
+  constructor(readonly sagaId: string) {
+    super(
+      `There is no saga ${sagaId}.`,
+      'Check the id, and the store and schema it is looked up in.',
+    );
+  }
+}
+
+/** The engine does not take anything: it was not started, or it is closed. */
+export class EngineClosedError extends SagazError {
+  readonly code = 'SAGAZ_ENGINE_CLOSED';
+
+  constructor() {
+    super('The saga engine is closed.', 'Start sagas between start() and close().');
+  }
+}

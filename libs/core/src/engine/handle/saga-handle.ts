@@ -1,0 +1,110 @@
+import type { Clock } from '../../ports/index.js';
+import { parseDuration, type Duration } from '../../retry/index.js';
+import {
+  SagaFailedError,
+  SagaNotCommittedError,
+  SagaNotFoundError,
+  SagaWaitTimeoutError,
+} from '../errors.js';
+import type { OutcomeWatch } from './outcome-watch.js';
+import { causeText, type SagaOutcome } from './saga-outcome.js';
+
+export interface WaitOptions {
+  /** Default `'30s'`. */
+  readonly timeout?: Duration;
+}
+
+const DEFAULT_WAIT_MS = 30_000;
+
+/** A saga that was started, wherever it runs. */
+export class SagaHandle<Output> {
+  readonly #watch: OutcomeWatch;
+  readonly #clock: Clock;
+  readonly #committed: () => boolean;
+  #known: SagaOutcome<unknown> | null = null;
+
+  constructor(
+    readonly id: string,
+    watch: OutcomeWatch,
+    clock: Clock,
+    /** False while the transaction that starts the saga is open. */
+    committed: () => boolean = () => true,
+  ) {
+    this.#watch = watch;
+    this.#clock = clock;
+    this.#committed = committed;
+  }
+
+  /**
+   * How the saga ended, or that it needs attention, wherever it runs. Never throws because of how it
+   * ended.
+   *
+   * @throws SagaWaitTimeoutError when the wait is over first; the saga goes on
+   * @throws SagaNotCommittedError inside the transaction that starts it
+   * @throws SagaNotFoundError when that transaction was rolled back
+   */
+  async outcome(options: WaitOptions = {}): Promise<SagaOutcome<Output>> {
+    if (!this.#committed()) throw new SagaNotCommittedError(this.id);
+    const timeoutMs =
+      options.timeout === undefined ? DEFAULT_WAIT_MS : parseDuration(options.timeout, 'timeout');
+    this.#known ??= await this.#wait(timeoutMs);
+    return typed<Output>(this.#known);
+  }
+
+  /**
+   * What the saga yields.
+   *
+   * @throws SagaFailedError when it ended in any other way than `completed`
+   * @throws whatever {@link outcome} throws
+   */
+  async result(options: WaitOptions = {}): Promise<Output> {
+    const outcome = await this.outcome(options);
+    if (outcome.status === 'completed') return outcome.output;
+    throw new SagaFailedError(this.id, outcome, causeText(outcome));
+  }
+
+  #wait(timeoutMs: number): Promise<SagaOutcome<unknown>> {
+    return new Promise((resolve, reject) => {
+      let done = false;
+      const finish = (): void => {
+        done = true;
+        stop();
+        timer.cancel();
+      };
+      const stop = this.#watch.wait(this.id, (outcome) => {
+        if (done) return;
+        finish();
+        resolve(outcome);
+      });
+      const timer = this.#clock.after(timeoutMs, () => {
+        if (done) return;
+        finish();
+        reject(new SagaWaitTimeoutError(this.id, timeoutMs));
+      });
+      if (this.#watch.runsHere(this.id)) return;
+      // It may have ended before anybody waited.
+      this.#watch.look(this.id).then(
+        (outcome) => {
+          if (done || outcome === null) return;
+          finish();
+          if (outcome === undefined) reject(new SagaNotFoundError(this.id));
+          else resolve(outcome);
+        },
+        () => undefined,
+      );
+    });
+  }
+}
+
+/** The journal holds what the saga's own class yielded; its type parameter says what that is. */
+function typed<Output>(outcome: SagaOutcome<unknown>): SagaOutcome<Output> {
+  if (outcome.status !== 'completed') return outcome;
+  const output: Output = vouched(outcome.output);
+  return { status: 'completed', output };
+}
+
+function vouched<T>(value: unknown): T {
+  const holder: { value?: T } = {};
+  Object.assign(holder, { value });
+  return holder.value as T;
+}

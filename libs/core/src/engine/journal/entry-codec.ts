@@ -1,0 +1,75 @@
+import { journalText, parseJournal } from '../../messaging/index.js';
+import type { JournalEntry } from '../../ports/index.js';
+import { UnreadableJournalError } from './unreadable-journal.error.js';
+import type { Role, SagaEntry, TaskEntry, WholeEntry } from './saga-entry.js';
+
+type TaskKind = TaskEntry['kind'];
+type WholeKind = WholeEntry['kind'];
+
+const TASK_KINDS: Readonly<Record<TaskKind, true>> = {
+  started: true,
+  completed: true,
+  attempt_failed: true,
+  failed: true,
+  unknown: true,
+  sent: true,
+  crashed: true,
+  released: true,
+  late_success: true,
+};
+const WHOLE_KINDS: Readonly<Record<WholeKind, true>> = {
+  saga_started: true,
+  adopted: true,
+  failing: true,
+  compensating: true,
+  parked: true,
+  mail_ignored: true,
+  needs_attention: true,
+  retry_requested: true,
+  saga_ended: true,
+};
+const ROLES: readonly Role[] = ['step', 'compensation', 'recovery'];
+
+/** Written kind → what it means: every role of every kind of task entry. */
+const WRITTEN = new Map<string, { readonly role: Role; readonly kind: string }>(
+  ROLES.flatMap((role) =>
+    Object.keys(TASK_KINDS).map((kind) => [`${role}_${kind}`, { role, kind }] as const),
+  ),
+);
+
+/**
+ * An entry as stores keep it.
+ *
+ * @throws UnserializableValueError when an output is no plain data
+ */
+export function encodeEntry(entry: SagaEntry): JournalEntry {
+  if ('role' in entry) {
+    const { kind, role, step, attempt, ...data } = entry;
+    return { kind: `${role}_${kind}`, step, attempt, data: textOf(data) };
+  }
+  const { kind, ...data } = entry;
+  return { kind, step: null, attempt: 0, data: textOf(data) };
+}
+
+function textOf(data: object): string | null {
+  for (const _ in data) return journalText(data);
+  return null;
+}
+
+/** @throws UnreadableJournalError for a kind this version does not know */
+export function decodeEntry(entry: JournalEntry): SagaEntry {
+  const data = parseJournal(entry.data) ?? {};
+  const task = WRITTEN.get(entry.kind);
+  const decoded: unknown =
+    task === undefined
+      ? { ...data, kind: entry.kind }
+      : { ...data, kind: task.kind, role: task.role, step: entry.step, attempt: entry.attempt };
+  if (!isEntry(decoded, task !== undefined)) throw new UnreadableJournalError(entry.kind);
+  return decoded;
+}
+
+/** What the journal says was written by {@link encodeEntry}: the kind vouches for the rest. */
+function isEntry(value: unknown, task: boolean): value is SagaEntry {
+  if (typeof value !== 'object' || value === null || !('kind' in value)) return false;
+  return task || (typeof value.kind === 'string' && Object.hasOwn(WHOLE_KINDS, value.kind));
+}

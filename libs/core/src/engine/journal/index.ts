@@ -1,0 +1,13 @@
+export { decodeEntry, encodeEntry } from './entry-codec.js';
+export { errorRecord, type ErrorRecord } from './error-record.js';
+export { idempotencyKeyOf, taskKeyOf } from './idempotency-key.js';
+export type {
+  AttentionReason,
+  Failure,
+  Role,
+  SagaEntry,
+  TaskEntry,
+  TaskRef,
+  WholeEntry,
+} from './saga-entry.js';
+export { UnreadableJournalError } from './unreadable-journal.error.js';

@@ -1,0 +1,159 @@
+import type { Clock, EngineRegistry, Logger, Timer } from '../../ports/index.js';
+
+export interface MembershipOptions {
+  readonly engines: EngineRegistry;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly ttlMs: number;
+  readonly identity: { readonly service: string; readonly host: string; readonly pid: number };
+  /** Whether this engine's loops move: a stuck one must not look alive. */
+  readonly moves: () => boolean;
+  /** This incarnation was declared dead. All its work must stop before a new one is registered. */
+  readonly onDeath: () => Promise<void>;
+  /** The right to start steps was lost for want of a heartbeat, or is back. */
+  readonly onFence: (fenced: boolean) => void;
+  /** Another engine was declared dead. */
+  readonly onBurial: (incarnation: string) => void;
+  readonly newIncarnation: () => string;
+}
+
+interface Seen {
+  readonly beat: string;
+  /** When it was first seen standing still and overdue, by this process's monotonic clock. */
+  readonly since: number;
+  /** Own heartbeats that went through since then. */
+  readonly ownBeats: number;
+}
+
+const BEATS_PER_TTL = 4;
+
+/**
+ * This engine among the others: its heartbeat, and the watch on theirs. An engine is declared dead
+ * only by one that saw it stand still for a whole time to live while its own heartbeats went
+ * through, so an outage of the database kills nobody.
+ */
+export class Membership {
+  readonly #options: MembershipOptions;
+  readonly #seen = new Map<string, Seen>();
+  #incarnation = '';
+  /** When the last heartbeat that went through was sent; durations start before the request. */
+  #lastBeat = Number.NEGATIVE_INFINITY;
+  #ownBeats = 0;
+  #fenced = false;
+  #timer: Timer | null = null;
+  #working: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+  }
+
+  get incarnation(): string {
+    return this.#incarnation;
+  }
+
+  /** Whether this engine can prove, to itself, that nobody may have declared it dead. */
+  get lives(): boolean {
+    return !this.#closed && this.#options.clock.now() - this.#lastBeat < this.#options.ttlMs;
+  }
+
+  async join(): Promise<void> {
+    await this.#register();
+    this.#arm();
+  }
+
+  /** Stops the heartbeat; with `retire` the others may take what is left at once. */
+  async leave(retire: boolean): Promise<void> {
+    this.#closed = true;
+    this.#timer?.cancel();
+    await this.#working;
+    if (retire) await this.#options.engines.retire(this.#incarnation);
+  }
+
+  async #register(): Promise<void> {
+    const { engines, clock, identity, ttlMs, newIncarnation } = this.#options;
+    const incarnation = newIncarnation();
+    const sent = clock.now();
+    await engines.register({ incarnation, ...identity, ttlMs });
+    this.#incarnation = incarnation;
+    this.#lastBeat = sent;
+    this.#ownBeats = 0;
+    this.#seen.clear();
+  }
+
+  #arm(): void {
+    if (this.#closed) return;
+    this.#timer = this.#options.clock.after(this.#options.ttlMs / BEATS_PER_TTL, () => {
+      this.#working = this.#round().finally(() => this.#arm());
+    });
+  }
+
+  async #round(): Promise<void> {
+    const { engines, clock, logger, moves } = this.#options;
+    try {
+      if (moves()) {
+        const sent = clock.now();
+        if (!(await engines.beat(this.#incarnation))) {
+          await this.#die();
+          return;
+        }
+        this.#lastBeat = sent;
+        this.#ownBeats += 1;
+        await this.#watch();
+      } else {
+        logger.error(
+          'The engine has no answer from its store; it stops its heartbeat until it has.',
+        );
+      }
+    } catch (error) {
+      logger.warn('A heartbeat failed.', { error: String(error) });
+    }
+    this.#fence(!this.lives);
+  }
+
+  #fence(fenced: boolean): void {
+    if (fenced === this.#fenced) return;
+    this.#fenced = fenced;
+    this.#options.onFence(fenced);
+  }
+
+  async #die(): Promise<void> {
+    const { logger, onDeath } = this.#options;
+    logger.error('This engine was declared dead: it stops all work and returns as a new one.', {
+      incarnation: this.#incarnation,
+    });
+    this.#lastBeat = Number.NEGATIVE_INFINITY;
+    await onDeath();
+    if (this.#closed) return;
+    await this.#register();
+    this.#fenced = false;
+    this.#options.onFence(false);
+  }
+
+  async #watch(): Promise<void> {
+    const { engines, clock, ttlMs, onBurial, logger } = this.#options;
+    const beats = await engines.observe();
+    const now = clock.now();
+    const there = new Set<string>();
+    for (const { incarnation, beat, overdue } of beats) {
+      if (incarnation === this.#incarnation || !overdue) continue;
+      there.add(incarnation);
+      const seen = this.#seen.get(incarnation);
+      if (seen?.beat !== beat) {
+        this.#seen.set(incarnation, { beat, since: now, ownBeats: this.#ownBeats });
+        continue;
+      }
+      // Overdue by the database's clock says nothing after an outage: everybody is. So it is watched
+      // for a whole time to live of this clock, in which heartbeats demonstrably go through.
+      if (now - seen.since < ttlMs || this.#ownBeats - seen.ownBeats < 2) continue;
+      this.#seen.delete(incarnation);
+      if (await engines.declareDead(incarnation, beat)) {
+        logger.warn('An engine was declared dead; its sagas are taken over.', { incarnation });
+        onBurial(incarnation);
+      }
+    }
+    for (const incarnation of this.#seen.keys()) {
+      if (!there.has(incarnation)) this.#seen.delete(incarnation);
+    }
+  }
+}

@@ -1,0 +1,33 @@
+import type { Clock, InboxStore } from '../../ports/index.js';
+
+/**
+ * The store's clock as seen from here: its distance from the monotonic clock was measured, so
+ * neither this host's date nor its changes matter. Good for dues and deadlines of sagas; leases are
+ * never decided by it.
+ */
+export class StoreTime {
+  readonly #clock: Clock;
+  readonly #inbox: Pick<InboxStore, 'msUntil'>;
+  /** Store's milliseconds since 1970 minus the monotonic clock. */
+  #offset: number;
+
+  constructor(clock: Clock, inbox: Pick<InboxStore, 'msUntil'>) {
+    this.#clock = clock;
+    this.#inbox = inbox;
+    this.#offset = clock.date().getTime() - clock.now();
+  }
+
+  now(): number {
+    return this.#clock.now() + this.#offset;
+  }
+
+  /** Measures the distance. Rejects when the store cannot be reached. */
+  async measure(): Promise<void> {
+    const instant = this.#clock.date();
+    const before = this.#clock.now();
+    const msUntil = await this.#inbox.msUntil(instant.toISOString());
+    // The answer was made somewhere between the question and now.
+    const middle = (before + this.#clock.now()) / 2;
+    this.#offset = instant.getTime() - msUntil - middle;
+  }
+}

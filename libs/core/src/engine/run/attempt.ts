@@ -1,0 +1,190 @@
+import {
+  isCommand,
+  jsonCodec,
+  journalText,
+  UnserializableValueError,
+  validatePayload,
+  type Command,
+} from '../../messaging/index.js';
+import { classify } from '../../retry/index.js';
+import { StepAbortedError } from '../errors.js';
+import type { AttemptResult, PlannedStart } from '../decide/index.js';
+import type { AttemptOutcome } from '../engine-observer.js';
+import { errorRecord } from '../journal/index.js';
+import { callMethod } from './call-method.js';
+import type { Inside } from './inside.js';
+import type { SagaRun } from './saga-run.js';
+
+export type AbortReason = 'timeout' | 'given_up' | 'shutdown';
+
+/**
+ * One attempt of a step, compensation or recovery in this process. It is reported exactly once:
+ * when it settles, or when it was aborted and its bound is over; what comes after that is late.
+ */
+export class Attempt {
+  readonly controller = new AbortController();
+  /** Its promise has come to its end. */
+  settled = false;
+  /** It was reported without having settled. */
+  abandoned = false;
+  aborted: AbortReason | null = null;
+  readonly #begun: number;
+  #stopTimeout: (() => void) | null = null;
+  #stopBound: (() => void) | null = null;
+  #placeFreed = false;
+
+  constructor(
+    readonly inside: Inside,
+    readonly run: SagaRun,
+    readonly start: PlannedStart,
+    readonly epoch: number,
+    readonly transactional: boolean,
+    timeoutMs: number | null,
+  ) {
+    this.#begun = inside.clock.now();
+    if (timeoutMs !== null) {
+      this.#stopTimeout = inside.alarms.set(timeoutMs, () => this.abort('timeout'));
+    }
+  }
+
+  get key(): string {
+    return `${this.start.role}:${this.start.step}`;
+  }
+
+  /** Asks the method to stop, and waits for that a bounded time. */
+  abort(reason: AbortReason): void {
+    if (this.settled || this.abandoned || this.aborted !== null) return;
+    this.aborted = reason;
+    this.controller.abort(new StepAbortedError(this.start.step, reason));
+    this.#stopBound = this.inside.alarms.set(this.inside.settings.settleBoundMs, () => {
+      if (this.settled || this.abandoned) return;
+      this.abandoned = true;
+      this.#report(
+        {
+          kind: 'failed',
+          error: errorRecord(new StepAbortedError(this.start.step, reason)),
+          // A transaction that has not ended by now is refused its commit.
+          doubt: !this.transactional,
+          final: reason !== 'timeout',
+        },
+        reason === 'timeout' ? 'timed_out' : 'aborted',
+      );
+    });
+  }
+
+  /** Runs the method outside a transaction, and reports. Never rejects. */
+  async runPlain(): Promise<void> {
+    const { start, inside } = this;
+    const point = start.role === 'compensation' ? 'compensation' : 'step';
+    try {
+      await inside.faults.reach(`${point}.before-invoke`, start.step);
+      const value: unknown = await callMethod(this, undefined);
+      await inside.faults.reach(`${point}.after-invoke`, start.step);
+      const result = await this.resultOf(value);
+      this.settle(result);
+    } catch (error) {
+      this.settle(this.failure(error));
+    }
+  }
+
+  /** From here on the transaction decides: the attempt's timeout is over. */
+  finishing(): void {
+    this.#stopTimeout?.();
+    this.run.setAside(this);
+  }
+
+  /** Its result is in the journal; nobody has to be told but those who count. */
+  committed(): void {
+    this.settled = true;
+    this.#stopBound?.();
+    this.#freePlace();
+    this.#tell('completed');
+  }
+
+  /** What a returned value means; throws when it cannot be kept. */
+  async resultOf(value: unknown): Promise<AttemptResult> {
+    if (isCommand(value)) return this.#prepared(value);
+    // Refused here, and not where it would spoil a transition that others share.
+    journalText(value);
+    return { kind: 'completed', output: value };
+  }
+
+  async #prepared(command: Command): Promise<AttemptResult> {
+    if (this.aborted !== null) throw new StepAbortedError(this.start.step, this.aborted);
+    const payload: unknown = await validatePayload(command.contract, command.payload);
+    return {
+      kind: 'command',
+      command,
+      message: { payload: jsonCodec.encode(payload), contentType: jsonCodec.contentType },
+    };
+  }
+
+  /** What a thrown error means. */
+  failure(error: unknown): AttemptResult {
+    const kind = classify(error);
+    const known = kind === 'refusal' || this.transactional;
+    if (this.aborted === 'shutdown' && kind !== 'refusal' && kind !== 'final') {
+      return { kind: 'released', doubt: !known };
+    }
+    return {
+      kind: 'failed',
+      error: errorRecord(error),
+      // Whoever was told to stop may have stopped anywhere. An error of its own says it failed.
+      doubt: !known && (this.aborted !== null || error instanceof UnserializableValueError),
+      final: kind === 'refusal' || kind === 'final' || this.aborted === 'given_up',
+    };
+  }
+
+  /** The promise has come to its end. */
+  settle(result: AttemptResult): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.#stopTimeout?.();
+    this.#stopBound?.();
+    if (this.abandoned) {
+      this.#freePlace();
+      this.run.late(this, result);
+      return;
+    }
+    this.#report(result, this.#outcomeOf(result));
+  }
+
+  #outcomeOf(result: AttemptResult): AttemptOutcome {
+    switch (result.kind) {
+      case 'completed':
+        return 'completed';
+      case 'command':
+        return 'command_sent';
+      case 'failed':
+      case 'released':
+        if (this.aborted === null) return 'failed';
+        return this.aborted === 'timeout' ? 'timed_out' : 'aborted';
+    }
+  }
+
+  #report(result: AttemptResult, outcome: AttemptOutcome): void {
+    this.#freePlace();
+    this.#tell(outcome);
+    this.run.report(this, result);
+  }
+
+  #tell(outcome: AttemptOutcome): void {
+    const { inside, run, start } = this;
+    inside.observe((observer) =>
+      observer.attemptEnded?.({
+        ...run.facts,
+        step: start.step,
+        role: start.role,
+        attempt: start.attempt,
+        outcome,
+        durationMs: inside.clock.now() - this.#begun,
+      }),
+    );
+  }
+
+  #freePlace(): void {
+    if (this.#placeFreed) return;
+    this.#placeFreed = true;
+    this.inside.places.free({ transactional: this.transactional, suspect: this.start.suspect });
+  }
+}

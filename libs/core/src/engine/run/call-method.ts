@@ -1,0 +1,42 @@
+import { resolveArguments, StepResultMissingError } from '../../saga/index.js';
+import { methodOf } from '../decide/index.js';
+import { taskKeyOf } from '../journal/index.js';
+import type { Attempt } from './attempt.js';
+
+/** Calls the method of the saga class that an attempt is for. */
+export async function callMethod(attempt: Attempt, transactionManager: unknown): Promise<unknown> {
+  const { run, start, inside, controller } = attempt;
+  const { definition, id } = run;
+  const step = definition.steps.get(start.step);
+  const method = step === undefined ? null : methodOf(step, start.role);
+  if (method === null)
+    throw new TypeError(`${definition.name} has no ${start.role} '${start.step}'.`);
+  const results = run.results();
+  const values = {
+    input: run.state.input,
+    results,
+    context: {
+      sagaId: id,
+      saga: definition.name,
+      step: start.step,
+      attempt: start.attempt,
+      idempotencyKey: taskKeyOf(id, start, start.generation),
+      signal: controller.signal,
+      deadline: run.deadlineAt === null ? null : new Date(run.deadlineAt),
+      result: (name: string): never => {
+        if (!results.has(name)) throw new StepResultMissingError(name, start.step);
+        return results.get(name) as never;
+      },
+    },
+    transactionManager,
+  };
+  const instance: object = inside.resolve(definition);
+  const callable: unknown = Reflect.get(instance, method.method);
+  if (typeof callable !== 'function') {
+    throw new TypeError(`${definition.sagaClass.name} has no method '${method.method}'.`);
+  }
+  const fields = { sagaId: id, saga: definition.name, step: start.step, attempt: start.attempt };
+  return inside.runInContext(fields, (): unknown =>
+    Reflect.apply(callable, instance, resolveArguments(method, values)),
+  );
+}

@@ -1,0 +1,4 @@
+export { Alarms } from './alarms.js';
+export type { ClosedBecause, Inside } from './inside.js';
+export { Places } from './places.js';
+export { SagaRun, type Pending, type SagaSeed } from './saga-run.js';

@@ -1,0 +1,154 @@
+import { CommitUnknownError } from '../../errors/index.js';
+import type { Transaction } from '../../ports/index.js';
+import { classify } from '../../retry/index.js';
+import { LeaseLostError, StepAbortedError } from '../errors.js';
+import type { AttemptResult, Happening } from '../decide/index.js';
+import type { Attempt } from './attempt.js';
+import { callMethod } from './call-method.js';
+import type { Pending } from './saga-run.js';
+
+/** Re-runs that the database may ask for before it counts as a failed attempt. */
+const MOST_CONFLICTS = 12;
+/** From this many on, the saga's other transitions are held back meanwhile. */
+const CONFLICTS_TO_HOLD = 2;
+
+/**
+ * Runs a transactional attempt: the user's writes, its messages and the journal of its completion
+ * commit together. Its outcome is always known: in the journal, or rolled back. Never rejects.
+ */
+export async function runTransactional(attempt: Attempt): Promise<void> {
+  const { run } = attempt;
+  for (let conflicts = 0; ; conflicts += 1) {
+    const hold = conflicts >= CONFLICTS_TO_HOLD;
+    if (hold) await run.takeTurn();
+    const end = await once(attempt, hold);
+    if (end.turn) run.endTurn();
+    if (end.kind === 'committed') return;
+    const again =
+      classify(end.error) === 'conflict' &&
+      conflicts < MOST_CONFLICTS &&
+      attempt.aborted === null &&
+      !run.closed;
+    if (again) continue;
+    attempt.settle(attempt.failure(end.error));
+    return;
+  }
+}
+
+type End =
+  | { readonly kind: 'committed'; readonly turn: boolean }
+  | { readonly kind: 'failed'; readonly error: unknown; readonly turn: boolean };
+
+async function once(attempt: Attempt, holdsTurn: boolean): Promise<End> {
+  const { run, inside, start } = attempt;
+  const point = start.role === 'compensation' ? 'compensation' : 'step';
+  let turn = holdsTurn;
+  let pending: Pending | null = null;
+  let result: AttemptResult | null = null;
+  let mine: Happening | null = null;
+  const beforeCommit = async (transaction: Transaction): Promise<void> => {
+    if (result === null) throw new TypeError('The transaction ended before its step did.');
+    await inside.faults.reach('step.before-commit', start.step);
+    // Only now: a saga's turn, and the lock of its row, must not last as long as the user's code.
+    if (!turn) {
+      await run.takeTurn();
+      turn = true;
+    }
+    if (attempt.aborted !== null) throw new StepAbortedError(start.step, attempt.aborted);
+    if (run.closed) throw new LeaseLostError(run.id, 'it was given to another engine');
+    mine = {
+      kind: 'settled',
+      role: start.role,
+      step: start.step,
+      attempt: start.attempt,
+      epoch: attempt.epoch,
+      result,
+    };
+    attempt.finishing();
+    pending = run.decide(mine);
+    if (pending === null) throw new LeaseLostError(run.id, 'the attempt is not expected any more');
+    const outcome = await inside.sagas.apply(pending.transition, transaction);
+    switch (outcome.kind) {
+      case 'applied':
+        return;
+      case 'rejected':
+        throw outcome.error;
+      case 'conflict':
+        throw new LeaseLostError(run.id, `its revision is ${outcome.revision}`);
+      case 'busy':
+        throw new LeaseLostError(run.id, 'its row is locked');
+      case 'not_owner':
+      case 'missing':
+        throw new LeaseLostError(run.id, outcome.kind);
+    }
+  };
+  try {
+    await inside.transactions.run(
+      run.definition.connection,
+      async (manager) => {
+        await inside.faults.reach(`${point}.before-invoke`, start.step);
+        const value: unknown = await callMethod(attempt, manager);
+        await inside.faults.reach(`${point}.after-invoke`, start.step);
+        result = await attempt.resultOf(value);
+      },
+      beforeCommit,
+    );
+  } catch (error) {
+    return after(attempt, pending, mine, error, turn);
+  }
+  if (pending === null) {
+    return { kind: 'failed', error: new TypeError('beforeCommit was not called.'), turn };
+  }
+  attempt.committed();
+  run.applied(pending);
+  return { kind: 'committed', turn };
+}
+
+/** The transaction did not resolve. What had been decided is committed, gone, or has to be looked up. */
+async function after(
+  attempt: Attempt,
+  pending: Pending | null,
+  mine: Happening | null,
+  error: unknown,
+  turn: boolean,
+): Promise<End> {
+  const { run, inside } = attempt;
+  if (pending === null) return { kind: 'failed', error, turn };
+  // Once the fence was sent, an error may also have come after the COMMIT: it is looked up.
+  const outcome = await settled(attempt, pending);
+  if (outcome === 'applied') {
+    attempt.committed();
+    run.applied(pending);
+    return { kind: 'committed', turn };
+  }
+  if (outcome === 'not_applied') {
+    run.withdrawn(pending, mine ?? undefined);
+    run.poke();
+    const cause = error instanceof CommitUnknownError ? lostCommit(attempt, error) : error;
+    return { kind: 'failed', error: cause, turn };
+  }
+  inside.logger.warn('A transactional step was rolled back: its saga moved on without it.', {
+    sagaId: run.id,
+    step: attempt.start.step,
+    outcome,
+  });
+  run.drop(outcome === 'not_owner' || outcome === 'missing' ? 'lost' : 'stale', pending);
+  return { kind: 'failed', error, turn };
+}
+
+function lostCommit(attempt: Attempt, cause: unknown): Error {
+  return new Error(`The commit of '${attempt.start.step}' was lost and did not happen.`, { cause });
+}
+
+async function settled(attempt: Attempt, pending: Pending): Promise<string> {
+  const { inside } = attempt;
+  for (let pause = 20; ; pause = Math.min(pause * 2, 2_000)) {
+    try {
+      const outcome = await inside.sagas.settle(pending.transition);
+      if (outcome.kind !== 'busy') return outcome.kind;
+    } catch {
+      // The store is away: nobody can know yet, and nobody else is kept from anything.
+    }
+    await new Promise<void>((resolve) => inside.clock.after(pause, resolve));
+  }
+}

@@ -1,0 +1,206 @@
+import type {
+  Clock,
+  FaultPoints,
+  LoadedSaga,
+  LogFields,
+  Logger,
+  Mail,
+  SagaStore,
+} from '../ports/index.js';
+import type { SagaDefinition } from '../saga/index.js';
+import type { EngineObserver } from './engine-observer.js';
+import type { EngineSettings } from './engine-options.js';
+import type { TransitionFlusher } from './flush/index.js';
+import type { SagaOutcome } from './handle/index.js';
+import { decodeEntry } from './journal/index.js';
+import { Alarms, Places, SagaRun, type ClosedBecause, type Inside } from './run/index.js';
+import { emptyState, fold } from './state/index.js';
+import type { StepTransactions } from './step-transactions.js';
+
+export interface RunningSagasOptions {
+  readonly service: string;
+  readonly settings: EngineSettings;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly faults: FaultPoints;
+  readonly random: () => number;
+  readonly sagas: SagaStore;
+  readonly transactions: StepTransactions;
+  readonly flusher: TransitionFlusher;
+  readonly resolve: (definition: SagaDefinition) => object;
+  readonly runInContext: <T>(fields: LogFields, work: () => T) => T;
+  readonly observer: EngineObserver;
+  readonly definitionOf: (name: string, version: number) => SagaDefinition | undefined;
+  readonly incarnation: () => string;
+  readonly lives: () => boolean;
+  readonly storeNow: () => number;
+  readonly onEnded: (id: string, outcome: SagaOutcome<unknown>) => void;
+  /** The store should be asked for work soon; `owned`: also for what is ours and unknown. */
+  readonly onGap: (kind: 'claim' | 'owned') => void;
+}
+
+/** The sagas that run in this process. */
+export class RunningSagas implements Inside {
+  readonly service: string;
+  readonly settings: EngineSettings;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly faults: FaultPoints;
+  readonly random: () => number;
+  readonly sagas: SagaStore;
+  readonly transactions: StepTransactions;
+  readonly flusher: TransitionFlusher;
+  readonly places: Places;
+  readonly alarms: Alarms;
+  readonly #options: RunningSagasOptions;
+  readonly #runs = new Map<string, SagaRun>();
+  #draining = false;
+  readonly #emptied: (() => void)[] = [];
+
+  constructor(options: RunningSagasOptions) {
+    this.#options = options;
+    this.service = options.service;
+    this.settings = options.settings;
+    this.clock = options.clock;
+    this.logger = options.logger;
+    this.faults = options.faults;
+    this.random = options.random;
+    this.sagas = options.sagas;
+    this.transactions = options.transactions;
+    this.flusher = options.flusher;
+    this.places = new Places(options.settings.maxInFlight, options.settings.maxTransactions);
+    this.alarms = new Alarms(options.clock);
+  }
+
+  get incarnation(): string {
+    return this.#options.incarnation();
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  get size(): number {
+    return this.#runs.size;
+  }
+
+  /** How many more sagas this process takes. */
+  get room(): number {
+    return this.#draining ? 0 : Math.max(0, this.settings.maxSagas - this.#runs.size);
+  }
+
+  knows(id: string): boolean {
+    return this.#runs.has(id);
+  }
+
+  storeNow(): number {
+    return this.#options.storeNow();
+  }
+
+  mayStart(): boolean {
+    return !this.#draining && this.#options.lives();
+  }
+
+  resolve(definition: SagaDefinition): object {
+    return this.#options.resolve(definition);
+  }
+
+  runInContext<T>(fields: LogFields, work: () => T): T {
+    return this.#options.runInContext(fields, work);
+  }
+
+  observe(tell: (observer: EngineObserver) => void): void {
+    try {
+      tell(this.#options.observer);
+    } catch (error) {
+      this.logger.error('The observer of the engine threw.', {}, error);
+    }
+  }
+
+  /** Adds a saga that was started here. */
+  add(run: SagaRun): void {
+    this.#runs.set(run.id, run);
+  }
+
+  /** Takes sagas that were claimed, or found to be this engine's. */
+  take(loaded: readonly LoadedSaga[]): void {
+    for (const saga of loaded) {
+      const old = this.#runs.get(saga.id);
+      if (old !== undefined) {
+        // Claimed anew while it still stands here: the store knows better.
+        if (old.epoch === saga.epoch) continue;
+        old.drop('lost');
+      }
+      this.#takeOne(saga);
+    }
+  }
+
+  deliver(mail: readonly Mail[]): void {
+    for (const letter of mail) {
+      const run = this.#runs.get(letter.sagaId);
+      if (run === undefined) this.#options.onGap('owned');
+      else run.receive(letter);
+    }
+  }
+
+  pokeAll(): void {
+    for (const run of [...this.#runs.values()]) run.poke();
+  }
+
+  /** Forgets everything: this incarnation is dead, and others have its sagas. */
+  dropAll(): void {
+    for (const run of [...this.#runs.values()]) run.drop('lost');
+  }
+
+  /** Nothing is started any more; what does not run is given back. */
+  drain(): void {
+    this.#draining = true;
+    this.pokeAll();
+  }
+
+  abortAll(): void {
+    for (const run of [...this.#runs.values()]) run.abortAll('shutdown');
+  }
+
+  /** Resolves when no saga stands here any more. */
+  emptied(): Promise<void> {
+    if (this.#runs.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#emptied.push(resolve));
+  }
+
+  closed(run: SagaRun, why: ClosedBecause): void {
+    if (this.#runs.get(run.id) === run) this.#runs.delete(run.id);
+    if (why === 'mail_waits') this.#options.onGap('claim');
+    if (why === 'stale') this.#options.onGap('owned');
+    if (this.#runs.size === 0) for (const resolve of this.#emptied.splice(0)) resolve();
+  }
+
+  ended(run: SagaRun, outcome: SagaOutcome<unknown>): void {
+    this.#options.onEnded(run.id, outcome);
+  }
+
+  #takeOne(saga: LoadedSaga): void {
+    const definition = this.#options.definitionOf(saga.name, saga.version);
+    if (definition === undefined) return;
+    const state = emptyState();
+    try {
+      for (const entry of saga.entries) fold(state, decodeEntry(entry), entry.recordedAt.getTime());
+    } catch (error) {
+      // Left alone: its owner is this incarnation, and a version that can read it will adopt it.
+      this.logger.error('The journal of a saga cannot be read.', { sagaId: saga.id }, error);
+      return;
+    }
+    const run = new SagaRun(this, {
+      id: saga.id,
+      tenant: saga.tenant,
+      definition,
+      state,
+      revision: saga.revision,
+      epoch: saga.epoch,
+      deadlineAt: saga.deadlineInMs === null ? null : this.storeNow() + saga.deadlineInMs,
+    });
+    this.#runs.set(saga.id, run);
+    run.tell({ kind: 'taken', from: saga.adoptedFrom });
+    for (const letter of saga.mail) run.receive(letter);
+  }
+}

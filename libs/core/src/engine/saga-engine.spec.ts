@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { Compensate, Saga, SagaInput, SagaOf, SagaStep, StepResult } from '../saga/index.js';
+import { NonRetryableError } from '../errors/index.js';
+import { EngineBench } from '../testing/engine-bench.js';
+
+interface Order {
+  readonly id: string;
+  readonly fail?: boolean;
+}
+
+const calls: string[] = [];
+
+@Saga({ name: 'place-order', version: 1, output: 'confirm' })
+class PlaceOrder extends SagaOf<Order, string> {
+  @SagaStep()
+  reserve(@SagaInput() order: Order): string {
+    calls.push(`reserve ${order.id}`);
+    return `reserved ${order.id}`;
+  }
+
+  @Compensate('reserve')
+  release(@SagaInput() order: Order): void {
+    calls.push(`release ${order.id}`);
+  }
+
+  @SagaStep({ dependsOn: ['reserve'] })
+  charge(@StepResult('reserve') reserved: string): string {
+    calls.push(`charge ${reserved}`);
+    return 'charged';
+  }
+
+  @Compensate('charge')
+  refund(): void {
+    calls.push('refund');
+  }
+
+  @SagaStep({ dependsOn: ['charge'] })
+  confirm(@SagaInput() order: Order): string {
+    if (order.fail === true) throw new NonRetryableError('no confirmation today');
+    return `confirmed ${order.id}`;
+  }
+}
+
+describe('an engine', () => {
+  it('runs a sequential saga to its output', async () => {
+    const bench = new EngineBench([PlaceOrder]);
+    const engine = await bench.engine();
+    calls.length = 0;
+    const handle = await engine.start(PlaceOrder, { id: 'o1' });
+    expect(await bench.clock.until(handle.result())).toBe('confirmed o1');
+    expect(calls).toEqual(['reserve o1', 'charge reserved o1']);
+    await bench.close();
+  });
+
+  it('undoes in reverse order what was done before the step that failed', async () => {
+    const bench = new EngineBench([PlaceOrder]);
+    const engine = await bench.engine();
+    calls.length = 0;
+    const handle = await engine.start(PlaceOrder, { id: 'o2', fail: true });
+    const outcome = await bench.clock.until(handle.outcome());
+    expect(outcome.status).toBe('compensated');
+    expect(calls).toEqual(['reserve o2', 'charge reserved o2', 'refund', 'release o2']);
+    await bench.close();
+  });
+
+  it('spends n + 1 commits on n steps in a row', async () => {
+    const bench = new EngineBench([PlaceOrder]);
+    const engine = await bench.engine();
+    const handle = await engine.start(PlaceOrder, { id: 'o3' });
+    await bench.clock.until(handle.result());
+    const transitions = new Set((await engine.history(handle.id)).map((one) => one.transitionId));
+    expect(transitions.size).toBe(4);
+    await bench.close();
+  });
+});

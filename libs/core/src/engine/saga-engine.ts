@@ -1,0 +1,311 @@
+import { systemClock } from '../clock/index.js';
+import { newNonce } from '../ids.js';
+import {
+  noFaults,
+  type Clock,
+  type RecordedEntry,
+  type SagaFilter,
+  type SagaSummary,
+} from '../ports/index.js';
+import {
+  UnknownSagaError,
+  type AnySaga,
+  type SagaClass,
+  type SagaDefinition,
+  type SagaInputOf,
+  type SagaOutputOf,
+} from '../saga/index.js';
+import { ClaimLoop } from './claim-loop.js';
+import { controlMail } from './decide/index.js';
+import {
+  DEFAULT_ENGINE_SETTINGS,
+  type EngineSettings,
+  type SagaEngineOptions,
+} from './engine-options.js';
+import { EngineClosedError, SagaNotFoundError } from './errors.js';
+import { StartFlusher, TransitionFlusher } from './flush/index.js';
+import { OutcomeWatch, SagaHandle } from './handle/index.js';
+import { Membership, StoreTime } from './ownership/index.js';
+import { RunningSagas } from './running-sagas.js';
+import { SagaStarter, type StartOptions } from './saga-starter.js';
+import { storeTransactions } from './step-transactions.js';
+
+/**
+ * Runs sagas of one store. Between {@link start} and {@link close} it claims what is due, runs the
+ * steps, and adopts what engines that died have left.
+ */
+export class SagaEngine {
+  readonly settings: EngineSettings;
+  readonly #options: SagaEngineOptions;
+  readonly #clock: Clock;
+  readonly #time: StoreTime;
+  readonly #membership: Membership;
+  readonly #flusher: TransitionFlusher;
+  readonly #running: RunningSagas;
+  readonly #claims: ClaimLoop;
+  readonly #watch: OutcomeWatch;
+  readonly #starter: SagaStarter;
+  #state: 'new' | 'running' | 'closing' | 'closed' = 'new';
+
+  constructor(options: SagaEngineOptions) {
+    this.#options = options;
+    const settings = { ...DEFAULT_ENGINE_SETTINGS, ...options.settings };
+    this.settings = settings;
+    const { store, logger } = options;
+    const clock = options.clock ?? systemClock;
+    const faults = options.faults ?? noFaults;
+    const observer = options.observer ?? {};
+    this.#clock = clock;
+    this.#time = new StoreTime(clock, store.inbox);
+    const sizes = {
+      flushers: settings.flushers,
+      share: settings.flushShare,
+      group: settings.flushGroup,
+    };
+    this.#flusher = new TransitionFlusher({
+      store: store.sagas,
+      clock,
+      logger,
+      ...sizes,
+      onFlush: (size, durationMs) =>
+        this.#running.observe((one) => one.transitionsFlushed?.({ size, durationMs })),
+      after: () => faults.reach('transition.after-flush'),
+    });
+    this.#membership = new Membership({
+      engines: store.engines,
+      clock,
+      logger,
+      ttlMs: settings.ttlMs,
+      identity: {
+        service: options.service,
+        host: options.host ?? '',
+        pid: options.pid ?? process.pid,
+      },
+      moves: () => this.#flusher.oldestInFlightMs() < settings.stuckMs,
+      onDeath: async () => {
+        const { incarnation } = this.#membership;
+        this.#running.observe((one) => one.declaredDead?.({ incarnation }));
+        this.#running.dropAll();
+      },
+      onFence: (fenced) => {
+        if (fenced) return;
+        this.#running.pokeAll();
+        this.#claims.checkOwnedSoon();
+      },
+      onBurial: (incarnation) => {
+        this.#running.observe((one) => one.engineBuried?.({ incarnation }));
+        this.#claims.wake();
+      },
+      newIncarnation: newNonce,
+    });
+    this.#running = new RunningSagas({
+      service: options.service,
+      settings,
+      clock,
+      logger,
+      faults,
+      random: options.random ?? Math.random,
+      sagas: store.sagas,
+      transactions: options.stepTransactions ?? storeTransactions(store.transactions),
+      flusher: this.#flusher,
+      resolve: options.resolve,
+      runInContext: options.runInContext ?? ((_fields, work) => work()),
+      observer,
+      definitionOf: (name, version) =>
+        options.definitions.find((one) => one.name === name && one.version === version),
+      incarnation: () => this.#membership.incarnation,
+      lives: () => this.#membership.lives,
+      storeNow: () => this.#time.now(),
+      onEnded: (id, outcome) => {
+        this.#watch.ended(id, outcome);
+        store.wakeUps.hint('ended', id);
+      },
+      onGap: (kind) => {
+        if (kind === 'claim') this.#claims.wake();
+        else this.#claims.checkOwnedSoon();
+      },
+    });
+    this.#claims = new ClaimLoop({
+      store: store.sagas,
+      clock,
+      logger,
+      wakeUps: store.wakeUps,
+      pollMs: settings.pollMs,
+      ownedCheckMs: settings.ownedCheckMs,
+      definitions: () => runnable(options.definitions),
+      incarnation: () => this.#membership.incarnation,
+      room: () => (this.#membership.lives ? this.#running.room : 0),
+      knows: (id) => this.#running.knows(id),
+      onClaimed: (sagas) => this.#running.take(sagas),
+      onMail: (mail) => this.#running.deliver(mail),
+      claimed: () => faults.reach('claim.after-commit'),
+    });
+    this.#watch = new OutcomeWatch(store.sagas, clock, store.wakeUps, (id) =>
+      this.#running.knows(id),
+    );
+    this.#starter = new SagaStarter({
+      running: this.#running,
+      store: store.sagas,
+      flusher: new StartFlusher({ store: store.sagas, clock, ...sizes }),
+      mayOwn: () => this.#state === 'running' && this.#running.room > 0 && this.#running.mayStart(),
+      wake: () => {
+        this.#claims.wake();
+        store.wakeUps.hint('saga');
+      },
+    });
+  }
+
+  /** The incarnation this engine is known by; changes when it was declared dead and came back. */
+  get incarnation(): string {
+    return this.#membership.incarnation;
+  }
+
+  /** How many sagas stand in this process. */
+  get sagasHere(): number {
+    return this.#running.size;
+  }
+
+  /** How many steps run in this process. */
+  get stepsRunning(): number {
+    return this.#running.places.running;
+  }
+
+  /** Whether the engine is up and its heartbeat is recent. For readiness probes. */
+  get healthy(): boolean {
+    return this.#state === 'running' && this.#membership.lives;
+  }
+
+  /** Registers the engine and begins to work. Rejects when the store cannot be reached. */
+  async run(): Promise<void> {
+    if (this.#state !== 'new') throw new EngineClosedError();
+    await this.#time.measure();
+    await this.#membership.join();
+    this.#state = 'running';
+    this.#claims.start();
+  }
+
+  /**
+   * Takes no more work, lets running steps end for at most `shutdownMs`, gives the rest back, and
+   * retires. No step that was given back counts as crashed.
+   */
+  async close(): Promise<void> {
+    if (this.#state === 'closed' || this.#state === 'closing') return;
+    const ran = this.#state === 'running';
+    this.#state = 'closing';
+    if (ran) {
+      await this.#claims.close();
+      this.#running.drain();
+      const { shutdownMs } = this.settings;
+      if (!(await this.#within(this.#running.emptied(), shutdownMs * 0.7))) {
+        this.#running.abortAll();
+        await this.#within(this.#running.emptied(), shutdownMs * 0.2);
+      }
+      await this.#membership.leave(true);
+    }
+    this.#watch.close();
+    this.#running.alarms.close();
+    this.#state = 'closed';
+  }
+
+  /**
+   * Starts a saga.
+   *
+   * @throws IdempotencyConflictError, UnknownSagaError, UnserializableValueError
+   */
+  start<S extends AnySaga>(
+    saga: SagaClass<S>,
+    input: NoInfer<SagaInputOf<S>>,
+    options?: StartOptions,
+  ): Promise<SagaHandle<SagaOutputOf<S>>>;
+  start(saga: SagaDefinition, input: unknown, options?: StartOptions): Promise<SagaHandle<unknown>>;
+  async start(
+    saga: SagaClass | SagaDefinition,
+    input: unknown,
+    options: StartOptions = {},
+  ): Promise<SagaHandle<unknown>> {
+    if (this.#state === 'closed') throw new EngineClosedError();
+    const { id, committed } = await this.#starter.start(this.#definitionOf(saga), input, options);
+    return new SagaHandle(id, this.#watch, this.#clock, committed);
+  }
+
+  /** A handle to a saga that was started before, wherever it runs. */
+  handle(id: string): SagaHandle<unknown> {
+    return new SagaHandle(id, this.#watch, this.#clock);
+  }
+
+  get(id: string): Promise<SagaSummary | null> {
+    return this.#options.store.sagas.get(id);
+  }
+
+  find(filter: SagaFilter = {}): Promise<readonly SagaSummary[]> {
+    return this.#options.store.sagas.find(filter);
+  }
+
+  /** Everything that happened to a saga, in order. */
+  history(id: string): Promise<readonly RecordedEntry[]> {
+    return this.#options.store.sagas.history(id);
+  }
+
+  /**
+   * Asks a saga to stop and undo what it did. Too late behind its point of no return, or when it
+   * fails already; its history says which.
+   *
+   * @throws SagaNotFoundError
+   */
+  cancel(id: string, reason = ''): Promise<void> {
+    return this.#control(id, 'cancel', reason);
+  }
+
+  /** Lets a saga that needs attention go on where it stopped. @throws SagaNotFoundError */
+  retry(id: string, reason = ''): Promise<void> {
+    return this.#control(id, 'retry', reason);
+  }
+
+  /** Ends a saga as it is; nothing is undone. @throws SagaNotFoundError */
+  terminate(id: string, reason = ''): Promise<void> {
+    return this.#control(id, 'terminate', reason);
+  }
+
+  async #control(
+    id: string,
+    kind: 'cancel' | 'retry' | 'terminate',
+    reason: string,
+  ): Promise<void> {
+    const { sagas, wakeUps } = this.#options.store;
+    if ((await sagas.get(id)) === null) throw new SagaNotFoundError(id);
+    await sagas.putMail([controlMail(id, kind, reason)]);
+    wakeUps.hint('saga');
+  }
+
+  #definitionOf(saga: SagaClass | SagaDefinition): SagaDefinition {
+    if (typeof saga !== 'function') return saga;
+    const all = this.#options.definitions.filter((one) => one.sagaClass === saga);
+    const latest = all.reduce<SagaDefinition | undefined>(
+      (best, one) => (best === undefined || one.version > best.version ? one : best),
+      undefined,
+    );
+    if (latest === undefined) throw new UnknownSagaError(saga.name);
+    return latest;
+  }
+
+  /** Whether the promise resolved in time. */
+  #within(promise: Promise<void>, ms: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = this.#clock.after(ms, () => resolve(false));
+      void promise.then(() => {
+        timer.cancel();
+        resolve(true);
+      });
+    });
+  }
+}
+
+function runnable(
+  definitions: readonly SagaDefinition[],
+): { readonly name: string; readonly versions: readonly number[] }[] {
+  const versions = new Map<string, number[]>();
+  for (const { name, version } of definitions) {
+    versions.set(name, [...(versions.get(name) ?? []), version]);
+  }
+  return [...versions].map(([name, numbers]) => ({ name, versions: numbers }));
+}

@@ -1,0 +1,187 @@
+import { newId, newNonce } from '../ids.js';
+import { journalText, parseJournal } from '../messaging/index.js';
+import type { NewSaga, SagaStore, StartOutcome, Transaction } from '../ports/index.js';
+import type { SagaDefinition } from '../saga/index.js';
+import { IdempotencyConflictError } from './errors.js';
+import type { StartFlusher } from './flush/index.js';
+import { inputDigest } from './input-digest.js';
+import { encodeEntry, type SagaEntry } from './journal/index.js';
+import { SagaRun, type Pending } from './run/index.js';
+import type { RunningSagas } from './running-sagas.js';
+import { emptyState, fold } from './state/index.js';
+
+export interface StartOptions {
+  /** The same key and input give the same saga; the same key with another input is refused. */
+  readonly idempotencyKey?: string;
+  /** Default `''`. */
+  readonly tenant?: string;
+  /** A UUID; default: a new UUIDv7. */
+  readonly id?: string;
+  /** Starts it in this transaction: it begins if and only if that commits. */
+  readonly transaction?: Transaction;
+  /**
+   * With `transaction`: calls its argument after the commit, and only then. Without it, the saga is
+   * found by the next round of polling.
+   */
+  readonly afterCommit?: (run: () => void) => void;
+}
+
+export interface Started {
+  readonly id: string;
+  /** False while the transaction that starts it is open. */
+  readonly committed: () => boolean;
+}
+
+/** Starts sagas: in groups with their first steps, or in a transaction of the caller. */
+export class SagaStarter {
+  readonly #running: RunningSagas;
+  readonly #store: Pick<SagaStore, 'start'>;
+  readonly #flusher: StartFlusher;
+  readonly #mayOwn: () => boolean;
+  readonly #wake: () => void;
+
+  constructor(parts: {
+    running: RunningSagas;
+    store: Pick<SagaStore, 'start'>;
+    flusher: StartFlusher;
+    /** Whether this engine runs what it starts: it is up, lives and has room. */
+    mayOwn: () => boolean;
+    /** A saga without an owner was started. */
+    wake: () => void;
+  }) {
+    this.#running = parts.running;
+    this.#store = parts.store;
+    this.#flusher = parts.flusher;
+    this.#mayOwn = parts.mayOwn;
+    this.#wake = parts.wake;
+  }
+
+  async start(definition: SagaDefinition, given: unknown, options: StartOptions): Promise<Started> {
+    // What runs is what a replay would read: later changes of the caller's object change nothing.
+    const input = parseJournal(journalText(given));
+    const { transaction } = options;
+    // In a caller's transaction no step is started: it may stay open for long and hold the places.
+    if (transaction !== undefined) return this.#within(definition, input, transaction, options);
+    const own = this.#mayOwn();
+    const run = this.#newRun(definition, input, options);
+    if (!own) {
+      const saga = this.#newSaga(definition, input, options, run, null, null);
+      const outcome = await this.#submit(saga);
+      this.#wake();
+      return this.#answer(definition, saga, outcome, () => true);
+    }
+    // Held until it is started: nothing may move it before.
+    void run.takeTurn();
+    // Known before it is there, or the look at what this engine owns would find it and load it twice.
+    this.#running.add(run);
+    const pending = run.decide();
+    const saga = this.#newSaga(definition, input, options, run, pending, this.#running.incarnation);
+    let outcome: StartOutcome;
+    try {
+      outcome = await this.#submit(saga);
+    } catch (error) {
+      run.drop('given_back', pending ?? undefined);
+      throw error;
+    }
+    if (outcome.kind === 'started' || outcome.id === saga.id) this.#begin(run, pending);
+    else run.drop('given_back', pending ?? undefined);
+    return this.#answer(definition, saga, outcome, () => true);
+  }
+
+  async #submit(saga: NewSaga): Promise<StartOutcome> {
+    await this.#running.faults.reach('start.before-commit', saga.id);
+    const outcome = await this.#flusher.submit(saga);
+    await this.#running.faults.reach('start.after-commit', saga.id);
+    return outcome;
+  }
+
+  async #within(
+    definition: SagaDefinition,
+    input: unknown,
+    transaction: Transaction,
+    options: StartOptions,
+  ): Promise<Started> {
+    const { afterCommit } = options;
+    const run = this.#newRun(definition, input, options);
+    // Without word of the commit this engine could not begin at once: then whoever polls first may.
+    const own = afterCommit !== undefined && this.#mayOwn() ? this.#running.incarnation : null;
+    const saga = this.#newSaga(definition, input, options, run, null, own);
+    let committed = afterCommit === undefined;
+    const [outcome] = await this.#store.start([saga], transaction);
+    if (outcome === undefined) throw new TypeError('The store gave no outcome of a start.');
+    afterCommit?.(() => {
+      committed = true;
+      if (outcome.kind !== 'started') return;
+      // Only a nudge: where it is lost, the regular look at what this engine owns finds the saga.
+      if (own === null || own !== this.#running.incarnation) this.#wake();
+      else if (!this.#running.knows(run.id)) {
+        void run.takeTurn();
+        this.#running.add(run);
+        this.#begin(run, null);
+      }
+    });
+    // One that existed may have been started by this very transaction, which is open still.
+    return this.#answer(definition, saga, outcome, () => committed);
+  }
+
+  #answer(
+    definition: SagaDefinition,
+    saga: NewSaga,
+    outcome: StartOutcome,
+    committed: () => boolean,
+  ): Started {
+    if (outcome.kind === 'started') return { id: saga.id, committed };
+    if (outcome.inputDigest !== saga.inputDigest) {
+      throw new IdempotencyConflictError(definition.name, saga.key ?? saga.id, outcome.id);
+    }
+    return { id: outcome.id, committed };
+  }
+
+  /** The saga as it will stand here. */
+  #newRun(definition: SagaDefinition, input: unknown, options: StartOptions): SagaRun {
+    const state = emptyState();
+    fold(state, { kind: 'saga_started', input }, this.#running.storeNow());
+    const { deadlineMs } = definition;
+    return new SagaRun(this.#running, {
+      id: options.id ?? newId(),
+      tenant: options.tenant ?? '',
+      definition,
+      state,
+      revision: -1,
+      epoch: 1,
+      deadlineAt: deadlineMs === null ? null : this.#running.storeNow() + deadlineMs,
+    });
+  }
+
+  #newSaga(
+    definition: SagaDefinition,
+    input: unknown,
+    options: StartOptions,
+    run: SagaRun,
+    pending: Pending | null,
+    owner: string | null,
+  ): NewSaga {
+    const first: SagaEntry = { kind: 'saga_started', input };
+    return {
+      id: run.id,
+      tenant: options.tenant ?? '',
+      name: definition.name,
+      version: definition.version,
+      key: options.idempotencyKey ?? null,
+      inputDigest: inputDigest(input),
+      status: pending === null ? 'pending' : 'running',
+      owner,
+      wakeInMs: owner === null ? 0 : null,
+      deadlineInMs: definition.deadlineMs,
+      transitionId: pending?.transition.id ?? newNonce(),
+      entries: [encodeEntry(first), ...(pending?.transition.entries ?? [])],
+      messages: [],
+    };
+  }
+
+  /** The saga is committed, and its turn is held. */
+  #begin(run: SagaRun, pending: Pending | null): void {
+    this.#running.observe((observer) => observer.sagaStarted?.(run.facts));
+    run.begun(pending);
+  }
+}

@@ -1,0 +1,157 @@
+import type { SagaEntry, TaskEntry, TaskRef } from '../journal/index.js';
+import { setTask, taskOf, type SagaState, type TaskState } from './saga-state.js';
+
+/**
+ * Takes one entry into the state. `at` is when it was recorded, by the store's clock in
+ * milliseconds. A function of its arguments alone: replaying a journal gives the state it had.
+ */
+export function fold(state: SagaState, entry: SagaEntry, at: number): void {
+  if ('role' in entry) {
+    foldTask(state, entry, at);
+    return;
+  }
+  switch (entry.kind) {
+    case 'saga_started':
+      state.input = entry.input;
+      return;
+    case 'failing':
+      if (state.failures.length === 0) state.failingSince = at;
+      state.failures = [...state.failures, entry.failure];
+      return;
+    case 'compensating':
+      state.phase = 'undoing';
+      state.resume = 'undoing';
+      return;
+    case 'needs_attention':
+      state.phase = 'attention';
+      state.attention = { reason: entry.reason, detail: entry.detail };
+      return;
+    case 'retry_requested':
+      state.phase = state.resume;
+      state.attention = null;
+      freshChance(state, entry.again);
+      return;
+    case 'saga_ended':
+      state.phase = 'ended';
+      state.end = { status: entry.status, output: entry.output, reason: entry.reason };
+      return;
+    case 'adopted':
+    case 'parked':
+    case 'mail_ignored':
+      return;
+  }
+}
+
+function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
+  const { role, step, attempt } = entry;
+  const task = taskOf(state, role, step);
+  switch (entry.kind) {
+    case 'started':
+      setTask(state, role, step, {
+        status: 'running',
+        attempt,
+        by: entry.by,
+        epoch: entry.epoch,
+        generation: entry.generation,
+        dueAt: 0,
+      });
+      return;
+    case 'completed':
+      setTask(state, role, step, {
+        status: 'done',
+        attempt,
+        output: entry.output,
+        error: null,
+        doubt: false,
+        crashes: 0,
+        key: null,
+      });
+      return;
+    case 'attempt_failed':
+      setTask(state, role, step, {
+        status: 'backoff',
+        attempt,
+        failures: task.failures + 1,
+        // The process lived through it: whatever killed it before, it was not this.
+        crashes: 0,
+        doubt: task.doubt || entry.doubt,
+        error: entry.error,
+        dueAt: at + entry.delayMs,
+        key: null,
+      });
+      return;
+    case 'failed':
+      setTask(state, role, step, {
+        ...ended(entry.error),
+        status: 'failed',
+        attempt,
+        doubt: entry.doubt,
+      });
+      if (role === 'step') fail(state, entry, at);
+      return;
+    case 'unknown':
+      setTask(state, role, step, {
+        ...ended(entry.error),
+        status: 'unknown',
+        attempt,
+        doubt: true,
+      });
+      if (role === 'step') fail(state, entry, at);
+      return;
+    case 'sent':
+      setTask(state, role, step, {
+        status: 'awaiting_reply',
+        attempt,
+        crashes: 0,
+        dueAt: at + entry.timeoutMs,
+        key: entry.key,
+      });
+      return;
+    case 'crashed':
+      setTask(state, role, step, {
+        status: 'backoff',
+        crashes: task.crashes + 1,
+        doubt: task.doubt || entry.doubt,
+        dueAt: at + entry.delayMs,
+      });
+      return;
+    case 'released':
+      setTask(state, role, step, { status: 'idle', doubt: task.doubt || entry.doubt });
+      return;
+    case 'late_success':
+      foldLateSuccess(state, entry.step, entry.output);
+      return;
+  }
+}
+
+function ended(error: TaskState['error']): Partial<TaskState> {
+  return { error, crashes: 0, key: null };
+}
+
+function fail(
+  state: SagaState,
+  entry: Extract<TaskEntry, { kind: 'failed' | 'unknown' }>,
+  at: number,
+): void {
+  if (state.failures.length === 0) state.failingSince = at;
+  state.failures = [...state.failures, { kind: 'step', step: entry.step, error: entry.error }];
+}
+
+/** The effect is there. What was undone, or is being undone, has to be undone once more. */
+function foldLateSuccess(state: SagaState, step: string, output: unknown): void {
+  const forward = taskOf(state, 'step', step);
+  if (forward.status === 'done') return;
+  setTask(state, 'step', step, { doubt: true, output });
+  if (state.phase === 'forward') return;
+  setTask(state, 'step', step, { status: 'done' });
+  setTask(state, 'compensation', step, { status: 'idle', failures: 0, crashes: 0, error: null });
+}
+
+/** After an operator's retry, what had given up starts counting from nothing. */
+function freshChance(state: SagaState, again: readonly TaskRef[]): void {
+  for (const { role, step } of again) {
+    setTask(state, role, step, { status: 'idle', failures: 0, crashes: 0 });
+    if (role !== 'step') continue;
+    state.failures = state.failures.filter((one) => one.kind !== 'step' || one.step !== step);
+  }
+}

@@ -1,0 +1,110 @@
+import type { FinalStatus } from '../../ports/index.js';
+import type { AttentionReason, ErrorRecord, Failure, Role } from '../journal/index.js';
+
+export type TaskStatus =
+  /** May be started once what it needs is there. */
+  | 'idle'
+  | 'running'
+  | 'awaiting_reply'
+  /** Tried again when its delay is over. */
+  | 'backoff'
+  | 'done'
+  | 'failed'
+  | 'unknown';
+
+/** Where one role of a step stands. Replaced, never changed in place. */
+export interface TaskState {
+  readonly status: TaskStatus;
+  /** The latest attempt, from 1; 0: none yet. */
+  readonly attempt: number;
+  /** Attempts that failed and count against the retry policy. */
+  readonly failures: number;
+  /** Processes that died in it since its last progress. */
+  readonly crashes: number;
+  /** An attempt may have had its effect although none is known to have succeeded. */
+  readonly doubt: boolean;
+  readonly by: string | null;
+  readonly epoch: number;
+  readonly generation: number;
+  readonly output: unknown;
+  readonly error: ErrorRecord | null;
+  /** When the delay or the wait for the reply is over, by the store's clock in milliseconds. */
+  readonly dueAt: number;
+  /** The idempotency key of the command that is awaited. */
+  readonly key: string | null;
+}
+
+export type StepState = Readonly<Record<Role, TaskState>>;
+
+export type Phase = 'forward' | 'undoing' | 'attention' | 'ended';
+
+/** A saga as its journal tells it. */
+export interface SagaState {
+  input: unknown;
+  phase: Phase;
+  /** Where an operator's retry goes back to. */
+  resume: 'forward' | 'undoing';
+  readonly steps: Map<string, StepState>;
+  failures: readonly Failure[];
+  /** When the first failure was recorded, by the store's clock in milliseconds. */
+  failingSince: number;
+  attention: { readonly reason: AttentionReason; readonly detail: string } | null;
+  end: {
+    readonly status: FinalStatus;
+    readonly output: unknown;
+    readonly reason: string | null;
+  } | null;
+}
+
+const FRESH: TaskState = Object.freeze({
+  status: 'idle',
+  attempt: 0,
+  failures: 0,
+  crashes: 0,
+  doubt: false,
+  by: null,
+  epoch: 0,
+  generation: 0,
+  output: undefined,
+  error: null,
+  dueAt: 0,
+  key: null,
+});
+
+const FRESH_STEP: StepState = Object.freeze({ step: FRESH, compensation: FRESH, recovery: FRESH });
+
+export function emptyState(): SagaState {
+  return {
+    input: undefined,
+    phase: 'forward',
+    resume: 'forward',
+    steps: new Map(),
+    failures: [],
+    failingSince: 0,
+    attention: null,
+    end: null,
+  };
+}
+
+/** A copy that can be folded further while the original stays as the journal has it. */
+export function forkState(state: SagaState): SagaState {
+  return { ...state, steps: new Map(state.steps) };
+}
+
+export function stepOf(state: SagaState, step: string): StepState {
+  return state.steps.get(step) ?? FRESH_STEP;
+}
+
+export function taskOf(state: SagaState, role: Role, step: string): TaskState {
+  return stepOf(state, step)[role];
+}
+
+export function setTask(
+  state: SagaState,
+  role: Role,
+  step: string,
+  change: Partial<TaskState>,
+): void {
+  const before = stepOf(state, step);
+  state.steps.set(step, { ...before, [role]: { ...before[role], ...change } });
+}

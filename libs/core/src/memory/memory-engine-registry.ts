@@ -1,0 +1,89 @@
+import type { Clock, EngineBeat, EngineRegistry } from '../ports/index.js';
+import { MemoryTable } from './memory-table.js';
+import type { MemoryTransactions } from './memory-transaction.js';
+
+interface EngineRow {
+  readonly service: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly ttlMs: number;
+  readonly beat: number;
+  /** By the clock of this store, which plays the database's. */
+  readonly expiresAt: number;
+}
+
+/** Heartbeats in memory. */
+export class MemoryEngineRegistry implements EngineRegistry {
+  readonly #transactions: MemoryTransactions;
+  readonly #clock: Clock;
+  readonly #rows = new MemoryTable<EngineRow>();
+
+  constructor(transactions: MemoryTransactions, clock: Clock) {
+    this.#transactions = transactions;
+    this.#clock = clock;
+  }
+
+  /** Whether an incarnation is a living engine: there is a row, late or not. */
+  lives(incarnation: string): boolean {
+    return this.#rows.committed().has(incarnation);
+  }
+
+  async register(engine: {
+    incarnation: string;
+    service: string;
+    host: string;
+    pid: number;
+    ttlMs: number;
+  }): Promise<void> {
+    const { incarnation, ...rest } = engine;
+    await this.#transactions.within(undefined, (transaction) => {
+      const row = { ...rest, beat: 1, expiresAt: this.#clock.now() + engine.ttlMs };
+      this.#rows.set(incarnation, row, transaction);
+    });
+  }
+
+  async beat(incarnation: string): Promise<boolean> {
+    return this.#transactions.within(undefined, async (transaction) => {
+      // The lock of declareDead: a beat that waits for a verdict finds the row gone.
+      await transaction.lock(`engine:${incarnation}`);
+      const row = this.#rows.get(incarnation, transaction);
+      if (row === undefined) return false;
+      this.#rows.set(
+        incarnation,
+        { ...row, beat: row.beat + 1, expiresAt: this.#clock.now() + row.ttlMs },
+        transaction,
+      );
+      return true;
+    });
+  }
+
+  observe(): Promise<readonly EngineBeat[]> {
+    const now = this.#clock.now();
+    return Promise.resolve(
+      this.#rows.entries().map(([incarnation, row]) => ({
+        incarnation,
+        beat: String(row.beat),
+        overdue: now > row.expiresAt,
+      })),
+    );
+  }
+
+  async declareDead(incarnation: string, beat: string): Promise<boolean> {
+    return this.#transactions.within(undefined, async (transaction) => {
+      await transaction.lock(`engine:${incarnation}`);
+      // Looked at only under the lock: a beat may have come while this waited.
+      const row = this.#rows.get(incarnation, transaction);
+      if (row === undefined) return false;
+      if (String(row.beat) !== beat || this.#clock.now() <= row.expiresAt) return false;
+      this.#rows.delete(incarnation, transaction);
+      return true;
+    });
+  }
+
+  async retire(incarnation: string): Promise<void> {
+    await this.#transactions.within(undefined, async (transaction) => {
+      await transaction.lock(`engine:${incarnation}`);
+      this.#rows.delete(incarnation, transaction);
+    });
+  }
+}

@@ -1,0 +1,70 @@
+import { newId } from '../ids.js';
+import type { Mail, NewMail } from '../ports/index.js';
+import type { MemoryTransaction } from './memory-transaction.js';
+
+interface Letter extends Mail {
+  readonly putAt: number;
+}
+
+/** Mail by saga. First come, first kept: a key that lies there refuses the next. */
+export class MemorySagaMail {
+  readonly #bySaga = new Map<string, Map<string, Letter>>();
+
+  has(sagaId: string): boolean {
+    return this.#bySaga.has(sagaId);
+  }
+
+  of(sagaId: string): readonly Mail[] {
+    const letters = this.#bySaga.get(sagaId);
+    if (letters === undefined) return [];
+    return [...letters.values()].map(({ putAt: _, ...mail }) => mail);
+  }
+
+  sagas(): IterableIterator<string> {
+    return this.#bySaga.keys();
+  }
+
+  async put(
+    mail: readonly NewMail[],
+    transaction: MemoryTransaction,
+    now: () => number,
+  ): Promise<void> {
+    for (const letter of mail) {
+      // A unique index makes the second writer wait until the first has ended.
+      await transaction.lock(`mail:${letter.sagaId}:${letter.dedupeKey}`);
+      transaction.stage(() => {
+        const letters = this.#bySaga.get(letter.sagaId) ?? new Map<string, Letter>();
+        for (const known of letters.values()) {
+          if (known.dedupeKey === letter.dedupeKey) return;
+        }
+        const id = newId();
+        letters.set(id, { ...letter, id, putAt: now() });
+        this.#bySaga.set(letter.sagaId, letters);
+      });
+    }
+  }
+
+  take(sagaId: string, ids: readonly string[], transaction: MemoryTransaction): void {
+    if (ids.length === 0) return;
+    transaction.stage(() => {
+      const letters = this.#bySaga.get(sagaId);
+      if (letters === undefined) return;
+      for (const id of ids) letters.delete(id);
+      if (letters.size === 0) this.#bySaga.delete(sagaId);
+    });
+  }
+
+  /** Forgets the letters of a saga that were put before `putBefore`; returns how many. */
+  drop(sagaId: string, putBefore: number): number {
+    const letters = this.#bySaga.get(sagaId);
+    if (letters === undefined) return 0;
+    let dropped = 0;
+    for (const [id, letter] of letters) {
+      if (letter.putAt >= putBefore) continue;
+      letters.delete(id);
+      dropped += 1;
+    }
+    if (letters.size === 0) this.#bySaga.delete(sagaId);
+    return dropped;
+  }
+}

@@ -1,0 +1,82 @@
+import {
+  FINAL_STATUSES,
+  type SagaHeader,
+  type SagaStatus,
+  type SagaSummary,
+} from '../ports/index.js';
+import { MemoryTable } from './memory-table.js';
+
+/** One row per saga: what is queried and claimed. */
+export interface SagaRow {
+  readonly id: string;
+  readonly tenant: string;
+  readonly name: string;
+  readonly version: number;
+  readonly key: string | null;
+  readonly inputDigest: string;
+  readonly status: SagaStatus;
+  readonly revision: number;
+  readonly owner: string | null;
+  readonly epoch: number;
+  /** By the clock of the store; null: only mail wakes it. */
+  readonly wakeAt: number | null;
+  readonly deadlineAt: number | null;
+  /** The transition that made this revision. */
+  readonly transitionId: string;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+export function isFinal(status: SagaStatus): boolean {
+  return (FINAL_STATUSES as readonly SagaStatus[]).includes(status);
+}
+
+/** The saga table with the two indexes that claiming needs. */
+export class SagaRows extends MemoryTable<SagaRow> {
+  /** Not final and without an owner. */
+  readonly unowned: Set<string>;
+  /** Not final, by owner. */
+  readonly byOwner: Map<string, Set<string>>;
+
+  constructor() {
+    const unowned = new Set<string>();
+    const byOwner = new Map<string, Set<string>>();
+    super((id, before, after) => {
+      if (before !== undefined && before.owner !== null) {
+        const owned = byOwner.get(before.owner);
+        owned?.delete(id);
+        if (owned?.size === 0) byOwner.delete(before.owner);
+      }
+      unowned.delete(id);
+      if (after === undefined || isFinal(after.status)) return;
+      if (after.owner === null) {
+        unowned.add(id);
+        return;
+      }
+      const owned = byOwner.get(after.owner);
+      if (owned === undefined) byOwner.set(after.owner, new Set([id]));
+      else owned.add(id);
+    });
+    this.unowned = unowned;
+    this.byOwner = byOwner;
+  }
+}
+
+export function headerOf(row: SagaRow, now: number): SagaHeader {
+  return {
+    id: row.id,
+    tenant: row.tenant,
+    name: row.name,
+    version: row.version,
+    key: row.key,
+    status: row.status,
+    revision: row.revision,
+    owner: row.owner,
+    epoch: row.epoch,
+    deadlineInMs: row.deadlineAt === null ? null : row.deadlineAt - now,
+  };
+}
+
+export function summaryOf(row: SagaRow, now: number): SagaSummary {
+  return { ...headerOf(row, now), createdAt: row.createdAt, updatedAt: row.updatedAt };
+}

@@ -1,0 +1,340 @@
+import type {
+  ClaimRequest,
+  Clock,
+  JournalEntry,
+  LoadedSaga,
+  Mail,
+  NewMail,
+  NewSaga,
+  OutboxStore,
+  RecordedEntry,
+  SagaFilter,
+  SagaStatus,
+  SagaStore,
+  SagaSummary,
+  SagaTransition,
+  SettledOutcome,
+  StartOutcome,
+  Transaction,
+  TransitionOutcome,
+} from '../ports/index.js';
+import type { MemoryEngineRegistry } from './memory-engine-registry.js';
+import { MemorySagaMail } from './memory-saga-mail.js';
+import { headerOf, isFinal, SagaRows, summaryOf, type SagaRow } from './memory-saga-rows.js';
+import { MemoryTable } from './memory-table.js';
+import type { MemoryTransaction, MemoryTransactions } from './memory-transaction.js';
+
+/** How long a start waits for another transaction that holds the same idempotency key. */
+const KEY_WAIT_MS = 10_000;
+const NOT_STORABLE = /\0|[\uD800-\uDFFF]/u;
+
+export interface MemorySagaStoreParts {
+  readonly transactions: MemoryTransactions;
+  readonly clock: Clock;
+  readonly engines: MemoryEngineRegistry;
+  readonly outbox: Pick<OutboxStore, 'append'>;
+}
+
+/**
+ * Sagas in memory, with the locks and the visibility of a database in READ COMMITTED, so that the
+ * races of the real stores exist here too.
+ */
+export class MemorySagaStore implements SagaStore {
+  readonly #parts: MemorySagaStoreParts;
+  readonly #rows = new SagaRows();
+  readonly #keys = new MemoryTable<string>();
+  readonly #journal = new Map<string, RecordedEntry[]>();
+  readonly #mail = new MemorySagaMail();
+
+  constructor(parts: MemorySagaStoreParts) {
+    this.#parts = parts;
+  }
+
+  async start(
+    sagas: readonly NewSaga[],
+    transaction?: Transaction,
+  ): Promise<readonly StartOutcome[]> {
+    const ordered = [...sagas.entries()].sort(([, a], [, b]) => (keyOf(a) < keyOf(b) ? -1 : 1));
+    return this.#parts.transactions.within(transaction, async (own) => {
+      const outcomes: StartOutcome[] = [];
+      for (const [at, saga] of ordered) outcomes[at] = await this.#insert(saga, own);
+      return outcomes;
+    });
+  }
+
+  async flush(transitions: readonly SagaTransition[]): Promise<readonly TransitionOutcome[]> {
+    const ordered = [...transitions.entries()].sort(([, a], [, b]) =>
+      a.sagaId < b.sagaId ? -1 : 1,
+    );
+    return this.#parts.transactions.within(undefined, async (transaction) => {
+      const outcomes: TransitionOutcome[] = [];
+      const seen = new Set<string>();
+      for (const [at, transition] of ordered) {
+        const id = transition.sagaId;
+        // Twice in one statement would change the row once and acknowledge both.
+        const free = !seen.has(id) && transaction.tryLock(`saga:${id}`);
+        seen.add(id);
+        outcomes[at] = free ? await this.#write(transition, transaction) : { kind: 'busy' };
+      }
+      return outcomes;
+    });
+  }
+
+  async apply(transition: SagaTransition, transaction: Transaction): Promise<TransitionOutcome> {
+    return this.#parts.transactions.within(transaction, async (own) => {
+      await own.lock(`saga:${transition.sagaId}`, { waitMs: KEY_WAIT_MS });
+      return this.#write(transition, own);
+    });
+  }
+
+  async settle(transition: SagaTransition): Promise<SettledOutcome> {
+    return this.#parts.transactions.within(undefined, async (own) => {
+      await own.lock(`saga:${transition.sagaId}`);
+      const row = this.#rows.get(transition.sagaId);
+      if (row === undefined) return { kind: 'missing' };
+      const journal = this.#journal.get(row.id) ?? [];
+      if (journal.some((entry) => entry.transitionId === transition.id)) return { kind: 'applied' };
+      return guard(row, transition) ?? { kind: 'not_applied' };
+    });
+  }
+
+  async claim(request: ClaimRequest): Promise<readonly LoadedSaga[]> {
+    const known = new Map(request.definitions.map((one) => [one.name, new Set(one.versions)]));
+    return this.#parts.transactions.within(undefined, (transaction) => {
+      const claimed: LoadedSaga[] = [];
+      for (const id of this.#claimable()) {
+        if (claimed.length >= request.limit) break;
+        const seen = this.#rows.get(id);
+        if (seen === undefined || known.get(seen.name)?.has(seen.version) !== true) continue;
+        if (!transaction.tryLock(`saga:${id}`)) continue;
+        const row: SagaRow = {
+          ...seen,
+          owner: request.incarnation,
+          epoch: seen.epoch + 1,
+          wakeAt: null,
+          updatedAt: this.#parts.clock.date(),
+        };
+        this.#rows.set(id, row, transaction);
+        claimed.push(this.#load(row, seen.owner));
+      }
+      return claimed;
+    });
+  }
+
+  owned(incarnation: string): Promise<readonly string[]> {
+    return Promise.resolve([...(this.#rows.byOwner.get(incarnation) ?? [])]);
+  }
+
+  load(ids: readonly string[], incarnation: string): Promise<readonly LoadedSaga[]> {
+    const loaded: LoadedSaga[] = [];
+    for (const id of ids) {
+      const row = this.#rows.get(id);
+      if (row?.owner === incarnation && !isFinal(row.status)) loaded.push(this.#load(row, null));
+    }
+    return Promise.resolve(loaded);
+  }
+
+  nextDueInMs(): Promise<number | null> {
+    let next: number | null = null;
+    for (const id of this.#rows.unowned) {
+      const wakeAt = this.#rows.get(id)?.wakeAt ?? null;
+      if (wakeAt !== null && (next === null || wakeAt < next)) next = wakeAt;
+    }
+    return Promise.resolve(next === null ? null : Math.max(0, next - this.#parts.clock.now()));
+  }
+
+  async putMail(mail: readonly NewMail[], transaction?: Transaction): Promise<void> {
+    await this.#parts.transactions.within(transaction, (own) =>
+      this.#mail.put(mail, own, () => this.#parts.clock.now()),
+    );
+  }
+
+  mailOfOwned(incarnation: string): Promise<readonly Mail[]> {
+    const mail: Mail[] = [];
+    for (const sagaId of this.#mail.sagas()) {
+      if (this.#rows.get(sagaId)?.owner === incarnation) mail.push(...this.#mail.of(sagaId));
+    }
+    return Promise.resolve(mail);
+  }
+
+  dropDeadMail(orphanAgeMs: number): Promise<number> {
+    let dropped = 0;
+    for (const sagaId of [...this.#mail.sagas()]) {
+      const row = this.#rows.get(sagaId);
+      if (row === undefined) {
+        dropped += this.#mail.drop(sagaId, this.#parts.clock.now() - orphanAgeMs);
+      } else if (isFinal(row.status)) {
+        dropped += this.#mail.drop(sagaId, Number.POSITIVE_INFINITY);
+      }
+    }
+    return Promise.resolve(dropped);
+  }
+
+  get(id: string, transaction?: Transaction): Promise<SagaSummary | null> {
+    const own = transaction === undefined ? undefined : this.#parts.transactions.own(transaction);
+    const row = this.#rows.get(id, own);
+    return Promise.resolve(row === undefined ? null : summaryOf(row, this.#parts.clock.now()));
+  }
+
+  find(filter: SagaFilter): Promise<readonly SagaSummary[]> {
+    const limit = Math.min(filter.limit ?? 50, 1_000);
+    const now = this.#parts.clock.now();
+    const found = [...this.#rows.committed().values()]
+      .filter(
+        (row) =>
+          (filter.tenant === undefined || row.tenant === filter.tenant) &&
+          (filter.name === undefined || row.name === filter.name) &&
+          (filter.key === undefined || row.key === filter.key) &&
+          (filter.statuses === undefined || filter.statuses.includes(row.status)) &&
+          (filter.before === undefined || row.id < filter.before),
+      )
+      .sort((a, b) => (a.id < b.id ? 1 : -1))
+      .slice(0, limit);
+    return Promise.resolve(found.map((row) => summaryOf(row, now)));
+  }
+
+  history(id: string): Promise<readonly RecordedEntry[]> {
+    return Promise.resolve([...(this.#journal.get(id) ?? [])]);
+  }
+
+  countByStatus(): Promise<ReadonlyMap<SagaStatus, number>> {
+    const counts = new Map<SagaStatus, number>();
+    for (const row of this.#rows.committed().values()) {
+      counts.set(row.status, (counts.get(row.status) ?? 0) + 1);
+    }
+    return Promise.resolve(counts);
+  }
+
+  async #insert(saga: NewSaga, transaction: MemoryTransaction): Promise<StartOutcome> {
+    const key = keyOf(saga);
+    // What a unique index does: the second inserter waits for the end of the first, then looks.
+    await transaction.lock(`saga-key:${key}`, { waitMs: KEY_WAIT_MS });
+    const taken = this.#keys.get(key, transaction) ?? saga.id;
+    const there = this.#rows.get(taken, transaction);
+    if (there !== undefined) {
+      return { kind: 'exists', id: there.id, inputDigest: there.inputDigest };
+    }
+    const now = this.#parts.clock.now();
+    const date = this.#parts.clock.date();
+    if (saga.key !== null) this.#keys.set(key, saga.id, transaction);
+    this.#rows.set(
+      saga.id,
+      {
+        id: saga.id,
+        tenant: saga.tenant,
+        name: saga.name,
+        version: saga.version,
+        key: saga.key,
+        inputDigest: saga.inputDigest,
+        status: saga.status,
+        revision: 0,
+        owner: saga.owner,
+        epoch: saga.owner === null ? 0 : 1,
+        wakeAt: saga.wakeInMs === null ? null : now + saga.wakeInMs,
+        deadlineAt: saga.deadlineInMs === null ? null : now + saga.deadlineInMs,
+        transitionId: saga.transitionId,
+        createdAt: date,
+        updatedAt: date,
+      },
+      transaction,
+    );
+    this.#record(saga.id, 0, saga.transitionId, saga.entries, transaction);
+    if (saga.messages.length > 0) await this.#parts.outbox.append(saga.messages, transaction);
+    return { kind: 'started' };
+  }
+
+  /** The row is locked by the transaction. */
+  async #write(
+    transition: SagaTransition,
+    transaction: MemoryTransaction,
+  ): Promise<TransitionOutcome> {
+    const row = this.#rows.get(transition.sagaId, transaction);
+    if (row === undefined) return { kind: 'missing' };
+    const refused = guard(row, transition);
+    if (refused !== null) return refused;
+    for (const entry of transition.entries) {
+      if (entry.data !== null && NOT_STORABLE.test(entry.data)) {
+        return { kind: 'rejected', error: new Error(`The data of "${entry.kind}" is no text.`) };
+      }
+    }
+    const revision = row.revision + 1;
+    const { ownership } = transition;
+    const now = this.#parts.clock.now();
+    this.#rows.set(
+      row.id,
+      {
+        ...row,
+        status: transition.status,
+        revision,
+        owner: ownership.kind === 'keep' ? row.owner : null,
+        wakeAt:
+          ownership.kind === 'keep' || ownership.wakeInMs === null
+            ? null
+            : now + ownership.wakeInMs,
+        transitionId: transition.id,
+        updatedAt: this.#parts.clock.date(),
+      },
+      transaction,
+    );
+    this.#record(row.id, revision, transition.id, transition.entries, transaction);
+    this.#mail.take(row.id, transition.consumedMail, transaction);
+    if (transition.messages.length > 0) {
+      await this.#parts.outbox.append(transition.messages, transaction);
+    }
+    return { kind: 'applied' };
+  }
+
+  #record(
+    sagaId: string,
+    revision: number,
+    transitionId: string,
+    entries: readonly JournalEntry[],
+    transaction: MemoryTransaction,
+  ): void {
+    const recordedAt = this.#parts.clock.date();
+    transaction.stage(() => {
+      const journal = this.#journal.get(sagaId) ?? [];
+      entries.forEach((entry, ordinal) => {
+        journal.push({ ...entry, revision, ordinal, transitionId, recordedAt });
+      });
+      this.#journal.set(sagaId, journal);
+    });
+  }
+
+  #load(row: SagaRow, before: string | null): LoadedSaga {
+    return {
+      ...headerOf(row, this.#parts.clock.now()),
+      entries: [...(this.#journal.get(row.id) ?? [])],
+      mail: this.#mail.of(row.id),
+      adoptedFrom: before,
+    };
+  }
+
+  /** Ids of due sagas without an owner, then of those whose owner is no living engine: for ever. */
+  *#claimable(): Generator<string> {
+    const now = this.#parts.clock.now();
+    for (const id of [...this.#rows.unowned]) {
+      const row = this.#rows.get(id);
+      if (row === undefined) continue;
+      if ((row.wakeAt !== null && row.wakeAt <= now) || this.#mail.has(id)) yield id;
+    }
+    for (const [owner, ids] of [...this.#rows.byOwner]) {
+      if (!this.#parts.engines.lives(owner)) yield* [...ids];
+    }
+  }
+}
+
+/** What stands against a transition: null, nothing. */
+function guard(row: SagaRow, transition: SagaTransition): TransitionOutcome | null {
+  if (row.owner !== transition.owner || row.epoch !== transition.epoch) {
+    return { kind: 'not_owner', owner: row.owner, epoch: row.epoch };
+  }
+  // Owner and epoch alone would let a repeated statement apply twice.
+  if (row.revision !== transition.revision) return { kind: 'conflict', revision: row.revision };
+  return null;
+}
+
+/** Sagas without a key are unique by their id. */
+function keyOf(saga: NewSaga): string {
+  return saga.key === null ? `id\0${saga.id}` : `${saga.tenant}\0${saga.name}\0${saga.key}`;
+}

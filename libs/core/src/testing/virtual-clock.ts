@@ -1,0 +1,108 @@
+import type { Clock, Timer } from '../ports/index.js';
+
+interface Alarm {
+  readonly at: number;
+  readonly order: number;
+  readonly fire: () => void;
+}
+
+/** What happened while a clock was moved did not come to rest. */
+const LONGEST_RUN = 100_000;
+
+/**
+ * A clock that moves only when it is told to. Between two timers everything that can run does run,
+ * so a test of minutes takes milliseconds and always goes the same way.
+ */
+export class VirtualClock implements Clock {
+  readonly #start: number;
+  #now = 0;
+  #order = 0;
+  readonly #alarms = new Set<Alarm>();
+
+  constructor(start: Date = new Date('2026-01-01T00:00:00Z')) {
+    this.#start = start.getTime();
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  date(): Date {
+    return new Date(this.#start + this.#now);
+  }
+
+  after(ms: number, fire: () => void): Timer {
+    this.#order += 1;
+    const alarm: Alarm = { at: this.#now + Math.max(0, ms), order: this.#order, fire };
+    this.#alarms.add(alarm);
+    return { cancel: () => void this.#alarms.delete(alarm) };
+  }
+
+  /** How many timers are set. */
+  get pending(): number {
+    return this.#alarms.size;
+  }
+
+  /** Moves on by `ms`, timer by timer, in their order. */
+  async advance(ms: number): Promise<void> {
+    const end = this.#now + ms;
+    await this.settle();
+    for (let next = this.#next(end); next !== undefined; next = this.#next(end)) {
+      this.#fire(next);
+      await this.settle();
+    }
+    this.#now = end;
+    await this.settle();
+  }
+
+  /** Moves on, as far as is needed, until the promise settles; throws after `limitMs` of its time. */
+  async until<T>(promise: Promise<T>, limitMs = 3_600_000): Promise<T> {
+    let done = false;
+    const finish = (): void => {
+      done = true;
+    };
+    promise.then(finish, finish);
+    const end = this.#now + limitMs;
+    await this.settle();
+    for (let turns = 0; !done && turns < LONGEST_RUN; turns += 1) {
+      const next = this.#next(end);
+      if (next === undefined) break;
+      this.#fire(next);
+      await this.settle();
+    }
+    if (!done) {
+      throw new Error(
+        `Still not settled after ${this.#now} ms of virtual time; nothing moves any more.`,
+      );
+    }
+    return promise;
+  }
+
+  /** Lets everything run that waits for nothing but its turn. */
+  async settle(): Promise<void> {
+    for (let round = 0; round < 3; round += 1) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
+
+  #next(end: number): Alarm | undefined {
+    let next: Alarm | undefined;
+    for (const alarm of this.#alarms) {
+      if (alarm.at > end) continue;
+      if (
+        next === undefined ||
+        alarm.at < next.at ||
+        (alarm.at === next.at && alarm.order < next.order)
+      ) {
+        next = alarm;
+      }
+    }
+    return next;
+  }
+
+  #fire(alarm: Alarm): void {
+    this.#alarms.delete(alarm);
+    this.#now = Math.max(this.#now, alarm.at);
+    alarm.fire();
+  }
+}
