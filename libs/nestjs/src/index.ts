@@ -36,3 +36,19 @@ export {
   type MessageOptions,
   type PublishOptions,
 } from './outbox/index.js';
+
+// Handling
+export {
+  connectSagaz,
+  DuplicateHandlerError,
+  HandlerSetupError,
+  IdempotentHandler,
+  MessageContext,
+  NotDeliveredError,
+  SagazServer,
+  UnknownCommandError,
+  type HandlerOptions,
+} from './handlers/index.js';
+
+// Operating
+export { sagazLogFields } from './logging/index.js';

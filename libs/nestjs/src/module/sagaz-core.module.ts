@@ -1,6 +1,8 @@
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
 import { systemClock, type Broker, type Clock, type Logger } from '@sagaz/core';
 import { Connections, TypeOrmConnection, poolOf } from '../enlist/index.js';
+import { Consumers, HandlerObservers, HandlerSet, SagazServer } from '../handlers/index.js';
 import { Workers, WorkObservers } from '../lifecycle/index.js';
 import { readOptions, type EffectiveOptions } from '../options/index.js';
 import { Outbox, loadTracing } from '../outbox/index.js';
@@ -11,6 +13,7 @@ import { NestSagazLogger } from './nest-logger.js';
 
 /** Everything but the lifecycle; global, so that services and handlers of every module reach it. */
 @Module({
+  imports: [DiscoveryModule],
   providers: [
     {
       provide: SAGAZ_OPTIONS,
@@ -45,6 +48,10 @@ import { NestSagazLogger } from './nest-logger.js';
     WorkObservers,
     Workers,
     Outbox,
+    HandlerObservers,
+    HandlerSet,
+    SagazServer,
+    Consumers,
   ],
   exports: [
     SAGAZ_OPTIONS,
@@ -55,6 +62,9 @@ import { NestSagazLogger } from './nest-logger.js';
     WorkObservers,
     Workers,
     Outbox,
+    HandlerObservers,
+    SagazServer,
+    Consumers,
   ],
 })
 export class SagazCoreModule extends ConfigurableModuleClass implements OnApplicationShutdown {

@@ -1,0 +1,25 @@
+import type { INestApplication } from '@nestjs/common';
+import type { MicroserviceOptions } from '@nestjs/microservices';
+import { SagazServer } from './sagaz-server.js';
+
+/**
+ * Lets the application handle messages: connects the transport of Sagaz with the application's own
+ * global guards, pipes, interceptors and filters, and turns on Nest's shutdown hooks, so that work in
+ * hand is ended when the process is told to stop.
+ *
+ * ```ts
+ * const app = await NestFactory.create(AppModule);
+ * connectSagaz(app);
+ * await app.startAllMicroservices();
+ * await app.listen(3000);
+ * ```
+ *
+ * A guard written for HTTP (`APP_GUARD`) sees messages too: let it ask `context.getType()`.
+ */
+export function connectSagaz<App extends INestApplication>(app: App): App {
+  const strategy = app.get(SagazServer);
+  strategy.markConnected();
+  app.enableShutdownHooks();
+  app.connectMicroservice<MicroserviceOptions>({ strategy }, { inheritAppConfig: true });
+  return app;
+}

@@ -1,0 +1,218 @@
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { DiscoveryService, MetadataScanner } from '@nestjs/core';
+import {
+  HEADERS,
+  InboxProcessor,
+  InboxReplayer,
+  type Broker,
+  type Clock,
+  type Delivery,
+  type DeliveryOutcome,
+  type InboxHandler,
+  type Logger,
+  type Subscription,
+} from '@sagaz/core';
+import { detached, type Connection } from '../enlist/index.js';
+import { Workers, type Worker } from '../lifecycle/index.js';
+import type { EffectiveOptions } from '../options/index.js';
+import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
+import { HandlerSetupError, UnknownCommandError } from './errors.js';
+import { HandlerObservers } from './handler-observers.js';
+import { HANDLER_METADATA, type HandlerMetadata } from './handler-metadata.js';
+import { HandlerSet } from './handler-set.js';
+import { InboxHousekeeping } from './inbox-housekeeping.js';
+import { callHandler } from './message-pipeline.js';
+import { SagazServer } from './sagaz-server.js';
+
+const NOT_CONNECTED = 'Call connectSagaz(app) in main.ts before app.startAllMicroservices().';
+
+/** Takes messages from the broker and has them handled: one subscription per consumer group. */
+@Injectable()
+export class Consumers implements Worker, OnModuleInit {
+  readonly name = 'consumers';
+  readonly #subscriptions: Subscription[] = [];
+  readonly #replayers: InboxReplayer[] = [];
+  readonly #housekeeping: InboxHousekeeping[] = [];
+  readonly #processors = new Map<Connection, InboxProcessor>();
+  #declared: readonly string[] = [];
+  #state: 'idle' | 'waiting' | 'consuming' | 'stopped' = 'idle';
+  #failure: string | null = null;
+
+  constructor(
+    @Inject(SAGAZ_OPTIONS) private readonly options: EffectiveOptions,
+    @Inject(SAGAZ_BROKER) private readonly broker: Broker | null,
+    @Inject(SAGAZ_CLOCK) private readonly clock: Clock,
+    @Inject(SAGAZ_LOGGER) private readonly logger: Logger,
+    @Inject(SagazServer) private readonly server: SagazServer,
+    @Inject(HandlerSet) private readonly handlers: HandlerSet,
+    @Inject(HandlerObservers) private readonly observers: HandlerObservers,
+    @Inject(Workers) private readonly workers: Workers,
+    @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
+  ) {}
+
+  onModuleInit(): void {
+    if (this.options.roles.consume) this.workers.add(this);
+  }
+
+  async start(): Promise<void> {
+    this.#declared = this.#declaredMethods();
+    if (this.#declared.length === 0) return;
+    if (this.broker === null) {
+      throw new HandlerSetupError(
+        this.#declared,
+        'there is no broker to take messages from.',
+        'Give one to SagazModule.forRoot: broker: postgresBroker().',
+      );
+    }
+    this.#state = 'waiting';
+    if (!this.server.connected) {
+      this.logger.error(
+        `Messages pile up: ${this.#declared.join(', ')} would handle them, but no transport is connected. ${NOT_CONNECTED}`,
+      );
+    }
+    const { broker } = this;
+    this.server.whenListening(() => {
+      detached(() => this.#consume(broker)).catch((error: unknown) => {
+        this.#failure = `Subscribing failed: ${error instanceof Error ? error.message : String(error)}`;
+        this.logger.error('Subscribing to the broker failed.', {}, error);
+      });
+    });
+    await Promise.resolve();
+  }
+
+  async stop(withinMs: number): Promise<void> {
+    this.#state = 'stopped';
+    for (const housekeeping of this.#housekeeping) housekeeping.stop();
+    await Promise.all([
+      ...this.#subscriptions.splice(0).map((subscription) => subscription.close(withinMs)),
+      ...this.#replayers.splice(0).map((replayer) => replayer.close()),
+    ]);
+  }
+
+  problem(): string | null {
+    if (this.#failure !== null) return this.#failure;
+    if (this.#state === 'waiting') {
+      return `${this.#declared.length} handlers wait for a transport. ${NOT_CONNECTED}`;
+    }
+    for (const subscription of this.#subscriptions) {
+      const problem = subscription.problem();
+      if (problem !== null) return problem;
+    }
+    return null;
+  }
+
+  /** For the dead letters of a connection: who handles them again. */
+  replayerOf(connection: Connection): InboxReplayer | undefined {
+    return this.#replayersByConnection.get(connection);
+  }
+
+  readonly #replayersByConnection = new Map<Connection, InboxReplayer>();
+
+  async #consume(broker: Broker): Promise<void> {
+    if (this.#state !== 'waiting') return;
+    this.#state = 'consuming';
+    for (const connection of new Set(this.handlers.all.map((handler) => handler.connection))) {
+      this.#processors.set(connection, this.#processorOf(connection));
+      this.#startReplayer(connection);
+      const housekeeping = new InboxHousekeeping(
+        connection.store.inbox,
+        this.clock,
+        this.logger,
+        this.options.inbox.keepDone,
+      );
+      housekeeping.start();
+      this.#housekeeping.push(housekeeping);
+    }
+    for (const group of this.handlers.groups) {
+      const subscription = await broker.subscribe({
+        group,
+        topics: this.handlers.topicsOf(group),
+        concurrency: this.options.inbox.concurrency,
+        handle: (delivery) => this.#handle(delivery),
+      });
+      if (this.#isStopped()) await subscription.close(this.options.shutdownTimeout);
+      else this.#subscriptions.push(subscription);
+    }
+  }
+
+  // Asked after an await, when the compiler still believes what it saw before.
+  #isStopped(): boolean {
+    return this.#state === 'stopped';
+  }
+
+  async #handle(delivery: Delivery): Promise<DeliveryOutcome> {
+    const { group, message } = delivery;
+    const handler = this.handlers.find(group, message.type);
+    if (handler !== undefined) {
+      const processor = this.#processors.get(handler.connection);
+      if (processor !== undefined) {
+        return processor.receive(delivery, handler.inbox, (attempt) =>
+          callHandler(handler, attempt),
+        );
+      }
+    }
+    return this.#unhandled(delivery);
+  }
+
+  /** Events of no interest are passed over; a command that nobody knows is answered and kept. */
+  async #unhandled(delivery: Delivery): Promise<DeliveryOutcome> {
+    const { group, message } = delivery;
+    const role = message.headers[HEADERS.role];
+    const neighbour = this.handlers.commandHandlerOf(group, message.topic);
+    if ((role !== 'command' && role !== 'compensation') || neighbour === undefined) {
+      return { kind: 'done' };
+    }
+    const unknown: InboxHandler = { ...neighbour.inbox, type: message.type };
+    const processor = this.#processors.get(neighbour.connection);
+    if (processor === undefined) return { kind: 'retry', delayMs: 1_000, error: 'not started' };
+    return processor.receive(delivery, unknown, () =>
+      Promise.reject(new UnknownCommandError(message.type, group)),
+    );
+  }
+
+  #processorOf({ store }: Connection): InboxProcessor {
+    return new InboxProcessor({
+      inbox: store.inbox,
+      outbox: store.outbox,
+      transactions: store.transactions,
+      service: this.options.service,
+      clock: this.clock,
+      logger: this.logger,
+      observer: this.observers,
+      keepParticipantsMs: this.options.inbox.keepKeys,
+    });
+  }
+
+  #startReplayer(connection: Connection): void {
+    const groups = new Set(
+      this.handlers.all
+        .filter((handler) => handler.connection === connection)
+        .map(({ inbox }) => inbox.group),
+    );
+    const replayer = new InboxReplayer({
+      inbox: connection.store.inbox,
+      clock: this.clock,
+      logger: this.logger,
+      groups: [...groups],
+      redeliver: (delivery) => this.#handle(delivery),
+    });
+    replayer.start();
+    this.#replayers.push(replayer);
+    this.#replayersByConnection.set(connection, replayer);
+  }
+
+  /** All handlers there are, also those that no transport has offered. */
+  #declaredMethods(): readonly string[] {
+    const scanner = new MetadataScanner();
+    return this.discovery.getControllers().flatMap(({ metatype }) => {
+      const prototype: unknown = metatype?.prototype;
+      if (typeof prototype !== 'object' || prototype === null) return [];
+      return scanner.getAllMethodNames(prototype).flatMap((name) => {
+        const method: unknown = Reflect.get(prototype, name);
+        if (typeof method !== 'function') return [];
+        const metadata: HandlerMetadata | undefined = Reflect.getMetadata(HANDLER_METADATA, method);
+        return metadata === undefined ? [] : [metadata.method];
+      });
+    });
+  }
+}

@@ -1,0 +1,43 @@
+import type { CommandContract, EventContract, MessageContract, RetryOptions } from '@sagaz/core';
+
+/** The transport of Sagaz. Registered, because two copies of this package may meet in one process. */
+export const SAGAZ_TRANSPORT = Symbol.for('sagaz.transport');
+/** Marks a handler's method, so that handlers are found although no transport was connected. */
+export const HANDLER_METADATA = Symbol.for('sagaz.handler');
+
+/** Options of `@IdempotentHandler`. */
+export interface HandlerOptions {
+  /**
+   * The consumer group: of each group, one handler gets each message. Default: the service's name.
+   */
+  readonly group?: string;
+  /** How often and how soon a failed message is tried again. Default: the module's `inbox.retry`. */
+  readonly retry?: RetryOptions;
+  /** The connection whose transaction the handler works in. Default: the only one, or `default`. */
+  readonly connection?: string;
+}
+
+/** What the decorator leaves behind for the transport. */
+export interface HandlerMetadata extends HandlerOptions {
+  readonly contract: MessageContract;
+  /** `StockController.reserve`, for errors and logs. */
+  readonly method: string;
+}
+
+/** The payload a handler of the contract is given. */
+export type PayloadFor<C> =
+  C extends CommandContract<infer Payload, infer _Reply>
+    ? Payload
+    : C extends EventContract<infer Payload>
+      ? Payload
+      : never;
+
+/** What a handler of the contract has to answer; of an event: anything. */
+export type ReplyFor<C> = C extends CommandContract<infer _Payload, infer Reply> ? Reply : unknown;
+
+/** Finds the metadata among what Nest hands on with a pattern. */
+export function handlerMetadataOf(
+  extras: Readonly<Record<string, unknown>> | undefined,
+): HandlerMetadata | undefined {
+  return extras?.['sagaz'] as HandlerMetadata | undefined;
+}

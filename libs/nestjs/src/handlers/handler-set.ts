@@ -1,0 +1,89 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { MessageHandler } from '@nestjs/microservices';
+import { jsonCodec, parseRetry, type InboxHandler, type MessageContract } from '@sagaz/core';
+import { Connections, type Connection } from '../enlist/index.js';
+import type { EffectiveOptions } from '../options/index.js';
+import { SAGAZ_OPTIONS } from '../tokens/index.js';
+import { DuplicateHandlerError } from './errors.js';
+import type { HandlerMetadata } from './handler-metadata.js';
+
+/** A method that handles the messages of one contract for one group. */
+export interface DeclaredHandler {
+  readonly contract: MessageContract;
+  readonly inbox: InboxHandler;
+  readonly connection: Connection;
+  readonly method: string;
+  /** Nest's pipeline around the method. */
+  readonly invoke: MessageHandler;
+}
+
+/** The handlers of this application, by group and message type. */
+@Injectable()
+export class HandlerSet {
+  readonly #groups = new Map<string, Map<string, DeclaredHandler>>();
+
+  constructor(
+    @Inject(SAGAZ_OPTIONS) private readonly options: EffectiveOptions,
+    @Inject(Connections) private readonly connections: Connections,
+  ) {}
+
+  /** @throws DuplicateHandlerError, UnknownDataSourceError, InvalidRetryPolicyError */
+  add(metadata: HandlerMetadata, invoke: MessageHandler): void {
+    const { contract, method } = metadata;
+    const group = metadata.group ?? this.options.service;
+    let handlers = this.#groups.get(group);
+    if (handlers === undefined) {
+      handlers = new Map();
+      this.#groups.set(group, handlers);
+    }
+    const other = handlers.get(contract.type);
+    if (other !== undefined) {
+      throw new DuplicateHandlerError(contract.type, group, [other.method, method]);
+    }
+    handlers.set(contract.type, {
+      contract,
+      method,
+      invoke,
+      connection:
+        metadata.connection === undefined
+          ? this.connections.main
+          : this.connections.get(metadata.connection),
+      inbox: {
+        group,
+        type: contract.type,
+        retry: parseRetry(metadata.retry, this.options.inbox.retry),
+        codec: jsonCodec,
+      },
+    });
+  }
+
+  get groups(): readonly string[] {
+    return [...this.#groups.keys()];
+  }
+
+  get all(): readonly DeclaredHandler[] {
+    return [...this.#groups.values()].flatMap((handlers) => [...handlers.values()]);
+  }
+
+  topicsOf(group: string): readonly string[] {
+    return [...new Set(this.#handlersOf(group).map(({ contract }) => contract.topic))];
+  }
+
+  find(group: string, type: string): DeclaredHandler | undefined {
+    return this.#groups.get(group)?.get(type);
+  }
+
+  /**
+   * A handler of the group for commands of the topic. A group that has one is whom the topic's
+   * commands are for; one that only listens to the topic's events is not.
+   */
+  commandHandlerOf(group: string, topic: string): DeclaredHandler | undefined {
+    return this.#handlersOf(group).find(
+      ({ contract }) => contract.kind === 'command' && contract.topic === topic,
+    );
+  }
+
+  #handlersOf(group: string): readonly DeclaredHandler[] {
+    return [...(this.#groups.get(group)?.values() ?? [])];
+  }
+}

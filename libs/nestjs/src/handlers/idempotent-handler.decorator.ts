@@ -1,0 +1,68 @@
+import { applyDecorators, SetMetadata, UseInterceptors } from '@nestjs/common';
+import { MessagePattern } from '@nestjs/microservices';
+import type { MessageContract } from '@sagaz/core';
+import type { Observable } from 'rxjs';
+import {
+  HANDLER_METADATA,
+  SAGAZ_TRANSPORT,
+  type HandlerMetadata,
+  type HandlerOptions,
+  type PayloadFor,
+  type ReplyFor,
+} from './handler-metadata.js';
+import { InboxInterceptor } from './inbox.interceptor.js';
+
+type Handler = (...parameters: never[]) => unknown;
+
+type Answer<M extends Handler> =
+  Awaited<ReturnType<M>> extends Observable<infer Value> ? Value : Awaited<ReturnType<M>>;
+
+type PayloadVerdict<C, M extends Handler> =
+  Parameters<M> extends readonly []
+    ? unknown
+    : [PayloadFor<C>] extends [Parameters<M>[0]]
+      ? unknown
+      : { readonly __error: 'the first parameter does not take the payload of this message' };
+
+type ReplyVerdict<C, M extends Handler> = [Answer<M>] extends [ReplyFor<C>]
+  ? unknown
+  : { readonly __error: 'the returned value is not the reply of this command' };
+
+/**
+ * Handles the messages of a contract: their effects happen once per consumer group, however often
+ * the broker delivers them. The method runs inside Nest's pipeline and in a transaction: what its
+ * repositories write, what it publishes and, for a command, what it returns (the reply) is committed
+ * together with the record that the message is done.
+ *
+ * A throw rolls everything back, and the message is tried again; `NonRetryableError`, a 4xx
+ * `HttpException` and a payload that does not match its schema make it a dead letter at once;
+ * `SagaRefusal` answers a command with a business "no".
+ *
+ * ```ts
+ * @IdempotentHandler(ReserveStock)
+ * async reserve(@Payload() order: Reserve): Promise<Reserved> { … }
+ * ```
+ *
+ * The payload is the method's first parameter. Needs `connectSagaz(app)` in main.ts.
+ */
+export function IdempotentHandler<C extends MessageContract>(
+  contract: C,
+  options: HandlerOptions = {},
+) {
+  return <M extends Handler>(
+    target: object,
+    key: string | symbol,
+    descriptor: TypedPropertyDescriptor<M> & PayloadVerdict<C, M> & ReplyVerdict<C, M>,
+  ): void => {
+    const sagaz: HandlerMetadata = {
+      ...options,
+      contract,
+      method: `${target.constructor.name}.${String(key)}`,
+    };
+    applyDecorators(
+      MessagePattern(contract.type, SAGAZ_TRANSPORT, { sagaz }),
+      SetMetadata(HANDLER_METADATA, sagaz),
+      UseInterceptors(InboxInterceptor),
+    )(target, key, descriptor);
+  };
+}

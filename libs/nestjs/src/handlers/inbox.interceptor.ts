@@ -1,0 +1,29 @@
+import {
+  Injectable,
+  type CallHandler,
+  type ExecutionContext,
+  type NestInterceptor,
+} from '@nestjs/common';
+import { defer, lastValueFrom, type Observable } from 'rxjs';
+import { NotDeliveredError } from './errors.js';
+import { MessageContext } from './message-context.js';
+
+/**
+ * Puts the handler of a message into its transaction. It stands inside of guards and of all other
+ * interceptors, so that what those do costs no transaction and cannot change what is committed, and
+ * outside of pipes, so that a payload they refuse is rolled back with the rest.
+ */
+@Injectable()
+export class InboxInterceptor implements NestInterceptor {
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const message: unknown = context.switchToRpc().getContext();
+    if (!(message instanceof MessageContext)) {
+      throw new NotDeliveredError(context.getClass().name, context.getHandler().name);
+    }
+    return defer(() =>
+      // next.handle() is called inside: Nest binds the async context, and with it the transaction
+      // that repositories join, at the moment of the call. A transaction that lost a race calls again.
+      message.run(() => lastValueFrom(next.handle(), { defaultValue: undefined })),
+    );
+  }
+}

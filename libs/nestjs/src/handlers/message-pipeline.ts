@@ -1,0 +1,83 @@
+import {
+  validatePayload,
+  validateReply,
+  HEADERS,
+  type InboxAttempt,
+  type InboxUnit,
+  type Message,
+} from '@sagaz/core';
+import { isObservable, lastValueFrom } from 'rxjs';
+import { nextOrdinal, type Connection } from '../enlist/index.js';
+import { withLogFields } from '../logging/index.js';
+import { withHeaders, withTraceOf } from '../outbox/index.js';
+import type { DeclaredHandler } from './handler-set.js';
+import { MessageContext, type Decoded } from './message-context.js';
+
+/** The transaction of a connection, as the inbox asks for it. */
+function unitOf(connection: Connection): InboxUnit {
+  return {
+    run: (body) =>
+      connection.run(async ({ transaction, enlisted }) => {
+        const published: Promise<void>[] = [];
+        const result = await body(transaction, (message) => {
+          published.push(enlisted.publish(nextOrdinal(), message));
+        });
+        await Promise.all(published);
+        return result;
+      }),
+  };
+}
+
+async function decode({ contract, inbox }: DeclaredHandler, message: Message): Promise<Decoded> {
+  try {
+    return { payload: await validatePayload(contract, inbox.codec.decode(message.payload)) };
+  } catch (error) {
+    return { problem: error instanceof Error ? error : new Error(String(error)) };
+  }
+}
+
+/** Headers of what a handler publishes: what caused it, and what all of it belongs to. */
+function headersFrom({ id, headers }: Message): Record<string, string> {
+  return {
+    [HEADERS.causationId]: id,
+    [HEADERS.correlationId]: headers[HEADERS.correlationId] ?? id,
+  };
+}
+
+/**
+ * Calls a handler through Nest's pipeline. How the pipeline ends says nothing about the message:
+ * filters turn errors into answers, and the other way round. The attempt knows.
+ */
+export async function callHandler(handler: DeclaredHandler, attempt: InboxAttempt): Promise<void> {
+  const { contract, connection } = handler;
+  const { message } = attempt;
+  const decoded = await decode(handler, message);
+  const context = new MessageContext(attempt, unitOf(connection), decoded, async (value) =>
+    contract.kind === 'command' && attempt.role === 'command'
+      ? validateReply(contract, value)
+      : value,
+  );
+  const sagaId = message.headers[HEADERS.sagaId];
+  const step = message.headers[HEADERS.step];
+  const traceId = traceIdOf(message);
+  const fields = {
+    messageId: message.id,
+    messageType: message.type,
+    ...(sagaId === undefined ? {} : { sagaId }),
+    ...(step === undefined ? {} : { step }),
+    ...(traceId === undefined ? {} : { traceId }),
+  };
+  await withLogFields(fields, () =>
+    withTraceOf(message.headers, () =>
+      withHeaders(headersFrom(message), async () => {
+        const answer: unknown = await handler.invoke(decoded.payload, context);
+        if (isObservable(answer)) await lastValueFrom(answer, { defaultValue: undefined });
+      }),
+    ),
+  );
+}
+
+/** The trace of W3C Trace Context, also where nothing traces here: log lines can be joined by it. */
+function traceIdOf({ headers }: Message): string | undefined {
+  return /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(headers['traceparent'] ?? '')?.[1];
+}

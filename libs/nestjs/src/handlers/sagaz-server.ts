@@ -1,0 +1,79 @@
+import { Inject, Injectable } from '@nestjs/common';
+import {
+  Server,
+  type CustomTransportStrategy,
+  type MessageHandler,
+  type Transport,
+} from '@nestjs/microservices';
+import { handlerMetadataOf, SAGAZ_TRANSPORT } from './handler-metadata.js';
+import { HandlerSet } from './handler-set.js';
+
+/**
+ * Nest's view of Sagaz as a transport. It collects the handlers that Nest wraps in its pipeline, and
+ * tells when Nest is ready for messages; consuming is the business of the consumers, which begin
+ * only when the application has bootstrapped too, and end before anything of it is destroyed. Nest
+ * calls `close` later than that.
+ */
+@Injectable()
+export class SagazServer extends Server implements CustomTransportStrategy {
+  // Nest 11 declares the type without symbols, and compares by identity all the same.
+  override readonly transportId: Transport | symbol = SAGAZ_TRANSPORT;
+  #connected = false;
+  #listening = false;
+  readonly #onListen: (() => void)[] = [];
+
+  constructor(@Inject(HandlerSet) private readonly handlers: HandlerSet) {
+    super();
+  }
+
+  override addHandler(
+    _pattern: unknown,
+    callback: MessageHandler,
+    _isEventHandler?: boolean,
+    extras?: Record<string, unknown>,
+  ): void {
+    // Handlers without a transport are offered to every strategy; they are meant for another.
+    const metadata = handlerMetadataOf(extras);
+    if (metadata !== undefined) this.handlers.add(metadata, callback);
+  }
+
+  /** Whether `connectSagaz(app)` was called. */
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  get listening(): boolean {
+    return this.#listening;
+  }
+
+  markConnected(): void {
+    this.#connected = true;
+  }
+
+  /** Calls back once Nest wants messages; at once when it already does. */
+  whenListening(begin: () => void): void {
+    if (this.#listening) begin();
+    else this.#onListen.push(begin);
+  }
+
+  listen(callback: () => void): void {
+    this.#listening = true;
+    // Called back first: to wait for consumers, which wait for the bootstrap, would hang the start.
+    callback();
+    for (const begin of this.#onListen.splice(0)) begin();
+  }
+
+  close(): void {
+    this.#listening = false;
+  }
+
+  on(): void {
+    // There are no transport events to listen to; the health indicators tell how it is.
+  }
+
+  unwrap<T>(): T {
+    throw new Error(
+      'The transport of Sagaz has no server inside. Inject Sagas, Outbox or DeadLetters.',
+    );
+  }
+}

@@ -1,0 +1,1 @@
+export { sagazLogFields, withLogFields, type WorkFields } from './log-fields.js';
