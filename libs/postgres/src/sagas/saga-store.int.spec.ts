@@ -1,150 +1,32 @@
 import { randomUUID } from 'node:crypto';
-import {
-  newId,
-  type ClaimRequest,
-  type JournalEntry,
-  type NewSaga,
-  type OutboxMessage,
-  type SagaTransition,
-  type WakeChannel,
-} from '@sagaz/core';
-import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
-import pg from 'pg';
+import { newId } from '@sagaz/core';
+import { describeEachPostgres } from '@sagaz/test-support';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { PgTransactions, SagazPool, schemaName } from '../connection/index.js';
-import { PgEngineRegistry } from '../engines/index.js';
-import { Migrator } from '../migrations/index.js';
-import { PgSagaStore } from './pg-saga-store.js';
-
-const quiet = { debug() {}, info() {}, warn() {}, error() {} };
-const schema = schemaName('sagaz');
-const entry = (kind: string, data: string | null = null): JournalEntry => ({
-  kind,
-  step: null,
-  attempt: 0,
-  data,
-});
-
-function message(text = 'hello'): OutboxMessage {
-  return {
-    id: newId(),
-    tenant: '',
-    topic: 'inventory',
-    key: 'k',
-    type: 'inventory.reserve',
-    source: 'orders',
-    time: '2026-01-01T00:00:00.000Z',
-    contentType: 'application/json',
-    payload: new TextEncoder().encode(text),
-    headers: { a: 'b' },
-    ordered: true,
-    delayMs: 0,
-  };
-}
-
-function newSaga(change: Partial<NewSaga> = {}): NewSaga {
-  return {
-    id: newId(),
-    tenant: '',
-    name: 'place-order',
-    version: 1,
-    key: null,
-    inputDigest: 'digest',
-    status: 'running',
-    owner: null,
-    wakeInMs: 0,
-    deadlineInMs: null,
-    transitionId: randomUUID(),
-    entries: [entry('started', '{"order":1}')],
-    messages: [],
-    ...change,
-  };
-}
-
-function transition(
-  saga: { id: string },
-  owner: string,
-  change: Partial<SagaTransition> = {},
-): SagaTransition {
-  return {
-    id: randomUUID(),
-    sagaId: saga.id,
-    owner,
-    epoch: 1,
-    revision: 0,
-    status: 'running',
-    ownership: { kind: 'keep' },
-    entries: [entry('step')],
-    messages: [],
-    consumedMail: [],
-    ...change,
-  };
-}
+import {
+  entry,
+  message,
+  newSaga,
+  openSagas,
+  transition,
+  waitUntilBlocked,
+  type OpenSagas,
+} from './sagas.fixture.js';
 
 describeEachPostgres('the saga store', (server) => {
-  let db: TestDatabase;
-  let pool: SagazPool;
-  let transactions: PgTransactions;
-  let store: PgSagaStore;
-  let engines: PgEngineRegistry;
-  const hints: [WakeChannel, string | undefined][] = [];
+  let open: OpenSagas;
+  let store: OpenSagas['store'];
+  let engine: OpenSagas['engine'];
+  let started: OpenSagas['started'];
+  let outboxOf: OpenSagas['outboxOf'];
 
   beforeAll(async () => {
-    db = await createDatabase(server);
-    pool = new SagazPool({
-      source: { kind: 'url', url: db.url },
-      applicationName: 'saga store spec',
-      connectTimeoutMs: 5_000,
-      statementTimeoutMs: 30_000,
-      max: 10,
-      logger: quiet,
-    });
-    await new Migrator({ pool, schema: 'sagaz', set: 'store' }).migrate();
-    transactions = new PgTransactions('postgres', pool);
-    const wakeUps = {
-      hint: (channel: WakeChannel, detail?: string) => {
-        hints.push([channel, detail]);
-      },
-    };
-    store = new PgSagaStore({ pool, transactions, schema, wakeUps });
-    engines = new PgEngineRegistry(pool, schema);
+    open = await openSagas(server);
+    ({ store, engine, started, outboxOf } = open);
   });
-  afterAll(async () => {
-    await pool.end();
-    await db.drop();
-  });
+  afterAll(() => open.close());
   beforeEach(() => {
-    hints.length = 0;
+    open.hints.length = 0;
   });
-
-  async function client(): Promise<pg.Client> {
-    const one = new pg.Client({ connectionString: db.url });
-    one.on('error', () => undefined);
-    await one.connect();
-    return one;
-  }
-  async function outboxOf(text: string): Promise<number> {
-    const { rows } = await pool.query<{ n: string }>({
-      text: 'SELECT count(*) AS n FROM sagaz.outbox WHERE payload = $1',
-      values: [Buffer.from(text)],
-    });
-    return Number(rows[0]?.n);
-  }
-  async function engine(): Promise<string> {
-    const incarnation = randomUUID();
-    await engines.register({ incarnation, service: 's', host: 'h', pid: 1, ttlMs: 60_000 });
-    return incarnation;
-  }
-  const claimOf = (incarnation: string, name: string, limit = 100): ClaimRequest => ({
-    incarnation,
-    definitions: [{ name, versions: [1] }],
-    limit,
-  });
-  async function started(count: number, owner: string): Promise<NewSaga[]> {
-    const sagas = Array.from({ length: count }, () => newSaga({ owner }));
-    await store.start(sagas);
-    return sagas;
-  }
 
   describe('starting', () => {
     it('keeps every field, and shows the saga with its first entry', async () => {
@@ -171,7 +53,7 @@ describeEachPostgres('the saga store', (server) => {
           transitionId: saga.transitionId,
         },
       ]);
-      expect(hints).toEqual([['saga', undefined]]);
+      expect(open.hints).toEqual([['saga', undefined]]);
     });
 
     it('answers a taken key with the saga that has it, also within one call', async () => {
@@ -204,10 +86,10 @@ describeEachPostgres('the saga store', (server) => {
       const key = newId();
       const first = newSaga({ key });
       let second: Promise<unknown> = Promise.resolve();
-      await transactions.run(async (transaction) => {
+      await open.transactions.run(async (transaction) => {
         await store.start([first], transaction);
         second = store.start([newSaga({ key })]);
-        await waitUntilBlocked(pool);
+        await waitUntilBlocked(open.pool);
       });
       expect(await second).toEqual([{ kind: 'exists', id: first.id, inputDigest: 'digest' }]);
     });
@@ -215,14 +97,14 @@ describeEachPostgres('the saga store', (server) => {
     it('leaves nothing, and hints at nothing, when the transaction rolls back', async () => {
       const saga = newSaga({ messages: [message()] });
       await expect(
-        transactions.run(async (transaction) => {
+        open.transactions.run(async (transaction) => {
           await store.start([saga], transaction);
           throw new Error('no');
         }),
       ).rejects.toThrow('no');
       expect(await store.get(saga.id)).toBeNull();
       expect(await store.history(saga.id)).toEqual([]);
-      expect(hints).toEqual([]);
+      expect(open.hints).toEqual([]);
     });
   });
 
@@ -235,7 +117,7 @@ describeEachPostgres('the saga store', (server) => {
       );
       const mail = await store.mailOfOwned(owner);
       const text = newId();
-      hints.length = 0;
+      open.hints.length = 0;
       const outcomes = await store.flush(
         sagas.map((saga, at) =>
           transition(saga, owner, {
@@ -261,8 +143,8 @@ describeEachPostgres('the saga store', (server) => {
       }
       expect(await outboxOf(text)).toBe(2);
       expect(await store.mailOfOwned(owner)).toEqual([]);
-      expect(hints).toContainEqual(['outbox', undefined]);
-      expect(hints.filter(([channel]) => channel === 'ended')).toHaveLength(Math.floor(n / 2));
+      expect(open.hints).toContainEqual(['outbox', undefined]);
+      expect(open.hints.filter(([channel]) => channel === 'ended')).toHaveLength(Math.floor(n / 2));
     });
 
     it.each([1, 3])(
@@ -331,7 +213,7 @@ describeEachPostgres('the saga store', (server) => {
       const owner = await engine();
       const sagas = await started(500, owner);
       const held = sagas[250];
-      const holder = await client();
+      const holder = await open.client();
       await holder.query('BEGIN');
       await holder.query('SELECT FROM sagaz.saga WHERE id = $1 FOR UPDATE', [held?.id]);
       const outcomes = await store.flush(sagas.map((saga) => transition(saga, owner)));
@@ -344,15 +226,3 @@ describeEachPostgres('the saga store', (server) => {
     });
   });
 });
-
-/** Resolves when some backend of this database waits for a lock. */
-async function waitUntilBlocked(pool: SagazPool): Promise<void> {
-  for (;;) {
-    const { rows } = await pool.query({
-      text: `SELECT FROM pg_stat_activity
-        WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0`,
-    });
-    if (rows.length > 0) return;
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}

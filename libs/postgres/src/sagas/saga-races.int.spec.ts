@@ -1,0 +1,286 @@
+import { randomUUID } from 'node:crypto';
+import { newId, TransactionAbortedError, type SagaTransition } from '@sagaz/core';
+import { describeEachPostgres } from '@sagaz/test-support';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  claimOf,
+  entry,
+  message,
+  newSaga,
+  openSagas,
+  transition,
+  waitUntilBlocked,
+  type OpenSagas,
+} from './sagas.fixture.js';
+
+describeEachPostgres('a transition under races', (server) => {
+  let open: OpenSagas;
+  let store: OpenSagas['store'];
+
+  beforeAll(async () => {
+    open = await openSagas(server);
+    ({ store } = open);
+  });
+  afterAll(() => open.close());
+
+  async function one(): Promise<{ owner: string; id: string }> {
+    const owner = await open.engine();
+    const [saga] = await open.started(1, owner);
+    return { owner, id: saga?.id ?? '' };
+  }
+
+  it('applies once when its client dies while the statement runs on, and it is repeated', async () => {
+    const { owner, id } = await one();
+    const text = newId();
+    const lost = transition({ id }, owner, { messages: [message(text)] });
+    // The statement waits on the server for the row while its client's socket is destroyed.
+    const holder = await open.client();
+    await holder.query('BEGIN');
+    await holder.query('SELECT FROM sagaz.saga WHERE id = $1 FOR UPDATE', [id]);
+    const victim = await open.client();
+    await victim.query('BEGIN');
+    const dying = store
+      .apply(lost, open.transactions.enlist(victim))
+      .then(() => victim.query('COMMIT'))
+      .catch((error: unknown) => error);
+    const pid = await waitUntilBlocked(open.pool);
+    Reflect.get(victim, 'connection').stream.destroy();
+    await dying;
+    // Settling waits for the statement; it must not answer from an old snapshot.
+    const settling = store.settle(lost);
+    await holder.query('ROLLBACK');
+    await holder.end();
+    const settled = await settling;
+    expect(pid).toBeGreaterThan(0);
+    expect(['applied', 'not_applied']).toContain(settled.kind);
+    expect(await store.flush([lost])).toEqual([{ kind: 'applied' }]);
+    expect(await store.flush([lost])).toEqual([{ kind: 'applied' }]);
+    expect(await open.outboxOf(text)).toBe(1);
+    expect(await store.history(id)).toHaveLength(2);
+  });
+
+  it('is found by settling although it commits only while settling waits', async () => {
+    const { owner, id } = await one();
+    const slow = transition({ id }, owner);
+    let settling: Promise<unknown> = Promise.resolve();
+    await open.transactions.run(async (transaction) => {
+      expect(await store.apply(slow, transaction)).toEqual({ kind: 'applied' });
+      settling = store.settle(slow);
+      await waitUntilBlocked(open.pool);
+    });
+    expect(await settling).toEqual({ kind: 'applied' });
+  });
+
+  it('may be repeated when settling finds that it never came', async () => {
+    const { owner, id } = await one();
+    const never = transition({ id }, owner);
+    expect(await store.settle(never)).toEqual({ kind: 'not_applied' });
+    expect(await store.settle({ ...never, owner: randomUUID() })).toMatchObject({
+      kind: 'not_owner',
+    });
+    expect(await store.settle({ ...never, revision: 4 })).toEqual({
+      kind: 'conflict',
+      revision: 0,
+    });
+    expect(await store.settle({ ...never, sagaId: newId() })).toEqual({ kind: 'missing' });
+  });
+
+  it('never deadlocks with others: three writers, overlapping sets, opposite orders', async () => {
+    const owner = await open.engine();
+    const sagas = await open.started(60, owner);
+    const revisions = new Map(sagas.map(({ id }) => [id, 0]));
+    const errors: unknown[] = [];
+    const writer = async (order: (list: typeof sagas) => typeof sagas): Promise<void> => {
+      for (let round = 0; round < 20; round += 1) {
+        const mine = order(sagas).filter(() => Math.random() < 0.7);
+        const transitions = mine.map((saga) =>
+          transition(saga, owner, { revision: revisions.get(saga.id) ?? 0 }),
+        );
+        try {
+          const outcomes = await store.flush(transitions);
+          for (const [at, outcome] of outcomes.entries()) {
+            const id = transitions[at]?.sagaId ?? '';
+            if (outcome.kind === 'applied') {
+              revisions.set(
+                id,
+                Math.max(revisions.get(id) ?? 0, (transitions[at]?.revision ?? 0) + 1),
+              );
+            }
+          }
+        } catch (error) {
+          errors.push(error);
+        }
+      }
+    };
+    await Promise.all([
+      writer((list) => list),
+      writer((list) => [...list].reverse()),
+      writer((list) => [...list].sort(() => Math.random() - 0.5)),
+    ]);
+    expect(errors).toEqual([]);
+    for (const { id } of sagas) {
+      const found = await store.get(id);
+      expect(await store.history(id)).toHaveLength((found?.revision ?? 0) + 1);
+    }
+  });
+
+  describe('as the last statement of a transaction', () => {
+    it('commits with the business write, its messages and its entries, or not at all', async () => {
+      const { owner, id } = await one();
+      const text = newId();
+      const step = transition({ id }, owner, {
+        messages: [message(text)],
+        entries: [entry('done')],
+      });
+      await expect(
+        open.transactions.run(async (transaction) => {
+          expect(await store.apply(step, transaction)).toEqual({ kind: 'applied' });
+          throw new Error('before commit');
+        }),
+      ).rejects.toThrow('before commit');
+      expect(await store.get(id)).toMatchObject({ revision: 0 });
+      expect(await open.outboxOf(text)).toBe(0);
+      await open.transactions.run(async (transaction) => {
+        await store.apply(step, transaction);
+      });
+      expect(await store.get(id)).toMatchObject({ revision: 1 });
+      expect(await open.outboxOf(text)).toBe(1);
+    });
+
+    it('refuses a zombie, whose saga was adopted while its step ran', async () => {
+      const { owner, id } = await one();
+      const zombie = transition({ id }, owner);
+      await open.engines.retire(owner);
+      const adopter = await open.engine();
+      const outcome = await open.transactions.run(async (transaction) => {
+        await store.claim(claimOf(adopter, 'place-order', 1_000));
+        return store.apply(zombie, transaction);
+      });
+      expect(outcome).toEqual({ kind: 'not_owner', owner: adopter, epoch: 2 });
+    });
+
+    it('waits for the row, and lets the zombie see what an adopter commits meanwhile', async () => {
+      const { owner, id } = await one();
+      const adopter = await open.engine();
+      const holder = await open.client();
+      await holder.query('BEGIN');
+      await holder.query('UPDATE sagaz.saga SET owner = $2, epoch = epoch + 1 WHERE id = $1', [
+        id,
+        adopter,
+      ]);
+      const applying = open.transactions.run((transaction) =>
+        store.apply(transition({ id }, owner), transaction),
+      );
+      await waitUntilBlocked(open.pool);
+      await holder.query('COMMIT');
+      await holder.end();
+      expect(await applying).toEqual({ kind: 'not_owner', owner: adopter, epoch: 2 });
+    });
+
+    it('refuses to go on in a transaction in which a statement had failed', async () => {
+      const { owner, id } = await one();
+      const run = open.transactions.run(async (transaction) => {
+        const own = open.transactions.own(transaction);
+        await own.query({ text: 'SELECT 1/0' }).catch(() => undefined);
+        return store.apply(transition({ id }, owner), transaction);
+      });
+      await expect(run).rejects.toBeInstanceOf(TransactionAbortedError);
+    });
+
+    it('fails with a serialization failure, to be run again, where the user chose REPEATABLE READ', async () => {
+      const { owner, id } = await one();
+      const user = await open.client();
+      await user.query('BEGIN ISOLATION LEVEL REPEATABLE READ');
+      await user.query('SELECT FROM sagaz.saga');
+      await store.flush([transition({ id }, owner)]);
+      const late = store.apply(
+        transition({ id }, owner, { revision: 1 }),
+        open.transactions.enlist(user),
+      );
+      await expect(late).rejects.toMatchObject({ code: '40001' });
+      await user.end();
+    });
+
+    it('lets the server end a transaction whose client froze before COMMIT', async () => {
+      const { owner, id } = await one();
+      const frozen = await open.client();
+      await frozen.query('BEGIN');
+      await store.apply(transition({ id }, owner), open.transactions.enlist(frozen));
+      const { rows } = await frozen.query(
+        "SELECT current_setting('idle_in_transaction_session_timeout') AS silence, current_setting('lock_timeout') AS wait",
+      );
+      expect(rows).toEqual([{ silence: '5s', wait: '5s' }]);
+      await frozen.query('ROLLBACK');
+      const after = await frozen.query("SELECT current_setting('lock_timeout') AS wait");
+      expect(after.rows).toEqual([{ wait: '0' }]);
+      await frozen.end();
+    });
+  });
+
+  describe('is planned so that', () => {
+    async function plan(transitions: readonly SagaTransition[]): Promise<string> {
+      const client = await open.client();
+      const statements: string[] = [];
+      const { TransitionSql } = await import('./transition-sql.js');
+      const { manyValues, partsOf } = await import('./transition-values.js');
+      const { schema } = await import('./sagas.fixture.js');
+      const parts = partsOf(transitions);
+      const { text, values } = new TransitionSql(schema)
+        .many(parts)
+        .with(manyValues(transitions, parts));
+      const { rows } = await client.query<{ 'QUERY PLAN': string }>(
+        `EXPLAIN ${text}`,
+        values ?? [],
+      );
+      for (const row of rows) statements.push(row['QUERY PLAN']);
+      await client.end();
+      return statements.join('\n');
+    }
+
+    it('the rows are found by their key, locked in order, and updated where they lie', async () => {
+      const owner = await open.engine();
+      const sagas = await open.started(3_000, owner);
+      await open.pool.query({ text: 'ANALYZE sagaz.saga' });
+      const text = await plan(sagas.slice(0, 50).map((saga) => transition(saga, owner)));
+      expect(text).toMatch(/LockRows[\s\S]*saga_pkey/);
+      expect(text).toMatch(/Tid Scan on saga|TID Cond/);
+      expect(text).not.toMatch(/Seq Scan on saga\b/);
+    });
+
+    it('most updates of a saga touch no index', async () => {
+      const owner = await open.engine();
+      const sagas = await open.started(200, owner);
+      const statistics = async (): Promise<{ updates: number; hot: number }> => {
+        const { rows } = await open.pool.query<{ updates: number; hot: number }>({
+          text: `SELECT n_tup_upd::int AS updates, n_tup_hot_upd::int AS hot
+            FROM pg_stat_user_tables WHERE schemaname = 'sagaz' AND relname = 'saga'`,
+        });
+        return rows[0] ?? { updates: 0, hot: 0 };
+      };
+      const before = await statistics();
+      // A connection of its own: what it did is counted at the latest when it ends.
+      const own = open.another();
+      for (let revision = 0; revision < 5; revision += 1) {
+        await own.store.flush(sagas.map((saga) => transition(saga, owner, { revision })));
+      }
+      await own.pool.end();
+      await expect
+        .poll(async () => (await statistics()).updates - before.updates)
+        .toBeGreaterThanOrEqual(1_000);
+      const after = await statistics();
+      expect((after.hot - before.hot) / (after.updates - before.updates)).toBeGreaterThan(0.5);
+    });
+  });
+
+  it("of a saga in the caller's own start is refused once that start rolled back", async () => {
+    const owner = await open.engine();
+    const saga = newSaga({ owner });
+    await expect(
+      open.transactions.run(async (transaction) => {
+        await store.start([saga], transaction);
+        throw new Error('rolled back');
+      }),
+    ).rejects.toThrow();
+    expect(await store.flush([transition(saga, owner)])).toEqual([{ kind: 'missing' }]);
+  });
+});

@@ -1,0 +1,171 @@
+import { randomUUID } from 'node:crypto';
+import {
+  newId,
+  type ClaimRequest,
+  type JournalEntry,
+  type NewSaga,
+  type OutboxMessage,
+  type SagaTransition,
+  type WakeChannel,
+} from '@sagaz/core';
+import { createDatabase, type PostgresServer } from '@sagaz/test-support';
+import pg from 'pg';
+import { PgTransactions, SagazPool, schemaName } from '../connection/index.js';
+import { PgEngineRegistry } from '../engines/index.js';
+import { Migrator } from '../migrations/index.js';
+import { PgSagaStore } from './pg-saga-store.js';
+
+export const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+export const schema = schemaName('sagaz');
+export const entry = (kind: string, data: string | null = null): JournalEntry => ({
+  kind,
+  step: null,
+  attempt: 0,
+  data,
+});
+
+export function message(text = 'hello'): OutboxMessage {
+  return {
+    id: newId(),
+    tenant: '',
+    topic: 'inventory',
+    key: 'k',
+    type: 'inventory.reserve',
+    source: 'orders',
+    time: '2026-01-01T00:00:00.000Z',
+    contentType: 'application/json',
+    payload: new TextEncoder().encode(text),
+    headers: { a: 'b' },
+    ordered: true,
+    delayMs: 0,
+  };
+}
+
+export function newSaga(change: Partial<NewSaga> = {}): NewSaga {
+  return {
+    id: newId(),
+    tenant: '',
+    name: 'place-order',
+    version: 1,
+    key: null,
+    inputDigest: 'digest',
+    status: 'running',
+    owner: null,
+    wakeInMs: 0,
+    deadlineInMs: null,
+    transitionId: randomUUID(),
+    entries: [entry('started', '{"order":1}')],
+    messages: [],
+    ...change,
+  };
+}
+
+export function transition(
+  saga: { id: string },
+  owner: string,
+  change: Partial<SagaTransition> = {},
+): SagaTransition {
+  return {
+    id: randomUUID(),
+    sagaId: saga.id,
+    owner,
+    epoch: 1,
+    revision: 0,
+    status: 'running',
+    ownership: { kind: 'keep' },
+    entries: [entry('step')],
+    messages: [],
+    consumedMail: [],
+    ...change,
+  };
+}
+
+/** A database with the tables, a store on it, and what specs ask of them. */
+export async function openSagas(server: PostgresServer) {
+  const db = await createDatabase(server);
+  const openPool = (): SagazPool =>
+    new SagazPool({
+      source: { kind: 'url', url: db.url },
+      applicationName: 'saga store spec',
+      connectTimeoutMs: 5_000,
+      statementTimeoutMs: 30_000,
+      max: 10,
+      logger: quiet,
+    });
+  const pool = openPool();
+  await new Migrator({ pool, schema: 'sagaz', set: 'store' }).migrate();
+  const transactions = new PgTransactions('postgres', pool);
+  const hints: [WakeChannel, string | undefined][] = [];
+  const wakeUps = {
+    hint: (channel: WakeChannel, detail?: string) => {
+      hints.push([channel, detail]);
+    },
+  };
+  const store = new PgSagaStore({ pool, transactions, schema, wakeUps });
+  const engines = new PgEngineRegistry(pool, schema);
+  return {
+    db,
+    pool,
+    transactions,
+    store,
+    engines,
+    hints,
+    /** A store on a pool of its own, as another process would have; the caller ends the pool. */
+    another() {
+      const its = openPool();
+      const parts = {
+        pool: its,
+        transactions: new PgTransactions('postgres', its),
+        schema,
+        wakeUps,
+      };
+      return { pool: its, store: new PgSagaStore(parts) };
+    },
+    async client(): Promise<pg.Client> {
+      const one = new pg.Client({ connectionString: db.url });
+      one.on('error', () => undefined);
+      await one.connect();
+      return one;
+    },
+    async outboxOf(text: string): Promise<number> {
+      const { rows } = await pool.query<{ n: string }>({
+        text: 'SELECT count(*) AS n FROM sagaz.outbox WHERE payload = $1',
+        values: [Buffer.from(text)],
+      });
+      return Number(rows[0]?.n);
+    },
+    async engine(ttlMs = 60_000): Promise<string> {
+      const incarnation = randomUUID();
+      await engines.register({ incarnation, service: 's', host: 'h', pid: 1, ttlMs });
+      return incarnation;
+    },
+    async started(count: number, owner: string): Promise<NewSaga[]> {
+      const sagas = Array.from({ length: count }, () => newSaga({ owner }));
+      await store.start(sagas);
+      return sagas;
+    },
+    async close(): Promise<void> {
+      await pool.end();
+      await db.drop();
+    },
+  };
+}
+export type OpenSagas = Awaited<ReturnType<typeof openSagas>>;
+
+export const claimOf = (incarnation: string, name: string, limit = 100): ClaimRequest => ({
+  incarnation,
+  definitions: [{ name, versions: [1] }],
+  limit,
+});
+
+/** Resolves, with its process id, when some backend of this database waits for a lock. */
+export async function waitUntilBlocked(pool: SagazPool): Promise<number> {
+  for (;;) {
+    const { rows } = await pool.query<{ pid: number }>({
+      text: `SELECT pid FROM pg_stat_activity
+        WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0`,
+    });
+    if (rows[0] !== undefined) return rows[0].pid;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
