@@ -1,0 +1,214 @@
+import type { DeadLetterFilter, InboxDeadLetter, InboxDeath, InboxKey, Message } from '@sagaz/core';
+import type { PgTransactions, Queryable, SchemaName, SagazPool } from '../connection/index.js';
+import { keyValues } from './inbox-claims.js';
+
+interface LetterRow {
+  readonly group_name: string;
+  readonly place: string;
+  readonly envelope: string;
+  readonly payload: Buffer;
+  readonly attempts: number;
+  readonly reason: string;
+  readonly error: string;
+  readonly died_at: Date;
+  readonly replaying: boolean;
+}
+
+const COLUMNS = `l.group_name, l.place, l.envelope::text AS envelope, l.payload, l.attempts, l.reason,
+  l.error, l.died_at, l.replay_due_at IS NOT NULL AS replaying`;
+const KEY = '(tenant, group_name, source, id)';
+const KEYS = `unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS k ${KEY}`;
+
+/** Messages of the inbox that were given up. */
+export class InboxDeadLetters {
+  readonly #pool: SagazPool;
+  readonly #transactions: PgTransactions;
+  readonly #schema: string;
+
+  constructor(pool: SagazPool, transactions: PgTransactions, schema: SchemaName) {
+    this.#pool = pool;
+    this.#transactions = transactions;
+    this.#schema = schema.quoted;
+  }
+
+  /** Keeps a message whose inbox row the transaction has just written. One statement. */
+  async put(on: Queryable, key: InboxKey, death: InboxDeath): Promise<void> {
+    const { payload, ...envelope } = death.message;
+    await on.query({
+      text: `WITH forgotten AS (
+          DELETE FROM ${this.#schema}.inbox_attempt
+          WHERE tenant = $1 AND group_name = $2 AND source = $3 AND id = $4
+        )
+        INSERT INTO ${this.#schema}.inbox_dead_letter
+          (tenant, group_name, source, id, topic, key, type, envelope, payload, attempts, reason, error)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8::json, $9, $10, $11, $12)
+        ON CONFLICT ${KEY} DO UPDATE SET
+          place = DEFAULT, topic = excluded.topic, key = excluded.key, type = excluded.type,
+          envelope = excluded.envelope, payload = excluded.payload, attempts = excluded.attempts,
+          reason = excluded.reason, error = excluded.error, died_at = excluded.died_at,
+          replay_due_at = NULL`,
+      values: [
+        ...keyValues(key),
+        storable(envelope.topic),
+        storable(envelope.key),
+        storable(envelope.type),
+        JSON.stringify(envelope),
+        Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
+        death.attempts,
+        storable(death.reason),
+        storable(death.error),
+      ],
+    });
+  }
+
+  async list(filter: DeadLetterFilter): Promise<readonly InboxDeadLetter[]> {
+    const { rows } = await this.#pool.query<LetterRow>({
+      text: `SELECT ${COLUMNS} FROM ${this.#schema}.inbox_dead_letter AS l
+        WHERE ($1::text IS NULL OR l.topic = $1) AND ($2::text IS NULL OR l.type = $2)
+          AND ($3::text IS NULL OR l.key = $3) AND ($4::text IS NULL OR l.group_name = $4)
+          AND l.place > $5::bigint
+        ORDER BY l.place LIMIT $6`,
+      values: [
+        filter.topic ?? null,
+        filter.type ?? null,
+        filter.key ?? null,
+        filter.group ?? null,
+        filter.after ?? '0',
+        Math.min(filter.limit ?? 50, 1_000),
+      ],
+    });
+    return rows.map(letterOf);
+  }
+
+  async count(): Promise<number> {
+    const { rows } = await this.#pool.query<{ count: string }>({
+      text: `SELECT count(*) AS count FROM ${this.#schema}.inbox_dead_letter`,
+    });
+    return Number(rows[0]?.count ?? 0);
+  }
+
+  /** One statement: the letters are locked in one order, marked, and their inbox rows cleared. */
+  async requestReplay(keys: readonly InboxKey[]): Promise<number> {
+    const { rows } = await this.#pool.query<{ count: string }>({
+      text: `WITH letters AS MATERIALIZED (
+          SELECT l.tenant, l.group_name, l.source, l.id FROM ${this.#schema}.inbox_dead_letter AS l
+          WHERE (l.tenant, l.group_name, l.source, l.id) IN (SELECT k.* FROM ${KEYS})
+          ORDER BY l.tenant, l.group_name, l.source, l.id
+          FOR UPDATE
+        ), marked AS (
+          UPDATE ${this.#schema}.inbox_dead_letter AS l SET replay_due_at = clock_timestamp()
+          FROM letters AS k
+          WHERE ${sameKey('l', 'k')}
+          RETURNING l.tenant, l.group_name, l.source, l.id
+        ), cleared AS (
+          -- Only what is dead: a message that was handled meanwhile stays handled.
+          DELETE FROM ${this.#schema}.inbox AS i USING marked AS k
+          WHERE ${sameKey('i', 'k')} AND i.state = 'dead'
+        )
+        SELECT count(*) AS count FROM marked`,
+      values: arrays(keys),
+    });
+    return Number(rows[0]?.count ?? 0);
+  }
+
+  /** One statement; what another process is taking is left to it. */
+  async takeReplays(
+    groups: readonly string[],
+    limit: number,
+    leaseMs: number,
+  ): Promise<readonly InboxDeadLetter[]> {
+    const { rows } = await this.#pool.query<LetterRow>({
+      text: `WITH due AS MATERIALIZED (
+          SELECT d.tenant, d.group_name, d.source, d.id FROM ${this.#schema}.inbox_dead_letter AS d
+          WHERE d.replay_due_at <= clock_timestamp() AND d.group_name = ANY ($1)
+          ORDER BY d.place LIMIT $2
+          FOR UPDATE SKIP LOCKED
+        )
+        UPDATE ${this.#schema}.inbox_dead_letter AS l
+        SET replay_due_at = clock_timestamp() + $3 * interval '1 millisecond'
+        FROM due WHERE ${sameKey('l', 'due')}
+        RETURNING ${COLUMNS}`,
+      values: [groups, limit, leaseMs],
+    });
+    return rows.map(letterOf).sort((a, b) => (BigInt(a.cursor) < BigInt(b.cursor) ? -1 : 1));
+  }
+
+  async postponeReplay(key: InboxKey, delayMs: number): Promise<void> {
+    await this.#pool.query({
+      text: `UPDATE ${this.#schema}.inbox_dead_letter
+        SET replay_due_at = clock_timestamp() + $5 * interval '1 millisecond'
+        WHERE tenant = $1 AND group_name = $2 AND source = $3 AND id = $4
+          AND replay_due_at IS NOT NULL`,
+      values: [...keyValues(key), delayMs],
+    });
+  }
+
+  async endReplay(key: InboxKey): Promise<void> {
+    await this.#pool.query({
+      text: `DELETE FROM ${this.#schema}.inbox_dead_letter AS l USING ${this.#schema}.inbox AS i
+        WHERE l.tenant = $1 AND l.group_name = $2 AND l.source = $3 AND l.id = $4
+          AND l.replay_due_at IS NOT NULL AND ${sameKey('i', 'l')} AND i.state = 'done'`,
+      values: keyValues(key),
+    });
+  }
+
+  /**
+   * Two statements: inbox rows first and letters second, the order in which a burial takes them, so
+   * that the two wait for each other and not both at once.
+   */
+  discard(keys: readonly InboxKey[]): Promise<number> {
+    return this.#transactions.run(async (transaction) => {
+      await transaction.query({
+        text: `INSERT INTO ${this.#schema}.inbox (tenant, group_name, source, id, state)
+          SELECT l.tenant, l.group_name, l.source, l.id, 'done'
+          FROM ${this.#schema}.inbox_dead_letter AS l
+          WHERE (l.tenant, l.group_name, l.source, l.id) IN (SELECT k.* FROM ${KEYS})
+          ORDER BY l.tenant, l.group_name, l.source, l.id
+          ON CONFLICT ${KEY} DO UPDATE SET state = 'done', claimed_at = clock_timestamp()`,
+        values: arrays(keys),
+      });
+      const { rowCount } = await transaction.query({
+        text: `DELETE FROM ${this.#schema}.inbox_dead_letter AS l
+          USING ${this.#schema}.inbox AS i
+          WHERE (l.tenant, l.group_name, l.source, l.id) IN (SELECT k.* FROM ${KEYS})
+            AND ${sameKey('i', 'l')} AND i.state = 'done'`,
+        values: arrays(keys),
+      });
+      return rowCount ?? 0;
+    });
+  }
+}
+
+function sameKey(a: string, b: string): string {
+  return ['tenant', 'group_name', 'source', 'id']
+    .map((column) => `${a}.${column} = ${b}.${column}`)
+    .join(' AND ');
+}
+
+function arrays(keys: readonly InboxKey[]): unknown[] {
+  return [
+    keys.map(({ tenant }) => tenant),
+    keys.map(({ group }) => group),
+    keys.map(({ source }) => source),
+    keys.map(({ id }) => id),
+  ];
+}
+
+function letterOf(row: LetterRow): InboxDeadLetter {
+  const envelope = JSON.parse(row.envelope) as Omit<Message, 'payload'>;
+  return {
+    cursor: row.place,
+    group: row.group_name,
+    message: { ...envelope, payload: row.payload },
+    attempts: row.attempts,
+    reason: row.reason,
+    error: row.error,
+    diedAt: row.died_at,
+    replaying: row.replaying,
+  };
+}
+
+/** These columns serve people and filters; the exact text is in the envelope. */
+function storable(text: string): string {
+  return text.replace(/\0|[\ud800-\udfff]/gu, '\ufffd');
+}

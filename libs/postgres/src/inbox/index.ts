@@ -1,0 +1,1 @@
+export { PgInboxStore, type PgInboxStoreParts } from './pg-inbox-store.js';

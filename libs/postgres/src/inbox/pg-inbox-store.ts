@@ -1,0 +1,149 @@
+import type {
+  Applied,
+  DeadLetterFilter,
+  InboxAttempts,
+  InboxDeadLetter,
+  InboxDeath,
+  InboxKey,
+  InboxStore,
+  KeptReply,
+  ParticipantState,
+  Transaction,
+} from '@sagaz/core';
+import type { PgTransactions, SagazPool, SchemaName } from '../connection/index.js';
+import { endMessage, noteAttempt } from './inbox-claims.js';
+import { InboxDeadLetters } from './inbox-dead-letters.js';
+import { prune } from './inbox-pruning.js';
+import { beginCommand, keepReply, lookAtParticipant, markUndone } from './participants.js';
+
+export interface PgInboxStoreParts {
+  readonly pool: SagazPool;
+  readonly transactions: PgTransactions;
+  readonly schema: SchemaName;
+}
+
+/** Inboxes in PostgreSQL, beside the data their handlers change. */
+export class PgInboxStore implements InboxStore {
+  readonly #pool: SagazPool;
+  readonly #transactions: PgTransactions;
+  readonly #schema: SchemaName;
+  readonly #letters: InboxDeadLetters;
+
+  constructor({ pool, transactions, schema }: PgInboxStoreParts) {
+    this.#pool = pool;
+    this.#transactions = transactions;
+    this.#schema = schema;
+    this.#letters = new InboxDeadLetters(pool, transactions, schema);
+  }
+
+  claim(key: InboxKey, transaction: Transaction, waitMs: number): Promise<'new' | 'done' | 'dead'> {
+    return endMessage(this.#transactions.own(transaction), this.#schema, key, 'done', waitMs);
+  }
+
+  beginCommand(
+    tenant: string,
+    idempotencyKey: string,
+    keepMs: number,
+    transaction: Transaction,
+    waitMs: number,
+  ): Promise<ParticipantState> {
+    const own = this.#transactions.own(transaction);
+    return beginCommand(own, this.#schema, { tenant, idempotencyKey, keepMs, waitMs });
+  }
+
+  lookAtParticipant(
+    tenant: string,
+    idempotencyKey: string,
+    transaction: Transaction,
+  ): Promise<ParticipantState> {
+    const own = this.#transactions.own(transaction);
+    return lookAtParticipant(own, this.#schema, tenant, idempotencyKey);
+  }
+
+  keepReply(
+    tenant: string,
+    idempotencyKey: string,
+    reply: KeptReply,
+    transaction: Transaction,
+  ): Promise<void> {
+    const own = this.#transactions.own(transaction);
+    return keepReply(own, this.#schema, { tenant, idempotencyKey }, reply);
+  }
+
+  markUndone(
+    tenant: string,
+    idempotencyKey: string,
+    keepMs: number,
+    transaction: Transaction,
+    waitMs: number,
+  ): Promise<Applied> {
+    const own = this.#transactions.own(transaction);
+    return markUndone(own, this.#schema, { tenant, idempotencyKey, keepMs, waitMs });
+  }
+
+  noteStart(key: InboxKey): Promise<InboxAttempts> {
+    return noteAttempt(this.#pool, this.#schema, key, 'start');
+  }
+
+  noteEnd(key: InboxKey, end: 'failed' | 'uncounted'): Promise<InboxAttempts> {
+    return noteAttempt(this.#pool, this.#schema, key, end);
+  }
+
+  async bury(
+    key: InboxKey,
+    letter: InboxDeath,
+    transaction: Transaction,
+    waitMs: number,
+  ): Promise<boolean> {
+    const own = this.#transactions.own(transaction);
+    if ((await endMessage(own, this.#schema, key, 'dead', waitMs)) !== 'new') return false;
+    await this.#letters.put(own, key, letter);
+    return true;
+  }
+
+  listDeadLetters(filter: DeadLetterFilter): Promise<readonly InboxDeadLetter[]> {
+    return this.#letters.list(filter);
+  }
+
+  requestReplay(keys: readonly InboxKey[]): Promise<number> {
+    return this.#letters.requestReplay(keys);
+  }
+
+  takeReplays(
+    groups: readonly string[],
+    limit: number,
+    leaseMs: number,
+  ): Promise<readonly InboxDeadLetter[]> {
+    return this.#letters.takeReplays(groups, limit, leaseMs);
+  }
+
+  postponeReplay(key: InboxKey, delayMs: number): Promise<void> {
+    return this.#letters.postponeReplay(key, delayMs);
+  }
+
+  endReplay(key: InboxKey): Promise<void> {
+    return this.#letters.endReplay(key);
+  }
+
+  discardDeadLetters(keys: readonly InboxKey[]): Promise<number> {
+    return this.#letters.discard(keys);
+  }
+
+  countDeadLetters(): Promise<number> {
+    return this.#letters.count();
+  }
+
+  prune(doneMs: number, limit: number): Promise<number> {
+    return prune(this.#pool, this.#schema, doneMs, limit);
+  }
+
+  async msUntil(instant: string): Promise<number> {
+    const { rows } = await this.#pool.query<{ ms: number }>({
+      text: `SELECT (extract(epoch FROM $1::timestamptz - clock_timestamp()) * 1000)::float8 AS ms`,
+      values: [instant],
+    });
+    const [row] = rows;
+    if (row === undefined) throw new Error('The clock of the database returned no row.');
+    return row.ms;
+  }
+}
