@@ -81,7 +81,11 @@ describeEachPostgres('connections', (server) => {
         text: "SELECT 9007199254740993::int8 AS n, '2026-01-02T03:04:05.678901Z'::timestamptz AS t, '\\x00ff'::bytea AS b",
       });
       expect(rows).toEqual([
-        { n: '9007199254740993', t: new Date('2026-01-02T03:04:05.678Z'), b: Buffer.from([0, 255]) },
+        {
+          n: '9007199254740993',
+          t: new Date('2026-01-02T03:04:05.678Z'),
+          b: Buffer.from([0, 255]),
+        },
       ]);
     } finally {
       pg.types.setTypeParser(20, original);
@@ -90,7 +94,9 @@ describeEachPostgres('connections', (server) => {
 
   it('never show the password, also not in the error of a server that is away', async () => {
     const pool = open({ kind: 'url', url: 'postgres://me:top-secret@127.0.0.1:1/shop' });
-    const error: unknown = await pool.query({ text: 'SELECT 1' }).catch((reason: unknown) => reason);
+    const error: unknown = await pool
+      .query({ text: 'SELECT 1' })
+      .catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'SAGAZ_DATABASE_UNREACHABLE', place: '127.0.0.1:1/shop' });
     expect(String(error)).not.toContain('top-secret');
     expect(JSON.stringify(error)).not.toContain('top-secret');
@@ -174,7 +180,10 @@ describeEachPostgres('connections', (server) => {
   it('use READ COMMITTED even where the database has another default', async () => {
     const transactions = new PgTransactions(
       'postgres',
-      open({ kind: 'url', url: `${db.url}?options=-c%20default_transaction_isolation%3Dserializable` }),
+      open({
+        kind: 'url',
+        url: `${db.url}?options=-c%20default_transaction_isolation%3Dserializable`,
+      }),
     );
     const isolation = await transactions.run(async (transaction) => {
       const { rows } = await transaction.query({
@@ -206,10 +215,17 @@ describeEachPostgres('connections', (server) => {
   it('come back after the server ended them', async () => {
     const client = new SagazClient({ kind: 'url', url: db.url }, settings);
     pools.push(client);
-    const { rows } = await client.query<{ pid: number }>({ text: 'SELECT pg_backend_pid() AS pid' });
+    const { rows } = await client.query<{ pid: number }>({
+      text: 'SELECT pg_backend_pid() AS pid',
+    });
     await open().query({ text: 'SELECT pg_terminate_backend($1)', values: [rows[0]?.pid] });
     await expect
-      .poll(() => client.query({ text: 'SELECT 1 AS one' }).then(({ rows: [row] }) => row, () => null))
+      .poll(() =>
+        client.query({ text: 'SELECT 1 AS one' }).then(
+          ({ rows: [row] }) => row,
+          () => null,
+        ),
+      )
       .toEqual({ one: 1 });
   });
 });

@@ -36,9 +36,7 @@ export class SagazClient implements Queryable {
       client = await connection;
     } catch (error) {
       this.#forget(connection);
-      throw isConnectionError(error)
-        ? new DatabaseUnreachableError(placeOf(this.#source), error)
-        : error;
+      throw new DatabaseUnreachableError(placeOf(this.#source), error);
     }
     try {
       return await client.query<R>(statement);

@@ -67,7 +67,7 @@ export class SagazPool implements Queryable {
         await this.#untune(error);
         return this.connect();
       }
-      throw isConnectionError(error) ? new DatabaseUnreachableError(this.place, error) : error;
+      throw new DatabaseUnreachableError(this.place, error);
     }
   }
 

@@ -1,5 +1,12 @@
 export {
+  connectMigrator,
+  defaultSchema,
+  type ConnectedMigrator,
+  type ConnectMigratorOptions,
+} from './connect-migrator.js';
+export {
   MigrationChangedError,
+  MigrationForbiddenError,
   MigrationTimeoutError,
   SchemaOutdatedError,
   SchemaTooNewError,

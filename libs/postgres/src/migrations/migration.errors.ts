@@ -62,3 +62,19 @@ export class MigrationTimeoutError extends SagazError {
     );
   }
 }
+
+/** The role may not create what the migrations create. */
+export class MigrationForbiddenError extends SagazError {
+  readonly code = 'SAGAZ_MIGRATION_FORBIDDEN';
+
+  constructor(
+    readonly schema: string,
+    cause: Error,
+  ) {
+    super(
+      `The role may not migrate the schema "${schema}": ${cause.message}.`,
+      `Let somebody who may run CREATE SCHEMA ${schema} AUTHORIZATION <role>, or apply the output of \`npx sagaz sql\` as an administrator.`,
+      { cause },
+    );
+  }
+}

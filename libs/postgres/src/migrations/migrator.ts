@@ -3,12 +3,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   isTransientError,
   schemaName,
+  sqlState,
   type PooledClient,
   type SagazPool,
   type SchemaName,
 } from '../connection/index.js';
 import {
   MigrationChangedError,
+  MigrationForbiddenError,
   MigrationTimeoutError,
   SchemaOutdatedError,
   SchemaTooNewError,
@@ -97,7 +99,8 @@ export class Migrator {
    * A table lock waits behind a long transaction, and everybody else behind the table lock; so each
    * try gives up after three seconds, lets the others pass and tries again.
    *
-   * @throws SchemaTooNewError, MigrationChangedError, MigrationTimeoutError (after `withinMs`)
+   * @throws SchemaTooNewError, MigrationChangedError, MigrationForbiddenError, MigrationTimeoutError
+   * (after `withinMs`)
    */
   async migrate(options: { readonly withinMs?: number } = {}): Promise<readonly string[]> {
     const withinMs = options.withinMs ?? 60_000;
@@ -106,6 +109,9 @@ export class Migrator {
       try {
         return await this.#tryMigrate(Math.min(LOCK_WAIT_MS, withinMs));
       } catch (error) {
+        if (sqlState(error) === '42501' && error instanceof Error) {
+          throw new MigrationForbiddenError(this.#schema.text, error);
+        }
         if (!isTransientError(error)) throw error;
         if (performance.now() - started >= withinMs) {
           throw new MigrationTimeoutError(this.#schema.text, withinMs, error);

@@ -1,4 +1,5 @@
 import { schemaName } from '../connection/index.js';
+import { defaultSchema } from './connect-migrator.js';
 import { migrationTableSql, recordMigrationSql } from './migration-table.js';
 import { migrationsOf, type Migration, type MigrationSet } from './migration.js';
 
@@ -35,7 +36,7 @@ export function sagazTypeOrmMigrations(
   options: { readonly schema?: string; readonly set?: MigrationSet } = {},
 ): TypeOrmMigrationClass[] {
   const set = options.set ?? 'store';
-  const schema = schemaName(options.schema ?? (set === 'store' ? 'sagaz' : 'sagaz_broker'));
+  const schema = schemaName(options.schema ?? defaultSchema(set));
   return migrationsOf(set, schema).map((migration) => {
     const name = typeOrmName(set, migration);
     return class {

@@ -1,0 +1,61 @@
+import type { MigrationStatus } from '@sagaz/postgres';
+import Table from 'cli-table3';
+import type { Command } from 'commander';
+import pc from 'picocolors';
+import type { ConsoleIo } from '../console-io.js';
+import { connect, withDatabaseOptions, type DatabaseOptions } from '../database-options.js';
+import { EXIT_CODE, type ExitCode } from '../exit-code.js';
+
+/** `sagaz status`: what is applied and what is missing. Changes nothing. */
+export function statusCommand(
+  program: Command,
+  io: ConsoleIo,
+  end: (code: ExitCode) => void,
+): void {
+  withDatabaseOptions(program.command('status'))
+    .description(
+      `show which migrations are applied; exit code ${String(EXIT_CODE.outdated)} when the schema is not what this version needs`,
+    )
+    .action(async (options: DatabaseOptions) => {
+      const { migrator, schema, place, close } = connect(options, io);
+      try {
+        const status = await migrator.status();
+        const upToDate =
+          status.pending.length + status.unknown.length + status.changed.length === 0;
+        if (options.json === true) io.out(JSON.stringify({ database: place, upToDate, ...status }));
+        else io.out(statusText(status, schema, place));
+        end(upToDate ? EXIT_CODE.ok : EXIT_CODE.outdated);
+      } finally {
+        await close();
+      }
+    });
+}
+
+function statusText(status: MigrationStatus, schema: string, place: string): string {
+  const table = new Table({ head: ['migration', 'state', 'applied at'], style: { head: [] } });
+  for (const { name, appliedAt } of status.applied) {
+    const state = status.changed.includes(name)
+      ? pc.red('edited since')
+      : status.unknown.includes(name)
+        ? pc.yellow('of a later version')
+        : pc.green('applied');
+    table.push([name, state, appliedAt.toISOString()]);
+  }
+  for (const name of status.pending) table.push([name, pc.yellow('missing'), '']);
+  return `Schema ${schema} of ${place}\n${table.toString()}\n${verdict(status)}`;
+}
+
+function verdict({ changed, unknown, pending }: MigrationStatus): string {
+  if (changed.length > 0) {
+    return pc.red(
+      'Applied migrations differ from those of this version. Use the version the schema was made with.',
+    );
+  }
+  if (unknown.length > 0) {
+    return pc.yellow(
+      'A later version has migrated this schema. This version runs on it, but cannot migrate it.',
+    );
+  }
+  if (pending.length > 0) return pc.yellow('Run `npx sagaz migrate`.');
+  return pc.green('Up to date.');
+}

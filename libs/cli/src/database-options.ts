@@ -1,0 +1,37 @@
+import { connectMigrator, type ConnectedMigrator } from '@sagaz/postgres';
+import { Option, type Command } from 'commander';
+import type { ConsoleIo } from './console-io.js';
+import { NoUrlError } from './cli.errors.js';
+
+/** The options that every command on a database has. */
+export interface DatabaseOptions {
+  readonly url?: string;
+  readonly schema?: string;
+  readonly broker?: true;
+  readonly json?: true;
+}
+
+export function withDatabaseOptions(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        '--url <url>',
+        'where the database is; better in SAGAZ_DATABASE_URL, because others on this machine can read command lines',
+      ),
+    )
+    .option('--schema <name>', 'schema of the tables (default: sagaz, with --broker sagaz_broker)')
+    .option('--broker', 'act on the tables of the Postgres broker instead of those of the store')
+    .option('--json', 'write one line of JSON');
+}
+
+/** Connects as the options and the environment say. Throws `NoUrlError` where neither does. */
+export function connect(options: DatabaseOptions, io: ConsoleIo): ConnectedMigrator {
+  const url = options.url ?? io.env.SAGAZ_DATABASE_URL;
+  if (url === undefined || url === '') throw new NoUrlError();
+  const schema = options.schema ?? io.env.SAGAZ_SCHEMA;
+  return connectMigrator({
+    url,
+    set: options.broker === true ? 'broker' : 'store',
+    ...(schema === undefined ? {} : { schema }),
+  });
+}

@@ -1,0 +1,15 @@
+/** What the command ends with. Part of its interface: scripts and deployments decide by it. */
+export const EXIT_CODE = {
+  /** Done, or nothing to do. */
+  ok: 0,
+  /** It was tried and failed; the message says why. */
+  failed: 1,
+  /** The command was not understood, or an option is wrong; nothing was tried. */
+  usage: 2,
+  /** `status`: migrations are missing, were edited, or are unknown to this version. */
+  outdated: 3,
+  /** The database could not be reached. */
+  unreachable: 4,
+} as const;
+
+export type ExitCode = (typeof EXIT_CODE)[keyof typeof EXIT_CODE];

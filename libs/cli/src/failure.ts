@@ -1,0 +1,34 @@
+import { isSagazError } from '@sagaz/core';
+import {
+  DatabaseUnreachableError,
+  InvalidSchemaNameError,
+  NoDatabaseError,
+  redact,
+} from '@sagaz/postgres';
+import { NoUrlError } from './cli.errors.js';
+import { EXIT_CODE, type ExitCode } from './exit-code.js';
+
+/** A failure as people and scripts see it; never with a password in it. */
+export interface Failure {
+  readonly exitCode: ExitCode;
+  readonly code: string;
+  readonly message: string;
+}
+
+export function failureOf(error: unknown): Failure {
+  const message = redact(error instanceof Error ? error.message || error.name : String(error));
+  return { exitCode: exitCodeOf(error), code: codeOf(error), message };
+}
+
+function exitCodeOf(error: unknown): ExitCode {
+  if (error instanceof DatabaseUnreachableError) return EXIT_CODE.unreachable;
+  const usage = [NoUrlError, NoDatabaseError, InvalidSchemaNameError];
+  return usage.some((one) => error instanceof one) ? EXIT_CODE.usage : EXIT_CODE.failed;
+}
+
+function codeOf(error: unknown): string {
+  if (isSagazError(error)) return error.code;
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string')
+    return error.code;
+  return 'SAGAZ_FAILED';
+}

@@ -1,0 +1,138 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
+import pg from 'pg';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+const bin = fileURLToPath(new URL('../bin/sagaz.js', import.meta.url));
+
+interface Ended {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** The built command in a process of its own, as npx runs it. */
+function sagaz(args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
+  const { SAGAZ_DATABASE_URL: _, ...rest } = process.env;
+  return new Promise((resolve) => {
+    const options = { env: { ...rest, NO_COLOR: '1', ...env } };
+    const child = execFile(process.execPath, [bin, ...args], options, (_error, stdout, stderr) => {
+      resolve({ code: child.exitCode ?? -1, stdout, stderr });
+    });
+  });
+}
+
+describe('sagaz', () => {
+  it('says what it can do, and ends well when asked', async () => {
+    const { code, stdout } = await sagaz(['--help']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /migrate[\s\S]*status[\s\S]*sql[\s\S]*SAGAZ_DATABASE_URL[\s\S]*Exit codes/,
+    );
+    expect((await sagaz(['--version'])).stdout.trim()).toMatch(/^\d+\.\d+\.\d+/);
+  });
+
+  it.each([
+    [['nonsense'], /unknown command/],
+    [['migrate', '--nonsense'], /unknown option/],
+    [['migrate', '--wait', 'soon'], /number of seconds/],
+    [['migrate'], /SAGAZ_DATABASE_URL or pass --url/],
+    [['migrate', '--url', 'mysql://x/y'], /does not begin with "postgres:\/\/"/],
+    [['migrate', '--url', 'postgres://x/y', '--schema', 'a-b'], /"a-b" cannot be the name/],
+  ])('refuses %j with exit code 2 and what to do', async (args, message) => {
+    const { code, stderr, stdout } = await sagaz(args);
+    expect(stderr).toMatch(message);
+    expect(stdout).toBe('');
+    expect(code).toBe(2);
+  });
+
+  it('ends with 4 when nobody answers, and does not tell the password', async () => {
+    const url = 'postgres://me:top-secret@127.0.0.1:1/shop';
+    const { code, stdout, stderr } = await sagaz(['status', '--json'], { SAGAZ_DATABASE_URL: url });
+    expect(code).toBe(4);
+    expect(stderr).toMatch(
+      /No connection to the database 127\.0\.0\.1:1\/shop.*Check that it runs/,
+    );
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'SAGAZ_DATABASE_UNREACHABLE' } });
+    expect(stdout + stderr).not.toContain('top-secret');
+  });
+});
+
+describeEachPostgres('sagaz on a database', (server) => {
+  let db: TestDatabase;
+  let env: Record<string, string>;
+  beforeEach(async () => {
+    db = await createDatabase(server);
+    env = { SAGAZ_DATABASE_URL: db.url };
+  });
+  afterEach(() => db.drop());
+
+  async function query(text: string): Promise<pg.QueryResult> {
+    const client = new pg.Client({ connectionString: db.url });
+    await client.connect();
+    try {
+      return await client.query(text);
+    } finally {
+      await client.end();
+    }
+  }
+
+  it('shows what is missing, applies it, and then finds nothing to do', async () => {
+    const before = await sagaz(['status'], env);
+    expect(before).toMatchObject({ code: 3 });
+    expect(before.stdout).toMatch(/0001_sagas[\s\S]*missing[\s\S]*npx sagaz migrate/);
+    const first = await sagaz(['migrate'], env);
+    expect(first).toMatchObject({ code: 0, stderr: '' });
+    expect(first.stdout).toMatch(/applied 0001_sagas/);
+    const again = await sagaz(['migrate', '--json'], env);
+    expect(JSON.parse(again.stdout)).toMatchObject({ schema: 'sagaz', applied: [] });
+    const after = await sagaz(['status', '--json'], env);
+    expect(after.code).toBe(0);
+    expect(JSON.parse(after.stdout)).toMatchObject({ upToDate: true, pending: [] });
+  });
+
+  it('applies once from five processes at once', async () => {
+    const runs = await Promise.all(
+      Array.from({ length: 5 }, () => sagaz(['migrate', '--json'], env)),
+    );
+    expect(runs.map(({ code }) => code)).toEqual([0, 0, 0, 0, 0]);
+    const applied = runs.map(({ stdout }) => (JSON.parse(stdout) as { applied: string[] }).applied);
+    expect(applied.filter((names) => names.length > 0)).toHaveLength(1);
+  });
+
+  it('prints a script that makes the schema up to date', async () => {
+    const { code, stdout } = await sagaz(['sql', '--schema', 'other'], env);
+    expect(code).toBe(0);
+    await query(stdout);
+    expect(await sagaz(['status', '--schema', 'other'], env)).toMatchObject({ code: 0 });
+  });
+
+  it("keeps the broker's tables in a schema of their own", async () => {
+    expect(await sagaz(['migrate', '--broker'], env)).toMatchObject({ code: 0 });
+    const { rows } = await query(
+      "SELECT to_regnamespace('sagaz') AS store, to_regclass('sagaz_broker.migration') AS broker",
+    );
+    expect(rows).toEqual([{ store: null, broker: 'sagaz_broker.migration' }]);
+  });
+
+  it('says what to do about a password, a database and a right that is missing', async () => {
+    const wrong = new URL(db.url);
+    wrong.pathname = '/no_such_database';
+    const absent = await sagaz(['status'], { SAGAZ_DATABASE_URL: wrong.href });
+    expect(absent.code).toBe(4);
+    expect(absent.stderr).toMatch(/"no_such_database" does not exist/);
+    const role = `poor_${Math.random().toString(36).slice(2, 10)}`;
+    await query(`CREATE ROLE ${role} LOGIN PASSWORD 'poor-secret'`);
+    const poor = new URL(db.url);
+    poor.username = role;
+    poor.password = 'poor-secret';
+    const refused = await sagaz(['migrate'], { SAGAZ_DATABASE_URL: poor.href });
+    await query(`DROP ROLE ${role}`);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(
+      /may not migrate the schema "sagaz"[\s\S]*CREATE SCHEMA sagaz AUTHORIZATION/,
+    );
+    expect(refused.stderr).not.toContain('poor-secret');
+  });
+});
