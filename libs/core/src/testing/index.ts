@@ -9,3 +9,4 @@ export * from './inbox/index.js';
 export { FaultBoard, Gate } from './gates.js';
 export { VirtualClock } from './virtual-clock.js';
 export { EngineBench, type BenchEngineOptions, type LoggedLine } from './engine-bench.js';
+export * from './sagas/index.js';

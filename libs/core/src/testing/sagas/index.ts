@@ -1,0 +1,21 @@
+import type { ContractCase } from '../contract-case.js';
+import { claimCases } from './claim-cases.js';
+import { flushCases } from './flush-cases.js';
+import { mailCases } from './mail-cases.js';
+import { queryCases } from './query-cases.js';
+import type { SagaStoreFixture } from './saga-material.js';
+import { settleCases } from './settle-cases.js';
+import { startCases } from './start-cases.js';
+
+export { engineRegistryContract, type EngineRegistryFixture } from './engine-registry-cases.js';
+export type { SagaStoreFixture } from './saga-material.js';
+
+/** What every saga store does. */
+export const sagaStoreContract: readonly ContractCase<SagaStoreFixture>[] = [
+  ...startCases,
+  ...flushCases,
+  ...settleCases,
+  ...claimCases,
+  ...mailCases,
+  ...queryCases,
+];
