@@ -1,3 +1,9 @@
+export { postgres } from './store.js';
+export {
+  InvalidPostgresOptionError,
+  type PostgresOptions,
+  type PostgresPoolOptions,
+} from './postgres-options.js';
 export {
   DatabaseUnreachableError,
   InvalidSchemaNameError,

@@ -1,0 +1,61 @@
+import { SagazError } from '@sagaz/core';
+import { NoDatabaseError, type PoolSource } from './connection/index.js';
+
+export interface PostgresPoolOptions {
+  /** Connections at most, at least 2. Default 10. Two more stay open for heartbeats and listening. */
+  readonly max?: number;
+  /** Milliseconds until a connection must be there. Default 5,000. */
+  readonly connectTimeoutMs?: number;
+  /** Milliseconds after which the server ends a statement of Sagaz's; 0: never. Default 30,000. */
+  readonly statementTimeoutMs?: number;
+}
+
+export interface PostgresOptions {
+  /**
+   * `postgres://user:password@host:5432/database`. Without it the database of the application's own
+   * connection, where its transactions are, over a pool of Sagaz's own.
+   */
+  readonly url?: string;
+  /** The schema of Sagaz's tables. Default `sagaz`. */
+  readonly schema?: string;
+  readonly pool?: PostgresPoolOptions;
+}
+
+/** An option of `postgres()` has a value that it cannot have. */
+export class InvalidPostgresOptionError extends SagazError {
+  readonly code = 'SAGAZ_INVALID_POSTGRES_OPTION';
+
+  constructor(
+    readonly option: string,
+    readonly given: unknown,
+    remedy: string,
+  ) {
+    super(`The option ${option} of postgres() is ${String(given)}.`, remedy);
+  }
+}
+
+/** Where the database is. Throws `NoDatabaseError`. */
+export function sourceOf(url: string | undefined, connection: unknown): PoolSource {
+  if (url !== undefined) return { kind: 'url', url };
+  if (typeof connection === 'object' && connection !== null) {
+    return { kind: 'application', options: connection };
+  }
+  throw new NoDatabaseError('postgres() was given no url, and the application has no connection.');
+}
+
+/** The options with their defaults. Throws `InvalidPostgresOptionError`. */
+export function poolOptions(given: PostgresPoolOptions): Required<PostgresPoolOptions> {
+  const { max = 10, connectTimeoutMs = 5_000, statementTimeoutMs = 30_000 } = given;
+  if (!Number.isInteger(max) || max < 2) {
+    throw new InvalidPostgresOptionError('pool.max', max, 'Give a whole number from 2.');
+  }
+  for (const [name, value, least] of [
+    ['connectTimeoutMs', connectTimeoutMs, 1],
+    ['statementTimeoutMs', statementTimeoutMs, 0],
+  ] as const) {
+    if (Number.isInteger(value) && value >= least) continue;
+    const remedy = `Give whole milliseconds from ${String(least)}.`;
+    throw new InvalidPostgresOptionError(`pool.${name}`, value, remedy);
+  }
+  return { max, connectTimeoutMs, statementTimeoutMs };
+}

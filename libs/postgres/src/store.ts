@@ -1,0 +1,155 @@
+import {
+  type Clock,
+  type EngineRegistry,
+  type InboxStore,
+  type Logger,
+  type OutboxStore,
+  type SagaStore,
+  type Store,
+  type StoreDriver,
+  type StoreEnvironment,
+  type Transactions,
+  type WakeUps,
+} from '@sagaz/core';
+import {
+  checkServer,
+  PgTransactions,
+  placeOf,
+  SagazClient,
+  SagazPool,
+  schemaName,
+  UnsuitableServerError,
+  type ConnectionSettings,
+  type PoolSource,
+  type SchemaName,
+} from './connection/index.js';
+import { PgEngineRegistry } from './engines/index.js';
+import { PgInboxStore } from './inbox/index.js';
+import { Migrator } from './migrations/index.js';
+import { PgOutboxStore } from './outbox/index.js';
+import { PgSagaStore } from './sagas/index.js';
+import { PgWakeUps } from './wake-ups/index.js';
+import {
+  poolOptions,
+  sourceOf,
+  type PostgresOptions,
+  type PostgresPoolOptions,
+} from './postgres-options.js';
+
+/** How long closing waits for connections that are still at work; their statements end with them. */
+const CLOSE_MS = 5_000;
+
+/**
+ * The store of sagas, outbox and inbox in PostgreSQL 14 or later:
+ * `SagazModule.forRoot({ store: postgres() })`.
+ *
+ * @throws InvalidPostgresOptionError, InvalidSchemaNameError; and when the application starts
+ * NoDatabaseError, where neither a url nor a connection is given
+ */
+export function postgres(options: PostgresOptions = {}): StoreDriver {
+  const schema = schemaName(options.schema ?? 'sagaz');
+  const pool = poolOptions(options.pool ?? {});
+  return {
+    name: 'postgres',
+    create: (environment) => {
+      const source = sourceOf(options.url, environment.connection);
+      return Promise.resolve(new PgStore(source, schema, pool, environment));
+    },
+  };
+}
+
+/** Everything that one database keeps for Sagaz, over one pool. */
+class PgStore implements Store {
+  readonly name: string;
+  readonly transactions: Transactions;
+  readonly sagas: SagaStore;
+  readonly engines: EngineRegistry;
+  readonly outbox: OutboxStore;
+  readonly inbox: InboxStore;
+  readonly #pool: SagazPool;
+  readonly #heartbeats: SagazClient;
+  readonly #wakeUps: PgWakeUps;
+  readonly #schema: SchemaName;
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  #closing: Promise<void> | null = null;
+
+  constructor(
+    source: PoolSource,
+    schema: SchemaName,
+    limits: Required<PostgresPoolOptions>,
+    { service, logger, clock }: StoreEnvironment,
+  ) {
+    // The name is what tells transactions of different databases apart.
+    this.name = `postgres ${placeOf(source)} ${schema.text}`;
+    this.#schema = schema;
+    this.#logger = logger;
+    this.#clock = clock;
+    const settings: ConnectionSettings = { applicationName: `sagaz ${service}`, ...limits };
+    this.#pool = new SagazPool({ ...settings, source, max: limits.max, logger });
+    this.#heartbeats = new SagazClient(source, settings);
+    const transactions = new PgTransactions(this.name, this.#pool);
+    this.#wakeUps = new PgWakeUps({ source, settings, pool: this.#pool, schema, logger, clock });
+    const parts = { pool: this.#pool, transactions, schema, wakeUps: this.#wakeUps };
+    this.transactions = transactions;
+    this.sagas = new PgSagaStore(parts);
+    this.engines = new PgEngineRegistry(this.#heartbeats, schema);
+    this.outbox = new PgOutboxStore(parts);
+    this.inbox = new PgInboxStore(parts);
+  }
+
+  get wakeUps(): WakeUps {
+    return this.#wakeUps;
+  }
+
+  async start({ migrate }: { readonly migrate: boolean }): Promise<void> {
+    await checkServer(this.#pool, this.#logger);
+    const migrator = new Migrator({ pool: this.#pool, schema: this.#schema.text, set: 'store' });
+    if (migrate) {
+      const applied = await migrator.migrate();
+      if (applied.length > 0) {
+        this.#logger.info('The schema was migrated.', {
+          schema: this.#schema.text,
+          applied: applied.join(', '),
+        });
+      }
+    } else {
+      const unknown = await migrator.assertCurrent();
+      if (unknown.length > 0) {
+        this.#logger.warn('The schema was migrated by a later version; this one runs on it.', {
+          schema: this.#schema.text,
+          unknown: unknown.join(', '),
+        });
+      }
+    }
+    await this.#wakeUps.start();
+  }
+
+  async health(): Promise<void> {
+    const { rows } = await this.#pool.query<{ in_recovery: boolean }>({
+      text: 'SELECT pg_is_in_recovery() AS in_recovery',
+    });
+    if (rows[0]?.in_recovery !== true) return;
+    throw new UnsuitableServerError(
+      this.#pool.place,
+      'is a standby that only reads',
+      'Connect to the primary.',
+    );
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#wakeUps.close();
+    const ended = Promise.all([this.#heartbeats.end(), this.#pool.end()]);
+    const patience = new Promise((resolve) =>
+      this.#clock.after(CLOSE_MS, () => {
+        resolve(null);
+      }),
+    );
+    await Promise.race([ended, patience]);
+  }
+}
