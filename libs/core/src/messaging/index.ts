@@ -3,3 +3,4 @@ export * from './codec/index.js';
 export * from './contract/index.js';
 export * from './inbox/index.js';
 export * from './slots/index.js';
+export * from './relay/index.js';

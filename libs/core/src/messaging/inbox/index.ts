@@ -12,7 +12,7 @@ export type {
   MessageRole,
 } from './inbox.types.js';
 export { inboxKeyOf, roleOf } from './message-role.js';
-export { REPLY_TYPE, type NegativeReply } from './reply.js';
+export { REPLY_TYPE, negativeReply, replyMessage, type NegativeReply } from './reply.js';
 export { storeUnit } from './store-unit.js';
 export {
   HandlerCrashedError,

@@ -4,3 +4,5 @@ export type { SlotObserver } from './slot-observer.js';
 export type { RowOutcome, SlotWork, TakenRow, WorkSource } from './slot-work.js';
 export { handleEach, type HandleEachOptions } from './handle-each.js';
 export { compareSeq } from './seq.js';
+export { Backoff } from './backoff.js';
+export { textOf } from './settlement.js';

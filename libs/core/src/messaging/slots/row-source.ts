@@ -87,6 +87,10 @@ export class RowSource implements WorkSource {
     this.#settled();
   }
 
+  trusts(taken: TakenRow, budgetMs: number): boolean {
+    return !taken.lost && this.#leases.trusts(taken.row.slot, budgetMs);
+  }
+
   pauseTopic(topic: string, ms: number): void {
     if (this.#paused.has(topic)) return;
     const lines = new Set<KeyLine>();

@@ -183,6 +183,7 @@ export class Settlement {
       },
       done: (answer) => {
         line.working -= 1;
+        if (answer === 'changed') outcome.landed?.();
         if (answer === 'lost_lease') this.#events.lostLease();
         else if (answer === 'changed' && outcome.block && row.ordered) {
           line.heads.set(row.seq, { confirmed: true });

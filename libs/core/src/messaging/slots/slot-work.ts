@@ -19,6 +19,8 @@ export type RowOutcome =
       readonly reason: string;
       readonly block: boolean;
       readonly mail?: NewMail;
+      /** Called once the store has it so. */
+      readonly landed?: () => void;
     }
   /** Nothing was decided: it is worked on again, at its place, and nothing is written about it. */
   | { readonly kind: 'again' };
@@ -45,6 +47,8 @@ export interface WorkSource {
   take(limit: number, perKey: number, budgetMs: number): readonly TakenRow[];
   /** Every row taken is settled exactly once. */
   settle(row: TakenRow, outcome: RowOutcome): void;
+  /** Whether something that takes up to `budgetMs` may still be begun with the row. */
+  trusts(row: TakenRow, budgetMs: number): boolean;
   /** Leaves rows of a topic alone for a while. */
   pauseTopic(topic: string, ms: number): void;
   /** Aborted when the slot of the row is lost, or the consumer closes for good. */

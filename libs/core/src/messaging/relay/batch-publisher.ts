@@ -1,0 +1,268 @@
+import type { Broker, Clock, FaultPoints, Logger, PublishOutcome } from '../../ports/index.js';
+import { Backoff, textOf, type SlotWork, type TakenRow, type WorkSource } from '../slots/index.js';
+import { judge, type Judgement } from './judgement.js';
+import type { RelayObserver } from './relay-observer.js';
+import type { RelaySettings } from './relay-settings.js';
+
+/** So many publishes may hang in the broker's client before nothing more is given to it. */
+const MAX_HANGING = 4;
+
+export interface BatchPublisherOptions {
+  readonly broker: Broker;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly faults: FaultPoints;
+  readonly settings: RelaySettings;
+  readonly observer: RelayObserver;
+  /** Turns "this message is given up" into an outcome. */
+  readonly bury: Judgement['bury'];
+}
+
+/**
+ * Gives batches to a broker and settles each message by its own outcome. At most
+ * `concurrentBatches` are under way, of different keys; what hangs beyond its time makes room for
+ * others but keeps its keys.
+ */
+export class BatchPublisher implements SlotWork {
+  readonly buffer: number;
+  readonly patienceMs: number;
+  readonly #options: BatchPublisherOptions;
+  readonly #pause: Backoff;
+  readonly #topicPauses = new Map<string, Backoff>();
+  #source: WorkSource | undefined;
+  #publishing = 0;
+  /** When the oldest publish that is beyond its time began to hang. */
+  readonly #hanging = new Map<object, number>();
+  #paused = false;
+  #pauseReason: unknown = null;
+  #stopped = false;
+
+  constructor(options: BatchPublisherOptions) {
+    this.#options = options;
+    this.buffer = 2 * options.settings.batchSize;
+    // A broker that is away is waited for: only a loop that neither publishes nor waits is stuck.
+    this.patienceMs = 4 * (options.settings.maxPauseMs + options.settings.publishTimeoutMs);
+    this.#pause = new Backoff(options.clock, 100, options.settings.maxPauseMs);
+  }
+
+  attach(source: WorkSource): void {
+    this.#source = source;
+  }
+
+  wake(): void {
+    const { settings, broker } = this.#options;
+    while (this.#source !== undefined && this.#mayPublish()) {
+      const perKey = broker.orderedBatches ? Infinity : 1;
+      const rows = this.#source.take(settings.batchSize, perKey, settings.publishTimeoutMs);
+      if (rows.length === 0) return;
+      this.#source.progressed();
+      this.#publishing += 1;
+      void this.#work(this.#source, rows);
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  problem(): string | null {
+    const { broker, clock, settings } = this.#options;
+    for (const since of this.#hanging.values()) {
+      if (clock.now() - since < settings.publishTimeoutMs) continue;
+      return `The broker ${broker.name} has not answered a publish for more than ${2 * settings.publishTimeoutMs} ms; the keys in it wait. Restart the process if it stays so.`;
+    }
+    if (this.#paused) {
+      return `The broker ${broker.name} takes nothing: ${textOf(this.#pauseReason)}`;
+    }
+    return null;
+  }
+
+  #mayPublish(): boolean {
+    return (
+      !this.#stopped &&
+      !this.#paused &&
+      this.#publishing < this.#options.settings.concurrentBatches &&
+      this.#hanging.size < MAX_HANGING
+    );
+  }
+
+  async #work(source: WorkSource, taken: readonly TakenRow[]): Promise<void> {
+    const { clock, faults, settings, observer } = this.#options;
+    const { live, rest } = this.#setAside(source, taken);
+    try {
+      await faults.reach('relay.before-publish', live[0]?.row.message.id);
+    } catch (error) {
+      this.#again([...live, ...rest], source);
+      return this.#finish(source, error);
+    }
+    // Waiting at a fault point, or a blocked event loop, may have used up the lease.
+    const rows = live.filter((row) => source.trusts(row, settings.publishTimeoutMs));
+    const late = live.filter((row) => !rows.includes(row));
+    if (late.length > 0) {
+      this.#again([...live, ...rest], source);
+      return this.#finish(source);
+    }
+    if (rows.length === 0) {
+      this.#again(rest, source);
+      return this.#finish(source);
+    }
+    const began = clock.now();
+    const answer = this.#publish(rows);
+    const inTime = await this.#within(answer, settings.publishTimeoutMs);
+    if (!inTime) {
+      // Unknown. Its keys stay busy until the client has settled: a late first delivery must not
+      // follow what comes after it.
+      const token = {};
+      this.#hanging.set(token, clock.now());
+      this.#guard(() => observer.timedOut?.(rows.length));
+      this.#pauseAll(new Error(`No answer within ${settings.publishTimeoutMs} ms.`));
+      this.#publishing -= 1;
+      void answer.then((outcomes) => {
+        this.#hanging.delete(token);
+        this.#settle(source, rows, outcomes, clock.now() - began);
+        this.#again(rest, source);
+        source.progressed();
+        this.wake();
+      });
+      return;
+    }
+    const outcomes = await answer;
+    await Promise.resolve(faults.reach('relay.after-publish', rows[0]?.row.message.id)).catch(
+      (error: unknown) => this.#log('A fault point failed after a publish.', error),
+    );
+    this.#settle(source, rows, outcomes, clock.now() - began);
+    this.#again(rest, source);
+    this.#finish(source);
+  }
+
+  #finish(source: WorkSource, error?: unknown): void {
+    if (error !== undefined) this.#pauseAll(error);
+    this.#publishing -= 1;
+    source.progressed();
+    this.wake();
+  }
+
+  /**
+   * What has used up its attempts by killing processes is given up before it is sent once more; its
+   * followers wait for that.
+   */
+  #setAside(
+    source: WorkSource,
+    taken: readonly TakenRow[],
+  ): { readonly live: readonly TakenRow[]; readonly rest: readonly TakenRow[] } {
+    const { attempts } = this.#options.settings.retry;
+    if (!taken.some((row) => row.row.attempts >= attempts)) return { live: taken, rest: [] };
+    const live: TakenRow[] = [];
+    const rest: TakenRow[] = [];
+    const dying = new Set<TakenRow['line']>();
+    for (const row of taken) {
+      if (dying.has(row.line)) {
+        rest.push(row);
+      } else if (row.row.attempts >= attempts) {
+        dying.add(row.line);
+        source.settle(row, this.#options.bury(row.row, 'attempts_exhausted', 'It was given up.'));
+      } else {
+        live.push(row);
+      }
+    }
+    return { live, rest };
+  }
+
+  async #publish(rows: readonly TakenRow[]): Promise<readonly PublishOutcome[]> {
+    try {
+      const outcomes = await this.#options.broker.publish(rows.map((taken) => taken.row.message));
+      if (outcomes.length === rows.length) return outcomes;
+      throw new Error(
+        `The broker answered ${outcomes.length} outcomes for ${rows.length} messages.`,
+      );
+    } catch (error) {
+      return rows.map(() => ({ kind: 'unknown', error }));
+    }
+  }
+
+  #within(answer: Promise<unknown>, ms: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const timer = this.#options.clock.after(ms, () => resolve(false));
+      void answer.then(() => {
+        timer.cancel();
+        resolve(true);
+      });
+    });
+  }
+
+  #settle(
+    source: WorkSource,
+    rows: readonly TakenRow[],
+    outcomes: readonly PublishOutcome[],
+    tookMs: number,
+  ): void {
+    const { settings, observer, bury } = this.#options;
+    const acknowledged = outcomes.reduce(
+      (sum, { kind }) => sum + (kind === 'acknowledged' ? 1 : 0),
+      0,
+    );
+    if (acknowledged > 0) this.#pause.reset();
+    this.#guard(() => observer.published?.(acknowledged, rows.length, tookMs));
+    const away = judge(rows, outcomes, {
+      retry: settings.retry,
+      bury,
+      settle: (row, outcome) => source.settle(row, outcome),
+      failed: (row, outcome, error) => {
+        const { message, attempts } = row.row;
+        this.#guard(() => observer.failed?.(message, attempts + 1, outcome, error));
+      },
+    });
+    if (away === null) {
+      if (this.#topicPauses.size > 0 && acknowledged > 0) {
+        for (const row of rows) this.#topicPauses.delete(row.row.message.topic);
+      }
+      return;
+    }
+    if (acknowledged === 0 && away.topics.size > 0 && away.all) this.#pauseAll(away.error);
+    else for (const topic of away.topics) this.#pauseTopic(source, topic, away.error);
+  }
+
+  #again(rows: readonly TakenRow[], source: WorkSource): void {
+    for (const row of rows) source.settle(row, { kind: 'again' });
+  }
+
+  #pauseAll(error: unknown): void {
+    if (this.#paused) return;
+    const ms = this.#pause.next();
+    this.#paused = true;
+    this.#pauseReason = error;
+    this.#guard(() => this.#options.observer.paused?.(null, ms, error));
+    this.#log('The broker takes nothing; the relay waits. No attempt is counted.', error);
+    this.#options.clock.after(ms, () => {
+      this.#paused = false;
+      this.#source?.progressed();
+      this.wake();
+    });
+  }
+
+  #pauseTopic(source: WorkSource, topic: string, error: unknown): void {
+    const known = this.#topicPauses.get(topic);
+    const backoff =
+      known ?? new Backoff(this.#options.clock, 100, this.#options.settings.maxPauseMs);
+    if (known === undefined) this.#topicPauses.set(topic, backoff);
+    const ms = backoff.next();
+    this.#guard(() => this.#options.observer.paused?.(topic, ms, error));
+    this.#log(`The broker takes nothing for the topic "${topic}"; it is left alone.`, error);
+    source.pauseTopic(topic, ms);
+  }
+
+  #log(message: string, error: unknown): void {
+    this.#options.logger.warn(message, {
+      broker: this.#options.broker.name,
+      error: textOf(error),
+    });
+  }
+
+  #guard(tell: () => void): void {
+    try {
+      tell();
+    } catch (error) {
+      this.#log('An observer of the relay threw.', error);
+    }
+  }
+}

@@ -1,0 +1,155 @@
+import {
+  noFaults,
+  type Broker,
+  type Clock,
+  type FaultPoints,
+  type Logger,
+  type Message,
+  type NewMail,
+  type OutboxStore,
+  type QueuedMessage,
+  type WakeUps,
+} from '../../ports/index.js';
+import { DEFAULT_SLOT_SETTINGS, SlotConsumer, textOf, type RowOutcome } from '../slots/index.js';
+import { BatchPublisher } from './batch-publisher.js';
+import { awaitedRole, undeliverableReply } from './failure-reply.js';
+import { PublishTimeoutTooLongError } from './publish-timeout-too-long.error.js';
+import type { RelayObserver } from './relay-observer.js';
+import { DEFAULT_RELAY_SETTINGS, type RelaySettings } from './relay-settings.js';
+
+export interface RelayOptions {
+  readonly outbox: OutboxStore;
+  readonly broker: Broker;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Without them only polling finds what was committed. */
+  readonly wakeUps?: WakeUps;
+  /**
+   * Turns a reply into mail of the saga that waits for it (the engine's `replyMail`). A command that
+   * is given up here will never be answered by anybody else.
+   */
+  readonly replyMail: (reply: Message) => NewMail;
+  readonly observer?: RelayObserver;
+  readonly faults?: FaultPoints;
+  readonly settings?: Partial<RelaySettings>;
+}
+
+/**
+ * Brings what was committed to an outbox to a broker: at least once, in the order of each key. Any
+ * number of relays may work on one outbox; each holds a share of its slots.
+ */
+export class Relay {
+  readonly #consumer: SlotConsumer;
+  readonly #options: RelayOptions;
+  readonly #settings: RelaySettings;
+
+  /** @throws PublishTimeoutTooLongError */
+  constructor(options: RelayOptions) {
+    const settings: RelaySettings = {
+      ...DEFAULT_SLOT_SETTINGS,
+      ...DEFAULT_RELAY_SETTINGS,
+      ...options.settings,
+    };
+    // A lease is renewed every third of its life, so this much of it is always left.
+    if (settings.publishTimeoutMs > settings.leaseTtlMs * 0.6) {
+      throw new PublishTimeoutTooLongError(settings.publishTimeoutMs, settings.leaseTtlMs);
+    }
+    const { observer = {}, faults = noFaults, wakeUps } = options;
+    this.#options = options;
+    this.#settings = settings;
+    const work = new BatchPublisher({
+      broker: options.broker,
+      clock: options.clock,
+      logger: options.logger,
+      faults,
+      settings,
+      observer,
+      bury: (row, reason, error) => this.#bury(row, reason, error),
+    });
+    this.#consumer = new SlotConsumer({
+      name: `The relay to ${options.broker.name}`,
+      store: options.outbox,
+      clock: options.clock,
+      logger: options.logger,
+      work,
+      settings,
+      faults,
+      points: {
+        beforeComplete: 'relay.before-complete',
+        afterComplete: 'relay.after-complete',
+        beforeChange: 'relay.before-change',
+      },
+      observer: {
+        leases: (count) => observer.leases?.(count),
+        ended: (ageMs) => observer.lag?.(ageMs),
+      },
+      ...(wakeUps === undefined ? {} : { wake: { wakeUps, channel: 'outbox' } }),
+    });
+  }
+
+  /** Joins the other relays and goes on in the background; a store or broker that is away is waited for. */
+  start(): Promise<void> {
+    return this.#consumer.start();
+  }
+
+  /** Publishes nothing more, waits at most `withinMs` for what is under way, gives its slots back. */
+  close(withinMs: number): Promise<void> {
+    return this.#consumer.close(withinMs);
+  }
+
+  /** A hint: something was committed. */
+  wake(): void {
+    this.#consumer.wake();
+  }
+
+  /** Null while it works; otherwise what is wrong and what to do. */
+  problem(): string | null {
+    return this.#consumer.problem();
+  }
+
+  /** How many slots it holds now. */
+  leases(): number {
+    return this.#consumer.leases();
+  }
+
+  #bury(row: QueuedMessage, reason: string, error: unknown): RowOutcome {
+    const { message } = row;
+    const { logger, observer, wakeUps } = this.#options;
+    const mail = this.#mailOf(message, error);
+    const isCommand = awaitedRole(message) !== null;
+    return {
+      kind: 'dead_letter',
+      error,
+      reason,
+      block: !isCommand && this.#settings.afterDeadLetter(message.topic) === 'block',
+      ...(mail === null ? {} : { mail }),
+      landed: () => {
+        logger.error('A message was given up; it is kept as a dead letter.', {
+          messageId: message.id,
+          type: message.type,
+          topic: message.topic,
+          reason,
+          error: textOf(error),
+        });
+        observer?.deadLettered?.(message, reason, error);
+        if (mail !== null) wakeUps?.hint('saga');
+      },
+    };
+  }
+
+  #mailOf(message: Message, error: unknown): NewMail | null {
+    const { clock, logger, replyMail } = this.#options;
+    try {
+      const reply = undeliverableReply(message, textOf(error), clock);
+      return reply === null ? null : replyMail(reply);
+    } catch (failure) {
+      // Headers that look like a command's and are none: nobody can be told, but it must not live on.
+      logger.error(
+        'A dead command names no saga that could be told.',
+        { messageId: message.id },
+        failure,
+      );
+      return null;
+    }
+  }
+}
