@@ -118,8 +118,8 @@ export function delayOf(
   attempt: number,
   random: () => number = Math.random,
 ): number {
-  const grown = policy.backoffMs * policy.factor ** Math.max(0, attempt - 1);
-  // A far attempt overflows to Infinity, which the cap takes away.
-  const capped = Math.min(grown, policy.maxDelayMs);
+  // A far attempt overflows to Infinity, which the cap takes away; but 0 times Infinity is NaN.
+  const growth = Math.min(policy.factor ** Math.max(0, attempt - 1), Number.MAX_VALUE);
+  const capped = Math.min(policy.backoffMs * growth, policy.maxDelayMs);
   return Math.round(capped * (1 - policy.jitter * random()));
 }

@@ -22,7 +22,8 @@ function named(value: object): string {
   const maker: unknown =
     typeof prototype === 'object' && prototype !== null ? prototype.constructor : undefined;
   const name = typeof maker === 'function' ? maker.name : '';
-  return name === '' ? 'an object of an unnamed class' : `a ${name}`;
+  if (name === '') return 'an object of an unnamed class';
+  return /^[AEIO]/.test(name) ? `an ${name}` : `a ${name}`;
 }
 
 function inNumber(value: number): Finding | undefined {
@@ -113,17 +114,20 @@ function inValue(value: unknown, depth: number): Finding | undefined {
   }
 }
 
-/** Whether the value reaches itself; asked only once it was found too deep. */
-function circleIn(value: unknown, path: readonly (string | number)[]): boolean {
+/** The way to where the value first reaches itself; asked only once it was found too deep. */
+function circleIn(
+  value: unknown,
+  path: readonly (string | number)[],
+): readonly (string | number)[] | undefined {
   const seen = new Set<unknown>();
   let current = value;
-  for (const key of path) {
-    if (seen.has(current)) return true;
+  for (const [length, key] of path.entries()) {
+    if (seen.has(current)) return path.slice(0, length);
     seen.add(current);
-    if (typeof current !== 'object' || current === null) return false;
+    if (typeof current !== 'object' || current === null) return undefined;
     current = (current as Readonly<Record<string | number, unknown>>)[key];
   }
-  return seen.has(current);
+  return undefined;
 }
 
 function written(path: readonly (string | number)[]): string {
@@ -145,9 +149,10 @@ export function assertPlain(value: unknown): void {
   const found = inValue(value, 1);
   if (found === undefined) return;
   const path = found.path.reverse();
-  if (path.length >= MAX_DEPTH && circleIn(value, path)) {
+  const circle = path.length >= MAX_DEPTH ? circleIn(value, path) : undefined;
+  if (circle !== undefined) {
     throw new UnserializableValueError(
-      written(path),
+      written(circle),
       'part of a circle of objects',
       'Send the ids of what it refers to.',
     );

@@ -85,7 +85,9 @@ function checkedSchema<T>(
   schema: StandardSchema<T> | undefined,
   type: string,
 ): StandardSchema<T> | undefined {
-  if (schema !== undefined && typeof schema['~standard'].validate !== 'function') {
+  if (schema === undefined) return undefined;
+  const standard: unknown = schema['~standard'];
+  if (typeof standard !== 'object' || standard === null || !('validate' in standard)) {
     throw new InvalidContractError(
       schema,
       `A schema of '${type}' is no Standard Schema.`,

@@ -1,0 +1,160 @@
+import { describe, expect, it } from 'vitest';
+import {
+  InvalidContractError,
+  MessageValidationError,
+  command,
+  defineCommand,
+  defineEvent,
+  isCommand,
+  topicOf,
+  validatePayload,
+  validateReply,
+} from './index.js';
+import type { SchemaResult, StandardSchema } from './index.js';
+
+interface Reserve {
+  readonly orderId: string;
+}
+
+function schema<T>(validate: (value: unknown) => SchemaResult<T> | Promise<SchemaResult<T>>) {
+  const made: StandardSchema<T> = { '~standard': { version: 1, vendor: 'spec', validate } };
+  return made;
+}
+
+const orderIds = schema<Reserve>((value) =>
+  typeof value === 'object' &&
+  value !== null &&
+  'orderId' in value &&
+  typeof value.orderId === 'string'
+    ? { value: { orderId: value.orderId.trim() } }
+    : {
+        issues: [
+          { message: 'expected a string', path: ['orderId'] },
+          { message: 'too short', path: [{ key: 'lines' }, 0] },
+          { message: 'odd' },
+        ],
+      },
+);
+
+describe('a contract', () => {
+  it('is a frozen constant whose topic is the first segment of its type', () => {
+    const contract = defineCommand<Reserve, { n: number }>()('inventory.reserve');
+    expect(contract).toMatchObject({
+      kind: 'command',
+      type: 'inventory.reserve',
+      topic: 'inventory',
+      expiresInMs: null,
+    });
+    expect(Object.isFrozen(contract)).toBe(true);
+    expect(topicOf('inventory.stock.reserve')).toBe('inventory');
+    expect(topicOf('tick')).toBe('tick');
+  });
+
+  it('may name its topic and its expiry', () => {
+    const contract = defineCommand<Reserve>()('inventory.reserve', {
+      topic: 'warehouse.commands',
+      expiresIn: '10m',
+    });
+    expect(contract).toMatchObject({ topic: 'warehouse.commands', expiresInMs: 600_000 });
+    expect(defineEvent<Reserve>()('order.confirmed', { topic: 'sales' }).topic).toBe('sales');
+  });
+
+  it.each(['', '.', 'a.', 'a..b', 'a b', '1a', 'a.1', 'a\u0000b', 'ä.b', 'x'.repeat(201)])(
+    'cannot have the type %j',
+    (type) => {
+      expect(() => defineEvent()(type)).toThrow(InvalidContractError);
+      expect(() => defineEvent()(type)).toThrow(/is no message type\. Write segments of letters/);
+    },
+  );
+
+  it('says which option is wrong', () => {
+    expect(() => defineEvent()('a.b', { topic: 'a/b' })).toThrow('"a/b" is no topic.');
+    const expiresIn = '1 fortnight';
+    expect(() => Reflect.apply(defineCommand(), undefined, ['a.b', { expiresIn }])).toThrow(
+      "expiresIn of 'a.b': '1 fortnight' is not a duration.",
+    );
+    expect(() =>
+      Reflect.apply(defineCommand(), undefined, ['a.b', { payload: { parse: () => true } }]),
+    ).toThrow("A schema of 'a.b' is no Standard Schema.");
+  });
+});
+
+describe('a schema of a contract', () => {
+  const contract = defineCommand<Reserve, Reserve>()('a.b', { payload: orderIds, reply: orderIds });
+
+  it('decides what the payload and the reply are', async () => {
+    await expect(validatePayload(contract, { orderId: ' 1 ' })).resolves.toEqual({ orderId: '1' });
+    await expect(validateReply(contract, { orderId: ' 2 ' })).resolves.toEqual({ orderId: '2' });
+  });
+
+  it('may be asynchronous', async () => {
+    const later = schema<Reserve>(async (value) => orderIds['~standard'].validate(value));
+    const slow = defineEvent<Reserve>()('a.b', { payload: later });
+    await expect(validatePayload(slow, { orderId: '1' })).resolves.toEqual({ orderId: '1' });
+  });
+
+  it('refuses with every issue and its path, for good', async () => {
+    const failure = Reflect.apply(validatePayload, undefined, [contract, {}]);
+    await expect(failure).rejects.toThrow(MessageValidationError);
+    await expect(failure).rejects.toMatchObject({
+      type: 'a.b',
+      part: 'payload',
+      issues: ['orderId: expected a string', 'lines.0: too short', 'odd'],
+      message: expect.stringContaining(
+        "The payload of 'a.b' does not match its schema: orderId: expected a string; lines.0: too short; odd.",
+      ),
+    });
+  });
+
+  it('that is not there lets everything through as it is', async () => {
+    const payload = { orderId: '1' };
+    await expect(validatePayload(defineEvent<Reserve>()('a.b'), payload)).resolves.toBe(payload);
+  });
+});
+
+describe('a command as the value of a step', () => {
+  const contract = defineCommand<Reserve, { n: number }>()('inventory.reserve');
+
+  it('holds the contract, the payload and how to send it', () => {
+    const value = command(
+      contract,
+      { orderId: '1' },
+      { item: 'line-1', key: 'customer-7', headers: { 'X-Region': 'eu' }, timeout: '30s' },
+    );
+    expect(value).toMatchObject({
+      contract,
+      payload: { orderId: '1' },
+      item: 'line-1',
+      key: 'customer-7',
+      headers: { 'x-region': 'eu' },
+      timeoutMs: 30_000,
+    });
+    expect(command(contract, { orderId: '1' })).toMatchObject({
+      item: null,
+      key: null,
+      headers: {},
+      timeoutMs: null,
+    });
+  });
+
+  it('is recognised by its brand, also when another copy of the package made it', () => {
+    expect(isCommand(command(contract, { orderId: '1' }))).toBe(true);
+    expect(isCommand({ [Symbol.for('sagaz.command')]: true })).toBe(true);
+    for (const other of [null, undefined, 'x', { contract, payload: {} }]) {
+      expect(isCommand(other)).toBe(false);
+    }
+  });
+
+  it.each([
+    [{ item: '' }, '"" cannot be the item of a command'],
+    [{ item: 'a#1' }, '"a#1" cannot be the item of a command'],
+    [{ key: 'a\u0000b' }, '"a\\u0000b" cannot be the key of a command'],
+    [{ headers: { 'sagaz-step': 'x' } }, "'sagaz-step' cannot be a header"],
+    [{ headers: { CE_id: 'x' } }, "'CE_id' cannot be a header"],
+    [{ headers: { 'a b': 'x' } }, "'a b' cannot be a header"],
+    [{ headers: { a: 'x\r\ny: z' } }, "The header 'a' of 'inventory.reserve' is no line of text."],
+  ])('refuses %j', (options, message) => {
+    expect(() => command(contract, { orderId: '1' }, options)).toThrow(InvalidContractError);
+    expect(() => command(contract, { orderId: '1' }, options)).toThrow(message);
+  });
+});

@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest';
+import { InvalidDurationError, parseDuration } from './index.js';
+
+describe('a duration', () => {
+  it.each([
+    [0, 0],
+    [1_500, 1_500],
+    ['200ms', 200],
+    ['1.5s', 1_500],
+    ['5m', 300_000],
+    ['1h', 3_600_000],
+    ['2d', 172_800_000],
+    ['0.4ms', 0],
+  ])('%s is %d ms', (given, ms) => {
+    expect(parseDuration(given)).toBe(ms);
+  });
+
+  it.each([
+    ['5 parsecs', "'5 parsecs' is not a duration"],
+    ['', "'' is not a duration"],
+    ['10', "'10' is not a duration"],
+    ['-1s', "'-1s' is not a duration"],
+    ['1e3ms', "'1e3ms' is not a duration"],
+    [-1, '-1 is negative'],
+    [Number.NaN, 'NaN is not a duration'],
+    [Number.POSITIVE_INFINITY, 'Infinity is longer than ten years'],
+    ['5000d', "'5000d' is longer than ten years"],
+    [null, 'null is not a duration'],
+    [{}, 'a value of type object is not a duration'],
+  ])('%j is refused with the option, what was given and the remedy', (given, problem) => {
+    expect(() => parseDuration(given, 'retry.backoff')).toThrow(InvalidDurationError);
+    expect(() => parseDuration(given, 'retry.backoff')).toThrow(
+      `retry.backoff: ${problem}. Give a number of milliseconds, or a text of a number and a unit: '200ms', '30s', '5m', '1h', '2d'.`,
+    );
+  });
+});
