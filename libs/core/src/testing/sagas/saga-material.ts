@@ -187,3 +187,14 @@ export async function pendingStill(
   await fixture.pass(50);
   return pending;
 }
+
+/** Whether a promise settles without anybody opening anything for it. */
+export async function settlesByItself(
+  fixture: SagaStoreFixture,
+  promise: Promise<unknown>,
+): Promise<boolean> {
+  for (let round = 0; round < 40; round += 1) {
+    if (!(await pendingStill(fixture, promise))) return true;
+  }
+  return false;
+}
