@@ -1,3 +1,10 @@
+export {
+  BrokerClosedError,
+  PgBroker,
+  postgresBroker,
+  type GroupLag,
+  type PostgresBrokerOptions,
+} from './broker/index.js';
 export { postgres } from './store.js';
 export {
   InvalidPostgresOptionError,

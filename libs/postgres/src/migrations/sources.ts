@@ -538,8 +538,9 @@ CREATE TABLE sagaz.message (
   seq bigint NOT NULL DEFAULT (
     CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('sagaz.message_seq') END
   ),
-  -- One row for each group of the topic. Null: the topic has no group yet; the first one gets it.
-  consumer_group integer REFERENCES sagaz.consumer_group ON DELETE CASCADE,
+  -- One row for each group of the topic. Null: the topic has no group yet; the first one gets it. No
+  -- foreign key: it would lock a row of consumer_group with every message.
+  consumer_group integer,
   slot smallint NOT NULL,
   ordered boolean NOT NULL DEFAULT true,
   blocks boolean NOT NULL DEFAULT false,

@@ -1,6 +1,7 @@
 import { placeOfKey, type OutboxMessage } from '@sagaz/core';
 import type { SchemaName, Statement } from '../connection/index.js';
-import { bytes, outboxArrays } from './outbox-columns.js';
+import { bytes } from '../slots/index.js';
+import { outboxArrays } from './outbox-columns.js';
 
 /**
  * Beyond this many keys a transaction locks whole slots. PostgreSQL's lock table is of a fixed size

@@ -1,5 +1,6 @@
-import { placeOfKey, type OutboxMessage } from '@sagaz/core';
+import type { OutboxMessage } from '@sagaz/core';
 import type { SchemaName } from '../connection/index.js';
+import { messageArrays, slotsOf } from '../slots/index.js';
 
 /** Parameters of {@link outboxInsert}, in order: one array per column. */
 const PARAMETERS = [
@@ -59,23 +60,9 @@ export function outboxInsertValues(
 /** The columns of messages as arrays: slot, ordered, delay, then what every message has. */
 export function outboxArrays(messages: readonly OutboxMessage[]): unknown[] {
   return [
-    messages.map((m) => placeOfKey(m.tenant, m.topic, m.key).slot),
+    slotsOf(messages),
     messages.map((m) => m.ordered),
     messages.map((m) => Math.max(0, Math.ceil(m.delayMs))),
-    messages.map((m) => m.id),
-    messages.map((m) => m.tenant),
-    messages.map((m) => m.topic),
-    messages.map((m) => m.key),
-    messages.map((m) => m.type),
-    messages.map((m) => m.source),
-    messages.map((m) => m.time),
-    messages.map((m) => m.contentType),
-    messages.map((m) => JSON.stringify(m.headers)),
-    messages.map((m) => bytes(m.payload)),
+    ...messageArrays(messages),
   ];
-}
-
-/** `pg` sends a Buffer as bytes, and any other typed array as something else where it is nested. */
-export function bytes(payload: Uint8Array): Buffer {
-  return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
 }

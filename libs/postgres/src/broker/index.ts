@@ -1,0 +1,3 @@
+export { BrokerClosedError } from './broker.errors.js';
+export { PgBroker, type GroupLag } from './pg-broker.js';
+export { postgresBroker, type PostgresBrokerOptions } from './postgres-broker.js';

@@ -1,0 +1,239 @@
+import {
+  newId,
+  systemClock,
+  type Broker,
+  type Delivery,
+  type Logger,
+  type Message,
+} from '@sagaz/core';
+import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { postgresBroker } from './index.js';
+
+const quiet: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+
+let topics = 0;
+function freshTopic(): string {
+  topics += 1;
+  return `topic-${String(topics)}`;
+}
+
+function message(topic: string, key: string, extra: Partial<Message> = {}): Message {
+  return {
+    id: newId(),
+    tenant: '',
+    topic,
+    key,
+    type: `${topic}.happened`,
+    source: 'spec',
+    time: '2026-01-01T00:00:00.000Z',
+    contentType: 'application/json',
+    payload: Buffer.from('{"a":1}'),
+    headers: { 'x-a': 'ä' },
+    ...extra,
+  };
+}
+
+/** Handles everything and hands it out in order. */
+class Inbox {
+  readonly deliveries: Delivery[] = [];
+  #waiting: (() => void)[] = [];
+
+  readonly handle = (delivery: Delivery): Promise<{ kind: 'done' }> => {
+    this.deliveries.push(delivery);
+    for (const resolve of this.#waiting.splice(0)) resolve();
+    return Promise.resolve({ kind: 'done' });
+  };
+
+  async count(n: number): Promise<readonly Delivery[]> {
+    while (this.deliveries.length < n) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    return this.deliveries;
+  }
+}
+
+describeEachPostgres('the Postgres broker', (server) => {
+  let database: TestDatabase;
+  let admin: pg.Client;
+  const open: Broker[] = [];
+
+  beforeAll(async () => {
+    database = await createDatabase(server);
+    admin = new pg.Client({ connectionString: database.url });
+    admin.on('error', () => undefined);
+    await admin.connect();
+  });
+  afterEach(async () => {
+    await Promise.all(open.splice(0).map((broker) => broker.close()));
+  });
+  afterAll(async () => {
+    await admin.end();
+    await database.drop();
+  });
+
+  async function broker(service = 'spec'): Promise<Broker> {
+    const driver = postgresBroker({ url: database.url, migrate: true });
+    const made = await driver.create({ service, logger: quiet, clock: systemClock });
+    open.push(made);
+    return made;
+  }
+
+  it('gives a group that joins while a message is being published that message', async () => {
+    const [topic, inbox, one] = [freshTopic(), new Inbox(), await broker()];
+    // A publisher that has looked up the groups and not yet committed.
+    const { placeOfKey } = await import('@sagaz/core');
+    const lock = placeOfKey('', topic, '').lock;
+    await admin.query('BEGIN');
+    await admin.query(
+      `SELECT sagaz_broker.publish($1, '{1}', '{id-1}', '{""}', $2, '{k}', '{t}', '{s}', '{now}', '{c}', '{"{}"}', '{"x"}')`,
+      [[lock], [topic]],
+    );
+    const subscribed = one.subscribe({
+      group: `${topic}.late`,
+      topics: [topic],
+      concurrency: 1,
+      handle: inbox.handle,
+    });
+    // The registration is at the lock before the publisher commits.
+    for (;;) {
+      const { rowCount } = await admin.query(
+        `SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+      );
+      if ((rowCount ?? 0) > 0) break;
+    }
+    await admin.query('COMMIT');
+    await subscribed;
+    const [first] = await inbox.count(1);
+    expect(first?.message.id).toBe('id-1');
+  });
+
+  it('keeps what is published to a topic without a group, in order, for the first group', async () => {
+    const [topic, inbox, one] = [freshTopic(), new Inbox(), await broker()];
+    const sent = Array.from({ length: 20 }, (_, i) => message(topic, `k${String(i % 2)}`));
+    for (const outcome of await one.publish(sent)) expect(outcome.kind).toBe('acknowledged');
+    await one.subscribe({ group: topic, topics: [topic], concurrency: 8, handle: inbox.handle });
+    const got = await inbox.count(20);
+    for (const key of ['k0', 'k1']) {
+      const ofKey = (m: Message) => m.key === key;
+      expect(
+        got
+          .map((d) => d.message)
+          .filter(ofKey)
+          .map((m) => m.id),
+      ).toEqual(sent.filter(ofKey).map((m) => m.id));
+    }
+    expect(got[0]).toMatchObject({ group: topic, attempt: 1 });
+    expect(got[0]?.message).toEqual(sent.find((m) => m.id === got[0]?.message.id));
+  });
+
+  it('refuses only the message whose data is at fault, and what follows it in its key waits', async () => {
+    const [topic, one] = [freshTopic(), await broker()];
+    const batch = [
+      message(topic, 'a'),
+      message(topic, 'b', { type: 'has\u0000nul' }),
+      message(topic, 'c'),
+      message(topic, 'b'),
+      message(topic, 'a'),
+    ];
+    const outcomes = await one.publish(batch);
+    expect(outcomes.map((o) => o.kind)).toEqual([
+      'acknowledged',
+      'rejected',
+      'acknowledged',
+      'unavailable',
+      'acknowledged',
+    ]);
+    const { rows } = await admin.query('SELECT id FROM sagaz_broker.message WHERE topic = $1', [
+      topic,
+    ]);
+    expect(rows).toHaveLength(3);
+  });
+
+  it('calls a publish whose connection died in the middle unknown', async () => {
+    const [topic, one] = [freshTopic(), await broker('victim')];
+    const { placeOfKey } = await import('@sagaz/core');
+    const lock = placeOfKey('', topic, '').lock;
+    await admin.query('BEGIN');
+    await admin.query('SELECT pg_advisory_xact_lock(1396786500, $1)', [lock]);
+    const publishing = one.publish([message(topic, 'a')]);
+    for (;;) {
+      const { rowCount } = await admin.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE application_name = 'victim (sagaz broker)' AND wait_event_type = 'Lock'`,
+      );
+      if ((rowCount ?? 0) > 0) break;
+    }
+    expect((await publishing)[0]?.kind).toBe('unknown');
+    await admin.query('ROLLBACK');
+  });
+
+  it('delivers again, and only then goes on with the key, what its handler wants again', async () => {
+    const [topic, one] = [freshTopic(), await broker()];
+    const seen: string[] = [];
+    let finished: () => void;
+    const all = new Promise<void>((resolve) => (finished = resolve));
+    await one.subscribe({
+      group: topic,
+      topics: [topic],
+      concurrency: 4,
+      handle: ({ message: { id, key }, attempt }) => {
+        seen.push(`${key}:${id}:${String(attempt)}`);
+        if (seen.length === 5) finished();
+        if (id === 'a1' && attempt < 3) {
+          return Promise.resolve({ kind: 'retry', delayMs: 20, error: new Error('not yet') });
+        }
+        return Promise.resolve({ kind: 'done' });
+      },
+    });
+    await one.publish([
+      message(topic, 'a', { id: 'a1' }),
+      message(topic, 'a', { id: 'a2' }),
+      message(topic, 'b', { id: 'b1' }),
+    ]);
+    await all;
+    expect(seen.filter((s) => s.startsWith('a'))).toEqual(['a:a1:1', 'a:a1:2', 'a:a1:3', 'a:a2:1']);
+    expect(seen.indexOf('b:b1:1')).toBeLessThan(seen.indexOf('a:a1:2'));
+  });
+
+  it('gives every group its own copy', async () => {
+    const [topic, one, two] = [freshTopic(), await broker(), await broker()];
+    const [inboxA, inboxB] = [new Inbox(), new Inbox()];
+    await one.subscribe({
+      group: `${topic}.a`,
+      topics: [topic],
+      concurrency: 2,
+      handle: inboxA.handle,
+    });
+    await two.subscribe({
+      group: `${topic}.b`,
+      topics: [topic],
+      concurrency: 2,
+      handle: inboxB.handle,
+    });
+    await one.publish([message(topic, 'k', { id: 'm1' })]);
+    expect((await inboxA.count(1))[0]?.message.id).toBe('m1');
+    expect((await inboxB.count(1))[0]?.message.id).toBe('m1');
+  });
+
+  it('is unhealthy once it is closed, and takes nothing', async () => {
+    const one = await broker();
+    await one.health();
+    await one.close();
+    await expect(one.health()).rejects.toThrow('closed');
+    expect((await one.publish([message('t', 'k')]))[0]?.kind).toBe('unavailable');
+  });
+
+  it('says which schema to make where it may not make it', async () => {
+    const driver = postgresBroker({ url: database.url, schema: 'not_there', migrate: false });
+    await expect(
+      driver.create({ service: 'spec', logger: quiet, clock: systemClock }),
+    ).rejects.toMatchObject({ code: 'SAGAZ_SCHEMA_OUTDATED' });
+  });
+});

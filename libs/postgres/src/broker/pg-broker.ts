@@ -1,0 +1,169 @@
+import {
+  handleEach,
+  SlotConsumer,
+  type Broker,
+  type Clock,
+  type FaultPoints,
+  type Logger,
+  type Message,
+  type PublishOutcome,
+  type SubscribeRequest,
+  type Subscription,
+} from '@sagaz/core';
+import type { SagazPool, SchemaName } from '../connection/index.js';
+import { PgSlotQueue } from '../slots/index.js';
+import type { PgWakeUps } from '../wake-ups/index.js';
+import { BrokerClosedError } from './broker.errors.js';
+import { Publisher, topicLocks } from './publisher.js';
+
+export interface ConsumerSettings {
+  readonly leaseTtlMs?: number;
+  readonly pollIntervalMs?: number;
+}
+
+export interface PgBrokerParts {
+  readonly pool: SagazPool;
+  readonly schema: SchemaName;
+  readonly wakeUps: PgWakeUps;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly consumer?: ConsumerSettings;
+  readonly faults?: FaultPoints;
+}
+
+/** What a consumer group has before it. */
+export interface GroupLag {
+  readonly group: string;
+  /** Messages that wait to be handled: pending, retrying or held back by one that is. */
+  readonly waiting: number;
+  /** Milliseconds since the oldest of them was published; 0 where none waits. */
+  readonly oldestMs: number;
+}
+
+const CLOSE_WITHIN_MS = 10_000;
+
+/**
+ * A broker in a database. A message is one row for each group of its topic, written where it is
+ * published and removed when it is handled; each group is a queue of slots, worked on as the outbox
+ * is. A batch is one transaction: all of it is taken, or nothing.
+ */
+export class PgBroker implements Broker {
+  readonly name = 'postgres';
+  readonly orderedBatches = true;
+  readonly #parts: PgBrokerParts;
+  readonly #publisher: Publisher;
+  readonly #open = new Set<Subscription>();
+  #closed: Promise<void> | null = null;
+
+  constructor(parts: PgBrokerParts) {
+    this.#parts = parts;
+    this.#publisher = new Publisher(parts.pool, parts.schema, (groups) => {
+      for (const group of groups) parts.wakeUps.hint(`queue:${group}`);
+    });
+  }
+
+  publish(batch: readonly Message[]): Promise<readonly PublishOutcome[]> {
+    if (this.#closed === null) return this.#publisher.publish(batch);
+    const error = new BrokerClosedError('publish to');
+    return Promise.resolve(batch.map(() => ({ kind: 'unavailable', error })));
+  }
+
+  /**
+   * The group joins the topics for good: what is published while none of its processes lives waits
+   * for the next one. A topic that is no longer asked for stays joined, since another version of
+   * the service may still want it.
+   */
+  async subscribe(request: SubscribeRequest): Promise<Subscription> {
+    if (this.#closed !== null) throw new BrokerClosedError('subscribe to');
+    const { pool, schema, clock, logger, wakeUps, consumer: settings, faults } = this.#parts;
+    const { group } = request;
+    const number = await this.#join(group, [...new Set(request.topics)]);
+    const store = new PgSlotQueue(pool, {
+      schema,
+      queue: group,
+      table: 'message',
+      only: `consumer_group = ${String(number)}`,
+    });
+    const consumer = new SlotConsumer({
+      name: `consumer group ${group}`,
+      store,
+      clock,
+      logger,
+      wake: { wakeUps, channel: `queue:${group}` },
+      ...(settings === undefined ? {} : { settings }),
+      ...(faults === undefined ? {} : { faults }),
+      work: handleEach({
+        concurrency: request.concurrency,
+        ...(faults === undefined ? {} : { faults }),
+        handle: async (row, signal) => {
+          const attempt = row.attempts + 1;
+          const outcome = await request.handle({ message: row.message, group, attempt, signal });
+          if (outcome.kind === 'done') return { kind: 'complete' };
+          return { kind: 'retry', delayMs: outcome.delayMs, counts: true, error: outcome.error };
+        },
+      }),
+    });
+    const subscription: Subscription = {
+      close: async (withinMs) => {
+        this.#open.delete(subscription);
+        await consumer.close(withinMs);
+      },
+      problem: () => consumer.problem(),
+    };
+    this.#open.add(subscription);
+    await consumer.start();
+    return subscription;
+  }
+
+  async health(): Promise<void> {
+    if (this.#closed !== null) throw new BrokerClosedError('ask');
+    // Looks at the table as well: a reachable database without the broker's schema takes nothing.
+    await this.#parts.pool.query({
+      text: `SELECT EXISTS (SELECT FROM ${this.#parts.schema.quoted}.subscription)`,
+    });
+  }
+
+  /** How far each group of this broker is behind, for metrics. One scan of the rows that wait. */
+  async lag(): Promise<readonly GroupLag[]> {
+    const { quoted } = this.#parts.schema;
+    const { rows } = await this.#parts.pool.query<{
+      group: string;
+      waiting: string;
+      oldest_ms: number | null;
+    }>({
+      text: `SELECT g.name AS group, count(m.seq) AS waiting,
+          date_part('epoch', clock_timestamp() - min(m.created_at)) * 1000 AS oldest_ms
+        FROM ${quoted}.consumer_group g
+        LEFT JOIN ${quoted}.message m
+          ON m.consumer_group = g.id AND m.status IN ('pending', 'retrying', 'held')
+        GROUP BY g.name ORDER BY g.name`,
+    });
+    return rows.map((row) => ({
+      group: row.group,
+      waiting: Number(row.waiting),
+      oldestMs: Math.max(0, row.oldest_ms ?? 0),
+    }));
+  }
+
+  /** Closes what is still subscribed, then the connections. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#open].map((one) => one.close(CLOSE_WITHIN_MS)));
+    await this.#parts.wakeUps.close();
+    await this.#parts.pool.end();
+  }
+
+  async #join(group: string, topics: readonly string[]): Promise<number> {
+    const { rows } = await this.#parts.pool.query<{ id: number }>({
+      text: `SELECT ${this.#parts.schema.quoted}.subscribe($1, $2, $3) AS id`,
+      values: [group, topics, topicLocks(topics)],
+    });
+    const id = rows[0]?.id;
+    if (id === undefined) throw new Error('PostgreSQL answered a SELECT of one row with none.');
+    return id;
+  }
+}

@@ -1,0 +1,97 @@
+import type { Broker, BrokerDriver, BrokerEnvironment } from '@sagaz/core';
+import {
+  checkServer,
+  NoDatabaseError,
+  SagazPool,
+  schemaName,
+  type PoolSource,
+} from '../connection/index.js';
+import { Migrator } from '../migrations/index.js';
+import { PgWakeUps } from '../wake-ups/index.js';
+import { PgBroker } from './pg-broker.js';
+
+export interface PostgresBrokerOptions {
+  /**
+   * Where the broker's database is: `postgres://user:password@host:5432/database`. Every service and
+   * relay of a system uses the same one. Default: the database of the application, which is enough
+   * where all services share it.
+   */
+  readonly url?: string;
+  /** Default `sagaz_broker`. */
+  readonly schema?: string;
+  /** `max`: connections of each process at most, default 10. */
+  readonly pool?: { readonly max?: number };
+  /** Whether the tables are made and brought up to date at the start. Default `'auto'`: outside production. */
+  readonly migrate?: 'auto' | boolean;
+  /** How long the messages of a process that died wait for another one, in milliseconds. Default 10,000. */
+  readonly leaseTtlMs?: number;
+  /** How often is looked for messages when no hint comes, in milliseconds. Default 1,000. */
+  readonly pollIntervalMs?: number;
+}
+
+const MAX_CONNECTIONS = 10;
+const CONNECT_TIMEOUT_MS = 5_000;
+const STATEMENT_TIMEOUT_MS = 10_000;
+
+/**
+ * A broker in PostgreSQL, so that a first system needs no other server: topics, consumer groups,
+ * order per key, redelivery after a crash. Kafka, RabbitMQ and the others take over by changing this
+ * one option.
+ *
+ * The driver's `create` throws `NoDatabaseError`, `InvalidSchemaNameError`,
+ * `DatabaseUnreachableError`, `UnsuitableServerError`, or `SchemaOutdatedError` where it may not
+ * migrate.
+ */
+export function postgresBroker(options: PostgresBrokerOptions = {}): BrokerDriver {
+  return { name: 'postgres', create: (environment) => createBroker(options, environment) };
+}
+
+async function createBroker(
+  options: PostgresBrokerOptions,
+  { service, logger, clock, connection }: BrokerEnvironment,
+): Promise<Broker> {
+  const schema = schemaName(options.schema ?? 'sagaz_broker');
+  const source = sourceOf(options.url, connection);
+  const settings = {
+    applicationName: `${service} (sagaz broker)`,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+  };
+  const max = options.pool?.max ?? MAX_CONNECTIONS;
+  const pool = new SagazPool({ source, max, logger, ...settings });
+  try {
+    await checkServer(pool, logger);
+    const migrator = new Migrator({ pool, schema: schema.text, set: 'broker' });
+    if (mayMigrate(options.migrate)) await migrator.migrate();
+    else await migrator.assertCurrent();
+  } catch (error) {
+    await pool.end();
+    throw error;
+  }
+  const wakeUps = new PgWakeUps({ source, settings, pool, schema, clock, logger });
+  await wakeUps.start();
+  const { leaseTtlMs, pollIntervalMs } = options;
+  return new PgBroker({
+    pool,
+    schema,
+    wakeUps,
+    clock,
+    logger,
+    consumer: {
+      ...(leaseTtlMs === undefined ? {} : { leaseTtlMs }),
+      ...(pollIntervalMs === undefined ? {} : { pollIntervalMs }),
+    },
+  });
+}
+
+function sourceOf(url: string | undefined, connection: unknown): PoolSource {
+  if (url !== undefined) return { kind: 'url', url };
+  if (typeof connection === 'object' && connection !== null) {
+    return { kind: 'application', options: connection };
+  }
+  throw new NoDatabaseError('The Postgres broker is not told where its database is.');
+}
+
+function mayMigrate(migrate: 'auto' | boolean = 'auto'): boolean {
+  return migrate === 'auto' ? process.env.NODE_ENV !== 'production' : migrate;
+}

@@ -1,0 +1,133 @@
+import { placeOfKey, type Message, type PublishOutcome } from '@sagaz/core';
+import {
+  isDataError,
+  sqlState,
+  type PooledClient,
+  type SagazPool,
+  type SchemaName,
+} from '../connection/index.js';
+import { messageArrays, slotsOf } from '../slots/index.js';
+
+/** A message that was not sent because the one before it in its key was not taken. */
+class BehindAnotherError extends Error {
+  override readonly name = 'BehindAnotherError';
+}
+
+type Attempt =
+  | { readonly kind: 'written'; readonly groups: readonly string[] }
+  /** The data is at fault: a part of it may go through. */
+  | { readonly kind: 'refused'; readonly error: unknown }
+  /** Rolled back, or never begun. */
+  | { readonly kind: 'unavailable'; readonly error: unknown }
+  | { readonly kind: 'unknown'; readonly error: unknown };
+
+const ACKNOWLEDGED: PublishOutcome = { kind: 'acknowledged' };
+
+/** Writes batches of messages, each in one transaction of one statement. */
+export class Publisher {
+  readonly #pool: SagazPool;
+  readonly #text: string;
+  readonly #written: (groups: readonly string[]) => void;
+
+  /** @param written called with the groups that have new messages, after the commit */
+  constructor(pool: SagazPool, schema: SchemaName, written: (groups: readonly string[]) => void) {
+    this.#pool = pool;
+    this.#text = `SELECT ${schema.quoted}.publish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS groups`;
+    this.#written = written;
+  }
+
+  async publish(batch: readonly Message[]): Promise<readonly PublishOutcome[]> {
+    const outcomes: PublishOutcome[] = [];
+    await this.#publish(batch, outcomes, new Set());
+    return outcomes;
+  }
+
+  /**
+   * All or nothing; where the data of one message is at fault, by halves until it is alone. What
+   * follows it in its key is not sent: acknowledged, it would have overtaken it.
+   */
+  async #publish(
+    batch: readonly Message[],
+    outcomes: PublishOutcome[],
+    stopped: Set<string>,
+  ): Promise<void> {
+    const sent = stopped.size === 0 ? batch : batch.filter((m) => !stopped.has(keyOf(m)));
+    const attempt = await this.#write(sent);
+    if (attempt.kind === 'refused' && sent.length > 1) {
+      const middle = Math.ceil(batch.length / 2);
+      await this.#publish(batch.slice(0, middle), outcomes, stopped);
+      await this.#publish(batch.slice(middle), outcomes, stopped);
+      return;
+    }
+    if (attempt.kind === 'written' && attempt.groups.length > 0) this.#written(attempt.groups);
+    const outcome = outcomeOf(attempt);
+    const taken = new Set(sent);
+    for (const message of batch) outcomes.push(taken.has(message) ? outcome : behind());
+    if (attempt.kind !== 'written') for (const message of sent) stopped.add(keyOf(message));
+  }
+
+  async #write(batch: readonly Message[]): Promise<Attempt> {
+    if (batch.length === 0) return { kind: 'written', groups: [] };
+    let client: PooledClient;
+    try {
+      client = await this.#pool.connect();
+    } catch (error) {
+      return { kind: 'unavailable', error };
+    }
+    try {
+      const { rows } = await client.query<{ groups: string[] }>({
+        text: this.#text,
+        values: [
+          topicLocks(batch.map((message) => message.topic)),
+          slotsOf(batch),
+          ...messageArrays(batch),
+        ],
+      });
+      client.release();
+      return { kind: 'written', groups: rows[0]?.groups ?? [] };
+    } catch (error) {
+      const answered = isAnswer(error);
+      client.release(!answered);
+      if (!answered) return { kind: 'unknown', error };
+      return { kind: isDataError(error) ? 'refused' : 'unavailable', error };
+    }
+  }
+}
+
+/** The locks of topics, in the order in which everybody takes them. */
+export function topicLocks(topics: readonly string[]): number[] {
+  const locks = new Set(Array.from(new Set(topics), (topic) => placeOfKey('', topic, '').lock));
+  return [...locks].sort((a, b) => a - b);
+}
+
+function outcomeOf(attempt: Attempt): PublishOutcome {
+  switch (attempt.kind) {
+    case 'written':
+      return ACKNOWLEDGED;
+    case 'refused':
+      return { kind: 'rejected', error: attempt.error };
+    case 'unavailable':
+    case 'unknown':
+      return { kind: attempt.kind, error: attempt.error };
+  }
+}
+
+/** An ERROR of the server: the transaction is rolled back. FATAL or no answer may mean anything. */
+function isAnswer(error: unknown): boolean {
+  return (
+    sqlState(error) !== undefined &&
+    typeof error === 'object' &&
+    error !== null &&
+    'severity' in error &&
+    error.severity === 'ERROR'
+  );
+}
+
+function keyOf(message: Message): string {
+  return JSON.stringify([message.tenant, message.topic, message.key]);
+}
+
+function behind(): PublishOutcome {
+  const error = new BehindAnotherError('Not sent: the message before it in its key was not taken.');
+  return { kind: 'unavailable', error };
+}

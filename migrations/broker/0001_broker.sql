@@ -1,0 +1,201 @@
+-- The broker: topics, consumer groups, and for each group the messages that it has before it.
+
+CREATE TABLE sagaz.slot_member (
+  queue text NOT NULL,
+  incarnation uuid NOT NULL,
+  expires_at timestamptz NOT NULL,
+  PRIMARY KEY (queue, incarnation)
+) WITH (fillfactor = 50);
+
+COMMENT ON TABLE sagaz.slot_member IS 'The living processes of each consumer group.';
+
+CREATE TABLE sagaz.slot_lease (
+  queue text NOT NULL,
+  slot smallint NOT NULL,
+  owner uuid,
+  epoch bigint NOT NULL DEFAULT 0,
+  version bigint NOT NULL DEFAULT 0,
+  expires_at timestamptz NOT NULL DEFAULT '-infinity',
+  crashes integer NOT NULL DEFAULT 0,
+  suspect bigint,
+  PRIMARY KEY (queue, slot)
+) WITH (fillfactor = 50);
+
+COMMENT ON TABLE sagaz.slot_lease IS 'Which process of a consumer group works on which slot of its messages. A fenced write locks this row; a take-over changes it.';
+COMMENT ON COLUMN sagaz.slot_lease.epoch IS 'Rises with every take-over.';
+COMMENT ON COLUMN sagaz.slot_lease.version IS 'Rises when messages come back at numbers that owners may have left behind.';
+COMMENT ON COLUMN sagaz.slot_lease.crashes IS 'How many owners in a row died here without progress.';
+COMMENT ON COLUMN sagaz.slot_lease.suspect IS 'The message that is worked on alone, because of those crashes.';
+
+CREATE TABLE sagaz.consumer_group (
+  id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name text NOT NULL UNIQUE,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE TABLE sagaz.subscription (
+  topic text NOT NULL,
+  consumer_group integer NOT NULL REFERENCES sagaz.consumer_group ON DELETE CASCADE,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (topic, consumer_group)
+);
+
+-- CACHE 1: numbers that one session drew ahead would be given out late, after higher ones were read.
+CREATE SEQUENCE sagaz.message_seq AS bigint CACHE 1;
+
+CREATE TABLE sagaz.message (
+  -- The transaction id is assigned before the number is drawn: a reader that sees every older
+  -- transaction ended then knows that no lower number can appear.
+  seq bigint NOT NULL DEFAULT (
+    CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('sagaz.message_seq') END
+  ),
+  -- One row for each group of the topic. Null: the topic has no group yet; the first one gets it. No
+  -- foreign key: it would lock a row of consumer_group with every message.
+  consumer_group integer,
+  slot smallint NOT NULL,
+  ordered boolean NOT NULL DEFAULT true,
+  blocks boolean NOT NULL DEFAULT false,
+  -- Deliveries that failed.
+  attempts integer NOT NULL DEFAULT 0,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  due_at timestamptz,
+  died_at timestamptz,
+  status text NOT NULL CHECK (status IN ('pending', 'retrying', 'held', 'dead_letter', 'unrouted')),
+  id text NOT NULL,
+  tenant text NOT NULL,
+  topic text NOT NULL,
+  key text NOT NULL,
+  type text NOT NULL,
+  source text NOT NULL,
+  time text NOT NULL,
+  content_type text NOT NULL,
+  headers json NOT NULL,
+  payload bytea NOT NULL,
+  error text,
+  reason text,
+  PRIMARY KEY (seq),
+  CONSTRAINT message_group CHECK ((consumer_group IS NULL) = (status = 'unrouted')),
+  CONSTRAINT message_key_length CHECK (
+    octet_length(tenant) + octet_length(topic) + octet_length(key) <= 2000
+  )
+) WITH (
+  autovacuum_vacuum_scale_factor = 0,
+  autovacuum_vacuum_threshold = 20000,
+  autovacuum_vacuum_insert_scale_factor = 0,
+  autovacuum_vacuum_insert_threshold = 200000,
+  autovacuum_vacuum_cost_delay = 0
+);
+
+-- What may be delivered, and nothing else.
+CREATE INDEX message_pending ON sagaz.message (consumer_group, slot, seq) WHERE status = 'pending';
+-- What is set aside, by key.
+CREATE INDEX message_aside ON sagaz.message (consumer_group, slot, tenant, topic, key, seq)
+  WHERE status <> 'pending';
+CREATE INDEX message_due ON sagaz.message (consumer_group, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX message_unrouted ON sagaz.message (topic, seq) WHERE status = 'unrouted';
+
+-- Bytes as a person reads them: as text where they are text. Never fails, or one row of foreign bytes
+-- would hide all others.
+CREATE FUNCTION sagaz.readable(bytes bytea) RETURNS text
+LANGUAGE plpgsql IMMUTABLE STRICT AS $$
+BEGIN
+  RETURN convert_from(bytes, 'UTF8');
+EXCEPTION WHEN OTHERS THEN
+  RETURN '\x' || encode(bytes, 'hex');
+END
+$$;
+
+CREATE VIEW sagaz.message_readable AS
+SELECT
+  m.seq, g.name AS consumer_group, m.status, m.attempts, m.tenant, m.topic, m.key, m.type, m.id,
+  m.source, m.time, m.headers, m.content_type, sagaz.readable(m.payload) AS payload,
+  m.created_at, m.due_at, m.reason, m.error, m.died_at, m.slot
+FROM sagaz.message m LEFT JOIN sagaz.consumer_group g ON g.id = m.consumer_group;
+
+-- Writes each message once for each group of its topic, in the order of the arrays, and returns the
+-- groups that got any. `in_locks` are those of the topics, ascending: shared among publishers, so
+-- that no group can join a topic between the look at its groups and the commit. Without that, a group
+-- that joins meanwhile gets neither this message nor a place from which it would find it.
+CREATE FUNCTION sagaz.publish(
+  in_locks integer[], in_slots integer[], in_ids text[], in_tenants text[], in_topics text[],
+  in_keys text[], in_types text[], in_sources text[], in_times text[], in_content_types text[],
+  in_headers text[], in_payloads bytea[]
+) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE
+  topic_lock integer;
+  reached text[];
+BEGIN
+  FOREACH topic_lock IN ARRAY in_locks LOOP
+    PERFORM pg_advisory_xact_lock_shared(1396786500, topic_lock);
+  END LOOP;
+  -- A statement of its own, which sees what was committed while the locks were waited for.
+  WITH written AS (
+    INSERT INTO sagaz.message
+      (consumer_group, status, slot, id, tenant, topic, key, type, source, time, content_type, headers, payload)
+    SELECT
+      s.consumer_group, CASE WHEN s.consumer_group IS NULL THEN 'unrouted' ELSE 'pending' END,
+      r.slot, r.id, r.tenant, r.topic, r.key, r.type, r.source, r.time, r.content_type, r.headers::json, r.payload
+    FROM unnest(
+      in_slots, in_ids, in_tenants, in_topics, in_keys, in_types, in_sources, in_times, in_content_types,
+      in_headers, in_payloads
+    ) WITH ORDINALITY AS r (
+      slot, id, tenant, topic, key, type, source, time, content_type, headers, payload, place
+    )
+    LEFT JOIN sagaz.subscription s ON s.topic = r.topic
+    ORDER BY r.place
+    RETURNING consumer_group
+  )
+  SELECT array_agg(g.name) INTO reached
+  FROM sagaz.consumer_group g
+  WHERE g.id IN (SELECT w.consumer_group FROM written w);
+  RETURN coalesce(reached, '{}');
+END
+$$;
+
+-- Lets a group join topics, and returns its number. What lies in a topic that no group had joined
+-- goes to this one: its numbers are old, so the versions of the slots say that there is something to
+-- look for.
+CREATE FUNCTION sagaz.subscribe(in_group text, in_topics text[], in_locks integer[])
+RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+  group_id integer;
+  topic_lock integer;
+BEGIN
+  SELECT g.id INTO group_id FROM sagaz.consumer_group g WHERE g.name = in_group;
+  IF group_id IS NULL THEN
+    INSERT INTO sagaz.consumer_group (name) VALUES (in_group) ON CONFLICT (name) DO NOTHING;
+    SELECT g.id INTO STRICT group_id FROM sagaz.consumer_group g WHERE g.name = in_group;
+    INSERT INTO sagaz.slot_lease (queue, slot)
+    SELECT in_group, slot FROM generate_series(0, 255) AS slot ON CONFLICT DO NOTHING;
+  END IF;
+  -- Nearly every start finds all as it is, and keeps no publisher waiting.
+  IF (
+    SELECT count(*) FROM sagaz.subscription s WHERE s.consumer_group = group_id AND s.topic = ANY (in_topics)
+  ) = cardinality(in_topics) THEN
+    RETURN group_id;
+  END IF;
+  FOREACH topic_lock IN ARRAY in_locks LOOP
+    PERFORM pg_advisory_xact_lock(1396786500, topic_lock);
+  END LOOP;
+  INSERT INTO sagaz.subscription (topic, consumer_group)
+  SELECT topic, group_id FROM unnest(in_topics) AS topic ON CONFLICT DO NOTHING;
+  IF EXISTS (SELECT FROM sagaz.message m WHERE m.status = 'unrouted' AND m.topic = ANY (in_topics)) THEN
+    PERFORM FROM sagaz.slot_lease l WHERE l.queue = in_group ORDER BY l.slot FOR NO KEY UPDATE;
+    UPDATE sagaz.slot_lease l SET version = l.version + 1 WHERE l.queue = in_group;
+    UPDATE sagaz.message m SET consumer_group = group_id, status = 'pending'
+    WHERE m.status = 'unrouted' AND m.topic = ANY (in_topics);
+  END IF;
+  RETURN group_id;
+END
+$$;
+
+-- @down
+DROP VIEW sagaz.message_readable;
+DROP TABLE sagaz.message, sagaz.subscription, sagaz.consumer_group, sagaz.slot_lease, sagaz.slot_member;
+DROP SEQUENCE sagaz.message_seq;
+DROP FUNCTION
+  sagaz.readable(bytea),
+  sagaz.publish(
+    integer[], integer[], text[], text[], text[], text[], text[], text[], text[], text[], text[], bytea[]
+  ),
+  sagaz.subscribe(text, text[], integer[]);
