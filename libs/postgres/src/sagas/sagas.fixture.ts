@@ -134,6 +134,13 @@ export async function openSagas(server: PostgresServer) {
       });
       return Number(rows[0]?.n);
     },
+    async messagesOf(key: string): Promise<number> {
+      const { rows } = await pool.query<{ n: string }>({
+        text: 'SELECT count(*) AS n FROM sagaz.outbox WHERE key = $1',
+        values: [key],
+      });
+      return Number(rows[0]?.n);
+    },
     async engine(ttlMs = 60_000): Promise<string> {
       const incarnation = randomUUID();
       await engines.register({ incarnation, service: 's', host: 'h', pid: 1, ttlMs });
