@@ -7,7 +7,7 @@ const PREAMBLE = `
 import { command, defineCommand, defineEvent } from '../messaging/index.js';
 import type { PayloadOf, ReplyOf, StandardSchema } from '../messaging/index.js';
 import { Compensate, ForwardRecovery, IdempotencyKey, ResultIfAny, Saga, SagaInput, SagaOf, SagaStep, StepContext, StepResult, TransactionManager } from './index.js';
-import type { SagaInputOf, SagaOutputOf, StepOutput } from './index.js';
+import type { AnySaga, SagaClass, SagaInputOf, SagaOutputOf, StepOutput } from './index.js';
 interface Order { readonly id: string; readonly total: number }
 interface Reserved { readonly reservation: string }
 interface Payment { readonly payment: string; readonly amount: number }
@@ -16,6 +16,7 @@ const Reserve = defineCommand<{ orderId: string; note?: string }, Reserved>()('i
 const Release = defineCommand<{ orderId: string }>()('inventory.release');
 const OrderConfirmed = defineEvent<{ orderId: string }>()('order.confirmed');
 declare function is<A, B extends A>(): B;
+declare function start<S extends AnySaga>(saga: SagaClass<S>, input: SagaInputOf<S>): Promise<SagaOutputOf<S>>;
 `;
 
 /** A saga with one member to be tried beside a step with a command and one with a promise. */
@@ -145,6 +146,16 @@ const refused: readonly (readonly [promise: string, source: string, message: str
     `'retries' does not exist in type`,
   ],
   [
+    'a saga is started with another input',
+    saga('') + `start(X, { id: 1, total: 2 });`,
+    `Type 'number' is not assignable to type 'string'`,
+  ],
+  [
+    'a class that is no saga is started',
+    `class Y { a() {} } start(Y, {});`,
+    `is not assignable to parameter of type 'SagaClass<AnySaga>'`,
+  ],
+  [
     'a command lacks part of its payload',
     `export const c = command(Reserve, {});`,
     `Property 'orderId' is missing`,
@@ -248,6 +259,10 @@ const accepted: readonly (readonly [promise: string, source: string])[] = [
     saga(
       `@SagaStep({ timeout: 500, replyTimeout: '1.5h', retry: { attempts: 3, backoff: '200ms', maxDelay: '1m', jitter: 0 } }) a() {}`,
     ),
+  ],
+  [
+    'a start with the input, for the output',
+    saga('') + `start(X, { id: '1', total: 2 }).then((end: Confirmed) => end.orderId);`,
   ],
   [
     'what types say of sagas and contracts',
