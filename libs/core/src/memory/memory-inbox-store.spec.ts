@@ -1,15 +1,30 @@
 import { describe, it } from 'vitest';
 import { systemClock } from '../clock/index.js';
-import { inboxStoreContract, runContract } from '../testing/index.js';
-import { MemoryInboxStore, MemoryTransactions } from './index.js';
+import type { Transaction } from '../ports/index.js';
+import { inboxDeliveryContract, inboxStoreContract, runContract } from '../testing/index.js';
+import { MemoryInboxStore, MemoryTable, MemoryTransactions } from './index.js';
 
-runContract(
-  'the inbox in memory',
-  inboxStoreContract,
-  () => {
-    const transactions = new MemoryTransactions(systemClock);
-    const store = { inbox: new MemoryInboxStore(transactions, systemClock), transactions };
-    return Promise.resolve({ store, newStore: () => Promise.resolve(store) });
-  },
-  { it, describe },
-);
+function fixture() {
+  const transactions = new MemoryTransactions(systemClock);
+  const store = { inbox: new MemoryInboxStore(transactions, systemClock), transactions };
+  const table = new MemoryTable<string>();
+  let written = 0;
+  const effects = {
+    record: (text: string, transaction: Transaction) =>
+      transactions.within(transaction, (own) => {
+        written += 1;
+        table.set(String(written), text, own);
+      }),
+    recorded: () =>
+      Promise.resolve(
+        table
+          .entries()
+          .sort(([a], [b]) => Number(a) - Number(b))
+          .map(([, text]) => text),
+      ),
+  };
+  return Promise.resolve({ store, effects, newStore: () => Promise.resolve(store) });
+}
+
+runContract('the inbox in memory', inboxStoreContract, fixture, { it, describe });
+runContract('deliveries in memory', inboxDeliveryContract, fixture, { it, describe });

@@ -1,4 +1,5 @@
-import type { InboxParts } from '@sagaz/core/testing';
+import type { Transaction } from '@sagaz/core';
+import type { EffectTable, InboxParts } from '@sagaz/core/testing';
 import { PgTransactions, SagazPool, schemaName } from '../connection/index.js';
 import { Migrator } from '../migrations/index.js';
 import { PgInboxStore } from './pg-inbox-store.js';
@@ -6,11 +7,16 @@ import { PgInboxStore } from './pg-inbox-store.js';
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const schema = schemaName('sagaz');
 
+interface PgInboxParts extends InboxParts {
+  readonly pool: SagazPool;
+  readonly transactions: PgTransactions;
+}
+
 /** A database with the schema in it, and stores onto it, each with connections of its own. */
 export class InboxDatabase {
   readonly url: string;
   readonly #pools: SagazPool[] = [];
-  readonly #stores: (InboxParts & { readonly pool: SagazPool })[] = [];
+  readonly #stores: PgInboxParts[] = [];
 
   private constructor(url: string) {
     this.url = url;
@@ -20,6 +26,9 @@ export class InboxDatabase {
     const database = new InboxDatabase(url);
     const pool = database.newPool();
     await new Migrator({ pool, schema: 'sagaz', set: 'store' }).migrate();
+    await pool.query({
+      text: 'CREATE TABLE effect (place bigserial PRIMARY KEY, entry json NOT NULL)',
+    });
     return database;
   }
 
@@ -36,15 +45,34 @@ export class InboxDatabase {
     return pool;
   }
 
-  newStore(): InboxParts & { readonly pool: SagazPool } {
+  newStore(): PgInboxParts {
     const pool = this.newPool();
     const transactions = new PgTransactions('postgres', pool);
     return { pool, transactions, inbox: new PgInboxStore({ pool, transactions, schema }) };
   }
 
   /** The two stores that serve all cases of a contract: one each for two processes. */
-  store(process: 0 | 1): InboxParts & { readonly pool: SagazPool } {
+  store(process: 0 | 1): PgInboxParts {
     return (this.#stores[process] ??= this.newStore());
+  }
+
+  /** Business data: written through whatever transaction of whatever store. */
+  get effects(): EffectTable {
+    const { pool, transactions } = this.store(0);
+    return {
+      record: async (text: string, transaction: Transaction) => {
+        await transactions.own(transaction).query({
+          text: 'INSERT INTO effect (entry) VALUES ($1)',
+          values: [JSON.stringify(text)],
+        });
+      },
+      recorded: async () => {
+        const { rows } = await pool.query<{ entry: string }>({
+          text: 'SELECT entry::text AS entry FROM effect ORDER BY place',
+        });
+        return rows.map(({ entry }) => JSON.parse(entry) as string);
+      },
+    };
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,4 @@
-import { inboxStoreContract, runContract } from '@sagaz/core/testing';
+import { inboxDeliveryContract, inboxStoreContract, runContract } from '@sagaz/core/testing';
 import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { InboxDatabase } from './inbox.fixture.js';
@@ -16,14 +16,12 @@ describeEachPostgres('the inbox store', (server) => {
     await db.drop();
   });
 
-  runContract(
-    'keeps the contract',
-    inboxStoreContract,
-    () =>
-      Promise.resolve({
-        store: database.store(0),
-        newStore: () => Promise.resolve(database.store(1)),
-      }),
-    { it, describe },
-  );
+  const fixture = () =>
+    Promise.resolve({
+      store: database.store(0),
+      newStore: () => Promise.resolve(database.store(1)),
+      effects: database.effects,
+    });
+  runContract('keeps the contract', inboxStoreContract, fixture, { it, describe });
+  runContract('keeps the contract of deliveries', inboxDeliveryContract, fixture, { it, describe });
 });

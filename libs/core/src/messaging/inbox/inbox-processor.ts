@@ -11,7 +11,7 @@ import type {
   InboxOutcome,
   InboxProcessorOptions,
 } from './inbox.types.js';
-import { inboxKeyOf, partOf, roleOf, type MessagePart } from './message-role.js';
+import { inboxKeyOf, partOf, partOfMalformed, roleOf, type MessagePart } from './message-role.js';
 import { Suspects } from './suspects.js';
 
 const WAIT_MS = 1_000;
@@ -141,7 +141,7 @@ export class InboxProcessor {
     try {
       part = partOf(message);
     } catch (error) {
-      const subject: Subject = { key, message, part: { role: 'event' }, keepMs: 0 };
+      const subject: Subject = { key, message, part: partOfMalformed(message), keepMs: 0 };
       return this.#bookkeeping.bury(subject, { reason: 'malformed', attempts: 0, error });
     }
     let keepMs = this.#keepMs;

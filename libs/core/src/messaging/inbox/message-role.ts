@@ -47,6 +47,14 @@ export function partOf(message: Message): MessagePart {
   return { role, idempotencyKey, replyTo: headers[HEADERS.replyTo] ?? null, expiresAt };
 }
 
+/** What is left of the part of a message whose headers make no sense: whom to tell. */
+export function partOfMalformed(message: Message): MessagePart {
+  const role = roleOf(message);
+  if (role === 'event') return { role };
+  const replyTo = message.headers[HEADERS.replyTo] ?? null;
+  return { role, idempotencyKey: '', replyTo, expiresAt: null };
+}
+
 /** An index of PostgreSQL takes about 2,700 bytes; four such parts have to fit with room to spare. */
 const LONGEST_PART = 500;
 

@@ -1,9 +1,14 @@
 import type { ContractCase } from '../contract-case.js';
 import { claimCases } from './claim-cases.js';
+import { commandCases } from './command-cases.js';
+import type { InboxDeliveryFixture } from './consumer.js';
 import { deadLetterCases } from './dead-letter-cases.js';
+import { deliveryCases } from './delivery-cases.js';
 import type { InboxStoreFixture } from './inbox-fixture.js';
 import { participantCases } from './participant-cases.js';
+import { recoveryCases } from './recovery-cases.js';
 
+export type { EffectTable, InboxDeliveryFixture } from './consumer.js';
 export type { InboxParts, InboxStoreFixture } from './inbox-fixture.js';
 
 /** What every inbox store must do. */
@@ -11,4 +16,14 @@ export const inboxStoreContract: readonly ContractCase<InboxStoreFixture>[] = [
   ...claimCases,
   ...participantCases,
   ...deadLetterCases,
+];
+
+/**
+ * What a delivery must come to on every store: handlers, commands, compensations, dead letters and
+ * replays over the store's own transactions, beside effects that commit and roll back with them.
+ */
+export const inboxDeliveryContract: readonly ContractCase<InboxDeliveryFixture>[] = [
+  ...deliveryCases,
+  ...commandCases,
+  ...recoveryCases,
 ];

@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict';
+import { systemClock } from '../../clock/index.js';
+import { NonRetryableError } from '../../errors/index.js';
+import { InboxReplayer, inboxKeyOf } from '../../messaging/index.js';
+import type { Message } from '../../ports/index.js';
+import type { ContractCase } from '../contract-case.js';
+import {
+  Consumer,
+  freshCommand,
+  freshEvent,
+  type HandlerCall,
+  type InboxDeliveryFixture,
+} from './consumer.js';
+
+const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+const works = ({ effect }: HandlerCall): Promise<void> => effect();
+const dies = (): Promise<never> => new Promise(() => undefined);
+
+/** Delivers a message to a process that never answers again, as one that was killed. */
+function kill(consumer: Consumer, message: Message, delivery: number): void {
+  void consumer.receive(message, works, { delivery, pipeline: dies });
+}
+
+function replayerOf(
+  consumer: Consumer,
+  handle: (call: HandlerCall) => Promise<unknown>,
+  leaseMs = 60_000,
+): InboxReplayer {
+  return new InboxReplayer({
+    inbox: consumer.parts.inbox,
+    clock: systemClock,
+    logger: quiet,
+    groups: [consumer.group],
+    redeliver: (delivery) => consumer.deliver(delivery, handle),
+    leaseMs,
+  });
+}
+
+async function buried(consumer: Consumer, message: Message): Promise<void> {
+  await consumer.receive(message, () => Promise.reject(new NonRetryableError('not yet')));
+  assert.deepEqual(consumer.outcomes, ['buried']);
+}
+
+/** What survives the death of a process, and how dead letters come back. */
+export const recoveryCases: readonly ContractCase<InboxDeliveryFixture>[] = [
+  {
+    name: 'a message that kills its process three times is a dead letter',
+    guards: 'Its transaction rolls back with the process: uncounted, it would kill for ever.',
+    async run(fixture) {
+      const { group } = new Consumer(fixture, fixture.store);
+      const message = freshEvent();
+      const process = () => new Consumer(fixture, fixture.store, { group });
+      for (const delivery of [1, 2, 3]) {
+        let reached: () => void = () => undefined;
+        const begun = new Promise<void>((resolve) => (reached = resolve));
+        void process().receive(message, works, {
+          delivery,
+          pipeline: () => {
+            reached();
+            return dies();
+          },
+        });
+        await begun;
+      }
+      const last = process();
+      assert.deepEqual(await last.receive(message, works, { delivery: 4 }), { kind: 'done' });
+      assert.deepEqual(last.outcomes, ['buried']);
+      assert.deepEqual(await last.effects(message), []);
+      const [letter] = await fixture.store.inbox.listDeadLetters({ group });
+      assert.equal(letter?.reason, 'crashed');
+    },
+  },
+  {
+    name: 'messages that were in flight beside a killer are handled and not buried with it',
+    guards: 'Counted together, every message in flight dies with the one that kills.',
+    async run(fixture) {
+      const { group } = new Consumer(fixture, fixture.store);
+      const killer = freshEvent();
+      const innocents = Array.from({ length: 5 }, () => freshEvent());
+      const handled = new Set<string>();
+      let killerBuried = false;
+      for (let delivery = 1; delivery <= 8; delivery += 1) {
+        const process = new Consumer(fixture, fixture.store, { group });
+        let died: () => void = () => undefined;
+        const death = new Promise<void>((resolve) => (died = resolve));
+        const all = [...innocents.slice(0, 2), killer, ...innocents.slice(2)]
+          .filter(({ id }) => !handled.has(id))
+          .map(async (message) => {
+            const outcome = await process.receive(message, works, {
+              delivery,
+              pipeline: (_, call) => {
+                // Everything that was delivered first is in flight when the killer strikes.
+                if (delivery === 1 && message !== killer) return dies();
+                if (message !== killer) return call();
+                died();
+                return dies();
+              },
+            });
+            if (outcome.kind === 'done') handled.add(message.id);
+          });
+        await Promise.race([death, Promise.all(all)]);
+        killerBuried = process.outcomes.includes('buried');
+        if (killerBuried) {
+          await Promise.all(all);
+          break;
+        }
+      }
+      assert.equal(killerBuried, true);
+      const consumer = new Consumer(fixture, fixture.store, { group });
+      for (const message of innocents) {
+        assert.deepEqual(await consumer.effects(message), ['done']);
+      }
+      const letters = await fixture.store.inbox.listDeadLetters({ group });
+      assert.deepEqual(
+        letters.map(({ message }) => message.id),
+        [killer.id],
+      );
+    },
+  },
+  {
+    name: 'a message this process has put off itself is no suspect when it comes back',
+    guards: 'Retries would run one at a time, and count as deaths of the process.',
+    async run(fixture) {
+      const consumer = new Consumer(fixture, fixture.store, { attempts: 50 });
+      const message = freshEvent();
+      for (let delivery = 1; delivery <= 10; delivery += 1) {
+        const outcome = await consumer.receive(message, () => Promise.reject(new Error('no')), {
+          delivery,
+        });
+        assert.equal(outcome.kind, 'retry');
+      }
+      const key = inboxKeyOf(consumer.group, message);
+      assert.deepEqual(await consumer.parts.inbox.noteEnd(key, 'uncounted'), {
+        failures: 10,
+        starts: 0,
+      });
+    },
+  },
+  {
+    name: 'a replayed dead letter is handled once, and its letter is gone',
+    guards: 'A replay that forgets to clear the mark is dropped as dead.',
+    async run(fixture) {
+      const consumer = new Consumer(fixture, fixture.store);
+      const message = freshEvent();
+      await buried(consumer, message);
+      const replayer = replayerOf(consumer, works);
+      assert.equal(await replayer.replay([inboxKeyOf(consumer.group, message)]), 1);
+      await replayer.runOnce();
+      await replayer.close();
+      assert.deepEqual(await consumer.effects(message), ['done']);
+      assert.deepEqual(await consumer.parts.inbox.listDeadLetters({ group: consumer.group }), []);
+      await consumer.receive(message, works, { delivery: 2 });
+      assert.deepEqual(await consumer.effects(message), ['done']);
+    },
+  },
+  {
+    name: 'a replay asked for by anybody is found by a process of the group',
+    guards: 'An operator has a command line and no handlers.',
+    async run(fixture) {
+      const consumer = new Consumer(fixture, fixture.store);
+      const message = freshEvent();
+      await buried(consumer, message);
+      const operator = await fixture.newStore();
+      await operator.inbox.requestReplay([inboxKeyOf(consumer.group, message)]);
+      const replayer = replayerOf(consumer, works);
+      assert.equal(await replayer.runOnce(), 1);
+      assert.equal(await replayer.runOnce(), 0);
+      await replayer.close();
+      assert.deepEqual(await consumer.effects(message), ['done']);
+    },
+  },
+  {
+    name: 'a replay that is cut short by a crash is taken up by another process',
+    guards: 'Between taking the letter out and handling the message a crash would lose it.',
+    async run(fixture) {
+      const consumer = new Consumer(fixture, fixture.store);
+      const message = freshEvent();
+      await buried(consumer, message);
+      await consumer.parts.inbox.requestReplay([inboxKeyOf(consumer.group, message)]);
+      const dead = new Consumer(fixture, fixture.store, { group: consumer.group });
+      const begun = await dead.parts.inbox.takeReplays([dead.group], 10, 0);
+      assert.equal(begun.length, 1);
+      kill(dead, message, 2);
+      const other = new Consumer(fixture, await fixture.newStore(), { group: consumer.group });
+      const replayer = replayerOf(other, works);
+      await replayer.runOnce();
+      await replayer.close();
+      assert.deepEqual(await other.effects(message), ['done']);
+      assert.deepEqual(await other.parts.inbox.listDeadLetters({ group: other.group }), []);
+    },
+  },
+  {
+    name: 'a replay that fails is put off, and a dead letter again when its attempts are used up',
+    guards: 'A replay must neither vanish nor go on for ever.',
+    async run(fixture) {
+      const consumer = new Consumer(fixture, fixture.store, { attempts: 2 });
+      const message = freshCommand();
+      await buried(consumer, message);
+      const key = inboxKeyOf(consumer.group, message);
+      const replayer = replayerOf(consumer, () => Promise.reject(new Error('still not')));
+      await replayer.replay([key]);
+      await replayer.runOnce();
+      const [waiting] = await consumer.parts.inbox.listDeadLetters({ group: consumer.group });
+      assert.equal(waiting?.replaying, true);
+      assert.deepEqual(await consumer.parts.inbox.takeReplays([consumer.group], 10, 0), []);
+      await consumer.parts.inbox.postponeReplay(key, 0);
+      await replayer.runOnce();
+      await replayer.close();
+      const [letter] = await consumer.parts.inbox.listDeadLetters({ group: consumer.group });
+      assert.equal(letter?.replaying, false);
+      assert.equal(letter.error, 'Error: still not');
+      assert.deepEqual(consumer.outcomes, ['buried', 'retry', 'buried']);
+      assert.equal((await consumer.replies(message)).length, 2, 'each death is answered');
+    },
+  },
+];
