@@ -158,11 +158,10 @@ export class EnlistedTransaction {
       return;
     }
     const transaction = await this.#usable('commit');
-    const sealed = await Promise.all(
-      messages.map(({ message }) =>
-        'seal' in message ? message.seal(this.#binding.source) : message,
-      ),
-    );
+    const sealed: OutboxMessage[] = [];
+    for (const { message } of messages) {
+      sealed.push('seal' in message ? await message.seal(this.#binding.source) : message);
+    }
     this.#phase = 'sealed';
     const flushing = this.#flush(sealed, transaction);
     this.#writes.add(flushing);

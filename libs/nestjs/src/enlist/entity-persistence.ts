@@ -47,12 +47,11 @@ export function coverUnchangedSaves(
 ): () => void {
   const cover = (manager: EntityManager): void => {
     for (const name of METHODS) {
-      const original: unknown = Reflect.get(manager, name);
-      if (typeof original !== 'function') continue;
+      const original = Reflect.get(manager, name) as (...args: unknown[]) => Promise<unknown>;
       Object.defineProperty(manager, name, {
         configurable: true,
         value: async (...given: unknown[]): Promise<unknown> => {
-          const persist = (): unknown => Reflect.apply(original, manager, given);
+          const persist = (): Promise<unknown> => original.apply(manager, given);
           if (!anyRecorded()) return persist();
           const entities = recordedWithin(dataSource, objectsAmong(given));
           if (entities.length === 0) return persist();
@@ -60,8 +59,8 @@ export function coverUnchangedSaves(
           if (queryRunner?.isTransactionActive !== true) {
             // One transaction around both the entity's write, if any, and its messages.
             return manager.transaction(async (inner) => {
-              const again: unknown = Reflect.get(inner, name);
-              return typeof again === 'function' ? Reflect.apply(again, inner, given) : undefined;
+              const again = Reflect.get(inner, name) as typeof original;
+              return again.apply(inner, given);
             });
           }
           const result = await persist();

@@ -50,7 +50,7 @@ export class SagazTypeOrmAdapter implements TransactionalAdapter<
       wrapWithTransaction: async (options, work, setTransaction) => {
         const queryRunner = dataSource.createQueryRunner();
         try {
-          await queryRunner.startTransaction(options?.isolationLevel);
+          await queryRunner.startTransaction(options.isolationLevel);
           let result: unknown;
           try {
             setTransaction(queryRunner.manager);

@@ -2,9 +2,8 @@ import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 
 /** TypeORM 1.x says `dataSource` and deprecates `connection`, the only name that 0.3 has. */
 export function dataSourceOf(holder: EntityManager | QueryRunner): DataSource {
-  const dataSource: unknown =
-    Reflect.get(holder, 'dataSource') ?? Reflect.get(holder, 'connection');
-  return dataSource as DataSource;
+  const dataSource: unknown = Reflect.get(holder, 'dataSource');
+  return (dataSource ?? Reflect.get(holder, 'connection')) as DataSource;
 }
 
 /** 0: no transaction; 1: the outermost; more: savepoints. Not part of TypeORM's declared interface. */

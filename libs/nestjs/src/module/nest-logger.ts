@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { Logger as NestLogger } from '@nestjs/common';
 import type { LogFields, Logger } from '@sagaz/core';
 
@@ -24,11 +25,9 @@ export class NestSagazLogger implements Logger {
   }
 
   error(message: string, fields?: LogFields, cause?: unknown): void {
-    if (cause instanceof Error) {
-      this.#logger.error(`${line(message, fields)}: ${cause.message}`, cause.stack);
-    } else
-      this.#logger.error(
-        cause === undefined ? line(message, fields) : `${line(message, fields)}: ${String(cause)}`,
-      );
+    const text = line(message, fields);
+    if (cause === undefined) this.#logger.error(text);
+    else if (cause instanceof Error) this.#logger.error(`${text}: ${cause.message}`, cause.stack);
+    else this.#logger.error(`${text}: ${inspect(cause)}`);
   }
 }

@@ -71,11 +71,14 @@ const retry = (standard: RetryPolicy) =>
       // Option by option, so that every wrong one is named.
       for (const [name, value] of Object.entries(given ?? {})) {
         try {
-          parseRetry({ [name]: value } as RetryOptions, {
-            ...standard,
-            maxDelayMs: 0,
-            backoffMs: 0,
-          });
+          parseRetry(
+            { [name]: value },
+            {
+              ...standard,
+              maxDelayMs: 0,
+              backoffMs: 0,
+            },
+          );
         } catch (error) {
           context.addIssue({ code: 'custom', path: [name], message: remedyOf(error) });
         }

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { withEnvironment } from './environment.js';
 import { InvalidOptionsError, type OptionProblem } from './invalid-options.error.js';
 import { optionsSchema, type EffectiveOptions } from './options-schema.js';
@@ -25,7 +26,7 @@ function shown(value: unknown, name: string): string {
   if (typeof value === 'object' && value !== null) {
     return Array.isArray(value) ? 'a list' : 'an object';
   }
-  return typeof value === 'function' ? 'a function' : String(value);
+  return typeof value === 'function' ? 'a function' : inspect(value);
 }
 
 /** @throws InvalidOptionsError with every problem there is */

@@ -1,5 +1,6 @@
 import type * as OpenTelemetry from '@opentelemetry/api';
 import type { Headers } from './message-headers.js';
+import { traceStateOf } from './trace-state.js';
 
 type Api = typeof OpenTelemetry;
 
@@ -49,7 +50,7 @@ export function withTraceOf<T>(headers: Headers, work: () => T): T {
     spanId,
     traceFlags: Number.parseInt(flags ?? '00', 16),
     isRemote: true,
-    ...(state === undefined ? {} : { traceState: api.createTraceState(state) }),
+    ...(state === undefined ? {} : { traceState: traceStateOf(state) }),
   };
   if (!api.isSpanContextValid(remote)) return work();
   return api.context.with(api.trace.setSpanContext(api.context.active(), remote), work);

@@ -1,0 +1,43 @@
+import { defineEvent } from '@sagaz/core';
+import { recordMessage } from '@sagaz/nestjs';
+import { Column, Entity, ManyToOne, OneToMany, PrimaryColumn, type Relation } from 'typeorm';
+
+export interface OrderFact {
+  readonly id: string;
+}
+export const OrderPlaced = defineEvent<OrderFact>()('order.placed');
+export const OrderTouched = defineEvent<OrderFact>()('order.touched');
+export const LineAdded = defineEvent<OrderFact>()('line.added');
+
+@Entity({ name: 'orders' })
+export class Order {
+  @PrimaryColumn('text')
+  id!: string;
+
+  @Column('text', { default: 'new' })
+  status = 'new';
+
+  @OneToMany(() => Line, (line) => line.order, { cascade: true })
+  lines?: Relation<Line[]>;
+
+  static place(id: string): Order {
+    const order = new Order();
+    order.id = id;
+    recordMessage(order, OrderPlaced, { id }, { key: id });
+    return order;
+  }
+
+  /** Changes no column. */
+  touch(): void {
+    recordMessage(this, OrderTouched, { id: this.id }, { key: this.id });
+  }
+}
+
+@Entity({ name: 'lines' })
+export class Line {
+  @PrimaryColumn('text')
+  id!: string;
+
+  @ManyToOne(() => Order, (order) => order.lines)
+  order?: Relation<Order>;
+}
