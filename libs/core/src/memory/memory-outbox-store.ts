@@ -1,0 +1,121 @@
+import type {
+  DeadLetterFilter,
+  OutboxDeadLetter,
+  OutboxMessage,
+  OutboxStore,
+  Transaction,
+  WakeUps,
+} from '../ports/index.js';
+import type { QueueRow } from './memory-queue-rows.js';
+import type { MemoryTransaction } from './memory-transaction.js';
+import { lockOfSlot, MemorySlotQueue, type MemorySlotQueueParts } from './memory-slot-queue.js';
+
+const DEFAULT_LIMIT = 50;
+const MAX_LIMIT = 1_000;
+
+export interface MemoryOutboxStoreParts extends MemorySlotQueueParts {
+  /** Told after every commit that wrote messages. */
+  readonly wakeUps?: WakeUps;
+}
+
+/** An outbox in memory. */
+export class MemoryOutboxStore extends MemorySlotQueue implements OutboxStore {
+  readonly #wakeUps: WakeUps | undefined;
+
+  constructor(parts: MemoryOutboxStoreParts) {
+    super(parts);
+    this.#wakeUps = parts.wakeUps;
+  }
+
+  async append(messages: readonly OutboxMessage[], transaction?: Transaction): Promise<void> {
+    if (messages.length === 0) return;
+    await this.transactions.within(transaction, async (own) => {
+      own.afterCommit(() => this.#wakeUps?.hint('outbox'));
+      await this.appendRows(
+        messages.map((message) => ({
+          message,
+          ordered: message.ordered,
+          delayMs: message.delayMs,
+        })),
+        own,
+      );
+    });
+  }
+
+  async listDeadLetters(filter: DeadLetterFilter): Promise<readonly OutboxDeadLetter[]> {
+    const limit = Math.min(filter.limit ?? DEFAULT_LIMIT, MAX_LIMIT);
+    const after = filter.after === undefined ? -1n : BigInt(filter.after);
+    return this.rows
+      .committed(
+        (row) =>
+          row.status === 'dead_letter' &&
+          (filter.topic === undefined || row.message.topic === filter.topic) &&
+          (filter.type === undefined || row.message.type === filter.type) &&
+          (filter.key === undefined || row.message.key === filter.key),
+      )
+      .filter((row) => BigInt(row.seq) > after)
+      .slice(0, limit)
+      .map((row) => deadLetterOf(row));
+  }
+
+  async replayDeadLetters(ids: readonly string[]): Promise<number> {
+    return this.#takeUp(ids, (row, key, transaction) => {
+      this.rows.table.set(
+        key,
+        { ...row, status: 'pending', attempts: 0, blocks: false, diedAt: null },
+        transaction,
+      );
+      transaction.afterCommit(() => this.#wakeUps?.hint('outbox'));
+    });
+  }
+
+  async discardDeadLetters(ids: readonly string[]): Promise<number> {
+    return this.#takeUp(ids, (_row, key, transaction) => {
+      this.rows.table.delete(key, transaction);
+    });
+  }
+
+  async #takeUp(
+    ids: readonly string[],
+    apply: (row: QueueRow, key: string, transaction: MemoryTransaction) => void,
+  ): Promise<number> {
+    const wanted = new Set(ids);
+    return this.transactions.within(undefined, async (transaction) => {
+      const found = [...this.rows.table.committed()].filter(
+        ([, row]) => row.status === 'dead_letter' && wanted.has(row.message.id),
+      );
+      const slots = [...new Set(found.map(([, row]) => row.slot))].sort((a, b) => a - b);
+      for (const slot of slots) await transaction.lock(lockOfSlot(slot));
+      let count = 0;
+      for (const [key] of found) {
+        const row = this.rows.table.get(key);
+        if (row?.status !== 'dead_letter') continue;
+        count += 1;
+        apply(row, key, transaction);
+      }
+      transaction.stage(() => {
+        for (const slot of slots) this.leases.raiseVersion(slot);
+      });
+      return count;
+    });
+  }
+}
+
+function deadLetterOf(row: QueueRow & { readonly seq: string }): OutboxDeadLetter {
+  const { message } = row;
+  return {
+    cursor: row.seq,
+    id: message.id,
+    tenant: message.tenant,
+    topic: message.topic,
+    key: message.key,
+    type: message.type,
+    attempts: row.attempts,
+    reason: row.reason,
+    error: row.error,
+    diedAt: row.diedAt ?? new Date(0),
+    contentType: message.contentType,
+    payload: message.payload,
+    headers: message.headers,
+  };
+}

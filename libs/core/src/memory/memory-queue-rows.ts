@@ -1,0 +1,105 @@
+import type { Message, QueuedMessage, QueuedStatus } from '../ports/index.js';
+import { MemoryTable } from './memory-table.js';
+import type { MemoryTransaction } from './memory-transaction.js';
+
+export interface QueueRow {
+  /** Null while it is delayed: it has no place yet. */
+  readonly seq: string | null;
+  readonly slot: number;
+  readonly status: QueuedStatus;
+  readonly attempts: number;
+  readonly ordered: boolean;
+  readonly message: Message;
+  readonly writtenAt: number;
+  readonly dueAt: number;
+  readonly error: string;
+  readonly reason: string;
+  readonly blocks: boolean;
+  readonly diedAt: Date | null;
+}
+
+/**
+ * The rows of a queue, their sequence and the transaction ids that say which numbers may still
+ * appear. As in a database, numbers are drawn before the commit, and a snapshot knows the oldest
+ * transaction that had not ended.
+ */
+export class MemoryQueueRows {
+  readonly table = new MemoryTable<QueueRow>();
+  #lastSeq = 0n;
+  #lastXid = 0n;
+  #lastDelayed = 0;
+  readonly #writers = new Map<MemoryTransaction, bigint>();
+
+  /** Assigns a transaction its id. Must come before any number is drawn for it. */
+  begin(transaction: MemoryTransaction): void {
+    if (this.#writers.has(transaction)) return;
+    this.#lastXid += 1n;
+    this.#writers.set(transaction, this.#lastXid);
+  }
+
+  nextSeq(): string {
+    this.#lastSeq += 1n;
+    return this.#lastSeq.toString();
+  }
+
+  nextDelayedKey(): string {
+    this.#lastDelayed += 1;
+    return `delayed:${this.#lastDelayed}`;
+  }
+
+  probe(): { last: string; xid: string } {
+    const last = this.#lastSeq.toString();
+    this.#lastXid += 1n;
+    return { last, xid: this.#lastXid.toString() };
+  }
+
+  /** The oldest transaction id that has not ended, or the next one. */
+  xmin(): string {
+    let xmin = this.#lastXid + 1n;
+    for (const [transaction, xid] of this.#writers) {
+      // An aborted transaction can only roll back: nothing of it will ever appear.
+      if (!transaction.open) this.#writers.delete(transaction);
+      else if (xid < xmin) xmin = xid;
+    }
+    return xmin.toString();
+  }
+
+  /** Committed rows of a status, by number. */
+  committed(wanted: (row: QueueRow) => boolean): (QueueRow & { readonly seq: string })[] {
+    const rows: (QueueRow & { readonly seq: string })[] = [];
+    for (const row of this.table.committed().values()) {
+      if (hasPlace(row) && wanted(row)) rows.push(row);
+    }
+    return rows.sort((a, b) => compare(a.seq, b.seq));
+  }
+}
+
+export function hasPlace(row: QueueRow): row is QueueRow & { readonly seq: string } {
+  return row.seq !== null;
+}
+
+function compare(a: string, b: string): number {
+  return a.length === b.length ? (a < b ? -1 : 1) : a.length - b.length;
+}
+
+/** Whether a row holds back the rows of its key that come after it. */
+export function isHead(row: QueueRow): boolean {
+  if (!row.ordered) return false;
+  if (row.status === 'dead_letter') return row.blocks;
+  return row.status === 'retrying' || row.status === 'optimistic';
+}
+
+export function keyNameOf(row: QueueRow): string {
+  return `${row.message.tenant}\u0000${row.message.topic}\u0000${row.message.key}`;
+}
+
+export function queuedOf(row: QueueRow & { readonly seq: string }, now: number): QueuedMessage {
+  return {
+    slot: row.slot,
+    seq: row.seq,
+    attempts: row.attempts,
+    ordered: row.ordered,
+    ageMs: now - row.writtenAt,
+    message: row.message,
+  };
+}

@@ -1,0 +1,114 @@
+import type { Clock, SlotLease } from '../ports/index.js';
+
+interface SlotRow {
+  owner: string | null;
+  epoch: number;
+  version: number;
+  crashes: number;
+  suspect: string | null;
+  until: number;
+}
+
+/** Members and lease rows of a slot queue. Times are the store's clock. */
+export class MemorySlotLeases {
+  readonly #clock: Clock;
+  readonly #rows: SlotRow[];
+  readonly #members = new Map<string, number>();
+
+  constructor(clock: Clock, slots: number) {
+    this.#clock = clock;
+    this.#rows = Array.from({ length: slots }, () => ({
+      owner: null,
+      epoch: 0,
+      version: 0,
+      crashes: 0,
+      suspect: null,
+      until: -Infinity,
+    }));
+  }
+
+  join(incarnation: string, ttlMs: number): void {
+    this.#members.set(incarnation, this.#clock.now() + ttlMs);
+  }
+
+  renew(incarnation: string, ttlMs: number): { members: number; leases: SlotLease[] } {
+    const now = this.#clock.now();
+    this.join(incarnation, ttlMs);
+    for (const [member, until] of this.#members) {
+      if (until <= now) this.#members.delete(member);
+    }
+    const leases: SlotLease[] = [];
+    this.#rows.forEach((row, slot) => {
+      if (row.owner !== incarnation) return;
+      row.until = now + ttlMs;
+      leases.push(this.#lease(slot, row));
+    });
+    return { members: this.#members.size, leases };
+  }
+
+  /** Slots that nobody living owns, in random order. */
+  free(): number[] {
+    const now = this.#clock.now();
+    const free = [...this.#rows.keys()].filter((slot) => {
+      const row = this.#rows[slot];
+      return row !== undefined && (row.owner === null || row.until <= now);
+    });
+    for (let at = free.length - 1; at > 0; at -= 1) {
+      const other = Math.floor(Math.random() * (at + 1));
+      const [a = 0, b = 0] = [free[at], free[other]];
+      free[at] = b;
+      free[other] = a;
+    }
+    return free;
+  }
+
+  take(slot: number, incarnation: string, ttlMs: number): SlotLease {
+    const row = this.#row(slot);
+    // Whoever gave a slot back set the owner to null: an owner that is still named has died.
+    if (row.owner !== null) row.crashes += 1;
+    row.owner = incarnation;
+    row.epoch += 1;
+    row.until = this.#clock.now() + ttlMs;
+    return this.#lease(slot, row);
+  }
+
+  release(incarnation: string, slots: readonly number[]): void {
+    for (const slot of slots) {
+      const row = this.#row(slot);
+      if (row.owner !== incarnation) continue;
+      row.owner = null;
+      row.crashes = 0;
+      row.suspect = null;
+    }
+  }
+
+  leave(incarnation: string): void {
+    this.release(incarnation, [...this.#rows.keys()]);
+    this.#members.delete(incarnation);
+  }
+
+  holds(incarnation: string, lease: SlotLease): boolean {
+    const row = this.#row(lease.slot);
+    return row.owner === incarnation && row.epoch === lease.epoch;
+  }
+
+  noteSuspect(lease: SlotLease, seq: string | null): void {
+    const row = this.#row(lease.slot);
+    row.suspect = seq;
+    if (seq === null) row.crashes = 0;
+  }
+
+  raiseVersion(slot: number): void {
+    this.#row(slot).version += 1;
+  }
+
+  #lease(slot: number, { epoch, version, crashes, suspect }: SlotRow): SlotLease {
+    return { slot, epoch, version, crashes, suspect };
+  }
+
+  #row(slot: number): SlotRow {
+    const row = this.#rows[slot];
+    if (row === undefined) throw new RangeError(`There is no slot ${slot}.`);
+    return row;
+  }
+}
