@@ -7,3 +7,4 @@ export { MemorySagaStore, type MemorySagaStoreParts } from './memory-saga-store.
 export { MemoryOutboxStore, type MemoryOutboxStoreParts } from './memory-outbox-store.js';
 export { MemorySlotQueue, type MemorySlotQueueParts } from './memory-slot-queue.js';
 export { MemoryWakeUps } from './memory-wake-ups.js';
+export { MemoryBroker, type MemoryBrokerOptions, type PublishFault } from './memory-broker.js';

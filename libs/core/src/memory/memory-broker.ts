@@ -1,0 +1,186 @@
+import type {
+  Broker,
+  Clock,
+  Message,
+  PublishOutcome,
+  SubscribeRequest,
+  Subscription,
+} from '../ports/index.js';
+import { MemoryBrokerGroup, type Consumer } from './memory-broker-group.js';
+
+export interface MemoryBrokerOptions {
+  readonly clock: Clock;
+  /** Default `memory`. */
+  readonly name?: string;
+  /** What {@link Broker.orderedBatches} says. Default true. */
+  readonly orderedBatches?: boolean;
+}
+
+/** Decides the outcome of a message before it is taken; null: it is taken. */
+export type PublishFault = (
+  message: Message,
+  at: number,
+  batch: readonly Message[],
+) => Exclude<PublishOutcome, { kind: 'acknowledged' }> | null;
+
+/**
+ * A broker in memory. Everything lives as long as this object: several services of one process
+ * share it. Faults can be laid, to see what whoever publishes does about them.
+ */
+export class MemoryBroker implements Broker {
+  readonly name: string;
+  readonly orderedBatches: boolean;
+  /** Every message taken, in the order in which it was. */
+  readonly published: Message[] = [];
+  /** How many messages each publish brought. */
+  readonly batches: number[] = [];
+  readonly #clock: Clock;
+  readonly #topics = new Map<string, { groups: Set<string>; kept: Message[] }>();
+  readonly #groups = new Map<string, MemoryBrokerGroup>();
+  readonly #consumers = new Set<Consumer>();
+  #fault: PublishFault | undefined;
+  #down: Error | null = null;
+  #hang: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(options: MemoryBrokerOptions) {
+    this.#clock = options.clock;
+    this.name = options.name ?? 'memory';
+    this.orderedBatches = options.orderedBatches ?? true;
+  }
+
+  /** From now on the fault decides about every message; undefined takes it away. */
+  failWith(fault: PublishFault | undefined): void {
+    this.#fault = fault;
+  }
+
+  /** Takes nothing and is not healthy, until it is given null. */
+  setDown(error: Error | null): void {
+    this.#down = error;
+  }
+
+  /** Publishes are not answered until the function returned is called. */
+  hang(): () => void {
+    let go: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    this.#hang = gate;
+    return () => {
+      if (this.#hang === gate) this.#hang = undefined;
+      go();
+    };
+  }
+
+  async publish(batch: readonly Message[]): Promise<readonly PublishOutcome[]> {
+    this.batches.push(batch.length);
+    await this.#hang;
+    const down = this.#closed ? new Error('The broker is closed.') : this.#down;
+    const broken = new Map<string, PublishOutcome>();
+    return batch.map((message, at) => {
+      if (down !== null) return { kind: 'unavailable', error: down };
+      const line = `${message.tenant}\u0000${message.topic}\u0000${message.key}`;
+      // Behind a message that was not taken, nothing of its key is: what is taken is a prefix.
+      const before = this.orderedBatches ? broken.get(line) : undefined;
+      const outcome = before ?? this.#fault?.(message, at, batch) ?? null;
+      if (outcome !== null) {
+        broken.set(line, outcome);
+        return outcome;
+      }
+      this.#take(message);
+      return { kind: 'acknowledged' };
+    });
+  }
+
+  async subscribe(request: SubscribeRequest): Promise<Subscription> {
+    const group = this.#group(request.group);
+    for (const name of request.topics) {
+      const topic = this.#topic(name);
+      if (topic.groups.has(request.group)) continue;
+      topic.groups.add(request.group);
+      // What nobody was there for belongs to the first group that comes.
+      for (const message of topic.kept.splice(0)) group.add(message);
+    }
+    const consumer: Consumer = {
+      concurrency: request.concurrency,
+      handle: request.handle,
+      abort: new AbortController(),
+      open: true,
+      running: 0,
+      idle: undefined,
+    };
+    this.#consumers.add(consumer);
+    group.join(consumer);
+    return {
+      close: (withinMs) => this.#leave(group, consumer, withinMs),
+      problem: () => {
+        if (!consumer.open) return 'The subscription is closed.';
+        return this.#down === null ? null : `The broker is down: ${this.#down.message}`;
+      },
+    };
+  }
+
+  async health(): Promise<void> {
+    if (this.#closed) throw new Error('The broker is closed.');
+    if (this.#down !== null) throw this.#down;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const consumer of this.#consumers) {
+      consumer.open = false;
+      consumer.abort.abort();
+    }
+  }
+
+  /** How many messages of a group are not handled yet. */
+  waiting(group: string): number {
+    return this.#groups.get(group)?.waiting ?? 0;
+  }
+
+  async #leave(group: MemoryBrokerGroup, consumer: Consumer, withinMs: number): Promise<void> {
+    consumer.open = false;
+    if (consumer.running > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = this.#clock.after(withinMs, resolve);
+        consumer.idle = () => {
+          timer.cancel();
+          resolve();
+        };
+      });
+    }
+    consumer.abort.abort();
+    this.#consumers.delete(consumer);
+    group.leave(consumer);
+  }
+
+  #take(message: Message): void {
+    this.published.push(message);
+    const copy: Message = {
+      ...message,
+      payload: Uint8Array.from(message.payload),
+      headers: { ...message.headers },
+    };
+    const topic = this.#topic(message.topic);
+    if (topic.groups.size === 0) topic.kept.push(copy);
+    for (const group of topic.groups) this.#group(group).add(copy);
+  }
+
+  #topic(name: string): { groups: Set<string>; kept: Message[] } {
+    let topic = this.#topics.get(name);
+    if (topic === undefined) {
+      topic = { groups: new Set(), kept: [] };
+      this.#topics.set(name, topic);
+    }
+    return topic;
+  }
+
+  #group(name: string): MemoryBrokerGroup {
+    let group = this.#groups.get(name);
+    if (group === undefined) {
+      group = new MemoryBrokerGroup(name, this.#clock);
+      this.#groups.set(name, group);
+    }
+    return group;
+  }
+}
