@@ -16,6 +16,10 @@ describe('the delay before the next attempt', () => {
     expect(delays).toEqual([100, 300, 900, 2_000, 2_000, 2_000]);
   });
 
+  it('is nothing for a backoff of nothing, however far the attempt', () => {
+    expect(delayOf({ ...without, backoffMs: 0 }, 10_000)).toBe(0);
+  });
+
   it('is drawn from the share that jitter leaves to chance', () => {
     const half = { ...without, jitter: 0.5 };
     expect(delayOf(half, 1, () => 0)).toBe(100);

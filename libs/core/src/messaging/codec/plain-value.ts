@@ -141,7 +141,7 @@ function written(path: readonly (string | number)[]): string {
 
 /**
  * Refuses what JSON would bend. A class instance without `toJSON` passes: its own enumerable
- * properties are its data, and it is read back as a plain object.
+ * properties are its data, and it is read back as a plain object. Of an array, its elements are.
  *
  * @throws UnserializableValueError
  */

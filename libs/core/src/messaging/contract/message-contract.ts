@@ -43,7 +43,10 @@ export type ReplyOf<C extends MessageContract> =
   C extends CommandContract<unknown, infer Reply> ? Reply : undefined;
 
 export interface EventOptions<Payload> {
-  /** Validates at run time, when it is published and before it is handled. */
+  /**
+   * Validates at run time, when it is published and before it is handled. Under
+   * `exactOptionalPropertyTypes` take the payload's type from the schema (zod: `z.infer`).
+   */
   readonly payload?: StandardSchema<Payload>;
   /** Default: the first segment of the type. */
   readonly topic?: string;
