@@ -16,7 +16,7 @@ interface PgInboxParts extends InboxParts {
 export class InboxDatabase {
   readonly url: string;
   readonly #pools: SagazPool[] = [];
-  readonly #stores: PgInboxParts[] = [];
+  readonly #stores = new Map<number, PgInboxParts>();
 
   private constructor(url: string) {
     this.url = url;
@@ -53,7 +53,9 @@ export class InboxDatabase {
 
   /** The two stores that serve all cases of a contract: one each for two processes. */
   store(process: 0 | 1): PgInboxParts {
-    return (this.#stores[process] ??= this.newStore());
+    const known = this.#stores.get(process) ?? this.newStore();
+    this.#stores.set(process, known);
+    return known;
   }
 
   /** Business data: written through whatever transaction of whatever store. */

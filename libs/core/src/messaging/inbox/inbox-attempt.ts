@@ -121,16 +121,21 @@ export class InboxAttempt {
           }),
         );
         await this.#tools.faults.reach('inbox.after-commit', this.message.id);
-        return this.#end(outcome, seen.value);
+        this.#end(outcome);
+        return seen.value;
       } catch (error) {
         try {
-          if (isSagaRefusal(error)) return this.#end(await this.#refuse(error), undefined);
+          if (isSagaRefusal(error)) {
+            this.#end(await this.#refuse(error));
+            return undefined;
+          }
           const failure = failureOf(error);
           if (
             failure === 'unknown' &&
             (await this.#tools.bookkeeping.hasEnded(this.#subject.key))
           ) {
-            return this.#end({ kind: 'committed' }, seen.value);
+            this.#end({ kind: 'committed' });
+            return seen.value;
           }
           // A lost race says nothing about the message. The transaction begins anew, with a new
           // snapshot; whoever opened it has rolled it back.
@@ -145,9 +150,8 @@ export class InboxAttempt {
     }
   }
 
-  #end<T>(outcome: InboxOutcome, value: T | undefined): T | undefined {
+  #end(outcome: InboxOutcome): void {
     this.#result = { kind: 'ended', outcome };
-    return value;
   }
 
   #refuse(refusal: SagaRefusal): Promise<InboxOutcome> {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { systemClock } from '../../clock/index.js';
 import { NonRetryableError, SagaRefusal } from '../../errors/index.js';
 import { HEADERS } from '../../ports/index.js';
 import { freshName, type ContractCase } from '../contract-case.js';
@@ -9,6 +10,10 @@ import {
   type HandlerCall,
   type InboxDeliveryFixture,
 } from './consumer.js';
+
+function fromNow(ms: number): string {
+  return new Date(systemClock.date().getTime() + ms).toISOString();
+}
 
 const reserves = async ({ effect }: HandlerCall): Promise<unknown> => {
   await effect('reserved');
@@ -213,7 +218,7 @@ export const commandCases: readonly ContractCase<InboxDeliveryFixture>[] = [
     guards: 'A command replayed after its mark was forgotten would carry out an undone step.',
     async run(fixture) {
       const consumer = new Consumer(fixture, fixture.store);
-      const past = { [HEADERS.expiresAt]: new Date(Date.now() - 60_000).toISOString() };
+      const past = { [HEADERS.expiresAt]: fromNow(-60_000) };
       const command = freshCommand(freshName('saga'), past);
       assert.deepEqual(await consumer.receive(command, reserves), { kind: 'done' });
       assert.deepEqual(await consumer.receive(command, reserves), { kind: 'done' });
@@ -226,7 +231,7 @@ export const commandCases: readonly ContractCase<InboxDeliveryFixture>[] = [
         'answered once',
       );
       const later = freshCommand(command.key, {
-        [HEADERS.expiresAt]: new Date(Date.now() + 600_000).toISOString(),
+        [HEADERS.expiresAt]: fromNow(600_000),
       });
       await consumer.receive(later, reserves);
       assert.deepEqual(await consumer.effects(later), ['reserved'], 'a new attempt may come');
@@ -239,7 +244,7 @@ export const commandCases: readonly ContractCase<InboxDeliveryFixture>[] = [
       const consumer = new Consumer(fixture, fixture.store);
       const saga = freshName('saga');
       await consumer.receive(freshCommand(saga), reserves);
-      const past = { [HEADERS.expiresAt]: new Date(Date.now() - 60_000).toISOString() };
+      const past = { [HEADERS.expiresAt]: fromNow(-60_000) };
       const again = freshCommand(saga, past);
       await consumer.receive(again, reserves);
       assert.deepEqual(consumer.outcomes, ['committed', 'repeated']);

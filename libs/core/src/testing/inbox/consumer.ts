@@ -31,7 +31,7 @@ export interface EffectTable {
 
 export interface InboxDeliveryFixture {
   readonly store: InboxParts;
-  newStore(): Promise<InboxParts>;
+  readonly newStore: () => Promise<InboxParts>;
   readonly effects: EffectTable;
 }
 
@@ -39,7 +39,7 @@ export interface HandlerCall {
   readonly attempt: InboxAttempt;
   readonly transaction: Transaction;
   /** Has an effect in the handler's transaction. */
-  effect(text?: string): Promise<void>;
+  readonly effect: (text?: string) => Promise<void>;
 }
 
 export interface ReceiveOptions {

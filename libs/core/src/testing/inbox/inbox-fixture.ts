@@ -16,7 +16,7 @@ export interface InboxParts {
 export interface InboxStoreFixture {
   readonly store: InboxParts;
   /** Another store onto the same data, as another process would have it. */
-  newStore(): Promise<InboxParts>;
+  readonly newStore: () => Promise<InboxParts>;
 }
 
 /** Long enough for what must come, on a slow machine too. */

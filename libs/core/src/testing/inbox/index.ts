@@ -6,6 +6,7 @@ import { deadLetterCases } from './dead-letter-cases.js';
 import { deliveryCases } from './delivery-cases.js';
 import type { InboxStoreFixture } from './inbox-fixture.js';
 import { participantCases } from './participant-cases.js';
+import { pipelineCases } from './pipeline-cases.js';
 import { recoveryCases } from './recovery-cases.js';
 
 export type { EffectTable, InboxDeliveryFixture } from './consumer.js';
@@ -24,6 +25,7 @@ export const inboxStoreContract: readonly ContractCase<InboxStoreFixture>[] = [
  */
 export const inboxDeliveryContract: readonly ContractCase<InboxDeliveryFixture>[] = [
   ...deliveryCases,
+  ...pipelineCases,
   ...commandCases,
   ...recoveryCases,
 ];

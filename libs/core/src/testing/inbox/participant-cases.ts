@@ -45,7 +45,6 @@ export const participantCases: readonly ContractCase<InboxStoreFixture>[] = [
       const key = freshStep();
       assert.deepEqual(await begin(store, key), { kind: 'first' });
       const again = await begin(await newStore(), key);
-      assert.equal(again.kind, 'applied');
       assert.ok(again.kind === 'applied' && again.reply !== null);
       assert.deepEqual(
         { ...again.reply, payload: [...again.reply.payload] },
