@@ -273,6 +273,23 @@ describe('a saga is refused at start-up for', () => {
     );
   });
 
+  it('a parameter with a default and no decorator, where the compiler wrote the types down', () => {
+    @Saga({ name: 'x' })
+    class Defaults extends SagaOf<number> {
+      @SagaStep()
+      a(@SagaInput() _n: number, _times = 1): void {}
+    }
+    expect(problemsOf(Defaults)).toEqual([]);
+    const types = () => [Number, Number];
+    // What the package reflect-metadata adds.
+    Object.defineProperty(Reflect, 'getMetadata', { value: types, configurable: true });
+    try {
+      expect(problemsOf(Defaults)).toEqual([expect.stringContaining('a: Parameter 2 has no')]);
+    } finally {
+      Reflect.deleteProperty(Reflect, 'getMetadata');
+    }
+  });
+
   it('everything that is wrong at once, in a message that a person can act on', () => {
     expect(() => buildSagaDefinition(Results)).toThrow(
       [

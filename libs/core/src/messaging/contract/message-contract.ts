@@ -53,7 +53,7 @@ export interface EventOptions<Payload> {
 }
 
 export interface CommandOptions<Payload, Reply> extends EventOptions<Payload> {
-  /** Validates the reply at run time, when it is sent and when it arrives. */
+  /** Validates the reply at run time, before it is sent. */
   readonly reply?: StandardSchema<Reply>;
   /** After this time the command is refused. Default: as long as its sender waits for the reply. */
   readonly expiresIn?: Duration;
