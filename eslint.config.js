@@ -50,6 +50,8 @@ export default defineConfig(
       '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],
       // Ports are asynchronous; an implementation that has nothing to wait for is still one.
       '@typescript-eslint/require-await': 'off',
+      // Nest declares the options of many modules as classes and expects object literals.
+      '@typescript-eslint/no-unsafe-class-instance-assignment': 'off',
       // A type parameter used once is how a brand or a phantom type is written.
       '@typescript-eslint/no-unnecessary-type-parameters': 'off',
       '@typescript-eslint/ban-ts-comment': ['error', { 'ts-expect-error': true }],

@@ -1,13 +1,9 @@
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  compile,
-  emptyFolder,
-  installInto,
-  packLibraries,
-  run,
-} from '../workspace/packed-packages.js';
+import { consumerSays, copyConsumer, runConsumer } from '../workspace/consumer-app.js';
+import { compile, emptyFolder, installInto, packLibraries } from '../workspace/packed-packages.js';
 
 /** The oldest majors that the peers of @sagaz/nestjs allow, each in its newest version. */
 const nest11 = {
@@ -46,9 +42,13 @@ const options = {
 
 describe('a CommonJS application on Nest 11 and TypeORM 0.3', () => {
   let folder: string;
+  let database: TestDatabase;
   let entries: string[];
 
   beforeAll(async () => {
+    const [server] = postgresServers();
+    if (server === undefined) throw new Error('The run has no PostgreSQL.');
+    database = await createDatabase(server);
     folder = await emptyFolder();
     const packages = await packLibraries(folder);
     entries = packages.flatMap((each) => each.entries);
@@ -57,14 +57,22 @@ describe('a CommonJS application on Nest 11 and TypeORM 0.3', () => {
     await installInto(folder, { type: 'commonjs', dependencies });
     await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(options));
   }, 180_000);
-  afterAll(() => rm(folder, { recursive: true, force: true }));
+  afterAll(async () => {
+    await database.drop();
+    await rm(folder, { recursive: true, force: true });
+  });
 
   it('loads every entry', async () => {
     const lines = entries.map((entry, i) => `import * as e${String(i)} from '${entry}';`);
     const all = entries.map((_, i) => `e${String(i)}`).join();
     await writeFile(join(folder, 'main.ts'), `${lines.join('\n')}\nconsole.log([${all}].length);`);
     await compile(folder);
-    const output = await run(process.execPath, ['--no-warnings', 'main.js'], folder);
-    expect(output.trim()).toBe(String(entries.length));
+    expect(await runConsumer(folder, database.url)).toEqual([String(entries.length)]);
   });
+
+  it('migrates, starts, joins transactions and closes', async () => {
+    await copyConsumer(folder);
+    await compile(folder);
+    expect(await runConsumer(folder, database.url)).toEqual(consumerSays);
+  }, 60_000);
 });

@@ -1,6 +1,8 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
+import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { consumerSays, copyConsumer, runConsumer } from './consumer-app.js';
 import {
   compile,
   emptyFolder,
@@ -15,15 +17,22 @@ describe('the published packages', () => {
   let folder: string;
   let app: string;
   let packages: PackedPackage[];
+  let database: TestDatabase;
 
   beforeAll(async () => {
+    const [server] = postgresServers();
+    if (server === undefined) throw new Error('The run has no PostgreSQL.');
+    database = await createDatabase(server);
     folder = await emptyFolder();
     app = join(folder, 'app');
     packages = await packLibraries(folder);
     await mkdir(app);
     await installInto(app, { type: 'module', dependencies: await dependencies(packages) });
   }, 180_000);
-  afterAll(() => rm(folder, { recursive: true, force: true }));
+  afterAll(async () => {
+    await database.drop();
+    await rm(folder, { recursive: true, force: true });
+  });
 
   it('carry their licence, and neither specs nor compiler state', () => {
     for (const { name, files } of packages) {
@@ -55,6 +64,12 @@ describe('the published packages', () => {
     await compile(app);
     const output = await run(process.execPath, ['main.js'], app);
     expect(output.trim().split('\n')).toEqual([...entries.map((e) => `loaded ${e}`), 'started']);
+  });
+
+  it('migrate, start, join transactions and close in that app', async () => {
+    await copyConsumer(app);
+    await compile(app);
+    expect(await runConsumer(app, database.url)).toEqual(consumerSays);
   });
 
   it('exist once in that app, so that a class is the same class everywhere', async () => {

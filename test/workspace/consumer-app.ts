@@ -1,0 +1,29 @@
+import { copyFile } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { repository } from './packed-packages.js';
+
+/** Puts the consumer's source into an application outside the repository. */
+export async function copyConsumer(folder: string): Promise<void> {
+  await copyFile(join(repository, 'test/workspace/consumer/main.ts'), join(folder, 'main.ts'));
+}
+
+/** Runs the compiled consumer on a database of its own and gives the lines it printed. */
+export function runConsumer(folder: string, databaseUrl: string): Promise<string[]> {
+  const env = { ...process.env, DATABASE_URL: databaseUrl };
+  return new Promise((resolve, reject) => {
+    const args = ['--no-warnings', '--enable-source-maps', 'main.js'];
+    execFile(
+      process.execPath,
+      args,
+      { cwd: folder, env, timeout: 60_000 },
+      (error, out, problem) => {
+        if (error === null) resolve(out.trim().split('\n'));
+        else reject(new Error(`The application failed: ${out}${problem}`, { cause: error }));
+      },
+    );
+  });
+}
+
+/** What it prints when everything that Sagaz promises it has come true. */
+export const consumerSays = ['rolled back', 'notes: 2', 'closed'];
