@@ -1,4 +1,4 @@
-import { SagazError } from '../errors/index.js';
+import { NonRetryableError, SagazError } from '../errors/index.js';
 import type { SagaOutcome } from './handle/index.js';
 
 /** The saga is another engine's now: what this one did in its name was rolled back. */
@@ -26,6 +26,21 @@ export class StepAbortedError extends SagazError {
     remedy = 'Nothing has to be done; the saga decides what follows.',
   ) {
     super(`Step '${step}' was aborted: ${WHY[reason]}.`, remedy);
+  }
+}
+
+/** The store refused a value that a step yielded, or the message it wanted to send. */
+export class UnstorableResultError extends NonRetryableError {
+  override readonly code = 'SAGAZ_UNSTORABLE_RESULT';
+
+  constructor(
+    readonly step: string,
+    cause: unknown,
+  ) {
+    super(`The store cannot keep what step '${step}' yielded.`, {
+      cause,
+      remedy: 'Yield less: the id of what was made, instead of all of it.',
+    });
   }
 }
 

@@ -23,6 +23,7 @@ export {
   SagaNotFoundError,
   SagaWaitTimeoutError,
   StepAbortedError,
+  UnstorableResultError,
 } from './errors.js';
 
 // To join it with a framework.

@@ -13,7 +13,14 @@ import type { EngineSettings } from './engine-options.js';
 import type { TransitionFlusher } from './flush/index.js';
 import type { SagaOutcome } from './handle/index.js';
 import { decodeEntry } from './journal/index.js';
-import { Alarms, Places, SagaRun, type ClosedBecause, type Inside } from './run/index.js';
+import {
+  Alarms,
+  Places,
+  SagaRun,
+  type Attempt,
+  type ClosedBecause,
+  type Inside,
+} from './run/index.js';
 import { emptyState, fold } from './state/index.js';
 import type { StepTransactions } from './step-transactions.js';
 
@@ -54,6 +61,7 @@ export class RunningSagas implements Inside {
   readonly alarms: Alarms;
   readonly #options: RunningSagasOptions;
   readonly #runs = new Map<string, SagaRun>();
+  readonly #orphans = new Map<string, Set<Attempt>>();
   #draining = false;
   readonly #emptied: (() => void)[] = [];
 
@@ -168,9 +176,37 @@ export class RunningSagas implements Inside {
     return new Promise((resolve) => this.#emptied.push(resolve));
   }
 
+  /** Reports what still runs as given back, since the process cannot wait any longer. */
+  releaseAll(): void {
+    for (const run of [...this.#runs.values()]) run.releaseAll();
+  }
+
+  orphan(attempt: Attempt): void {
+    const { id } = attempt.run;
+    const orphans = this.#orphans.get(id);
+    if (orphans === undefined) this.#orphans.set(id, new Set([attempt]));
+    else orphans.add(attempt);
+  }
+
+  orphanMoved(attempt: Attempt): void {
+    const { id } = attempt.run;
+    if (attempt.settled) {
+      const orphans = this.#orphans.get(id);
+      orphans?.delete(attempt);
+      if (orphans?.size === 0) this.#orphans.delete(id);
+    }
+    // The saga may be here again, and wait for just this.
+    this.#runs.get(id)?.poke();
+  }
+
+  orphansOf(sagaId: string): Iterable<Attempt> {
+    return this.#orphans.get(sagaId) ?? [];
+  }
+
   closed(run: SagaRun, why: ClosedBecause): void {
+    const full = this.#runs.size >= this.settings.maxSagas;
     if (this.#runs.get(run.id) === run) this.#runs.delete(run.id);
-    if (why === 'mail_waits') this.#options.onGap('claim');
+    if (why === 'mail_waits' || full) this.#options.onGap('claim');
     if (why === 'stale') this.#options.onGap('owned');
     if (this.#runs.size === 0) for (const resolve of this.#emptied.splice(0)) resolve();
   }

@@ -25,10 +25,16 @@ import {
 import { EngineClosedError, SagaNotFoundError } from './errors.js';
 import { StartFlusher, TransitionFlusher } from './flush/index.js';
 import { OutcomeWatch, SagaHandle } from './handle/index.js';
-import { Membership, StoreTime } from './ownership/index.js';
+import { Membership, StoreTime, Upkeep } from './ownership/index.js';
 import { RunningSagas } from './running-sagas.js';
 import { SagaStarter, type StartOptions } from './saga-starter.js';
 import { storeTransactions } from './step-transactions.js';
+
+/** The distance to the store's clock changes with its host: a failover, a correction. */
+const TIME_CHECK_MS = 30_000;
+const DEAD_MAIL_CHECK_MS = 300_000;
+/** A reply can be faster than the transaction that starts its saga, but not by so much. */
+const ORPHAN_MAIL_MS = 86_400_000;
 
 /**
  * Runs sagas of one store. Between {@link start} and {@link close} it claims what is due, runs the
@@ -45,6 +51,7 @@ export class SagaEngine {
   readonly #claims: ClaimLoop;
   readonly #watch: OutcomeWatch;
   readonly #starter: SagaStarter;
+  readonly #upkeep: Upkeep;
   #state: 'new' | 'running' | 'closing' | 'closed' = 'new';
 
   constructor(options: SagaEngineOptions) {
@@ -140,6 +147,7 @@ export class SagaEngine {
       onMail: (mail) => this.#running.deliver(mail),
       claimed: () => faults.reach('claim.after-commit'),
     });
+    this.#upkeep = new Upkeep(clock, logger);
     this.#watch = new OutcomeWatch(store.sagas, clock, store.wakeUps, (id) =>
       this.#running.knows(id),
     );
@@ -182,6 +190,10 @@ export class SagaEngine {
     await this.#membership.join();
     this.#state = 'running';
     this.#claims.start();
+    this.#upkeep.every(TIME_CHECK_MS, "Asking for the store's time", () => this.#time.measure());
+    this.#upkeep.every(DEAD_MAIL_CHECK_MS, 'Dropping mail of ended sagas', () =>
+      this.#options.store.sagas.dropDeadMail(ORPHAN_MAIL_MS),
+    );
   }
 
   /**
@@ -193,15 +205,21 @@ export class SagaEngine {
     const ran = this.#state === 'running';
     this.#state = 'closing';
     if (ran) {
-      await this.#claims.close();
-      this.#running.drain();
       const { shutdownMs } = this.settings;
-      if (!(await this.#within(this.#running.emptied(), shutdownMs * 0.7))) {
+      this.#running.drain();
+      await this.#within(this.#claims.close(), shutdownMs * 0.1);
+      // What a claim that was under way brought comes too late to be started, and is given back.
+      this.#running.pokeAll();
+      if (!(await this.#within(this.#running.emptied(), shutdownMs * 0.5))) {
         this.#running.abortAll();
-        await this.#within(this.#running.emptied(), shutdownMs * 0.2);
+        if (!(await this.#within(this.#running.emptied(), shutdownMs * 0.2))) {
+          this.#running.releaseAll();
+          await this.#within(this.#running.emptied(), shutdownMs * 0.1);
+        }
       }
-      await this.#membership.leave(true);
+      await this.#within(this.#membership.leave(true), shutdownMs * 0.1);
     }
+    this.#upkeep.close();
     this.#watch.close();
     this.#running.alarms.close();
     this.#state = 'closed';

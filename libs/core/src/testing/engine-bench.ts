@@ -2,6 +2,9 @@ import {
   SagaEngine,
   type EngineObserver,
   type EngineSettings,
+  type SagaEngineOptions,
+  type SagaHandle,
+  type StartOptions,
   type StepTransactions,
 } from '../engine/index.js';
 import {
@@ -10,10 +13,39 @@ import {
   MemorySagaStore,
   MemoryTransactions,
 } from '../memory/index.js';
-import type { Logger, OutboxMessage, SagaStore, WakeChannel, WakeUps } from '../ports/index.js';
-import { SagaRegistry, type SagaClass } from '../saga/index.js';
+import type {
+  EngineRegistry,
+  InboxStore,
+  Logger,
+  OutboxMessage,
+  SagaStore,
+  Transactions,
+  WakeChannel,
+  WakeUps,
+} from '../ports/index.js';
+import { SagaRegistry, type SagaClass, type SagaDefinition } from '../saga/index.js';
 import { FaultBoard } from './gates.js';
+import { Program } from './program.js';
 import { VirtualClock } from './virtual-clock.js';
+
+/** Whether a process lives. */
+class Life {
+  alive = true;
+  #end: () => void = () => undefined;
+  /** Rejects when the process dies: what the database then rolls back. */
+  readonly death = new Promise<never>((_resolve, reject) => {
+    this.#end = () => reject(new Error('The connection was lost.'));
+  });
+
+  constructor() {
+    this.death.catch(() => undefined);
+  }
+
+  end(): void {
+    this.alive = false;
+    this.#end();
+  }
+}
 
 /** Hints within one process, delivered in the next tick; `silent` loses them all. */
 class BenchWakeUps implements WakeUps {
@@ -39,9 +71,10 @@ export interface BenchEngineOptions {
   readonly settings?: Partial<EngineSettings>;
   readonly observer?: EngineObserver;
   readonly stepTransactions?: StepTransactions;
-  /** Wraps the saga store of this engine: to lose answers, or to cut it off. */
-  readonly sagas?: (sagas: SagaStore) => SagaStore;
-  readonly classes?: readonly SagaClass[];
+  /** Wraps the saga store of this engine: to lose answers, or to refuse. */
+  readonly store?: (sagas: SagaStore) => SagaStore;
+  /** What this engine runs, where that is not what the bench was made with. */
+  readonly sagas?: readonly (SagaClass | Program)[];
   readonly faults?: FaultBoard;
 }
 
@@ -62,12 +95,12 @@ export class EngineBench {
   readonly sent: OutboxMessage[] = [];
   readonly log: LoggedLine[] = [];
   readonly sagas: MemorySagaStore;
-  readonly #classes: readonly SagaClass[];
+  readonly #given: readonly (SagaClass | Program)[];
   readonly #instances = new Map<SagaClass, object>();
-  readonly #engines: SagaEngine[] = [];
+  readonly #lives = new Map<SagaEngine, Life>();
 
-  constructor(classes: readonly SagaClass[]) {
-    this.#classes = classes;
+  constructor(sagas: readonly (SagaClass | Program)[]) {
+    this.#given = sagas;
     this.sagas = new MemorySagaStore({
       transactions: this.transactions,
       clock: this.clock,
@@ -90,19 +123,19 @@ export class EngineBench {
 
   /** An engine that was not told to work yet. */
   idleEngine(options: BenchEngineOptions = {}): SagaEngine {
-    const registry = new SagaRegistry();
-    for (const one of options.classes ?? this.#classes) registry.add(one);
+    const life = new Life();
+    const { definitions, resolve } = this.#prepare(options.sagas ?? this.#given, life);
     const engine = new SagaEngine({
       service: 'bench',
       store: {
-        transactions: this.transactions,
-        engines: this.engines,
-        inbox: this.inbox,
+        transactions: mortal(cut<Transactions>(this.transactions, life), life),
+        engines: cut<EngineRegistry>(this.engines, life),
+        inbox: cut<InboxStore>(this.inbox, life),
         wakeUps: this.wakeUps,
-        sagas: options.sagas?.(this.sagas) ?? this.sagas,
+        sagas: cut<SagaStore>(options.store?.(this.sagas) ?? this.sagas, life),
       },
-      definitions: registry.all(),
-      resolve: ({ sagaClass }) => this.instance(sagaClass),
+      definitions,
+      resolve,
       logger: this.#logger(),
       clock: this.clock,
       random: () => 0,
@@ -113,8 +146,35 @@ export class EngineBench {
         ? {}
         : { stepTransactions: options.stepTransactions }),
     });
-    this.#engines.push(engine);
+    this.#lives.set(engine, life);
     return engine;
+  }
+
+  /** Ends an engine as SIGKILL would: nothing it does reaches anybody any more. */
+  kill(engine: SagaEngine): void {
+    const life = this.#lives.get(engine);
+    life?.end();
+  }
+
+  /** Starts a programmed saga. */
+  start(
+    engine: SagaEngine,
+    program: Program,
+    input: unknown = null,
+    options: StartOptions = {},
+  ): Promise<SagaHandle<unknown>> {
+    return engine.start(program.definition, input, options);
+  }
+
+  /** Kinds and steps of a saga's journal, as one line each. */
+  async journal(id: string): Promise<string[]> {
+    const history = await this.sagas.history(id);
+    return history.map(({ kind, step }) => (step === null ? kind : `${kind} ${step}`));
+  }
+
+  /** How many transitions a saga took, its start included. */
+  async commits(id: string): Promise<number> {
+    return new Set((await this.sagas.history(id)).map(({ transitionId }) => transitionId)).size;
   }
 
   /** The one instance of a saga class, as a container would have it. */
@@ -129,7 +189,29 @@ export class EngineBench {
   }
 
   async close(): Promise<void> {
-    for (const engine of this.#engines) await this.clock.until(engine.close());
+    for (const [engine, { alive }] of this.#lives) {
+      if (alive) await this.clock.until(engine.close());
+    }
+  }
+
+  #prepare(
+    sagas: readonly (SagaClass | Program)[],
+    life: { readonly alive: boolean },
+  ): Pick<SagaEngineOptions, 'definitions' | 'resolve'> {
+    const registry = new SagaRegistry();
+    const programs = new Map<SagaDefinition, object>();
+    for (const one of sagas) {
+      if (one instanceof Program)
+        programs.set(
+          one.definition,
+          one.instance(() => life.alive),
+        );
+      else registry.add(one);
+    }
+    return {
+      definitions: [...registry.all(), ...programs.keys()],
+      resolve: (definition) => programs.get(definition) ?? this.instance(definition.sagaClass),
+    };
   }
 
   #logger(): Logger {
@@ -138,4 +220,32 @@ export class EngineBench {
     };
     return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
   }
+}
+
+/** A part of a store that nobody answers any more once the process is dead. */
+function cut<Part extends object>(part: Part, life: { readonly alive: boolean }): Part {
+  const never = new Promise<never>(() => undefined);
+  return new Proxy(part, {
+    get(target, property) {
+      const method: unknown = Reflect.get(target, property);
+      if (typeof method !== 'function') return method;
+      return (...given: unknown[]): unknown => {
+        if (!life.alive) return never;
+        const answer: unknown = Reflect.apply(method, target, given);
+        if (!(answer instanceof Promise)) return answer;
+        return answer.then(
+          (value: unknown) => (life.alive ? value : never),
+          (error: unknown) => (life.alive ? Promise.reject(error) : never),
+        );
+      };
+    },
+  });
+}
+
+/** Transactions that are rolled back when their process dies, as a database does. */
+function mortal(transactions: Transactions, life: Life): Transactions {
+  return {
+    run: (work) => transactions.run((transaction) => Promise.race([work(transaction), life.death])),
+    enlist: (client) => transactions.enlist(client),
+  };
 }

@@ -10,3 +10,10 @@ export { FaultBoard, Gate } from './gates.js';
 export { VirtualClock } from './virtual-clock.js';
 export { EngineBench, type BenchEngineOptions, type LoggedLine } from './engine-bench.js';
 export * from './sagas/index.js';
+export {
+  Program,
+  type Behaviour,
+  type Call,
+  type ProgramOptions,
+  type ProgramStep,
+} from './program.js';

@@ -57,6 +57,9 @@ function take(draft: Draft, happening: Happening): void {
     case 'taken':
       taken(draft, happening.from);
       return;
+    case 'refused':
+      draft.add({ kind: 'needs_attention', reason: 'journal_refused', detail: happening.detail });
+      return;
   }
 }
 
@@ -95,25 +98,23 @@ function ownershipOf(draft: Draft): Ownership {
   if (state.phase === 'ended') {
     // While a promise that was given up may still have its effect, the saga stays this engine's, so
     // that it can say so.
-    return state.end?.status !== 'terminated' && anythingHere(draft)
+    return state.end?.status !== 'terminated' && around.lateExpected && !around.draining
       ? { kind: 'keep' }
       : { kind: 'give_back', wakeInMs: null };
   }
   if (anythingHere(draft)) return { kind: 'keep' };
-  if (around.draining) return { kind: 'give_back', wakeInMs: 0 };
-  if (draft.starved || !around.mayStart) return { kind: 'keep' };
   const inMs = draft.wakeAt === null ? null : Math.max(0, draft.wakeAt - around.now);
+  if (around.draining) return { kind: 'give_back', wakeInMs: draft.starved ? 0 : inMs };
+  if (draft.starved) return { kind: 'keep' };
   if (inMs === null || inMs < around.shortDelayMs) return { kind: 'keep' };
   return { kind: 'give_back', wakeInMs: inMs };
 }
 
-/** Whether something of the saga runs, or is watched, in this process. */
+/** Whether something of the saga runs in this process, or is about to. */
 function anythingHere(draft: Draft): boolean {
   for (const [step, roles] of draft.state.steps) {
     for (const role of ['step', 'compensation', 'recovery'] as const) {
-      if (draft.around.unsettled(role, step)) return true;
-      // Started by this very decision, or on its way to its first settling.
-      if (roles[role].status === 'running' && draft.state.phase !== 'ended') return true;
+      if (roles[role].status === 'running' || draft.around.unsettled(role, step)) return true;
     }
   }
   return false;

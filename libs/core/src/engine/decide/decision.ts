@@ -25,6 +25,8 @@ export interface Surroundings {
   readonly room: Room;
   /** Whether a promise of this task, or of the step itself, is unsettled in this process. */
   readonly unsettled: (role: TaskRef['role'], step: string) => boolean;
+  /** Whether an attempt that was given up is unsettled in this process: its effect may come late. */
+  readonly lateExpected: boolean;
   readonly random: () => number;
   /** CloudEvents source of commands. */
   readonly service: string;

@@ -13,6 +13,8 @@ export type AttemptResult =
       readonly error: ErrorRecord;
       readonly doubt: boolean;
       readonly final: boolean;
+      /** A business "no" under this very key: then no earlier attempt had an effect either. */
+      readonly refusal: boolean;
     }
   /** Given back: the process shuts down. `doubt`: it may go on and have its effect. */
   | { readonly kind: 'released'; readonly doubt: boolean };
@@ -40,4 +42,6 @@ export type Happening =
     })
   | { readonly kind: 'mail'; readonly mail: Mail }
   /** The saga was taken over, or found: what its journal shows as running does not run. */
-  | { readonly kind: 'taken'; readonly from: string | null };
+  | { readonly kind: 'taken'; readonly from: string | null }
+  /** The store refuses what the saga wants to journal, whatever is left out. */
+  | { readonly kind: 'refused'; readonly detail: string };

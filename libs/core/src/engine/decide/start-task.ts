@@ -20,7 +20,10 @@ export function startTask(draft: Draft, role: Role, step: StepDefinition): void 
   // runner reports at the latest after its bound, which makes this be asked again.
   if (around.unsettled(role, step.name)) return;
   if (role !== 'step' && around.unsettled('step', step.name)) return;
-  if (!around.mayStart) return;
+  if (!around.mayStart) {
+    draft.starved = true;
+    return;
+  }
   const { room } = around;
   const method = methodOf(step, role);
   if (method === null) return;

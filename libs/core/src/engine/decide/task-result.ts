@@ -59,7 +59,7 @@ export function settle(
       draft.add({ kind: 'released', role, step: name, attempt, doubt: result.doubt });
       return;
     case 'failed':
-      failAttempt(draft, ref, attempt, result.error, { doubt: result.doubt, final: result.final });
+      failAttempt(draft, ref, attempt, result.error, result);
       return;
   }
 }
@@ -70,13 +70,13 @@ export function failAttempt(
   ref: TaskRef,
   attempt: number,
   error: ErrorRecord,
-  how: { readonly doubt: boolean; readonly final: boolean },
+  how: { readonly doubt: boolean; readonly final: boolean; readonly refusal?: boolean },
 ): void {
   const { role, step: name } = ref;
   const task = taskOf(draft.state, role, name);
   const step = draft.around.definition.steps.get(name);
   const retry = step === undefined ? null : (methodOf(step, role)?.retry ?? null);
-  const doubt = task.doubt || how.doubt;
+  const doubt = how.refusal !== true && (task.doubt || how.doubt);
   const failures = task.failures + 1;
   if (!how.final && retry !== null && failures < retry.attempts) {
     const delayMs = delayOf(retry, failures, draft.around.random);
@@ -84,7 +84,8 @@ export function failAttempt(
     return;
   }
   // A pivot in doubt can neither be undone nor be passed over: somebody has to find out.
-  if (doubt && how.doubt) draft.add({ kind: 'unknown', role, step: name, attempt, error });
+  const unknown = doubt && (how.doubt || step?.pivot === true);
+  if (unknown) draft.add({ kind: 'unknown', role, step: name, attempt, error });
   else draft.add({ kind: 'failed', role, step: name, attempt, error, doubt });
 }
 

@@ -2,6 +2,7 @@ import {
   isCommand,
   jsonCodec,
   journalText,
+  parseJournal,
   UnserializableValueError,
   validatePayload,
   type Command,
@@ -66,10 +67,19 @@ export class Attempt {
           // A transaction that has not ended by now is refused its commit.
           doubt: !this.transactional,
           final: reason !== 'timeout',
+          refusal: false,
         },
         reason === 'timeout' ? 'timed_out' : 'aborted',
       );
     });
+  }
+
+  /** The process ends and cannot wait: what this attempt is doing may still have its effect. */
+  release(): void {
+    if (this.settled || this.abandoned) return;
+    this.abandoned = true;
+    this.aborted ??= 'shutdown';
+    this.#report({ kind: 'released', doubt: !this.transactional }, 'aborted');
   }
 
   /** Runs the method outside a transaction, and reports. Never rejects. */
@@ -105,8 +115,10 @@ export class Attempt {
   async resultOf(value: unknown): Promise<AttemptResult> {
     if (isCommand(value)) return this.#prepared(value);
     // Refused here, and not where it would spoil a transition that others share.
-    journalText(value);
-    return { kind: 'completed', output: value };
+    const text = journalText(value);
+    // The copy is what a replay would read: what the method keeps of its value changes nothing.
+    const output: unknown = typeof value === 'object' ? parseJournal(text) : value;
+    return { kind: 'completed', output };
   }
 
   async #prepared(command: Command): Promise<AttemptResult> {
@@ -131,6 +143,7 @@ export class Attempt {
       error: errorRecord(error),
       // Whoever was told to stop may have stopped anywhere. An error of its own says it failed.
       doubt: !known && (this.aborted !== null || error instanceof UnserializableValueError),
+      refusal: kind === 'refusal',
       final: kind === 'refusal' || kind === 'final' || this.aborted === 'given_up',
     };
   }

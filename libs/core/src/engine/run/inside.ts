@@ -6,6 +6,7 @@ import type { TransitionFlusher } from '../flush/index.js';
 import type { SagaOutcome } from '../handle/index.js';
 import type { StepTransactions } from '../step-transactions.js';
 import type { Alarms } from './alarms.js';
+import type { Attempt } from './attempt.js';
 import type { Places } from './places.js';
 import type { SagaRun } from './saga-run.js';
 
@@ -31,6 +32,11 @@ export interface Inside {
   resolve(definition: SagaDefinition): object;
   runInContext<T>(fields: LogFields, work: () => T): T;
   observe(tell: (observer: EngineObserver) => void): void;
+  /** The promise of an attempt outlives the run it belongs to. */
+  orphan(attempt: Attempt): void;
+  /** Such a promise has settled, or was given up. */
+  orphanMoved(attempt: Attempt): void;
+  orphansOf(sagaId: string): Iterable<Attempt>;
   /** The run holds nothing any more: the saga was given back, has ended, or is somebody else's. */
   closed(run: SagaRun, why: ClosedBecause): void;
   /** The saga has come to an end, or needs a person. */

@@ -16,7 +16,11 @@ import { encodeEntry } from '../journal/index.js';
 import { taskOf, type SagaState } from '../state/index.js';
 import { Attempt, type AbortReason } from './attempt.js';
 import type { ClosedBecause, Inside } from './inside.js';
+import { harmless } from './harmless.js';
 import { runTransactional } from './transactional-attempt.js';
+
+/** Before a saga whose journal is refused altogether is tried again. */
+const REFUSED_PAUSE_MS = 60_000;
 
 /** A saga as it was started, claimed or loaded. */
 export interface SagaSeed {
@@ -62,6 +66,10 @@ export class SagaRun {
   #scheduled = false;
   readonly #turnWaiters: (() => void)[] = [];
   #stopAlarm: (() => void) | null = null;
+  /** So many news are taken one by one, because the store refused something among them. */
+  #singly = 0;
+  /** News that were put otherwise, so that the store can keep them. */
+  readonly #softened = new WeakSet<Happening>();
 
   constructor(inside: Inside, seed: SagaSeed) {
     this.#inside = inside;
@@ -117,6 +125,7 @@ export class SagaRun {
     const { role, step, attempt: number } = attempt.start;
     if (attempt.settled) this.#attempts.delete(attempt);
     if (this.closed) {
+      this.#inside.orphanMoved(attempt);
       this.#tooLate(attempt, result);
       return;
     }
@@ -127,6 +136,7 @@ export class SagaRun {
   late(attempt: Attempt, result: AttemptResult): void {
     this.#attempts.delete(attempt);
     if (this.closed) {
+      this.#inside.orphanMoved(attempt);
       this.#tooLate(attempt, result);
       return;
     }
@@ -142,6 +152,11 @@ export class SagaRun {
   /** It is ending in a transaction of its own: the decision in there takes it as ended. */
   setAside(attempt: Attempt): void {
     this.#attempts.delete(attempt);
+  }
+
+  /** Reports what still runs as given back: the process ends, and cannot wait for it. */
+  releaseAll(): void {
+    for (const attempt of this.#attempts) attempt.release();
   }
 
   abortAll(reason: AbortReason): void {
@@ -169,8 +184,12 @@ export class SagaRun {
   decide(also?: Happening): Pending | null {
     const inside = this.#inside;
     this.#poked = false;
-    const happenings = also === undefined ? this.#happenings : [...this.#happenings, also];
-    this.#happenings = [];
+    const news = this.#happenings.splice(0, this.#singly > 0 ? 1 : this.#happenings.length);
+    if (this.#singly > 0) {
+      this.#singly -= 1;
+      this.#poked = this.#happenings.length > 0;
+    }
+    const happenings = also === undefined ? news : [...news, also];
     const decision = decide(this.state, happenings, this.#surroundings());
     this.#attend(decision);
     if (decision.entries.length === 0) {
@@ -227,6 +246,7 @@ export class SagaRun {
     this.#stopAlarm?.();
     this.#inside.places.leave(this);
     this.abortAll('given_up');
+    for (const attempt of this.#attempts) this.#inside.orphan(attempt);
     this.#inside.closed(this, why);
   }
 
@@ -264,8 +284,37 @@ export class SagaRun {
         this.drop('stale', pending);
         return;
       case 'rejected':
-        throw outcome.error;
+        this.#refused(pending, outcome.error);
+        return;
     }
+  }
+
+  /** The store cannot keep what was decided: which news it was, and how it can be told otherwise. */
+  #refused(pending: Pending, error: unknown): void {
+    const { logger, alarms } = this.#inside;
+    logger.error('The store refused a transition of a saga.', { sagaId: this.id }, error);
+    this.withdrawn(pending);
+    this.#poked = true;
+    const { happenings } = pending;
+    if (happenings.length > 1) {
+      this.#singly = happenings.length;
+      return;
+    }
+    const [culprit] = happenings;
+    if (culprit?.kind === 'refused') {
+      // Not even that fits. Nothing is lost; it is tried again as long as it takes.
+      this.#poked = false;
+      this.#stopAlarm = alarms.set(REFUSED_PAUSE_MS, () => this.poke());
+      return;
+    }
+    if (culprit !== undefined) this.#happenings.shift();
+    const told =
+      culprit === undefined || this.#softened.has(culprit)
+        ? null
+        : harmless(culprit, (step) => this.definition.steps.get(step)?.transactional === true);
+    const instead = told ?? { kind: 'refused', detail: 'The store refuses its journal entries.' };
+    this.#softened.add(instead);
+    this.#happenings.unshift(instead);
   }
 
   #surroundings(): Surroundings {
@@ -280,6 +329,7 @@ export class SagaRun {
       deadlineAt: this.deadlineAt,
       room: inside.places.room(this),
       unsettled: (role, step) => this.#unsettled(role, step),
+      lateExpected: [...this.#attempts].some((one) => one.abandoned && !one.transactional),
       random: inside.random,
       service: inside.service,
       mayStart: inside.mayStart(),
@@ -290,11 +340,12 @@ export class SagaRun {
   }
 
   #unsettled(role: string, step: string): boolean {
-    for (const attempt of this.#attempts) {
+    const blocks = ({ abandoned, start }: Attempt): boolean =>
       // One that was given up has had its bound: nothing waits for it any longer.
-      if (attempt.abandoned) continue;
-      if (attempt.start.step === step && attempt.start.role === role) return true;
-    }
+      !abandoned && start.step === step && start.role === role;
+    for (const attempt of this.#attempts) if (blocks(attempt)) return true;
+    // Attempts of an earlier life of this saga in this process.
+    for (const attempt of this.#inside.orphansOf(this.id)) if (blocks(attempt)) return true;
     return false;
   }
 

@@ -1,7 +1,7 @@
 import { CommitUnknownError } from '../../errors/index.js';
 import type { Transaction } from '../../ports/index.js';
 import { classify } from '../../retry/index.js';
-import { LeaseLostError, StepAbortedError } from '../errors.js';
+import { LeaseLostError, StepAbortedError, UnstorableResultError } from '../errors.js';
 import type { AttemptResult, Happening } from '../decide/index.js';
 import type { Attempt } from './attempt.js';
 import { callMethod } from './call-method.js';
@@ -54,7 +54,12 @@ async function once(attempt: Attempt, holdsTurn: boolean): Promise<End> {
       await run.takeTurn();
       turn = true;
     }
-    if (attempt.aborted !== null) throw new StepAbortedError(start.step, attempt.aborted);
+    const { aborted } = attempt;
+    // A shutdown lets pass what is ready to commit.
+    if (aborted === 'timeout' || aborted === 'given_up') {
+      throw new StepAbortedError(start.step, aborted);
+    }
+    if (attempt.abandoned) throw new StepAbortedError(start.step, 'given_up');
     if (run.closed) throw new LeaseLostError(run.id, 'it was given to another engine');
     mine = {
       kind: 'settled',
@@ -72,7 +77,7 @@ async function once(attempt: Attempt, holdsTurn: boolean): Promise<End> {
       case 'applied':
         return;
       case 'rejected':
-        throw outcome.error;
+        throw new UnstorableResultError(start.step, outcome.error);
       case 'conflict':
         throw new LeaseLostError(run.id, `its revision is ${outcome.revision}`);
       case 'busy':
