@@ -26,6 +26,42 @@ export {
   type SagazTransactionOptions,
 } from './enlist/index.js';
 
+// What sagas and messages are
+export {
+  Compensate,
+  ForwardRecovery,
+  IdempotencyKey,
+  NonRetryableError,
+  ResultIfAny,
+  Saga,
+  SagaInput,
+  SagaOf,
+  SagaRefusal,
+  SagaStep,
+  StepContext,
+  StepResult,
+  TransactionManager,
+  command,
+  defineCommand,
+  defineEvent,
+  isSagaRefusal,
+  type CommandContract,
+  type EventContract,
+  type PayloadOf,
+  type ReplyOf,
+  type SagaHandle,
+  type SagaOutcome,
+} from '@sagaz/core';
+
+// Starting sagas
+export {
+  SagaConnectionError,
+  SagaScopeError,
+  Sagas,
+  type FindSagasOptions,
+  type StartSagaOptions,
+} from './sagas/index.js';
+
 // Publishing
 export {
   InvalidHeaderError,
@@ -51,4 +87,10 @@ export {
 } from './handlers/index.js';
 
 // Operating
+export {
+  DeadLetters,
+  type DeadLetter,
+  type DeadLetterRef,
+  type ListDeadLettersOptions,
+} from './dead-letters/index.js';
 export { sagazLogFields } from './logging/index.js';

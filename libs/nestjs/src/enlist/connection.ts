@@ -52,6 +52,8 @@ export interface Connection {
    * `TransactionAbortedError` or `CommitUnknownError` as the commit was.
    */
   run<T>(work: (unit: UnitOfWork) => Promise<T>, options?: UnitOfWorkOptions): Promise<T>;
+  /** @throws TransactionHostError when repositories could not join a unit of work */
+  assertJoinable(): void;
   /** Checks what can only be checked when everything is there. Throws what is wrong. */
   check(): Promise<void>;
   dispose(): void;

@@ -1,4 +1,5 @@
 import type { Logger, OutboxMessage, OutboxStore, Transaction } from '@sagaz/core';
+import { detached } from './detached.js';
 import {
   RawTransactionControlError,
   TransactionEndedError,
@@ -259,7 +260,8 @@ export class EnlistedTransaction {
       );
     };
     try {
-      Promise.resolve(run()).catch(failed);
+      // What a commit sets in motion is no part of the request that asked for it.
+      Promise.resolve(detached(run)).catch(failed);
     } catch (error) {
       failed(error);
     }

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Store } from '@sagaz/core';
 import { ConcurrencyLimit } from './concurrency-limit.js';
 import type { Connection, ConnectionParts, UnitOfWork, UnitOfWorkOptions } from './connection.js';
+import { detached } from './detached.js';
 import { EnlistedTransaction } from './enlisted-transaction.js';
 
 /** Units of work at once on the store's own pool, half of its default size. */
@@ -39,6 +40,10 @@ export class StoreConnection implements Connection {
     return work({ enlisted, transaction: await enlisted.transaction(), manager: undefined });
   }
 
+  assertJoinable(): void {
+    // There are no repositories that would have to.
+  }
+
   async check(): Promise<void> {
     // There is no second pool that could be another database's.
   }
@@ -63,7 +68,7 @@ export class StoreConnection implements Connection {
           depth: () => 1,
           open: async () => ({ transaction, ends: { count: 0 } }),
           written: (count) => {
-            store.wakeUps.hint('outbox');
+            detached(() => store.wakeUps.hint('outbox'));
             observer.written?.(name, count);
           },
           lost: (count) => observer.lost?.(name, count),

@@ -4,6 +4,7 @@ import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { joinAmbientTransaction } from './ambient-repositories.js';
 import { ConcurrencyLimit } from './concurrency-limit.js';
 import type { Connection, ConnectionParts, UnitOfWork, UnitOfWorkOptions } from './connection.js';
+import { detached } from './detached.js';
 import { EnlistedTransaction } from './enlisted-transaction.js';
 import { coverUnchangedSaves } from './entity-persistence.js';
 import { NoTransactionError, TransactionHostError } from './errors.js';
@@ -75,6 +76,10 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
     return work({ enlisted, transaction: await enlisted.transaction(), manager });
   }
 
+  assertJoinable(): void {
+    this.#requireHost();
+  }
+
   async check(): Promise<void> {
     const queryRunner = this.dataSource.createQueryRunner();
     try {
@@ -119,7 +124,7 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
         return { transaction: store.transactions.enlist(client), ends: transactionEndsOf(client) };
       },
       written: (count) => {
-        store.wakeUps.hint('outbox');
+        detached(() => store.wakeUps.hint('outbox'));
         observer.written?.(name, count);
       },
       lost: (count) => observer.lost?.(name, count),

@@ -1,3 +1,3 @@
-export { WorkObservers } from './observers.js';
+export { WorkObservers, type WorkObserver } from './observers.js';
 export { SagazLifecycle } from './sagaz-lifecycle.js';
 export { Workers, type Worker } from './workers.js';

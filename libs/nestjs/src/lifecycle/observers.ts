@@ -1,12 +1,24 @@
 import { Injectable } from '@nestjs/common';
+import type { EngineObserver, RelayObserver } from '@sagaz/core';
 import type { EnlistObserver } from '../enlist/index.js';
 
-/** Hands what happens in enlisted transactions to everyone who counts it. */
-@Injectable()
-export class WorkObservers implements Required<EnlistObserver> {
-  readonly #observers: EnlistObserver[] = [];
+/** Is told what the process does, connection by connection; for metrics. */
+export interface WorkObserver extends EnlistObserver {
+  /** What the relay of a connection is to tell. Asked once for each. */
+  relay?(connection: string): RelayObserver;
+  /** What the engine of a connection is to tell. Asked once for each. */
+  engine?(connection: string): EngineObserver;
+}
 
-  add(observer: EnlistObserver): void {
+type Events<Observer> = { [Name in keyof Observer]-?: NonNullable<Observer[Name]> };
+
+/** Hands what happens to everyone who counts it. */
+@Injectable()
+export class WorkObservers implements Required<WorkObserver> {
+  readonly #observers: WorkObserver[] = [];
+
+  /** To be called before the application has bootstrapped. */
+  add(observer: WorkObserver): void {
     this.#observers.push(observer);
   }
 
@@ -17,4 +29,41 @@ export class WorkObservers implements Required<EnlistObserver> {
   lost(connection: string, count: number): void {
     for (const observer of this.#observers) observer.lost?.(connection, count);
   }
+
+  relay(connection: string): RelayObserver {
+    const all = once(() => this.#observers.flatMap((one) => one.relay?.(connection) ?? []));
+    const events: Events<RelayObserver> = {
+      published: (...given) => all().forEach((one) => one.published?.(...given)),
+      failed: (...given) => all().forEach((one) => one.failed?.(...given)),
+      deadLettered: (...given) => all().forEach((one) => one.deadLettered?.(...given)),
+      paused: (...given) => all().forEach((one) => one.paused?.(...given)),
+      timedOut: (...given) => all().forEach((one) => one.timedOut?.(...given)),
+      lag: (...given) => all().forEach((one) => one.lag?.(...given)),
+      leases: (...given) => all().forEach((one) => one.leases?.(...given)),
+    };
+    return events;
+  }
+
+  engine(connection: string): EngineObserver {
+    const all = once(() => this.#observers.flatMap((one) => one.engine?.(connection) ?? []));
+    const events: Events<EngineObserver> = {
+      sagaStarted: (event) => all().forEach((one) => one.sagaStarted?.(event)),
+      sagaEnded: (event) => all().forEach((one) => one.sagaEnded?.(event)),
+      attemptEnded: (event) => all().forEach((one) => one.attemptEnded?.(event)),
+      transitionsFlushed: (event) => all().forEach((one) => one.transitionsFlushed?.(event)),
+      sagaAdopted: (event) => all().forEach((one) => one.sagaAdopted?.(event)),
+      stepCrashed: (event) => all().forEach((one) => one.stepCrashed?.(event)),
+      needsAttention: (event) => all().forEach((one) => one.needsAttention?.(event)),
+      lateEffect: (event) => all().forEach((one) => one.lateEffect?.(event)),
+      declaredDead: (event) => all().forEach((one) => one.declaredDead?.(event)),
+      engineBuried: (event) => all().forEach((one) => one.engineBuried?.(event)),
+    };
+    return events;
+  }
+}
+
+/** Asked at the first event, when every module has been made. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
 }

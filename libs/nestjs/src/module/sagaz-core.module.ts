@@ -1,11 +1,13 @@
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
 import { systemClock, type Broker, type Clock, type Logger } from '@sagaz/core';
+import { DeadLetters } from '../dead-letters/index.js';
 import { Connections, TypeOrmConnection, poolOf } from '../enlist/index.js';
 import { Consumers, HandlerObservers, HandlerSet, SagazServer } from '../handlers/index.js';
 import { Workers, WorkObservers } from '../lifecycle/index.js';
 import { readOptions, type EffectiveOptions } from '../options/index.js';
-import { Outbox, loadTracing } from '../outbox/index.js';
+import { Outbox, Relays, loadTracing } from '../outbox/index.js';
+import { Engines, Replies, SagaSet, Sagas } from '../sagas/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
 import { GIVEN_OPTIONS } from './given-options.js';
 import { ConfigurableModuleClass } from './module-definition.js';
@@ -48,6 +50,12 @@ import { NestSagazLogger } from './nest-logger.js';
     WorkObservers,
     Workers,
     Outbox,
+    Relays,
+    SagaSet,
+    Engines,
+    Replies,
+    Sagas,
+    DeadLetters,
     HandlerObservers,
     HandlerSet,
     SagazServer,
@@ -62,6 +70,9 @@ import { NestSagazLogger } from './nest-logger.js';
     WorkObservers,
     Workers,
     Outbox,
+    Sagas,
+    Engines,
+    DeadLetters,
     HandlerObservers,
     SagazServer,
     Consumers,

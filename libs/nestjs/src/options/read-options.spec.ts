@@ -109,7 +109,7 @@ describe('options of SagazModule', () => {
 
   it('refuse a publish that may outlive the lease of its slot', () => {
     expect(problemsOf({ ...minimal, relay: { publishTimeout: '10s' } })).toContain(
-      "relay.publishTimeout is '10s': give less than relay.lease (10000 ms)",
+      "relay.publishTimeout is '10s': give at most six tenths of relay.lease (10000 ms)",
     );
   });
 

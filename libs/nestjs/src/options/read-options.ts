@@ -64,10 +64,10 @@ export function readOptions(
       'give a broker, for example postgresBroker(), or turn off what needs one: roles: { relay: false, consume: false }',
     );
   }
-  if (effective.relay.publishTimeout >= effective.relay.lease) {
+  if (effective.relay.publishTimeout > effective.relay.lease * 0.6) {
     add(
       ['relay', 'publishTimeout'],
-      `give less than relay.lease (${effective.relay.lease} ms), or a publish outlives the right to it`,
+      `give at most six tenths of relay.lease (${effective.relay.lease} ms), or a publish outlives the right to it`,
     );
   }
   if (problems.length > 0) throw new InvalidOptionsError(problems);

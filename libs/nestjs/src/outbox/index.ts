@@ -3,5 +3,6 @@ export { InvalidHeaderError, InvalidPublishError } from './errors.js';
 export type { MessageOptions } from './message-draft.js';
 export { surroundingHeaders, withHeaders, type Headers } from './message-headers.js';
 export { Outbox, type PublishOptions } from './outbox.js';
+export { Relays } from './relays.js';
 export { recordMessage } from './record-message.js';
 export { currentTraceId, loadTracing, traceHeaders, withTraceOf } from './trace-context.js';

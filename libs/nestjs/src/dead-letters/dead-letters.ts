@@ -1,0 +1,126 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { inboxKeyOf, type DeadLetterFilter, type InboxKey } from '@sagaz/core';
+import { Connections, type Connection } from '../enlist/index.js';
+
+/** Names a dead letter. */
+export type DeadLetterRef =
+  | { readonly side: 'outbox'; readonly connection: string; readonly id: string }
+  | { readonly side: 'inbox'; readonly connection: string; readonly key: InboxKey };
+
+export interface DeadLetter {
+  readonly ref: DeadLetterRef;
+  /** Where to go on: `after` of the next call of {@link DeadLetters.list}. */
+  readonly cursor: string;
+  /** The consumer group that gave it up; null: it never reached the broker. */
+  readonly group: string | null;
+  readonly messageId: string;
+  readonly tenant: string;
+  readonly topic: string;
+  readonly key: string;
+  readonly type: string;
+  readonly attempts: number;
+  readonly reason: string;
+  readonly error: string;
+  readonly diedAt: Date;
+  readonly contentType: string;
+  readonly payload: Uint8Array;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface ListDeadLettersOptions extends DeadLetterFilter {
+  /** `outbox`: the broker never took them. `inbox`: handlers gave them up. */
+  readonly side: 'outbox' | 'inbox';
+  /** Default: the main connection. */
+  readonly connection?: string;
+}
+
+/** Messages that were given up: kept, listed, and replayed or discarded by a person. */
+@Injectable()
+export class DeadLetters {
+  constructor(@Inject(Connections) private readonly connections: Connections) {}
+
+  async list({
+    side,
+    connection: name,
+    ...filter
+  }: ListDeadLettersOptions): Promise<readonly DeadLetter[]> {
+    const connection = name === undefined ? this.connections.main : this.connections.get(name);
+    return side === 'outbox' ? outboxLetters(connection, filter) : inboxLetters(connection, filter);
+  }
+
+  /**
+   * Has them published, or handled, again: at their place in their key as far as it still can be.
+   * Returns how many were there.
+   */
+  async replay(refs: readonly DeadLetterRef[]): Promise<number> {
+    return this.#each(
+      refs,
+      ({ store }, ids) => store.outbox.replayDeadLetters(ids),
+      // Processes of the group find them by polling; whichever comes first takes them.
+      ({ store }, keys) => store.inbox.requestReplay(keys),
+    );
+  }
+
+  /** Removes them for good. Returns how many were there. */
+  async discard(refs: readonly DeadLetterRef[]): Promise<number> {
+    return this.#each(
+      refs,
+      ({ store }, ids) => store.outbox.discardDeadLetters(ids),
+      ({ store }, keys) => store.inbox.discardDeadLetters(keys),
+    );
+  }
+
+  async #each(
+    refs: readonly DeadLetterRef[],
+    outbox: (connection: Connection, ids: readonly string[]) => Promise<number>,
+    inbox: (connection: Connection, keys: readonly InboxKey[]) => Promise<number>,
+  ): Promise<number> {
+    let count = 0;
+    for (const name of new Set(refs.map((ref) => ref.connection))) {
+      const connection = this.connections.get(name);
+      const here = refs.filter((ref) => ref.connection === name);
+      const ids = here.flatMap((ref) => (ref.side === 'outbox' ? [ref.id] : []));
+      const keys = here.flatMap((ref) => (ref.side === 'inbox' ? [ref.key] : []));
+      if (ids.length > 0) count += await outbox(connection, ids);
+      if (keys.length > 0) count += await inbox(connection, keys);
+    }
+    return count;
+  }
+}
+
+async function outboxLetters(
+  { name, store }: Connection,
+  filter: DeadLetterFilter,
+): Promise<readonly DeadLetter[]> {
+  const letters = await store.outbox.listDeadLetters(filter);
+  return letters.map(({ id, ...letter }) => ({
+    ...letter,
+    ref: { side: 'outbox', connection: name, id },
+    group: null,
+    messageId: id,
+  }));
+}
+
+async function inboxLetters(
+  { name, store }: Connection,
+  filter: DeadLetterFilter,
+): Promise<readonly DeadLetter[]> {
+  const letters = await store.inbox.listDeadLetters(filter);
+  return letters.map(({ cursor, group, message, attempts, reason, error, diedAt }) => ({
+    ref: { side: 'inbox', connection: name, key: inboxKeyOf(group, message) },
+    cursor,
+    group,
+    messageId: message.id,
+    tenant: message.tenant,
+    topic: message.topic,
+    key: message.key,
+    type: message.type,
+    attempts,
+    reason,
+    error,
+    diedAt,
+    contentType: message.contentType,
+    payload: message.payload,
+    headers: message.headers,
+  }));
+}

@@ -1,0 +1,6 @@
+export {
+  DeadLetters,
+  type DeadLetter,
+  type DeadLetterRef,
+  type ListDeadLettersOptions,
+} from './dead-letters.js';

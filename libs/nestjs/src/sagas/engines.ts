@@ -1,0 +1,117 @@
+import { hostname } from 'node:os';
+import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import { HEADERS, SagaEngine, type Clock, type Logger } from '@sagaz/core';
+import { Connections, detached, type Connection } from '../enlist/index.js';
+import { WorkObservers, Workers } from '../lifecycle/index.js';
+import { withLogFields, type WorkFields } from '../logging/index.js';
+import type { EffectiveOptions } from '../options/index.js';
+import { withHeaders } from '../outbox/index.js';
+import { SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
+import { SagaSet } from './saga-set.js';
+import { SagaTidying } from './saga-tidying.js';
+import { stepTransactionsOf } from './step-transactions.js';
+
+/** An engine for every connection; those that keep sagas of this process run, where it has the role. */
+@Injectable()
+export class Engines implements OnModuleInit, OnApplicationShutdown {
+  readonly #engines = new Map<Connection, SagaEngine>();
+
+  constructor(
+    @Inject(SAGAZ_OPTIONS) private readonly options: EffectiveOptions,
+    @Inject(SAGAZ_CLOCK) private readonly clock: Clock,
+    @Inject(SAGAZ_LOGGER) private readonly logger: Logger,
+    @Inject(Connections) private readonly connections: Connections,
+    @Inject(SagaSet) private readonly sagas: SagaSet,
+    @Inject(Workers) private readonly workers: Workers,
+    @Inject(WorkObservers) private readonly observers: WorkObservers,
+  ) {}
+
+  onModuleInit(): void {
+    for (const connection of this.connections.all) {
+      const definitions = this.sagas.of(connection);
+      const transactional = definitions.some(({ steps }) =>
+        [...steps.values()].some(
+          (step) =>
+            step.transactional ||
+            step.compensation?.transactional === true ||
+            step.forwardRecovery?.transactional === true,
+        ),
+      );
+      // Said now, and not by the first step that cannot open its transaction.
+      if (transactional) connection.assertJoinable();
+      if (definitions.length > 0 && this.options.roles.engine) this.#addWorker(connection);
+    }
+  }
+
+  /** Works also where it does not run: sagas are then started for another process to claim. */
+  of(connection: Connection): SagaEngine {
+    let engine = this.#engines.get(connection);
+    if (engine === undefined) {
+      engine = this.#make(connection);
+      this.#engines.set(connection, engine);
+    }
+    return engine;
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await Promise.all([...this.#engines.values()].map((engine) => engine.close()));
+  }
+
+  #addWorker(connection: Connection): void {
+    const tidying = new SagaTidying(connection.store.sagas, this.clock, this.logger);
+    let running = false;
+    this.workers.add({
+      name: `engine ${connection.name}`,
+      start: async () => {
+        await detached(() => this.of(connection).run());
+        running = true;
+        tidying.start();
+      },
+      stop: async () => {
+        running = false;
+        tidying.stop();
+        const engine = this.of(connection);
+        // Requests are still served while the others stop: from here on they start sagas that
+        // another process runs.
+        this.#engines.set(connection, this.#make(connection));
+        await engine.close();
+      },
+      problem: () =>
+        !running || this.of(connection).healthy
+          ? null
+          : `The engine of "${connection.name}" has had no heartbeat lately; is its database there?`,
+    });
+  }
+
+  #make(connection: Connection): SagaEngine {
+    return new SagaEngine({
+      service: this.options.service,
+      store: connection.store,
+      definitions: this.sagas.of(connection),
+      resolve: (definition) => this.sagas.instanceOf(definition),
+      stepTransactions: stepTransactionsOf(connection),
+      logger: this.logger,
+      clock: this.clock,
+      observer: this.observers.engine(connection.name),
+      host: hostname(),
+      runInContext: ({ sagaId, saga, step }, work) =>
+        withLogFields(texts({ sagaId, saga, step }), () =>
+          withHeaders(texts({ [HEADERS.correlationId]: sagaId, [HEADERS.sagaId]: sagaId }), work),
+        ),
+      settings: {
+        maxInFlight: this.options.engine.maxInFlight,
+        maxTransactions: connection.concurrency,
+        shutdownMs: this.options.shutdownTimeout,
+      },
+    });
+  }
+}
+
+function texts<K extends string>(
+  fields: Readonly<Record<K, unknown>>,
+): Record<string, string> & WorkFields {
+  const entries = Object.entries(fields).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string',
+  );
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,117 @@
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import {
+  HEADERS,
+  MalformedReplyError,
+  replyMail,
+  replyTopicOf,
+  type Broker,
+  type Delivery,
+  type DeliveryOutcome,
+  type Logger,
+  type NewMail,
+  type Store,
+  type Subscription,
+} from '@sagaz/core';
+import { Connections, detached } from '../enlist/index.js';
+import { Workers, type Worker } from '../lifecycle/index.js';
+import type { EffectiveOptions } from '../options/index.js';
+import { SAGAZ_BROKER, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
+import { SagaSet } from './saga-set.js';
+
+/** Replies of different sagas taken at once; each is one small insert. */
+const CONCURRENCY = 50;
+const RETRY_MS = 1_000;
+
+/**
+ * Takes the replies to this service's commands and puts them into their sagas' mail. Needs no inbox:
+ * mail is unique by what it answers, so a reply that is delivered twice lies there once.
+ */
+@Injectable()
+export class Replies implements Worker, OnModuleInit {
+  readonly name = 'replies';
+  #subscription: Subscription | null = null;
+
+  constructor(
+    @Inject(SAGAZ_OPTIONS) private readonly options: EffectiveOptions,
+    @Inject(SAGAZ_BROKER) private readonly broker: Broker | null,
+    @Inject(SAGAZ_LOGGER) private readonly logger: Logger,
+    @Inject(Connections) private readonly connections: Connections,
+    @Inject(SagaSet) private readonly sagas: SagaSet,
+    @Inject(Workers) private readonly workers: Workers,
+  ) {}
+
+  onModuleInit(): void {
+    if (this.options.roles.engine && this.broker !== null && this.#stores().length > 0) {
+      this.workers.add(this);
+    }
+  }
+
+  async start(): Promise<void> {
+    const { broker, options } = this;
+    if (broker === null) return;
+    this.#subscription = await detached(() =>
+      broker.subscribe({
+        group: `${options.service}.engine`,
+        topics: [replyTopicOf(options.service)],
+        concurrency: CONCURRENCY,
+        handle: (delivery) => this.#take(delivery),
+      }),
+    );
+  }
+
+  async stop(withinMs: number): Promise<void> {
+    await this.#subscription?.close(withinMs);
+  }
+
+  problem(): string | null {
+    return this.#subscription?.problem() ?? null;
+  }
+
+  #stores(): readonly Store[] {
+    return this.connections.all
+      .filter((connection) => this.sagas.of(connection).length > 0)
+      .map(({ store }) => store);
+  }
+
+  async #take({ message }: Delivery): Promise<DeliveryOutcome> {
+    let mail: NewMail;
+    try {
+      mail = replyMail(message);
+    } catch (error) {
+      if (!(error instanceof MalformedReplyError)) throw error;
+      // No attempt can make sense of it, and no saga is named that could be told.
+      this.logger.error(
+        'A reply makes no sense and was dropped.',
+        { messageId: message.id },
+        error,
+      );
+      return { kind: 'done' };
+    }
+    try {
+      const store = await this.#keeperOf(mail.sagaId);
+      if (store === undefined) {
+        this.logger.warn('A reply came for a saga that is not here; it was dropped.', {
+          messageId: message.id,
+          sagaId: mail.sagaId,
+          step: message.headers[HEADERS.step],
+        });
+        return { kind: 'done' };
+      }
+      await store.sagas.putMail([mail]);
+      store.wakeUps.hint('saga');
+      return { kind: 'done' };
+    } catch (error) {
+      return { kind: 'retry', delayMs: RETRY_MS, error };
+    }
+  }
+
+  /** The store of the saga. With one there is no choice: mail may even come before its saga. */
+  async #keeperOf(sagaId: string): Promise<Store | undefined> {
+    const [only, ...others] = this.#stores();
+    if (others.length === 0) return only;
+    for (const store of this.#stores()) {
+      if ((await store.sagas.get(sagaId)) !== null) return store;
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,143 @@
+import { Inject, Injectable } from '@nestjs/common';
+import {
+  SagaNotFoundError,
+  type AnySaga,
+  type RecordedEntry,
+  type SagaClass,
+  type SagaEngine,
+  type SagaFilter,
+  type SagaHandle,
+  type SagaInputOf,
+  type SagaOutputOf,
+  type SagaSummary,
+} from '@sagaz/core';
+import type { EntityManager } from 'typeorm';
+import { Connections, detached, type EnlistedTransaction } from '../enlist/index.js';
+import { Engines } from './engines.js';
+import { SagaConnectionError } from './errors.js';
+import { SagaSet } from './saga-set.js';
+
+export interface StartSagaOptions {
+  /**
+   * The same key and input give the same saga, from however many callers at once; the same key with
+   * another input is refused. Unique per tenant and saga name.
+   */
+  readonly idempotencyKey?: string;
+  /** Default `''`: there is only one. */
+  readonly tenant?: string;
+  /** A manager with a transaction open. Default: the ambient transaction, if there is one. */
+  readonly manager?: EntityManager;
+  /** Starts at once, whatever becomes of the ambient transaction. Default false. */
+  readonly standalone?: boolean;
+}
+
+export interface FindSagasOptions extends SagaFilter {
+  /** Only those that this connection keeps. Default: the main one. */
+  readonly connection?: string;
+}
+
+/** Starts and follows sagas, and lets a person operate on them. */
+@Injectable()
+export class Sagas {
+  constructor(
+    @Inject(SagaSet) private readonly set: SagaSet,
+    @Inject(Engines) private readonly engines: Engines,
+    @Inject(Connections) private readonly connections: Connections,
+  ) {}
+
+  /**
+   * Starts a saga: in the transaction of `manager`, else in the ambient one of the saga's connection
+   * (it begins if and only if that commits), else at once.
+   *
+   * ```ts
+   * const handle = await sagas.start(PlaceOrderSaga, order, { idempotencyKey: order.id });
+   * const end = await handle.outcome({ timeout: '30s' }); // after the commit
+   * ```
+   *
+   * @throws IdempotencyConflictError when the key was used with another input
+   * @throws UnknownSagaError, UnserializableValueError, NoTransactionError, SagaConnectionError
+   */
+  async start<S extends AnySaga>(
+    saga: SagaClass<S>,
+    input: NoInfer<SagaInputOf<S>>,
+    options: StartSagaOptions = {},
+  ): Promise<SagaHandle<SagaOutputOf<S>>> {
+    const definition = this.set.definitionOf(saga);
+    const connection = this.set.connectionOf(definition);
+    const engine = this.engines.of(connection);
+    const { idempotencyKey, tenant, manager, standalone } = options;
+    const given = {
+      ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+      ...(tenant === undefined ? {} : { tenant }),
+    };
+    const action = `start the saga '${definition.name}'`;
+    let enlisted: EnlistedTransaction | undefined;
+    if (manager !== undefined) {
+      const found = this.connections.find({ manager }, action);
+      if (found !== undefined && found.connection !== connection) {
+        throw new SagaConnectionError(definition.name, connection.name, found.connection.name);
+      }
+      enlisted = found?.enlisted;
+    } else if (standalone !== true) enlisted = connection.current();
+    if (enlisted === undefined) return detached(() => engine.start(saga, input, given));
+    const joined = enlisted;
+    return joined.write(action, (transaction) =>
+      engine.start(saga, input, {
+        ...given,
+        transaction,
+        afterCommit: (run) => joined.afterCommit(run),
+      }),
+    );
+  }
+
+  /** A handle to a saga that was started before, wherever it runs. */
+  async handle(id: string): Promise<SagaHandle<unknown>> {
+    return (await this.#engineOf(id)).handle(id);
+  }
+
+  /** Null: there is none. */
+  async get(id: string): Promise<SagaSummary | null> {
+    for (const connection of this.connections.all) {
+      const found = await connection.store.sagas.get(id);
+      if (found !== null) return found;
+    }
+    return null;
+  }
+
+  /** Newest first. */
+  find({ connection, ...filter }: FindSagasOptions = {}): Promise<readonly SagaSummary[]> {
+    const { store } =
+      connection === undefined ? this.connections.main : this.connections.get(connection);
+    return store.sagas.find(filter);
+  }
+
+  /** Everything that happened to a saga, in order. @throws SagaNotFoundError */
+  async history(id: string): Promise<readonly RecordedEntry[]> {
+    return (await this.#engineOf(id)).history(id);
+  }
+
+  /**
+   * Asks a saga to stop and to undo what it did. Too late behind its point of no return, or when it
+   * undoes already; its history says which. @throws SagaNotFoundError
+   */
+  async cancel(id: string, reason?: string): Promise<void> {
+    await (await this.#engineOf(id)).cancel(id, reason);
+  }
+
+  /** Lets a saga that needs attention go on where it stopped. @throws SagaNotFoundError */
+  async retry(id: string, reason?: string): Promise<void> {
+    await (await this.#engineOf(id)).retry(id, reason);
+  }
+
+  /** Ends a saga as it is; nothing is undone. @throws SagaNotFoundError */
+  async terminate(id: string, reason?: string): Promise<void> {
+    await (await this.#engineOf(id)).terminate(id, reason);
+  }
+
+  async #engineOf(id: string): Promise<SagaEngine> {
+    for (const connection of this.connections.all) {
+      if ((await connection.store.sagas.get(id)) !== null) return this.engines.of(connection);
+    }
+    throw new SagaNotFoundError(id);
+  }
+}
