@@ -17,3 +17,5 @@ export {
   type ProgramOptions,
   type ProgramStep,
 } from './program.js';
+export * from './messaging/index.js';
+export { RelayBench } from './relay-bench.js';

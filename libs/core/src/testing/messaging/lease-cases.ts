@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import type { SlotChangeOutcome } from '../../ports/index.js';
+import type { ContractCase } from '../contract-case.js';
+import { outboxMessage } from './outbox-message.js';
+import {
+  LONG_MS,
+  own,
+  readAll,
+  rowOf,
+  stagger,
+  type SlotQueueFixture,
+} from './slot-queue-fixture.js';
+
+/** Short enough to wait for, long enough to do something in. */
+const TTL_MS = 150;
+
+export const leaseCases: readonly ContractCase<SlotQueueFixture>[] = [
+  {
+    name: 'two owners that ask at once share no slot and leave none over',
+    guards: 'One key has one worker: with two its messages would overtake each other.',
+    async run({ queue, newQueue }) {
+      const other = await newQueue();
+      const [a, b] = await Promise.all([own(queue), own(other)]);
+      const late = await own(queue);
+      const slots = [...a.leases, ...b.leases, ...late.leases].map((lease) => lease.slot);
+      assert.equal(new Set(slots).size, slots.length);
+      assert.equal(slots.length, queue.slots);
+    },
+  },
+  {
+    name: 'takes no more slots than it asks for',
+    guards: 'Fair shares: a newcomer must not take everything that is free.',
+    async run({ queue }) {
+      await queue.join('a', LONG_MS);
+      assert.equal((await queue.acquire('a', LONG_MS, 10)).length, 10);
+    },
+  },
+  {
+    name: 'renews all leases of an incarnation and counts the members',
+    guards: 'A lease that is missing from the answer is given up; the share comes from the count.',
+    async run({ queue, newQueue }) {
+      const a = await own(queue);
+      const other = await newQueue();
+      await other.join('second', LONG_MS);
+      const renewed = await queue.renew(a.incarnation, LONG_MS);
+      assert.equal(renewed.leases.length, queue.slots);
+      assert.equal(renewed.members, 2);
+      assert.deepEqual(await other.renew('second', LONG_MS), { members: 2, leases: [] });
+    },
+  },
+  {
+    name: 'counts a member whose time is over no longer',
+    guards: 'Shares that count the dead leave slots without an owner.',
+    async run({ queue, pass }) {
+      await queue.join('short', TTL_MS);
+      await queue.join('long', LONG_MS);
+      await pass(TTL_MS + 50);
+      assert.equal((await queue.renew('long', LONG_MS)).members, 1);
+    },
+  },
+  {
+    name: 'gives nobody a slot whose lease is alive, and everybody one whose lease is over',
+    guards: 'A dead owner must not keep its messages for ever.',
+    async run({ queue, newQueue, pass }) {
+      const a = await own(queue, TTL_MS);
+      const other = await newQueue();
+      assert.equal((await own(other)).leases.length, 0);
+      await pass(TTL_MS + 50);
+      const b = await own(other);
+      assert.equal(b.leases.length, queue.slots);
+      const before = new Map(a.leases.map((lease) => [lease.slot, lease.epoch]));
+      for (const lease of b.leases) assert.ok(lease.epoch > (before.get(lease.slot) ?? Infinity));
+      assert.equal((await queue.renew(a.incarnation, LONG_MS)).leases.length, 0);
+    },
+  },
+  {
+    name: 'counts a crash when an owner died, one more each time, and none when it gave back',
+    guards: 'A message that kills its process is found only by counting the deaths.',
+    async run({ queue, pass }) {
+      const first = await own(queue, TTL_MS);
+      assert.ok(first.leases.every((lease) => lease.crashes === 0));
+      await pass(TTL_MS + 50);
+      const second = await own(queue, TTL_MS);
+      assert.ok(second.leases.every((lease) => lease.crashes === 1));
+      await pass(TTL_MS + 50);
+      const third = await own(queue);
+      assert.ok(third.leases.every((lease) => lease.crashes === 2));
+      await queue.release(
+        third.incarnation,
+        third.leases.slice(0, 4).map((lease) => lease.slot),
+      );
+      assert.ok((await own(queue)).leases.every((lease) => lease.crashes === 0));
+      await queue.leave(third.incarnation);
+      const fourth = await own(queue);
+      assert.equal(fourth.leases.length, queue.slots - 4);
+      assert.ok(fourth.leases.every((lease) => lease.crashes === 0));
+    },
+  },
+  {
+    name: 'keeps the number of the suspect over the death of the owner, until it has survived',
+    guards: 'Only the message that was worked on when the process died counts an attempt.',
+    async run({ queue, pass }) {
+      const a = await own(queue, TTL_MS);
+      const [lease, second] = a.leases;
+      assert.ok(lease !== undefined && second !== undefined);
+      await queue.noteSuspect(a.incarnation, lease, '42');
+      await queue.noteSuspect(a.incarnation, second, '43');
+      await queue.noteSuspect(a.incarnation, second, null);
+      await pass(TTL_MS + 50);
+      const b = await own(queue);
+      const suspects = new Map(b.leases.map((taken) => [taken.slot, taken.suspect]));
+      assert.equal(suspects.get(lease.slot), '42');
+      assert.equal(suspects.get(second.slot), null);
+      const again = b.leases.find((taken) => taken.slot === lease.slot);
+      assert.ok(again);
+      await queue.noteSuspect(b.incarnation, again, null);
+      const renewed = await queue.renew(b.incarnation, LONG_MS);
+      const cleared = renewed.leases.find((taken) => taken.slot === lease.slot);
+      assert.equal(cleared?.suspect, null);
+      assert.equal(cleared.crashes, 0);
+    },
+  },
+  {
+    name: "refuses a stale owner's changes after a take-over, and changes nothing",
+    guards:
+      'Hole: a late retry of the old owner moves a message aside that the new one has passed.',
+    async run({ queue, newQueue, add, pass }) {
+      await add([outboxMessage('k', 1)]);
+      const a = await own(queue, TTL_MS);
+      const row = rowOf(await readAll(queue), 'k:1');
+      await pass(TTL_MS + 50);
+      const other = await newQueue();
+      await own(other);
+      const place = { slot: row.slot, seq: row.seq };
+      assert.deepEqual(
+        await queue.change(a.incarnation, a.leases, [
+          { kind: 'retry', place, delayMs: 0, counts: true, error: 'late' },
+          { kind: 'hold', place },
+          { kind: 'dead_letter', place, error: 'late', reason: 'late', block: true },
+        ]),
+        ['lost_lease', 'lost_lease', 'lost_lease'],
+      );
+      const after = rowOf(await readAll(other), 'k:1');
+      assert.equal(after.attempts, 0);
+    },
+  },
+  {
+    name: 'lets no change of a stale owner land behind a take-over, however they are staggered',
+    guards:
+      'Hole: a fence that only looks whether the lease exists passes, waits a moment, and lands ' +
+      'after the new owner has read which keys are held back.',
+    async run({ queue, newQueue, add, pass }) {
+      const other = await newQueue();
+      for (let round = 0; round < 40; round += 1) {
+        await add([outboxMessage(`k${round}`, 1)]);
+        const a = await own(queue, TTL_MS);
+        const row = rowOf(await readAll(queue), `k${round}:1`);
+        await pass(TTL_MS + 20);
+        const changing = (async (): Promise<SlotChangeOutcome | undefined> => {
+          await stagger(round % 3);
+          const [outcome] = await queue.change(a.incarnation, a.leases, [
+            {
+              kind: 'retry',
+              place: { slot: row.slot, seq: row.seq },
+              delayMs: LONG_MS,
+              counts: true,
+              error: 'race',
+            },
+          ]);
+          return outcome;
+        })();
+        const taking = (async () => {
+          await stagger((round >> 1) % 5);
+          const b = await own(other);
+          return { b, held: await other.heldKeys(b.incarnation, b.leases) };
+        })();
+        const [outcome, { b, held }] = await Promise.all([changing, taking]);
+        const mine = b.leases.some((lease) => lease.slot === row.slot);
+        if (mine) {
+          const seen = held.some((key) => key.key === `k${round}`);
+          assert.equal(outcome === 'changed', seen, `round ${round}: ${outcome}, seen: ${seen}`);
+        }
+        await queue.complete([{ slot: row.slot, seq: row.seq }]);
+        await other.leave(b.incarnation);
+        await queue.leave(a.incarnation);
+      }
+    },
+  },
+];

@@ -1,0 +1,33 @@
+import { newId } from '../../ids.js';
+import type { OutboxMessage } from '../../ports/index.js';
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** A message whose body is `<key>:<n>`, so that orders can be read off. */
+export function outboxMessage(
+  key: string,
+  n: number | string,
+  given: Partial<OutboxMessage> = {},
+): OutboxMessage {
+  return {
+    id: newId(),
+    tenant: '',
+    topic: 'orders',
+    key,
+    type: 'orders.placed',
+    source: 'contract',
+    time: '2026-01-01T00:00:00.000Z',
+    contentType: 'text/plain',
+    payload: encoder.encode(`${key}:${n}`),
+    headers: {},
+    ordered: true,
+    delayMs: 0,
+    ...given,
+  };
+}
+
+/** The bodies of messages as text. */
+export function textsOf(messages: readonly { readonly payload: Uint8Array }[]): string[] {
+  return messages.map((message) => decoder.decode(message.payload));
+}

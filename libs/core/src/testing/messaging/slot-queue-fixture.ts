@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import type {
+  OutboxMessage,
+  QueuedMessage,
+  ReadRequest,
+  SlotLease,
+  SlotQueueStore,
+  Transaction,
+  Transactions,
+} from '../../ports/index.js';
+import { freshName } from '../contract-case.js';
+
+/** A slot queue that is empty and whose slots nobody owns. */
+export interface SlotQueueFixture {
+  readonly queue: SlotQueueStore;
+  /** The queue as another process has it. */
+  newQueue(): Promise<SlotQueueStore>;
+  /** Writes messages; with a transaction they belong to it. */
+  add(messages: readonly OutboxMessage[], transaction?: Transaction): Promise<void>;
+  readonly transactions: Transactions;
+  /** Lets so many milliseconds of the store's clock pass. */
+  pass(ms: number): Promise<void>;
+}
+
+export const LONG_MS = 60_000;
+
+/** An owner of all slots. */
+export interface Owner {
+  readonly incarnation: string;
+  readonly leases: readonly SlotLease[];
+}
+
+/** Joins and takes every slot that is free. */
+export async function own(queue: SlotQueueStore, ttlMs = LONG_MS): Promise<Owner> {
+  const incarnation = freshName('incarnation');
+  await queue.join(incarnation, ttlMs);
+  const leases = await queue.acquire(incarnation, ttlMs, queue.slots);
+  return { incarnation, leases };
+}
+
+/** Reads everything that is pending, from the start. */
+export async function readAll(
+  queue: SlotQueueStore,
+  given: Partial<ReadRequest> = {},
+): Promise<readonly QueuedMessage[]> {
+  const { rows } = await queue.read({
+    windows: Array.from({ length: queue.slots }, (_, slot) => ({ slot, floor: '0' })),
+    inFlight: [],
+    perSlot: 1_000,
+    limit: 10_000,
+    ...given,
+  });
+  return rows;
+}
+
+/** The row with that body; fails when it is not among them. */
+export function rowOf(rows: readonly QueuedMessage[], text: string): QueuedMessage {
+  const found = rows.find((row) => new TextDecoder().decode(row.message.payload) === text);
+  assert.ok(found, `A row with the body "${text}" should be among the ${rows.length} rows.`);
+  return found;
+}
+
+export function bodiesOf(rows: readonly QueuedMessage[], key?: string): string[] {
+  return rows
+    .filter((row) => key === undefined || row.message.key === key)
+    .map((row) => new TextDecoder().decode(row.message.payload));
+}
+
+/** A promise that a test settles itself. */
+export function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve: () => void = () => undefined;
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
+/** Waits a few real milliseconds: to stagger a race, never to be sure of anything. */
+export function stagger(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/**
+ * A transaction that has written and stays open until `commit` is called; resolves when it has
+ * written.
+ */
+export async function openWith(
+  fixture: Pick<SlotQueueFixture, 'add' | 'transactions'>,
+  messages: readonly OutboxMessage[],
+): Promise<{ readonly commit: () => Promise<void> }> {
+  const written = deferred();
+  const gate = deferred();
+  const done = fixture.transactions.run(async (transaction) => {
+    await fixture.add(messages, transaction);
+    written.resolve();
+    await gate.promise;
+  });
+  await Promise.race([written.promise, done]);
+  return {
+    commit: () => {
+      gate.resolve();
+      return done;
+    },
+  };
+}
