@@ -1,8 +1,14 @@
 import { ClsPluginTransactional } from '@nestjs-cls/transactional';
-import { Module, type INestApplicationContext, type Provider, type Type } from '@nestjs/common';
+import {
+  Module,
+  type INestApplication,
+  type INestApplicationContext,
+  type Provider,
+  type Type,
+} from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { TypeOrmModule, getDataSourceToken } from '@nestjs/typeorm';
-import { SagazModule, SagazTypeOrmAdapter, type SagazOptions } from '@sagaz/nestjs';
+import { SagazModule, SagazTypeOrmAdapter, connectSagaz, type SagazOptions } from '@sagaz/nestjs';
 import { postgres } from '@sagaz/postgres';
 import { ClsModule } from 'nestjs-cls';
 import pg from 'pg';
@@ -19,18 +25,20 @@ export interface DatabaseSetup {
 export interface AppSetup {
   readonly databases: readonly DatabaseSetup[];
   readonly providers?: readonly Provider[];
+  readonly controllers?: readonly Type[];
   /** Modules beside Sagaz, in the order of the root module's imports. */
   readonly imports?: readonly Type[];
   readonly sagaz?: Partial<SagazOptions>;
 }
 
-/** An application as a user writes it: TypeORM, transactions, Sagaz last. */
-export async function startApp({
+/** A root module as a user writes it: TypeORM, transactions, Sagaz last. */
+export function appModule({
   databases,
   providers = [],
+  controllers = [],
   imports = [],
   sagaz = {},
-}: AppSetup): Promise<INestApplicationContext> {
+}: AppSetup): Type {
   @Module({
     imports: [
       ...databases.flatMap(({ name = 'default', url, poolSize = 5 }) => [
@@ -65,11 +73,25 @@ export async function startApp({
       }),
     ],
     providers: [...providers],
+    controllers: [...controllers],
   })
   class AppModule {}
-  const app = await NestFactory.createApplicationContext(AppModule, {
-    logger: ['warn', 'error', 'fatal'],
-  });
+  return AppModule;
+}
+
+const QUIET = ['error', 'fatal'] as const;
+
+/** An application without handlers. */
+export function startApp(setup: AppSetup): Promise<INestApplicationContext> {
+  return NestFactory.createApplicationContext(appModule(setup), { logger: [...QUIET] });
+}
+
+/** An application that handles messages. */
+export async function startService(setup: AppSetup): Promise<INestApplication> {
+  const app = await NestFactory.create(appModule(setup), { logger: [...QUIET] });
+  connectSagaz(app);
+  await app.startAllMicroservices();
+  await app.init();
   return app;
 }
 

@@ -1,0 +1,140 @@
+import { Controller, Injectable, type INestApplication } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import {
+  Compensate,
+  IdempotentHandler,
+  Saga,
+  SagaInput,
+  SagaOf,
+  SagaRefusal,
+  SagaStep,
+  Sagas,
+  StepResult,
+  command,
+  defineCommand,
+} from '@sagaz/nestjs';
+import { postgresBroker } from '@sagaz/postgres';
+import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
+import type { Repository } from 'typeorm';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Observer, startService } from './app.js';
+import { Order } from './orders.js';
+
+interface Reserve {
+  readonly orderId: string;
+}
+const ReserveStock = defineCommand<Reserve, { reservation: string }>()('inventory.reserve');
+const ReleaseStock = defineCommand<Reserve>()('inventory.release');
+
+@Saga({ name: 'ship-order', output: 'ship' })
+@Injectable()
+class ShipOrderSaga extends SagaOf<{ id: string; lost?: boolean }, string> {
+  @SagaStep()
+  reserve(@SagaInput() { id }: { id: string }) {
+    return command(ReserveStock, { orderId: id });
+  }
+
+  @Compensate('reserve')
+  release(@SagaInput() { id }: { id: string }) {
+    return command(ReleaseStock, { orderId: id });
+  }
+
+  @SagaStep({ dependsOn: ['reserve'], retry: { attempts: 1 } })
+  async ship(
+    @SagaInput() { id, lost }: { id: string; lost?: boolean },
+    @StepResult('reserve') { reservation }: { reservation: string },
+  ): Promise<string> {
+    if (lost === true) throw new Error('lost at sea');
+    return `${id} with ${reservation}`;
+  }
+}
+
+@Controller()
+class StockController {
+  constructor(@InjectRepository(Order) private readonly rows: Repository<Order>) {}
+
+  @IdempotentHandler(ReserveStock)
+  async reserve({ orderId }: Reserve): Promise<{ reservation: string }> {
+    if (orderId.startsWith('sold-out')) throw new SagaRefusal('out_of_stock');
+    await this.rows.insert({ id: orderId, status: 'reserved' });
+    return { reservation: `r-${orderId}` };
+  }
+
+  @IdempotentHandler(ReleaseStock)
+  async release({ orderId }: Reserve): Promise<void> {
+    await this.rows.delete({ id: orderId });
+  }
+}
+
+const server = postgresServers()[0]!;
+
+describe('a saga over two services, each with its own database', () => {
+  const databases: TestDatabase[] = [];
+  let orders: INestApplication;
+  let inventory: INestApplication;
+  let stock: Observer;
+
+  beforeAll(async () => {
+    for (let i = 0; i < 3; i += 1) databases.push(await createDatabase(server));
+    const [orderDb, stockDb, brokerDb] = databases.map(({ url }) => url) as [
+      string,
+      string,
+      string,
+    ];
+    const broker = () => postgresBroker({ url: brokerDb });
+    inventory = await startService({
+      databases: [{ url: stockDb }],
+      controllers: [StockController],
+      sagaz: {
+        service: 'inventory',
+        broker: broker(),
+        roles: { engine: false, relay: true, consume: true },
+      },
+    });
+    orders = await startService({
+      databases: [{ url: orderDb }],
+      providers: [ShipOrderSaga],
+      sagaz: {
+        service: 'orders',
+        broker: broker(),
+        roles: { engine: true, relay: true, consume: true },
+      },
+    });
+    stock = new Observer(stockDb);
+  });
+  afterAll(async () => {
+    await Promise.all([orders.close(), inventory.close()]);
+    await stock.close();
+    for (const database of databases) await database.drop();
+  });
+
+  it('sends commands and goes on with their replies', async () => {
+    const handle = await orders.get(Sagas).start(ShipOrderSaga, { id: 'a' });
+    expect(await handle.outcome()).toEqual({ status: 'completed', output: 'a with r-a' });
+    expect(await stock.orders()).toContain('a');
+  });
+
+  it('has the other service undo what it did', async () => {
+    const handle = await orders.get(Sagas).start(ShipOrderSaga, { id: 'b', lost: true });
+    expect((await handle.outcome()).status).toBe('compensated');
+    expect(await stock.orders()).not.toContain('b');
+  });
+
+  it('takes a refusal for an answer', async () => {
+    const handle = await orders.get(Sagas).start(ShipOrderSaga, { id: 'sold-out-1' });
+    expect(await handle.outcome()).toMatchObject({
+      status: 'compensated',
+      failure: { cause: { kind: 'step', step: 'reserve', error: { reason: 'out_of_stock' } } },
+    });
+  });
+
+  it('ends a hundred of them at once', async () => {
+    const handles = await Promise.all(
+      Array.from({ length: 100 }, (_, i) =>
+        orders.get(Sagas).start(ShipOrderSaga, { id: `c${i}` }),
+      ),
+    );
+    const outcomes = await Promise.all(handles.map((handle) => handle.outcome()));
+    expect(outcomes.filter(({ status }) => status === 'completed')).toHaveLength(100);
+  });
+});
