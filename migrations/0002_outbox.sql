@@ -66,7 +66,9 @@ CREATE TABLE sagaz.outbox (
   payload bytea NOT NULL,
   error text,
   reason text,
-  PRIMARY KEY (seq),
+  -- Numbers are unique by themselves. Led by the slot, like every index that could serve a read of
+  -- slots: one led by the number would tempt the planner to walk the rows of all slots in order.
+  PRIMARY KEY (slot, seq),
   -- What an index entry can hold; refused when written and not when the message has to be set aside.
   CONSTRAINT outbox_key_length CHECK (
     octet_length(tenant) + octet_length(topic) + octet_length(key) <= 2000
@@ -86,6 +88,28 @@ CREATE INDEX outbox_pending ON sagaz.outbox (slot, seq) WHERE status = 'pending'
 CREATE INDEX outbox_aside ON sagaz.outbox (slot, tenant, topic, key, seq) WHERE status <> 'pending';
 CREATE INDEX outbox_due ON sagaz.outbox (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX outbox_dead_letter ON sagaz.outbox (seq) WHERE status = 'dead_letter';
+
+-- What is pending in slots, from each slot's floor on and without what is being worked on, slot by slot
+-- in the order given. A function, because the way to the rows must not depend on statistics, which
+-- are always wrong in a queue: along the index, never by collecting a whole slot to sort it. STABLE,
+-- so that it reads the snapshot of the statement that calls it.
+CREATE FUNCTION sagaz.outbox_read(
+  in_slots integer[], in_floors bigint[], in_flight bigint[], in_per_slot bigint, in_limit bigint
+) RETURNS SETOF sagaz.outbox LANGUAGE plpgsql STABLE ROWS 1000
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET plan_cache_mode = force_custom_plan AS $$
+BEGIN
+  RETURN QUERY
+  SELECT r.* FROM unnest(in_slots, in_floors) WITH ORDINALITY AS w (slot, floor, place)
+  CROSS JOIN LATERAL (
+    SELECT p.* FROM sagaz.outbox p
+    WHERE p.slot = w.slot AND p.seq > w.floor AND p.status = 'pending' AND p.seq <> ALL (in_flight)
+    ORDER BY p.seq LIMIT in_per_slot
+  ) AS r
+  LIMIT in_limit;
+END
+$$;
 
 -- Bytes as a person reads them: as text where they are text. Never fails, or one row of foreign bytes
 -- would hide all others.
@@ -195,6 +219,7 @@ $$;
 
 -- @down
 DROP VIEW sagaz.outbox_readable;
+DROP FUNCTION sagaz.outbox_read(integer[], bigint[], bigint[], bigint, bigint);
 DROP TABLE sagaz.outbox, sagaz.slot_lease, sagaz.slot_member;
 DROP SEQUENCE sagaz.outbox_seq;
 DROP FUNCTION

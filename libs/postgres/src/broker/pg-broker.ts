@@ -82,7 +82,7 @@ export class PgBroker implements Broker {
       schema,
       queue: group,
       table: 'message',
-      only: `consumer_group = ${String(number)}`,
+      group: number,
     });
     const consumer = new SlotConsumer({
       name: `consumer group ${group}`,

@@ -163,7 +163,9 @@ CREATE TABLE sagaz.outbox (
   payload bytea NOT NULL,
   error text,
   reason text,
-  PRIMARY KEY (seq),
+  -- Numbers are unique by themselves. Led by the slot, like every index that could serve a read of
+  -- slots: one led by the number would tempt the planner to walk the rows of all slots in order.
+  PRIMARY KEY (slot, seq),
   -- What an index entry can hold; refused when written and not when the message has to be set aside.
   CONSTRAINT outbox_key_length CHECK (
     octet_length(tenant) + octet_length(topic) + octet_length(key) <= 2000
@@ -183,6 +185,28 @@ CREATE INDEX outbox_pending ON sagaz.outbox (slot, seq) WHERE status = 'pending'
 CREATE INDEX outbox_aside ON sagaz.outbox (slot, tenant, topic, key, seq) WHERE status <> 'pending';
 CREATE INDEX outbox_due ON sagaz.outbox (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX outbox_dead_letter ON sagaz.outbox (seq) WHERE status = 'dead_letter';
+
+-- What is pending in slots, from each slot's floor on and without what is being worked on, slot by slot
+-- in the order given. A function, because the way to the rows must not depend on statistics, which
+-- are always wrong in a queue: along the index, never by collecting a whole slot to sort it. STABLE,
+-- so that it reads the snapshot of the statement that calls it.
+CREATE FUNCTION sagaz.outbox_read(
+  in_slots integer[], in_floors bigint[], in_flight bigint[], in_per_slot bigint, in_limit bigint
+) RETURNS SETOF sagaz.outbox LANGUAGE plpgsql STABLE ROWS 1000
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET plan_cache_mode = force_custom_plan AS $$
+BEGIN
+  RETURN QUERY
+  SELECT r.* FROM unnest(in_slots, in_floors) WITH ORDINALITY AS w (slot, floor, place)
+  CROSS JOIN LATERAL (
+    SELECT p.* FROM sagaz.outbox p
+    WHERE p.slot = w.slot AND p.seq > w.floor AND p.status = 'pending' AND p.seq <> ALL (in_flight)
+    ORDER BY p.seq LIMIT in_per_slot
+  ) AS r
+  LIMIT in_limit;
+END
+$$;
 
 -- Bytes as a person reads them: as text where they are text. Never fails, or one row of foreign bytes
 -- would hide all others.
@@ -292,6 +316,7 @@ $$;
 
 -- @down
 DROP VIEW sagaz.outbox_readable;
+DROP FUNCTION sagaz.outbox_read(integer[], bigint[], bigint[], bigint, bigint);
 DROP TABLE sagaz.outbox, sagaz.slot_lease, sagaz.slot_member;
 DROP SEQUENCE sagaz.outbox_seq;
 DROP FUNCTION
@@ -538,9 +563,9 @@ CREATE TABLE sagaz.message (
   seq bigint NOT NULL DEFAULT (
     CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('sagaz.message_seq') END
   ),
-  -- One row for each group of the topic. Null: the topic has no group yet; the first one gets it. No
+  -- One row for each group of the topic. 0: the topic has no group yet; the first one gets it. No
   -- foreign key: it would lock a row of consumer_group with every message.
-  consumer_group integer,
+  consumer_group integer NOT NULL,
   slot smallint NOT NULL,
   ordered boolean NOT NULL DEFAULT true,
   blocks boolean NOT NULL DEFAULT false,
@@ -562,8 +587,10 @@ CREATE TABLE sagaz.message (
   payload bytea NOT NULL,
   error text,
   reason text,
-  PRIMARY KEY (seq),
-  CONSTRAINT message_group CHECK ((consumer_group IS NULL) = (status = 'unrouted')),
+  -- Numbers are unique by themselves. Led by group and slot, like every index that could serve a read:
+  -- one led by the number would tempt the planner to walk the messages of all groups in order.
+  PRIMARY KEY (consumer_group, slot, seq),
+  CONSTRAINT message_group CHECK ((consumer_group = 0) = (status = 'unrouted')),
   CONSTRAINT message_key_length CHECK (
     octet_length(tenant) + octet_length(topic) + octet_length(key) <= 2000
   )
@@ -582,6 +609,30 @@ CREATE INDEX message_aside ON sagaz.message (consumer_group, slot, tenant, topic
   WHERE status <> 'pending';
 CREATE INDEX message_due ON sagaz.message (consumer_group, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX message_unrouted ON sagaz.message (topic, seq) WHERE status = 'unrouted';
+
+-- What is pending for a group in slots, from each slot's floor on and without what is being worked on,
+-- slot by slot in the order given. A function, because the way to the rows must not depend on
+-- statistics, which are always wrong in a queue: along the index, never by collecting a whole slot to
+-- sort it. STABLE, so that it reads the snapshot of the statement that calls it.
+CREATE FUNCTION sagaz.message_read(
+  in_group integer, in_slots integer[], in_floors bigint[], in_flight bigint[], in_per_slot bigint,
+  in_limit bigint
+) RETURNS SETOF sagaz.message LANGUAGE plpgsql STABLE ROWS 1000
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET plan_cache_mode = force_custom_plan AS $$
+BEGIN
+  RETURN QUERY
+  SELECT r.* FROM unnest(in_slots, in_floors) WITH ORDINALITY AS w (slot, floor, place)
+  CROSS JOIN LATERAL (
+    SELECT p.* FROM sagaz.message p
+    WHERE p.consumer_group = in_group AND p.slot = w.slot AND p.seq > w.floor AND p.status = 'pending'
+      AND p.seq <> ALL (in_flight)
+    ORDER BY p.seq LIMIT in_per_slot
+  ) AS r
+  LIMIT in_limit;
+END
+$$;
 
 -- Bytes as a person reads them: as text where they are text. Never fails, or one row of foreign bytes
 -- would hide all others.
@@ -622,7 +673,7 @@ BEGIN
     INSERT INTO sagaz.message
       (consumer_group, status, slot, id, tenant, topic, key, type, source, time, content_type, headers, payload)
     SELECT
-      s.consumer_group, CASE WHEN s.consumer_group IS NULL THEN 'unrouted' ELSE 'pending' END,
+      coalesce(s.consumer_group, 0), CASE WHEN s.consumer_group IS NULL THEN 'unrouted' ELSE 'pending' END,
       r.slot, r.id, r.tenant, r.topic, r.key, r.type, r.source, r.time, r.content_type, r.headers::json, r.payload
     FROM unnest(
       in_slots, in_ids, in_tenants, in_topics, in_keys, in_types, in_sources, in_times, in_content_types,
@@ -680,6 +731,7 @@ $$;
 
 -- @down
 DROP VIEW sagaz.message_readable;
+DROP FUNCTION sagaz.message_read(integer, integer[], bigint[], bigint[], bigint, bigint);
 DROP TABLE sagaz.message, sagaz.subscription, sagaz.consumer_group, sagaz.slot_lease, sagaz.slot_member;
 DROP SEQUENCE sagaz.message_seq;
 DROP FUNCTION

@@ -73,7 +73,7 @@ export class OutboxDeadLetters {
       ids,
       `UPDATE ${this.#schema.quoted}.outbox o
         SET status = 'pending', attempts = 0, blocks = false, died_at = NULL, reason = NULL, error = NULL
-        FROM letters WHERE o.seq = letters.seq AND o.status = 'dead_letter'`,
+        FROM letters WHERE o.slot = letters.slot AND o.seq = letters.seq AND o.status = 'dead_letter'`,
     );
   }
 
@@ -81,7 +81,7 @@ export class OutboxDeadLetters {
     return this.#move(
       ids,
       `DELETE FROM ${this.#schema.quoted}.outbox o
-        USING letters WHERE o.seq = letters.seq AND o.status = 'dead_letter'`,
+        USING letters WHERE o.slot = letters.slot AND o.seq = letters.seq AND o.status = 'dead_letter'`,
     );
   }
 

@@ -2,6 +2,7 @@ import type { PgTransaction, PgTransactions, Queryable, SchemaName } from '../co
 import { keyLocks } from './append.js';
 
 interface DueRow {
+  readonly slot: number;
   readonly seq: string;
   readonly tenant: string;
   readonly topic: string;
@@ -47,7 +48,7 @@ export class Promotion {
   async #due(transaction: PgTransaction, limit: number): Promise<readonly DueRow[]> {
     const { rows } = await transaction.query<DueRow>({
       text: `WITH alone AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(${PROMOTION}) AS got)
-        SELECT o.seq, o.tenant, o.topic, o.key, o.ordered FROM ${this.#schema.quoted}.outbox o
+        SELECT o.slot, o.seq, o.tenant, o.topic, o.key, o.ordered FROM ${this.#schema.quoted}.outbox o
         WHERE (SELECT got FROM alone) AND o.due_at <= (SELECT clock_timestamp()) AND o.status = 'delayed'
         ORDER BY o.due_at, o.seq LIMIT $1 FOR UPDATE SKIP LOCKED`,
       values: [limit],
@@ -68,15 +69,16 @@ export class Promotion {
     });
     await transaction.query({
       text: `WITH numbered AS MATERIALIZED (
-          SELECT due.seq AS provisional, nextval('${this.#schema.quoted}.outbox_seq') AS seq
+          SELECT due.slot, due.seq AS provisional, nextval('${this.#schema.quoted}.outbox_seq') AS seq
           FROM (
-            SELECT d.seq FROM unnest($1::bigint[]) WITH ORDINALITY AS d (seq, place) ORDER BY d.place
+            SELECT d.slot, d.seq FROM unnest($1::int[], $2::bigint[]) WITH ORDINALITY AS d (slot, seq, place)
+            ORDER BY d.place
           ) AS due
         )
         UPDATE ${this.#schema.quoted}.outbox o
         SET seq = numbered.seq, status = 'pending', due_at = NULL
-        FROM numbered WHERE o.seq = numbered.provisional`,
-      values: [due.map((row) => row.seq)],
+        FROM numbered WHERE o.slot = numbered.slot AND o.seq = numbered.provisional`,
+      values: [due.map((row) => row.slot), due.map((row) => row.seq)],
     });
   }
 

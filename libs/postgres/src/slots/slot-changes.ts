@@ -1,5 +1,5 @@
 import type { NewMail, Place, SlotChange, SlotChangeOutcome, SlotLease } from '@sagaz/core';
-import type { SlotConnection, SlotNames } from './slot-table.js';
+import { numberArray, type SlotConnection, type SlotNames } from './slot-table.js';
 
 type RowChange = Exclude<SlotChange, { kind: 'release' }>;
 type Release = Extract<SlotChange, { kind: 'release' }>;
@@ -48,8 +48,13 @@ export class SlotChanges {
     await this.#db.query({
       text: `WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS done)
         DELETE FROM ${this.#names.table} o
-        WHERE o.seq = ANY ($1::bigint[]) AND (SELECT done FROM relaxed) IS NOT NULL`,
-      values: [places.map((place) => place.seq)],
+        USING unnest($1::int[], $2::bigint[]) AS d (slot, seq)
+        WHERE o.slot = d.slot AND o.seq = d.seq ${this.#names.and('o')}
+          AND (SELECT done FROM relaxed) IS NOT NULL`,
+      values: [
+        numberArray(places.map((place) => place.slot)),
+        numberArray(places.map((place) => place.seq)),
+      ],
     });
   }
 
@@ -108,7 +113,7 @@ export class SlotChanges {
             reason = CASE WHEN l.kind = 'dead_letter' THEN l.reason ELSE o.reason END,
             blocks = l.blocks,
             died_at = CASE WHEN l.kind = 'dead_letter' THEN clock_timestamp() END
-          FROM locked l WHERE o.seq = l.seq
+          FROM locked l WHERE o.slot = l.slot AND o.seq = l.seq ${this.#names.and('o')}
           RETURNING l.place
         )${mail === null ? '' : `, mail AS (${this.#mail(13)})`}
         SELECT leased.slot IS NOT NULL AS leased, changed.place IS NOT NULL AS changed

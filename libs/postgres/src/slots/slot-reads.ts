@@ -7,9 +7,12 @@ import type {
   ReadResult,
   SlotLease,
 } from '@sagaz/core';
+import { isDataError } from '../connection/index.js';
 import {
-  MESSAGE_COLUMNS,
+  BYTE_COLUMNS,
+  numberArray,
   queuedMessage,
+  TEXT_COLUMNS,
   type MessageRow,
   type SlotConnection,
   type SlotNames,
@@ -17,6 +20,9 @@ import {
 
 type ReadRow =
   (MessageRow & { readonly xmin: string }) | { readonly xmin: string; readonly seq: null };
+
+/** After a payload that was not the text its type says; it will be there for a while. */
+const READS_AS_BYTES = 100;
 
 /** Rows that hold back their key. The last two conditions must stay those of the index of what is set aside. */
 function holds(row: string): string {
@@ -35,6 +41,8 @@ function sameKey(a: string, b: string): string {
 export class SlotReads {
   readonly #db: SlotConnection;
   readonly #names: SlotNames;
+  /** How many of the next reads ask for bytes. */
+  #asBytes = 0;
 
   constructor(db: SlotConnection, names: SlotNames) {
     this.#db = db;
@@ -58,33 +66,32 @@ export class SlotReads {
     return probe;
   }
 
-  /**
-   * Slot by slot along the index of what is pending. One condition for all slots
-   * (`slot = ANY(…) ORDER BY seq`) looks shorter and, with stale statistics, walks the rows of
-   * everybody else.
-   */
-  async read({ windows, inFlight, perSlot, limit }: ReadRequest): Promise<ReadResult> {
+  /** One statement: the rows, and the `xmin` of the snapshot they were read in. */
+  async read(request: ReadRequest): Promise<ReadResult> {
+    if (this.#asBytes > 0) {
+      this.#asBytes -= 1;
+      return this.#read(request, BYTE_COLUMNS);
+    }
+    try {
+      return await this.#read(request, TEXT_COLUMNS);
+    } catch (error) {
+      if (!isDataError(error)) throw error;
+      // A payload that is not the text its type says must not keep all others from being read.
+      this.#asBytes = READS_AS_BYTES;
+      return this.#read(request, BYTE_COLUMNS);
+    }
+  }
+
+  async #read(
+    { windows, inFlight, perSlot, limit }: ReadRequest,
+    columns: string,
+  ): Promise<ReadResult> {
     // The first row of the join is there even when nothing is pending, and brings the snapshot's xmin.
     const { rows } = await this.#db.query<ReadRow>({
-      text: `SELECT s.xmin, ${MESSAGE_COLUMNS}
+      text: `SELECT s.xmin, ${columns}
         FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin) AS s
-        LEFT JOIN LATERAL (
-          SELECT r.* FROM unnest($1::int[], $2::bigint[]) WITH ORDINALITY AS w (slot, floor, place)
-          CROSS JOIN LATERAL (
-            SELECT * FROM ${this.#names.table} p
-            WHERE p.slot = w.slot ${this.#names.and('p')} AND p.seq > w.floor AND p.status = 'pending'
-              AND p.seq <> ALL ($3::bigint[])
-            ORDER BY p.seq LIMIT $4
-          ) AS r
-          LIMIT $5
-        ) AS o ON true`,
-      values: [
-        windows.map((w) => w.slot),
-        windows.map((w) => w.floor),
-        [...inFlight],
-        perSlot,
-        limit,
-      ],
+        LEFT JOIN ${this.#names.read}$1, $2, $3, $4, $5) AS o ON true`,
+      values: [windows.map((w) => w.slot), windows.map((w) => w.floor), inFlight, perSlot, limit],
     });
     const messages: QueuedMessage[] = [];
     for (const row of rows) if (row.seq !== null) messages.push(queuedMessage(row));
@@ -125,7 +132,7 @@ export class SlotReads {
     // row, the index on due_at would be of no use.
     const { rows } = await this.#db.query<MessageRow>({
       text: `WITH ${this.#leased()}
-        SELECT ${MESSAGE_COLUMNS} FROM (
+        SELECT ${BYTE_COLUMNS} FROM (
           SELECT o.* FROM ${table} o
           WHERE o.due_at <= (SELECT clock_timestamp()) AND o.status = 'retrying' ${this.#names.and('o')}
             AND o.slot IN (SELECT slot FROM leased)

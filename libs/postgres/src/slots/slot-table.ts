@@ -6,10 +6,10 @@ export interface SlotTable {
   readonly schema: SchemaName;
   /** The queue's name in `slot_lease`. */
   readonly queue: string;
-  /** Name of the table, without the schema; its sequence is `<table>_seq`. */
+  /** Name of the table, without the schema; its sequence is `<table>_seq`, its reader `<table>_read`. */
   readonly table: string;
-  /** SQL that picks the queue's rows where the table holds several: `consumer_group = 7`. */
-  readonly only?: string;
+  /** The number of the queue where the table holds several: its rows' `consumer_group`. */
+  readonly group?: number;
 }
 
 /** Where statements run: a pool, each statement in a transaction of its own. */
@@ -22,25 +22,27 @@ export class SlotNames {
   readonly lease: string;
   readonly member: string;
   readonly sequence: string;
-  /** A condition on the rows of the queue, always true where they have the table to themselves. */
-  readonly #only: string | undefined;
+  /** A call of the function that reads, up to its own first argument. */
+  readonly read: string;
+  readonly #group: string | undefined;
 
-  constructor({ schema, queue, table, only }: SlotTable) {
+  constructor({ schema, queue, table, group }: SlotTable) {
     this.queue = queue;
     this.table = `${schema.quoted}.${table}`;
     this.lease = `${schema.quoted}.slot_lease`;
     this.member = `${schema.quoted}.slot_member`;
     this.sequence = `${schema.quoted}.${table}_seq`;
-    this.#only = only;
+    this.#group = group === undefined ? undefined : String(group);
+    this.read = `${schema.quoted}.${table}_read(${this.#group === undefined ? '' : `${this.#group}, `}`;
   }
 
   /** `AND alias.consumer_group = 7`, or nothing. */
   and(alias: string): string {
-    return this.#only === undefined ? '' : `AND ${alias}.${this.#only}`;
+    return this.#group === undefined ? '' : `AND ${alias}.consumer_group = ${this.#group}`;
   }
 }
 
-/** A row as {@link MESSAGE_COLUMNS} read it. */
+/** A row as {@link BYTE_COLUMNS} and {@link TEXT_COLUMNS} read it. */
 export interface MessageRow {
   readonly slot: number;
   readonly seq: string;
@@ -56,13 +58,30 @@ export interface MessageRow {
   readonly time: string;
   readonly content_type: string;
   readonly headers: string;
-  readonly payload: Buffer;
+  /** The payload where it is text. */
+  readonly body: string | null;
+  readonly payload: Buffer | null;
 }
 
 /** Columns of a message of the row `o`. Headers as text: `pg` parses JSON as the application told it to. */
-export const MESSAGE_COLUMNS = `o.slot, o.seq, o.attempts, o.ordered,
+const COLUMNS = `o.slot, o.seq, o.attempts, o.ordered,
   date_part('epoch', clock_timestamp() - o.created_at) * 1000 AS age_ms,
-  o.id, o.tenant, o.topic, o.key, o.type, o.source, o.time, o.content_type, o.headers::text AS headers, o.payload`;
+  o.id, o.tenant, o.topic, o.key, o.type, o.source, o.time, o.content_type, o.headers::text AS headers`;
+
+/** The same with the payload as bytes, which always works. `pg` gets bytes as twice as many digits. */
+export const BYTE_COLUMNS = `${COLUMNS}, NULL AS body, o.payload`;
+
+/**
+ * The same with the payload as text where its type says that it is: half the size, and what most
+ * payloads are. Fails for one whose bytes are not what its type says.
+ */
+export const TEXT_COLUMNS = `${COLUMNS},
+  CASE WHEN ${isText('o')} THEN convert_from(o.payload, 'UTF8') END AS body,
+  CASE WHEN NOT (${isText('o')}) THEN o.payload END AS payload`;
+
+function isText(row: string): string {
+  return `${row}.content_type LIKE 'application/json%' OR ${row}.content_type LIKE 'text/%'`;
+}
 
 export function queuedMessage(row: MessageRow): QueuedMessage {
   return {
@@ -80,7 +99,7 @@ export function queuedMessage(row: MessageRow): QueuedMessage {
       source: row.source,
       time: row.time,
       contentType: row.content_type,
-      payload: row.payload,
+      payload: row.payload ?? Buffer.from(row.body ?? ''),
       headers: headersOf(row.headers),
     },
   };
@@ -91,4 +110,9 @@ const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
 
 function headersOf(text: string): Readonly<Record<string, string>> {
   return text === '{}' ? NO_HEADERS : (JSON.parse(text) as Record<string, string>);
+}
+
+/** Numbers as an array of PostgreSQL. `pg` would quote and escape each one, a thousand times a read. */
+export function numberArray(numbers: readonly (number | string)[]): string {
+  return `{${numbers.join(',')}}`;
 }
