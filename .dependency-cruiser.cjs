@@ -1,7 +1,10 @@
 // Which room may know which. Arrows point inward; a wrong one fails the build.
 
-/** What specs may do and shipped code may not: reach for test tools and for sibling packages. */
-const spec = '[.]spec[.]ts$';
+/** What specs and their fixtures may do and shipped code may not: reach for test tools and for sibling packages. */
+const spec = '[.](spec|fixture)[.]ts$';
+
+/** Built and shipped with nothing; only specs can want it, and no door should offer it. */
+const fixture = '[.]fixture[.]ts$';
 
 const innermost = 'errors|clock|ports|retry';
 const single = '^libs/core/src/[^/]+[.]ts$';
@@ -79,10 +82,10 @@ module.exports = {
     },
     {
       name: 'applications-talk-by-messages',
-      comment: 'One service never imports the code of another.',
+      comment: 'One service never imports the code of another; they share what their messages say.',
       severity: 'error',
       from: { path: '^apps/([^/]+)/' },
-      to: { path: '^apps/', pathNot: '^apps/$1/' },
+      to: { path: '^apps/', pathNot: ['^apps/$1/', '^apps/contracts/'] },
     },
     {
       name: 'packages-are-entered-by-their-name',
@@ -133,7 +136,7 @@ module.exports = {
       from: { path: '^libs/([^/]+)/src/([^/]+)/' },
       to: {
         path: '^libs/$1/src/[^/]+/',
-        pathNot: ['^libs/$1/src/$2/', '^libs/$1/src/[^/]+/index[.]ts$'],
+        pathNot: ['^libs/$1/src/$2/', '^libs/$1/src/[^/]+/index[.]ts$', fixture],
       },
     },
     {
@@ -157,6 +160,12 @@ module.exports = {
         dependencyTypes: ['npm-dev'],
         dependencyTypesNot: ['npm', 'npm-peer', 'npm-optional', 'type-only'],
       },
+    },
+    {
+      name: 'only-specs-use-fixtures',
+      severity: 'error',
+      from: { pathNot: spec },
+      to: { path: fixture },
     },
     {
       name: 'every-import-resolves',

@@ -64,7 +64,7 @@ export default defineConfig(
   {
     files: ['libs/core/src/**/*.ts'],
     // Identifiers carry the wall clock's time so that they sort; they decide nothing.
-    ignores: ['**/*.spec.ts', 'libs/core/src/ids.ts'],
+    ignores: ['**/*.{spec,fixture}.ts', 'libs/core/src/ids.ts'],
     rules: {
       'no-restricted-properties': [
         'error',
@@ -77,7 +77,7 @@ export default defineConfig(
     },
   },
   {
-    files: ['**/*.spec.ts', 'test/**/*.ts'],
+    files: ['**/*.{spec,fixture}.ts', 'test/**/*.ts'],
     rules: {
       '@typescript-eslint/no-non-null-assertion': 'off',
       '@typescript-eslint/no-empty-function': 'off',

@@ -103,6 +103,7 @@ const wrong: readonly Import[] = [
   },
   { rule: 'no-cycles', from: `${core}/engine/g.ts`, to: './h.js' },
   { rule: 'shipped-code-uses-no-dev-dependency', from: 'apps/shop/src/b.ts', to: 'vitest' },
+  { rule: 'only-specs-use-fixtures', from: `${core}/engine/j.ts`, to: './material.fixture.js' },
   { rule: 'every-import-resolves', from: 'apps/shop/src/c.ts', to: './missing.js' },
 ];
 
@@ -116,6 +117,7 @@ const right: readonly Import[] = [
   { from: 'libs/cli/src/b.ts', to: '@sagaz/postgres' },
   { from: 'apps/shop/src/main.ts', to: '@sagaz/nestjs' },
   { from: 'apps/shop/src/d.ts', to: '@sagaz/postgres' },
+  { from: 'apps/shop/src/e.ts', to: '@sagaz-samples/contracts' },
   { from: `${core}/ports/index.ts`, to: '../errors/index.js' },
   { from: `${core}/errors/index.ts`, to: '../ids.js' },
   { from: `${core}/saga/index.ts`, to: '../ports/index.js' },
@@ -124,6 +126,7 @@ const right: readonly Import[] = [
   { from: `${core}/messaging/index.ts`, to: '../ports/index.js' },
   { from: `${core}/engine/index.ts`, to: '../saga/index.js' },
   { from: `${core}/engine/i.ts`, to: '../messaging/index.js' },
+  { from: `${core}/saga/e.spec.ts`, to: '../engine/material.fixture.js' },
   { from: `${core}/memory/index.ts`, to: '../engine/index.js' },
   { from: `${core}/testing/index.ts`, to: '../memory/index.js' },
 ];
@@ -183,14 +186,20 @@ async function writeFixture(root: string): Promise<void> {
     await write(`node_modules/${name}/package.json`, JSON.stringify({ name, main: 'index.js' }));
     await write(`node_modules/${name}/index.js`, '');
   }
+  const contracts = { name: '@sagaz-samples/contracts', exports: './src/index.ts' };
+  await write('apps/contracts/package.json', JSON.stringify(contracts));
+  await write('apps/contracts/src/index.ts', 'export {};\n');
+  await mkdir(join(root, 'node_modules/@sagaz-samples'), { recursive: true });
+  await symlink(join(root, 'apps/contracts'), join(root, 'node_modules', contracts.name));
   const application = {
-    dependencies: everyOne(packages.map((name) => `@sagaz/${name}`)),
+    dependencies: everyOne([...packages.map((name) => `@sagaz/${name}`), contracts.name]),
     devDependencies: everyOne(['vitest']),
   };
   for (const name of ['shop', 'stock']) {
     await write(`apps/${name}/package.json`, JSON.stringify(application));
   }
   await write(`${core}/ids.ts`, 'export {};\n');
+  await write(`${core}/engine/material.fixture.ts`, 'export {};\n');
   await write(`${core}/engine/h.ts`, `import './g.js';\n`);
   for (const { from, to } of [...right, ...wrong]) await write(from, `import '${to}';\n`);
 }

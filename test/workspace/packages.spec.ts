@@ -37,7 +37,7 @@ describe('the published packages', () => {
   it('carry their licence, and neither specs nor compiler state', () => {
     for (const { name, files } of packages) {
       expect(files, name).toContain('LICENSE');
-      expect(files.filter((file) => /\.spec\.|tsbuildinfo/.test(file))).toEqual([]);
+      expect(files.filter((file) => /\.(spec|fixture)\.|tsbuildinfo/.test(file))).toEqual([]);
     }
   });
 
