@@ -3,7 +3,7 @@
 -- Who works: one row for each living process that shares the slots of a queue.
 CREATE TABLE sagaz.slot_member (
   queue text NOT NULL,
-  incarnation uuid NOT NULL,
+  incarnation text NOT NULL,
   expires_at timestamptz NOT NULL,
   PRIMARY KEY (queue, incarnation)
 ) WITH (fillfactor = 50);
@@ -13,7 +13,7 @@ CREATE TABLE sagaz.slot_member (
 CREATE TABLE sagaz.slot_lease (
   queue text NOT NULL,
   slot smallint NOT NULL,
-  owner uuid,
+  owner text,
   -- Rises with every take-over.
   epoch bigint NOT NULL DEFAULT 0,
   -- Rises when rows come back at numbers that owners may have left behind.

@@ -2,7 +2,7 @@
 
 CREATE TABLE sagaz.slot_member (
   queue text NOT NULL,
-  incarnation uuid NOT NULL,
+  incarnation text NOT NULL,
   expires_at timestamptz NOT NULL,
   PRIMARY KEY (queue, incarnation)
 ) WITH (fillfactor = 50);
@@ -12,7 +12,7 @@ COMMENT ON TABLE sagaz.slot_member IS 'The living processes of each consumer gro
 CREATE TABLE sagaz.slot_lease (
   queue text NOT NULL,
   slot smallint NOT NULL,
-  owner uuid,
+  owner text,
   epoch bigint NOT NULL DEFAULT 0,
   version bigint NOT NULL DEFAULT 0,
   expires_at timestamptz NOT NULL DEFAULT '-infinity',

@@ -100,7 +100,7 @@ DROP TABLE sagaz.engine, sagaz.saga_mail, sagaz.saga_journal, sagaz.saga;
 -- Who works: one row for each living process that shares the slots of a queue.
 CREATE TABLE sagaz.slot_member (
   queue text NOT NULL,
-  incarnation uuid NOT NULL,
+  incarnation text NOT NULL,
   expires_at timestamptz NOT NULL,
   PRIMARY KEY (queue, incarnation)
 ) WITH (fillfactor = 50);
@@ -110,7 +110,7 @@ CREATE TABLE sagaz.slot_member (
 CREATE TABLE sagaz.slot_lease (
   queue text NOT NULL,
   slot smallint NOT NULL,
-  owner uuid,
+  owner text,
   -- Rises with every take-over.
   epoch bigint NOT NULL DEFAULT 0,
   -- Rises when rows come back at numbers that owners may have left behind.
@@ -516,7 +516,7 @@ DROP TABLE sagaz.inbox_dead_letter, sagaz.inbox_attempt, sagaz.participant, saga
 
 CREATE TABLE sagaz.slot_member (
   queue text NOT NULL,
-  incarnation uuid NOT NULL,
+  incarnation text NOT NULL,
   expires_at timestamptz NOT NULL,
   PRIMARY KEY (queue, incarnation)
 ) WITH (fillfactor = 50);
@@ -526,7 +526,7 @@ COMMENT ON TABLE sagaz.slot_member IS 'The living processes of each consumer gro
 CREATE TABLE sagaz.slot_lease (
   queue text NOT NULL,
   slot smallint NOT NULL,
-  owner uuid,
+  owner text,
   epoch bigint NOT NULL DEFAULT 0,
   version bigint NOT NULL DEFAULT 0,
   expires_at timestamptz NOT NULL DEFAULT '-infinity',
