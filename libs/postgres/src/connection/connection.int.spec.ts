@@ -1,6 +1,5 @@
 import { CommitUnknownError } from '@sagaz/core';
 import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
-import net from 'node:net';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { PgTransactions } from './pg-transaction.js';
@@ -8,6 +7,7 @@ import type { PoolSource } from './pool-source.js';
 import { SagazClient } from './sagaz-client.js';
 import { SagazPool } from './sagaz-pool.js';
 import { checkServer } from './server-checks.js';
+import { severableProxy } from './severable-proxy.fixture.js';
 
 const settings = { applicationName: 'spec', connectTimeoutMs: 2_000, statementTimeoutMs: 5_000 };
 
@@ -162,11 +162,8 @@ describeEachPostgres('connections', (server) => {
   });
 
   it('do not know what became of a COMMIT whose connection died, and say so', async () => {
-    const url = new URL(db.url);
-    const proxy = await severableProxy(url.hostname, Number(url.port));
-    url.port = String(proxy.port);
-    url.hostname = '127.0.0.1';
-    const transactions = new PgTransactions('postgres', open({ kind: 'url', url: url.href }));
+    const proxy = await severableProxy(db.url);
+    const transactions = new PgTransactions('postgres', open({ kind: 'url', url: proxy.url }));
     const run = transactions.run(async (transaction) => {
       await transaction.query({ text: 'INSERT INTO item VALUES (3)' });
       // The server gets the COMMIT; its answer goes nowhere.
@@ -229,44 +226,3 @@ describeEachPostgres('connections', (server) => {
       .toEqual({ one: 1 });
   });
 });
-
-interface SeverableProxy {
-  readonly port: number;
-  /** Passes one more piece of data to the server, then cuts the way back. */
-  severAfterNextRequest(): void;
-  close(): Promise<void>;
-}
-
-async function severableProxy(host: string, port: number): Promise<SeverableProxy> {
-  let sever = false;
-  const proxy = net.createServer((client) => {
-    const upstream = net.connect(port, host);
-    client.on('error', () => undefined);
-    upstream.on('error', () => undefined);
-    upstream.on('data', (data) => {
-      if (!sever) client.write(data);
-    });
-    upstream.on('close', () => client.destroy());
-    client.on('close', () => upstream.end());
-    client.on('data', (data) => {
-      upstream.write(data, () => {
-        if (sever) client.destroy();
-      });
-    });
-  });
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-  const address = proxy.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return {
-    port: address.port,
-    severAfterNextRequest: () => {
-      sever = true;
-    },
-    close: () =>
-      new Promise((resolve) => {
-        proxy.close(() => {
-          resolve();
-        });
-      }),
-  };
-}

@@ -1,7 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { newId, TransactionAbortedError, type SagaTransition } from '@sagaz/core';
+import {
+  CommitUnknownError,
+  newId,
+  TransactionAbortedError,
+  type SagaTransition,
+} from '@sagaz/core';
 import { describeEachPostgres } from '@sagaz/test-support';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { severableProxy } from '../connection/severable-proxy.fixture.js';
 import {
   claimOf,
   entry,
@@ -29,34 +35,89 @@ describeEachPostgres('a transition under races', (server) => {
     return { owner, id: saga?.id ?? '' };
   }
 
-  it('applies once when its client dies while the statement runs on, and it is repeated', async () => {
-    const { owner, id } = await one();
-    const text = newId();
-    const lost = transition({ id }, owner, { messages: [message(text)] });
-    // The statement waits on the server for the row while its client's socket is destroyed.
-    const holder = await open.client();
-    await holder.query('BEGIN');
-    await holder.query('SELECT FROM sagaz.saga WHERE id = $1 FOR UPDATE', [id]);
-    const victim = await open.client();
-    await victim.query('BEGIN');
-    const dying = store
-      .apply(lost, open.transactions.enlist(victim))
-      .then(() => victim.query('COMMIT'))
-      .catch((error: unknown) => error);
-    const pid = await waitUntilBlocked(open.pool);
-    Reflect.get(victim, 'connection').stream.destroy();
-    await dying;
-    // Settling waits for the statement; it must not answer from an old snapshot.
-    const settling = store.settle(lost);
-    await holder.query('ROLLBACK');
-    await holder.end();
-    const settled = await settling;
-    expect(pid).toBeGreaterThan(0);
-    expect(['applied', 'not_applied']).toContain(settled.kind);
-    expect(await store.flush([lost])).toEqual([{ kind: 'applied' }]);
-    expect(await store.flush([lost])).toEqual([{ kind: 'applied' }]);
-    expect(await open.outboxOf(text)).toBe(1);
-    expect(await store.history(id)).toHaveLength(2);
+  describe('whose client died while the server went on with the statement', () => {
+    // Entries of the kind "gated" wait inside the statement, after the saga's row was locked.
+    beforeAll(async () => {
+      await open.pool.query({
+        text: `CREATE FUNCTION pass_gate() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN PERFORM pg_advisory_xact_lock_shared(42); RETURN NEW; END $$;
+          CREATE TRIGGER gate BEFORE INSERT ON sagaz.saga_journal FOR EACH ROW
+            WHEN (NEW.kind = 'gated') EXECUTE FUNCTION pass_gate()`,
+      });
+    });
+
+    async function closedGate(): Promise<{ open(): Promise<void> }> {
+      const client = await open.client();
+      await client.query('SELECT pg_advisory_lock(42)');
+      return { open: () => client.end() };
+    }
+
+    it('is waited for by settling, found applied, and a repeat changes nothing', async () => {
+      const { owner, id } = await one();
+      const text = newId();
+      const lost = transition({ id }, owner, {
+        messages: [message(text)],
+        entries: [entry('gated')],
+      });
+      const gate = await closedGate();
+      const proxy = await severableProxy(open.db.url);
+      const remote = open.another(proxy.url);
+      const dying = remote.store.flush([lost]).catch((error: unknown) => error);
+      await waitUntilBlocked(open.pool);
+      proxy.sever();
+      expect(await dying).toBeInstanceOf(Error);
+      const settling = store.settle(lost);
+      await waitUntilBlocked(open.pool, 2);
+      await gate.open();
+      expect(await settling).toEqual({ kind: 'applied' });
+      expect(await store.flush([lost])).toEqual([{ kind: 'applied' }]);
+      expect(await open.outboxOf(text)).toBe(1);
+      expect(await store.history(id)).toHaveLength(2);
+      await proxy.close();
+      await remote.pool.end();
+    });
+
+    it('and that had not yet locked the row, applies once although it is repeated beside it', async () => {
+      const { owner, id } = await one();
+      const text = newId();
+      const lost = transition({ id }, owner, { messages: [message(text)] });
+      const proxy = await severableProxy(open.db.url);
+      const remote = open.another(proxy.url);
+      const holder = await open.client();
+      await holder.query('BEGIN; LOCK TABLE sagaz.saga_journal IN SHARE MODE');
+      const dying = remote.store.flush([lost]).catch((error: unknown) => error);
+      await waitUntilBlocked(open.pool);
+      proxy.sever();
+      expect(await dying).toBeInstanceOf(Error);
+      // Nothing holds the row: a look cannot know of the statement that is still to come.
+      expect(await store.settle(lost)).toEqual({ kind: 'not_applied' });
+      const repeating = store.flush([lost]);
+      await waitUntilBlocked(open.pool, 2);
+      await holder.query('COMMIT');
+      await holder.end();
+      expect((await repeating)[0]?.kind).toMatch(/applied|busy/);
+      await expect.poll(async () => (await store.get(id))?.revision).toBe(1);
+      expect(await store.settle(lost)).toEqual({ kind: 'applied' });
+      expect(await open.outboxOf(text)).toBe(1);
+      expect(await store.history(id)).toHaveLength(2);
+      await proxy.close();
+      await remote.pool.end();
+    });
+
+    it('is settled as applied where only the answer to COMMIT was lost', async () => {
+      const { owner, id } = await one();
+      const step = transition({ id }, owner);
+      const proxy = await severableProxy(open.db.url);
+      const remote = open.another(proxy.url);
+      const running = remote.transactions.run(async (transaction) => {
+        expect(await remote.store.apply(step, transaction)).toEqual({ kind: 'applied' });
+        proxy.severAfterNextRequest();
+      });
+      await expect(running).rejects.toBeInstanceOf(CommitUnknownError);
+      expect(await store.settle(step)).toEqual({ kind: 'applied' });
+      await proxy.close();
+      await remote.pool.end();
+    });
   });
 
   it('is found by settling although it commits only while settling waits', async () => {

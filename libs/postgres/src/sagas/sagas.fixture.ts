@@ -83,9 +83,9 @@ export function transition(
 /** A database with the tables, a store on it, and what specs ask of them. */
 export async function openSagas(server: PostgresServer) {
   const db = await createDatabase(server);
-  const openPool = (): SagazPool =>
+  const openPool = (url = db.url): SagazPool =>
     new SagazPool({
-      source: { kind: 'url', url: db.url },
+      source: { kind: 'url', url },
       applicationName: 'saga store spec',
       connectTimeoutMs: 5_000,
       statementTimeoutMs: 30_000,
@@ -111,15 +111,11 @@ export async function openSagas(server: PostgresServer) {
     engines,
     hints,
     /** A store on a pool of its own, as another process would have; the caller ends the pool. */
-    another() {
-      const its = openPool();
-      const parts = {
-        pool: its,
-        transactions: new PgTransactions('postgres', its),
-        schema,
-        wakeUps,
-      };
-      return { pool: its, store: new PgSagaStore(parts) };
+    another(url?: string) {
+      const its = openPool(url);
+      const own = new PgTransactions('postgres', its);
+      const parts = { pool: its, transactions: own, schema, wakeUps };
+      return { pool: its, transactions: own, store: new PgSagaStore(parts) };
     },
     async client(): Promise<pg.Client> {
       const one = new pg.Client({ connectionString: db.url });
@@ -165,14 +161,14 @@ export const claimOf = (incarnation: string, name: string, limit = 100): ClaimRe
   limit,
 });
 
-/** Resolves, with its process id, when some backend of this database waits for a lock. */
-export async function waitUntilBlocked(pool: SagazPool): Promise<number> {
+/** Resolves when that many backends of this database wait for a lock. */
+export async function waitUntilBlocked(pool: SagazPool, count = 1): Promise<void> {
   for (;;) {
-    const { rows } = await pool.query<{ pid: number }>({
-      text: `SELECT pid FROM pg_stat_activity
+    const { rowCount } = await pool.query({
+      text: `SELECT FROM pg_stat_activity
         WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0`,
     });
-    if (rows[0] !== undefined) return rows[0].pid;
+    if ((rowCount ?? 0) >= count) return;
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
