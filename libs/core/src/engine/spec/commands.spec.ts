@@ -1,0 +1,229 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { command, defineCommand } from '../../messaging/index.js';
+import { HEADERS, type OutboxMessage } from '../../ports/index.js';
+import { newId } from '../../ids.js';
+import { EngineBench, Program, type ProgramOptions } from '../../testing/index.js';
+import { replyMail } from '../index.js';
+
+const Reserve = defineCommand<{ sku: string }, { place: string }>()('inventory.reserve');
+const Release = defineCommand<{ sku: string }>()('inventory.release');
+
+let bench: EngineBench;
+afterEach(() => bench.close());
+
+function saga(options: ProgramOptions): Program {
+  const program = new Program(options);
+  bench = new EngineBench([program]);
+  return program;
+}
+
+/** What the participant would send back. */
+async function reply(
+  to: OutboxMessage | undefined,
+  status: 'ok' | 'refused' | 'failed',
+  body: unknown,
+): Promise<void> {
+  if (to === undefined) throw new Error('There is no command to reply to.');
+  const mail = replyMail({
+    id: newId(),
+    tenant: to.tenant,
+    topic: to.headers[HEADERS.replyTo] ?? '',
+    key: to.headers[HEADERS.sagaId] ?? '',
+    type: 'sagaz.reply',
+    source: 'inventory',
+    time: to.time,
+    contentType: 'application/json',
+    payload: new TextEncoder().encode(body === undefined ? '' : JSON.stringify(body)),
+    headers: {
+      [HEADERS.sagaId]: to.headers[HEADERS.sagaId] ?? '',
+      [HEADERS.idempotencyKey]: to.headers[HEADERS.idempotencyKey] ?? '',
+      [HEADERS.replyStatus]: status,
+      [HEADERS.repliesTo]: to.headers[HEADERS.role] ?? '',
+    },
+  });
+  await bench.sagas.putMail([mail]);
+  bench.wakeUps.hint('saga');
+}
+
+const order: ProgramOptions = {
+  output: 'reserve',
+  steps: {
+    reserve: {
+      run: () => command(Reserve, { sku: 'x' }),
+      undo: () => command(Release, { sku: 'x' }),
+      replyTimeoutMs: 60_000,
+    },
+  },
+};
+
+describe('a command step', () => {
+  it('sends its command with the start of its wait, and costs neither owner nor memory meanwhile', async () => {
+    const program = saga(order);
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    await bench.clock.advance(10);
+    expect(bench.sent).toHaveLength(1);
+    const [sent] = bench.sent;
+    expect(sent).toMatchObject({
+      topic: 'inventory',
+      type: 'inventory.reserve',
+      key: handle.id,
+      source: 'bench',
+    });
+    expect(sent?.headers).toMatchObject({
+      [HEADERS.role]: 'command',
+      [HEADERS.sagaId]: handle.id,
+      [HEADERS.step]: 'reserve',
+      [HEADERS.idempotencyKey]: `${handle.id}:reserve`,
+      [HEADERS.replyTo]: 'bench.replies',
+    });
+    expect(
+      Date.parse(sent?.headers[HEADERS.expiresAt] ?? '') - bench.clock.date().getTime(),
+    ).toBeGreaterThan(50_000);
+    expect(engine.sagasHere).toBe(0);
+    expect(await bench.sagas.get(handle.id)).toMatchObject({ status: 'waiting', owner: null });
+    // The start, and one commit that sends the command and gives the saga back.
+    expect(await bench.commits(handle.id)).toBe(2);
+  });
+
+  it('takes the reply as its result', async () => {
+    const program = saga(order);
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    await bench.clock.advance(10);
+    await reply(bench.sent[0], 'ok', { place: 'shelf 7' });
+    expect(await bench.clock.until(handle.result())).toEqual({ place: 'shelf 7' });
+  });
+
+  it('takes the first of several replies, and ignores those to a saga that is over', async () => {
+    const program = saga(order);
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    await bench.clock.advance(10);
+    await reply(bench.sent[0], 'ok', { place: 'one' });
+    await reply(bench.sent[0], 'ok', { place: 'two' });
+    expect(await bench.clock.until(handle.result())).toEqual({ place: 'one' });
+    await reply(bench.sent[0], 'refused', { reason: 'late' });
+    await bench.clock.advance(5_000);
+    expect((await bench.sagas.get(handle.id))?.status).toBe('completed');
+  });
+
+  it('loses no reply that arrives before the saga waits for it', async () => {
+    const program = saga(order);
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    // The command is published by the very commit that parks; its reply may be there before the park was answered.
+    const stop = bench.clock.after(0, () => undefined);
+    stop.cancel();
+    for (let at = 0; at < 50 && bench.sent.length === 0; at += 1) await Promise.resolve();
+    await bench.clock.settle();
+    await reply(bench.sent[0], 'ok', { place: 'early' });
+    expect(await bench.clock.until(handle.result())).toEqual({ place: 'early' });
+  });
+
+  it('fails at a refusal, which had no effect and needs no undo', async () => {
+    const program = saga(order);
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    await bench.clock.advance(10);
+    await reply(bench.sent[0], 'refused', { reason: 'out_of_stock', details: { sku: 'x' } });
+    const outcome = await bench.clock.until(handle.outcome());
+    expect(outcome).toMatchObject({
+      status: 'compensated',
+      failure: { cause: { error: { reason: 'out_of_stock', details: { sku: 'x' } } } },
+    });
+    expect(bench.sent).toHaveLength(1);
+  });
+
+  it('undoes a command that failed at its participant: what its handler had done nobody knows', async () => {
+    const program = saga(order);
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    await bench.clock.advance(10);
+    await reply(bench.sent[0], 'failed', { reason: 'exhausted' });
+    await bench.clock.advance(2_000);
+    expect(bench.sent).toHaveLength(2);
+    expect(bench.sent[1]?.headers).toMatchObject({
+      [HEADERS.role]: 'compensation',
+      [HEADERS.idempotencyKey]: `${handle.id}:reserve`,
+    });
+    expect(bench.sent[1]?.headers[HEADERS.expiresAt]).toBeUndefined();
+    await reply(bench.sent[1], 'ok', undefined);
+    expect((await bench.clock.until(handle.outcome())).status).toBe('compensated');
+  });
+
+  it("gives up at the reply timeout, by the store's clock and whoever runs it then, and undoes", async () => {
+    const program = saga(order);
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    await bench.clock.advance(30_000);
+    await bench.clock.until(engine.close());
+    const other = await bench.engine();
+    await bench.clock.advance(29_000);
+    expect(bench.sent).toHaveLength(1);
+    await bench.clock.advance(3_000);
+    expect(bench.sent).toHaveLength(2);
+    expect(await bench.journal(handle.id)).toContain('step_unknown reserve');
+    await reply(bench.sent[1], 'ok', undefined);
+    expect((await bench.clock.until(other.handle(handle.id).outcome())).status).toBe('compensated');
+  });
+
+  it('decides a reply and a timeout that meet one way or the other, and never both', async () => {
+    for (let offset = -30; offset <= 30; offset += 3) {
+      const program = saga({
+        ...order,
+        steps: { reserve: { ...order.steps.reserve, replyTimeoutMs: 5_000 } },
+      });
+      const engine = await bench.engine();
+      const handle = await bench.start(engine, program);
+      await bench.clock.advance(5_000 + offset);
+      await reply(bench.sent[0], 'ok', { place: 'x' });
+      await bench.clock.advance(3_000);
+      const status = (await bench.sagas.get(handle.id))?.status;
+      if (status === 'completed') expect(bench.sent).toHaveLength(1);
+      else expect(bench.sent[1]?.headers[HEADERS.role]).toBe('compensation');
+      const journal = await bench.journal(handle.id);
+      const ends = journal.filter(
+        (line) => line === 'step_completed reserve' || line === 'step_unknown reserve',
+      );
+      expect(ends).toHaveLength(1);
+      await bench.close();
+    }
+  });
+
+  it('sends a compensation again when its reply does not come, and asks for a person in the end', async () => {
+    const program = saga({
+      steps: {
+        reserve: {
+          ...order.steps.reserve,
+          replyTimeoutMs: 5_000,
+          undoRetry: { attempts: 3, backoffMs: 100, factor: 1, maxDelayMs: 100 },
+        },
+        bad: { dependsOn: ['reserve'], run: () => Promise.reject(new Error('no')) },
+      },
+    });
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    await bench.clock.advance(10);
+    await reply(bench.sent[0], 'ok', { place: 'x' });
+    const outcome = await bench.clock.until(handle.outcome({ timeout: '1h' }));
+    expect(outcome).toMatchObject({ status: 'needs_attention', reason: 'compensation_failed' });
+    expect(bench.sent.filter((one) => one.headers[HEADERS.role] === 'compensation')).toHaveLength(
+      3,
+    );
+    await engine.retry(handle.id);
+    await bench.clock.advance(2_000);
+    await reply(bench.sent.at(-1), 'ok', undefined);
+    await bench.clock.advance(2_000);
+    expect((await bench.sagas.get(handle.id))?.status).toBe('compensated');
+  });
+
+  it('waits with thousands of others at no cost: none of them stands in memory', async () => {
+    const program = saga(order);
+    const engine = await bench.engine();
+    await Promise.all(Array.from({ length: 2_000 }, () => bench.start(engine, program)));
+    await bench.clock.advance(100);
+    expect(engine.sagasHere).toBe(0);
+    expect(bench.sent).toHaveLength(2_000);
+  });
+});

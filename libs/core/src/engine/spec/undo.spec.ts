@@ -1,0 +1,445 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { NonRetryableError } from '../../errors/index.js';
+import { EngineBench, Gate, Program, type ProgramOptions } from '../../testing/index.js';
+
+let bench: EngineBench;
+afterEach(() => bench.close());
+
+function saga(options: ProgramOptions): Program {
+  const program = new Program(options);
+  bench = new EngineBench([program]);
+  return program;
+}
+
+const fails = (): never => {
+  throw new NonRetryableError('broken');
+};
+
+async function end(program: Program): Promise<{ id: string; status: string }> {
+  const engine = await bench.engine();
+  const handle = await bench.start(engine, program);
+  const outcome = await bench.clock.until(handle.outcome({ timeout: '1h' }));
+  return { id: handle.id, status: outcome.status };
+}
+
+describe('compensation', () => {
+  it('keeps the order through a step that has none', async () => {
+    const slow = new Gate();
+    const program = saga({
+      steps: {
+        a: { undo: true },
+        none: { dependsOn: ['a'] },
+        c: { dependsOn: ['none'], undo: () => slow.pass() },
+        d: { dependsOn: ['c'], run: fails },
+      },
+    });
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    await slow.reached;
+    await bench.clock.settle();
+    expect(program.calls).not.toContain('compensation a');
+    slow.open();
+    expect((await bench.clock.until(handle.outcome())).status).toBe('compensated');
+    expect(program.calls.slice(-2)).toEqual(['compensation c', 'compensation a']);
+  });
+
+  it('undoes independent branches side by side', async () => {
+    const one = new Gate();
+    const two = new Gate();
+    const program = saga({
+      steps: {
+        a: { undo: () => one.pass() },
+        b: { undo: () => two.pass() },
+        c: { dependsOn: ['a', 'b'], run: fails },
+      },
+    });
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    await Promise.all([one.reached, two.reached]);
+    one.open();
+    two.open();
+    expect((await bench.clock.until(handle.outcome())).status).toBe('compensated');
+  });
+
+  it('does not undo a step that is known to have failed, nor one that never began', async () => {
+    const program = saga({
+      steps: {
+        a: { undo: true },
+        b: { dependsOn: ['a'], run: fails, undo: true },
+        c: { dependsOn: ['b'], undo: true },
+      },
+    });
+    expect((await end(program)).status).toBe('compensated');
+    expect(program.calls).toEqual(['step a', 'step b', 'compensation a']);
+  });
+
+  it('undoes a step one of whose attempts may have had its effect, although the last one failed', async () => {
+    let attempts = 0;
+    const program = saga({
+      steps: {
+        a: {
+          undo: true,
+          timeoutMs: 100,
+          retry: { attempts: 2 },
+          run: ({ context }) => {
+            attempts += 1;
+            if (attempts === 2) throw new NonRetryableError('no');
+            return new Promise((_resolve, reject) => {
+              context.signal.addEventListener('abort', () => reject(new Error('cut off')));
+            });
+          },
+        },
+      },
+    });
+    expect((await end(program)).status).toBe('compensated');
+    expect(program.calls).toEqual(['step a', 'step a', 'compensation a']);
+  });
+
+  it('retries a compensation, and parks the saga for a person when it gives up', async () => {
+    let broken = true;
+    let undone = 0;
+    const program = saga({
+      steps: {
+        a: { undo: true },
+        b: {
+          dependsOn: ['a'],
+          undoRetry: { attempts: 3, backoffMs: 100, factor: 1, maxDelayMs: 100 },
+          undo: () => {
+            undone += 1;
+            if (broken) throw new Error('the refund desk is closed');
+          },
+        },
+        c: { dependsOn: ['b'], run: fails },
+      },
+    });
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    const outcome = await bench.clock.until(handle.outcome());
+    expect(outcome).toMatchObject({
+      status: 'needs_attention',
+      reason: 'compensation_failed',
+      failure: { cause: { kind: 'step', step: 'c' } },
+    });
+    expect(undone).toBe(3);
+    expect(program.calls).not.toContain('compensation a');
+    expect(engine.sagasHere).toBe(0);
+    broken = false;
+    await engine.retry(handle.id);
+    const again = await bench.clock.until(
+      engine
+        .handle(handle.id)
+        .outcome()
+        .then((first) =>
+          first.status === 'needs_attention'
+            ? new Promise<string>((resolve) => {
+                const look = (): void => {
+                  void bench.sagas.get(handle.id).then((found) => {
+                    if (found?.status === 'compensated') resolve(found.status);
+                    else bench.clock.after(50, look);
+                  });
+                };
+                look();
+              })
+            : first.status,
+        ),
+    );
+    expect(again).toBe('compensated');
+    expect(program.calls.slice(-2)).toEqual(['compensation b', 'compensation a']);
+  });
+
+  it('undoes what can be undone beside what cannot', async () => {
+    const program = saga({
+      steps: {
+        a: { undo: fails },
+        b: { undo: true },
+        c: { dependsOn: ['a', 'b'], run: fails },
+      },
+    });
+    expect((await end(program)).status).toBe('needs_attention');
+    expect(program.calls).toContain('compensation b');
+  });
+
+  it('undoes once more what came with success after it had been given up and undone', async () => {
+    const late = new Gate();
+    const slowUndo = new Gate();
+    const program = saga({
+      steps: {
+        charge: {
+          timeoutMs: 100,
+          undo: true,
+          run: async () => {
+            await late.opened;
+            return 'charged after all';
+          },
+        },
+        other: { undo: () => slowUndo.pass() },
+      },
+    });
+    const engine = await bench.engine({ settings: { settleBoundMs: 1_000 } });
+    const handle = await bench.start(engine, program);
+    await bench.clock.advance(2_000);
+    expect(program.calls).toContain('compensation charge');
+    late.open();
+    await bench.clock.settle();
+    slowUndo.open();
+    expect((await bench.clock.until(handle.outcome())).status).toBe('compensated');
+    expect(program.calls.filter((call) => call === 'compensation charge').length).toBe(2);
+    expect(await bench.journal(handle.id)).toContain('step_late_success charge');
+  });
+
+  it('asks for a person when an effect comes after the saga is over', async () => {
+    const late = new Gate();
+    const program = saga({
+      steps: {
+        charge: {
+          timeoutMs: 100,
+          undo: true,
+          run: async () => {
+            await late.opened;
+            return 'charged after all';
+          },
+        },
+      },
+    });
+    const engine = await bench.engine({ settings: { settleBoundMs: 1_000 } });
+    const handle = await bench.start(engine, program);
+    expect((await bench.clock.until(handle.outcome())).status).toBe('compensated');
+    late.open();
+    await bench.clock.advance(100);
+    expect((await bench.sagas.get(handle.id))?.status).toBe('needs_attention');
+    await engine.retry(handle.id);
+    await bench.clock.advance(2_000);
+    expect((await bench.sagas.get(handle.id))?.status).toBe('compensated');
+    expect(program.calls.filter((call) => call === 'compensation charge').length).toBe(2);
+  });
+
+  it('keeps all errors: the first as the cause, the others beside it', async () => {
+    const first = new Gate();
+    const second = new Gate();
+    const program = saga({
+      failureStrategy: 'wait-all',
+      steps: {
+        a: { run: () => first.pass().then(fails) },
+        b: {
+          run: async () => {
+            await second.pass();
+            throw new NonRetryableError('second');
+          },
+        },
+      },
+    });
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    await Promise.all([first.reached, second.reached]);
+    first.open();
+    await bench.clock.settle();
+    second.open();
+    const outcome = await bench.clock.until(handle.outcome());
+    expect(outcome).toMatchObject({
+      failure: {
+        cause: { step: 'a', error: { message: 'broken' } },
+        others: [{ step: 'b', error: { message: 'second' } }],
+      },
+    });
+  });
+});
+
+describe('when a branch fails', () => {
+  const graph = (
+    failureStrategy: ProgramOptions['failureStrategy'],
+    graceMs = 0,
+  ): ProgramOptions => ({
+    ...(failureStrategy === undefined ? {} : { failureStrategy }),
+    graceMs,
+    steps: {
+      bad: { run: fails },
+      sibling: {
+        undo: true,
+        run: ({ context }) =>
+          new Promise((resolve, reject) => {
+            bench.clock.after(1_000, () => resolve('done'));
+            context.signal.addEventListener('abort', () => reject(context.signal.reason));
+          }),
+      },
+      next: { dependsOn: ['sibling'], undo: true },
+    },
+  });
+
+  it('fail-fast aborts its siblings at once and undoes what they may have done', async () => {
+    const program = saga(graph('fail-fast'));
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    await bench.clock.advance(50);
+    expect((await bench.sagas.get(handle.id))?.status).toBe('compensated');
+    expect(program.calls).toEqual(['step bad', 'step sibling', 'compensation sibling']);
+  });
+
+  it('wait-all lets running siblings end, and starts nothing new', async () => {
+    const program = saga(graph('wait-all'));
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    await bench.clock.advance(900);
+    expect((await bench.sagas.get(handle.id))?.status).toBe('running');
+    await bench.clock.advance(200);
+    expect((await bench.sagas.get(handle.id))?.status).toBe('compensated');
+    expect(await bench.journal(handle.id)).toContain('step_completed sibling');
+    expect(program.calls).not.toContain('step next');
+  });
+
+  it('fail-fast-with-grace waits for siblings as long as the grace lasts', async () => {
+    for (const [graceMs, journaled] of [
+      [2_000, 'step_completed sibling'],
+      [300, 'step_unknown sibling'],
+    ] as const) {
+      const program = saga(graph('fail-fast-with-grace', graceMs));
+      const engine = await bench.engine();
+      const handle = await bench.start(engine, program);
+      await bench.clock.advance(200);
+      expect((await bench.sagas.get(handle.id))?.status).toBe('running');
+      await bench.clock.advance(1_500);
+      expect((await bench.sagas.get(handle.id))?.status).toBe('compensated');
+      expect(await bench.journal(handle.id)).toContain(journaled);
+    }
+  });
+});
+
+describe('behind a pivot', () => {
+  it('undoes neither the pivot nor what it stands on, and ends as partially committed', async () => {
+    const program = saga({
+      steps: {
+        a: { undo: true },
+        pay: { dependsOn: ['a'], pivot: true },
+        ship: { dependsOn: ['pay'], run: fails },
+      },
+    });
+    expect((await end(program)).status).toBe('partially_committed');
+    expect(program.calls).toEqual(['step a', 'step pay', 'step ship']);
+  });
+
+  it('goes forward by recovery where there is one, and completes', async () => {
+    const program = saga({
+      output: 'last',
+      steps: {
+        pay: { pivot: true },
+        ship: { dependsOn: ['pay'], run: fails, recover: () => 'by hand' },
+        last: {
+          dependsOn: ['ship'],
+          run: ({ context }): unknown =>
+            Reflect.apply(Reflect.get(context, 'result') as () => unknown, context, ['ship']),
+        },
+      },
+    });
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    expect(await bench.clock.until(handle.result())).toBe('by hand');
+    expect(program.calls).toEqual(['step pay', 'step ship', 'recovery ship', 'step last']);
+  });
+
+  it('does not abort a started pivot when a sibling fails, and keeps what it committed', async () => {
+    const paying = new Gate();
+    const program = saga({
+      steps: {
+        a: { undo: true },
+        pay: {
+          dependsOn: ['a'],
+          pivot: true,
+          run: async ({ context }) => {
+            await paying.pass();
+            return context.signal.aborted;
+          },
+        },
+        other: { dependsOn: ['a'], run: () => paying.reached.then(fails) },
+        beside: { undo: true },
+      },
+    });
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    await paying.reached;
+    await bench.clock.advance(5_000);
+    expect((await bench.sagas.get(handle.id))?.status).toBe('running');
+    paying.open();
+    const outcome = await bench.clock.until(handle.outcome());
+    expect(outcome.status).toBe('partially_committed');
+    expect(program.calls).not.toContain('compensation a');
+    expect(program.calls).toContain('compensation beside');
+  });
+
+  it('settles a pivot in doubt by the same key, and asks for a person when that fails', async () => {
+    const keys: string[] = [];
+    const program = saga({
+      steps: {
+        a: { undo: true },
+        pay: {
+          dependsOn: ['a'],
+          pivot: true,
+          timeoutMs: 100,
+          retry: { attempts: 3 },
+          run: ({ context }) => {
+            keys.push(context.idempotencyKey);
+            return new Promise((_resolve, reject) => {
+              context.signal.addEventListener('abort', () => reject(new Error('cut off')));
+            });
+          },
+        },
+      },
+    });
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    const outcome = await bench.clock.until(handle.outcome());
+    expect(outcome).toMatchObject({ status: 'needs_attention', reason: 'pivot_unknown' });
+    expect(new Set(keys)).toEqual(new Set([`${handle.id}:pay`]));
+    expect(keys.length).toBe(3);
+    expect(program.calls).not.toContain('compensation a');
+  });
+
+  it('lets an operator try a pivot in doubt once more, and completes when it succeeds', async () => {
+    let works = false;
+    const program = saga({
+      output: 'pay',
+      steps: {
+        pay: {
+          pivot: true,
+          timeoutMs: 100,
+          run: ({ context }) =>
+            works
+              ? 'paid'
+              : new Promise((_resolve, reject) => {
+                  context.signal.addEventListener('abort', () => reject(new Error('cut off')));
+                }),
+        },
+      },
+    });
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    expect((await bench.clock.until(handle.outcome())).status).toBe('needs_attention');
+    works = true;
+    await engine.retry(handle.id);
+    await bench.clock.advance(2_000);
+    expect((await bench.sagas.get(handle.id))?.status).toBe('completed');
+  });
+
+  it('parks a saga whose recovery gives up', async () => {
+    const program = saga({
+      steps: { pay: { pivot: true }, ship: { dependsOn: ['pay'], run: fails, recover: fails } },
+    });
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    const outcome = await bench.clock.until(handle.outcome());
+    expect(outcome).toMatchObject({ status: 'needs_attention', reason: 'recovery_failed' });
+  });
+
+  it('refuses a cancel that comes too late', async () => {
+    const shipping = new Gate();
+    const program = saga({
+      steps: { pay: { pivot: true }, ship: { dependsOn: ['pay'], run: () => shipping.pass() } },
+    });
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    await shipping.reached;
+    await engine.cancel(handle.id);
+    await bench.clock.advance(100);
+    expect(await bench.journal(handle.id)).toContain('mail_ignored');
+    shipping.open();
+    expect((await bench.clock.until(handle.outcome())).status).toBe('completed');
+  });
+});
