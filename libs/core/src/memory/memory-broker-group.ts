@@ -16,7 +16,8 @@ interface Line {
 export interface Consumer {
   readonly concurrency: number;
   readonly handle: (delivery: Delivery) => Promise<DeliveryOutcome>;
-  readonly abort: AbortController;
+  /** Of the deliveries that are running. */
+  readonly aborts: Set<AbortController>;
   /** False: it takes nothing more. */
   open: boolean;
   running: number;
@@ -97,10 +98,13 @@ export class MemoryBrokerGroup {
 
   async #deliver(consumer: Consumer, line: Line, item: Waiting): Promise<void> {
     item.attempts += 1;
+    const abort = new AbortController();
+    consumer.aborts.add(abort);
     const gone = new Promise<null>((resolve) => {
-      consumer.abort.signal.addEventListener('abort', () => resolve(null), { once: true });
+      abort.signal.addEventListener('abort', () => resolve(null), { once: true });
     });
-    const outcome = await Promise.race([this.#handle(consumer, item), gone]);
+    const outcome = await Promise.race([this.#handle(consumer, item, abort.signal), gone]);
+    consumer.aborts.delete(abort);
     consumer.running -= 1;
     if (consumer.running === 0) consumer.idle?.();
     if (outcome?.kind === 'done') {
@@ -117,13 +121,13 @@ export class MemoryBrokerGroup {
     this.#dispatchSoon();
   }
 
-  async #handle(consumer: Consumer, item: Waiting): Promise<DeliveryOutcome> {
+  async #handle(consumer: Consumer, item: Waiting, signal: AbortSignal): Promise<DeliveryOutcome> {
     try {
       return await consumer.handle({
         message: item.message,
         group: this.#name,
         attempt: item.attempts,
-        signal: consumer.abort.signal,
+        signal,
       });
     } catch (error) {
       return { kind: 'retry', delayMs: DEFAULT_RETRY_MS, error };

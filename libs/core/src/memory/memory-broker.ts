@@ -104,7 +104,7 @@ export class MemoryBroker implements Broker {
     const consumer: Consumer = {
       concurrency: request.concurrency,
       handle: request.handle,
-      abort: new AbortController(),
+      aborts: new Set(),
       open: true,
       running: 0,
       idle: undefined,
@@ -129,7 +129,7 @@ export class MemoryBroker implements Broker {
     this.#closed = true;
     for (const consumer of this.#consumers) {
       consumer.open = false;
-      consumer.abort.abort();
+      for (const abort of consumer.aborts) abort.abort();
     }
   }
 
@@ -149,7 +149,7 @@ export class MemoryBroker implements Broker {
         };
       });
     }
-    consumer.abort.abort();
+    for (const abort of consumer.aborts) abort.abort();
     this.#consumers.delete(consumer);
     group.leave(consumer);
   }

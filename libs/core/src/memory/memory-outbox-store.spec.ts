@@ -1,18 +1,50 @@
 import { describe, it } from 'vitest';
-import { runContract, slotQueueContract, VirtualClock } from '../testing/index.js';
-import { MemoryOutboxStore, MemoryTransactions } from './index.js';
+import { systemClock } from '../clock/index.js';
+import type { NewMail } from '../ports/index.js';
+import {
+  brokerContract,
+  outboxStoreContract,
+  queueOf,
+  runContract,
+  slotQueueContract,
+  VirtualClock,
+  type OutboxStoreFixture,
+} from '../testing/index.js';
+import { MemoryBroker, MemoryOutboxStore, MemoryTransactions } from './index.js';
 
-async function fixture() {
+async function fixture(): Promise<OutboxStoreFixture> {
   const clock = new VirtualClock();
   const transactions = new MemoryTransactions(clock);
-  const outbox = new MemoryOutboxStore({ transactions, clock });
-  return {
-    queue: outbox,
-    newQueue: () => Promise.resolve(outbox),
-    add: outbox.append.bind(outbox),
+  const mail: NewMail[] = [];
+  const outbox = new MemoryOutboxStore({
     transactions,
-    pass: (ms: number) => clock.advance(ms),
+    clock,
+    putMail: async (added) => void mail.push(...added),
+  });
+  return {
+    outbox,
+    newOutbox: () => Promise.resolve(outbox),
+    transactions,
+    pass: (ms) => clock.advance(ms),
+    mailOf: async (sagaId) => mail.filter((letter) => letter.sagaId === sagaId),
   };
 }
 
-runContract('the slots of the outbox in memory', slotQueueContract, fixture, { it, describe });
+const runner = { it, describe };
+
+runContract('the outbox in memory', outboxStoreContract, fixture, runner);
+runContract(
+  'the slots of the outbox in memory',
+  slotQueueContract,
+  async () => queueOf(await fixture()),
+  runner,
+);
+runContract(
+  'the broker in memory',
+  brokerContract,
+  async () => {
+    const broker = new MemoryBroker({ clock: systemClock });
+    return { broker, newBroker: () => Promise.resolve(broker) };
+  },
+  runner,
+);

@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import type { Message, OutboxMessage } from '../../ports/index.js';
+import type { ContractCase } from '../contract-case.js';
+import { queueOf, type OutboxStoreFixture } from './outbox-fixture.js';
+import { outboxMessage, textsOf } from './outbox-message.js';
+import { bodiesOf, openWith, readAll, stagger } from './slot-queue-fixture.js';
+
+function carried({ ordered: _ordered, delayMs: _delayMs, ...message }: OutboxMessage): Message {
+  return message;
+}
+
+/** The message as plain values: a payload may come back as any kind of bytes. */
+function plain(message: Message): unknown {
+  return { ...message, payload: [...message.payload], headers: { ...message.headers } };
+}
+
+const EVERY_BYTE = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+
+export const appendCases: readonly ContractCase<OutboxStoreFixture>[] = [
+  {
+    name: 'keeps nothing of a transaction that was rolled back',
+    guards: 'A message is published if and only if its transaction commits.',
+    async run({ outbox, transactions }) {
+      const failure = new Error('no');
+      await assert.rejects(
+        transactions.run(async (transaction) => {
+          await outbox.append([outboxMessage('k', 1)], transaction);
+          throw failure;
+        }),
+        failure,
+      );
+      assert.deepEqual(await readAll(outbox), []);
+      assert.equal((await outbox.stats()).byStatus.get('pending') ?? 0, 0);
+    },
+  },
+  {
+    name: 'shows nothing before the commit and everything after it',
+    guards: 'A message must never be published whose transaction may still roll back.',
+    async run(fixture) {
+      const open = await openWith(queueOf(fixture), [outboxMessage('k', 1), outboxMessage('k', 2)]);
+      assert.deepEqual(await readAll(fixture.outbox), []);
+      await open.commit();
+      assert.deepEqual(bodiesOf(await readAll(fixture.outbox)), ['k:1', 'k:2']);
+    },
+  },
+  {
+    name: 'writes in a transaction of its own where none is given, and nothing where there is nothing',
+    guards: 'Standalone publishing.',
+    async run({ outbox }) {
+      await outbox.append([]);
+      await outbox.append([outboxMessage('k', 1)]);
+      assert.deepEqual(bodiesOf(await readAll(outbox)), ['k:1']);
+    },
+  },
+  {
+    name: 'gives back every field as it was written',
+    guards: 'What the consumer reads is, byte for byte, what the producer wrote.',
+    async run({ outbox }) {
+      const strange = `it's "quoted" \\ $1 %s {} \n\t – ünïcødé 漢字 🦉 'null'`;
+      const messages = [
+        outboxMessage('plain', 1),
+        outboxMessage(strange, 1, {
+          tenant: strange,
+          topic: strange,
+          type: strange,
+          source: strange,
+          time: '2026-11-21T04:05:06.789Z',
+          contentType: strange,
+          headers: { traceparent: '00-a-b-01', empty: '', [strange]: strange },
+        }),
+        outboxMessage('', 1, { payload: new Uint8Array(0), tenant: '', headers: {} }),
+        outboxMessage('bytes', 1, {
+          payload: EVERY_BYTE,
+          contentType: 'application/octet-stream',
+        }),
+        outboxMessage('big', 1, { payload: new Uint8Array(1024 * 1024).fill(0x7f) }),
+        outboxMessage('null', 1, { headers: { __proto__x: 'null', constructor: 'undefined' } }),
+      ];
+      await outbox.append(messages);
+      const rows = await readAll(outbox);
+      assert.equal(rows.length, messages.length);
+      const byId = new Map(rows.map((row) => [row.message.id, row]));
+      for (const message of messages) {
+        const row = byId.get(message.id);
+        assert.ok(row, `${message.key} is missing`);
+        assert.deepEqual(plain(row.message), plain(carried(message)));
+        assert.equal(row.attempts, 0);
+        assert.equal(row.ordered, true);
+      }
+    },
+  },
+  {
+    name: 'does not look at bytes of the caller after the append',
+    guards: 'A buffer that is used again must not change a message that was written.',
+    async run({ outbox, transactions }) {
+      const payload = new TextEncoder().encode('k:1');
+      await transactions.run(async (transaction) => {
+        await outbox.append([outboxMessage('k', 1, { payload })], transaction);
+        payload.fill(0x78);
+      });
+      assert.deepEqual(bodiesOf(await readAll(outbox)), ['k:1']);
+    },
+  },
+  {
+    name: 'keeps the order of a thousand messages of one append',
+    guards: 'Order per key within one transaction.',
+    async run({ outbox }) {
+      const messages = Array.from({ length: 1_000 }, (_, n) => outboxMessage(`k${n % 3}`, n));
+      await outbox.append(messages);
+      const rows = await readAll(outbox);
+      for (const key of ['k0', 'k1', 'k2']) {
+        const wanted = textsOf(messages.filter((message) => message.key === key));
+        assert.deepEqual(bodiesOf(rows, key), wanted);
+      }
+    },
+  },
+  {
+    name: 'keeps the order of several appends in one transaction',
+    guards: 'Order per key within one transaction.',
+    async run({ outbox, transactions }) {
+      await transactions.run(async (transaction) => {
+        for (let n = 0; n < 5; n += 1) {
+          await outbox.append([outboxMessage('k', n)], transaction);
+        }
+      });
+      assert.deepEqual(bodiesOf(await readAll(outbox)), ['k:0', 'k:1', 'k:2', 'k:3', 'k:4']);
+    },
+  },
+  {
+    name: 'lets a second writer of a key wait for the first, and none of another key',
+    guards: 'Without the wait a later message of the key could be seen before an earlier one.',
+    async run(fixture) {
+      const { outbox } = fixture;
+      const open = await openWith(queueOf(fixture), [outboxMessage('k', 1)]);
+      let second = false;
+      const waiting = outbox.append([outboxMessage('k', 2)]).then(() => (second = true));
+      await outbox.append([outboxMessage('other', 1)]);
+      await outbox.append([outboxMessage('k', 1, { tenant: 'someone else' })]);
+      await outbox.append([outboxMessage('k', 1, { topic: 'elsewhere' })]);
+      assert.equal(second, false);
+      await open.commit();
+      await waiting;
+      const rows = (await readAll(outbox)).filter(
+        ({ message }) => message.topic === 'orders' && message.tenant === '',
+      );
+      assert.deepEqual(bodiesOf(rows, 'k'), ['k:1', 'k:2']);
+    },
+  },
+  {
+    name: 'takes no lock for what needs no order',
+    guards: 'A hot key must have a way out.',
+    async run(fixture) {
+      const { outbox } = fixture;
+      const open = await openWith(queueOf(fixture), [outboxMessage('k', 1)]);
+      await outbox.append([outboxMessage('k', 2, { ordered: false })]);
+      const [row] = await readAll(outbox);
+      assert.equal(row?.ordered, false);
+      await open.commit();
+    },
+  },
+  {
+    name: 'never deadlocks writers that name the same keys in opposite order',
+    guards: 'Key locks are taken once, in one global order.',
+    async run({ outbox }) {
+      const keys = ['a', 'b', 'c', 'd', 'e', 'f'];
+      await Promise.all(
+        Array.from({ length: 24 }, async (_, n) => {
+          const order = n % 2 === 0 ? keys : [...keys].reverse();
+          await stagger(n % 3);
+          await outbox.append(order.map((key) => outboxMessage(key, n)));
+        }),
+      );
+      assert.equal((await readAll(outbox)).length, 24 * keys.length);
+    },
+  },
+];

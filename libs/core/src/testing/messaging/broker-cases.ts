@@ -1,0 +1,334 @@
+import assert from 'node:assert/strict';
+import { freshName, type ContractCase } from '../contract-case.js';
+import { Listener, messageOf, publish, type BrokerFixture } from './broker-fixture.js';
+import { deferred } from './slot-queue-fixture.js';
+
+/** Long against a round trip, short against a person. */
+const SOON_MS = 300;
+
+export const brokerCases: readonly ContractCase<BrokerFixture>[] = [
+  {
+    name: 'delivers what was published, byte for byte, once it was acknowledged',
+    guards: 'What the consumer reads is what the producer wrote; acknowledged means kept.',
+    async run(fixture) {
+      const topic = freshName('topic');
+      const listener = await new Listener(fixture).subscribe(fixture.broker, topic);
+      const strange = `it's "q" \\ $1 – ü 漢 🦉`;
+      const message = messageOf(topic, strange, 1, {
+        tenant: 'acme',
+        type: 'orders.placed.v2',
+        source: 'order-service',
+        contentType: 'application/octet-stream',
+        payload: Uint8Array.from({ length: 256 }, (_, byte) => byte),
+        headers: { traceparent: '00-a-b-01', note: strange },
+      });
+      await publish(fixture.broker, [message]);
+      await listener.got(1);
+      const [delivery] = listener.deliveries;
+      assert.ok(delivery);
+      const got = delivery.message;
+      assert.deepEqual(
+        { ...got, payload: [...got.payload], headers: { ...got.headers } },
+        { ...message, payload: [...message.payload], headers: { ...message.headers } },
+      );
+      assert.equal(delivery.attempt, 1);
+      assert.equal(delivery.signal.aborted, false);
+      assert.equal(listener.problem, null);
+      await listener.close();
+    },
+  },
+  {
+    name: 'answers an empty batch and a large one, message by message',
+    guards: 'One outcome for each message, in order.',
+    async run(fixture) {
+      const topic = freshName('topic');
+      const listener = await new Listener(fixture).subscribe(fixture.broker, topic);
+      assert.deepEqual(await fixture.broker.publish([]), []);
+      const many = Array.from({ length: 300 }, (_, n) => messageOf(topic, `k${n % 7}`, n));
+      await publish(fixture.broker, many);
+      await listener.got(300);
+      for (let k = 0; k < 7; k += 1) {
+        const wanted = many.filter((message) => message.key === `k${k}`);
+        assert.deepEqual(
+          listener.bodies(`k${k}`),
+          wanted.map((message) => new TextDecoder().decode(message.payload)),
+        );
+      }
+      await listener.close();
+    },
+  },
+  {
+    name: 'hands out the messages of a key one after the other, whoever published them',
+    guards: 'Order per key, with no overlap: the next begins when the one before is handled.',
+    async run(fixture) {
+      const topic = freshName('topic');
+      let running = 0;
+      let most = 0;
+      const listener = await new Listener(fixture, async () => {
+        running += 1;
+        most = Math.max(most, running);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+        running -= 1;
+        return { kind: 'done' };
+      }).subscribe(fixture.broker, topic);
+      const other = await fixture.newBroker();
+      for (let n = 0; n < 10; n += 1) {
+        await publish(n % 2 === 0 ? fixture.broker : other, [messageOf(topic, 'k', n)]);
+      }
+      await listener.got(10);
+      assert.deepEqual(
+        listener.bodies(),
+        Array.from({ length: 10 }, (_, n) => `k:${n}`),
+      );
+      assert.equal(most, 1);
+      await listener.close();
+    },
+  },
+  {
+    name: 'handles different keys at once, and no more than it may',
+    guards: 'A slow message holds back its key only; back-pressure holds back the rest.',
+    async run(fixture) {
+      const topic = freshName('topic');
+      const gate = deferred();
+      let running = 0;
+      let most = 0;
+      const listener = await new Listener(fixture, async () => {
+        running += 1;
+        most = Math.max(most, running);
+        await gate.promise;
+        running -= 1;
+        return { kind: 'done' };
+      }).subscribe(fixture.broker, topic, { concurrency: 3 });
+      await publish(
+        fixture.broker,
+        Array.from({ length: 12 }, (_, n) => messageOf(topic, `k${n}`, n)),
+      );
+      await listener.got(3);
+      assert.equal(running, 3);
+      gate.resolve();
+      await listener.got(12);
+      assert.equal(most, 3);
+      await listener.close();
+    },
+  },
+  {
+    name: 'gives a message of a topic without a group to the first group that comes',
+    guards:
+      'First start: the sender is up before the receiver has ever subscribed. Acknowledged and ' +
+      'gone would leave a saga waiting for ever.',
+    async run(fixture) {
+      const topic = freshName('topic');
+      const outcomes = await fixture.broker.publish([
+        messageOf(topic, 'k', 1),
+        messageOf(topic, 'k', 2),
+      ]);
+      if (outcomes.every((outcome) => outcome.kind !== 'acknowledged')) return;
+      const listener = await new Listener(fixture).subscribe(await fixture.newBroker(), topic);
+      await publish(fixture.broker, [messageOf(topic, 'k', 3)]);
+      await listener.got(3);
+      assert.deepEqual(listener.bodies(), ['k:1', 'k:2', 'k:3']);
+      await listener.close();
+    },
+  },
+  {
+    name: 'gives every group its own copy, and the consumers of one group one between them',
+    guards: 'Two services hear of one event; two processes of a service handle it once.',
+    async run(fixture) {
+      const topic = freshName('topic');
+      const [one, two] = [freshName('group'), freshName('group')];
+      const a = await new Listener(fixture).subscribe(fixture.broker, topic, { group: one });
+      const twin = await new Listener(fixture).subscribe(await fixture.newBroker(), topic, {
+        group: one,
+      });
+      const b = await new Listener(fixture).subscribe(fixture.broker, topic, { group: two });
+      const messages = Array.from({ length: 20 }, (_, n) => messageOf(topic, `k${n}`, n));
+      await publish(fixture.broker, messages);
+      await b.got(20);
+      const both = (): number => a.deliveries.length + twin.deliveries.length;
+      await Promise.race([
+        a.when(() => both() >= 20, '20 between the two'),
+        twin.when(() => both() >= 20, '20 between the two'),
+      ]);
+      const handled = [...a.deliveries, ...twin.deliveries].map((delivery) => delivery.message.id);
+      assert.deepEqual([...new Set(handled)].length, 20);
+      assert.equal(handled.length, 20);
+      await Promise.all([a.close(), b.close(), twin.close()]);
+    },
+  },
+  {
+    name: 'loses nothing to a group that registers while messages are being published',
+    guards: 'Hole: a fan-out that does not see the group acknowledges what the group never gets.',
+    async run(fixture) {
+      const topic = freshName('topic');
+      const first = await new Listener(fixture).subscribe(fixture.broker, topic);
+      const other = await fixture.newBroker();
+      const publishing = (async () => {
+        for (let n = 0; n < 30; n += 1) await publish(other, [messageOf(topic, 'k', n)]);
+      })();
+      const second = await new Listener(fixture).subscribe(fixture.broker, topic);
+      await publish(fixture.broker, [messageOf(topic, 'last', 0)]);
+      await publishing;
+      await first.got(31);
+      await second.when(() => second.bodies('last').length === 1, 'the last one');
+      // Whatever it got of the stream is an unbroken end of it.
+      await second.when(
+        () => second.bodies('k').length === 0 || second.bodies('k').includes('k:29'),
+        'the end of the stream',
+      );
+      const got = second.bodies('k');
+      const all = Array.from({ length: 30 }, (_, n) => `k:${n}`);
+      assert.deepEqual(got, got.length === 0 ? [] : all.slice(-got.length));
+      await Promise.all([first.close(), second.close()]);
+    },
+  },
+  {
+    name: 'delivers again what a handler asked to retry, later, counted, holding back its key only',
+    guards: 'A failing message holds back its key, and nothing but its key.',
+    async run(fixture) {
+      const topic = freshName('topic');
+      const listener = await new Listener(fixture, (delivery) =>
+        delivery.message.key === 'bad' && delivery.attempt === 1
+          ? { kind: 'retry', delayMs: SOON_MS, error: new Error('not yet') }
+          : { kind: 'done' },
+      ).subscribe(fixture.broker, topic);
+      await publish(fixture.broker, [
+        messageOf(topic, 'bad', 1),
+        messageOf(topic, 'bad', 2),
+        messageOf(topic, 'good', 1),
+        messageOf(topic, 'good', 2),
+      ]);
+      await listener.got(5);
+      assert.deepEqual(listener.bodies('good'), ['good:1', 'good:2']);
+      assert.deepEqual(listener.bodies('bad'), ['bad:1', 'bad:1', 'bad:2']);
+      const texts = listener.bodies();
+      assert.ok(texts.indexOf('good:2') < texts.lastIndexOf('bad:1'));
+      const attempts = listener.deliveries
+        .filter((delivery) => delivery.message.key === 'bad')
+        .map((delivery) => delivery.attempt);
+      assert.deepEqual(attempts, [1, 2, 1]);
+      await listener.close();
+    },
+  },
+  {
+    name: 'delivers again what a handler threw on',
+    guards: 'A message is acknowledged only when it was handled.',
+    async run(fixture) {
+      const topic = freshName('topic');
+      const listener = await new Listener(fixture, async (delivery) => {
+        if (delivery.attempt < 3) throw new Error('unexpected');
+        return { kind: 'done' };
+      }).subscribe(fixture.broker, topic);
+      await publish(fixture.broker, [messageOf(topic, 'k', 1)]);
+      await listener.got(3);
+      assert.deepEqual(
+        listener.deliveries.map((delivery) => delivery.attempt),
+        [1, 2, 3],
+      );
+      await listener.close();
+    },
+  },
+  {
+    name: 'waits for what is being handled when it closes, and takes nothing more',
+    guards: 'A graceful stop ends what it has begun.',
+    async run(fixture) {
+      const topic = freshName('topic');
+      const group = freshName('group');
+      const gate = deferred();
+      let ended = 0;
+      const listener = await new Listener(fixture, async () => {
+        await gate.promise;
+        ended += 1;
+        return { kind: 'done' };
+      }).subscribe(fixture.broker, topic, { group, concurrency: 2 });
+      await publish(
+        fixture.broker,
+        [1, 2, 3, 4].map((n) => messageOf(topic, `k${n}`, n)),
+      );
+      await listener.got(2);
+      const closing = listener.close(5_000);
+      gate.resolve();
+      await closing;
+      assert.equal(ended, 2);
+      assert.equal(listener.deliveries.length, 2);
+      const next = await new Listener(fixture).subscribe(await fixture.newBroker(), topic, {
+        group,
+      });
+      await next.got(2);
+      const all = [...listener.deliveries, ...next.deliveries].map(({ message }) => message.id);
+      assert.equal(new Set(all).size, 4);
+      await next.close();
+    },
+  },
+  {
+    name: 'delivers to somebody else what was not handled when its consumer went away',
+    guards: 'Redelivery: a handler that dies with its process has handled nothing.',
+    async run(fixture) {
+      const topic = freshName('topic');
+      const group = freshName('group');
+      const first = new Listener(fixture, () => new Promise(() => undefined));
+      await first.subscribe(await fixture.newBroker(), topic, { group });
+      await publish(fixture.broker, [messageOf(topic, 'k', 1), messageOf(topic, 'k', 2)]);
+      await first.got(1);
+      const signal = first.deliveries[0]?.signal;
+      await first.close(50);
+      assert.equal(signal?.aborted, true);
+      const second = await new Listener(fixture).subscribe(fixture.broker, topic, { group });
+      await second.got(2);
+      assert.deepEqual(second.bodies(), ['k:1', 'k:2']);
+      await second.close();
+    },
+  },
+  {
+    name: 'keeps for a group what comes while none of its consumers is there',
+    guards: 'A service that is being deployed misses nothing.',
+    async run(fixture) {
+      const topic = freshName('topic');
+      const group = freshName('group');
+      const first = await new Listener(fixture).subscribe(fixture.broker, topic, { group });
+      await first.close();
+      await publish(fixture.broker, [messageOf(topic, 'k', 1), messageOf(topic, 'k', 2)]);
+      const second = await new Listener(fixture).subscribe(fixture.broker, topic, { group });
+      await second.got(2);
+      assert.deepEqual(second.bodies(), ['k:1', 'k:2']);
+      assert.equal(first.deliveries.length, 0);
+      await second.close();
+    },
+  },
+  {
+    name: 'serves several topics with one subscription, in order within each key',
+    guards: 'A service listens to several topics as one group.',
+    async run(fixture) {
+      const [one, two] = [freshName('topic'), freshName('topic')];
+      const listener = await new Listener(fixture).subscribe(fixture.broker, one, {
+        topics: [one, two],
+      });
+      await publish(fixture.broker, [
+        messageOf(one, 'k', 1),
+        messageOf(two, 'k', 2),
+        messageOf(one, 'k', 3),
+        messageOf(two, 'k', 4),
+      ]);
+      await listener.got(4);
+      const of = (topic: string): string[] =>
+        listener.deliveries
+          .filter((delivery) => delivery.message.topic === topic)
+          .map((delivery) => new TextDecoder().decode(delivery.message.payload));
+      assert.deepEqual(of(one), ['k:1', 'k:3']);
+      assert.deepEqual(of(two), ['k:2', 'k:4']);
+      await listener.close();
+    },
+  },
+  {
+    name: 'is healthy while it works, and says after its close that it takes nothing',
+    guards: 'A closed client must not swallow what is given to it.',
+    async run(fixture) {
+      const topic = freshName('topic');
+      const broker = await fixture.newBroker();
+      await broker.health();
+      await broker.close();
+      const [outcome] = await broker.publish([messageOf(topic, 'k', 1)]);
+      assert.ok(outcome !== undefined && outcome.kind !== 'acknowledged');
+      await assert.rejects(broker.health());
+    },
+  },
+];

@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { newId } from '../../ids.js';
+import type { OutboxMessage, QueuedMessage, SlotChange } from '../../ports/index.js';
+import type { ContractCase } from '../contract-case.js';
+import type { OutboxStoreFixture } from './outbox-fixture.js';
+import { outboxMessage } from './outbox-message.js';
+import { bodiesOf, LONG_MS, own, readAll, rowOf, type Owner } from './slot-queue-fixture.js';
+
+function bury(row: QueuedMessage, block = false): SlotChange {
+  const place = { slot: row.slot, seq: row.seq };
+  return { kind: 'dead_letter', place, error: 'E: "no"', reason: 'attempts_exhausted', block };
+}
+
+async function dead(
+  { outbox }: OutboxStoreFixture,
+  messages: readonly OutboxMessage[],
+): Promise<Owner> {
+  const owner = await own(outbox);
+  const ids = new Set(messages.map((message) => message.id));
+  const rows = (await readAll(outbox)).filter((row) => ids.has(row.message.id));
+  await outbox.change(
+    owner.incarnation,
+    owner.leases,
+    rows.map((row) => bury(row)),
+  );
+  return owner;
+}
+
+export const outboxDeadLetterCases: readonly ContractCase<OutboxStoreFixture>[] = [
+  {
+    name: 'lists dead letters with all that a person needs, page by page',
+    guards: 'Nothing is lost in silence: what cannot be delivered is counted, listed, replayable.',
+    async run(fixture) {
+      const { outbox } = fixture;
+      const messages = [1, 2, 3, 4, 5].map((n) =>
+        outboxMessage(`k${n}`, n, {
+          topic: n % 2 === 0 ? 'even' : 'odd',
+          type: `t.${n}`,
+          headers: { n: `${n}` },
+        }),
+      );
+      await outbox.append([...messages, outboxMessage('alive', 1)]);
+      await dead(fixture, messages);
+      assert.deepEqual(bodiesOf(await readAll(outbox)), ['alive:1']);
+      const pages = [];
+      let after: string | undefined;
+      for (;;) {
+        const page = await outbox.listDeadLetters({
+          limit: 2,
+          ...(after === undefined ? {} : { after }),
+        });
+        if (page.length === 0) break;
+        pages.push(...page);
+        after = page[page.length - 1]?.cursor;
+      }
+      assert.deepEqual(
+        pages.map((letter) => letter.id),
+        messages.map((message) => message.id),
+      );
+      const [first] = pages;
+      assert.ok(first && messages[0]);
+      assert.equal(first.error, 'E: "no"');
+      assert.equal(first.reason, 'attempts_exhausted');
+      assert.equal(first.topic, 'odd');
+      assert.equal(first.type, 't.1');
+      assert.equal(first.key, 'k1');
+      assert.deepEqual({ ...first.headers }, { n: '1' });
+      assert.deepEqual([...first.payload], [...messages[0].payload]);
+      assert.ok(first.diedAt.getTime() > 0);
+      assert.equal((await outbox.listDeadLetters({ topic: 'even' })).length, 2);
+      assert.equal((await outbox.listDeadLetters({ type: 't.3' })).length, 1);
+      assert.equal((await outbox.listDeadLetters({ key: 'k5' })).length, 1);
+      assert.equal((await outbox.listDeadLetters({ key: 'nobody' })).length, 0);
+    },
+  },
+  {
+    name: 'puts a dead letter back at its place in its key, fresh, and says so to the owner',
+    guards:
+      'A replayed message comes before what follows it; an owner with a floor must look back.',
+    async run(fixture) {
+      const { outbox } = fixture;
+      const head = outboxMessage('k', 1);
+      await outbox.append([head, outboxMessage('k', 2)]);
+      const owner = await dead(fixture, [head]);
+      const [letter] = await outbox.listDeadLetters({});
+      assert.ok(letter);
+      assert.equal(await outbox.replayDeadLetters([letter.id, newId()]), 1);
+      assert.equal(await outbox.replayDeadLetters([letter.id]), 0);
+      const rows = await readAll(outbox);
+      assert.deepEqual(bodiesOf(rows), ['k:1', 'k:2']);
+      assert.equal(rows[0]?.attempts, 0);
+      const slot = rows[0]?.slot;
+      const before = owner.leases.find((lease) => lease.slot === slot);
+      const { leases } = await outbox.renew(owner.incarnation, LONG_MS);
+      const after = leases.find((lease) => lease.slot === slot);
+      assert.ok(before && after && after.version > before.version);
+      assert.equal(after.epoch, before.epoch);
+    },
+  },
+  {
+    name: 'removes a dead letter for good, and says so to the owner',
+    guards: 'Followers of a blocking message wait for somebody who knows that it is gone.',
+    async run(fixture) {
+      const { outbox } = fixture;
+      await outbox.append([outboxMessage('k', 1), outboxMessage('k', 2)]);
+      const owner = await own(outbox);
+      const [head, follower] = await readAll(outbox);
+      assert.ok(head && follower);
+      await outbox.change(owner.incarnation, owner.leases, [
+        bury(head, true),
+        { kind: 'hold', place: { slot: follower.slot, seq: follower.seq } },
+      ]);
+      assert.deepEqual(
+        (await outbox.heldKeys(owner.incarnation, owner.leases)).map((key) => key.head),
+        [head.seq],
+      );
+      assert.equal(await outbox.discardDeadLetters([head.message.id]), 1);
+      assert.equal(await outbox.discardDeadLetters([head.message.id]), 0);
+      assert.deepEqual(await outbox.listDeadLetters({}), []);
+      assert.deepEqual(
+        (await outbox.heldKeys(owner.incarnation, owner.leases)).map((key) => key.head),
+        [null],
+      );
+      const { leases } = await outbox.renew(owner.incarnation, LONG_MS);
+      const before = owner.leases.find((lease) => lease.slot === head.slot)?.version ?? Infinity;
+      assert.ok((leases.find((lease) => lease.slot === head.slot)?.version ?? 0) > before);
+    },
+  },
+  {
+    name: 'replays and discards only what is dead',
+    guards: 'An operator with a wrong id must not remove what is still to be sent.',
+    async run({ outbox }) {
+      const alive = outboxMessage('k', 1);
+      await outbox.append([alive]);
+      assert.equal(await outbox.discardDeadLetters([alive.id]), 0);
+      assert.equal(await outbox.replayDeadLetters([alive.id]), 0);
+      assert.deepEqual(bodiesOf(await readAll(outbox)), ['k:1']);
+    },
+  },
+  {
+    name: 'puts mail in the transaction that buries a command, once, and only if it buries it',
+    guards: 'A command that dies sends no answer: without the mail its saga waits for ever.',
+    async run(fixture) {
+      const { outbox, mailOf } = fixture;
+      const sagaId = newId();
+      await outbox.append([outboxMessage('k', 1)]);
+      const owner = await own(outbox);
+      const row = rowOf(await readAll(outbox), 'k:1');
+      const mail = { sagaId, kind: 'reply', dedupeKey: 'reply:1', data: '{"status":"failed"}' };
+      const change = { ...bury(row), mail } as const;
+      const stale = owner.leases.map((lease) => ({ ...lease, epoch: lease.epoch - 1 }));
+      assert.deepEqual(await outbox.change(owner.incarnation, stale, [change]), ['lost_lease']);
+      assert.deepEqual(await mailOf(sagaId), []);
+      assert.deepEqual(await outbox.change(owner.incarnation, owner.leases, [change]), ['changed']);
+      const [letter] = await mailOf(sagaId);
+      assert.equal(letter?.dedupeKey, 'reply:1');
+      assert.deepEqual(JSON.parse(letter.data), { status: 'failed' });
+      await outbox.complete([{ slot: row.slot, seq: row.seq }]);
+      await outbox.change(owner.incarnation, owner.leases, [change]);
+      assert.equal((await mailOf(sagaId)).length, 1);
+    },
+  },
+];

@@ -1,0 +1,25 @@
+import type { OutboxStore, Transactions } from '../../ports/index.js';
+import type { SlotQueueFixture } from './slot-queue-fixture.js';
+
+/** An outbox that is empty and whose slots nobody owns. */
+export interface OutboxStoreFixture {
+  readonly outbox: OutboxStore;
+  /** The outbox as another process has it. */
+  newOutbox(): Promise<OutboxStore>;
+  readonly transactions: Transactions;
+  /** Lets so many milliseconds of the store's clock pass. */
+  pass(ms: number): Promise<void>;
+  /** The mail that lies there for a saga. */
+  mailOf(sagaId: string): Promise<readonly { readonly dedupeKey: string; readonly data: string }[]>;
+}
+
+/** The outbox as the queue it is. */
+export function queueOf(fixture: OutboxStoreFixture): SlotQueueFixture {
+  return {
+    queue: fixture.outbox,
+    newQueue: () => fixture.newOutbox(),
+    add: (messages, transaction) => fixture.outbox.append(messages, transaction),
+    transactions: fixture.transactions,
+    pass: (ms) => fixture.pass(ms),
+  };
+}
