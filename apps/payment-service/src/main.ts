@@ -1,1 +1,14 @@
-export {};
+import 'reflect-metadata';
+import { StandardSchemaValidationPipe } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { connectSagaz } from '@sagaz/nestjs';
+import { Logger } from 'nestjs-pino';
+import { AppModule } from './app.module.js';
+import { readConfig } from './config.js';
+
+const app = await NestFactory.create(AppModule, { bufferLogs: true });
+app.useLogger(app.get(Logger));
+app.useGlobalPipes(new StandardSchemaValidationPipe());
+connectSagaz(app);
+await app.startAllMicroservices();
+await app.listen(readConfig().PORT);

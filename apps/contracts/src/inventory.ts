@@ -1,0 +1,27 @@
+import { defineCommand } from '@sagaz/core';
+import { z } from 'zod';
+
+export const orderLine = z.object({
+  sku: z.string().min(1),
+  quantity: z.int().positive(),
+});
+export type OrderLine = z.infer<typeof orderLine>;
+
+const reserveStock = z.object({ orderId: z.string(), lines: z.array(orderLine).min(1) });
+export type ReserveStockPayload = z.infer<typeof reserveStock>;
+export interface StockReserved {
+  readonly orderId: string;
+  readonly reservedUnits: number;
+}
+
+/** All lines or none. Refused with `unknown_product` or `out_of_stock`. */
+export const ReserveStock = defineCommand<ReserveStockPayload, StockReserved>()(
+  'inventory.reserve',
+  { payload: reserveStock },
+);
+
+export interface ReleaseStockPayload {
+  readonly orderId: string;
+}
+/** Gives back what {@link ReserveStock} took; bears that it never did. */
+export const ReleaseStock = defineCommand<ReleaseStockPayload>()('inventory.release');

@@ -1,0 +1,36 @@
+import { Body, Controller, Get, HttpCode, NotFoundException, Param, Put } from '@nestjs/common';
+import { InjectRepository } from '@nestjs/typeorm';
+import { Repository } from 'typeorm';
+import { z } from 'zod';
+import { Product } from './product.entity.js';
+
+const productSheet = z
+  .array(
+    z.object({
+      sku: z.string().trim().min(1).max(100),
+      name: z.string().trim().min(1).max(200),
+      stock: z.int().nonnegative(),
+    }),
+  )
+  .min(1)
+  .max(1_000);
+type ProductSheet = z.infer<typeof productSheet>;
+
+@Controller('products')
+export class ProductsController {
+  constructor(@InjectRepository(Product) private readonly products: Repository<Product>) {}
+
+  /** Adds products. Those that are there already stay as they are. */
+  @Put()
+  @HttpCode(204)
+  async add(@Body({ schema: productSheet }) sheet: ProductSheet): Promise<void> {
+    await this.products.createQueryBuilder().insert().values(sheet).orIgnore().execute();
+  }
+
+  @Get(':sku')
+  async get(@Param('sku') sku: string): Promise<Product> {
+    const product = await this.products.findOneBy({ sku });
+    if (product === null) throw new NotFoundException(`There is no product ${sku}.`);
+    return product;
+  }
+}

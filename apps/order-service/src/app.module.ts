@@ -1,0 +1,49 @@
+import { ClsPluginTransactional } from '@nestjs-cls/transactional';
+import { Module } from '@nestjs/common';
+import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
+import { SagazModule, SagazTypeOrmAdapter, sagazLogFields } from '@sagaz/nestjs';
+import { SagazHealthModule } from '@sagaz/nestjs/health';
+import { postgres, postgresBroker } from '@sagaz/postgres';
+import { PrometheusModule } from '@willsoto/nestjs-prometheus';
+import { ClsModule } from 'nestjs-cls';
+import { LoggerModule } from 'nestjs-pino';
+import { readConfig } from './config.js';
+import { CreateOrders1700000000000 } from './migrations/1700000000000-create-orders.js';
+import { Order } from './orders/order.entity.js';
+import { OrdersModule } from './orders/orders.module.js';
+
+const config = readConfig();
+
+@Module({
+  imports: [
+    LoggerModule.forRoot({ pinoHttp: { level: config.LOG_LEVEL, mixin: sagazLogFields } }),
+    TypeOrmModule.forRoot({
+      type: 'postgres',
+      url: config.DATABASE_URL,
+      entities: [Order],
+      migrations: [CreateOrders1700000000000],
+      migrationsRun: true,
+      retryAttempts: 20,
+    }),
+    ClsModule.forRoot({
+      global: true,
+      plugins: [
+        new ClsPluginTransactional({
+          imports: [TypeOrmModule],
+          adapter: new SagazTypeOrmAdapter(getDataSourceToken()),
+        }),
+      ],
+    }),
+    PrometheusModule.register(),
+    OrdersModule,
+    SagazHealthModule,
+    // Last, so that it is the first to stop: work in hand ends while everything it uses still lives.
+    SagazModule.forRoot({
+      service: 'order-service',
+      store: postgres(),
+      broker: postgresBroker({ url: config.BROKER_URL }),
+      roles: { relay: false },
+    }),
+  ],
+})
+export class AppModule {}

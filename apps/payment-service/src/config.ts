@@ -1,0 +1,25 @@
+import { z } from 'zod';
+
+const schema = z.object({
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
+  BROKER_URL: z.url({ protocol: /^postgres(ql)?$/ }),
+  PORT: z.coerce.number().int().min(0).max(65_535).default(3002),
+  /** The simulated provider: the share of cards it declines, … */
+  PROVIDER_DECLINE_RATE: z.coerce.number().min(0).max(1).default(0.02),
+  /** … the share of calls that fail, half of them after they took effect, … */
+  PROVIDER_FAILURE_RATE: z.coerce.number().min(0).max(1).default(0.02),
+  /** … and the longest time it takes to answer, in milliseconds. */
+  PROVIDER_DELAY_MS: z.coerce.number().int().min(0).max(60_000).default(20),
+  LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
+});
+
+export type Config = z.infer<typeof schema>;
+
+/** Reads the environment once. A missing or wrong variable stops the start with its name. */
+export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
+  const result = schema.safeParse(environment);
+  if (!result.success) {
+    throw new Error(`The environment is not complete:\n${z.prettifyError(result.error)}`);
+  }
+  return result.data;
+}

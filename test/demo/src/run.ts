@@ -1,0 +1,88 @@
+import { audit, countEnded } from './audit.js';
+import { killEach } from './killer.js';
+import { Ledger } from './ledger.js';
+import { makeUpOrders, makeUpProducts } from './made-up-orders.js';
+import { MessageWatch } from './message-watch.js';
+import type { DemoOptions } from './options.js';
+import { readOrders, readProducts, type OrderLine, type ProductOnFile } from './order-source.js';
+import { untilQuiet } from './quiet.js';
+import type { Narrator } from './narrator.js';
+import type { Result } from './report.js';
+import type { System } from './system.js';
+import { sendOrders, stockUp } from './traffic.js';
+
+const MADE_UP_COUNT = 200;
+
+export interface Goods {
+  readonly products: readonly ProductOnFile[];
+  readonly lines: readonly OrderLine[];
+}
+
+/** Reads or makes up what is sold and what is ordered, before anything is started. */
+export async function prepareGoods(options: DemoOptions): Promise<Goods> {
+  const read = options.orders === undefined ? null : await readOrders(options.orders);
+  const count = options.count > 0 ? options.count : (read?.length ?? MADE_UP_COUNT);
+  const products =
+    options.products === undefined ? makeUpProducts(count) : await readProducts(options.products);
+  return {
+    products,
+    lines: read === null ? makeUpOrders(count, options.seed, products) : read.slice(0, count),
+  };
+}
+
+/** Sends the orders, kills, waits until all is quiet, and compares the books. */
+export async function run(
+  system: System,
+  { products, lines }: Goods,
+  options: DemoOptions,
+  narrator: Narrator,
+  signal: AbortSignal,
+): Promise<Result> {
+  const began = performance.now();
+  await stockUp(system.inventory.address, products);
+  const ledger = new Ledger(system);
+  const watch = new MessageWatch(system);
+  watch.start();
+  try {
+    let accepted = 0;
+    let turnedAway = 0;
+    const sending = sendOrders(
+      system.orders.address,
+      lines,
+      (answer) => {
+        if (answer.kind === 'accepted') {
+          accepted += 1;
+        } else {
+          turnedAway += 1;
+          narrator.say(`turned away: ${answer.why}`);
+        }
+      },
+      signal,
+    );
+    const ended = async (): Promise<number> => turnedAway + (await countEnded(ledger));
+    const killing = options.kill
+      ? killEach(system.processes, { ended, total: lines.length }, narrator.killed, signal)
+      : Promise.resolve();
+    const stopProgress = narrator.follow(ended, lines.length);
+    try {
+      await Promise.all([sending, killing]);
+      await untilQuiet(ledger, accepted, signal);
+    } finally {
+      stopProgress();
+    }
+    await watch.stop();
+    const findings = await audit(ledger, new Map(products.map(({ sku, stock }) => [sku, stock])));
+    return {
+      orders: lines.length,
+      ...findings,
+      rejected: findings.rejected + turnedAway,
+      messagesPublished: watch.published,
+      duplicatesDropped: watch.duplicatesDropped,
+      kills: system.processes.reduce((sum, process) => sum + process.kills, 0),
+      seconds: Math.round((performance.now() - began) / 100) / 10,
+    };
+  } finally {
+    await watch.stop();
+    await ledger.close();
+  }
+}
