@@ -1,1 +1,1 @@
-export {};
+export { SagazMetricsModule } from './sagaz-metrics.module.js';

@@ -74,6 +74,7 @@ import { NestSagazLogger } from './nest-logger.js';
     Engines,
     DeadLetters,
     HandlerObservers,
+    HandlerSet,
     SagazServer,
     Consumers,
   ],

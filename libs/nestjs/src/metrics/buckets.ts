@@ -1,0 +1,4 @@
+/** From a commit on a local disk to a step that waits for another company. */
+export const SECONDS = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
+];

@@ -1,0 +1,70 @@
+import { Inject, Injectable, type Provider } from '@nestjs/common';
+import {
+  InjectMetric,
+  makeCounterProvider,
+  makeHistogramProvider,
+} from '@willsoto/nestjs-prometheus';
+import type { InboxEvent } from '@sagaz/core';
+import type { Counter, Histogram } from 'prom-client';
+import { HandlerObservers, HandlerSet } from '../handlers/index.js';
+import { SECONDS } from './buckets.js';
+
+export const inboxMetrics: Provider[] = [
+  makeCounterProvider({
+    name: 'sagaz_inbox_handled_total',
+    help: 'Deliveries that came to an end, by what came of them.',
+    labelNames: ['group', 'type', 'outcome'],
+  }),
+  makeCounterProvider({
+    name: 'sagaz_inbox_duplicates_total',
+    help: 'Deliveries dropped because their message had been handled before.',
+    labelNames: ['group', 'type'],
+  }),
+  makeCounterProvider({
+    name: 'sagaz_inbox_dead_letters_total',
+    help: 'Messages given up by this process.',
+    labelNames: ['group', 'type', 'reason'],
+  }),
+  makeHistogramProvider({
+    name: 'sagaz_inbox_handler_seconds',
+    help: 'From a delivery to its outcome; duplicates left out.',
+    labelNames: ['group', 'type', 'outcome'],
+    buckets: SECONDS,
+  }),
+];
+
+type Kind = 'group' | 'type';
+
+/** Counts what becomes of messages. */
+@Injectable()
+export class InboxMetrics {
+  constructor(
+    @Inject(HandlerObservers) observers: HandlerObservers,
+    @Inject(HandlerSet) private readonly handlers: HandlerSet,
+    @InjectMetric('sagaz_inbox_handled_total') private readonly handled: Counter<Kind | 'outcome'>,
+    @InjectMetric('sagaz_inbox_duplicates_total') private readonly duplicates: Counter<Kind>,
+    @InjectMetric('sagaz_inbox_dead_letters_total')
+    private readonly deadLetters: Counter<Kind | 'reason'>,
+    @InjectMetric('sagaz_inbox_handler_seconds')
+    private readonly seconds: Histogram<Kind | 'outcome'>,
+  ) {
+    observers.add({
+      ended: (event) => {
+        this.#count(event);
+      },
+    });
+  }
+
+  #count({ message, group, outcome, durationMs }: InboxEvent): void {
+    // Other people choose the types of messages nobody handles; they must not choose how many time
+    // series there are.
+    const type = this.handlers.find(group, message.type) === undefined ? 'other' : message.type;
+    this.handled.inc({ group, type, outcome: outcome.kind });
+    if (outcome.kind === 'duplicate') {
+      this.duplicates.inc({ group, type });
+      return;
+    }
+    this.seconds.observe({ group, type, outcome: outcome.kind }, durationMs / 1_000);
+    if (outcome.kind === 'buried') this.deadLetters.inc({ group, type, reason: outcome.reason });
+  }
+}

@@ -1,0 +1,130 @@
+import { Inject, Injectable, type Provider } from '@nestjs/common';
+import {
+  InjectMetric,
+  makeCounterProvider,
+  makeGaugeProvider,
+  makeHistogramProvider,
+} from '@willsoto/nestjs-prometheus';
+import type { RelayObserver } from '@sagaz/core';
+import type { Counter, Gauge, Histogram } from 'prom-client';
+import { WorkObservers } from '../lifecycle/index.js';
+import { SECONDS } from './buckets.js';
+
+export const relayMetrics: Provider[] = [
+  makeCounterProvider({
+    name: 'sagaz_outbox_written_total',
+    help: 'Messages committed to the outbox by this process.',
+    labelNames: ['connection'],
+  }),
+  makeCounterProvider({
+    name: 'sagaz_outbox_lost_total',
+    help: 'Messages published in a transaction that was committed without them. Anything but 0 is a bug.',
+    labelNames: ['connection'],
+  }),
+  makeCounterProvider({
+    name: 'sagaz_relay_published_total',
+    help: 'Messages of the outbox that the broker has acknowledged to this process.',
+    labelNames: ['connection'],
+  }),
+  makeCounterProvider({
+    name: 'sagaz_relay_failed_total',
+    help: 'Attempts to publish a message that failed and count against it.',
+    labelNames: ['connection', 'topic', 'outcome'],
+  }),
+  makeCounterProvider({
+    name: 'sagaz_relay_timeouts_total',
+    help: 'Messages whose publishing was not answered in time.',
+    labelNames: ['connection'],
+  }),
+  makeCounterProvider({
+    name: 'sagaz_relay_pauses_total',
+    help: 'Pauses because the broker, or one topic of it, took nothing.',
+    labelNames: ['connection', 'topic'],
+  }),
+  makeCounterProvider({
+    name: 'sagaz_relay_dead_letters_total',
+    help: 'Messages of the outbox given up by this process.',
+    labelNames: ['connection', 'topic', 'reason'],
+  }),
+  makeHistogramProvider({
+    name: 'sagaz_relay_publish_seconds',
+    help: 'How long the broker took to answer a batch.',
+    labelNames: ['connection'],
+    buckets: SECONDS,
+  }),
+  makeHistogramProvider({
+    name: 'sagaz_relay_lag_seconds',
+    help: 'How long a message lay in the outbox before this process had published it.',
+    labelNames: ['connection'],
+    buckets: SECONDS,
+  }),
+  makeGaugeProvider({
+    name: 'sagaz_relay_leased_slots',
+    help: 'Slots of the outbox this process relays now.',
+    labelNames: ['connection'],
+  }),
+];
+
+type One = 'connection';
+
+/** Counts what goes into outboxes and out of them. */
+@Injectable()
+export class RelayMetrics {
+  constructor(
+    @Inject(WorkObservers) observers: WorkObservers,
+    @InjectMetric('sagaz_outbox_written_total') written: Counter<One>,
+    @InjectMetric('sagaz_outbox_lost_total') lost: Counter<One>,
+    @InjectMetric('sagaz_relay_published_total') private readonly published: Counter<One>,
+    @InjectMetric('sagaz_relay_failed_total')
+    private readonly failed: Counter<One | 'topic' | 'outcome'>,
+    @InjectMetric('sagaz_relay_timeouts_total') private readonly timeouts: Counter<One>,
+    @InjectMetric('sagaz_relay_pauses_total') private readonly pauses: Counter<One | 'topic'>,
+    @InjectMetric('sagaz_relay_dead_letters_total')
+    private readonly deadLetters: Counter<One | 'topic' | 'reason'>,
+    @InjectMetric('sagaz_relay_publish_seconds') private readonly seconds: Histogram<One>,
+    @InjectMetric('sagaz_relay_lag_seconds') private readonly lag: Histogram<One>,
+    @InjectMetric('sagaz_relay_leased_slots') private readonly slots: Gauge<One>,
+  ) {
+    observers.add({
+      written: (connection, count) => {
+        written.inc({ connection }, count);
+      },
+      lost: (connection, count) => {
+        lost.inc({ connection }, count);
+      },
+      relay: (connection) => this.#observe(connection),
+    });
+  }
+
+  #observe(connection: string): RelayObserver {
+    // Bound once: these are called for every message, or every batch, that leaves.
+    const published = this.published.labels({ connection });
+    const seconds = this.seconds.labels({ connection });
+    const lag = this.lag.labels({ connection });
+    const slots = this.slots.labels({ connection });
+    return {
+      published: (acknowledged, _sent, durationMs) => {
+        published.inc(acknowledged);
+        seconds.observe(durationMs / 1_000);
+      },
+      failed: ({ topic }, _attempt, outcome) => {
+        this.failed.inc({ connection, topic, outcome });
+      },
+      deadLettered: ({ topic }, reason) => {
+        this.deadLetters.inc({ connection, topic, reason });
+      },
+      paused: (topic) => {
+        this.pauses.inc({ connection, topic: topic ?? '' });
+      },
+      timedOut: (messages) => {
+        this.timeouts.inc({ connection }, messages);
+      },
+      lag: (ms) => {
+        lag.observe(ms / 1_000);
+      },
+      leases: (count) => {
+        slots.set(count);
+      },
+    };
+  }
+}
