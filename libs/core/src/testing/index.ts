@@ -19,3 +19,4 @@ export {
 } from './program.js';
 export * from './messaging/index.js';
 export { RelayBench } from './relay-bench.js';
+export { severable, type Severed } from './severable.js';

@@ -1,0 +1,118 @@
+import { describe, expect, it } from 'vitest';
+import type { PublishOutcome } from '../../ports/index.js';
+import { outboxMessage, RelayBench, severable, textsOf } from '../../testing/index.js';
+
+/** Mulberry32: small, seeded, good enough to choose faults. */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+const KEYS = 6;
+const MESSAGES = 120;
+
+async function run(seed: number, orderedBatches: boolean): Promise<void> {
+  const random = seeded(seed);
+  const bench = new RelayBench({ orderedBatches });
+  const kinds: PublishOutcome['kind'][] = ['rejected', 'unknown', 'unavailable'];
+  let faulty = true;
+  bench.broker.failWith(() => {
+    if (!faulty || random() > 0.12) return null;
+    const kind = kinds[Math.floor(random() * kinds.length)] ?? 'unknown';
+    const error = new Error(kind);
+    return kind === 'rejected' || kind === 'unavailable'
+      ? { kind, error }
+      : { kind: 'unknown', error };
+  });
+  const lives: { kill(): void }[] = [];
+  const settings = {
+    batchSize: 8,
+    leaseTtlMs: 3_000,
+    publishTimeoutMs: 500,
+    concurrentBatches: 1 + Math.floor(random() * 2),
+    retry: { attempts: 10_000, backoffMs: 100, factor: 2, maxDelayMs: 2_000, jitter: 0.5 },
+  };
+  const spawn = async (): Promise<void> => {
+    const outbox = severable(bench.outbox);
+    const broker = severable(bench.broker);
+    const relay = bench.relay(settings, {}, { outbox: outbox.value, broker: broker.value });
+    lives.push({
+      kill: () => {
+        outbox.kill();
+        broker.kill();
+      },
+    });
+    await relay.start();
+  };
+  await spawn();
+  await spawn();
+  const wanted = new Map<string, string[]>();
+  const held: { readonly commit: () => void; readonly done: Promise<void> }[] = [];
+  for (let n = 0; n < MESSAGES; n += 1) {
+    const key = `k${Math.floor(random() * KEYS)}`;
+    const message = outboxMessage(key, n);
+    const choice = random();
+    if (choice < 0.15) {
+      // A transaction that has its number and commits later.
+      let commit: () => void = () => undefined;
+      const gate = new Promise<void>((resolve) => (commit = resolve));
+      const done = bench.transactions.run(async (transaction) => {
+        await bench.outbox.append([message], transaction);
+        const order = wanted.get(key) ?? [];
+        wanted.set(key, order);
+        order.push(...textsOf([message]));
+        await gate;
+      });
+      held.push({ commit, done });
+    } else {
+      held.push({
+        commit: () => undefined,
+        done: bench.transactions.run(async (transaction) => {
+          await bench.outbox.append([message], transaction);
+          const order = wanted.get(key) ?? [];
+          wanted.set(key, order);
+          order.push(...textsOf([message]));
+        }),
+      });
+    }
+    if (random() < 0.3) held[Math.floor(random() * held.length)]?.commit();
+    if (random() < 0.4) await bench.clock.advance(Math.floor(random() * 400));
+    if (random() < 0.04) {
+      lives.shift()?.kill();
+      await spawn();
+    }
+    if (random() < 0.03) {
+      const go = bench.broker.hang();
+      bench.clock.after(Math.floor(random() * 2_000), go);
+    }
+  }
+  for (const { commit } of held) commit();
+  await bench.clock.settle();
+  await Promise.all(held.map(({ done }) => done));
+  faulty = false;
+  await bench.clock.advance(60_000);
+  const first = new Map<string, string[]>();
+  const seen = new Set<string>();
+  for (const message of bench.broker.published) {
+    if (seen.has(message.id)) continue;
+    seen.add(message.id);
+    const order = first.get(message.key) ?? [];
+    first.set(message.key, order);
+    order.push(...textsOf([message]));
+  }
+  expect(Object.fromEntries(first), `seed ${seed}`).toEqual(Object.fromEntries(wanted));
+  expect(await bench.count(), `seed ${seed}: nothing is left`).toBe(0);
+}
+
+describe('relays that fail, die, hang and are refused', () => {
+  for (let seed = 1; seed <= 20; seed += 1) {
+    it(`lose nothing and keep the order of every key (seed ${seed})`, async () => {
+      await run(seed, seed % 2 === 0);
+    });
+  }
+});

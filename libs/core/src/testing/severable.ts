@@ -1,0 +1,60 @@
+/** Something whose calls can be made to fail or never to come back: a process that died, a lost line. */
+export interface Severed<T> {
+  readonly value: T;
+  /** From now on calls are never answered, and none gets through. */
+  kill(): void;
+  /** The next call of the method, once, meets this error; `after`: once it has been carried out. */
+  failNext(method: keyof T, error: Error, when?: 'before' | 'after'): void;
+  /** The next calls of the method wait until the function returned is called. */
+  holdNext(method: keyof T): () => void;
+}
+
+type Call = (...args: readonly unknown[]) => unknown;
+
+/** Wraps an object so that a test stands between it and whoever uses it. */
+export function severable<T extends object>(target: T): Severed<T> {
+  let dead = false;
+  const failures = new Map<PropertyKey, { error: Error; when: 'before' | 'after' }>();
+  const holds = new Map<PropertyKey, Promise<void>>();
+  const never = new Promise<never>(() => undefined);
+
+  async function call(name: PropertyKey, method: Call, args: readonly unknown[]): Promise<unknown> {
+    if (dead) return never;
+    const hold = holds.get(name);
+    if (hold !== undefined) await hold;
+    const failure = failures.get(name);
+    failures.delete(name);
+    if (failure?.when === 'before') throw failure.error;
+    const answer = await method.apply(target, [...args]);
+    // It reached the other side before the process died; nobody is there to hear the answer.
+    if (dead as boolean) return never;
+    if (failure !== undefined) throw failure.error;
+    return answer;
+  }
+
+  const value = new Proxy(target, {
+    get(_target, name) {
+      const member: unknown = Reflect.get(target, name, target);
+      if (typeof member !== 'function') return member;
+      return (...args: unknown[]) => call(name, member as Call, args);
+    },
+  });
+  return {
+    value,
+    kill: () => (dead = true),
+    failNext: (method, error, when = 'before') => void failures.set(method, { error, when }),
+    holdNext: (method) => {
+      let go: () => void = () => undefined;
+      holds.set(
+        method,
+        new Promise<void>((resolve) => {
+          go = () => {
+            holds.delete(method);
+            resolve();
+          };
+        }),
+      );
+      return go;
+    },
+  };
+}
