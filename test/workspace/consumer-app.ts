@@ -16,7 +16,7 @@ export function runConsumer(folder: string, databaseUrl: string): Promise<string
     execFile(
       process.execPath,
       args,
-      { cwd: folder, env, timeout: 60_000 },
+      { cwd: folder, env, timeout: 100_000 },
       (error, out, problem) => {
         if (error === null) resolve(out.trim().split('\n'));
         else reject(new Error(`The application failed: ${out}${problem}`, { cause: error }));
@@ -26,4 +26,4 @@ export function runConsumer(folder: string, databaseUrl: string): Promise<string
 }
 
 /** What it prints when everything that Sagaz promises it has come true. */
-export const consumerSays = ['rolled back', 'notes: 2', 'closed'];
+export const consumerSays = ['rolled back', 'heard both: true', 'notes: 2', 'closed'];

@@ -13,7 +13,7 @@ import {
   type PackedPackage,
 } from './packed-packages.js';
 
-describe('the published packages', () => {
+describe('the published packages', { timeout: 120_000 }, () => {
   let folder: string;
   let app: string;
   let packages: PackedPackage[];
@@ -66,7 +66,7 @@ describe('the published packages', () => {
     expect(output.trim().split('\n')).toEqual([...entries.map((e) => `loaded ${e}`), 'started']);
   });
 
-  it('migrate, start, join transactions and close in that app', async () => {
+  it('write, publish, hear and run a saga in that app', async () => {
     await copyConsumer(app);
     await compile(app);
     expect(await runConsumer(app, database.url)).toEqual(consumerSays);
@@ -87,12 +87,13 @@ describe('the published packages', () => {
     const uses = `export const all: object[] = [${entries.map((_, i) => `e${String(i)}`).join()}];`;
     await writeFile(join(legacy, 'main.ts'), [...imports, uses].join('\n'));
     await writeFile(join(legacy, 'tsconfig.json'), JSON.stringify(old));
-    await compile(legacy);
+    await compile(legacy, 'typescript');
     await run(process.execPath, ['--no-warnings', 'main.js'], legacy);
   });
 
   it('bring a command line that starts', async () => {
-    await run(join(app, 'node_modules/.bin/sagaz'), ['--help'], app);
+    const help = await run(join(app, 'node_modules/.bin/sagaz'), ['--help'], app);
+    expect(help).toContain('migrate');
   });
 });
 

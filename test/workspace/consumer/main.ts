@@ -5,11 +5,16 @@ import { Controller, Injectable, Module, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { InjectRepository, TypeOrmModule } from '@nestjs/typeorm';
 import { ClsPluginTransactional, Transactional } from '@nestjs-cls/transactional';
-import { defineEvent } from '@sagaz/core';
 import {
   connectSagaz,
+  defineEvent,
   IdempotentHandler,
   Outbox,
+  Saga,
+  Sagas,
+  SagaInput,
+  SagaOf,
+  SagaStep,
   SagazModule,
   SagazTypeOrmAdapter,
 } from '@sagaz/nestjs';
@@ -57,11 +62,28 @@ class Notes {
   }
 }
 
+@Saga({ name: 'write-note', output: 'write' })
+@Injectable()
+class WriteNoteSaga extends SagaOf<{ text: string }, Written> {
+  constructor(private readonly notes: Notes) {
+    super();
+  }
+
+  @SagaStep({ transactional: true })
+  write(@SagaInput() input: { text: string }): Promise<Written> {
+    return this.notes.write(input.text);
+  }
+}
+
+let heard: (ids: ReadonlySet<string>) => void = () => undefined;
+const ids = new Set<string>();
+
 @Controller()
 class Reader {
   @IdempotentHandler(NoteWritten, { group: 'reader' })
-  on(event: Written): string {
-    return event.id;
+  on(event: Written): void {
+    ids.add(event.id);
+    heard(ids);
   }
 }
 
@@ -81,7 +103,7 @@ function appModule(url: string): Type {
       SagazModule.forRoot({ service: 'notes', store: postgres(), broker: postgresBroker() }),
     ],
     controllers: [Reader],
-    providers: [Notes],
+    providers: [Notes, WriteNoteSaga],
   })
   class AppModule {}
   return AppModule;
@@ -95,9 +117,17 @@ async function main(): Promise<void> {
   await app.startAllMicroservices();
   await app.init();
   const notes = app.get(Notes);
-  await notes.write('first');
+  const arrived = new Promise<void>((resolve) => {
+    heard = (all) => {
+      if (all.size === 2) resolve();
+    };
+  });
+  const written = await notes.write('first');
   await notes.writeAndFail('never').catch(() => console.log('rolled back'));
-  await notes.write('second');
+  const handle = await app.get(Sagas).start(WriteNoteSaga, { text: 'second' });
+  const { id } = await handle.result({ timeout: '30s' });
+  await arrived;
+  console.log(`heard both: ${String(ids.has(written.id) && ids.has(id))}`);
   console.log(`notes: ${String(await notes.count())}`);
   await app.close();
   console.log('closed');
