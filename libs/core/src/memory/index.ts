@@ -8,3 +8,4 @@ export { MemoryOutboxStore, type MemoryOutboxStoreParts } from './memory-outbox-
 export { MemorySlotQueue, type MemorySlotQueueParts } from './memory-slot-queue.js';
 export { MemoryWakeUps } from './memory-wake-ups.js';
 export { MemoryBroker, type MemoryBrokerOptions, type PublishFault } from './memory-broker.js';
+export { MemoryStore, memoryStore, type MemoryStoreOptions } from './memory-store.js';

@@ -12,6 +12,7 @@ import {
   MemoryInboxStore,
   MemorySagaStore,
   MemoryTransactions,
+  MemoryWakeUps,
 } from '../memory/index.js';
 import type {
   EngineRegistry,
@@ -20,8 +21,6 @@ import type {
   OutboxMessage,
   SagaStore,
   Transactions,
-  WakeChannel,
-  WakeUps,
 } from '../ports/index.js';
 import { SagaRegistry, type SagaClass, type SagaDefinition } from '../saga/index.js';
 import { FaultBoard } from './gates.js';
@@ -44,26 +43,6 @@ class Life {
   end(): void {
     this.alive = false;
     this.#end();
-  }
-}
-
-/** Hints within one process, delivered in the next tick; `silent` loses them all. */
-class BenchWakeUps implements WakeUps {
-  readonly listening = true;
-  silent = false;
-  readonly #listeners = new Map<WakeChannel, Set<(detail: string | undefined) => void>>();
-
-  hint(channel: WakeChannel, detail?: string): void {
-    if (this.silent) return;
-    for (const listener of this.#listeners.get(channel) ?? [])
-      queueMicrotask(() => listener(detail));
-  }
-
-  on(channel: WakeChannel, listener: (detail: string | undefined) => void): () => void {
-    const all = this.#listeners.get(channel) ?? new Set();
-    this.#listeners.set(channel, all);
-    all.add(listener);
-    return () => all.delete(listener);
   }
 }
 
@@ -90,7 +69,7 @@ export class EngineBench {
   readonly transactions = new MemoryTransactions(this.clock);
   readonly engines = new MemoryEngineRegistry(this.transactions, this.clock);
   readonly inbox = new MemoryInboxStore(this.transactions, this.clock);
-  readonly wakeUps = new BenchWakeUps();
+  readonly wakeUps = new MemoryWakeUps();
   /** Every message that was committed. */
   readonly sent: OutboxMessage[] = [];
   readonly log: LoggedLine[] = [];

@@ -98,7 +98,7 @@ describe('starting a saga', () => {
   it('begins when the transaction that starts it commits, at once where it is told', async () => {
     const program = saga();
     const engine = await bench.engine();
-    bench.wakeUps.silent = true;
+    bench.wakeUps.listening = false;
     const transaction = bench.transactions.begin();
     const after: (() => void)[] = [];
     const handle = await bench.start(engine, program, null, {
@@ -153,7 +153,7 @@ describe('starting a saga', () => {
 
   it('is found by polling where no hint arrives', async () => {
     const program = saga();
-    bench.wakeUps.silent = true;
+    bench.wakeUps.listening = false;
     await bench.engine();
     const handle = await bench.start(bench.idleEngine(), program);
     expect(await bench.clock.until(handle.result())).toBe('a');
@@ -241,7 +241,7 @@ describe('a handle', () => {
         output: 'a',
         steps: { a: { run: () => gate.pass().then(() => 42) } },
       });
-      bench.wakeUps.silent = silent;
+      bench.wakeUps.listening = !silent;
       const engine = await bench.engine();
       const { id } = await bench.start(engine, program);
       const elsewhere = bench.idleEngine().handle(id);
