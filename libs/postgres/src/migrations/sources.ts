@@ -470,7 +470,7 @@ BEGIN
     VALUES (in_tenant, in_key, true, false, clock_timestamp() + in_keep_ms * interval '1 millisecond')
     ON CONFLICT DO NOTHING;
     EXIT WHEN FOUND;
-    -- Locked, and so waiting for a compensation that is at work: its mark is what counts.
+    -- Locked, because a compensation may come between the two statements, and its mark is what counts.
     RETURN QUERY SELECT p.* FROM sagaz.participant AS p
     WHERE p.tenant = in_tenant AND p.idempotency_key = in_key
     FOR UPDATE;

@@ -200,6 +200,20 @@ export const deadLetterCases: readonly ContractCase<InboxStoreFixture>[] = [
     },
   },
   {
+    name: 'pruning spares a replayed message whose letter is not gone yet',
+    guards: 'Its letter would be replayed again, and nothing would say that it was handled.',
+    async run({ store }) {
+      const key = freshKey();
+      await buryOnce(store, key);
+      await store.inbox.requestReplay([key]);
+      assert.equal(await claimOnce(store, key), 'new');
+      while ((await store.inbox.prune(0, 1_000)) > 0);
+      assert.equal(await claimOnce(store, key), 'done');
+      await store.inbox.endReplay(key);
+      assert.deepEqual(await store.inbox.listDeadLetters({ group: key.group }), []);
+    },
+  },
+  {
     name: 'a discarded dead letter is gone and its message stays ended',
     guards: 'A trailing duplicate of what an operator threw away must not be handled.',
     async run({ store }) {

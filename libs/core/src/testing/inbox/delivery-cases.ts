@@ -220,7 +220,7 @@ export const deliveryCases: readonly ContractCase<InboxDeliveryFixture>[] = [
       const other = new Consumer(fixture, await fixture.newStore(), {
         group: slow.group,
         waitMs: SHORT_MS,
-        attempts: 1,
+        attempts: 2,
       });
       const message = freshEvent();
       let release: () => void = () => undefined;

@@ -151,7 +151,14 @@ export const participantCases: readonly ContractCase<InboxStoreFixture>[] = [
       await begin(store, key);
       const compensation = await openTransaction(store.transactions);
       await store.inbox.markUndone('', key, KEEP_MS, compensation.transaction, WAIT_MS);
-      const command = begin(await newStore(), key);
+      const other = await newStore();
+      await assert.rejects(
+        other.transactions.run((transaction) =>
+          other.inbox.beginCommand('', key, KEEP_MS, transaction, SHORT_MS),
+        ),
+        contractError('SAGAZ_INBOX_BUSY', key),
+      );
+      const command = begin(other, key);
       await compensation.commit();
       assert.deepEqual(await command, { kind: 'undone' });
     },
