@@ -1,0 +1,38 @@
+import { systemClock, type Broker, type Logger } from '@sagaz/core';
+import { brokerContract, runContract } from '@sagaz/core/testing';
+import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import { postgresBroker } from './index.js';
+
+const quiet: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+
+describeEachPostgres('the Postgres broker', (server) => {
+  let database: TestDatabase;
+  beforeAll(async () => {
+    database = await createDatabase(server);
+  });
+  afterAll(() => database.drop());
+
+  async function fixture() {
+    const open: Broker[] = [];
+    const newBroker = async (): Promise<Broker> => {
+      const driver = postgresBroker({ url: database.url, migrate: true, leaseTtlMs: 1_000 });
+      const made = await driver.create({ service: 'spec', logger: quiet, clock: systemClock });
+      open.push(made);
+      return made;
+    };
+    return {
+      broker: await newBroker(),
+      newBroker,
+      dispose: async () => {
+        await Promise.all(open.map((broker) => broker.close()));
+      },
+    };
+  }
+  runContract('keeps the contract', brokerContract, fixture, { it, describe });
+});
