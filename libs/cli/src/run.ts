@@ -1,9 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
-import { migrateCommand } from './commands/migrate.command.js';
-import { sqlCommand } from './commands/sql.command.js';
-import { statusCommand } from './commands/status.command.js';
+import { migrateCommand, sqlCommand, statusCommand } from './commands/index.js';
 import type { ConsoleIo } from './console-io.js';
 import { EXIT_CODE, type ExitCode } from './exit-code.js';
 import { failureOf } from './failure.js';

@@ -74,8 +74,8 @@ describeEachPostgres('connections', (server) => {
   });
 
   it('read columns their own way, whatever the application made of the parsers of pg', async () => {
-    const original = pg.types.getTypeParser(20);
-    pg.types.setTypeParser(20, () => 'changed');
+    const original = pg.types.getTypeParser(pg.types.builtins.INT8);
+    pg.types.setTypeParser(pg.types.builtins.INT8, () => 'changed');
     try {
       const { rows } = await open().query({
         text: "SELECT 9007199254740993::int8 AS n, '2026-01-02T03:04:05.678901Z'::timestamptz AS t, '\\x00ff'::bytea AS b",
@@ -88,7 +88,7 @@ describeEachPostgres('connections', (server) => {
         },
       ]);
     } finally {
-      pg.types.setTypeParser(20, original);
+      pg.types.setTypeParser(pg.types.builtins.INT8, original);
     }
   });
 

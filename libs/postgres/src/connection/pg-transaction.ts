@@ -111,10 +111,7 @@ export class PgTransactions implements Transactions {
         'an object of an ORM instead of its pg client',
       );
     }
-    const status =
-      'getTransactionStatus' in client && typeof client.getTransactionStatus === 'function'
-        ? (client.getTransactionStatus() as unknown)
-        : undefined;
+    const status = tellsStatus(client) ? client.getTransactionStatus() : undefined;
     if (status === 'I') {
       throw new ForeignTransactionError(this.#store, 'a client with no open transaction');
     }
@@ -130,6 +127,11 @@ function isQueryable(value: unknown): value is Queryable {
     'query' in value &&
     typeof value.query === 'function'
   );
+}
+
+/** Newer clients of pg tell where their transaction stands. */
+function tellsStatus(client: object): client is { getTransactionStatus(): unknown } {
+  return 'getTransactionStatus' in client && typeof client.getTransactionStatus === 'function';
 }
 
 async function rollBack(client: PooledClient): Promise<void> {

@@ -17,7 +17,7 @@ export interface ConnectedMigrator {
   readonly schema: string;
   /** Host, port and database; never user or password. */
   readonly place: string;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 const silent = {

@@ -82,6 +82,7 @@ export class TransitionWriter {
           text: `SELECT FROM ${this.#schema.quoted}.saga WHERE id = $1 FOR UPDATE`,
           values: [transition.sagaId],
         });
+        if (await this.#journaled(transition, transaction)) return { kind: 'applied' };
         const [outcome = { kind: 'missing' as const }] = await this.#explain(
           [transition],
           transaction,
@@ -137,38 +138,27 @@ export class TransitionWriter {
   }
 
   /**
-   * How things stand with transitions that were not applied, or may have been. The transition's id
-   * comes first: where it is in the journal this is a repeat, and the saga may have moved on since.
+   * Why transitions were not applied. A repeat is a conflict like any other here, never `applied`:
+   * in a caller's transaction that answer would commit what the caller wrote beside it twice.
    */
   async #explain(
     transitions: readonly SagaTransition[],
     on: Queryable,
   ): Promise<readonly SettledOutcome[]> {
     const { rows } = await on.query<{
-      mine: boolean;
       found: boolean;
       owner: string | null;
       epoch: number;
       revision: number;
     }>({
-      text: `SELECT s.id IS NOT NULL AS found, s.owner, s.epoch, s.revision,
-          EXISTS (
-            SELECT FROM ${this.#schema.quoted}.saga_journal j
-            WHERE j.saga_id = t.id AND j.revision = t.revision + 1 AND j.transition_id = t.transition_id
-          ) AS mine
-        FROM unnest($1::uuid[], $2::int[], $3::uuid[]) WITH ORDINALITY
-          AS t (id, revision, transition_id, place)
+      text: `SELECT s.id IS NOT NULL AS found, s.owner, s.epoch, s.revision
+        FROM unnest($1::uuid[]) WITH ORDINALITY AS t (id, place)
         LEFT JOIN ${this.#schema.quoted}.saga s ON s.id = t.id
         ORDER BY t.place`,
-      values: [
-        transitions.map(({ sagaId }) => sagaId),
-        transitions.map(({ revision }) => revision),
-        transitions.map(({ id }) => id),
-      ],
+      values: [transitions.map(({ sagaId }) => sagaId)],
     });
     return rows.map((row, at): SettledOutcome => {
       const transition = transitions[at];
-      if (row.mine) return { kind: 'applied' };
       if (!row.found || transition === undefined) return { kind: 'missing' };
       if (row.owner !== transition.owner || row.epoch !== transition.epoch) {
         return { kind: 'not_owner', owner: row.owner, epoch: row.epoch };
@@ -176,6 +166,16 @@ export class TransitionWriter {
       if (row.revision !== transition.revision) return { kind: 'conflict', revision: row.revision };
       return { kind: 'not_applied' };
     });
+  }
+
+  /** Whether the journal holds the transition; the saga may have moved on since. */
+  async #journaled({ id, sagaId, revision }: SagaTransition, on: Queryable): Promise<boolean> {
+    const { rowCount } = await on.query({
+      text: `SELECT FROM ${this.#schema.quoted}.saga_journal
+        WHERE saga_id = $1 AND revision = $2 AND transition_id = $3 LIMIT 1`,
+      values: [sagaId, revision + 1, id],
+    });
+    return rowCount === 1;
   }
 }
 

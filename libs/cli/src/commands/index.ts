@@ -1,0 +1,3 @@
+export { migrateCommand } from './migrate.command.js';
+export { sqlCommand } from './sql.command.js';
+export { statusCommand } from './status.command.js';
