@@ -78,6 +78,8 @@ CREATE TABLE sagaz.inbox_dead_letter (
   died_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   -- Set: it is to be handled again, not before this time, and lies here until it is done.
   replay_due_at timestamptz,
+  -- How often it was taken for this replay.
+  replays integer NOT NULL DEFAULT 0,
   PRIMARY KEY (tenant, group_name, source, id)
 );
 

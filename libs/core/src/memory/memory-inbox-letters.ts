@@ -9,6 +9,7 @@ interface Letter {
   readonly diedAt: Date;
   /** By the store's clock; null: it is not being replayed. */
   readonly replayDueAt: number | null;
+  readonly replays: number;
 }
 
 /** Dead letters of the inbox, by the name of their key. */
@@ -36,16 +37,30 @@ export class MemoryInboxLetters {
     transaction: MemoryTransaction,
   ): void {
     this.#cursor += 1;
-    const letter = { key, death, cursor: this.#cursor, diedAt, replayDueAt: null };
+    const letter = { key, death, cursor: this.#cursor, diedAt, replayDueAt: null, replays: 0 };
     this.#rows.set(name, letter, transaction);
   }
 
   /** False: there is no such letter. */
-  setReplay(name: string, dueAt: number, transaction: MemoryTransaction): boolean {
+  requestReplay(name: string, dueAt: number, transaction: MemoryTransaction): boolean {
     const letter = this.#rows.get(name, transaction);
     if (letter === undefined) return false;
     this.#rows.set(name, { ...letter, replayDueAt: dueAt }, transaction);
     return true;
+  }
+
+  /** Takes a letter for its replay until `dueAt`; null: it is none that is replayed. */
+  take(name: string, dueAt: number, transaction: MemoryTransaction): InboxDeadLetter | null {
+    const letter = this.#rows.get(name, transaction);
+    if (letter === undefined || letter.replayDueAt === null) return null;
+    const taken = { ...letter, replayDueAt: dueAt, replays: letter.replays + 1 };
+    this.#rows.set(name, taken, transaction);
+    return shown(taken);
+  }
+
+  /** False: there is no such letter that is being replayed. */
+  postpone(name: string, dueAt: number, transaction: MemoryTransaction): boolean {
+    return this.isReplaying(name, transaction) && this.requestReplay(name, dueAt, transaction);
   }
 
   remove(name: string, transaction: MemoryTransaction): boolean {
@@ -70,14 +85,14 @@ export class MemoryInboxLetters {
       .map(([, letter]) => shown(letter));
   }
 
-  /** Names and letters that are to be replayed and due, oldest first. */
-  due(groups: readonly string[], now: number): readonly [string, InboxDeadLetter][] {
+  /** Names of letters that are to be replayed and due, oldest first. */
+  due(groups: readonly string[], now: number): readonly string[] {
     return this.#sorted()
       .filter(
         ([, { key, replayDueAt }]) =>
           replayDueAt !== null && replayDueAt <= now && groups.includes(key.group),
       )
-      .map(([name, letter]) => [name, shown(letter)]);
+      .map(([name]) => name);
   }
 
   #sorted(): [string, Letter][] {
@@ -85,12 +100,13 @@ export class MemoryInboxLetters {
   }
 }
 
-function shown({ key, death, cursor, diedAt, replayDueAt }: Letter): InboxDeadLetter {
+function shown({ key, death, cursor, diedAt, replayDueAt, replays }: Letter): InboxDeadLetter {
   return {
     ...death,
     cursor: String(cursor),
     group: key.group,
     diedAt,
     replaying: replayDueAt !== null,
+    replays,
   };
 }

@@ -128,6 +128,11 @@ export class MemoryInboxStore implements InboxStore {
     });
   }
 
+  readAttempts(key: InboxKey): Promise<InboxAttempts> {
+    const { failures, starts } = this.#notes.get(nameOf(key)) ?? { failures: 0, starts: 0 };
+    return Promise.resolve({ failures, starts });
+  }
+
   noteStart(key: InboxKey): Promise<InboxAttempts> {
     return this.#note(key, ({ failures, starts }) => ({ failures, starts: starts + 1 }));
   }
@@ -162,7 +167,7 @@ export class MemoryInboxStore implements InboxStore {
 
   requestReplay(keys: readonly InboxKey[]): Promise<number> {
     return this.#eachLocked(keys, (name, own) => {
-      if (!this.#letters.setReplay(name, this.#clock.now(), own)) return false;
+      if (!this.#letters.requestReplay(name, this.#clock.now(), own)) return false;
       // Only what is dead is cleared: a message that was handled meanwhile stays handled.
       if (this.#claims.get(name, own)?.state === 'dead') this.#claims.delete(name, own);
       return true;
@@ -177,11 +182,11 @@ export class MemoryInboxStore implements InboxStore {
     return this.#transactions.within(undefined, (own) => {
       const taken: InboxDeadLetter[] = [];
       const now = this.#clock.now();
-      for (const [name, letter] of this.#letters.due(groups, now)) {
+      for (const name of this.#letters.due(groups, now)) {
         if (taken.length === limit) break;
         if (!own.tryLock(messageLock(name))) continue;
-        this.#letters.setReplay(name, now + leaseMs, own);
-        taken.push(letter);
+        const letter = this.#letters.take(name, now + leaseMs, own);
+        if (letter !== null) taken.push(letter);
       }
       return taken;
     });
@@ -189,9 +194,7 @@ export class MemoryInboxStore implements InboxStore {
 
   async postponeReplay(key: InboxKey, delayMs: number): Promise<void> {
     await this.#eachLocked([key], (name, own) =>
-      this.#letters.isReplaying(name, own)
-        ? this.#letters.setReplay(name, this.#clock.now() + delayMs, own)
-        : false,
+      this.#letters.postpone(name, this.#clock.now() + delayMs, own),
     );
   }
 

@@ -44,6 +44,8 @@ export interface InboxDeadLetter extends InboxDeath {
   readonly diedAt: Date;
   /** It was asked for again and waits for a process of its group to handle it. */
   readonly replaying: boolean;
+  /** How often it was taken for its replay, this time included; 0: not yet. */
+  readonly replays: number;
 }
 
 /** What is noted of a message's attempts outside of its handler's transaction, which rolls back. */
@@ -97,6 +99,8 @@ export interface InboxStore {
     transaction: Transaction,
   ): Promise<ParticipantState>;
 
+  /** What is noted of the message's attempts; nothing noted is zero of both. */
+  readAttempts(key: InboxKey): Promise<InboxAttempts>;
   /**
    * Notes that an attempt begins whose message was delivered before, to no known end: the process
    * may have died of it. Commits on its own, so that it survives this process too.

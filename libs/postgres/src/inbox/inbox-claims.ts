@@ -22,6 +22,20 @@ export async function endMessage(
   }
 }
 
+/** What is noted of a message's attempts. */
+export async function readAttempts(
+  on: Queryable,
+  schema: SchemaName,
+  key: InboxKey,
+): Promise<InboxAttempts> {
+  const { rows } = await on.query<{ failures: number; starts: number }>({
+    text: `SELECT failures, starts FROM ${schema.quoted}.inbox_attempt
+      WHERE tenant = $1 AND group_name = $2 AND source = $3 AND id = $4`,
+    values: keyValues(key),
+  });
+  return { failures: rows[0]?.failures ?? 0, starts: rows[0]?.starts ?? 0 };
+}
+
 /** Counts what a handler's transaction, which rolls back, cannot count. One statement. */
 export async function noteAttempt(
   on: Queryable,

@@ -12,10 +12,11 @@ interface LetterRow {
   readonly error: string;
   readonly died_at: Date;
   readonly replaying: boolean;
+  readonly replays: number;
 }
 
 const COLUMNS = `l.group_name, l.place, l.envelope::text AS envelope, l.payload, l.attempts, l.reason,
-  l.error, l.died_at, l.replay_due_at IS NOT NULL AS replaying`;
+  l.error, l.died_at, l.replay_due_at IS NOT NULL AS replaying, l.replays`;
 const KEY = '(tenant, group_name, source, id)';
 const KEYS = `unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS k ${KEY}`;
 
@@ -46,7 +47,7 @@ export class InboxDeadLetters {
           place = DEFAULT, topic = excluded.topic, key = excluded.key, type = excluded.type,
           envelope = excluded.envelope, payload = excluded.payload, attempts = excluded.attempts,
           reason = excluded.reason, error = excluded.error, died_at = excluded.died_at,
-          replay_due_at = NULL`,
+          replay_due_at = NULL, replays = 0`,
       values: [
         ...keyValues(key),
         storable(envelope.topic),
@@ -125,7 +126,7 @@ export class InboxDeadLetters {
           FOR UPDATE SKIP LOCKED
         )
         UPDATE ${this.#schema}.inbox_dead_letter AS l
-        SET replay_due_at = clock_timestamp() + $3 * interval '1 millisecond'
+        SET replay_due_at = clock_timestamp() + $3 * interval '1 millisecond', replays = l.replays + 1
         FROM due WHERE ${sameKey('l', 'due')}
         RETURNING ${COLUMNS}`,
       values: [groups, limit, leaseMs],
@@ -205,6 +206,7 @@ function letterOf(row: LetterRow): InboxDeadLetter {
     error: row.error,
     diedAt: row.died_at,
     replaying: row.replaying,
+    replays: row.replays,
   };
 }
 

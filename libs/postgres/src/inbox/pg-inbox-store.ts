@@ -11,7 +11,7 @@ import type {
   Transaction,
 } from '@sagaz/core';
 import type { PgTransactions, SagazPool, SchemaName } from '../connection/index.js';
-import { endMessage, noteAttempt } from './inbox-claims.js';
+import { endMessage, noteAttempt, readAttempts } from './inbox-claims.js';
 import { InboxDeadLetters } from './inbox-dead-letters.js';
 import { prune } from './inbox-pruning.js';
 import { beginCommand, keepReply, lookAtParticipant, markUndone } from './participants.js';
@@ -79,6 +79,10 @@ export class PgInboxStore implements InboxStore {
   ): Promise<Applied> {
     const own = this.#transactions.own(transaction);
     return markUndone(own, this.#schema, { tenant, idempotencyKey, keepMs, waitMs });
+  }
+
+  readAttempts(key: InboxKey): Promise<InboxAttempts> {
+    return readAttempts(this.#pool, this.#schema, key);
   }
 
   noteStart(key: InboxKey): Promise<InboxAttempts> {

@@ -1,4 +1,4 @@
-import { noFaults, type Delivery, type DeliveryOutcome } from '../../ports/index.js';
+import { noFaults, type Delivery, type DeliveryOutcome, type InboxKey } from '../../ports/index.js';
 import { delayOf, type RetryPolicy } from '../../retry/index.js';
 import { HandlerCrashedError, HandlerNotReachedError } from './errors.js';
 import { Expiry } from './expiry.js';
@@ -110,9 +110,9 @@ export class InboxProcessor {
   ): Promise<DeliveryOutcome> {
     const began = this.#options.clock.now();
     const key = inboxKeyOf(handler.group, delivery.message);
-    const suspect = delivery.attempt > 1 && this.#suspects.retriesOf(name) === null;
     let outcome: InboxOutcome;
     try {
+      const suspect = await this.#isSuspect(delivery, key, name);
       const handle = (): Promise<InboxOutcome> =>
         this.#handle(delivery, handler, invoke, { key, name, suspect });
       outcome = await (suspect ? this.#suspects.alone(handle) : handle());
@@ -126,6 +126,16 @@ export class InboxProcessor {
     return outcome.kind === 'retry'
       ? { kind: 'retry', delayMs: outcome.delayMs, error: outcome.error }
       : DONE;
+  }
+
+  /**
+   * Delivered before, to an end neither this process nor the database knows of: a process may have
+   * died of it. What merely failed has a noted failure for each of its deliveries.
+   */
+  async #isSuspect(delivery: Delivery, key: InboxKey, name: string): Promise<boolean> {
+    if (delivery.attempt <= 1 || this.#suspects.retriesOf(name) !== null) return false;
+    const { failures } = await this.#options.inbox.readAttempts(key);
+    return delivery.attempt - 1 > failures;
   }
 
   async #handle(

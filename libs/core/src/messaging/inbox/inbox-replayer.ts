@@ -12,6 +12,7 @@ import { inboxKeyOf } from './message-role.js';
 
 const POLL_MS = 5_000;
 const LEASE_MS = 60_000;
+const CLOSE_MS = 10_000;
 const BATCH = 20;
 
 export interface InboxReplayerOptions {
@@ -88,11 +89,22 @@ export class InboxReplayer {
     return this.#round;
   }
 
-  /** Takes no more letters and waits for the one under way; it goes on elsewhere if it must. */
-  async close(): Promise<void> {
+  /**
+   * Takes no more letters and waits for the one under way, at most `withinMs`: should its handler
+   * not end, its letter is due again later, here or in another process.
+   */
+  async close(withinMs = CLOSE_MS): Promise<void> {
     this.#stop.abort();
     this.#timer?.cancel();
-    await this.#round;
+    const round = this.#round;
+    if (round === null) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#options.clock.after(withinMs, resolve);
+      void round.then(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
   }
 
   async #look(): Promise<number> {
@@ -122,8 +134,7 @@ export class InboxReplayer {
     const outcome = await redeliver({
       message,
       group,
-      // Not a first delivery: should it kill the process, that has to be counted.
-      attempt: 2,
+      attempt: letter.replays,
       signal: this.#stop.signal,
     });
     const key = inboxKeyOf(group, message);

@@ -16,9 +16,33 @@ const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const works = ({ effect }: HandlerCall): Promise<void> => effect();
 const dies = (): Promise<never> => new Promise(() => undefined);
 
-/** Delivers a message to a process that never answers again, as one that was killed. */
-function kill(consumer: Consumer, message: Message, delivery: number): void {
-  void consumer.receive(message, works, { delivery, pipeline: dies });
+/** Delivers a message to a process that dies of it; resolves when its pipeline was reached. */
+function killed(consumer: Consumer, message: Message, delivery: number): Promise<void> {
+  return new Promise((resolve) => {
+    void consumer.receive(message, works, {
+      delivery,
+      pipeline: () => {
+        resolve();
+        return dies();
+      },
+    });
+  });
+}
+
+/** Delivers messages a second time to handlers that end only when all of them have begun. */
+async function togetherAtTheGate(consumer: Consumer, messages: readonly Message[]) {
+  let begun = 0;
+  let open: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => (open = resolve));
+  const handle = async (): Promise<void> => {
+    begun += 1;
+    if (begun === messages.length) open();
+    await gate;
+  };
+  const outcomes = await Promise.all(
+    messages.map((message) => consumer.receive(message, handle, { delivery: 2 })),
+  );
+  return { outcomes, begun };
 }
 
 function replayerOf(
@@ -50,18 +74,7 @@ export const recoveryCases: readonly ContractCase<InboxDeliveryFixture>[] = [
       const { group } = new Consumer(fixture, fixture.store);
       const message = freshEvent();
       const process = () => new Consumer(fixture, fixture.store, { group });
-      for (const delivery of [1, 2, 3]) {
-        let reached: () => void = () => undefined;
-        const begun = new Promise<void>((resolve) => (reached = resolve));
-        void process().receive(message, works, {
-          delivery,
-          pipeline: () => {
-            reached();
-            return dies();
-          },
-        });
-        await begun;
-      }
+      for (const delivery of [1, 2, 3]) await killed(process(), message, delivery);
       const last = process();
       assert.deepEqual(await last.receive(message, works, { delivery: 4 }), { kind: 'done' });
       assert.deepEqual(last.outcomes, ['buried']);
@@ -132,23 +145,48 @@ export const recoveryCases: readonly ContractCase<InboxDeliveryFixture>[] = [
       for (const message of messages) {
         await consumer.receive(message, () => Promise.reject(new Error('no')));
       }
-      let begun = 0;
-      let both: () => void = () => undefined;
-      const gate = new Promise<void>((resolve) => (both = resolve));
-      const outcomes = await Promise.all(
-        messages.map((message) =>
-          consumer.receive(
-            message,
-            async () => {
-              begun += 1;
-              if (begun === 2) both();
-              await gate;
-            },
-            { delivery: 2 },
-          ),
-        ),
-      );
+      const { outcomes } = await togetherAtTheGate(consumer, messages);
       assert.deepEqual(outcomes, [{ kind: 'done' }, { kind: 'done' }]);
+    },
+  },
+  {
+    name: 'messages that merely failed are no suspects in the next process',
+    guards:
+      'After an outage of what handlers call, a restart would run the whole backlog one by one.',
+    async run(fixture) {
+      const before = new Consumer(fixture, fixture.store);
+      const messages = [freshEvent(), freshEvent()];
+      for (const message of messages) {
+        await before.receive(message, () => Promise.reject(new Error('no')));
+      }
+      const after = new Consumer(fixture, await fixture.newStore(), { group: before.group });
+      const { outcomes, begun } = await togetherAtTheGate(after, messages);
+      assert.deepEqual(outcomes, [{ kind: 'done' }, { kind: 'done' }]);
+      assert.equal(begun, 2);
+    },
+  },
+  {
+    name: 'a replay that kills its process is a dead letter again',
+    guards: 'An operator replays a poisonous message: it would kill every process of the group.',
+    async run(fixture) {
+      const { group } = new Consumer(fixture, fixture.store);
+      const message = freshEvent();
+      await buried(new Consumer(fixture, fixture.store, { group }), message);
+      await fixture.store.inbox.requestReplay([inboxKeyOf(group, message)]);
+      for (let death = 1; death <= 3; death += 1) {
+        const process = new Consumer(fixture, fixture.store, { group });
+        const [letter] = await process.parts.inbox.takeReplays([group], 1, 0);
+        assert.equal(letter?.replays, death);
+        await killed(process, message, letter.replays);
+      }
+      const last = new Consumer(fixture, fixture.store, { group });
+      const replayer = replayerOf(last, works);
+      await replayer.runOnce();
+      await replayer.close();
+      assert.deepEqual(last.outcomes, ['buried']);
+      const [letter] = await fixture.store.inbox.listDeadLetters({ group });
+      assert.equal(letter?.reason, 'crashed');
+      assert.equal(letter.replaying, false);
     },
   },
   {
@@ -195,7 +233,7 @@ export const recoveryCases: readonly ContractCase<InboxDeliveryFixture>[] = [
       const dead = new Consumer(fixture, fixture.store, { group: consumer.group });
       const begun = await dead.parts.inbox.takeReplays([dead.group], 10, 0);
       assert.equal(begun.length, 1);
-      kill(dead, message, 2);
+      await killed(dead, message, 1);
       const other = new Consumer(fixture, await fixture.newStore(), { group: consumer.group });
       const replayer = replayerOf(other, works);
       await replayer.runOnce();
