@@ -58,9 +58,14 @@ export class ChangePump {
     return this.#running === undefined;
   }
 
+  /** Resolves when what is under way now has ended. */
+  async settled(): Promise<void> {
+    await this.#running;
+  }
+
   push(item: PumpItem): void {
     this.#items.push(item);
-    this.#running ??= this.#run().finally(() => (this.#running = undefined));
+    this.#running ??= this.#run();
   }
 
   /** Gives up waiting between attempts: the consumer closes for good. */
@@ -72,17 +77,23 @@ export class ChangePump {
   async #run(): Promise<void> {
     // What is pushed within this tick goes along: the followers of a failed message.
     await Promise.resolve();
-    while (this.#items.length > 0) {
-      const batch = this.#nextBatch();
-      try {
-        await this.#apply(batch);
-        this.#backoff.reset();
-      } catch (error) {
-        this.#failed(error);
-        if (this.#backoff.stopped) return;
-        this.#items = [...batch, ...this.#items];
-        await this.#backoff.wait();
+    try {
+      while (this.#items.length > 0) {
+        const batch = this.#nextBatch();
+        try {
+          await this.#apply(batch);
+          this.#backoff.reset();
+        } catch (error) {
+          this.#failed(error);
+          if (this.#backoff.stopped) return;
+          this.#items = [...batch, ...this.#items];
+          await this.#backoff.wait();
+        }
       }
+    } finally {
+      // In the same step as the last look at what is left: cleared a tick later, what is given in
+      // between would lie here until something else is given.
+      this.#running = undefined;
     }
   }
 

@@ -35,6 +35,11 @@ export class CompletionPump {
     return this.#running === undefined;
   }
 
+  /** Resolves when what is under way now has ended. */
+  async settled(): Promise<void> {
+    await this.#running;
+  }
+
   /** How many times in a row the store could not remove anything. */
   get failures(): number {
     return this.#backoff.failures;
@@ -46,7 +51,7 @@ export class CompletionPump {
 
   add(row: TakenRow): void {
     this.#rows.push(row);
-    this.#running ??= this.#run().finally(() => (this.#running = undefined));
+    this.#running ??= this.#run();
   }
 
   stop(): void {
@@ -56,18 +61,24 @@ export class CompletionPump {
   async #run(): Promise<void> {
     // A batch settles row by row within one tick and is removed by one statement.
     await Promise.resolve();
-    while (this.#rows.length > 0) {
-      const rows = this.#rows;
-      this.#rows = [];
-      const left = await this.#remove(rows);
-      if (left.length === 0) {
-        this.#backoff.reset();
-        this.#lastError = null;
-        continue;
+    try {
+      while (this.#rows.length > 0) {
+        const rows = this.#rows;
+        this.#rows = [];
+        const left = await this.#remove(rows);
+        if (left.length === 0) {
+          this.#backoff.reset();
+          this.#lastError = null;
+          continue;
+        }
+        this.#rows = [...left, ...this.#rows];
+        if (this.#backoff.stopped) return;
+        await this.#backoff.wait();
       }
-      this.#rows = [...left, ...this.#rows];
-      if (this.#backoff.stopped) return;
-      await this.#backoff.wait();
+    } finally {
+      // In the same step as the last look at what is left: cleared a tick later, what is given in
+      // between would lie here until something else is given.
+      this.#running = undefined;
     }
   }
 

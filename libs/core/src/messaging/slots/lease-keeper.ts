@@ -41,6 +41,8 @@ export class LeaseKeeper {
   #round: Promise<void> | undefined;
   #again = false;
   #stalled = false;
+  /** Some slot may be on its way back. */
+  #draining = false;
   #error: unknown = null;
 
   constructor(options: {
@@ -98,6 +100,8 @@ export class LeaseKeeper {
 
   /** Something of a slot has ended, so a slot may be ready to be given back. */
   noteDrained(): void {
+    // Called for every row that ends, and nearly never with anything to give back.
+    if (!this.#draining) return;
     for (const [slot, held] of this.#held) {
       if (held.draining && this.#events.drained(slot)) return this.#kick();
     }
@@ -185,6 +189,7 @@ export class LeaseKeeper {
     const kept = [...this.#held.values()].filter((held) => !held.draining).length;
     if (this.#closing || kept >= share) return false;
     for (const held of this.#held.values()) held.draining = false;
+    this.#draining = false;
     const missing = share - this.#held.size;
     if (missing <= 0) return false;
     const askedAt = this.#clock.now();
@@ -234,6 +239,7 @@ export class LeaseKeeper {
     for (let surplus = kept.length - share; surplus > 0; surplus -= 1) {
       const [picked] = kept.splice(Math.floor(Math.random() * kept.length), 1);
       if (picked !== undefined) picked[1].draining = true;
+      this.#draining = true;
     }
     const ready = [...this.#held].filter(
       ([slot, held]) => held.draining && this.#events.drained(slot),

@@ -235,7 +235,12 @@ export class SlotConsumer {
     const drained = (async () => {
       await Promise.all([this.#reader.close(), this.#due.close()]);
       this.#book.dropWaiting();
-      if (!this.#isIdle()) await new Promise<void>((resolve) => (this.#idle = resolve));
+      while (!this.#isIdle()) {
+        if (this.#book.rows.size > 0) {
+          await new Promise<void>((resolve) => (this.#idle = resolve));
+        }
+        await Promise.all([this.#changes.settled(), this.#completions.settled()]);
+      }
     })();
     await Promise.race([drained, within]);
     this.#source.abortAll();
@@ -337,6 +342,7 @@ export class SlotConsumer {
     const lost = new Set(slots);
     this.#source.abort(lost);
     this.#book.dropSlots(lost);
+    this.#checkIdle();
     this.#reader.makeRoom();
     this.#observer.leases?.(this.#leases.size);
   }
@@ -360,8 +366,7 @@ export class SlotConsumer {
   }
 
   #checkIdle(): void {
-    if (!this.#isIdle()) return;
-    this.#idle?.();
+    if (this.#book.rows.size === 0) this.#idle?.();
   }
 
   #failed(error: unknown): void {
