@@ -321,15 +321,18 @@ describeEachPostgres('a transition under races', (server) => {
       const before = await statistics();
       // A connection of its own: what it did is counted at the latest when it ends.
       const own = open.another();
-      for (let revision = 0; revision < 5; revision += 1) {
-        await own.store.flush(sagas.map((saga) => transition(saga, owner, { revision })));
+      // Few of each page, so that the free space is enough without cleaning up old versions, which
+      // any open snapshot puts off.
+      const some = sagas.filter((_, at) => at % 10 === 0);
+      for (let revision = 0; revision < 2; revision += 1) {
+        await own.store.flush(some.map((saga) => transition(saga, owner, { revision })));
       }
       await own.pool.end();
       await expect
         .poll(async () => (await statistics()).updates - before.updates)
-        .toBeGreaterThanOrEqual(1_000);
+        .toBeGreaterThanOrEqual(40);
       const after = await statistics();
-      expect((after.hot - before.hot) / (after.updates - before.updates)).toBeGreaterThan(0.5);
+      expect((after.hot - before.hot) / (after.updates - before.updates)).toBeGreaterThan(0.8);
     });
   });
 
