@@ -5,8 +5,11 @@ export interface Severed<T> {
   kill(): void;
   /** The next call of the method, once, meets this error; `after`: once it has been carried out. */
   failNext(method: keyof T, error: Error, when?: 'before' | 'after'): void;
-  /** The next calls of the method wait until the function returned is called. */
-  holdNext(method: keyof T): () => void;
+  /**
+   * Calls of the method wait until the function returned is called: before they are carried out, or
+   * with an answer that was true when it was given.
+   */
+  holdNext(method: keyof T, when?: 'before' | 'after'): () => void;
 }
 
 type Call = (...args: readonly unknown[]) => unknown;
@@ -15,17 +18,18 @@ type Call = (...args: readonly unknown[]) => unknown;
 export function severable<T extends object>(target: T): Severed<T> {
   let dead = false;
   const failures = new Map<PropertyKey, { error: Error; when: 'before' | 'after' }>();
-  const holds = new Map<PropertyKey, Promise<void>>();
+  const holds = new Map<PropertyKey, { gate: Promise<void>; when: 'before' | 'after' }>();
   const never = new Promise<never>(() => undefined);
 
   async function call(name: PropertyKey, method: Call, args: readonly unknown[]): Promise<unknown> {
     if (dead) return never;
     const hold = holds.get(name);
-    if (hold !== undefined) await hold;
+    if (hold?.when === 'before') await hold.gate;
     const failure = failures.get(name);
     failures.delete(name);
     if (failure?.when === 'before') throw failure.error;
     const answer = await method.apply(target, [...args]);
+    if (hold?.when === 'after') await hold.gate;
     // It reached the other side before the process died; nobody is there to hear the answer.
     if (dead as boolean) return never;
     if (failure !== undefined) throw failure.error;
@@ -43,17 +47,15 @@ export function severable<T extends object>(target: T): Severed<T> {
     value,
     kill: () => (dead = true),
     failNext: (method, error, when = 'before') => void failures.set(method, { error, when }),
-    holdNext: (method) => {
+    holdNext: (method, when = 'before') => {
       let go: () => void = () => undefined;
-      holds.set(
-        method,
-        new Promise<void>((resolve) => {
-          go = () => {
-            holds.delete(method);
-            resolve();
-          };
-        }),
-      );
+      const gate = new Promise<void>((resolve) => {
+        go = () => {
+          holds.delete(method);
+          resolve();
+        };
+      });
+      holds.set(method, { gate, when });
       return go;
     },
   };

@@ -34,20 +34,22 @@ export function judge(
   const waiting = new Set<TakenRow['line']>();
   const topics = new Set<string>();
   let awayError: unknown;
-  let away = 0;
+  let notTaken = 0;
   rows.forEach((taken, at) => {
     const outcome = outcomes[at];
     if (outcome === undefined || outcome.kind === 'acknowledged') {
       by.settle(taken, { kind: 'complete' });
       return;
     }
-    if (outcome.kind === 'unavailable') {
-      away += 1;
+    // Behind a message of its key that was not taken, an outcome says nothing about this one: not
+    // that it is bad, and not that its topic takes nothing.
+    const behind = waiting.has(taken.line);
+    if (outcome.kind === 'unavailable' && !behind) {
       topics.add(taken.row.message.topic);
       awayError = outcome.error;
     }
-    // Behind a message of its key that was not taken, an outcome says nothing about this one.
-    const judged = isFailure(outcome.kind) && !waiting.has(taken.line);
+    if (outcome.kind === 'unavailable' || behind) notTaken += 1;
+    const judged = isFailure(outcome.kind) && !behind;
     waiting.add(taken.line);
     if (!judged || outcome.kind === 'unavailable') {
       by.settle(taken, { kind: 'again' });
@@ -62,7 +64,8 @@ export function judge(
       by.settle(taken, verdict(taken.row, outcome.error, by));
     }
   });
-  return away === 0 ? null : { topics, all: away === rows.length, error: awayError };
+  if (topics.size === 0) return null;
+  return { topics, all: notTaken === rows.length, error: awayError };
 }
 
 function isFailure(kind: PublishOutcome['kind']): boolean {

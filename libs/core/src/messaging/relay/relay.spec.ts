@@ -1,5 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { outboxMessage, RelayBench } from '../../testing/index.js';
+import type { Broker, Message, PublishOutcome } from '../../ports/index.js';
+import { outboxMessage, RelayBench, severable, textsOf } from '../../testing/index.js';
+import { PublishTimeoutTooLongError } from './index.js';
+
+const text = (message: Message): string => textsOf([message])[0] ?? '';
+const rejected = (): Extract<PublishOutcome, { kind: 'rejected' }> => ({
+  kind: 'rejected',
+  error: new Error('refused'),
+});
+
+async function deadTexts(bench: RelayBench): Promise<string[]> {
+  return textsOf(await bench.outbox.listDeadLetters({}));
+}
 
 describe('a relay', () => {
   it('publishes what was committed, in the order of its key, and removes it', async () => {
@@ -8,8 +20,364 @@ describe('a relay', () => {
     await bench.clock.advance(100);
     await bench.write(outboxMessage('a', 1), outboxMessage('a', 2), outboxMessage('b', 1));
     await bench.clock.advance(20);
-    expect(bench.published().filter((text) => text.startsWith('a'))).toEqual(['a:1', 'a:2']);
+    expect(bench.published().filter((body) => body.startsWith('a'))).toEqual(['a:1', 'a:2']);
     expect(bench.published()).toHaveLength(3);
     expect(await bench.count()).toBe(0);
+  });
+
+  it('finds by polling what no hint told it of', async () => {
+    const bench = new RelayBench();
+    bench.wakeUps.listening = false;
+    await bench.relay().start();
+    await bench.clock.advance(5_000);
+    await bench.write(outboxMessage('a', 1));
+    await bench.clock.advance(1_000);
+    expect(bench.published()).toEqual(['a:1']);
+  });
+
+  it('publishes at once on a hint while it is idle', async () => {
+    const bench = new RelayBench();
+    await bench.relay().start();
+    await bench.clock.advance(5_000);
+    await bench.write(outboxMessage('a', 1));
+    await bench.clock.settle();
+    expect(bench.published()).toEqual(['a:1']);
+  });
+
+  it('reads again when a hint came while a read was under way', async () => {
+    const bench = new RelayBench();
+    const outbox = severable(bench.outbox);
+    await bench.relay({ pollIntervalMs: 60_000 }, {}, { outbox: outbox.value }).start();
+    await bench.clock.advance(5_000);
+    const answer = outbox.holdNext('read', 'after');
+    bench.wakeUps.hint('outbox');
+    await bench.clock.settle();
+    await bench.write(outboxMessage('a', 1));
+    answer();
+    await bench.clock.advance(10);
+    expect(bench.published()).toEqual(['a:1']);
+  });
+
+  it('publishes what was numbered early and committed late', async () => {
+    const bench = new RelayBench();
+    await bench.relay().start();
+    await bench.clock.advance(100);
+    const late = bench.transactions.begin();
+    await bench.outbox.append([outboxMessage('late', 1)], late);
+    for (let n = 0; n < 20; n += 1) {
+      await bench.write(outboxMessage('early', n));
+      await bench.clock.advance(500);
+    }
+    expect(bench.published()).toHaveLength(20);
+    late.commit();
+    await bench.clock.advance(1_100);
+    expect(bench.published()).toContain('late:1');
+  });
+
+  it('publishes a delayed message when its delay is over', async () => {
+    const bench = new RelayBench();
+    await bench.relay().start();
+    await bench.clock.advance(100);
+    await bench.write(outboxMessage('a', 'later', { delayMs: 5_000 }), outboxMessage('a', 1));
+    await bench.clock.advance(4_900);
+    expect(bench.published()).toEqual(['a:1']);
+    await bench.clock.advance(1_200);
+    expect(bench.published()).toEqual(['a:1', 'a:later']);
+  });
+
+  it('refuses a publish timeout that outlives its leases', () => {
+    const bench = new RelayBench();
+    const broken = (): unknown => bench.relay({ leaseTtlMs: 5_000, publishTimeoutMs: 4_000 });
+    expect(broken).toThrow(PublishTimeoutTooLongError);
+    expect(broken).toThrow('at most 3000 ms');
+  });
+});
+
+describe('a message that the broker refuses', () => {
+  it('holds back its key and only its key, and comes before what followed it', async () => {
+    const bench = new RelayBench();
+    let refusals = 2;
+    bench.broker.failWith((message) =>
+      text(message) === 'bad:1' && refusals-- > 0 ? rejected() : null,
+    );
+    await bench.relay().start();
+    await bench.write(
+      outboxMessage('bad', 1),
+      outboxMessage('bad', 2),
+      outboxMessage('good', 1),
+      outboxMessage('good', 2),
+    );
+    await bench.clock.advance(500);
+    expect(bench.published()).toEqual(['good:1', 'good:2']);
+    await bench.write(outboxMessage('bad', 3), outboxMessage('good', 3));
+    await bench.clock.advance(10_000);
+    expect(bench.published().filter((body) => body.startsWith('bad'))).toEqual([
+      'bad:1',
+      'bad:2',
+      'bad:3',
+    ]);
+    expect(bench.published().indexOf('good:3')).toBeLessThan(bench.published().indexOf('bad:1'));
+    expect(await bench.count()).toBe(0);
+  });
+
+  it('is a dead letter after its last attempt, and its key goes on', async () => {
+    const bench = new RelayBench();
+    const failed: number[] = [];
+    const buried: string[] = [];
+    bench.broker.failWith((message) => (text(message) === 'k:1' ? rejected() : null));
+    await bench
+      .relay(
+        {},
+        {
+          failed: (_message, attempt) => failed.push(attempt),
+          deadLettered: (message) => buried.push(text(message)),
+        },
+      )
+      .start();
+    await bench.write(outboxMessage('k', 1), outboxMessage('k', 2));
+    await bench.clock.advance(30_000);
+    expect(failed).toEqual([1, 2, 3]);
+    expect(buried).toEqual(['k:1']);
+    expect(bench.published()).toEqual(['k:2']);
+    expect(await deadTexts(bench)).toEqual(['k:1']);
+  });
+
+  it('keeps its key behind it where the topic says so, until a person replays it', async () => {
+    const bench = new RelayBench();
+    bench.broker.failWith((message) => (text(message) === 'k:1' ? rejected() : null));
+    await bench.relay({ afterDeadLetter: () => 'block' }).start();
+    await bench.write(outboxMessage('k', 1), outboxMessage('k', 2), outboxMessage('other', 1));
+    await bench.clock.advance(60_000);
+    await bench.write(outboxMessage('k', 3));
+    await bench.clock.advance(60_000);
+    expect(bench.published()).toEqual(['other:1']);
+    bench.broker.failWith(undefined);
+    const [letter] = await bench.outbox.listDeadLetters({});
+    await bench.outbox.replayDeadLetters([letter!.id]);
+    await bench.clock.advance(10_000);
+    expect(bench.published()).toEqual(['other:1', 'k:1', 'k:2', 'k:3']);
+    expect(await bench.count()).toBe(0);
+  });
+
+  it('frees its key when a person discards it', async () => {
+    const bench = new RelayBench();
+    bench.broker.failWith((message) => (text(message) === 'k:1' ? rejected() : null));
+    await bench.relay({ afterDeadLetter: () => 'block' }).start();
+    await bench.write(outboxMessage('k', 1), outboxMessage('k', 2));
+    await bench.clock.advance(60_000);
+    const [letter] = await bench.outbox.listDeadLetters({});
+    await bench.outbox.discardDeadLetters([letter!.id]);
+    await bench.clock.advance(10_000);
+    expect(bench.published()).toEqual(['k:2']);
+  });
+
+  it('tells the saga that waits for it when it is a command, and never blocks its key', async () => {
+    const bench = new RelayBench();
+    const woken: unknown[] = [];
+    bench.wakeUps.on('saga', (detail) => woken.push(detail));
+    bench.broker.failWith((message) => (text(message) === 'saga-1:1' ? rejected() : null));
+    await bench.relay({ afterDeadLetter: () => 'block' }).start();
+    await bench.write(
+      outboxMessage('saga-1', 1, {
+        headers: {
+          'sagaz-role': 'command',
+          'sagaz-saga-id': 'saga-1',
+          'sagaz-idempotency-key': 'saga-1:charge',
+        },
+      }),
+      outboxMessage('saga-1', 'undo', { headers: { 'sagaz-role': 'compensation' } }),
+    );
+    await bench.clock.advance(30_000);
+    expect(bench.mail).toHaveLength(1);
+    expect(bench.mail[0]).toMatchObject({ sagaId: 'saga-1', dedupeKey: 'saga-1:charge' });
+    expect(JSON.parse(bench.mail[0]!.data)).toMatchObject({ reason: 'undeliverable' });
+    expect(woken).toHaveLength(1);
+    expect(bench.published()).toEqual(['saga-1:undo']);
+  });
+
+  it('costs its batch-mates nothing when the broker refuses the whole batch for it', async () => {
+    const bench = new RelayBench();
+    const failed: string[] = [];
+    bench.broker.failWith((_message, _at, batch) =>
+      batch.some((message) => text(message) === 'k7:0') ? rejected() : null,
+    );
+    await bench.relay({}, { failed: (message) => failed.push(text(message)) }).start();
+    await bench.write(...Array.from({ length: 32 }, (_, n) => outboxMessage(`k${n}`, 0)));
+    await bench.clock.advance(900);
+    expect(failed).toEqual(['k7:0']);
+    expect(bench.published()).toHaveLength(31);
+    // Cut in two again and again, not sent one by one.
+    expect(bench.broker.batches.length).toBeLessThan(16);
+  });
+});
+
+describe('a broker that does not answer as it should', () => {
+  it('costs no attempt while it takes nothing, however long', async () => {
+    const bench = new RelayBench();
+    const failed: string[] = [];
+    const relay = bench.relay({}, { failed: (message) => failed.push(text(message)) });
+    bench.broker.setDown(new Error('away'));
+    await relay.start();
+    await bench.write(outboxMessage('a', 1), outboxMessage('b', 1));
+    await bench.clock.advance(3_600_000);
+    expect(failed).toEqual([]);
+    expect(relay.problem()).toContain('away');
+    const tries = bench.broker.batches.length;
+    expect(tries).toBeLessThan(1_000);
+    bench.broker.setDown(null);
+    await bench.clock.advance(11_000);
+    expect(bench.published().sort()).toEqual(['a:1', 'b:1']);
+    expect(relay.problem()).toBeNull();
+  });
+
+  it('does not hold back other topics while it takes nothing of one', async () => {
+    const bench = new RelayBench();
+    let away = true;
+    bench.broker.failWith((message) =>
+      away && message.topic === 'away'
+        ? { kind: 'unavailable', error: new Error('no leader') }
+        : null,
+    );
+    await bench.relay().start();
+    await bench.write(outboxMessage('k', 'away', { topic: 'away' }), outboxMessage('k', 1));
+    await bench.clock.advance(2_000);
+    await bench.write(outboxMessage('k', 2));
+    await bench.clock.advance(2_000);
+    expect(bench.published()).toEqual(['k:1', 'k:2']);
+    away = false;
+    await bench.clock.advance(20_000);
+    expect(bench.published()).toEqual(['k:1', 'k:2', 'k:away']);
+  });
+
+  it('counts a silence only against a message that was sent alone', async () => {
+    const bench = new RelayBench();
+    const failed: string[] = [];
+    bench.broker.failWith((message, _at, batch) =>
+      text(message) === 'odd:1' || (batch.length > 1 && text(message) === 'shy:1')
+        ? { kind: 'unknown', error: new Error('no answer') }
+        : null,
+    );
+    await bench.relay({}, { failed: (message) => failed.push(text(message)) }).start();
+    await bench.write(outboxMessage('odd', 1), outboxMessage('shy', 1), outboxMessage('fine', 1));
+    await bench.clock.advance(900);
+    expect(failed).toEqual(['odd:1']);
+    expect(bench.published().sort()).toEqual(['fine:1', 'shy:1']);
+  });
+
+  it('keeps the keys of a publish that hangs until the client has settled, and no others', async () => {
+    const bench = new RelayBench();
+    const timedOut: number[] = [];
+    const relay = bench.relay(
+      { publishTimeoutMs: 1_000 },
+      { timedOut: (count) => timedOut.push(count) },
+    );
+    await relay.start();
+    await bench.clock.advance(100);
+    const answer = bench.broker.hang();
+    await bench.write(outboxMessage('slow', 1));
+    await bench.clock.advance(50);
+    // What hangs is past the gate already; what comes now passes.
+    const later = bench.broker.hang();
+    later();
+    await bench.write(outboxMessage('slow', 2), outboxMessage('other', 1));
+    await bench.clock.advance(4_000);
+    expect(timedOut).toEqual([1]);
+    expect(bench.published()).toEqual(['other:1']);
+    expect(relay.problem()).toContain('has not answered');
+    answer();
+    await bench.clock.advance(1_000);
+    expect(bench.published()).toEqual(['other:1', 'slow:1', 'slow:2']);
+    expect(relay.problem()).toBeNull();
+    expect(await bench.count()).toBe(0);
+  });
+
+  it('gets one message of a key at a time where its batches are not ordered', async () => {
+    const bench = new RelayBench({ orderedBatches: false });
+    let first = true;
+    bench.broker.failWith((message) => {
+      if (text(message) !== 'k:1' || !first) return null;
+      first = false;
+      return rejected();
+    });
+    await bench.relay().start();
+    await bench.write(...[1, 2, 3].map((n) => outboxMessage('k', n)));
+    await bench.clock.advance(10_000);
+    expect(bench.published()).toEqual(['k:1', 'k:2', 'k:3']);
+    expect(bench.broker.batches.every((size) => size === 1)).toBe(true);
+  });
+
+  it('may answer fewer outcomes than messages without one of them being lost', async () => {
+    const bench = new RelayBench();
+    let broken = true;
+    const broker: Broker = {
+      name: 'forgetful',
+      orderedBatches: true,
+      publish: (batch) => (broken ? Promise.resolve([]) : bench.broker.publish(batch)),
+      subscribe: (request) => bench.broker.subscribe(request),
+      health: () => bench.broker.health(),
+      close: () => bench.broker.close(),
+    };
+    await bench.relay({}, {}, { broker }).start();
+    await bench.write(outboxMessage('a', 1), outboxMessage('b', 1), outboxMessage('c', 1));
+    await bench.clock.settle();
+    broken = false;
+    await bench.clock.advance(10_000);
+    expect(bench.published().sort()).toEqual(['a:1', 'b:1', 'c:1']);
+    expect(await deadTexts(bench)).toEqual([]);
+    expect(await bench.count()).toBe(0);
+  });
+});
+
+describe('a relay that dies', () => {
+  it('between the acknowledgement and the removal leaves a duplicate, never a loss', async () => {
+    const bench = new RelayBench();
+    const outbox = severable(bench.outbox);
+    await bench.relay({ leaseTtlMs: 9_000 }, {}, { outbox: outbox.value }).start();
+    await bench.clock.advance(100);
+    outbox.holdNext('complete');
+    await bench.write(outboxMessage('a', 1), outboxMessage('a', 2));
+    await bench.clock.advance(100);
+    expect(bench.published()).toEqual(['a:1', 'a:2']);
+    outbox.kill();
+    await bench.relay().start();
+    await bench.clock.advance(20_000);
+    expect(bench.published()).toEqual(['a:1', 'a:2', 'a:1', 'a:2']);
+    expect(await bench.count()).toBe(0);
+  });
+
+  it('between the end of a retry and the call-back of its followers strands none of them', async () => {
+    const bench = new RelayBench();
+    const outbox = severable(bench.outbox);
+    bench.broker.failWith((message) =>
+      text(message) === 'k:1' && bench.clock.now() < 500 ? rejected() : null,
+    );
+    await bench.relay({}, {}, { outbox: outbox.value }).start();
+    await bench.write(outboxMessage('k', 1), outboxMessage('k', 2));
+    await bench.clock.advance(500);
+    outbox.holdNext('change');
+    await bench.clock.advance(2_000);
+    expect(bench.published()).toEqual(['k:1']);
+    outbox.kill();
+    expect((await bench.outbox.stats()).byStatus.get('held')).toBe(1);
+    await bench.relay().start();
+    await bench.clock.advance(30_000);
+    expect(bench.published()).toEqual(['k:1', 'k:2']);
+    expect(await bench.count()).toBe(0);
+  });
+
+  it('publishes nothing any more once its lease could have ended', async () => {
+    const bench = new RelayBench();
+    const outbox = severable(bench.outbox);
+    await bench.relay({ publishTimeoutMs: 1_000 }, {}, { outbox: outbox.value }).start();
+    await bench.clock.advance(100);
+    // Renewals hang, reads go on: the lease runs out by the clock of the process.
+    outbox.holdNext('renew');
+    await bench.clock.advance(9_500);
+    await bench.write(outboxMessage('a', 1));
+    await bench.clock.advance(5_000);
+    expect(bench.published()).toEqual([]);
+    await bench.relay().start();
+    await bench.clock.advance(2_000);
+    expect(bench.published()).toEqual(['a:1']);
   });
 });
