@@ -82,3 +82,15 @@ export class HandlerCrashedError extends SagazError {
     );
   }
 }
+
+/** Messages that may have killed a process run one at a time, and the one before this did not end. */
+export class SuspectWaitError extends SagazError {
+  readonly code = 'SAGAZ_SUSPECT_WAIT';
+
+  constructor(readonly type: string) {
+    super(
+      `The message '${type}' waited too long for another one that was delivered again after a crash.`,
+      'It is delivered again shortly; when this lasts, look for a handler that never ends.',
+    );
+  }
+}

@@ -62,8 +62,19 @@ export function failureOf(error: unknown): Failure {
 
 /** An error as text for a dead letter: bounded, and without what a database cannot hold. */
 export function errorText(error: unknown): string {
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return clean(text).slice(0, 4_000);
+  return clean(described(error)).slice(0, 4_000);
+}
+
+function described(error: unknown): string {
+  if (error instanceof Error) return `${error.name}: ${error.message}`;
+  if (typeof error !== 'object' || error === null) return String(error);
+  // What a filter has made of an error is a plain object.
+  if ('message' in error && typeof error.message === 'string') return error.message;
+  try {
+    return JSON.stringify(error);
+  } catch {
+    return Object.prototype.toString.call(error);
+  }
 }
 
 function clean(text: string): string {

@@ -1,6 +1,6 @@
 import { noFaults, type Delivery, type DeliveryOutcome, type InboxKey } from '../../ports/index.js';
 import { delayOf, type RetryPolicy } from '../../retry/index.js';
-import { HandlerCrashedError, HandlerNotReachedError } from './errors.js';
+import { HandlerCrashedError, HandlerNotReachedError, SuspectWaitError } from './errors.js';
 import { Expiry } from './expiry.js';
 import { failureOf } from './failure.js';
 import { InboxAttempt, type AttemptTools } from './inbox-attempt.js';
@@ -17,6 +17,8 @@ import { Suspects } from './suspects.js';
 const WAIT_MS = 1_000;
 const DAY_MS = 86_400_000;
 const MAX_CRASHES = 3;
+/** A suspect waits this long for its turn; then it is put off, and is no suspect any more. */
+const SUSPECT_WAIT_MS = 30_000;
 /**
  * Delays of what is not counted: a row somebody else works on, a lost race, an absent database. Not
  * the handler's own policy, whose first delay may be an hour.
@@ -115,7 +117,10 @@ export class InboxProcessor {
       const suspect = await this.#isSuspect(delivery, key, name);
       const handle = (): Promise<InboxOutcome> =>
         this.#handle(delivery, handler, invoke, { key, name, suspect });
-      outcome = await (suspect ? this.#suspects.alone(handle) : handle());
+      outcome = suspect
+        ? ((await this.#suspects.alone(handle, this.#options.clock, SUSPECT_WAIT_MS)) ??
+          this.#putOff(name, new SuspectWaitError(delivery.message.type)))
+        : await handle();
     } catch (error) {
       // The bookkeeping itself failed: nothing is known to be done, so nothing is acknowledged.
       outcome = this.#putOff(name, error);

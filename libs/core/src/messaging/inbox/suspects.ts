@@ -1,3 +1,5 @@
+import type { Clock } from '../../ports/index.js';
+
 /** How many messages whose retry this process asked for are remembered. */
 const REMEMBERED = 20_000;
 
@@ -32,18 +34,37 @@ export class Suspects {
     this.#retries.delete(name);
   }
 
-  /** Runs `work` when no other suspect runs. */
-  async alone<T>(work: () => Promise<T>): Promise<T> {
+  /**
+   * Runs `work` when no other suspect runs. Null: one that never ends kept it waiting for `waitMs`,
+   * and `work` was not begun; one hanging handler must not stop all other suspects for good.
+   */
+  async alone<T>(work: () => Promise<T>, clock: Clock, waitMs: number): Promise<T | null> {
     const before = this.#last;
     let free: () => void = () => undefined;
     this.#last = new Promise<void>((resolve) => {
       free = resolve;
     });
-    await before;
+    if (!(await within(before, clock, waitMs))) {
+      // Whoever comes next waits for the one that hangs, not for this one.
+      void before.then(free);
+      return null;
+    }
     try {
       return await work();
     } finally {
       free();
     }
   }
+}
+
+function within(end: Promise<void>, clock: Clock, waitMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = clock.after(waitMs, () => {
+      resolve(false);
+    });
+    void end.then(() => {
+      timer.cancel();
+      resolve(true);
+    });
+  });
 }
