@@ -1,0 +1,200 @@
+import { outboxMessage } from '@sagaz/core/testing';
+import { describeEachPostgres } from '@sagaz/test-support';
+import { placeOfKey, type OutboxMessage, type ReadResult } from '@sagaz/core';
+import pg from 'pg';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { OutboxDatabase } from './outbox.fixture.js';
+
+const ALL_SLOTS = Array.from({ length: 256 }, (_, slot) => ({ slot, floor: '0' }));
+
+describeEachPostgres('the outbox in PostgreSQL', (server) => {
+  let database: OutboxDatabase;
+  let one: ReturnType<OutboxDatabase['process']>;
+  beforeAll(async () => {
+    database = await OutboxDatabase.create(server);
+    one = database.process(10);
+  });
+  beforeEach(() => database.empty());
+  afterAll(() => database.drop());
+
+  function readAll(limit = 1_000): Promise<ReadResult> {
+    return one.outbox.read({ windows: ALL_SLOTS, inFlight: [], perSlot: limit, limit });
+  }
+
+  async function client(): Promise<pg.Client> {
+    const made = new pg.Client({ connectionString: database.url });
+    made.on('error', () => undefined);
+    await made.connect();
+    return made;
+  }
+
+  /** Rows as producers write them, without the round trips. */
+  async function fill(rows: number, status: 'pending' | 'held', key: string): Promise<void> {
+    await one.pool.query({
+      text: `INSERT INTO sagaz.outbox (slot, status, id, tenant, topic, key, type, source, time, content_type, headers, payload)
+        SELECT i % 256, $2, 'id-' || i, '', 'orders', $3 || i, 'orders.placed', 's', 'now', 'application/json', '{}', convert_to(rpad('x', 300), 'UTF8')
+        FROM generate_series(1, $1::int) AS i`,
+      values: [rows, status, key],
+    });
+  }
+
+  /** How many pages a read of every slot looks at. */
+  async function pagesRead(): Promise<number> {
+    const { rows } = await one.pool.query<{ 'QUERY PLAN': [{ Plan: Record<string, number> }] }>({
+      text: `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)
+        SELECT * FROM sagaz.outbox_read($1, $2, '{}', 100, 1000)`,
+      values: [ALL_SLOTS.map((w) => w.slot), ALL_SLOTS.map((w) => w.floor)],
+    });
+    const plan = rows[0]?.['QUERY PLAN'][0].Plan ?? {};
+    return (plan['Shared Hit Blocks'] ?? 0) + (plan['Shared Read Blocks'] ?? 0);
+  }
+
+  it('reads past a hundred thousand messages set aside as if they were not there', async () => {
+    await fill(100_000, 'held', 'blocked-');
+    await fill(1_000, 'pending', 'free-');
+    // About one page for each of the thousand rows, and two or three of the index for each slot.
+    expect(await pagesRead()).toBeLessThan(3_000);
+    const { rows } = await readAll();
+    expect(rows).toHaveLength(1_000);
+  });
+
+  it('walks the index also when its statistics are from the time when the table was empty', async () => {
+    await one.pool.query({ text: 'ANALYZE sagaz.outbox' });
+    await fill(100_000, 'pending', 'k-');
+    expect(await pagesRead()).toBeLessThan(3_000);
+  });
+
+  it('writes twenty thousand keys in one transaction without using up the locks of everybody', async () => {
+    const messages: OutboxMessage[] = [];
+    for (let i = 0; i < 20_000; i += 1) messages.push(outboxMessage(`k${String(i)}`, 0));
+    await one.transactions.run(async (transaction) => {
+      await one.outbox.append(messages, transaction);
+      const { rows } = await one.pool.query<{ locks: string }>({
+        text: `SELECT count(*) AS locks FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+      });
+      expect(Number(rows[0]?.locks)).toBeLessThanOrEqual(256);
+    });
+    expect((await one.outbox.stats()).byStatus.get('pending')).toBe(20_000);
+  });
+
+  it('lets a writer of one key wait for one of very many keys that has it too', async () => {
+    const many = Array.from({ length: 200 }, (_, i) => outboxMessage(`k${String(i)}`, 'first'));
+    let second: Promise<void> | undefined;
+    let done = false;
+    await one.transactions.run(async (transaction) => {
+      await one.outbox.append(many, transaction);
+      second = one.outbox.append([outboxMessage('k7', 'second')]).then(() => {
+        done = true;
+      });
+      await waitsForALock();
+      expect(done).toBe(false);
+    });
+    await second;
+    const { rows } = await readAll();
+    const ofKey = rows.filter((row) => row.message.key === 'k7');
+    expect(ofKey.map((row) => Buffer.from(row.message.payload).toString())).toEqual([
+      'k7:first',
+      'k7:second',
+    ]);
+  });
+
+  it('checks deferred constraints before it takes a key, so that a commit never waits for another that waits for the key', async () => {
+    await one.pool.query({
+      text: `CREATE TABLE parent AS SELECT 1 AS id; ALTER TABLE parent ADD PRIMARY KEY (id);
+        CREATE TABLE child (parent int REFERENCES parent DEFERRABLE INITIALLY DEFERRED)`,
+    });
+    const [a, b] = [await client(), await client()];
+    try {
+      await a.query('BEGIN');
+      await b.query('BEGIN');
+      // A has the row that B's deferred check will want, and then wants the key that B has.
+      await a.query('SELECT FROM parent WHERE id = 1 FOR UPDATE');
+      await b.query('INSERT INTO child VALUES (1)');
+      const bAppends = one.outbox.append([outboxMessage('k', 'b')], one.transactions.enlist(b));
+      await waitsForALock();
+      await one.outbox.append([outboxMessage('k', 'a')], one.transactions.enlist(a));
+      await a.query('COMMIT');
+      await bAppends;
+      await b.query('COMMIT');
+    } finally {
+      await a.end();
+      await b.end();
+    }
+    const { rows } = await readAll();
+    expect(rows.map((row) => Buffer.from(row.message.payload).toString())).toEqual(['k:a', 'k:b']);
+  });
+
+  it('assigns the transaction id before it draws a number, also for who inserts by hand', async () => {
+    const a = await client();
+    try {
+      await a.query('BEGIN');
+      await a.query(
+        `SELECT CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('sagaz.outbox_seq') END`,
+      );
+      const { rows } = await a.query<{ xid: string | null }>(
+        'SELECT pg_current_xact_id_if_assigned()::text AS xid',
+      );
+      expect(rows[0]?.xid).not.toBeNull();
+      const { rows: defaults } = await a.query<{ expression: string }>(
+        `SELECT pg_get_expr(adbin, adrelid) AS expression FROM pg_attrdef
+         WHERE adrelid = 'sagaz.outbox'::regclass AND pg_get_expr(adbin, adrelid) LIKE '%nextval%'`,
+      );
+      expect(defaults[0]?.expression).toMatch(/pg_current_xact_id\(\) IS NOT NULL.*THEN nextval/s);
+      await a.query('ROLLBACK');
+    } finally {
+      await a.end();
+    }
+  });
+
+  it('hands out bytes that are not the text their type says, and everything beside them', async () => {
+    const bent = Uint8Array.from([0x22, 0xff, 0x00, 0x22]);
+    await one.outbox.append([
+      outboxMessage('a', 1),
+      outboxMessage('b', 1, { payload: bent, contentType: 'application/json' }),
+    ]);
+    for (let i = 0; i < 2; i += 1) {
+      const { rows } = await readAll();
+      const payloads = rows.map((row) => [...row.message.payload]);
+      expect(payloads).toContainEqual([...bent]);
+      expect(payloads).toHaveLength(2);
+    }
+    const { rows } = await one.pool.query<{ payload: string }>({
+      text: `SELECT payload FROM sagaz.outbox_readable WHERE key = 'b'`,
+    });
+    expect(rows[0]?.payload).toBe('\\x22ff0022');
+  });
+
+  it('refuses a key that no index could hold when it is written', async () => {
+    const long = outboxMessage('k'.repeat(3_000), 1);
+    await expect(one.outbox.append([long])).rejects.toThrow('outbox_key_length');
+  });
+
+  it('writes in transactions of any isolation', async () => {
+    for (const level of ['REPEATABLE READ', 'SERIALIZABLE']) {
+      const a = await client();
+      await a.query(`BEGIN ISOLATION LEVEL ${level}`);
+      await a.query('SELECT 1');
+      await one.outbox.append([outboxMessage('k', level)], one.transactions.enlist(a));
+      await a.query('COMMIT');
+      await a.end();
+    }
+    expect((await readAll()).rows).toHaveLength(2);
+  });
+
+  it('writes rows of a slot where the producers of any version put the key', async () => {
+    await one.outbox.append([outboxMessage('k', 1)]);
+    const { rows } = await readAll();
+    const { tenant, topic, key } = rows[0]?.message ?? { tenant: '?', topic: '?', key: '?' };
+    expect(rows[0]?.slot).toBe(placeOfKey(tenant, topic, key).slot);
+  });
+
+  async function waitsForALock(): Promise<void> {
+    for (;;) {
+      const { rows } = await one.pool.query<{ waiting: string }>({
+        text: `SELECT count(*) AS waiting FROM pg_stat_activity
+          WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+      });
+      if (rows[0]?.waiting !== '0') return;
+    }
+  }
+});
