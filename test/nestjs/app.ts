@@ -12,7 +12,7 @@ import { SagazModule, SagazTypeOrmAdapter, connectSagaz, type SagazOptions } fro
 import { postgres } from '@sagaz/postgres';
 import { ClsModule } from 'nestjs-cls';
 import pg from 'pg';
-import { Line, Order } from './orders.js';
+import { Line, Note, Order } from './orders.js';
 
 export interface DatabaseSetup {
   readonly url: string;
@@ -47,7 +47,7 @@ export function appModule({
           type: 'postgres',
           url,
           poolSize,
-          entities: [Order, Line],
+          entities: [Order, Line, Note],
           synchronize: true,
           retryAttempts: 0,
         }),

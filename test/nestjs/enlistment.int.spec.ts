@@ -4,7 +4,7 @@ import { NoTransactionError } from '@sagaz/nestjs';
 import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Observer, startApp } from './app.js';
-import { Line, LineAdded, Order, OrderPlaced } from './orders.js';
+import { LineAdded, Note, Order, OrderPlaced } from './orders.js';
 import { Boom, OrderService } from './service.js';
 
 describeEachPostgres('messages in TypeORM transactions', (server) => {
@@ -61,22 +61,18 @@ describeEachPostgres('messages in TypeORM transactions', (server) => {
     });
 
     it('reach repositories that were first asked for in another transaction', async () => {
-      // A repository keeps the query runner it was made with.
-      await service.inTransaction(async () => {
-        await service.dataSource.getRepository(Line).count();
-      });
+      const notes = () => service.dataSource.getRepository(Note);
+      const insert = (id: string) => notes().createQueryBuilder().insert().values({ id }).execute();
+      // A repository keeps the query runner it was made with: that of a transaction long over.
+      await service.inTransaction(() => insert('first'));
       await expect(
         service.inTransaction(async () => {
-          await service.dataSource
-            .getRepository(Line)
-            .createQueryBuilder()
-            .insert()
-            .values({ id: 'l' })
-            .execute();
+          await insert('second');
           throw new Boom();
         }),
       ).rejects.toThrow(Boom);
-      expect(await service.dataSource.getRepository(Line).createQueryBuilder().getCount()).toBe(0);
+      await insert('third');
+      expect((await notes().find()).map(({ id }) => id)).toEqual(['first', 'third']);
     });
 
     it('of a REQUIRES_NEW inside outlive the rollback of the outer one', async () => {

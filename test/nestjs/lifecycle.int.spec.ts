@@ -1,5 +1,4 @@
 import {
-  Global,
   Injectable,
   Module,
   type INestApplicationContext,
@@ -33,7 +32,7 @@ class PaymentClient implements OnModuleDestroy, OnApplicationBootstrap {
     events.push('client ready');
   }
 
-  onModuleDestroy(): void {
+  async onModuleDestroy(): Promise<void> {
     this.#open = false;
     events.push('client closed');
   }
@@ -44,7 +43,6 @@ class PaymentClient implements OnModuleDestroy, OnApplicationBootstrap {
   }
 }
 
-@Global()
 @Module({ providers: [PaymentClient], exports: [PaymentClient] })
 class PaymentModule {}
 
@@ -129,7 +127,7 @@ describe('the life of an application', () => {
     const sagas = app.get(Sagas);
     let started: string | undefined;
     const client = app.get(PaymentClient);
-    client.onModuleDestroy = async () => {
+    client.onModuleDestroy = async (): Promise<void> => {
       // The engine has stopped by now; a request that is still served starts one more.
       started = (await sagas.start(SlowSaga, { id: 'late' })).id;
     };

@@ -7,6 +7,19 @@ export interface OrderFact {
 }
 export const OrderPlaced = defineEvent<OrderFact>()('order.placed');
 export const OrderTouched = defineEvent<OrderFact>()('order.touched');
+export const OrderChecked = defineEvent<OrderFact>()('order.checked', {
+  payload: {
+    '~standard': {
+      version: 1,
+      vendor: 'test',
+      // As slow as a schema that asks somebody.
+      validate: async (value) => {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return { value: value as OrderFact };
+      },
+    },
+  },
+});
 export const LineAdded = defineEvent<OrderFact>()('line.added');
 
 @Entity({ name: 'orders' })
@@ -31,6 +44,13 @@ export class Order {
   touch(): void {
     recordMessage(this, OrderTouched, { id: this.id }, { key: this.id });
   }
+}
+
+/** No module asks for its repository. */
+@Entity({ name: 'notes' })
+export class Note {
+  @PrimaryColumn('text')
+  id!: string;
 }
 
 @Entity({ name: 'lines' })

@@ -1,11 +1,11 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { TransactionAbortedError } from '@sagaz/core';
-import { RawTransactionControlError, TransactionEndedError } from '@sagaz/nestjs';
+import { RawTransactionControlError, TransactionEndedError, recordMessage } from '@sagaz/nestjs';
 import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
 import type { EntitySubscriberInterface } from 'typeorm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Observer, startApp } from './app.js';
-import { Order, OrderPlaced, OrderTouched } from './orders.js';
+import { Order, OrderChecked, OrderPlaced, OrderTouched } from './orders.js';
 import { Boom, OrderService } from './service.js';
 
 describeEachPostgres('messages and the ends of their transactions', (server) => {
@@ -84,6 +84,16 @@ describeEachPostgres('messages and the ends of their transactions', (server) => 
       for (let i = 0; i < 20; i += 1) {
         await expect(service.inTransaction(() => service.publish('a'))).rejects.toThrow(Boom);
       }
+      expect(await seen.outbox()).toEqual([]);
+    });
+
+    it('that fail in it before our flush has sent anything: it is not sent after the rollback', async () => {
+      add({ beforeTransactionCommit: () => Promise.reject(new Boom()) });
+      const order = new Order();
+      order.id = 'a';
+      recordMessage(order, OrderChecked, { id: 'a' });
+      const failing = service.dataSource.transaction((manager) => manager.save(order));
+      await expect(failing).rejects.toThrow(Boom);
       expect(await seen.outbox()).toEqual([]);
     });
 

@@ -152,27 +152,15 @@ export class EnlistedTransaction {
   /** Before the outermost COMMIT: one statement for all messages, then the last statement. */
   async flush(): Promise<void> {
     await this.#settle();
-    const messages = this.#said.sort((a, b) => a.ordinal - b.ordinal);
-    this.#refuseUnsaved();
-    if (messages.length === 0 && this.#last === null) {
-      this.#phase = 'sealed';
-      return;
-    }
-    const transaction = await this.#usable('commit');
-    const sealed: OutboxMessage[] = [];
-    for (const { message } of messages) {
-      sealed.push('seal' in message ? await message.seal(this.#binding.source) : message);
-    }
-    this.#phase = 'sealed';
-    const flushing = this.#flush(sealed, transaction);
+    // Among the writes from its first moment: should a subscriber beside this one fail meanwhile,
+    // ROLLBACK must wait for it, or what it writes would be alone in a transaction of its own.
+    const flushing = this.#flush();
     this.#writes.add(flushing);
     try {
       await flushing;
     } finally {
       this.#writes.delete(flushing);
     }
-    // Only now: had the append failed, the entities would have to get their messages back.
-    this.#said = messages.filter(({ entity }) => entity !== null);
   }
 
   /** After the outermost COMMIT. Never throws: the caller's transaction is committed. */
@@ -192,8 +180,7 @@ export class EnlistedTransaction {
 
   /** Before the outermost ROLLBACK, or when the transaction was found to be over. */
   async abandon(): Promise<void> {
-    // A subscriber beside this one may have failed while the flush was under way. What is still on
-    // its way must land before ROLLBACK is sent; after it, it would commit all by itself.
+    // What is still on its way must land before ROLLBACK is sent; after it, it would commit by itself.
     this.#phase = 'ended';
     await this.#settle();
     this.#drop(0);
@@ -206,9 +193,28 @@ export class EnlistedTransaction {
     this.#drop(0);
   }
 
-  async #flush(messages: readonly OutboxMessage[], transaction: Transaction): Promise<void> {
+  async #flush(): Promise<void> {
+    this.#refuseUnsaved();
+    const said = this.#said.sort((a, b) => a.ordinal - b.ordinal);
+    if (said.length === 0 && this.#last === null) {
+      this.#seal();
+      return;
+    }
+    const transaction = await this.#usable('commit');
+    const messages: OutboxMessage[] = [];
+    for (const { message } of said) {
+      messages.push('seal' in message ? await message.seal(this.#binding.source) : message);
+    }
+    this.#seal();
     if (messages.length > 0) await this.#append(messages, transaction);
     await this.#last?.(transaction);
+    // Entities would have to get their messages back should the commit itself fail.
+    this.#said = said.filter(({ entity }) => entity !== null);
+  }
+
+  /** From here on it is too late to be taken along. */
+  #seal(): void {
+    if (this.#phase === 'open') this.#phase = 'sealed';
   }
 
   async #append(messages: readonly OutboxMessage[], transaction: Transaction): Promise<void> {
