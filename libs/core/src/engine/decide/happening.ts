@@ -13,8 +13,6 @@ export type AttemptResult =
       readonly error: ErrorRecord;
       readonly doubt: boolean;
       readonly final: boolean;
-      /** A business "no" under this very key: then no earlier attempt had an effect either. */
-      readonly refusal: boolean;
     }
   /** Given back: the process shuts down. `doubt`: it may go on and have its effect. */
   | { readonly kind: 'released'; readonly doubt: boolean };

@@ -70,13 +70,13 @@ export function failAttempt(
   ref: TaskRef,
   attempt: number,
   error: ErrorRecord,
-  how: { readonly doubt: boolean; readonly final: boolean; readonly refusal?: boolean },
+  how: { readonly doubt: boolean; readonly final: boolean },
 ): void {
   const { role, step: name } = ref;
   const task = taskOf(draft.state, role, name);
   const step = draft.around.definition.steps.get(name);
   const retry = step === undefined ? null : (methodOf(step, role)?.retry ?? null);
-  const doubt = how.refusal !== true && (task.doubt || how.doubt);
+  const doubt = task.doubt || how.doubt;
   const failures = task.failures + 1;
   if (!how.final && retry !== null && failures < retry.attempts) {
     const delayMs = delayOf(retry, failures, draft.around.random);

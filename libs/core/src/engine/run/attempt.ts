@@ -67,7 +67,6 @@ export class Attempt {
           // A transaction that has not ended by now is refused its commit.
           doubt: !this.transactional,
           final: reason !== 'timeout',
-          refusal: false,
         },
         reason === 'timeout' ? 'timed_out' : 'aborted',
       );
@@ -143,7 +142,6 @@ export class Attempt {
       error: errorRecord(error),
       // Whoever was told to stop may have stopped anywhere. An error of its own says it failed.
       doubt: !known && (this.aborted !== null || error instanceof UnserializableValueError),
-      refusal: kind === 'refusal',
       final: kind === 'refusal' || kind === 'final' || this.aborted === 'given_up',
     };
   }

@@ -19,7 +19,7 @@ export function harmless(
         case 'command': {
           // A command that could not be sent had no effect.
           const doubt = result.kind === 'completed' && !transactional(step);
-          const failed = { kind: 'failed', error, doubt, final: true, refusal: false } as const;
+          const failed = { kind: 'failed', error, doubt, final: true } as const;
           return { ...happening, result: failed };
         }
         case 'failed':
