@@ -40,7 +40,6 @@ export {
   SagaStep,
   StepContext,
   StepResult,
-  TransactionManager,
   command,
   defineCommand,
   defineEvent,
@@ -77,11 +76,13 @@ export {
 export {
   connectSagaz,
   DuplicateHandlerError,
+  HandlerObservers,
   HandlerSetupError,
   IdempotentHandler,
   MessageContext,
   NotDeliveredError,
   SagazServer,
+  TransactionManager,
   UnknownCommandError,
   type HandlerOptions,
 } from './handlers/index.js';

@@ -1,5 +1,5 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
-import { DiscoveryService, MetadataScanner } from '@nestjs/core';
+import { DiscoveryService } from '@nestjs/core';
 import {
   HEADERS,
   InboxProcessor,
@@ -11,19 +11,21 @@ import {
   type InboxHandler,
   type Logger,
   type Subscription,
+  type Timer,
 } from '@sagaz/core';
 import { detached, type Connection } from '../enlist/index.js';
 import { Workers, type Worker } from '../lifecycle/index.js';
 import type { EffectiveOptions } from '../options/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
+import { declaredHandlers } from './declared-handlers.js';
 import { HandlerSetupError, UnknownCommandError } from './errors.js';
 import { HandlerObservers } from './handler-observers.js';
-import { HANDLER_METADATA, type HandlerMetadata } from './handler-metadata.js';
 import { HandlerSet } from './handler-set.js';
 import { InboxHousekeeping } from './inbox-housekeeping.js';
 import { callHandler } from './message-pipeline.js';
 import { SagazServer } from './sagaz-server.js';
 
+const SUBSCRIBE_AGAIN_MS = 2_000;
 const NOT_CONNECTED = 'Call connectSagaz(app) in main.ts before app.startAllMicroservices().';
 
 /** Takes messages from the broker and has them handled: one subscription per consumer group. */
@@ -36,7 +38,9 @@ export class Consumers implements Worker, OnModuleInit {
   readonly #processors = new Map<Connection, InboxProcessor>();
   #declared: readonly string[] = [];
   #state: 'idle' | 'waiting' | 'consuming' | 'stopped' = 'idle';
-  #failure: string | null = null;
+  readonly #failures = new Map<string, string>();
+  readonly #retries: Timer[] = [];
+  readonly #subscribing = new Set<Promise<void>>();
 
   constructor(
     @Inject(SAGAZ_OPTIONS) private readonly options: EffectiveOptions,
@@ -55,7 +59,7 @@ export class Consumers implements Worker, OnModuleInit {
   }
 
   async start(): Promise<void> {
-    this.#declared = this.#declaredMethods();
+    this.#declared = declaredHandlers(this.discovery);
     if (this.#declared.length === 0) return;
     if (this.broker === null) {
       throw new HandlerSetupError(
@@ -72,10 +76,7 @@ export class Consumers implements Worker, OnModuleInit {
     }
     const { broker } = this;
     this.server.whenListening(() => {
-      detached(() => this.#consume(broker)).catch((error: unknown) => {
-        this.#failure = `Subscribing failed: ${error instanceof Error ? error.message : String(error)}`;
-        this.logger.error('Subscribing to the broker failed.', {}, error);
-      });
+      detached(() => this.#consume(broker));
     });
     await Promise.resolve();
   }
@@ -83,14 +84,18 @@ export class Consumers implements Worker, OnModuleInit {
   async stop(withinMs: number): Promise<void> {
     this.#state = 'stopped';
     for (const housekeeping of this.#housekeeping) housekeeping.stop();
+    for (const retry of this.#retries.splice(0)) retry.cancel();
     await Promise.all([
+      ...this.#subscribing,
       ...this.#subscriptions.splice(0).map((subscription) => subscription.close(withinMs)),
       ...this.#replayers.splice(0).map((replayer) => replayer.close()),
     ]);
   }
 
   problem(): string | null {
-    if (this.#failure !== null) return this.#failure;
+    for (const [group, failure] of this.#failures) {
+      return `The broker refuses the subscription of the group '${group}': ${failure}`;
+    }
     if (this.#state === 'waiting') {
       return `${this.#declared.length} handlers wait for a transport. ${NOT_CONNECTED}`;
     }
@@ -108,7 +113,7 @@ export class Consumers implements Worker, OnModuleInit {
 
   readonly #replayersByConnection = new Map<Connection, InboxReplayer>();
 
-  async #consume(broker: Broker): Promise<void> {
+  #consume(broker: Broker): void {
     if (this.#state !== 'waiting') return;
     this.#state = 'consuming';
     for (const connection of new Set(this.handlers.all.map((handler) => handler.connection))) {
@@ -123,15 +128,40 @@ export class Consumers implements Worker, OnModuleInit {
       housekeeping.start();
       this.#housekeeping.push(housekeeping);
     }
-    for (const group of this.handlers.groups) {
+    for (const group of this.handlers.groups) this.#begin(broker, group);
+  }
+
+  #begin(broker: Broker, group: string): void {
+    const subscribing = this.#subscribe(broker, group).finally(() => {
+      this.#subscribing.delete(subscribing);
+    });
+    this.#subscribing.add(subscribing);
+  }
+
+  async #subscribe(broker: Broker, group: string): Promise<void> {
+    try {
       const subscription = await broker.subscribe({
         group,
         topics: this.handlers.topicsOf(group),
         concurrency: this.options.inbox.concurrency,
         handle: (delivery) => this.#handle(delivery),
       });
+      this.#failures.delete(group);
       if (this.#isStopped()) await subscription.close(this.options.shutdownTimeout);
       else this.#subscriptions.push(subscription);
+    } catch (error) {
+      // Not a reason to end the process: it is what a broker that starts after its services does.
+      this.#failures.set(group, error instanceof Error ? error.message : String(error));
+      this.logger.error(
+        `The broker refused the subscription of the group '${group}'; it is tried again.`,
+        {},
+        error,
+      );
+      this.#retries.push(
+        this.clock.after(SUBSCRIBE_AGAIN_MS, () => {
+          if (!this.#isStopped()) this.#begin(broker, group);
+        }),
+      );
     }
   }
 
@@ -199,20 +229,5 @@ export class Consumers implements Worker, OnModuleInit {
     replayer.start();
     this.#replayers.push(replayer);
     this.#replayersByConnection.set(connection, replayer);
-  }
-
-  /** All handlers there are, also those that no transport has offered. */
-  #declaredMethods(): readonly string[] {
-    const scanner = new MetadataScanner();
-    return this.discovery.getControllers().flatMap(({ metatype }) => {
-      const prototype: unknown = metatype?.prototype;
-      if (typeof prototype !== 'object' || prototype === null) return [];
-      return scanner.getAllMethodNames(prototype).flatMap((name) => {
-        const method: unknown = Reflect.get(prototype, name);
-        if (typeof method !== 'function') return [];
-        const metadata: HandlerMetadata | undefined = Reflect.getMetadata(HANDLER_METADATA, method);
-        return metadata === undefined ? [] : [metadata.method];
-      });
-    });
   }
 }

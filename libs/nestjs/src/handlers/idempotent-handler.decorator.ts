@@ -2,6 +2,7 @@ import { applyDecorators, SetMetadata, UseInterceptors } from '@nestjs/common';
 import { MessagePattern } from '@nestjs/microservices';
 import type { MessageContract } from '@sagaz/core';
 import type { Observable } from 'rxjs';
+import { HandlerSetupError } from './errors.js';
 import {
   HANDLER_METADATA,
   SAGAZ_TRANSPORT,
@@ -54,15 +55,45 @@ export function IdempotentHandler<C extends MessageContract>(
     key: string | symbol,
     descriptor: TypedPropertyDescriptor<M> & PayloadVerdict<C, M> & ReplyVerdict<C, M>,
   ): void => {
-    const sagaz: HandlerMetadata = {
-      ...options,
-      contract,
-      method: `${target.constructor.name}.${String(key)}`,
-    };
+    const method = `${target.constructor.name}.${String(key)}`;
+    assertDecorated(method, target, key, descriptor.value);
+    const sagaz: HandlerMetadata = { ...options, contract, method };
     applyDecorators(
       MessagePattern(contract.type, SAGAZ_TRANSPORT, { sagaz }),
       SetMetadata(HANDLER_METADATA, sagaz),
       UseInterceptors(InboxInterceptor),
     )(target, key, descriptor);
   };
+}
+
+/** Where Nest keeps what parameter decorators said; it exports no name for it that both majors have. */
+const PARAMETERS = '__routeArguments__';
+
+/**
+ * As soon as one parameter is decorated, Nest fills the decorated ones only. `(order, @Ctx() context)`
+ * would be called without its order.
+ */
+function assertDecorated(
+  method: string,
+  target: object,
+  key: string | symbol,
+  handler: Handler | undefined,
+): void {
+  const said: unknown = Reflect.getMetadata(PARAMETERS, target.constructor, key);
+  if (typeof said !== 'object' || said === null || handler === undefined) return;
+  const decorated = new Set(
+    Object.values(said).map((one: unknown) =>
+      typeof one === 'object' && one !== null ? (Reflect.get(one, 'index') as unknown) : undefined,
+    ),
+  );
+  for (let index = 0; index < handler.length; index += 1) {
+    if (decorated.has(index)) continue;
+    throw new HandlerSetupError(
+      [method],
+      `parameter ${index + 1} has no decorator and another one has, so Nest would leave it undefined.`,
+      index === 0
+        ? 'Write @Payload() before it.'
+        : 'Write @Ctx() before it for the MessageContext, or remove it.',
+    );
+  }
 }

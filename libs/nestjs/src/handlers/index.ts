@@ -13,3 +13,4 @@ export { IdempotentHandler } from './idempotent-handler.decorator.js';
 export { InboxInterceptor } from './inbox.interceptor.js';
 export { MessageContext } from './message-context.js';
 export { SagazServer } from './sagaz-server.js';
+export { TransactionManager } from './transaction-manager.decorator.js';

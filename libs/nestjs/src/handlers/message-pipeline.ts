@@ -12,16 +12,19 @@ import { withLogFields } from '../logging/index.js';
 import { withHeaders, withTraceOf } from '../outbox/index.js';
 import type { DeclaredHandler } from './handler-set.js';
 import { MessageContext, type Decoded } from './message-context.js';
+import { inHandlerTransaction } from './transaction-manager.decorator.js';
 
 /** The transaction of a connection, as the inbox asks for it. */
 function unitOf(connection: Connection): InboxUnit {
   return {
     run: (body) =>
-      connection.run(async ({ transaction, enlisted }) => {
+      connection.run(async ({ transaction, enlisted, manager }) => {
         const published: Promise<void>[] = [];
-        const result = await body(transaction, (message) => {
-          published.push(enlisted.publish(nextOrdinal(), message));
-        });
+        const result = await inHandlerTransaction(manager, () =>
+          body(transaction, (message) => {
+            published.push(enlisted.publish(nextOrdinal(), message));
+          }),
+        );
         await Promise.all(published);
         return result;
       }),

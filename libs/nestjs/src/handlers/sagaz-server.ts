@@ -37,9 +37,9 @@ export class SagazServer extends Server implements CustomTransportStrategy {
     if (metadata !== undefined) this.handlers.add(metadata, callback);
   }
 
-  /** Whether `connectSagaz(app)` was called. */
+  /** Whether `connectSagaz(app)` was called, or Nest has this strategy in another way. */
   get connected(): boolean {
-    return this.#connected;
+    return this.#connected || this.handlers.all.length > 0;
   }
 
   get listening(): boolean {
