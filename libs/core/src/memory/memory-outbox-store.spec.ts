@@ -1,6 +1,6 @@
 import { describe, it } from 'vitest';
 import { systemClock } from '../clock/index.js';
-import type { NewMail } from '../ports/index.js';
+import type { Message, NewMail } from '../ports/index.js';
 import {
   brokerContract,
   outboxStoreContract,
@@ -44,7 +44,14 @@ runContract(
   brokerContract,
   async () => {
     const broker = new MemoryBroker({ clock: systemClock });
-    return { broker, newBroker: () => Promise.resolve(broker) };
+    broker.failWith(({ type }) =>
+      type === 'poison' ? { kind: 'rejected', error: new Error('poison') } : null,
+    );
+    return {
+      broker,
+      newBroker: () => Promise.resolve(broker),
+      poison: (message: Message) => ({ ...message, type: 'poison' }),
+    };
   },
   runner,
 );

@@ -58,6 +58,33 @@ export const brokerCases: readonly ContractCase<BrokerFixture>[] = [
     },
   },
   {
+    name: 'acknowledges of a key only what comes before the message it refuses',
+    guards:
+      'Hole: a batch of which 5 is refused and 6 is taken delivers 6 before 5, with no crash at all.',
+    async run(fixture) {
+      if (fixture.poison === undefined || !fixture.broker.orderedBatches) return;
+      const topic = freshName('topic');
+      const listener = await new Listener(fixture).subscribe(fixture.broker, topic);
+      const outcomes = await fixture.broker.publish([
+        messageOf(topic, 'k', 1),
+        fixture.poison(messageOf(topic, 'k', 2)),
+        messageOf(topic, 'k', 3),
+        messageOf(topic, 'other', 1),
+      ]);
+      const kinds = outcomes.map((outcome) => outcome.kind);
+      assert.equal(kinds.length, 4);
+      assert.notEqual(kinds[1], 'acknowledged');
+      assert.notEqual(kinds[2], 'acknowledged', 'what follows the refused message was taken');
+      // What was not taken is sent again, as a relay would.
+      const again = [messageOf(topic, 'k', 2), messageOf(topic, 'k', 3)];
+      if (kinds[0] !== 'acknowledged') again.unshift(messageOf(topic, 'k', 1));
+      await publish(fixture.broker, again);
+      await listener.when(() => listener.bodies('k').includes('k:3'), 'the last of the key');
+      assert.deepEqual([...new Set(listener.bodies('k'))], ['k:1', 'k:2', 'k:3']);
+      await listener.close();
+    },
+  },
+  {
     name: 'hands out the messages of a key one after the other, whoever published them',
     guards: 'Order per key, with no overlap: the next begins when the one before is handled.',
     async run(fixture) {

@@ -44,7 +44,7 @@ interface Reading {
 async function drain(
   outbox: OutboxStore,
   stop: Promise<unknown>,
-  withFloor: boolean,
+  how: { readonly withFloor: boolean; readonly everyMs: number },
 ): Promise<Reading> {
   const rows: QueuedMessage[] = [];
   let floor = '0';
@@ -53,13 +53,13 @@ async function drain(
   for (let empty = 0; empty < 3;) {
     const ending = stopped;
     const probe = await outbox.probeFloor();
-    await stagger(1);
+    await stagger(how.everyMs);
     const windows = Array.from({ length: outbox.slots }, (_, slot) => ({ slot, floor }));
     const read = await outbox.read({ windows, inFlight: [], perSlot: 1_000, limit: 10_000 });
     rows.push(...read.rows);
     await outbox.complete(read.rows.map(({ slot, seq }) => ({ slot, seq })));
     // A full read, in a snapshot that all writers up to the probe have ended before.
-    if (withFloor && BigInt(read.snapshotXmin) > BigInt(probe.xid)) floor = probe.last;
+    if (how.withFloor && BigInt(read.snapshotXmin) > BigInt(probe.xid)) floor = probe.last;
     empty = ending && read.rows.length === 0 ? empty + 1 : 0;
   }
   return { rows };
@@ -83,7 +83,8 @@ export const orderCases: readonly ContractCase<OutboxStoreFixture>[] = [
       'commit, show a later message before an earlier one.',
     async run({ outbox, transactions }) {
       const producing = produce(outbox, transactions);
-      const { rows } = await drain(outbox, producing, false);
+      // Slow enough that one read shows several messages of a key, in the order of their numbers.
+      const { rows } = await drain(outbox, producing, { withFloor: false, everyMs: 8 });
       assertOrder(rows, await producing);
     },
   },
@@ -106,7 +107,7 @@ export const orderCases: readonly ContractCase<OutboxStoreFixture>[] = [
         gate.resolve();
         await long;
       });
-      const { rows } = await drain(other, stop, true);
+      const { rows } = await drain(other, stop, { withFloor: true, everyMs: 1 });
       await stop;
       assertOrder(rows, await producing);
       assertOrder(rows, new Map([['long', ['long:1']]]));

@@ -1,0 +1,294 @@
+import { describe, expect, it } from 'vitest';
+import {
+  MemoryOutboxStore,
+  MemoryTransactions,
+  type MemoryTransaction,
+} from '../../memory/index.js';
+import type {
+  KeyName,
+  ReadRequest,
+  ReadResult,
+  SlotChange,
+  SlotChangeOutcome,
+  SlotLease,
+} from '../../ports/index.js';
+import { contractCase } from '../contract-case.js';
+import { outboxStoreContract, queueOf, slotQueueContract, VirtualClock } from '../index.js';
+import type { OutboxStoreFixture } from '../index.js';
+
+/** The contract is worth what it catches: outboxes with one fault each, as they were seen elsewhere. */
+
+/** Remembers how far it has read: what is numbered early and commits late is never seen. */
+class ReadsByCursor extends MemoryOutboxStore {
+  #cursor = 0n;
+
+  override async read(request: ReadRequest): Promise<ReadResult> {
+    const result = await super.read(request);
+    const rows = result.rows.filter((row) => BigInt(row.seq) > this.#cursor);
+    for (const row of rows) if (BigInt(row.seq) > this.#cursor) this.#cursor = BigInt(row.seq);
+    return { ...result, rows };
+  }
+}
+
+/** Fills a read up with whatever comes: a slot that is cut off is cut off in the middle. */
+class ReadsWithGaps extends MemoryOutboxStore {
+  override async read(request: ReadRequest): Promise<ReadResult> {
+    const result = await super.read({ ...request, limit: 100_000, perSlot: 100_000 });
+    return { ...result, rows: [...result.rows].reverse().slice(0, request.limit).reverse() };
+  }
+}
+
+/** Takes its horizon from what has begun, not from what has ended. */
+class ForgetsOpenWriters extends MemoryOutboxStore {
+  override async read(request: ReadRequest): Promise<ReadResult> {
+    const result = await super.read(request);
+    const { xid } = await this.probeFloor();
+    return { ...result, snapshotXmin: xid };
+  }
+}
+
+/** Looks whether the lease is still its own, and writes a moment later. */
+class LooksWithoutLocking extends MemoryOutboxStore {
+  protected override async lockLeases(incarnation: string, leases: readonly SlotLease[]) {
+    const held = leases.filter((lease) => this.leases.holds(incarnation, lease));
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    return new Set(held.map((lease) => lease.slot));
+  }
+}
+
+/** Any change of anybody lands. */
+class HasNoFence extends MemoryOutboxStore {
+  protected override async lockLeases(_incarnation: string, leases: readonly SlotLease[]) {
+    return new Set(leases.map((lease) => lease.slot));
+  }
+}
+
+/** Gives a slot to whoever asks. */
+class SharesSlots extends MemoryOutboxStore {
+  override async acquire(incarnation: string, ttlMs: number, limit: number) {
+    return Array.from({ length: limit }, (_, slot) => this.leases.take(slot, incarnation, ttlMs));
+  }
+}
+
+/** Takes a graceful end for a death. */
+class CountsEveryEnd extends MemoryOutboxStore {
+  override async leave(): Promise<void> {
+    await this.transactions.run(() => Promise.resolve());
+  }
+}
+
+/** Ends a retry and leaves lying what had been held back behind it. */
+class ForgetsFollowers extends MemoryOutboxStore {
+  override async change(
+    incarnation: string,
+    leases: readonly SlotLease[],
+    changes: readonly SlotChange[],
+  ): Promise<readonly SlotChangeOutcome[]> {
+    const kept = changes.filter((change) => change.kind !== 'release');
+    const outcomes = [...(await super.change(incarnation, leases, kept))];
+    return changes.map((change) =>
+      change.kind === 'release' ? 'changed' : (outcomes.shift() ?? 'gone'),
+    );
+  }
+}
+
+/** Names only keys that still have their head. */
+class ForgetsOrphans extends MemoryOutboxStore {
+  override async heldKeys(incarnation: string, leases: readonly SlotLease[]) {
+    const held = await super.heldKeys(incarnation, leases);
+    return held.filter((key) => key.head !== null);
+  }
+}
+
+/** Releases a slot where one key was named. */
+class ReleasesWholeSlots extends MemoryOutboxStore {
+  override async change(
+    incarnation: string,
+    leases: readonly SlotLease[],
+    changes: readonly SlotChange[],
+  ): Promise<readonly SlotChangeOutcome[]> {
+    const named: SlotChange[] = [];
+    for (const change of changes) {
+      if (change.kind !== 'release') continue;
+      for (const row of this.rows.committed((candidate) => candidate.status === 'held')) {
+        const { tenant, topic, key } = row.message;
+        const name: KeyName = { slot: row.slot, tenant, topic, key };
+        named.push({ kind: 'release', key: name });
+      }
+    }
+    await super.change(incarnation, leases, named);
+    return super.change(incarnation, leases, changes);
+  }
+}
+
+type Rows = Parameters<MemoryOutboxStore['append']>[0];
+
+/** Draws the numbers first and waits for the keys with them in its hand. */
+class LocksAfterNumbering extends MemoryOutboxStore {
+  protected override async appendRows(
+    rows: readonly { message: Rows[number]; ordered: boolean; delayMs: number }[],
+    transaction: MemoryTransaction,
+  ): Promise<void> {
+    const before = await this.#drawn(rows, transaction);
+    for (const lock of rows.map(({ message }) => message.key).sort()) await transaction.lock(lock);
+    for (const [seq, row] of before) this.rows.table.set(seq, row, transaction);
+  }
+
+  async #drawn(
+    rows: readonly { message: Rows[number]; ordered: boolean; delayMs: number }[],
+    transaction: MemoryTransaction,
+  ) {
+    const seen = new Set(this.rows.table.entries(transaction).map(([seq]) => seq));
+    await super.appendRows(
+      rows.map((row) => ({ ...row, ordered: false })),
+      transaction,
+    );
+    return this.rows.table.entries(transaction).filter(([seq]) => !seen.has(seq));
+  }
+}
+
+/** Takes no lock at all. */
+class LocksNothing extends MemoryOutboxStore {
+  override append(messages: Rows, transaction?: MemoryTransaction): Promise<void> {
+    return super.append(
+      messages.map((message) => ({ ...message, ordered: false })),
+      transaction,
+    );
+  }
+}
+
+/** A person's replay goes to the end of the queue. */
+class ReplaysAtTheEnd extends MemoryOutboxStore {
+  override async replayDeadLetters(ids: readonly string[]): Promise<number> {
+    const letters = (await this.listDeadLetters({})).filter(({ id }) => ids.includes(id));
+    await this.discardDeadLetters(ids);
+    await this.append(
+      letters.map((letter) => ({
+        ...letter,
+        source: '',
+        time: '',
+        ordered: true,
+        delayMs: 0,
+      })),
+    );
+    return letters.length;
+  }
+}
+
+/** Shows what is delayed at once. */
+class IgnoresDelays extends MemoryOutboxStore {
+  override append(messages: Rows, transaction?: MemoryTransaction): Promise<void> {
+    return super.append(
+      messages.map((message) => ({ ...message, delayMs: 0 })),
+      transaction,
+    );
+  }
+}
+
+/** Buries a command without telling anybody. */
+class BuriesInSilence extends MemoryOutboxStore {
+  override change(
+    incarnation: string,
+    leases: readonly SlotLease[],
+    changes: readonly SlotChange[],
+  ): Promise<readonly SlotChangeOutcome[]> {
+    return super.change(
+      incarnation,
+      leases,
+      changes.map((change) => {
+        if (change.kind !== 'dead_letter') return change;
+        const { mail: _mail, ...silent } = change;
+        return silent;
+      }),
+    );
+  }
+}
+
+type Outbox = new (parts: ConstructorParameters<typeof MemoryOutboxStore>[0]) => MemoryOutboxStore;
+
+function fixtureOf(outboxClass: Outbox): OutboxStoreFixture {
+  const clock = new VirtualClock();
+  const transactions = new MemoryTransactions(clock);
+  const mail: { sagaId: string; dedupeKey: string; data: string }[] = [];
+  const outbox = new outboxClass({
+    transactions,
+    clock,
+    putMail: async (added) => void mail.push(...added),
+  });
+  return {
+    outbox,
+    newOutbox: () => Promise.resolve(outbox),
+    transactions,
+    pass: (ms) => clock.advance(ms),
+    mailOf: async (sagaId) => mail.filter((letter) => letter.sagaId === sagaId),
+  };
+}
+
+/** A case that waits for ever has caught the fault as well: it would fail by its time limit. */
+async function caught(run: Promise<void>): Promise<boolean> {
+  const late = new Promise<boolean>((resolve) => setTimeout(() => resolve(true), 2_000));
+  return Promise.race([
+    run.then(
+      () => false,
+      () => true,
+    ),
+    late,
+  ]);
+}
+
+const QUEUE_FAULTS: readonly (readonly [Outbox, string])[] = [
+  [ReadsByCursor, 'still shows what was numbered early and committed late'],
+  [ReadsWithGaps, 'cuts a slot off only at its end, whatever the limits'],
+  [ForgetsOpenWriters, 'proves nothing about numbers whose writer is still open'],
+  [
+    LooksWithoutLocking,
+    'lets no change of a stale owner land behind a take-over, however they are staggered',
+  ],
+  [HasNoFence, "refuses a stale owner's changes after a take-over, and changes nothing"],
+  [SharesSlots, 'two owners that ask at once share no slot and leave none over'],
+  [
+    CountsEveryEnd,
+    'counts a crash when an owner died, one more each time, and none when it gave back',
+  ],
+  [ForgetsFollowers, 'moves followers aside and calls them back in their order'],
+  [ForgetsOrphans, 'names a key of which only followers are left'],
+  [ReleasesWholeSlots, 'releases the key that was named and no other'],
+];
+
+const OUTBOX_FAULTS: readonly (readonly [Outbox, string])[] = [
+  [LocksAfterNumbering, 'keeps the order of each key among twelve producers that overlap'],
+  [LocksNothing, 'lets a second writer of a key wait for the first, and none of another key'],
+  [
+    ForgetsOpenWriters,
+    'loses nothing to a floor, also beside a transaction that stays open for long',
+  ],
+  [
+    ReplaysAtTheEnd,
+    'puts a dead letter back at its place in its key, fresh, and says so to the owner',
+  ],
+  [IgnoresDelays, 'shows a delayed message when its time has come, and not before'],
+  [
+    BuriesInSilence,
+    'puts mail in the transaction that buries a command, once, and only if it buries it',
+  ],
+];
+
+describe('the contract of slot queues catches a queue that', () => {
+  for (const [faulty, name] of QUEUE_FAULTS) {
+    it(`${faulty.name}: "${name}"`, async () => {
+      const { run } = contractCase(slotQueueContract, name);
+      expect(await caught(run(queueOf(fixtureOf(faulty))))).toBe(true);
+      expect(await caught(run(queueOf(fixtureOf(MemoryOutboxStore))))).toBe(false);
+    });
+  }
+});
+
+describe('the contract of outboxes catches an outbox that', () => {
+  for (const [faulty, name] of OUTBOX_FAULTS) {
+    it(`${faulty.name}: "${name}"`, async () => {
+      const { run } = contractCase(outboxStoreContract, name);
+      expect(await caught(run(fixtureOf(faulty)))).toBe(true);
+      expect(await caught(run(fixtureOf(MemoryOutboxStore)))).toBe(false);
+    });
+  }
+});
