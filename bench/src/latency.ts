@@ -1,0 +1,109 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Relay, replyMail, systemClock } from '@sagaz/core';
+import { postgresBroker } from '@sagaz/postgres';
+import pg from 'pg';
+import { messageOf } from './messages.js';
+import { withClient, type BenchServer } from './server.js';
+import { quantile } from './statistics.js';
+import { openStore, quietLogger } from './store.js';
+import type { LatencyRun, Seen } from './workers/latency-consumer.js';
+
+const COUNT = 2_000;
+const PER_SECOND = 200;
+/** Not counted: plans, caches and the compiler warm up. */
+const WARM = 200;
+
+export interface Latency {
+  readonly p50: number;
+  readonly p99: number;
+}
+
+export interface LatencyFindings {
+  /** Commit answered here → handler called in another process, through relay, broker and inbox. */
+  readonly handler: Latency;
+  /** Insert with NOTIFY answered here → row read in another process. */
+  readonly bare: Latency;
+}
+
+/** At 200 a second; both kinds alternate, so that they see the same weather. */
+export async function latencies(server: BenchServer): Promise<LatencyFindings> {
+  const url = await server.database();
+  const brokerUrl = await server.database();
+  await withClient(url, (client) =>
+    client.query('CREATE TABLE bare (id bigint PRIMARY KEY, content text NOT NULL)'),
+  );
+  const store = await openStore(url);
+  const broker = await postgresBroker({ url: brokerUrl }).create({
+    service: 'bench',
+    logger: quietLogger,
+    clock: systemClock,
+  });
+  const run: LatencyRun = { url, brokerUrl, count: COUNT };
+  const script = fileURLToPath(new URL('./workers/latency-consumer.js', import.meta.url));
+  const consumer = fork(script, [JSON.stringify(run)], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  await once(consumer, 'message');
+  const relay = new Relay({
+    outbox: store.outbox,
+    broker,
+    wakeUps: store.wakeUps,
+    replyMail,
+    clock: systemClock,
+    logger: quietLogger,
+  });
+  await relay.start();
+  await sleep(2_000); // Slots are leased, groups have joined.
+  const pool = new pg.Pool({ connectionString: url, max: 4 });
+  const sent = { handled: new Map<string, bigint>(), bare: new Map<string, bigint>() };
+  try {
+    const began = performance.now();
+    for (let index = 0; index < COUNT; index += 1) {
+      await sleep(Math.max(0, began + (index * 1000) / PER_SECOND - performance.now()));
+      const key = String(index);
+      const client = await pool.connect();
+      await client.query('BEGIN');
+      await store.outbox.append([messageOf(key)], store.transactions.enlist(client));
+      await client.query('COMMIT');
+      sent.handled.set(key, process.hrtime.bigint());
+      store.wakeUps.hint('outbox');
+      client.release();
+      await sleep(2);
+      await pool.query(
+        `WITH written AS (INSERT INTO bare VALUES ($1, $2) RETURNING id)
+         SELECT pg_notify('bare', id::text) FROM written`,
+        [index, 'x'.repeat(400)],
+      );
+      sent.bare.set(key, process.hrtime.bigint());
+    }
+    consumer.send('report');
+    const [seen] = (await once(consumer, 'message')) as [Seen];
+    await once(consumer, 'exit');
+    return {
+      handler: latencyOf(sent.handled, seen.handled),
+      bare: latencyOf(sent.bare, seen.bare),
+    };
+  } finally {
+    await relay.close(5_000);
+    await pool.end();
+    await broker.close();
+    await store.close();
+  }
+}
+
+function latencyOf(
+  sent: ReadonlyMap<string, bigint>,
+  seen: readonly (readonly [key: string, at: string])[],
+): Latency {
+  const ms = seen.flatMap(([key, at]) => {
+    const from = sent.get(key);
+    if (from === undefined || Number(key) < WARM) return [];
+    return [Number(BigInt(at) - from) / 1e6];
+  });
+  if (ms.length < COUNT - WARM)
+    throw new Error(`Only ${String(ms.length)} of ${String(COUNT - WARM)} arrived.`);
+  return { p50: quantile(ms, 0.5), p99: quantile(ms, 0.99) };
+}

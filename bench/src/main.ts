@@ -1,0 +1,95 @@
+import { cpus, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
+import { drains } from './drain.js';
+import { latencies } from './latency.js';
+import { sagasVsDbos } from './sagas.js';
+import { BenchServer } from './server.js';
+import { rounded } from './statistics.js';
+import { enqueueVsBare, inboxVsBare } from './transactions.js';
+
+const { values } = parseArgs({
+  options: { json: { type: 'boolean', default: false }, only: { type: 'string' } },
+});
+const SECTIONS = ['sagas', 'drain', 'enqueue', 'inbox', 'latency'] as const;
+const only = values.only;
+if (only !== undefined && !SECTIONS.some((section) => section === only)) {
+  process.stderr.write(`--only takes one of ${SECTIONS.join(', ')}, not '${only}'.\n`);
+  process.exit(2);
+}
+
+const result: Record<string, unknown> = {};
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+const wants = (section: (typeof SECTIONS)[number]): boolean =>
+  only === undefined || only === section;
+const whole = (value: number): string => Math.round(value).toLocaleString('en');
+
+const server = await BenchServer.start();
+try {
+  say(
+    `${String(cpus().length)} × ${cpus()[0]?.model.trim() ?? 'unknown'}, ${whole(totalmem() / 2 ** 30)} GiB, ` +
+      `Node ${process.version}; PostgreSQL ${await server.settings()}`,
+  );
+
+  if (wants('sagas')) {
+    const many = await sagasVsDbos(server, 500, { sagaz: 10_000, dbos: 1_000 });
+    say(
+      `three-step sagas, 500 in flight: ${whole(many.a)}/s (p50 ${many.p50.sagaz.toFixed(0)} ms), ` +
+        `DBOS ${whole(many.b)}/s (p50 ${many.p50.dbos.toFixed(0)} ms): ${many.ratio.toFixed(1)} ×`,
+    );
+    const one = await sagasVsDbos(server, 1, { sagaz: 1_000, dbos: 300 });
+    say(
+      `three-step sagas, one at a time: ${whole(one.a)}/s (p50 ${one.p50.sagaz.toFixed(1)} ms), ` +
+        `DBOS ${whole(one.b)}/s (p50 ${one.p50.dbos.toFixed(1)} ms): ${one.ratio.toFixed(1)} ×`,
+    );
+    result['sagaVsDbos500'] = rounded(many.ratio);
+    result['sagaVsDbos1'] = rounded(one.ratio);
+  }
+
+  if (wants('drain')) {
+    const drain = await drains(server);
+    say(
+      `relay drains 100,000: ${whole(drain.relay)}/s; one delete per message ${whole(drain.oneByOne)}/s ` +
+        `(${(drain.relay / drain.oneByOne).toFixed(1)} ×); bare read-and-delete loop ${whole(drain.bareLoop)}/s ` +
+        `(${(drain.relay / drain.bareLoop).toFixed(2)} ×)`,
+    );
+    say(
+      `relay with 1,000,000 waiting: ${whole(drain.waitingMillion)}/s, with 10,000: ` +
+        `${whole(drain.waitingTenThousand)}/s (${(drain.waitingMillion / drain.waitingTenThousand).toFixed(2)} ×)`,
+    );
+    result['drainPerSecond'] = Math.round(drain.relay);
+    result['drainVsOneByOne'] = rounded(drain.relay / drain.oneByOne);
+    result['drainVsBareLoop'] = rounded(drain.relay / drain.bareLoop);
+    result['drainMillionVsTenThousand'] = rounded(drain.waitingMillion / drain.waitingTenThousand);
+  }
+
+  if (wants('enqueue')) {
+    const pair = await enqueueVsBare(server);
+    say(
+      `business transaction with a message: ${whole(pair.a)}/s, without: ${whole(pair.b)}/s: ` +
+        `${pair.ratio.toFixed(2)} ×`,
+    );
+    result['enqueueVsBare'] = rounded(pair.ratio);
+  }
+
+  if (wants('inbox')) {
+    const pair = await inboxVsBare(server);
+    say(
+      `handler behind the inbox: ${whole(pair.a)}/s, alone: ${whole(pair.b)}/s: ${pair.ratio.toFixed(2)} ×`,
+    );
+    result['inboxVsBare'] = rounded(pair.ratio);
+  }
+
+  if (wants('latency')) {
+    const { handler, bare } = await latencies(server);
+    say(
+      `commit to handler in another process, 200/s: p50 ${handler.p50.toFixed(1)} ms, p99 ${handler.p99.toFixed(1)} ms; ` +
+        `insert, NOTIFY and read: p50 ${bare.p50.toFixed(1)} ms, p99 ${bare.p99.toFixed(1)} ms ` +
+        `(p99 ${(handler.p99 / bare.p99).toFixed(1)} ×)`,
+    );
+    result['handlerLatencyMs'] = { p50: rounded(handler.p50), p99: rounded(handler.p99) };
+    result['bareRoundTripMs'] = { p50: rounded(bare.p50), p99: rounded(bare.p99) };
+  }
+} finally {
+  await server.stop();
+}
+if (values.json) say(JSON.stringify(result));
