@@ -5,7 +5,7 @@ import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/
 import type { EntitySubscriberInterface } from 'typeorm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Observer, startApp } from './app.js';
-import { Order, OrderChecked, OrderPlaced, OrderTouched } from './orders.js';
+import { Order, OrderChecked, checks, OrderPlaced, OrderTouched } from './orders.js';
 import { Boom, OrderService } from './service.js';
 
 describeEachPostgres('messages and the ends of their transactions', (server) => {
@@ -93,7 +93,9 @@ describeEachPostgres('messages and the ends of their transactions', (server) => 
       order.id = 'a';
       recordMessage(order, OrderChecked, { id: 'a' });
       const failing = service.dataSource.transaction((manager) => manager.save(order));
+      const before = checks.done;
       await expect(failing).rejects.toThrow(Boom);
+      expect(checks.done, 'the rollback waited for the flush').toBe(before + 1);
       expect(await seen.outbox()).toEqual([]);
     });
 
