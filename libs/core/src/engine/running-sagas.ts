@@ -15,6 +15,7 @@ import type { SagaOutcome } from './handle/index.js';
 import { decodeEntry } from './journal/index.js';
 import {
   Alarms,
+  Attempts,
   Places,
   SagaRun,
   type Attempt,
@@ -46,6 +47,8 @@ export interface RunningSagasOptions {
   readonly onGap: (kind: 'claim' | 'owned') => void;
 }
 
+const NO_ATTEMPTS = new Attempts();
+
 /** The sagas that run in this process. */
 export class RunningSagas implements Inside {
   readonly service: string;
@@ -61,7 +64,7 @@ export class RunningSagas implements Inside {
   readonly alarms: Alarms;
   readonly #options: RunningSagasOptions;
   readonly #runs = new Map<string, SagaRun>();
-  readonly #orphans = new Map<string, Set<Attempt>>();
+  readonly #orphans = new Map<string, Attempts>();
   #draining = false;
   readonly #emptied: (() => void)[] = [];
 
@@ -183,9 +186,9 @@ export class RunningSagas implements Inside {
 
   orphan(attempt: Attempt): void {
     const { id } = attempt.run;
-    const orphans = this.#orphans.get(id);
-    if (orphans === undefined) this.#orphans.set(id, new Set([attempt]));
-    else orphans.add(attempt);
+    const orphans = this.#orphans.get(id) ?? new Attempts();
+    orphans.add(attempt);
+    this.#orphans.set(id, orphans);
   }
 
   orphanMoved(attempt: Attempt): void {
@@ -199,8 +202,8 @@ export class RunningSagas implements Inside {
     this.#runs.get(id)?.poke();
   }
 
-  orphansOf(sagaId: string): Iterable<Attempt> {
-    return this.#orphans.get(sagaId) ?? [];
+  orphansOf(sagaId: string): Attempts {
+    return this.#orphans.get(sagaId) ?? NO_ATTEMPTS;
   }
 
   closed(run: SagaRun, why: ClosedBecause): void {

@@ -205,6 +205,8 @@ export class SagaEngine {
     const ran = this.#state === 'running';
     this.#state = 'closing';
     if (ran) {
+      // Timers of a clock keep no process alive, and what is given back has to be committed.
+      const alive = setInterval(() => undefined, 1_000);
       const { shutdownMs } = this.settings;
       this.#running.drain();
       await this.#within(this.#claims.close(), shutdownMs * 0.1);
@@ -218,6 +220,7 @@ export class SagaEngine {
         }
       }
       await this.#within(this.#membership.leave(true), shutdownMs * 0.1);
+      clearInterval(alive);
     }
     this.#upkeep.close();
     this.#watch.close();

@@ -23,7 +23,7 @@ export type AbortReason = 'timeout' | 'given_up' | 'shutdown';
  * when it settles, or when it was aborted and its bound is over; what comes after that is late.
  */
 export class Attempt {
-  readonly controller = new AbortController();
+  #controller: AbortController | null = null;
   /** Its promise has come to its end. */
   settled = false;
   /** It was reported without having settled. */
@@ -52,11 +52,17 @@ export class Attempt {
     return `${this.start.role}:${this.start.step}`;
   }
 
+  /** Made when it is asked for: most methods never look at it. */
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    return this.#controller.signal;
+  }
+
   /** Asks the method to stop, and waits for that a bounded time. */
   abort(reason: AbortReason): void {
     if (this.settled || this.abandoned || this.aborted !== null) return;
     this.aborted = reason;
-    this.controller.abort(new StepAbortedError(this.start.step, reason));
+    this.#stop(reason);
     this.#stopBound = this.inside.alarms.set(this.inside.settings.settleBoundMs, () => {
       if (this.settled || this.abandoned) return;
       this.abandoned = true;
@@ -158,6 +164,11 @@ export class Attempt {
       return;
     }
     this.#report(result, this.#outcomeOf(result));
+  }
+
+  #stop(reason: AbortReason): void {
+    this.#controller ??= new AbortController();
+    this.#controller.abort(new StepAbortedError(this.start.step, reason));
   }
 
   #outcomeOf(result: AttemptResult): AttemptOutcome {

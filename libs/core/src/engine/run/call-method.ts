@@ -5,7 +5,7 @@ import type { Attempt } from './attempt.js';
 
 /** Calls the method of the saga class that an attempt is for. */
 export async function callMethod(attempt: Attempt, transactionManager: unknown): Promise<unknown> {
-  const { run, start, inside, controller } = attempt;
+  const { run, start, inside } = attempt;
   const { definition, id } = run;
   const step = definition.steps.get(start.step);
   const method = step === undefined ? null : methodOf(step, start.role);
@@ -21,7 +21,9 @@ export async function callMethod(attempt: Attempt, transactionManager: unknown):
       step: start.step,
       attempt: start.attempt,
       idempotencyKey: taskKeyOf(id, start, start.generation),
-      signal: controller.signal,
+      get signal() {
+        return attempt.signal;
+      },
       deadline: run.deadlineAt === null ? null : new Date(run.deadlineAt),
       result: (name: string): never => {
         if (!results.has(name)) throw new StepResultMissingError(name, start.step);

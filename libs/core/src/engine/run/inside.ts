@@ -7,6 +7,7 @@ import type { SagaOutcome } from '../handle/index.js';
 import type { StepTransactions } from '../step-transactions.js';
 import type { Alarms } from './alarms.js';
 import type { Attempt } from './attempt.js';
+import type { Attempts } from './attempts.js';
 import type { Places } from './places.js';
 import type { SagaRun } from './saga-run.js';
 
@@ -36,7 +37,7 @@ export interface Inside {
   orphan(attempt: Attempt): void;
   /** Such a promise has settled, or was given up. */
   orphanMoved(attempt: Attempt): void;
-  orphansOf(sagaId: string): Iterable<Attempt>;
+  orphansOf(sagaId: string): Attempts;
   /** The run holds nothing any more: the saga was given back, has ended, or is somebody else's. */
   closed(run: SagaRun, why: ClosedBecause): void;
   /** The saga has come to an end, or needs a person. */

@@ -8,16 +8,20 @@ import {
   type AttemptResult,
   type Decision,
   type Happening,
+  type PlannedStart,
   type Surroundings,
 } from '../decide/index.js';
 import type { SagaFacts } from '../engine-observer.js';
 import { outcomeOf } from '../handle/index.js';
 import { encodeEntry } from '../journal/index.js';
-import { taskOf, type SagaState } from '../state/index.js';
+import type { SagaState } from '../state/index.js';
 import { Attempt, type AbortReason } from './attempt.js';
+import { Attempts } from './attempts.js';
 import type { ClosedBecause, Inside } from './inside.js';
-import { harmless } from './harmless.js';
+import { News } from './news.js';
+import { tellObserver } from './tell-observer.js';
 import { runTransactional } from './transactional-attempt.js';
+import { Turn } from './turn.js';
 
 /** Before a saga whose journal is refused altogether is tried again. */
 const REFUSED_PAUSE_MS = 60_000;
@@ -52,24 +56,17 @@ export class SagaRun {
   readonly facts: SagaFacts;
   /** As the journal has it. */
   state: SagaState;
-  revision: number;
   closed = false;
+  #revision: number;
   readonly #tenant: string;
   readonly #inside: Inside;
   readonly #begun: number;
-  #happenings: Happening[] = [];
-  /** Attempts whose promises are unsettled, also those that were given up. */
-  readonly #attempts = new Set<Attempt>();
-  readonly #seenMail = new Set<string>();
-  #turnTaken = false;
+  readonly #news = new News();
+  readonly #attempts = new Attempts();
+  readonly #turn = new Turn();
   #poked = false;
   #scheduled = false;
-  readonly #turnWaiters: (() => void)[] = [];
   #stopAlarm: (() => void) | null = null;
-  /** So many news are taken one by one, because the store refused something among them. */
-  #singly = 0;
-  /** News that were put otherwise, so that the store can keep them. */
-  readonly #softened = new WeakSet<Happening>();
 
   constructor(inside: Inside, seed: SagaSeed) {
     this.#inside = inside;
@@ -77,7 +74,7 @@ export class SagaRun {
     this.#tenant = seed.tenant;
     this.definition = seed.definition;
     this.state = seed.state;
-    this.revision = seed.revision;
+    this.#revision = seed.revision;
     this.epoch = seed.epoch;
     this.deadlineAt = seed.deadlineAt;
     this.facts = { sagaId: seed.id, saga: seed.definition.name, version: seed.definition.version };
@@ -88,26 +85,22 @@ export class SagaRun {
   poke(): void {
     if (this.closed) return;
     this.#poked = true;
-    if (this.#turnTaken || this.#scheduled) return;
+    if (this.#turn.taken || this.#scheduled) return;
     this.#scheduled = true;
     queueMicrotask(() => {
       this.#scheduled = false;
-      if (this.#turnTaken || this.closed) return;
-      this.#turnTaken = true;
-      void this.#turn();
+      if (!this.closed && this.#turn.tryTake()) void this.#move();
     });
   }
 
   tell(happening: Happening): void {
-    this.#happenings.push(happening);
+    this.#news.add(happening);
     this.poke();
   }
 
   /** Mail that was seen lying there; each letter is taken once. */
   receive(mail: Mail): void {
-    if (this.#seenMail.has(mail.id)) return;
-    this.#seenMail.add(mail.id);
-    this.tell({ kind: 'mail', mail });
+    if (this.#news.addMail(mail)) this.poke();
   }
 
   /** What steps yielded so far. */
@@ -122,13 +115,12 @@ export class SagaRun {
 
   /** An attempt's result, or that it was given up. */
   report(attempt: Attempt, result: AttemptResult): void {
-    const { role, step, attempt: number } = attempt.start;
     if (attempt.settled) this.#attempts.delete(attempt);
     if (this.closed) {
-      this.#inside.orphanMoved(attempt);
       this.#tooLate(attempt, result);
       return;
     }
+    const { role, step, attempt: number } = attempt.start;
     this.tell({ kind: 'settled', role, step, attempt: number, epoch: attempt.epoch, result });
   }
 
@@ -136,11 +128,8 @@ export class SagaRun {
   late(attempt: Attempt, result: AttemptResult): void {
     this.#attempts.delete(attempt);
     if (this.closed) {
-      this.#inside.orphanMoved(attempt);
       this.#tooLate(attempt, result);
-      return;
-    }
-    if (result.kind === 'completed' && attempt.start.role === 'step') {
+    } else if (result.kind === 'completed' && attempt.start.role === 'step') {
       const { role, step, attempt: number } = attempt.start;
       this.tell({ kind: 'late_success', role, step, attempt: number, output: result.output });
     } else {
@@ -156,42 +145,32 @@ export class SagaRun {
 
   /** Reports what still runs as given back: the process ends, and cannot wait for it. */
   releaseAll(): void {
-    for (const attempt of this.#attempts) attempt.release();
+    this.#attempts.releaseAll();
   }
 
   abortAll(reason: AbortReason): void {
-    for (const attempt of this.#attempts) attempt.abort(reason);
-  }
-
-  get busy(): boolean {
-    return this.#attempts.size > 0 || this.#turnTaken;
+    this.#attempts.abortAll(reason);
   }
 
   /** Waits for the turn; it must be given back by {@link endTurn}. */
-  async takeTurn(): Promise<void> {
-    while (this.#turnTaken) await new Promise<void>((resolve) => this.#turnWaiters.push(resolve));
-    this.#turnTaken = true;
+  takeTurn(): Promise<void> {
+    return this.#turn.take();
   }
 
   endTurn(): void {
-    this.#turnTaken = false;
-    const next = this.#turnWaiters.shift();
-    if (next !== undefined) next();
+    this.#turn.end();
     if (this.#poked) this.poke();
   }
 
   /** What the saga does next; null: nothing is to be committed. The turn must be held. */
   decide(also?: Happening): Pending | null {
     const inside = this.#inside;
-    this.#poked = false;
-    const news = this.#happenings.splice(0, this.#singly > 0 ? 1 : this.#happenings.length);
-    if (this.#singly > 0) {
-      this.#singly -= 1;
-      this.#poked = this.#happenings.length > 0;
-    }
+    const news = this.#news.take();
+    this.#poked = this.#news.size > 0;
     const happenings = also === undefined ? news : [...news, also];
     const decision = decide(this.state, happenings, this.#surroundings());
-    this.#attend(decision);
+    if (decision.starved) inside.places.wait(this);
+    else inside.places.leave(this);
     if (decision.entries.length === 0) {
       this.#carryOut(decision);
       return null;
@@ -202,7 +181,7 @@ export class SagaRun {
       sagaId: this.id,
       owner: inside.incarnation,
       epoch: this.epoch,
-      revision: this.revision,
+      revision: this.#revision,
       status: decision.status,
       ownership: decision.ownership,
       entries: decision.entries.map(encodeEntry),
@@ -215,7 +194,7 @@ export class SagaRun {
   /** The saga was started, with what had been decided for its first moment. Gives back the turn. */
   begun(pending: Pending | null): void {
     if (pending === null) {
-      this.revision += 1;
+      this.#revision += 1;
       this.#poked = true;
     } else {
       this.applied(pending);
@@ -225,17 +204,17 @@ export class SagaRun {
 
   /** The transition is committed: what it decided comes true. */
   applied({ decision, transition }: Pending): void {
-    this.revision += 1;
+    this.#revision += 1;
     this.state = decision.next;
-    for (const id of transition.consumedMail) this.#seenMail.delete(id);
-    this.#tellOf(decision);
+    this.#news.forgetMail(transition.consumedMail);
+    tellObserver(this.#inside, this.facts, decision, this.#inside.clock.now() - this.#begun);
     this.#carryOut(decision);
   }
 
   /** The transition is known not to have been committed: its news wait for the next one. */
   withdrawn({ decision, happenings }: Pending, without?: Happening): void {
     for (const start of decision.starts) this.#inside.places.free(this.#placeOf(start));
-    this.#happenings = [...happenings.filter((one) => one !== without), ...this.#happenings];
+    this.#news.putBack(happenings.filter((one) => one !== without));
   }
 
   /** The memory of the saga is worthless: somebody else has it, or the store knows more. */
@@ -250,7 +229,7 @@ export class SagaRun {
     this.#inside.closed(this, why);
   }
 
-  async #turn(): Promise<void> {
+  async #move(): Promise<void> {
     try {
       while (!this.closed && this.#poked) {
         const pending = this.decide();
@@ -259,11 +238,8 @@ export class SagaRun {
         this.#answer(pending, await this.#inside.flusher.submit(pending.transition));
       }
     } catch (error) {
-      this.#inside.logger.error(
-        'A saga could not be moved on; it is loaded anew.',
-        { sagaId: this.id },
-        error,
-      );
+      const { logger } = this.#inside;
+      logger.error('A saga could not be moved on; it is loaded anew.', { sagaId: this.id }, error);
       this.drop('stale');
     } finally {
       this.endTurn();
@@ -289,32 +265,15 @@ export class SagaRun {
     }
   }
 
-  /** The store cannot keep what was decided: which news it was, and how it can be told otherwise. */
   #refused(pending: Pending, error: unknown): void {
     const { logger, alarms } = this.#inside;
     logger.error('The store refused a transition of a saga.', { sagaId: this.id }, error);
     this.withdrawn(pending);
-    this.#poked = true;
-    const { happenings } = pending;
-    if (happenings.length > 1) {
-      this.#singly = happenings.length;
-      return;
-    }
-    const [culprit] = happenings;
-    if (culprit?.kind === 'refused') {
-      // Not even that fits. Nothing is lost; it is tried again as long as it takes.
-      this.#poked = false;
-      this.#stopAlarm = alarms.set(REFUSED_PAUSE_MS, () => this.poke());
-      return;
-    }
-    if (culprit !== undefined) this.#happenings.shift();
-    const told =
-      culprit === undefined || this.#softened.has(culprit)
-        ? null
-        : harmless(culprit, (step) => this.definition.steps.get(step)?.transactional === true);
-    const instead = told ?? { kind: 'refused', detail: 'The store refuses its journal entries.' };
-    this.#softened.add(instead);
-    this.#happenings.unshift(instead);
+    const transactional = (step: string): boolean =>
+      this.definition.steps.get(step)?.transactional === true;
+    this.#poked = this.#news.refuse(pending.happenings, transactional);
+    // Not even that it is refused can be told. Nothing is lost; it is tried as long as it takes.
+    if (!this.#poked) this.#stopAlarm = alarms.set(REFUSED_PAUSE_MS, () => this.poke());
   }
 
   #surroundings(): Surroundings {
@@ -328,8 +287,9 @@ export class SagaRun {
       now: inside.storeNow(),
       deadlineAt: this.deadlineAt,
       room: inside.places.room(this),
-      unsettled: (role, step) => this.#unsettled(role, step),
-      lateExpected: [...this.#attempts].some((one) => one.abandoned && !one.transactional),
+      unsettled: (role, step) =>
+        this.#attempts.unsettled(role, step) || inside.orphansOf(this.id).unsettled(role, step),
+      lateExpected: this.#attempts.lateExpected,
       random: inside.random,
       service: inside.service,
       mayStart: inside.mayStart(),
@@ -339,49 +299,28 @@ export class SagaRun {
     };
   }
 
-  #unsettled(role: string, step: string): boolean {
-    const blocks = ({ abandoned, start }: Attempt): boolean =>
-      // One that was given up has had its bound: nothing waits for it any longer.
-      !abandoned && start.step === step && start.role === role;
-    for (const attempt of this.#attempts) if (blocks(attempt)) return true;
-    // Attempts of an earlier life of this saga in this process.
-    for (const attempt of this.#inside.orphansOf(this.id)) if (blocks(attempt)) return true;
-    return false;
-  }
-
-  #placeOf(start: Decision['starts'][number]): { transactional: boolean; suspect: boolean } {
+  #placeOf(start: PlannedStart): { transactional: boolean; suspect: boolean } {
     const step = this.definition.steps.get(start.step);
     const method = step === undefined ? null : methodOf(step, start.role);
     return { transactional: method?.transactional === true, suspect: start.suspect };
   }
 
-  #attend(decision: Decision): void {
-    if (decision.starved) this.#inside.places.wait(this);
-    else this.#inside.places.leave(this);
-  }
-
   #carryOut(decision: Decision): void {
-    for (const ref of decision.aborts) {
-      for (const attempt of this.#attempts) {
-        if (attempt.start.role === ref.role && attempt.start.step === ref.step)
-          attempt.abort('given_up');
-      }
-    }
+    for (const ref of decision.aborts) this.#attempts.abort(ref);
     for (const start of decision.starts) this.#begin(start);
     this.#stopAlarm?.();
     this.#stopAlarm = null;
     const outcome = decision.entries.length > 0 ? outcomeOf(this.state) : null;
     if (outcome !== null) this.#inside.ended(this, outcome);
     if (decision.ownership.kind === 'give_back') {
-      this.drop(this.#happenings.length > 0 ? 'mail_waits' : 'given_back');
-      return;
+      this.drop(this.#news.size > 0 ? 'mail_waits' : 'given_back');
+    } else if (decision.wakeAt !== null) {
+      const inMs = decision.wakeAt - this.#inside.storeNow();
+      this.#stopAlarm = this.#inside.alarms.set(inMs, () => this.poke());
     }
-    if (decision.wakeAt === null) return;
-    const inMs = decision.wakeAt - this.#inside.storeNow();
-    this.#stopAlarm = this.#inside.alarms.set(inMs, () => this.poke());
   }
 
-  #begin(start: Decision['starts'][number]): void {
+  #begin(start: PlannedStart): void {
     const step = this.definition.steps.get(start.step);
     const method = step === undefined ? null : methodOf(step, start.role);
     if (method === null) return;
@@ -391,46 +330,20 @@ export class SagaRun {
     void (transactional ? runTransactional(attempt) : attempt.runPlain());
   }
 
-  /** The saga is not this process's any more, but an effect of its step is there. */
+  /** The saga is not this process's any more, but an effect of its step may be there. */
   #tooLate(attempt: Attempt, result: AttemptResult): void {
+    const inside = this.#inside;
+    inside.orphanMoved(attempt);
     const { role, step, attempt: number } = attempt.start;
     if (role !== 'step' || result.kind !== 'completed' || attempt.transactional) return;
-    this.#inside.observe((observer) => observer.lateEffect?.({ ...this.facts, step }));
-    this.#inside.sagas
-      .putMail([lateMail(this.id, step, number, result.output)])
-      .catch((error: unknown) => {
-        this.#inside.logger.error(
-          'A step ended with success after its saga was given away, and its owner could not be told.',
-          { sagaId: this.id, step },
-          error,
-        );
-      });
-  }
-
-  #tellOf(decision: Decision): void {
-    const inside = this.#inside;
-    for (const entry of decision.entries) {
-      if (
-        entry.kind === 'crashed' ||
-        (entry.kind === 'unknown' && entry.error.name === 'Crashed')
-      ) {
-        const { crashes } = taskOf(this.state, entry.role, entry.step);
-        inside.observe((observer) =>
-          observer.stepCrashed?.({ ...this.facts, step: entry.step, role: entry.role, crashes }),
-        );
-      } else if (entry.kind === 'adopted' && entry.from !== null) {
-        const { from } = entry;
-        inside.observe((observer) => observer.sagaAdopted?.({ ...this.facts, from }));
-      } else if (entry.kind === 'needs_attention') {
-        const { reason, detail } = entry;
-        inside.observe((observer) => observer.needsAttention?.({ ...this.facts, reason, detail }));
-      }
-      if (entry.kind === 'needs_attention' || entry.kind === 'saga_ended') {
-        const durationMs = inside.clock.now() - this.#begun;
-        inside.observe((observer) =>
-          observer.sagaEnded?.({ ...this.facts, status: decision.status, durationMs }),
-        );
-      }
-    }
+    inside.observe((observer) => observer.lateEffect?.({ ...this.facts, step }));
+    const mail = lateMail(this.id, step, number, result.output);
+    inside.sagas.putMail([mail]).catch((error: unknown) => {
+      inside.logger.error(
+        'A step ended with success after its saga was given away, and its owner could not be told.',
+        { sagaId: this.id, step },
+        error,
+      );
+    });
   }
 }

@@ -98,6 +98,7 @@ async function once(attempt: Attempt, holdsTurn: boolean): Promise<End> {
       },
       beforeCommit,
     );
+    await inside.faults.reach('step.after-commit', start.step);
   } catch (error) {
     return after(attempt, pending, mine, error, turn);
   }

@@ -179,6 +179,30 @@ describe('committing transitions', () => {
     expect(most).toBe(1);
   });
 
+  it('undoes no step whose promise is unsettled here, also when its saga was loaded anew meanwhile', async () => {
+    let conflict = true;
+    const gate = new Gate();
+    const program = saga({
+      steps: {
+        slow: { undo: true, run: () => gate.pass() },
+        bad: { run: () => gate.reached.then(() => Promise.reject(new Error('no'))) },
+      },
+    });
+    const engine = await bench.engine({
+      store: withFlush((real) => async (transitions) => {
+        if (!conflict) return real(transitions);
+        conflict = false;
+        return transitions.map((): TransitionOutcome => ({ kind: 'conflict', revision: 9 }));
+      }),
+    });
+    const handle = await bench.start(engine, program);
+    await bench.clock.advance(10_000);
+    expect(program.calls).not.toContain('compensation slow');
+    gate.open();
+    expect((await bench.clock.until(handle.outcome())).status).toBe('compensated');
+    expect(program.calls).toContain('compensation slow');
+  });
+
   it('turns a result that the store refuses into a failure, however many came beside it', async () => {
     const poisoned = (one: SagaTransition): boolean =>
       one.entries.some(({ data }) => data?.includes('poison') === true);

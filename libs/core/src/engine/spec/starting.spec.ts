@@ -208,6 +208,7 @@ describe('starting a saga', () => {
     const [found] = await bench.sagas.find({});
     expect(found?.status).toBe('completed');
     expect(program.calls).toEqual(['step a']);
+    expect(await bench.journal(found?.id ?? '')).not.toContain('step_crashed a');
   });
 });
 

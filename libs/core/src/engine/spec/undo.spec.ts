@@ -345,7 +345,7 @@ describe('behind a pivot', () => {
           pivot: true,
           run: async ({ context }) => {
             await paying.pass();
-            return context.signal.aborted;
+            context.signal.throwIfAborted();
           },
         },
         other: { dependsOn: ['a'], run: () => paying.reached.then(fails) },

@@ -1,0 +1,52 @@
+import type { TaskRef } from '../journal/index.js';
+import type { AbortReason, Attempt } from './attempt.js';
+
+/** The attempts of a saga whose promises are unsettled in this process, also those given up. */
+export class Attempts {
+  readonly #all = new Set<Attempt>();
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** Whether one that was given up may still have its effect. */
+  get lateExpected(): boolean {
+    for (const one of this.#all) if (one.abandoned && !one.transactional) return true;
+    return false;
+  }
+
+  add(attempt: Attempt): void {
+    this.#all.add(attempt);
+  }
+
+  delete(attempt: Attempt): void {
+    this.#all.delete(attempt);
+  }
+
+  /** Whether something of this task has to be waited for; what was given up has had its bound. */
+  unsettled(role: string, step: string): boolean {
+    for (const { abandoned, start } of this.#all) {
+      if (!abandoned && start.step === step && start.role === role) return true;
+    }
+    return false;
+  }
+
+  abort(ref: TaskRef): void {
+    for (const attempt of this.#all) {
+      const { start } = attempt;
+      if (start.role === ref.role && start.step === ref.step) attempt.abort('given_up');
+    }
+  }
+
+  abortAll(reason: AbortReason): void {
+    for (const attempt of this.#all) attempt.abort(reason);
+  }
+
+  releaseAll(): void {
+    for (const attempt of this.#all) attempt.release();
+  }
+
+  [Symbol.iterator](): IterableIterator<Attempt> {
+    return this.#all.values();
+  }
+}

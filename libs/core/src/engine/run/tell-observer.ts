@@ -1,0 +1,34 @@
+import type { Decision } from '../decide/index.js';
+import type { SagaFacts } from '../engine-observer.js';
+import { taskOf } from '../state/index.js';
+import type { Inside } from './inside.js';
+
+/** Tells the observer what a committed transition means. */
+export function tellObserver(
+  inside: Inside,
+  facts: SagaFacts,
+  { entries, next, status }: Decision,
+  durationMs: number,
+): void {
+  for (const entry of entries) {
+    if (entry.kind === 'crashed' || (entry.kind === 'unknown' && entry.error.name === 'Crashed')) {
+      const { step, role } = entry;
+      const { crashes } = taskOf(next, role, step);
+      inside.observe((observer) => observer.stepCrashed?.({ ...facts, step, role, crashes }));
+    } else if (entry.kind === 'adopted' && entry.from !== null) {
+      const { from } = entry;
+      inside.observe((observer) => observer.sagaAdopted?.({ ...facts, from }));
+    } else if (entry.kind === 'needs_attention') {
+      const { reason, detail } = entry;
+      inside.observe((observer) => observer.needsAttention?.({ ...facts, reason, detail }));
+      inside.logger.error(`A saga needs attention: ${detail}`, {
+        sagaId: facts.sagaId,
+        saga: facts.saga,
+        reason,
+      });
+    }
+    if (entry.kind === 'needs_attention' || entry.kind === 'saga_ended') {
+      inside.observe((observer) => observer.sagaEnded?.({ ...facts, status, durationMs }));
+    }
+  }
+}
