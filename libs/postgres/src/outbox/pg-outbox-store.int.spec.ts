@@ -42,7 +42,7 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
   async function pagesRead(): Promise<number> {
     const { rows } = await one.pool.query<{ 'QUERY PLAN': [{ Plan: Record<string, number> }] }>({
       text: `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)
-        SELECT * FROM sagaz.outbox_read($1, $2, '{}', 100, 1000)`,
+        SELECT * FROM sagaz.outbox_read($1, $2, '{}', 125, 1000)`,
       values: [ALL_SLOTS.map((w) => w.slot), ALL_SLOTS.map((w) => w.floor)],
     });
     const plan = rows[0]?.['QUERY PLAN'][0].Plan ?? {};
@@ -52,16 +52,48 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
   it('reads past a hundred thousand messages set aside as if they were not there', async () => {
     await fill(100_000, 'held', 'blocked-');
     await fill(1_000, 'pending', 'free-');
-    // About one page for each of the thousand rows, and two or three of the index for each slot.
-    expect(await pagesRead()).toBeLessThan(3_000);
+    // At most one page for each of the thousand rows, and two or three of the index for each slot.
+    expect(await pagesRead()).toBeLessThan(2_000);
     const { rows } = await readAll();
     expect(rows).toHaveLength(1_000);
   });
 
-  it('walks the index also when its statistics are from the time when the table was empty', async () => {
+  it('walks the index whatever its statistics say', async () => {
+    // Of the time when the table was empty; of now, when a slot holds little more than is asked for
+    // and collecting it whole to sort it looks cheap.
     await one.pool.query({ text: 'ANALYZE sagaz.outbox' });
     await fill(100_000, 'pending', 'k-');
-    expect(await pagesRead()).toBeLessThan(3_000);
+    expect(await pagesRead()).toBeLessThan(1_500);
+    await one.pool.query({ text: 'ANALYZE sagaz.outbox' });
+    expect(await pagesRead()).toBeLessThan(1_500);
+  });
+
+  it('lets nobody take a slot over while a change of its owner waits to land', async () => {
+    const [owner, successor] = ['the owner', 'the successor'];
+    await one.outbox.append([outboxMessage('k', 1)]);
+    await one.outbox.join(owner, 60_000);
+    const all = await one.outbox.acquire(owner, 60_000, 256);
+    const [row] = (await readAll()).rows;
+    if (row === undefined) throw new Error('the message is missing');
+    const leases = all.filter((lease) => lease.slot === row.slot);
+    await one.pool.query({ text: `UPDATE sagaz.slot_lease SET expires_at = '-infinity'` });
+    const blocker = await client();
+    try {
+      await blocker.query('BEGIN');
+      await blocker.query('SELECT FROM sagaz.outbox FOR UPDATE');
+      const place = { slot: row.slot, seq: row.seq };
+      const change = { kind: 'retry', place, delayMs: 0, counts: true, error: 'e' } as const;
+      const changing = one.outbox.change(owner, leases, [change]);
+      await waitsForALock();
+      const taken = await one.outbox.acquire(successor, 60_000, 256);
+      await blocker.query('COMMIT');
+      expect(await changing).toEqual(['changed']);
+      expect(taken.map((lease) => lease.slot)).not.toContain(row.slot);
+      expect(await one.outbox.acquire(successor, 60_000, 256)).toMatchObject([{ slot: row.slot }]);
+      expect(await one.outbox.change(owner, leases, [change])).toEqual(['lost_lease']);
+    } finally {
+      await blocker.end();
+    }
   });
 
   it('writes twenty thousand keys in one transaction without using up the locks of everybody', async () => {

@@ -1,10 +1,12 @@
-import type {
-  DeadLetterFilter,
-  OutboxDeadLetter,
-  OutboxMessage,
-  OutboxStore,
-  Transaction,
-  WakeUps,
+import {
+  noFaults,
+  type DeadLetterFilter,
+  type FaultPoints,
+  type OutboxDeadLetter,
+  type OutboxMessage,
+  type OutboxStore,
+  type Transaction,
+  type WakeUps,
 } from '@sagaz/core';
 import type { PgTransactions, SagazPool, SchemaName } from '../connection/index.js';
 import { PgSlotQueue, type MailInsert } from '../slots/index.js';
@@ -17,6 +19,7 @@ export interface PgOutboxStoreParts {
   readonly transactions: PgTransactions;
   readonly schema: SchemaName;
   readonly wakeUps: WakeUps;
+  readonly faults?: FaultPoints;
 }
 
 /** The mail that a dead command sends to its saga, of those whose row was really given up. */
@@ -39,15 +42,17 @@ export class PgOutboxStore extends PgSlotQueue implements OutboxStore {
   readonly #transactions: PgTransactions;
   readonly #schema: SchemaName;
   readonly #wakeUps: WakeUps;
+  readonly #faults: FaultPoints;
   readonly #letters: OutboxDeadLetters;
   readonly #promotion: Promotion;
 
-  constructor({ pool, transactions, schema, wakeUps }: PgOutboxStoreParts) {
+  constructor({ pool, transactions, schema, wakeUps, faults }: PgOutboxStoreParts) {
     super(pool, { schema, queue: 'outbox', table: 'outbox' }, failureMail(schema));
     this.#pool = pool;
     this.#transactions = transactions;
     this.#schema = schema;
     this.#wakeUps = wakeUps;
+    this.#faults = faults ?? noFaults;
     this.#letters = new OutboxDeadLetters(pool, schema);
     this.#promotion = new Promotion(pool, transactions, schema);
   }
@@ -55,13 +60,16 @@ export class PgOutboxStore extends PgSlotQueue implements OutboxStore {
   /** One statement, which is a transaction of its own where none is given. */
   async append(messages: readonly OutboxMessage[], transaction?: Transaction): Promise<void> {
     if (messages.length === 0) return;
+    await this.#faults.reach('outbox.before-append', messages[0]?.type);
     if (transaction === undefined) {
       await this.#pool.query(appendStatement(this.#schema, messages, false));
+      await this.#faults.reach('outbox.after-append', messages[0]?.type);
       this.#wakeUps.hint('outbox');
       return;
     }
     const own = this.#transactions.own(transaction);
     await own.query(appendStatement(this.#schema, messages, true));
+    await this.#faults.reach('outbox.after-append', messages[0]?.type);
     own.afterCommit(() => {
       this.#wakeUps.hint('outbox');
     });
