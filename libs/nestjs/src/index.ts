@@ -1,5 +1,5 @@
 // Putting it together
-export { SagazModule } from './module/index.js';
+export { SagazModule, VersionMismatchError } from './module/index.js';
 export {
   ENVIRONMENT,
   InvalidOptionsError,
@@ -17,8 +17,10 @@ export {
 export {
   AmbiguousTransactionError,
   NoTransactionError,
+  PoolTooSmallError,
   RawTransactionControlError,
   SagazTypeOrmAdapter,
+  StoreElsewhereError,
   TransactionEndedError,
   TransactionHostError,
   UnknownDataSourceError,

@@ -1,4 +1,5 @@
 import {
+  VERSION,
   type Clock,
   type EngineRegistry,
   type InboxStore,
@@ -51,6 +52,7 @@ export function postgres(options: PostgresOptions = {}): StoreDriver {
   const pool = poolOptions(options.pool ?? {});
   return {
     name: 'postgres',
+    version: VERSION,
     create: (environment) => {
       const source = sourceOf(options.url, environment.connection);
       return Promise.resolve(new PgStore(source, schema, pool, environment));
@@ -78,7 +80,7 @@ class PgStore implements Store {
     source: PoolSource,
     schema: SchemaName,
     limits: Required<PostgresPoolOptions>,
-    { service, logger, clock }: StoreEnvironment,
+    { service, logger, clock, faults }: StoreEnvironment,
   ) {
     // The name is what tells transactions of different databases apart.
     this.name = `postgres ${placeOf(source)} ${schema.text}`;
@@ -94,7 +96,7 @@ class PgStore implements Store {
     this.transactions = transactions;
     this.sagas = new PgSagaStore(parts);
     this.engines = new PgEngineRegistry(this.#heartbeats, schema);
-    this.outbox = new PgOutboxStore(parts);
+    this.outbox = new PgOutboxStore(faults === undefined ? parts : { ...parts, faults });
     this.inbox = new PgInboxStore(parts);
   }
 

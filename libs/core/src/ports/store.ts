@@ -1,5 +1,6 @@
 import type { Broker } from './broker.js';
 import type { Clock } from './clock.js';
+import type { FaultPoints } from './fault-points.js';
 import type { InboxStore } from './inbox-store.js';
 import type { Logger } from './logger.js';
 import type { OutboxStore } from './outbox-store.js';
@@ -33,11 +34,15 @@ export interface StoreEnvironment {
    * enumerated, so they must not be copied), for a store that is configured with nothing else.
    */
   readonly connection?: unknown;
+  /** For tests that interfere at the driver's own fault points. Default: nothing happens there. */
+  readonly faults?: FaultPoints;
 }
 
 /** A store as it stands in a configuration: `store: postgres()`. */
 export interface StoreDriver {
   readonly name: string;
+  /** `VERSION` of the @sagaz/core that the driver works with, to be compared with the application's. */
+  readonly version?: string;
   create(environment: StoreEnvironment): Promise<Store>;
 }
 
@@ -46,5 +51,7 @@ export type BrokerEnvironment = StoreEnvironment;
 /** A broker as it stands in a configuration: `broker: postgresBroker()`. */
 export interface BrokerDriver {
   readonly name: string;
+  /** As in {@link StoreDriver.version}. */
+  readonly version?: string;
   create(environment: BrokerEnvironment): Promise<Broker>;
 }

@@ -89,6 +89,36 @@ export class TransactionEndedError extends SagazError {
   }
 }
 
+/** A store and the DataSource whose transactions it is to share are in different databases. */
+export class StoreElsewhereError extends SagazError {
+  readonly code = 'SAGAZ_STORE_ELSEWHERE';
+
+  constructor(
+    readonly connection: string,
+    readonly store: string,
+  ) {
+    super(
+      `The store of the connection "${connection}" (${store}) is not in the database of its DataSource, so messages could not commit with the business data.`,
+      'Leave the url of the store out, or give it and the DataSource the same database.',
+    );
+  }
+}
+
+/** The application's pool is too small for transactional work. */
+export class PoolTooSmallError extends SagazError {
+  readonly code = 'SAGAZ_POOL_TOO_SMALL';
+
+  constructor(
+    readonly connection: string,
+    readonly size: number,
+  ) {
+    super(
+      `The DataSource "${connection}" has a pool of ${size}: a transactional step or handler that makes one query outside of its transaction would wait for itself for ever.`,
+      'Give it a poolSize of at least 2; 10 is usual.',
+    );
+  }
+}
+
 /** Repositories cannot join the ambient transaction as the application is put together. */
 export class TransactionHostError extends SagazError {
   readonly code = 'SAGAZ_TRANSACTION_HOST';

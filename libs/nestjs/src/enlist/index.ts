@@ -10,7 +10,9 @@ export type { EnlistedTransaction } from './enlisted-transaction.js';
 export {
   AmbiguousTransactionError,
   NoTransactionError,
+  PoolTooSmallError,
   RawTransactionControlError,
+  StoreElsewhereError,
   TransactionEndedError,
   TransactionHostError,
   UnknownDataSourceError,

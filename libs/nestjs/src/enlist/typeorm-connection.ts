@@ -7,8 +7,14 @@ import type { Connection, ConnectionParts, UnitOfWork, UnitOfWorkOptions } from 
 import { detached } from './detached.js';
 import { EnlistedTransaction } from './enlisted-transaction.js';
 import { coverUnchangedSaves } from './entity-persistence.js';
-import { NoTransactionError, TransactionHostError } from './errors.js';
+import {
+  NoTransactionError,
+  PoolTooSmallError,
+  StoreElsewhereError,
+  TransactionHostError,
+} from './errors.js';
 import { hasRecorded } from './recorded-messages.js';
+import { isSameDatabase } from './same-database.js';
 import { isAdapted, type SagazTypeOrmAdapter } from './sagaz-typeorm.adapter.js';
 import { transactionEndsOf } from './transaction-ends.js';
 import { TransactionSubscriber, type EnlistedTransactions } from './transaction-subscriber.js';
@@ -78,14 +84,15 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
 
   assertJoinable(): void {
     this.#requireHost();
+    const size = poolOf(this.dataSource)?.max;
+    if (size !== undefined && size < 2) throw new PoolTooSmallError(this.name, size);
   }
 
   async check(): Promise<void> {
     const queryRunner = this.dataSource.createQueryRunner();
     try {
       await queryRunner.startTransaction();
-      // A store that cannot read this DataSource's connections says so here.
-      await this.of(queryRunner).transaction();
+      await this.#requireSameDatabase(queryRunner);
       const answer: unknown = await queryRunner.query('SHOW default_transaction_isolation');
       const row: unknown = Array.isArray(answer) ? answer[0] : undefined;
       const level: unknown =
@@ -93,8 +100,8 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
           ? Reflect.get(row, 'default_transaction_isolation')
           : undefined;
       this.#isolation = level === 'read committed' ? undefined : 'READ COMMITTED';
-      await queryRunner.rollbackTransaction();
     } finally {
+      if (queryRunner.isTransactionActive) await queryRunner.rollbackTransaction();
       await queryRunner.release();
     }
     if (this.#parts.ambient === 'join' && this.#parts.host() !== undefined) this.#requireHost();
@@ -146,6 +153,14 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
       if (last !== undefined) enlisted.lastStatement(last);
       return work({ enlisted, transaction: await enlisted.transaction(), manager });
     });
+  }
+
+  async #requireSameDatabase(queryRunner: QueryRunner): Promise<void> {
+    const { name, store } = this;
+    // A store that cannot read this DataSource's connections says so here as well.
+    const transaction = await this.of(queryRunner).transaction();
+    if (!(await isSameDatabase(store, transaction)))
+      throw new StoreElsewhereError(name, store.name);
   }
 
   #enlist(): void {

@@ -1,1 +1,2 @@
 export { SagazModule } from './sagaz.module.js';
+export { VersionMismatchError } from './version-check.js';

@@ -11,6 +11,7 @@ import { Engines, Replies, SagaSet, Sagas } from '../sagas/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
 import { GIVEN_OPTIONS } from './given-options.js';
 import { ConfigurableModuleClass } from './module-definition.js';
+import { checkVersions } from './version-check.js';
 import { NestSagazLogger } from './nest-logger.js';
 
 /** Everything but the lifecycle; global, so that services and handlers of every module reach it. */
@@ -22,7 +23,9 @@ import { NestSagazLogger } from './nest-logger.js';
       inject: [GIVEN_OPTIONS],
       useFactory: async (given: unknown) => {
         await loadTracing();
-        return readOptions(given, process.env);
+        const options = readOptions(given, process.env);
+        checkVersions(options);
+        return options;
       },
     },
     { provide: SAGAZ_LOGGER, useClass: NestSagazLogger },

@@ -1,4 +1,4 @@
-import type { Broker, BrokerDriver, BrokerEnvironment } from '@sagaz/core';
+import { VERSION, type Broker, type BrokerDriver, type BrokerEnvironment } from '@sagaz/core';
 import {
   checkServer,
   NoDatabaseError,
@@ -43,12 +43,16 @@ const STATEMENT_TIMEOUT_MS = 10_000;
  * migrate.
  */
 export function postgresBroker(options: PostgresBrokerOptions = {}): BrokerDriver {
-  return { name: 'postgres', create: (environment) => createBroker(options, environment) };
+  return {
+    name: 'postgres',
+    version: VERSION,
+    create: (environment) => createBroker(options, environment),
+  };
 }
 
 async function createBroker(
   options: PostgresBrokerOptions,
-  { service, logger, clock, connection }: BrokerEnvironment,
+  { service, logger, clock, connection, faults }: BrokerEnvironment,
 ): Promise<Broker> {
   const schema = schemaName(options.schema ?? 'sagaz_broker');
   const source = sourceOf(options.url, connection);
@@ -77,6 +81,7 @@ async function createBroker(
     wakeUps,
     clock,
     logger,
+    ...(faults === undefined ? {} : { faults }),
     consumer: {
       ...(leaseTtlMs === undefined ? {} : { leaseTtlMs }),
       ...(pollIntervalMs === undefined ? {} : { pollIntervalMs }),

@@ -1,0 +1,36 @@
+import { InboxBusyError, newNonce, type Store, type Transaction } from '@sagaz/core';
+
+const WAIT_MS = 25;
+
+/** Undoes the claim that should not have been possible. */
+class Undo extends Error {}
+
+/** PostgreSQL: undefined_table, invalid_schema_name. */
+const ABSENT: ReadonlySet<unknown> = new Set(['42P01', '3F000']);
+
+/**
+ * Whether a store's own connections work on the database that a transaction of the application is
+ * in. Asked through the inbox, because it is a promise of every store that the second claim of a key
+ * waits for the transaction that holds the first: where it does not have to, it is elsewhere. Leaves
+ * nothing behind, provided that the caller rolls back.
+ */
+export async function isSameDatabase(store: Store, transaction: Transaction): Promise<boolean> {
+  const key = { tenant: '', group: 'sagaz.start', source: 'sagaz', id: newNonce() };
+  try {
+    await store.inbox.claim(key, transaction, WAIT_MS);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && ABSENT.has(error.code)) return false;
+    throw error;
+  }
+  try {
+    await store.transactions.run(async (own) => {
+      await store.inbox.claim(key, own, WAIT_MS);
+      throw new Undo();
+    });
+  } catch (error) {
+    if (error instanceof InboxBusyError) return true;
+    if (error instanceof Undo) return false;
+    throw error;
+  }
+  return false;
+}
