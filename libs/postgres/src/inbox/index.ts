@@ -1,1 +1,1 @@
-export { PgInboxStore, type PgInboxStoreParts } from './pg-inbox-store.js';
+export { PgInboxStore } from './pg-inbox-store.js';

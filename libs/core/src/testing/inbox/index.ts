@@ -7,6 +7,7 @@ import { deliveryCases } from './delivery-cases.js';
 import type { InboxStoreFixture } from './inbox-fixture.js';
 import { participantCases } from './participant-cases.js';
 import { pipelineCases } from './pipeline-cases.js';
+import { randomCases } from './random-cases.js';
 import { recoveryCases } from './recovery-cases.js';
 
 export type { EffectTable, InboxDeliveryFixture } from './consumer.js';
@@ -28,4 +29,5 @@ export const inboxDeliveryContract: readonly ContractCase<InboxDeliveryFixture>[
   ...pipelineCases,
   ...commandCases,
   ...recoveryCases,
+  ...randomCases,
 ];
