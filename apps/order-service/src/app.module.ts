@@ -3,6 +3,7 @@ import { Module } from '@nestjs/common';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { SagazModule, SagazTypeOrmAdapter, sagazLogFields } from '@sagaz/nestjs';
 import { SagazHealthModule } from '@sagaz/nestjs/health';
+import { SagazMetricsModule } from '@sagaz/nestjs/metrics';
 import { postgres, postgresBroker } from '@sagaz/postgres';
 import { PrometheusModule } from '@willsoto/nestjs-prometheus';
 import { ClsModule } from 'nestjs-cls';
@@ -37,6 +38,7 @@ const config = readConfig();
     PrometheusModule.register(),
     OrdersModule,
     SagazHealthModule,
+    SagazMetricsModule,
     // Last, so that it is the first to stop: work in hand ends while everything it uses still lives.
     SagazModule.forRoot({
       service: 'order-service',

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { SagazModule, sagazLogFields } from '@sagaz/nestjs';
 import { SagazHealthModule } from '@sagaz/nestjs/health';
+import { SagazMetricsModule } from '@sagaz/nestjs/metrics';
 import { postgres, postgresBroker } from '@sagaz/postgres';
 import { PrometheusModule } from '@willsoto/nestjs-prometheus';
 import { LoggerModule } from 'nestjs-pino';
@@ -14,6 +15,7 @@ const config = readConfig();
     LoggerModule.forRoot({ pinoHttp: { level: config.LOG_LEVEL, mixin: sagazLogFields } }),
     PrometheusModule.register(),
     SagazHealthModule,
+    SagazMetricsModule,
     SagazModule.forRoot({
       service: 'outbox-worker',
       stores: Object.fromEntries(

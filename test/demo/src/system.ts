@@ -40,7 +40,15 @@ export class System {
           name: app,
           script: fileURLToPath(new URL(`../../../apps/${app}/dist/main.js`, import.meta.url)),
           port: await freePort(),
-          environment: { NODE_ENV: 'development', BROKER_URL: url('broker'), ...environment },
+          environment: {
+            NODE_ENV: 'development',
+            LOG_LEVEL: 'warn',
+            BROKER_URL: url('broker'),
+            // What a dead process held is taken over sooner than by default, to keep the run short.
+            SAGAZ_ENGINE_LEASE: '3s',
+            SAGAZ_RELAY_LEASE: '3s',
+            ...environment,
+          },
           logFile: join(folder, `${app}.log`),
         });
       const system = new System(

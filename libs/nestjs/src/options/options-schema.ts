@@ -140,7 +140,10 @@ export const optionsSchema = z.strictObject(
       )
       .prefault({}),
     engine: z
-      .strictObject({ maxInFlight: whole(1, 100_000, 500) }, { error: 'give { maxInFlight }' })
+      .strictObject(
+        { maxInFlight: whole(1, 100_000, 500), lease: duration('15s', 1_000) },
+        { error: 'give { maxInFlight, lease }' },
+      )
       .prefault({}),
     relay: z
       .strictObject(

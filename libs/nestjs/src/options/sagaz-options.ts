@@ -13,6 +13,11 @@ export interface RoleOptions {
 export interface EngineOptions {
   /** Sagas that run in this process at once. Default 500. `SAGAZ_ENGINE_MAX_IN_FLIGHT`. */
   readonly maxInFlight?: number;
+  /**
+   * How long an engine may be silent before another one begins to doubt that it lives; its sagas are
+   * taken over after at most three times as long. Default `'15s'`. `SAGAZ_ENGINE_LEASE`.
+   */
+  readonly lease?: Duration;
 }
 
 export interface RelayOptions {

@@ -100,6 +100,7 @@ export class Engines implements OnModuleInit, OnApplicationShutdown {
         ),
       settings: {
         maxInFlight: this.options.engine.maxInFlight,
+        ttlMs: this.options.engine.lease,
         maxTransactions: connection.concurrency,
         shutdownMs: this.options.shutdownTimeout,
       },
