@@ -93,18 +93,21 @@ export class BatchPublisher implements SlotWork {
       await faults.reach('relay.before-publish', live[0]?.row.message.id);
     } catch (error) {
       this.#again([...live, ...rest], source);
-      return this.#finish(source, error);
+      this.#finish(source, error);
+      return;
     }
     // Waiting at a fault point, or a blocked event loop, may have used up the lease.
     const rows = live.filter((row) => source.trusts(row, settings.publishTimeoutMs));
     const late = live.filter((row) => !rows.includes(row));
     if (late.length > 0) {
       this.#again([...live, ...rest], source);
-      return this.#finish(source);
+      this.#finish(source);
+      return;
     }
     if (rows.length === 0) {
       this.#again(rest, source);
-      return this.#finish(source);
+      this.#finish(source);
+      return;
     }
     const began = clock.now();
     const answer = this.#publish(rows);

@@ -81,7 +81,7 @@ export class Relay {
       },
       observer: {
         leases: (count) => observer.leases?.(count),
-        ended: (ageMs) => observer.lag?.(ageMs),
+        removed: (ageMs) => observer.lag?.(ageMs),
       },
       ...(wakeUps === undefined ? {} : { wake: { wakeUps, channel: 'outbox' } }),
     });

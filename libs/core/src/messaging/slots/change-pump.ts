@@ -33,6 +33,7 @@ export class ChangePump {
   readonly #holds: (lease: SlotLease) => boolean;
   readonly #beforeChange: () => void | Promise<void>;
   readonly #failed: (error: unknown) => void;
+  readonly #worked: () => void;
   readonly #backoff: Backoff;
   #items: PumpItem[] = [];
   #running: Promise<void> | undefined;
@@ -45,12 +46,14 @@ export class ChangePump {
     readonly holds: (lease: SlotLease) => boolean;
     readonly beforeChange: () => void | Promise<void>;
     readonly failed: (error: unknown) => void;
+    readonly worked: () => void;
   }) {
     this.#store = options.store;
     this.#incarnation = options.incarnation;
     this.#holds = options.holds;
     this.#beforeChange = options.beforeChange;
     this.#failed = options.failed;
+    this.#worked = options.worked;
     this.#backoff = new Backoff(options.clock, 50, 5_000);
   }
 
@@ -83,6 +86,7 @@ export class ChangePump {
         try {
           await this.#apply(batch);
           this.#backoff.reset();
+          this.#worked();
         } catch (error) {
           this.#failed(error);
           if (this.#backoff.stopped) return;

@@ -12,6 +12,7 @@ export class CompletionPump {
   readonly #reach: (point: 'before' | 'after') => void | Promise<void>;
   readonly #done: (rows: readonly TakenRow[]) => void;
   readonly #failed: (error: unknown) => void;
+  readonly #worked: () => void;
   readonly #backoff: Backoff;
   #rows: TakenRow[] = [];
   #running: Promise<void> | undefined;
@@ -23,11 +24,13 @@ export class CompletionPump {
     readonly reach: (point: 'before' | 'after') => void | Promise<void>;
     readonly done: (rows: readonly TakenRow[]) => void;
     readonly failed: (error: unknown) => void;
+    readonly worked: () => void;
   }) {
     this.#store = options.store;
     this.#reach = options.reach;
     this.#done = options.done;
     this.#failed = options.failed;
+    this.#worked = options.worked;
     this.#backoff = new Backoff(options.clock, 50, 10_000);
   }
 
@@ -88,6 +91,10 @@ export class CompletionPump {
       await this.#reach('before');
       await this.#store.complete(rows.map(({ row }) => ({ slot: row.slot, seq: row.seq })));
       await this.#reach('after');
+      // Before the rows are told of: whoever asks then whether this works must hear that it does.
+      this.#backoff.reset();
+      this.#lastError = null;
+      this.#worked();
       this.#done(rows);
       return [];
     } catch (error) {

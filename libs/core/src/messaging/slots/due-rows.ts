@@ -20,6 +20,7 @@ export class DueRows {
   readonly #pollMs: number;
   readonly #took: () => void;
   readonly #failed: (error: unknown) => void;
+  readonly #worked: () => void;
   #timer: Timer | undefined;
   #dueAt = Infinity;
   #running: Promise<void> | undefined;
@@ -36,6 +37,7 @@ export class DueRows {
     readonly pollMs: number;
     readonly took: () => void;
     readonly failed: (error: unknown) => void;
+    readonly worked: () => void;
   }) {
     this.#store = options.store;
     this.#clock = options.clock;
@@ -47,6 +49,7 @@ export class DueRows {
     this.#pollMs = options.pollMs;
     this.#took = options.took;
     this.#failed = options.failed;
+    this.#worked = options.worked;
   }
 
   start(): void {
@@ -82,7 +85,10 @@ export class DueRows {
   async #look(): Promise<void> {
     try {
       const leases = this.#leases();
-      if (leases.length === 0) return this.in(this.#pollMs);
+      if (leases.length === 0) {
+        this.in(this.#pollMs);
+        return;
+      }
       const promoted = await this.#store.promote(LIMIT);
       if (promoted > 0) this.#reader.hint();
       const read = this.#book.readsBegun;
@@ -100,6 +106,7 @@ export class DueRows {
       const next = await this.#store.nextDueInMs(leases.map((lease) => lease.slot));
       // What is due already and was not taken waits for something in this process: not for a timer.
       const again = promoted === LIMIT || (taken > 0 && rows.length === LIMIT) ? 0 : 20;
+      this.#worked();
       this.in(Math.min(this.#pollMs, Math.max(next ?? Infinity, again)));
     } catch (error) {
       this.#failed(error);

@@ -103,7 +103,9 @@ export class LeaseKeeper {
     // Called for every row that ends, and nearly never with anything to give back.
     if (!this.#draining) return;
     for (const [slot, held] of this.#held) {
-      if (held.draining && this.#events.drained(slot)) return this.#kick();
+      if (!held.draining || !this.#events.drained(slot)) continue;
+      this.#kick();
+      return;
     }
   }
 

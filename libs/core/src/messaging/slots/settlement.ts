@@ -8,8 +8,8 @@ import type { RowOutcome, TakenRow } from './slot-work.js';
 
 /** What settling asks of the consumer around it. */
 export interface SettlementEvents {
-  /** A row is finished, in whatever way. */
-  ended(taken: TakenRow): void;
+  /** A row is finished, in whatever way; `removed`: it was done. */
+  ended(taken: TakenRow, removed: boolean): void;
   /** A retry is due in so many milliseconds. */
   dueIn(ms: number): void;
   /** Rows are pending again that a read must find. */
@@ -46,13 +46,17 @@ export class Settlement {
     taken.state = 'ending';
     switch (outcome.kind) {
       case 'complete':
-        return this.#complete(taken);
+        this.#complete(taken);
+        return;
       case 'again':
-        return this.#again(taken);
+        this.#again(taken);
+        return;
       case 'retry':
-        return this.#retry(taken, outcome);
+        this.#retry(taken, outcome);
+        return;
       case 'dead_letter':
-        return this.#deadLetter(taken, outcome);
+        this.#deadLetter(taken, outcome);
+        return;
     }
   }
 
@@ -103,7 +107,11 @@ export class Settlement {
     }
     // First the head goes, then its followers come back: the other way round a crash in between
     // would leave them pending beside a head that is still to come.
-    this.#changes.push({ kind: 'complete', place: placeOf(taken), done: () => this.#end(taken) });
+    this.#changes.push({
+      kind: 'complete',
+      place: placeOf(taken),
+      done: () => this.#end(taken, true),
+    });
     this.release(line, taken.row.seq);
   }
 
@@ -207,9 +215,9 @@ export class Settlement {
     for (const follower of this.#book.takeFollowers(line)) this.hold(follower);
   }
 
-  #end(taken: TakenRow): void {
+  #end(taken: TakenRow, removed = false): void {
     this.#book.forget(taken);
-    this.#events.ended(taken);
+    this.#events.ended(taken, removed);
   }
 }
 

@@ -21,7 +21,9 @@ import { Settlement, textOf } from './settlement.js';
 import type { SlotObserver } from './slot-observer.js';
 import { SlotReader } from './slot-reader.js';
 import { RowSource } from './row-source.js';
+import { SlotEntry } from './slot-entry.js';
 import { SlotStates } from './slot-states.js';
+import { StoreTroubles, type StoreUse } from './store-troubles.js';
 import type { SlotWork, TakenRow } from './slot-work.js';
 
 export interface SlotConsumerOptions {
@@ -52,7 +54,6 @@ export interface SlotConsumerOptions {
  */
 export class SlotConsumer {
   readonly #name: string;
-  readonly #store: SlotQueueStore;
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #work: SlotWork;
@@ -70,9 +71,10 @@ export class SlotConsumer {
   readonly #source: RowSource;
   readonly #reader: SlotReader;
   readonly #due: DueRows;
+  readonly #entry: SlotEntry;
+  readonly #troubles = new StoreTroubles();
   #unsubscribe: (() => void) | undefined;
   #progressedAt: number;
-  #storeError: unknown = null;
   #started = false;
   #closed: Promise<void> | undefined;
   #idle: (() => void) | undefined;
@@ -82,10 +84,8 @@ export class SlotConsumer {
     const settings = { ...DEFAULT_SLOT_SETTINGS, ...options.settings };
     const faults = options.faults ?? noFaults;
     const points = options.points ?? { beforeComplete: 'queue.before-complete' };
-    const reach = (point: FaultPoint | undefined): void | Promise<void> =>
-      point === undefined ? undefined : faults.reach(point, options.name);
+    const reach = (point?: FaultPoint) => point && faults.reach(point, options.name);
     this.#name = options.name;
-    this.#store = store;
     this.#clock = clock;
     this.#logger = options.logger;
     this.#work = options.work;
@@ -94,8 +94,16 @@ export class SlotConsumer {
     this.#wake = options.wake;
     this.#progressedAt = clock.now();
     const incarnation = this.#incarnation;
-    const failed = (error: unknown): void => this.#failed(error);
-    this.#states = new SlotStates(store, incarnation, settings, failed);
+    const failed =
+      (use: StoreUse) =>
+      (error: unknown): void => {
+        this.#troubles.failed(use, error);
+        this.#noteFailure(error);
+      };
+    this.#states = new SlotStates(store, incarnation, settings, {
+      failed: failed('suspect'),
+      worked: () => this.#troubles.worked('suspect'),
+    });
     this.#leases = new LeaseKeeper({
       store,
       clock,
@@ -103,12 +111,15 @@ export class SlotConsumer {
       incarnation,
       ttlMs: settings.leaseTtlMs,
       events: {
-        gained: (leases) => this.#gained(leases),
+        gained: (leases) => {
+          this.#entry.gained(leases);
+          this.#observer.leases?.(this.#leases.size);
+        },
         lost: (slots) => this.#lost(slots),
-        changed: (lease) => this.#changed(lease),
+        changed: (lease) => this.#entry.changed(lease),
         drained: (slot) => this.#book.countOf(slot) === 0,
         alive: () => this.#alive(),
-        failed,
+        failed: (error) => this.#noteFailure(error),
       },
     });
     this.#changes = new ChangePump({
@@ -117,14 +128,16 @@ export class SlotConsumer {
       incarnation,
       holds: (lease) => this.#leases.lease(lease.slot)?.epoch === lease.epoch,
       beforeChange: () => reach(points.beforeChange),
-      failed,
+      failed: failed('change'),
+      worked: () => this.#troubles.worked('change'),
     });
     this.#completions = new CompletionPump({
       store,
       clock,
       reach: (when) => reach(when === 'before' ? points.beforeComplete : points.afterComplete),
       done: (rows) => this.#completed(rows),
-      failed,
+      failed: failed('complete'),
+      worked: () => this.#troubles.worked('complete'),
     });
     this.#settlement = new Settlement({
       book: this.#book,
@@ -133,7 +146,7 @@ export class SlotConsumer {
       floors: this.#floors,
       leaseOf: (slot) => this.#leases.lease(slot),
       events: {
-        ended: (taken) => this.#ended(taken),
+        ended: (taken, removed) => this.#ended(taken, removed),
         dueIn: (ms) => this.#due.in(ms),
         readAgain: () => this.#reader.hint(),
         lostLease: () => this.#leases.doubt(),
@@ -161,7 +174,8 @@ export class SlotConsumer {
       buffer: options.work.buffer,
       mayRead: () => this.#completions.failures < settings.maxFailedCompletions,
       took: () => options.work.wake(),
-      failed,
+      failed: failed('read'),
+      worked: () => this.#troubles.worked('read'),
     });
     this.#due = new DueRows({
       store,
@@ -173,7 +187,24 @@ export class SlotConsumer {
       leases: () => this.#workableLeases(),
       pollMs: settings.pollIntervalMs,
       took: () => options.work.wake(),
-      failed,
+      failed: failed('due'),
+      worked: () => this.#troubles.worked('due'),
+    });
+    this.#entry = new SlotEntry({
+      name: options.name,
+      store,
+      logger: options.logger,
+      incarnation,
+      book: this.#book,
+      floors: this.#floors,
+      leases: this.#leases,
+      states: this.#states,
+      changes: this.#changes,
+      settlement: this.#settlement,
+      entered: () => {
+        this.#reader.hint();
+        this.#due.in(0);
+      },
     });
     options.work.attach(this.#source);
   }
@@ -213,8 +244,9 @@ export class SlotConsumer {
     if (this.#leases.stalled) {
       return `${this.#name} has shown no progress for ${this.#settings.stallAfterMs} ms and has given up its slots.`;
     }
-    const error = this.#leases.error ?? this.#storeError;
-    if (error !== null) return `${this.#name} cannot reach its store: ${textOf(error)}`;
+    const error = this.#leases.error ?? this.#troubles.current?.error;
+    if (error !== null && error !== undefined)
+      return `${this.#name} cannot reach its store: ${textOf(error)}`;
     return null;
   }
 
@@ -256,7 +288,8 @@ export class SlotConsumer {
   #alive(): boolean {
     const now = this.#clock.now();
     if (now - this.#reader.movedAt > this.#settings.stallAfterMs) return false;
-    if (this.#book.waiting === 0) this.#progressedAt = now;
+    // Once its slots are given up nothing waits any more: that is no progress.
+    if (this.#book.waiting === 0 && !this.#leases.stalled) this.#progressedAt = now;
     const patienceMs = Math.max(this.#settings.stallAfterMs, this.#work.patienceMs);
     return now - this.#progressedAt <= patienceMs;
   }
@@ -272,66 +305,6 @@ export class SlotConsumer {
       if (lease !== undefined && this.#leases.keeps(slot)) leases.push(lease);
     }
     return leases;
-  }
-
-  #gained(leases: readonly SlotLease[]): void {
-    for (const lease of leases) {
-      this.#floors.reset(lease.slot);
-      this.#states.gain(lease);
-      if (lease.suspect !== null) this.#blame(lease, lease.suspect);
-    }
-    this.#load(leases);
-    this.#observer.leases?.(this.#leases.size);
-  }
-
-  /** The message that was noted when the last owner died counts an attempt, and only that one. */
-  #blame(lease: SlotLease, seq: string): void {
-    this.#logger.warn('A message was being worked on when its process died, again.', {
-      consumer: this.#name,
-      slot: lease.slot,
-      seq,
-      crashes: lease.crashes,
-    });
-    this.#changes.push({
-      kind: 'change',
-      lease,
-      change: {
-        kind: 'retry',
-        place: { slot: lease.slot, seq },
-        delayMs: Math.min(1_000 * 2 ** Math.min(lease.crashes, 6), 60_000),
-        counts: true,
-        error: 'The process that worked on it died.',
-      },
-      done: () => undefined,
-    });
-  }
-
-  /** Reads which keys are held back, after everything said about them before has landed. */
-  #load(leases: readonly SlotLease[]): void {
-    this.#changes.push({
-      kind: 'barrier',
-      run: async () => {
-        const current = leases.filter(
-          (lease) => this.#leases.lease(lease.slot)?.epoch === lease.epoch,
-        );
-        if (current.length === 0) return;
-        const held = await this.#store.heldKeys(this.#incarnation, current);
-        const slots = new Set<number>();
-        for (const lease of current) {
-          if (this.#leases.lease(lease.slot)?.epoch === lease.epoch) slots.add(lease.slot);
-        }
-        const mine = held.filter((key) => slots.has(key.slot));
-        for (const line of this.#book.loadHeld(slots, mine)) this.#settlement.release(line, '0');
-        for (const slot of slots) this.#states.loaded(slot);
-        this.#reader.hint();
-        this.#due.in(0);
-      },
-    });
-  }
-
-  #changed(lease: SlotLease): void {
-    this.#floors.reset(lease.slot);
-    this.#load([lease]);
   }
 
   #lost(slots: readonly number[]): void {
@@ -350,15 +323,14 @@ export class SlotConsumer {
   #completed(rows: readonly TakenRow[]): void {
     for (const taken of rows) {
       this.#book.forget(taken);
-      this.#ended(taken);
+      this.#ended(taken, true);
     }
   }
 
-  #ended(taken: TakenRow): void {
-    this.#storeError = null;
+  #ended(taken: TakenRow, removed: boolean): void {
     this.#source.ended(taken);
-    if (!taken.lost) this.#states.survived(taken.lease);
-    this.#observer.ended?.(taken.row.ageMs);
+    if (!taken.lost) this.#states.survived(taken.lease, taken.row.seq);
+    if (removed) this.#observer.removed?.(taken.row.ageMs);
     this.#reader.left(taken.row.seq);
     this.#leases.noteDrained();
     this.#work.wake();
@@ -369,8 +341,7 @@ export class SlotConsumer {
     if (this.#book.rows.size === 0) this.#idle?.();
   }
 
-  #failed(error: unknown): void {
-    this.#storeError = error;
+  #noteFailure(error: unknown): void {
     // Whatever answers next may be another server, which lacks what this one knew.
     this.#floors.resetAll();
     this.#observer.storeFailed?.(error);

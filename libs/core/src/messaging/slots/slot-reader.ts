@@ -29,6 +29,7 @@ export class SlotReader {
   readonly #mayRead: () => boolean;
   readonly #took: () => void;
   readonly #failed: (error: unknown) => void;
+  readonly #worked: () => void;
   readonly #pace: Pace;
   readonly #backoff: Backoff;
   #room: (() => void) | undefined;
@@ -53,6 +54,7 @@ export class SlotReader {
     readonly mayRead: () => boolean;
     readonly took: () => void;
     readonly failed: (error: unknown) => void;
+    readonly worked: () => void;
   }) {
     this.#store = options.store;
     this.#clock = options.clock;
@@ -67,6 +69,7 @@ export class SlotReader {
     this.#mayRead = options.mayRead;
     this.#took = options.took;
     this.#failed = options.failed;
+    this.#worked = options.worked;
     this.#pace = new Pace(
       options.clock,
       options.settings.busyIntervalMs,
@@ -107,6 +110,10 @@ export class SlotReader {
     const resume = this.#room;
     this.#room = undefined;
     resume();
+  }
+
+  private get closed(): boolean {
+    return this.#closed;
   }
 
   async close(): Promise<void> {
@@ -153,11 +160,12 @@ export class SlotReader {
   async #run(): Promise<void> {
     while (!this.#closed) {
       if (!this.#hasRoom()) await new Promise<void>((resolve) => (this.#room = resolve));
-      if (this.#closed) return;
+      if (this.closed) return;
       this.#pace.begin();
       try {
         const found = await this.#read();
         this.#backoff.reset();
+        this.#worked();
         this.#movedAt = this.#clock.now();
         await this.#pace.next(found);
       } catch (error) {
@@ -169,7 +177,10 @@ export class SlotReader {
   }
 
   async #read(): Promise<'more' | 'some' | 'nothing'> {
-    const { trusted, suspicious } = this.#states.turn();
+    const turn = this.#states.turn();
+    // A slot that is to be given back is only worked empty, not filled again.
+    const trusted = turn.trusted.filter((slot) => this.#leases.keeps(slot));
+    const suspicious = turn.suspicious.filter((slot) => this.#leases.keeps(slot));
     let found: 'more' | 'some' | 'nothing' = 'nothing';
     if (trusted.length > 0) {
       const limit = Math.min(this.#settings.readLimit, this.#buffer - this.#book.waiting);
@@ -204,7 +215,7 @@ export class SlotReader {
       perSlot,
       limit,
     });
-    if (this.#closed) return 'nothing';
+    if (this.closed) return 'nothing';
     const bounds = new Map<number, { count: number; last: string; left: string | null }>();
     for (const row of result.rows) {
       const lease = leases.get(row.slot);

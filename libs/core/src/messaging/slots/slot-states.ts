@@ -8,6 +8,11 @@ interface SlotState {
   crashes: number;
   /** Rows that ended well since this process has it. */
   survivors: number;
+  /**
+   * The number that was noted when the last owner died. While it has not been worked on again, an
+   * empty slot proves nothing: the one that kills is only waiting for its retry.
+   */
+  blamed: string | null;
 }
 
 /**
@@ -21,7 +26,7 @@ export class SlotStates {
   readonly #store: SlotQueueStore;
   readonly #incarnation: string;
   readonly #settings: SlotSettings;
-  readonly #failed: (error: unknown) => void;
+  readonly #told: { failed(error: unknown): void; worked(): void };
   /** Slots in the order in which they are read, turned a little with each read. */
   #order: number[] = [];
   #turn = 0;
@@ -30,16 +35,21 @@ export class SlotStates {
     store: SlotQueueStore,
     incarnation: string,
     settings: SlotSettings,
-    failed: (error: unknown) => void,
+    told: { failed(error: unknown): void; worked(): void },
   ) {
     this.#store = store;
     this.#incarnation = incarnation;
     this.#settings = settings;
-    this.#failed = failed;
+    this.#told = told;
   }
 
   gain(lease: SlotLease): void {
-    this.#states.set(lease.slot, { loaded: false, crashes: lease.crashes, survivors: 0 });
+    this.#states.set(lease.slot, {
+      loaded: false,
+      crashes: lease.crashes,
+      survivors: 0,
+      blamed: lease.suspect,
+    });
     this.#order = [...this.#states.keys()];
   }
 
@@ -86,10 +96,17 @@ export class SlotStates {
     if (at >= 0) this.#turn = at;
   }
 
+  /** The row that was noted is gone. */
+  forgive(slot: number): void {
+    const state = this.#states.get(slot);
+    if (state !== undefined) state.blamed = null;
+  }
+
   /** A row of the slot has ended without killing the process. */
-  survived(lease: SlotLease): void {
+  survived(lease: SlotLease, seq: string): void {
     const state = this.#states.get(lease.slot);
     if (state === undefined || state.crashes === 0) return;
+    if (state.blamed === seq) state.blamed = null;
     state.survivors += 1;
     if (state.survivors >= this.#settings.suspectSurvivors) this.clear(lease);
   }
@@ -97,12 +114,15 @@ export class SlotStates {
   /** Nothing is left of what was there when the owner died. */
   clear(lease: SlotLease): void {
     const state = this.#states.get(lease.slot);
-    if (state === undefined || state.crashes === 0) return;
+    if (state === undefined || state.crashes === 0 || state.blamed !== null) return;
     state.crashes = 0;
-    this.#store.noteSuspect(this.#incarnation, lease, null).catch((error: unknown) => {
-      state.crashes = lease.crashes;
-      state.survivors = 0;
-      this.#failed(error);
-    });
+    this.#store.noteSuspect(this.#incarnation, lease, null).then(
+      () => this.#told.worked(),
+      (error: unknown) => {
+        state.crashes = lease.crashes;
+        state.survivors = 0;
+        this.#told.failed(error);
+      },
+    );
   }
 }

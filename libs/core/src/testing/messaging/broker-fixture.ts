@@ -13,12 +13,12 @@ import { outboxMessage } from './outbox-message.js';
 export interface BrokerFixture {
   readonly broker: Broker;
   /** The broker as another process has it: what it holds is the same. */
-  newBroker(): Promise<Broker>;
+  readonly newBroker: () => Promise<Broker>;
   /**
    * Makes of a message one that this broker refuses, where there is such a thing: too large, a name
    * it cannot store, a queue that is full. Without it the mid-batch failure cannot be shown.
    */
-  poison?(message: Message): Message;
+  readonly poison?: (message: Message) => Message;
   /** How long a case may wait for a delivery. Default 10,000 ms. */
   readonly patienceMs?: number;
 }

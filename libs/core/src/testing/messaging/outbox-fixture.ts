@@ -5,12 +5,14 @@ import type { SlotQueueFixture } from './slot-queue-fixture.js';
 export interface OutboxStoreFixture {
   readonly outbox: OutboxStore;
   /** The outbox as another process has it. */
-  newOutbox(): Promise<OutboxStore>;
+  readonly newOutbox: () => Promise<OutboxStore>;
   readonly transactions: Transactions;
   /** Lets so many milliseconds of the store's clock pass. */
-  pass(ms: number): Promise<void>;
+  readonly pass: (ms: number) => Promise<void>;
   /** The mail that lies there for a saga. */
-  mailOf(sagaId: string): Promise<readonly { readonly dedupeKey: string; readonly data: string }[]>;
+  readonly mailOf: (
+    sagaId: string,
+  ) => Promise<readonly { readonly dedupeKey: string; readonly data: string }[]>;
 }
 
 /** The outbox as the queue it is. */

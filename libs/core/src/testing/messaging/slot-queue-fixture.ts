@@ -14,12 +14,12 @@ import { freshName } from '../contract-case.js';
 export interface SlotQueueFixture {
   readonly queue: SlotQueueStore;
   /** The queue as another process has it. */
-  newQueue(): Promise<SlotQueueStore>;
+  readonly newQueue: () => Promise<SlotQueueStore>;
   /** Writes messages; with a transaction they belong to it. */
-  add(messages: readonly OutboxMessage[], transaction?: Transaction): Promise<void>;
+  readonly add: (messages: readonly OutboxMessage[], transaction?: Transaction) => Promise<void>;
   readonly transactions: Transactions;
   /** Lets so many milliseconds of the store's clock pass. */
-  pass(ms: number): Promise<void>;
+  readonly pass: (ms: number) => Promise<void>;
 }
 
 export const LONG_MS = 60_000;

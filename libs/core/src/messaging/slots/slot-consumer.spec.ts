@@ -1,0 +1,364 @@
+import { describe, expect, it } from 'vitest';
+import type { QueuedMessage, SlotQueueStore } from '../../ports/index.js';
+import { outboxMessage, RelayBench, severable, textsOf } from '../../testing/index.js';
+import { handleEach, SlotConsumer, type RowOutcome, type SlotSettings } from './index.js';
+
+const silent = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+const done: RowOutcome = { kind: 'complete' };
+const text = (row: QueuedMessage): string => textsOf([row.message])[0] ?? '';
+
+/** Consumers over one queue in memory, and what they were given. */
+class Bench extends RelayBench {
+  readonly handled: string[] = [];
+
+  consumer(
+    given: {
+      readonly store?: SlotQueueStore;
+      readonly concurrency?: number;
+      readonly handle?: (
+        row: QueuedMessage,
+        signal: AbortSignal,
+      ) => RowOutcome | Promise<RowOutcome>;
+      readonly patienceMs?: number;
+      readonly settings?: Partial<SlotSettings>;
+    } = {},
+  ): SlotConsumer {
+    return new SlotConsumer({
+      name: 'spec',
+      store: given.store ?? this.outbox,
+      clock: this.clock,
+      logger: silent,
+      wake: { wakeUps: this.wakeUps, channel: 'outbox' },
+      faults: this.faults,
+      work: handleEach({
+        concurrency: given.concurrency ?? 4,
+        patienceMs: given.patienceMs ?? 600_000,
+        faults: this.faults,
+        handle: async (row, signal) => {
+          this.handled.push(text(row));
+          return (await given.handle?.(row, signal)) ?? done;
+        },
+      }),
+      ...(given.settings === undefined ? {} : { settings: given.settings }),
+    });
+  }
+}
+
+function total(consumers: readonly SlotConsumer[]): number {
+  return consumers.reduce((sum, consumer) => sum + consumer.leases(), 0);
+}
+
+describe('shares of the slots', () => {
+  it('are fair among those that live, and stay where they are while nobody comes or goes', async () => {
+    const bench = new Bench();
+    const [a, b, c] = [bench.consumer(), bench.consumer(), bench.consumer()];
+    await a.start();
+    await bench.clock.advance(1_000);
+    expect(a.leases()).toBe(256);
+    await b.start();
+    await c.start();
+    await bench.clock.advance(30_000);
+    expect([a, b, c].map((consumer) => consumer.leases()).sort()).toEqual([84, 86, 86]);
+    await bench.clock.advance(60_000);
+    expect(total([a, b, c])).toBe(256);
+    const before = [a, b, c].map((consumer) => consumer.leases());
+    await bench.clock.advance(60_000);
+    expect([a, b, c].map((consumer) => consumer.leases())).toEqual(before);
+  });
+
+  it('of one that goes come to the others, at once when it says so', async () => {
+    const bench = new Bench();
+    const [a, b] = [bench.consumer(), bench.consumer()];
+    await a.start();
+    await b.start();
+    await bench.clock.advance(30_000);
+    expect([a.leases(), b.leases()]).toEqual([128, 128]);
+    await bench.clock.until(b.close(1_000));
+    await bench.clock.advance(4_000);
+    expect(a.leases()).toBe(256);
+  });
+
+  it('of one that died come to the others when its lease is over, and not before', async () => {
+    const bench = new Bench();
+    const dying = severable<SlotQueueStore>(bench.outbox);
+    const [a, b] = [bench.consumer(), bench.consumer({ store: dying.value })];
+    await a.start();
+    await b.start();
+    await bench.clock.advance(30_000);
+    dying.kill();
+    await bench.clock.advance(5_000);
+    expect(a.leases()).toBe(128);
+    await bench.clock.advance(10_000);
+    expect(a.leases()).toBe(256);
+  });
+
+  it('are given back only when nothing of the slot is under way', async () => {
+    const bench = new Bench();
+    let end: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (end = resolve));
+    let running = 0;
+    const a = bench.consumer({
+      concurrency: 300,
+      handle: async () => {
+        running += 1;
+        await gate;
+        running -= 1;
+        return done;
+      },
+    });
+    await a.start();
+    await bench.write(...Array.from({ length: 200 }, (_, n) => outboxMessage(`k${n}`, n)));
+    await bench.clock.advance(100);
+    expect(running).toBe(200);
+    const b = bench.consumer();
+    await b.start();
+    await bench.clock.advance(30_000);
+    expect(bench.handled).toHaveLength(200);
+    end();
+    await bench.clock.advance(30_000);
+    expect([a.leases(), b.leases()]).toEqual([128, 128]);
+    expect(bench.handled).toHaveLength(200);
+  });
+});
+
+describe('a consumer', () => {
+  it('works on different keys at once and on one key in order, one at a time', async () => {
+    const bench = new Bench();
+    const running = new Map<string, number>();
+    let most = 0;
+    const consumer = bench.consumer({
+      concurrency: 3,
+      handle: async (row) => {
+        const { key } = row.message;
+        running.set(key, (running.get(key) ?? 0) + 1);
+        expect(running.get(key)).toBe(1);
+        most = Math.max(
+          most,
+          [...running.values()].reduce((sum, count) => sum + count, 0),
+        );
+        await new Promise<void>((resolve) => bench.clock.after(10, resolve));
+        running.set(key, 0);
+        return done;
+      },
+    });
+    await consumer.start();
+    await bench.write(...Array.from({ length: 30 }, (_, n) => outboxMessage(`k${n % 5}`, n)));
+    await bench.clock.advance(1_000);
+    expect(most).toBe(3);
+    for (let k = 0; k < 5; k += 1) {
+      const mine = bench.handled.filter((body) => body.startsWith(`k${k}:`));
+      expect(mine).toEqual([0, 1, 2, 3, 4, 5].map((n) => `k${k}:${n * 5 + k}`));
+    }
+  });
+
+  it('takes a row no newcomer may overtake only from a read that began after its release', async () => {
+    const bench = new Bench();
+    const store = severable<SlotQueueStore>(bench.outbox);
+    let failing = true;
+    const consumer = bench.consumer({
+      store: store.value,
+      handle: (row) =>
+        text(row) === 'k:1' && failing
+          ? { kind: 'retry', delayMs: 1_000, counts: true, error: 'no' }
+          : done,
+    });
+    await consumer.start();
+    await bench.write(outboxMessage('k', 1), outboxMessage('k', 2));
+    await bench.clock.advance(500);
+    failing = false;
+    // A newcomer; the read that shows it is answered only after the release of what is aside.
+    const answer = store.holdNext('read', 'after');
+    await bench.write(outboxMessage('k', 3));
+    await bench.clock.advance(1_500);
+    expect(bench.handled).toEqual(['k:1', 'k:1']);
+    answer();
+    await bench.clock.advance(100);
+    expect(bench.handled).toEqual(['k:1', 'k:1', 'k:2', 'k:3']);
+  });
+
+  it('goes on where it was when the store was away, and counts nothing against anybody', async () => {
+    const bench = new Bench();
+    const store = severable<SlotQueueStore>(bench.outbox);
+    const consumer = bench.consumer({ store: store.value });
+    await consumer.start();
+    await bench.clock.advance(1_000);
+    for (const method of ['read', 'renew', 'promote', 'probeFloor', 'complete'] as const) {
+      store.failNext(method, new Error(`${method} is away`));
+    }
+    await bench.write(outboxMessage('a', 1), outboxMessage('b', 1));
+    await bench.clock.advance(20_000);
+    expect([...new Set(bench.handled)].sort()).toEqual(['a:1', 'b:1']);
+    expect(bench.handled).toHaveLength(2);
+    expect(await bench.count()).toBe(0);
+    expect(consumer.problem()).toBeNull();
+  });
+
+  it('keeps nobody waiting when its first contact with the store fails', async () => {
+    const bench = new Bench();
+    const store = severable<SlotQueueStore>(bench.outbox);
+    store.failNext('join', new Error('not up yet'));
+    const consumer = bench.consumer({ store: store.value });
+    await consumer.start();
+    await bench.clock.settle();
+    expect(consumer.problem()).toContain('not up yet');
+    await bench.clock.advance(5_000);
+    expect(consumer.problem()).toBeNull();
+    expect(consumer.leases()).toBe(256);
+  });
+
+  it('reads no more, and says so, when what is done can never be removed', async () => {
+    const bench = new Bench();
+    let broken = true;
+    const store = new Proxy<SlotQueueStore>(bench.outbox, {
+      get: (target, name) => {
+        if (name === 'complete' && broken)
+          return () => Promise.reject(new Error('archive conflict'));
+        const member: unknown = Reflect.get(target, name, target);
+        return typeof member === 'function' ? (member.bind(target) as unknown) : member;
+      },
+    });
+    const consumer = bench.consumer({ store });
+    await consumer.start();
+    await bench.write(outboxMessage('a', 1));
+    await bench.clock.advance(30_000);
+    for (let n = 2; n < 10; n += 1) {
+      await bench.write(outboxMessage('a', n));
+      await bench.clock.advance(2_000);
+    }
+    expect(bench.handled).toEqual(['a:1']);
+    expect(consumer.problem()).toContain('archive conflict');
+    broken = false;
+    await bench.clock.advance(30_000);
+    expect(bench.handled).toHaveLength(9);
+    expect(await bench.count()).toBe(0);
+    expect(consumer.problem()).toBeNull();
+  });
+
+  it('gives its slots up when its work shows no progress, and tells whoever works on them', async () => {
+    const bench = new Bench();
+    const signals: AbortSignal[] = [];
+    const stuck = bench.consumer({
+      concurrency: 1,
+      patienceMs: 60_000,
+      handle: (_row, signal) => {
+        signals.push(signal);
+        return new Promise(() => undefined);
+      },
+    });
+    await stuck.start();
+    await bench.write(outboxMessage('a', 1), outboxMessage('b', 1));
+    await bench.clock.advance(50_000);
+    expect(stuck.problem()).toBeNull();
+    expect(signals[0]?.aborted).toBe(false);
+    await bench.clock.advance(60_000);
+    expect(stuck.problem()).toContain('no progress');
+    expect(signals[0]?.aborted).toBe(true);
+    const healthy = bench.consumer();
+    await healthy.start();
+    await bench.clock.advance(10_000);
+    expect(await bench.count()).toBe(0);
+  });
+
+  it('ends what it has begun when it closes, and leaves the rest to others', async () => {
+    const bench = new Bench();
+    let end: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (end = resolve));
+    const consumer = bench.consumer({
+      concurrency: 2,
+      handle: async () => {
+        await gate;
+        return done;
+      },
+    });
+    await consumer.start();
+    await bench.write(...[1, 2, 3, 4].map((n) => outboxMessage(`k${n}`, n)));
+    await bench.clock.advance(100);
+    const closing = consumer.close(5_000);
+    end();
+    await bench.clock.settle();
+    await closing;
+    expect(bench.handled).toHaveLength(2);
+    expect(await bench.count()).toBe(2);
+    const next = bench.consumer();
+    await next.start();
+    await bench.clock.advance(1_000);
+    expect(next.leases()).toBe(256);
+    expect(await bench.count()).toBe(0);
+  });
+
+  it('closes within its time though a handler never ends, and keeps that slot from others', async () => {
+    const bench = new Bench();
+    const consumer = bench.consumer({ handle: () => new Promise(() => undefined) });
+    await consumer.start();
+    await bench.write(outboxMessage('a', 1));
+    await bench.clock.advance(100);
+    await bench.clock.until(consumer.close(3_000), 4_000);
+    const next = bench.consumer();
+    await next.start();
+    await bench.clock.advance(1_000);
+    // It still counts the one that has gone, whose slot is still its own.
+    expect(next.leases()).toBe(128);
+    expect(bench.handled).toEqual(['a:1']);
+    await bench.clock.advance(20_000);
+    expect(next.leases()).toBe(256);
+    expect(bench.handled).toEqual(['a:1', 'a:1']);
+  });
+});
+
+describe('a message that kills its process', () => {
+  it('is the one that is counted, after two deaths, and nothing beside it', async () => {
+    const bench = new Bench();
+    const attempts = new Map<string, number>();
+    let deaths = 0;
+    const start = async (): Promise<void> => {
+      const store = severable<SlotQueueStore>(bench.outbox);
+      const consumer = bench.consumer({
+        store: store.value,
+        concurrency: 8,
+        settings: { leaseTtlMs: 3_000 },
+        handle: (row) => {
+          attempts.set(text(row), Math.max(attempts.get(text(row)) ?? 0, row.attempts));
+          if (text(row) !== 'killer:1') return done;
+          if (row.attempts >= 2) {
+            return { kind: 'dead_letter', error: 'x', reason: 'crashed', block: false };
+          }
+          deaths += 1;
+          store.kill();
+          return new Promise<never>(() => undefined);
+        },
+      });
+      await consumer.start();
+    };
+    const innocent = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+    await bench.write(outboxMessage('killer', 1), ...innocent.map((key) => outboxMessage(key, 1)));
+    for (let life = 0; life < 5; life += 1) {
+      await start();
+      await bench.clock.advance(60_000);
+    }
+    // Two deaths to become suspicious, two that are counted, and then it is given up.
+    expect(deaths).toBe(4);
+    for (const key of innocent) expect(attempts.get(`${key}:1`)).toBe(0);
+    expect(await bench.count()).toBe(1);
+    expect(textsOf(await bench.outbox.listDeadLetters({}))).toEqual(['killer:1']);
+  });
+
+  it('leaves no suspicion behind once its slots have run empty', async () => {
+    const bench = new Bench();
+    for (let life = 0; life < 2; life += 1) {
+      const store = severable<SlotQueueStore>(bench.outbox);
+      await bench.consumer({ store: store.value, settings: { leaseTtlMs: 3_000 } }).start();
+      await bench.clock.advance(10_000);
+      store.kill();
+      await bench.clock.advance(10_000);
+    }
+    await bench.outbox.join('last', 60_000);
+    const leases = await bench.outbox.acquire('last', 60_000, 256);
+    // The second owner saw its slots empty and cleared them: only its own death counts.
+    expect(new Set(leases.map((lease) => lease.crashes))).toEqual(new Set([1]));
+  });
+});
