@@ -1,2 +1,3 @@
+export { SagazCoreModule } from './sagaz-core.module.js';
 export { SagazModule } from './sagaz.module.js';
 export { VersionMismatchError } from './version-check.js';
