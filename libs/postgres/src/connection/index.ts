@@ -15,11 +15,10 @@ export { Prepared } from './prepared.js';
 export type { Queryable, Statement } from './queryable.js';
 export { redact } from './redact.js';
 export { SagazClient } from './sagaz-client.js';
-export { SagazPool, type PooledClient, type SagazPoolOptions } from './sagaz-pool.js';
+export { SagazPool, type PooledClient } from './sagaz-pool.js';
 export { checkServer, UnsuitableServerError } from './server-checks.js';
 export { schemaName, type SchemaName } from './schema-name.js';
 export {
-  isAbortedTransaction,
   isConnectionError,
   isDataError,
   isLockTimeout,

@@ -1,6 +1,5 @@
 export {
   connectMigrator,
-  defaultSchema,
   type ConnectedMigrator,
   type ConnectMigratorOptions,
 } from './connect-migrator.js';
@@ -12,12 +11,7 @@ export {
   SchemaTooNewError,
 } from './migration.errors.js';
 export type { MigrationSet } from './migration.js';
-export {
-  Migrator,
-  type AppliedMigration,
-  type MigrationStatus,
-  type MigratorOptions,
-} from './migrator.js';
+export { Migrator, type AppliedMigration, type MigrationStatus } from './migrator.js';
 export {
   sagazTypeOrmMigrations,
   type TypeOrmMigrationClass,

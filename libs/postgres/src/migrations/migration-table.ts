@@ -1,10 +1,9 @@
 import type { Queryable, SchemaName } from '../connection/index.js';
 import type { Migration } from './migration.js';
 
-/** The table that remembers what was applied, with its schema. */
+/** The table that remembers what was applied. */
 export function migrationTableSql(schema: SchemaName): string {
   return [
-    `CREATE SCHEMA IF NOT EXISTS ${schema.quoted};`,
     `CREATE TABLE IF NOT EXISTS ${schema.quoted}.migration (`,
     '  version integer PRIMARY KEY,',
     '  name text NOT NULL,',
@@ -33,7 +32,6 @@ export async function createMigrationTable(client: Queryable, schema: SchemaName
     values: [schema.quoted, `${schema.quoted}.migration`],
   });
   const found = rows[0];
-  const [createSchema = '', ...createTable] = migrationTableSql(schema).split('\n');
-  if (found?.schema !== true) await client.query({ text: createSchema });
-  if (found?.relation !== true) await client.query({ text: createTable.join('\n') });
+  if (found?.schema !== true) await client.query({ text: `CREATE SCHEMA ${schema.quoted}` });
+  if (found?.relation !== true) await client.query({ text: migrationTableSql(schema) });
 }

@@ -226,5 +226,5 @@ function migrationScript(schema: SchemaName, pending: readonly Migration[]): str
     (migration) =>
       `-- ${migration.name}\n${migration.up}\n\n${recordMigrationSql(schema, migration)}\n`,
   );
-  return `BEGIN;\n\n${migrationTableSql(schema)}\n\n${parts.join('\n')}\nCOMMIT;\n`;
+  return `BEGIN;\n\nCREATE SCHEMA IF NOT EXISTS ${schema.quoted};\n\n${migrationTableSql(schema)}\n\n${parts.join('\n')}\nCOMMIT;\n`;
 }

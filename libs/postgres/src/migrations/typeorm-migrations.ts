@@ -43,6 +43,14 @@ export function sagazTypeOrmMigrations(
       readonly name = name;
 
       async up(runner: TypeOrmQueryRunner): Promise<void> {
+        // Asked first: CREATE SCHEMA IF NOT EXISTS wants the right to create schemas even where there
+        // is nothing to create.
+        const there = await runner.query(
+          `SELECT 1 FROM pg_namespace WHERE nspname = '${schema.text}'`,
+        );
+        if (!Array.isArray(there) || there.length === 0) {
+          await runner.query(`CREATE SCHEMA ${schema.quoted}`);
+        }
         await runner.query(migrationTableSql(schema));
         const applied = await runner.query(
           `SELECT 1 FROM ${schema.quoted}.migration WHERE version = ${migration.version}`,

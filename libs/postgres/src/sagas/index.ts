@@ -1,2 +1,1 @@
-export { PgSagaStore, type PgSagaStoreParts } from './pg-saga-store.js';
-export { mailInsert, mailInsertValues } from './saga-mail.js';
+export { PgSagaStore } from './pg-saga-store.js';

@@ -14,38 +14,29 @@ const COLUMNS = 'm.id, m.saga_id, m.kind, m.dedupe_key, m.data';
 const SWEEP = 10_000;
 
 /**
- * Mail as an INSERT that may be part of a larger statement: $first saga ids, then kinds, dedupe keys
- * and data, as arrays; the row source is `m`. Locks no saga row. In one order, so that two writers
- * of the same mail wait for each other and never in a circle; what lies there already stays.
+ * Locks no saga row. In one order, so that two writers of the same mail wait for each other and
+ * never in a circle; what lies there already stays.
  */
-export function mailInsert(schema: SchemaName, first: number, join = ''): string {
-  const p = (offset: number): string => `$${String(first + offset)}`;
-  return `INSERT INTO ${schema.quoted}.saga_mail (saga_id, kind, dedupe_key, data)
-    SELECT m.saga_id, m.kind, m.dedupe_key, m.data
-    FROM unnest(${p(0)}::uuid[], ${p(1)}::text[], ${p(2)}::text[], ${p(3)}::text[])
-      WITH ORDINALITY AS m (saga_id, kind, dedupe_key, data, place)
-    ${join}
-    ORDER BY m.saga_id, m.dedupe_key, m.place
-    ON CONFLICT (saga_id, dedupe_key) DO NOTHING`;
-}
-
-/** The values of {@link mailInsert}. */
-export function mailInsertValues(mail: readonly NewMail[]): unknown[] {
-  return [
-    mail.map(({ sagaId }) => sagaId),
-    mail.map(({ kind }) => kind),
-    mail.map(({ dedupeKey }) => dedupeKey),
-    mail.map(({ data }) => data),
-  ];
-}
-
 export async function putMail(
   on: Queryable,
   schema: SchemaName,
   mail: readonly NewMail[],
 ): Promise<void> {
   if (mail.length === 0) return;
-  await on.query({ text: mailInsert(schema, 1), values: mailInsertValues(mail) });
+  await on.query({
+    text: `INSERT INTO ${schema.quoted}.saga_mail (saga_id, kind, dedupe_key, data)
+      SELECT m.saga_id, m.kind, m.dedupe_key, m.data
+      FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
+        WITH ORDINALITY AS m (saga_id, kind, dedupe_key, data, place)
+      ORDER BY m.saga_id, m.dedupe_key, m.place
+      ON CONFLICT (saga_id, dedupe_key) DO NOTHING`,
+    values: [
+      mail.map(({ sagaId }) => sagaId),
+      mail.map(({ kind }) => kind),
+      mail.map(({ dedupeKey }) => dedupeKey),
+      mail.map(({ data }) => data),
+    ],
+  });
 }
 
 /** The mail of sagas, in the order in which it came. */
