@@ -1,4 +1,4 @@
-import { systemClock, type Broker, type Logger } from '@sagaz/core';
+import { systemClock, type Broker, type Logger, type Message } from '@sagaz/core';
 import { brokerContract, runContract } from '@sagaz/core/testing';
 import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
 import { afterAll, beforeAll, describe, it } from 'vitest';
@@ -29,6 +29,8 @@ describeEachPostgres('the Postgres broker', (server) => {
     return {
       broker: await newBroker(),
       newBroker,
+      // PostgreSQL keeps no NUL in a text.
+      poison: (message: Message): Message => ({ ...message, type: 'has\u0000nul' }),
       dispose: async () => {
         await Promise.all(open.map((broker) => broker.close()));
       },

@@ -42,7 +42,10 @@ const NOT_OURS = [
  * on saga and lease rows would keep everybody waiting so long.
  */
 const SERVER_SETTINGS =
-  '-c client_connection_check_interval=5000 -c tcp_user_timeout=15000 -c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5';
+  '-c client_connection_check_interval=5000 -c tcp_user_timeout=15000 -c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5' +
+  // Single statements run at the role's default isolation, and a function that waits for a lock and
+  // then looks must not look at the time before it waited.
+  ' -c default_transaction_isolation=read\\ committed';
 
 /** Options for `pg`, with a flag for whether the server is asked for settings that a pooler may refuse. */
 export function connectionOptions(
