@@ -74,6 +74,9 @@ export {
   type PublishOptions,
 } from './outbox/index.js';
 
+// Watching
+export { WorkObservers, type WorkObserver } from './lifecycle/index.js';
+
 // Handling
 export {
   connectSagaz,

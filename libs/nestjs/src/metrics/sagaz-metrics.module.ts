@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { InboxMetrics, inboxMetrics } from './inbox.metrics.js';
 import { RelayMetrics, relayMetrics } from './relay.metrics.js';
 import { SagaMetrics, sagaMetrics } from './saga.metrics.js';
+import { StoreCounts, storeCountMetrics } from './store-counts.js';
 
 /**
  * Counts what Sagaz does, in `prom-client`. Where the metrics are served is the application's choice:
@@ -10,17 +11,21 @@ import { SagaMetrics, sagaMetrics } from './saga.metrics.js';
  * @Module({ imports: [PrometheusModule.register(), SagazMetricsModule, SagazModule.forRoot({ … })] })
  * ```
  *
- * Counters tell what this process did: `sum()` them over processes. Two applications in one process
- * share the registry of `prom-client`, and with it their counters.
+ * Counters, histograms and `sagaz_relay_leased_slots` tell of this process: `sum()` them over
+ * processes. `sagaz_store_…` tell what lies in the database, read when somebody asks and at most every
+ * 5 s; every process tells the same, so take `max()`. Two applications in one process share the
+ * registry of `prom-client`, and with it their metrics.
  */
 @Module({
   providers: [
     ...relayMetrics,
     ...inboxMetrics,
     ...sagaMetrics,
+    ...storeCountMetrics,
     RelayMetrics,
     InboxMetrics,
     SagaMetrics,
+    StoreCounts,
   ],
 })
 export class SagazMetricsModule {}
