@@ -20,3 +20,4 @@ export {
 export * from './messaging/index.js';
 export { RelayBench } from './relay-bench.js';
 export { severable, type Severed } from './severable.js';
+export { ConsumerBench } from './consumer-bench.js';

@@ -1,4 +1,5 @@
-export { SlotConsumer, type SlotConsumerOptions } from './slot-consumer.js';
+export { SlotConsumer } from './slot-consumer.js';
+export type { SlotConsumerOptions } from './slot-consumer-options.js';
 export { DEFAULT_SLOT_SETTINGS, type SlotSettings } from './settings.js';
 export type { SlotObserver } from './slot-observer.js';
 export type { RowOutcome, SlotWork, TakenRow, WorkSource } from './slot-work.js';

@@ -1,53 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { QueuedMessage, SlotQueueStore } from '../../ports/index.js';
-import { outboxMessage, RelayBench, severable, textsOf } from '../../testing/index.js';
-import { handleEach, SlotConsumer, type RowOutcome, type SlotSettings } from './index.js';
+import { ConsumerBench, outboxMessage, severable, textsOf } from '../../testing/index.js';
+import type { RowOutcome, SlotConsumer } from './index.js';
 
-const silent = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
 const done: RowOutcome = { kind: 'complete' };
 const text = (row: QueuedMessage): string => textsOf([row.message])[0] ?? '';
-
-/** Consumers over one queue in memory, and what they were given. */
-class Bench extends RelayBench {
-  readonly handled: string[] = [];
-
-  consumer(
-    given: {
-      readonly store?: SlotQueueStore;
-      readonly concurrency?: number;
-      readonly handle?: (
-        row: QueuedMessage,
-        signal: AbortSignal,
-      ) => RowOutcome | Promise<RowOutcome>;
-      readonly patienceMs?: number;
-      readonly settings?: Partial<SlotSettings>;
-    } = {},
-  ): SlotConsumer {
-    return new SlotConsumer({
-      name: 'spec',
-      store: given.store ?? this.outbox,
-      clock: this.clock,
-      logger: silent,
-      wake: { wakeUps: this.wakeUps, channel: 'outbox' },
-      faults: this.faults,
-      work: handleEach({
-        concurrency: given.concurrency ?? 4,
-        patienceMs: given.patienceMs ?? 600_000,
-        faults: this.faults,
-        handle: async (row, signal) => {
-          this.handled.push(text(row));
-          return (await given.handle?.(row, signal)) ?? done;
-        },
-      }),
-      ...(given.settings === undefined ? {} : { settings: given.settings }),
-    });
-  }
-}
 
 function total(consumers: readonly SlotConsumer[]): number {
   return consumers.reduce((sum, consumer) => sum + consumer.leases(), 0);
@@ -55,7 +12,7 @@ function total(consumers: readonly SlotConsumer[]): number {
 
 describe('shares of the slots', () => {
   it('are fair among those that live, and stay where they are while nobody comes or goes', async () => {
-    const bench = new Bench();
+    const bench = new ConsumerBench();
     const [a, b, c] = [bench.consumer(), bench.consumer(), bench.consumer()];
     await a.start();
     await bench.clock.advance(1_000);
@@ -72,7 +29,7 @@ describe('shares of the slots', () => {
   });
 
   it('of one that goes come to the others, at once when it says so', async () => {
-    const bench = new Bench();
+    const bench = new ConsumerBench();
     const [a, b] = [bench.consumer(), bench.consumer()];
     await a.start();
     await b.start();
@@ -84,7 +41,7 @@ describe('shares of the slots', () => {
   });
 
   it('of one that died come to the others when its lease is over, and not before', async () => {
-    const bench = new Bench();
+    const bench = new ConsumerBench();
     const dying = severable<SlotQueueStore>(bench.outbox);
     const [a, b] = [bench.consumer(), bench.consumer({ store: dying.value })];
     await a.start();
@@ -98,7 +55,7 @@ describe('shares of the slots', () => {
   });
 
   it('are given back only when nothing of the slot is under way', async () => {
-    const bench = new Bench();
+    const bench = new ConsumerBench();
     let end: () => void = () => undefined;
     const gate = new Promise<void>((resolve) => (end = resolve));
     let running = 0;
@@ -128,7 +85,7 @@ describe('shares of the slots', () => {
 
 describe('a consumer', () => {
   it('works on different keys at once and on one key in order, one at a time', async () => {
-    const bench = new Bench();
+    const bench = new ConsumerBench();
     const running = new Map<string, number>();
     let most = 0;
     const consumer = bench.consumer({
@@ -157,7 +114,7 @@ describe('a consumer', () => {
   });
 
   it('takes a row no newcomer may overtake only from a read that began after its release', async () => {
-    const bench = new Bench();
+    const bench = new ConsumerBench();
     const store = severable<SlotQueueStore>(bench.outbox);
     let failing = true;
     const consumer = bench.consumer({
@@ -182,7 +139,7 @@ describe('a consumer', () => {
   });
 
   it('goes on where it was when the store was away, and counts nothing against anybody', async () => {
-    const bench = new Bench();
+    const bench = new ConsumerBench();
     const store = severable<SlotQueueStore>(bench.outbox);
     const consumer = bench.consumer({ store: store.value });
     await consumer.start();
@@ -199,7 +156,7 @@ describe('a consumer', () => {
   });
 
   it('keeps nobody waiting when its first contact with the store fails', async () => {
-    const bench = new Bench();
+    const bench = new ConsumerBench();
     const store = severable<SlotQueueStore>(bench.outbox);
     store.failNext('join', new Error('not up yet'));
     const consumer = bench.consumer({ store: store.value });
@@ -212,7 +169,7 @@ describe('a consumer', () => {
   });
 
   it('reads no more, and says so, when what is done can never be removed', async () => {
-    const bench = new Bench();
+    const bench = new ConsumerBench();
     let broken = true;
     const store = new Proxy<SlotQueueStore>(bench.outbox, {
       get: (target, name) => {
@@ -240,7 +197,7 @@ describe('a consumer', () => {
   });
 
   it('gives its slots up when its work shows no progress, and tells whoever works on them', async () => {
-    const bench = new Bench();
+    const bench = new ConsumerBench();
     const signals: AbortSignal[] = [];
     const stuck = bench.consumer({
       concurrency: 1,
@@ -265,7 +222,7 @@ describe('a consumer', () => {
   });
 
   it('ends what it has begun when it closes, and leaves the rest to others', async () => {
-    const bench = new Bench();
+    const bench = new ConsumerBench();
     let end: () => void = () => undefined;
     const gate = new Promise<void>((resolve) => (end = resolve));
     const consumer = bench.consumer({
@@ -292,7 +249,7 @@ describe('a consumer', () => {
   });
 
   it('closes within its time though a handler never ends, and keeps that slot from others', async () => {
-    const bench = new Bench();
+    const bench = new ConsumerBench();
     const consumer = bench.consumer({ handle: () => new Promise(() => undefined) });
     await consumer.start();
     await bench.write(outboxMessage('a', 1));
@@ -307,58 +264,5 @@ describe('a consumer', () => {
     await bench.clock.advance(20_000);
     expect(next.leases()).toBe(256);
     expect(bench.handled).toEqual(['a:1', 'a:1']);
-  });
-});
-
-describe('a message that kills its process', () => {
-  it('is the one that is counted, after two deaths, and nothing beside it', async () => {
-    const bench = new Bench();
-    const attempts = new Map<string, number>();
-    let deaths = 0;
-    const start = async (): Promise<void> => {
-      const store = severable<SlotQueueStore>(bench.outbox);
-      const consumer = bench.consumer({
-        store: store.value,
-        concurrency: 8,
-        settings: { leaseTtlMs: 3_000 },
-        handle: (row) => {
-          attempts.set(text(row), Math.max(attempts.get(text(row)) ?? 0, row.attempts));
-          if (text(row) !== 'killer:1') return done;
-          if (row.attempts >= 2) {
-            return { kind: 'dead_letter', error: 'x', reason: 'crashed', block: false };
-          }
-          deaths += 1;
-          store.kill();
-          return new Promise<never>(() => undefined);
-        },
-      });
-      await consumer.start();
-    };
-    const innocent = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
-    await bench.write(outboxMessage('killer', 1), ...innocent.map((key) => outboxMessage(key, 1)));
-    for (let life = 0; life < 5; life += 1) {
-      await start();
-      await bench.clock.advance(60_000);
-    }
-    // Two deaths to become suspicious, two that are counted, and then it is given up.
-    expect(deaths).toBe(4);
-    for (const key of innocent) expect(attempts.get(`${key}:1`)).toBe(0);
-    expect(await bench.count()).toBe(1);
-    expect(textsOf(await bench.outbox.listDeadLetters({}))).toEqual(['killer:1']);
-  });
-
-  it('leaves no suspicion behind once its slots have run empty', async () => {
-    const bench = new Bench();
-    for (let life = 0; life < 2; life += 1) {
-      const store = severable<SlotQueueStore>(bench.outbox);
-      await bench.consumer({ store: store.value, settings: { leaseTtlMs: 3_000 } }).start();
-      await bench.clock.advance(10_000);
-      store.kill();
-      await bench.clock.advance(10_000);
-    }
-    await bench.outbox.join('last', 60_000);
-    const leases = await bench.outbox.acquire('last', 60_000, 256);
-    // The second owner saw its slots empty and cleared them: only its own death counts.
-    expect(new Set(leases.map((lease) => lease.crashes))).toEqual(new Set([1]));
   });
 });

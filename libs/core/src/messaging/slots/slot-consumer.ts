@@ -3,12 +3,8 @@ import {
   noFaults,
   type Clock,
   type FaultPoint,
-  type FaultPoints,
   type Logger,
   type SlotLease,
-  type SlotQueueStore,
-  type WakeChannel,
-  type WakeUps,
 } from '../../ports/index.js';
 import { ChangePump } from './change-pump.js';
 import { CompletionPump } from './completion-pump.js';
@@ -21,31 +17,11 @@ import { Settlement, textOf } from './settlement.js';
 import type { SlotObserver } from './slot-observer.js';
 import { SlotReader } from './slot-reader.js';
 import { RowSource } from './row-source.js';
+import type { SlotConsumerOptions } from './slot-consumer-options.js';
 import { SlotEntry } from './slot-entry.js';
 import { SlotStates } from './slot-states.js';
 import { StoreTroubles, type StoreUse } from './store-troubles.js';
 import type { SlotWork, TakenRow } from './slot-work.js';
-
-export interface SlotConsumerOptions {
-  /** For log lines and {@link SlotConsumer.problem}. */
-  readonly name: string;
-  readonly store: SlotQueueStore;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** What is done with rows: `publishBatch(...)` or `handleEach(...)`. */
-  readonly work: SlotWork;
-  /** Hints that something was written. Without them only polling finds it. */
-  readonly wake?: { readonly wakeUps: WakeUps; readonly channel: WakeChannel };
-  readonly settings?: Partial<SlotSettings>;
-  readonly observer?: SlotObserver;
-  readonly faults?: FaultPoints;
-  /** The fault points around removing and changing rows. Default: those of a queue. */
-  readonly points?: {
-    readonly beforeComplete?: FaultPoint;
-    readonly afterComplete?: FaultPoint;
-    readonly beforeChange?: FaultPoint;
-  };
-}
 
 /**
  * Works on a queue that is cut into slots, as one of any number of processes: leases a fair share of

@@ -1,14 +1,16 @@
 import type { ContractCase } from '../contract-case.js';
 import { appendCases } from './append-cases.js';
+import { brokerCases } from './broker-cases.js';
+import type { BrokerFixture } from './broker-fixture.js';
 import { delayCases } from './delay-cases.js';
 import { leaseCases } from './lease-cases.js';
 import { orderCases } from './order-cases.js';
 import { outboxDeadLetterCases } from './outbox-dead-letter-cases.js';
 import type { OutboxStoreFixture } from './outbox-fixture.js';
+import { redeliveryCases } from './redelivery-cases.js';
 import { rowCases } from './row-cases.js';
 import type { SlotQueueFixture } from './slot-queue-fixture.js';
 
-export { brokerCases as brokerContract } from './broker-cases.js';
 export type { BrokerFixture } from './broker-fixture.js';
 export { outboxMessage, textsOf } from './outbox-message.js';
 export { queueOf, type OutboxStoreFixture } from './outbox-fixture.js';
@@ -26,4 +28,10 @@ export const outboxStoreContract: readonly ContractCase<OutboxStoreFixture>[] = 
   ...orderCases,
   ...delayCases,
   ...outboxDeadLetterCases,
+];
+
+/** What every broker must do. */
+export const brokerContract: readonly ContractCase<BrokerFixture>[] = [
+  ...brokerCases,
+  ...redeliveryCases,
 ];

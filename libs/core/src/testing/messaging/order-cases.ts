@@ -48,10 +48,10 @@ async function drain(
 ): Promise<Reading> {
   const rows: QueuedMessage[] = [];
   let floor = '0';
-  let stopped = false;
-  void stop.then(() => (stopped = true));
+  const state = { stopped: false };
+  void stop.then(() => (state.stopped = true));
   for (let empty = 0; empty < 3;) {
-    const ending = stopped;
+    const ending = state.stopped;
     const probe = await outbox.probeFloor();
     await stagger(how.everyMs);
     const windows = Array.from({ length: outbox.slots }, (_, slot) => ({ slot, floor }));

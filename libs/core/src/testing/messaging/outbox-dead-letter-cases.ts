@@ -51,7 +51,7 @@ export const outboxDeadLetterCases: readonly ContractCase<OutboxStoreFixture>[] 
         });
         if (page.length === 0) break;
         pages.push(...page);
-        after = page[page.length - 1]?.cursor;
+        after = page.at(-1)?.cursor;
       }
       assert.deepEqual(
         pages.map((letter) => letter.id),
@@ -88,11 +88,12 @@ export const outboxDeadLetterCases: readonly ContractCase<OutboxStoreFixture>[] 
       assert.equal(await outbox.replayDeadLetters([letter.id]), 0);
       const rows = await readAll(outbox);
       assert.deepEqual(bodiesOf(rows), ['k:1', 'k:2']);
-      assert.equal(rows[0]?.attempts, 0);
-      const slot = rows[0]?.slot;
-      const before = owner.leases.find((lease) => lease.slot === slot);
+      const [first] = rows;
+      assert.ok(first);
+      assert.equal(first.attempts, 0);
+      const before = owner.leases.find((lease) => lease.slot === first.slot);
       const { leases } = await outbox.renew(owner.incarnation, LONG_MS);
-      const after = leases.find((lease) => lease.slot === slot);
+      const after = leases.find((lease) => lease.slot === first.slot);
       assert.ok(before && after && after.version > before.version);
       assert.equal(after.epoch, before.epoch);
     },

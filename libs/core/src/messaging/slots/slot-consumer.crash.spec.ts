@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import type { QueuedMessage, SlotQueueStore } from '../../ports/index.js';
+import { ConsumerBench, outboxMessage, severable, textsOf } from '../../testing/index.js';
+import type { RowOutcome } from './index.js';
+
+const done: RowOutcome = { kind: 'complete' };
+const text = (row: QueuedMessage): string => textsOf([row.message])[0] ?? '';
+
+describe('a message that kills its process', () => {
+  it('is the one that is counted, after two deaths, and nothing beside it', async () => {
+    const bench = new ConsumerBench();
+    const attempts = new Map<string, number>();
+    let deaths = 0;
+    const start = async (): Promise<void> => {
+      const store = severable<SlotQueueStore>(bench.outbox);
+      const consumer = bench.consumer({
+        store: store.value,
+        concurrency: 8,
+        settings: { leaseTtlMs: 3_000 },
+        handle: (row) => {
+          attempts.set(text(row), Math.max(attempts.get(text(row)) ?? 0, row.attempts));
+          if (text(row) !== 'killer:1') return done;
+          if (row.attempts >= 2) {
+            return { kind: 'dead_letter', error: 'x', reason: 'crashed', block: false };
+          }
+          deaths += 1;
+          store.kill();
+          return new Promise<never>(() => undefined);
+        },
+      });
+      await consumer.start();
+    };
+    const innocent = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+    await bench.write(outboxMessage('killer', 1), ...innocent.map((key) => outboxMessage(key, 1)));
+    for (let life = 0; life < 5; life += 1) {
+      await start();
+      await bench.clock.advance(60_000);
+    }
+    // Two deaths to become suspicious, two that are counted, and then it is given up.
+    expect(deaths).toBe(4);
+    for (const key of innocent) expect(attempts.get(`${key}:1`)).toBe(0);
+    expect(await bench.count()).toBe(1);
+    expect(textsOf(await bench.outbox.listDeadLetters({}))).toEqual(['killer:1']);
+  });
+
+  it('leaves no suspicion behind once its slots have run empty', async () => {
+    const bench = new ConsumerBench();
+    for (let life = 0; life < 2; life += 1) {
+      const store = severable<SlotQueueStore>(bench.outbox);
+      await bench.consumer({ store: store.value, settings: { leaseTtlMs: 3_000 } }).start();
+      await bench.clock.advance(10_000);
+      store.kill();
+      await bench.clock.advance(10_000);
+    }
+    await bench.outbox.join('last', 60_000);
+    const leases = await bench.outbox.acquire('last', 60_000, 256);
+    // The second owner saw its slots empty and cleared them: only its own death counts.
+    expect(new Set(leases.map((lease) => lease.crashes))).toEqual(new Set([1]));
+  });
+});

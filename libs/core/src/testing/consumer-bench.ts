@@ -1,0 +1,54 @@
+import {
+  handleEach,
+  SlotConsumer,
+  type RowOutcome,
+  type SlotSettings,
+} from '../messaging/index.js';
+import type { QueuedMessage, SlotQueueStore } from '../ports/index.js';
+import { textsOf } from './messaging/index.js';
+import { RelayBench } from './relay-bench.js';
+
+const silent = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+const done: RowOutcome = { kind: 'complete' };
+
+/** Consumers over one queue in memory, and what they were given. */
+export class ConsumerBench extends RelayBench {
+  readonly handled: string[] = [];
+
+  consumer(
+    given: {
+      readonly store?: SlotQueueStore;
+      readonly concurrency?: number;
+      readonly handle?: (
+        row: QueuedMessage,
+        signal: AbortSignal,
+      ) => RowOutcome | Promise<RowOutcome>;
+      readonly patienceMs?: number;
+      readonly settings?: Partial<SlotSettings>;
+    } = {},
+  ): SlotConsumer {
+    return new SlotConsumer({
+      name: 'spec',
+      store: given.store ?? this.outbox,
+      clock: this.clock,
+      logger: silent,
+      wake: { wakeUps: this.wakeUps, channel: 'outbox' },
+      faults: this.faults,
+      work: handleEach({
+        concurrency: given.concurrency ?? 4,
+        patienceMs: given.patienceMs ?? 600_000,
+        faults: this.faults,
+        handle: async (row, signal) => {
+          this.handled.push(...textsOf([row.message]));
+          return (await given.handle?.(row, signal)) ?? done;
+        },
+      }),
+      ...(given.settings === undefined ? {} : { settings: given.settings }),
+    });
+  }
+}
