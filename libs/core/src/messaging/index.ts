@@ -4,3 +4,4 @@ export * from './contract/index.js';
 export * from './inbox/index.js';
 export * from './slots/index.js';
 export * from './relay/index.js';
+export * from './envelope/index.js';

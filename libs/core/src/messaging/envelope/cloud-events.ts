@@ -1,0 +1,88 @@
+import type { Message } from '../../ports/index.js';
+import { MalformedEnvelopeError } from './malformed-envelope.error.js';
+
+/**
+ * How attribute names are written, by protocol binding: `ce_` in Kafka, `ce-` in HTTP and NATS,
+ * `cloudEvents:` in AMQP.
+ */
+export type AttributePrefix = 'ce_' | 'ce-' | 'cloudEvents:';
+
+/** The name under which a binding carries `datacontenttype`. */
+const CONTENT_TYPE = 'content-type';
+/** Extension attributes; names of attributes are lower-case letters and digits only. */
+const KEY = 'partitionkey';
+const TENANT = 'sagaztenant';
+
+const OWN = ['specversion', 'id', 'type', 'source', 'time', KEY, TENANT] as const;
+
+/**
+ * A message as headers beside its body, in the binary mode of CloudEvents 1.0
+ * (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md): a consumer that has never
+ * heard of Sagaz can read it. `traceparent`, `sagaz-…` and the user's own headers go as they are.
+ */
+export function toHeaders(message: Message, prefix: AttributePrefix): Record<string, string> {
+  const headers: Record<string, string> = { ...message.headers };
+  // After the user's own: a header that is called like an attribute must not become it.
+  headers[CONTENT_TYPE] = message.contentType;
+  headers[`${prefix}specversion`] = '1.0';
+  headers[`${prefix}id`] = message.id;
+  headers[`${prefix}type`] = message.type;
+  headers[`${prefix}source`] = message.source;
+  headers[`${prefix}time`] = message.time;
+  headers[`${prefix}${KEY}`] = message.key;
+  if (message.tenant !== '') headers[`${prefix}${TENANT}`] = message.tenant;
+  return headers;
+}
+
+/** What came beside the headers. */
+export interface Carried {
+  readonly topic: string;
+  readonly payload: Uint8Array;
+  /** The broker's own key, for producers that set no `partitionkey`. Default: the id. */
+  readonly key?: string;
+}
+
+/**
+ * The message that headers and body make, whoever produced them. Attributes that are not required by
+ * CloudEvents may be missing.
+ *
+ * @throws MalformedEnvelopeError when `id`, `type` or `source` is missing, or the version is another
+ */
+export function fromHeaders(
+  headers: Readonly<Record<string, string | undefined>>,
+  carried: Carried,
+  prefix: AttributePrefix,
+): Message {
+  const attribute = (name: string): string | undefined => headers[`${prefix}${name}`];
+  const required = (name: string): string => {
+    const value = attribute(name);
+    // An empty id would make all such messages of a source one message.
+    if (value === undefined || value === '') {
+      throw new MalformedEnvelopeError(carried.topic, `${prefix}${name}`, value);
+    }
+    return value;
+  };
+  const version = attribute('specversion');
+  if (version !== undefined && !/^1\./.test(version)) {
+    throw new MalformedEnvelopeError(carried.topic, `${prefix}specversion`, version);
+  }
+  const own = new Set<string>(OWN.map((name) => `${prefix}${name}`));
+  own.add(CONTENT_TYPE);
+  const rest: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined && !own.has(name)) rest[name] = value;
+  }
+  const id = required('id');
+  return {
+    id,
+    tenant: attribute(TENANT) ?? '',
+    topic: carried.topic,
+    key: attribute(KEY) ?? carried.key ?? id,
+    type: required('type'),
+    source: required('source'),
+    time: attribute('time') ?? '',
+    contentType: headers[CONTENT_TYPE] ?? 'application/octet-stream',
+    payload: carried.payload,
+    headers: rest,
+  };
+}
