@@ -191,6 +191,22 @@ describeEachPostgres('connections', (server) => {
     expect(isolation).toEqual({ level: 'read committed' });
   });
 
+  it('do without settings behind a pooler that refuses them, all at once and for good', async () => {
+    const proxy = await severableProxy(db.url, { refusesSettings: true });
+    warnings.length = 0;
+    const pool = open({ kind: 'url', url: proxy.url });
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () => pool.query({ text: 'SELECT 1 AS one' })),
+    );
+    expect(answers.flatMap(({ rows }) => rows)).toEqual(Array(8).fill({ one: 1 }));
+    expect(warnings).toHaveLength(1);
+    const client = new SagazClient({ kind: 'url', url: proxy.url }, settings);
+    expect((await client.query({ text: 'SELECT 1 AS one' })).rows).toEqual([{ one: 1 }]);
+    await client.end();
+    await pool.end();
+    await proxy.close();
+  });
+
   it('recognise a client with an open transaction, and nothing else', async () => {
     const transactions = new PgTransactions('postgres', open());
     const client = new pg.Client({ connectionString: db.url });

@@ -32,6 +32,7 @@ export class SagazPool implements Queryable {
   readonly max: number;
   readonly #options: SagazPoolOptions;
   #pool: pg.Pool;
+  #refused: pg.Pool | null = null;
   #tuned = true;
 
   constructor(options: SagazPoolOptions) {
@@ -60,11 +61,13 @@ export class SagazPool implements Queryable {
   }
 
   async connect(): Promise<PooledClient> {
+    // As it was when this asked: of many that are refused at once, one changes it for all.
+    const tuned = this.#tuned;
     try {
       return await this.#take();
     } catch (error) {
-      if (this.#tuned && refusesSettings(error)) {
-        await this.#untune(error);
+      if (tuned && refusesSettings(error)) {
+        this.#untune(error);
         return this.connect();
       }
       throw new DatabaseUnreachableError(this.place, error);
@@ -73,7 +76,10 @@ export class SagazPool implements Queryable {
 
   /** Closes the connections once they come back. */
   async end(): Promise<void> {
-    if (!this.#pool.ending) await this.#pool.end();
+    const open = [this.#pool, this.#refused].flatMap((pool) =>
+      pool?.ending === false ? [pool.end()] : [],
+    );
+    await Promise.all(open);
   }
 
   async #take(): Promise<PooledClient> {
@@ -86,16 +92,17 @@ export class SagazPool implements Queryable {
     };
   }
 
-  async #untune(error: unknown): Promise<void> {
+  #untune(error: unknown): void {
     if (!this.#tuned) return;
     this.#tuned = false;
     this.#options.logger.warn(
       'The database refuses connection settings (a pooler in between?); statements run without a server-side time limit.',
       { place: this.place, reason: error instanceof Error ? error.message : String(error) },
     );
-    const old = this.#pool;
+    // Not ended yet: who waits there for a connection would wait in vain, and is refused and comes
+    // here as well.
+    this.#refused = this.#pool;
     this.#pool = this.#open();
-    await old.end();
   }
 
   #open(): pg.Pool {

@@ -11,7 +11,10 @@ export interface SeverableProxy {
 }
 
 /** A way to a database that can be cut, so that the server goes on and its client is gone. */
-export async function severableProxy(database: string): Promise<SeverableProxy> {
+export async function severableProxy(
+  database: string,
+  options: { readonly refusesSettings?: boolean } = {},
+): Promise<SeverableProxy> {
   const target = new URL(database);
   const clients = new Set<net.Socket>();
   const upstreams = new Set<net.Socket>();
@@ -27,6 +30,11 @@ export async function severableProxy(database: string): Promise<SeverableProxy> 
     });
     upstream.on('close', () => client.destroy());
     client.on('data', (data) => {
+      // What PgBouncer says to a start-up parameter that it does not track.
+      if (options.refusesSettings === true && data.includes('statement_timeout')) {
+        client.end(startUpRefusal());
+        return;
+      }
       upstream.write(data, () => {
         if (sever) client.destroy();
       });
@@ -52,4 +60,12 @@ export async function severableProxy(database: string): Promise<SeverableProxy> 
       await new Promise((resolve) => proxy.close(resolve));
     },
   };
+}
+
+function startUpRefusal(): Buffer {
+  const fields = ['SFATAL', 'C08P01', 'Munsupported startup parameter: statement_timeout', ''];
+  const body = Buffer.from(`${fields.join('\0')}\0`);
+  const head = Buffer.from('E\0\0\0\0');
+  head.writeInt32BE(body.length + 4, 1);
+  return Buffer.concat([head, body]);
 }

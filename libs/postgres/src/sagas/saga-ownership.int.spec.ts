@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { newId, type NewMail } from '@sagaz/core';
 import { describeEachPostgres } from '@sagaz/test-support';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   claimOf,
   entry,
@@ -144,6 +144,34 @@ describeEachPostgres('ownership of sagas', (server) => {
         expect(await store.claim(claimOf(me, name))).toEqual([]);
       });
       expect(await store.claim(claimOf(me, name))).toMatchObject([{ adoptedFrom: dead }]);
+    });
+
+    it('reads nothing but what it takes, beside 20,000 sagas that sleep or have ended', async () => {
+      const me = await open.engine();
+      const name = `saga-${newId()}`;
+      await open.pool.query({
+        text: `INSERT INTO sagaz.saga (id, tenant, name, version, input_digest, status, revision, epoch, wake_at)
+          SELECT gen_random_uuid(), '', 'sleeper', 1, 'd', CASE WHEN n % 2 = 0 THEN 'waiting' ELSE 'completed' END,
+            3, 1, CASE WHEN n % 2 = 0 THEN now() + interval '1 day' END
+          FROM generate_series(1, 20000) AS n`,
+      });
+      await open.pool.query({ text: 'ANALYZE sagaz.saga' });
+      await store.start([newSaga({ name })]);
+      const asked = vi.spyOn(open.pool, 'query');
+      await store.claim({
+        ...claimOf(me, name),
+        definitions: [{ name: 'sleeper', versions: [1] }],
+      });
+      const statement = asked.mock.calls[0]?.[0];
+      asked.mockRestore();
+      const { rows } = await open.pool.query<{ 'QUERY PLAN': string }>({
+        text: `EXPLAIN (ANALYZE) ${statement?.text ?? ''}`,
+        values: statement?.values ?? [],
+      });
+      const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+      expect(plan).toMatch(/saga_due/);
+      expect(plan).toMatch(/saga_owner/);
+      expect(plan).not.toMatch(/Seq Scan on saga s/);
     });
 
     it('finds the orphans of one dead engine among 200 living ones without reading their sagas', async () => {
