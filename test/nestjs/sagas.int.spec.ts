@@ -16,14 +16,14 @@ import {
 } from '@sagaz/nestjs';
 import { postgresBroker } from '@sagaz/postgres';
 import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
-import type { Repository } from 'typeorm';
+import { DataSource, Repository } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Observer, startApp } from './app.js';
 import { Order, OrderPlaced } from './orders.js';
 
 interface Place {
   readonly id: string;
-  readonly fail?: 'confirm';
+  readonly fail?: 'confirm' | 'swallow';
 }
 
 const effects: string[] = [];
@@ -34,6 +34,7 @@ class PlaceOrderSaga extends SagaOf<Place, string> {
   constructor(
     @InjectRepository(Order) private readonly orders: Repository<Order>,
     private readonly outbox: Outbox,
+    private readonly dataSource: DataSource,
   ) {
     super();
   }
@@ -57,6 +58,9 @@ class PlaceOrderSaga extends SagaOf<Place, string> {
     await this.orders.insert({ id, status: 'confirmed' });
     await this.outbox.publish(OrderPlaced, { id }, { key: id });
     if (fail === 'confirm') throw new Error('not today');
+    if (fail === 'swallow') await this.orders.insert({ id }).catch(() => 'swallowed');
+    // Past the transaction, on a connection of its own: the pool must have one left.
+    await this.dataSource.query('SELECT 1');
     return `confirmed with ${key}`;
   }
 }
@@ -85,7 +89,7 @@ describe('sagas in a Nest application on PostgreSQL', () => {
   beforeAll(async () => {
     db = await createDatabase(server);
     app = await startApp({
-      databases: [{ url: db.url }],
+      databases: [{ url: db.url, poolSize: 2 }],
       providers: [PlaceOrderSaga, OrderService],
       sagaz: { broker: postgresBroker(), roles: { engine: true, relay: false, consume: false } },
     });
@@ -122,6 +126,16 @@ describe('sagas in a Nest application on PostgreSQL', () => {
     expect(effects).toEqual(['charge b', 'refund b known']);
     expect(await seen.orders()).toEqual([]);
     expect(await seen.outbox()).toEqual([]);
+  });
+
+  it('do not take a step for done whose transaction the database rolled back in silence', async () => {
+    const handle = await service.sagas.start(PlaceOrderSaga, { id: 's', fail: 'swallow' });
+    expect(await handle.outcome()).toMatchObject({
+      status: 'compensated',
+      failure: { cause: { step: 'confirm', error: { code: 'SAGAZ_TRANSACTION_ABORTED' } } },
+    });
+    expect(await seen.orders()).toEqual([]);
+    expect(effects).toEqual(['charge s', 'refund s known']);
   });
 
   it('begin with the commit of the transaction that starts them', async () => {
