@@ -1,0 +1,78 @@
+import type { Fault } from './scenario.js';
+
+/** What Sagaz promises, as far as the death of a process could break it. */
+export const PROMISES = {
+  1: 'a started saga ends',
+  2: 'local effects happen exactly once',
+  3: 'external effects happen at least once, with one idempotency key',
+  4: 'a message is published if and only if its transaction commits, with one id',
+  5: 'messages of a key arrive in the order of the commits',
+  6: 'the effects of a handler happen exactly once',
+} as const;
+export type KillPromise = keyof typeof PROMISES;
+
+/** A process is killed at a point; these are the promises that hang on what is half done there. */
+export interface KillCell extends Omit<Fault, 'action'> {
+  readonly promises: readonly KillPromise[];
+}
+
+/**
+ * Each promise of each row is a test: a process dies at the point, another one goes on. Where a row
+ * names a subject or a number, that is the place in the flow at which the most is half done.
+ */
+export const KILL_CELLS: readonly KillCell[] = [
+  { point: 'start.before-commit', nth: 2, promises: [1, 2] },
+  { point: 'start.after-commit', nth: 2, promises: [1, 2, 3] },
+  { point: 'claim.after-commit', promises: [1, 2] },
+
+  { point: 'step.before-invoke', subject: 'accept', nth: 2, promises: [1, 2, 4] },
+  { point: 'step.before-invoke', subject: 'charge', nth: 2, promises: [1, 3] },
+  { point: 'step.after-invoke', subject: 'accept', nth: 2, promises: [1, 2, 4] },
+  { point: 'step.after-invoke', subject: 'charge', nth: 2, promises: [1, 3] },
+  { point: 'step.before-commit', subject: 'accept', promises: [1, 2, 4] },
+  { point: 'step.before-commit', subject: 'reject', promises: [1, 2, 4] },
+  { point: 'step.after-commit', subject: 'accept', promises: [1, 2, 4] },
+  { point: 'step.after-commit', subject: 'confirm', promises: [1, 2, 4] },
+  { point: 'transition.before-flush', nth: 3, promises: [1, 3, 6] },
+  { point: 'transition.after-flush', nth: 3, promises: [1, 3, 6] },
+  { point: 'compensation.before-invoke', subject: 'refund', promises: [1, 3] },
+  { point: 'compensation.before-invoke', subject: 'reject', promises: [1, 2] },
+  { point: 'compensation.after-invoke', subject: 'refund', promises: [1, 3] },
+  { point: 'compensation.after-invoke', subject: 'reject', promises: [1, 2] },
+  { point: 'compensation.after-invoke', subject: 'release', promises: [1, 6] },
+
+  { point: 'outbox.before-append', subject: 'note.taken', nth: 5, promises: [4, 5] },
+  { point: 'outbox.before-append', subject: 'order.confirm', promises: [1, 2, 4] },
+  { point: 'outbox.before-append', subject: 'sagaz.reply', promises: [1, 4, 6] },
+  { point: 'outbox.after-append', subject: 'note.taken', nth: 5, promises: [4, 5] },
+  { point: 'outbox.after-append', subject: 'order.confirm', promises: [1, 2, 4] },
+  { point: 'outbox.after-append', subject: 'sagaz.reply', promises: [1, 4, 6] },
+
+  { point: 'relay.before-publish', nth: 3, promises: [1, 4, 5] },
+  { point: 'relay.after-publish', nth: 3, promises: [1, 4, 5, 6] },
+  { point: 'relay.before-complete', nth: 2, promises: [1, 4, 5, 6] },
+  { point: 'relay.after-complete', nth: 2, promises: [1, 4, 5] },
+  { point: 'relay.before-change', nth: 2, promises: [4, 5] },
+
+  { point: 'queue.before-handle', nth: 3, promises: [1, 5, 6] },
+  { point: 'queue.after-handle', nth: 3, promises: [1, 5, 6] },
+  { point: 'queue.before-complete', nth: 3, promises: [1, 5, 6] },
+
+  { point: 'inbox.after-claim', nth: 2, promises: [1, 6] },
+  { point: 'inbox.after-handler', nth: 2, promises: [1, 6] },
+  { point: 'inbox.before-commit', nth: 2, promises: [1, 4, 6] },
+  { point: 'inbox.after-commit', nth: 2, promises: [1, 4, 6] },
+];
+
+/** A process is frozen at a point, overtaken, and woken up: what it writes then must not land. */
+export const ZOMBIE_CELLS: readonly Omit<Fault, 'action'>[] = [
+  { point: 'claim.after-commit' },
+  { point: 'step.after-invoke', subject: 'charge' },
+  { point: 'step.before-commit', subject: 'confirm' },
+  { point: 'transition.before-flush', nth: 3 },
+  { point: 'compensation.after-invoke', subject: 'refund' },
+  { point: 'relay.before-publish', nth: 2 },
+  { point: 'relay.before-complete', nth: 2 },
+  { point: 'relay.before-change' },
+  { point: 'queue.before-handle', nth: 3 },
+];

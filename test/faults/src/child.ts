@@ -1,0 +1,40 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Logger } from '@sagaz/core';
+import { DeadlyFaults } from './faults.js';
+import { takeNotes } from './notes.js';
+import { OrderSaga } from './order-saga.js';
+import type { Scenario } from './scenario.js';
+import { settled } from './settled.js';
+import { System } from './system.js';
+
+/** Places orders as a client does that repeats what it had no answer to; ends when all is settled. */
+async function main({ url, fault, orders, notes }: Scenario): Promise<void> {
+  const system = await System.open(url, stderrLogger(), new DeadlyFaults(fault));
+  const { engine } = system;
+  // These have no owner until an engine claims them, and start with the application's own row.
+  for (const orderId of orders.filter((id) => id.includes('late'))) {
+    await system.orders.begin(async ({ query, transaction }) => {
+      const { rowCount } = await query('SELECT FROM app.placed WHERE order_id = $1', [orderId]);
+      if (rowCount === 0) await query('INSERT INTO app.placed VALUES ($1)', [orderId]);
+      await engine.start(OrderSaga, { orderId }, { idempotencyKey: orderId, transaction });
+    });
+  }
+  await system.run();
+  const noted = takeNotes(system.orders, notes);
+  for (const orderId of orders.filter((id) => !id.includes('late'))) {
+    await engine.start(OrderSaga, { orderId }, { idempotencyKey: orderId });
+  }
+  await noted;
+  while (!(await settled(system.pool, orders.length))) await pause(50);
+  process.exit(0);
+}
+
+function stderrLogger(): Logger {
+  const line = (level: string) => (message: string, fields?: object, cause?: unknown) => {
+    const text = `${level} ${message} ${JSON.stringify(fields ?? {})} ${cause instanceof Error ? String(cause.stack) : ''}`;
+    process.stderr.write(`${text}\n`);
+  };
+  return { debug: () => {}, info: () => {}, warn: line('warn'), error: line('error') };
+}
+
+await main(JSON.parse(process.argv[2] ?? '') as Scenario);

@@ -1,0 +1,20 @@
+import type { FaultPoint, FaultPoints } from '@sagaz/core';
+import type { Fault } from './scenario.js';
+
+/** Ends or freezes this very process at the n-th time a point is reached. */
+export class DeadlyFaults implements FaultPoints {
+  #left: number;
+
+  constructor(private readonly fault: Fault | undefined) {
+    this.#left = fault?.nth ?? 1;
+  }
+
+  reach(point: FaultPoint, subject?: string): void {
+    const { fault } = this;
+    if (fault?.point !== point) return;
+    if (fault.subject !== undefined && fault.subject !== subject) return;
+    this.#left -= 1;
+    if (this.#left !== 0) return;
+    process.kill(process.pid, fault.action === 'kill' ? 'SIGKILL' : 'SIGSTOP');
+  }
+}

@@ -1,0 +1,49 @@
+import type { Broker, Message, PublishOutcome } from '@sagaz/core';
+import type pg from 'pg';
+import { bodyOf } from './messages.js';
+
+const REFUSALS = 2;
+
+/**
+ * Refuses the second note of `k1` twice, whoever brings it, so that each run retries; and, while the
+ * switch `relay` is on, the second note of `k2` for good.
+ */
+export function refusing(broker: Broker, pool: pg.Pool): Broker {
+  const mayRefuse = ({ type, key, payload }: Message): boolean =>
+    type === 'note.taken' && (key === 'k1' || key === 'k2') && bodyOf(payload).n === 2;
+
+  async function refuses({ id, key }: Message): Promise<boolean> {
+    const { rows } = await pool.query<{ refuse: boolean }>(
+      key === 'k1'
+        ? `SELECT count(*) < ${REFUSALS} AS refuse FROM app.refusal WHERE message_id = $1`
+        : `SELECT count(*) > 0 AS refuse FROM app.switch WHERE name = 'relay' AND $1::uuid IS NOT NULL`,
+      [id],
+    );
+    if (rows[0]?.refuse !== true) return false;
+    await pool.query('INSERT INTO app.refusal VALUES ($1, $2)', [id, process.pid]);
+    return true;
+  }
+
+  return {
+    name: broker.name,
+    orderedBatches: broker.orderedBatches,
+    publish: async (batch) => {
+      const first = batch.findIndex(mayRefuse);
+      if (first === -1 || !(await refuses(batch[first]!))) return broker.publish(batch);
+      // The acknowledged messages of a key are a prefix: what follows the refused one is not taken.
+      const error = new Error('This message is refused.');
+      const { key, topic } = batch[first]!;
+      const behind = (one: Message, i: number): boolean =>
+        i >= first && one.topic === topic && one.key === key;
+      const taken = await broker.publish(batch.filter((one, i) => !behind(one, i)));
+      let next = 0;
+      return batch.map((one, i): PublishOutcome => {
+        if (!behind(one, i)) return taken[next++]!;
+        return i === first ? { kind: 'rejected', error } : { kind: 'unavailable', error };
+      });
+    },
+    subscribe: (request) => broker.subscribe(request),
+    health: () => broker.health(),
+    close: () => broker.close(),
+  };
+}

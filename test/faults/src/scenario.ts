@@ -1,0 +1,24 @@
+import type { FaultPoint } from '@sagaz/core';
+
+/** What happens to a process at a fault point. */
+export interface Fault {
+  readonly point: FaultPoint;
+  /** Only where the point is reached for this: a step, or what an append writes first. */
+  readonly subject?: string;
+  /** From 1. Default 1. */
+  readonly nth?: number;
+  /**
+   * `kill`: SIGKILL, nothing is cleaned up. `freeze`: SIGSTOP, connections and transactions stay
+   * open; the parent wakes it up again.
+   */
+  readonly action: 'kill' | 'freeze';
+}
+
+/** What a child process is to do: its one argument, as JSON. */
+export interface Scenario {
+  readonly url: string;
+  readonly fault?: Fault;
+  readonly orders: readonly string[];
+  /** Notes to publish of each key. */
+  readonly notes: number;
+}

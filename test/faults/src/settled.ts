@@ -1,0 +1,15 @@
+import type pg from 'pg';
+import { BROKER_SCHEMA, ORDERS_SCHEMA, STOCK_SCHEMA } from './schema.js';
+
+/** Whether there is nothing left to do: neither for this process nor for any other. */
+export async function settled(pool: pg.Pool, sagas: number): Promise<boolean> {
+  const { rows } = await pool.query<{ settled: boolean }>(
+    `SELECT (SELECT count(*) FROM ${ORDERS_SCHEMA}.saga
+        WHERE status IN ('completed', 'compensated', 'needs_attention')) = $1
+      AND NOT EXISTS (SELECT FROM ${ORDERS_SCHEMA}.outbox WHERE status <> 'dead_letter')
+      AND NOT EXISTS (SELECT FROM ${STOCK_SCHEMA}.outbox WHERE status <> 'dead_letter')
+      AND NOT EXISTS (SELECT FROM ${BROKER_SCHEMA}.message WHERE status <> 'dead_letter') AS settled`,
+    [sagas],
+  );
+  return rows[0]?.settled === true;
+}

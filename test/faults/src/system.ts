@@ -1,0 +1,123 @@
+import {
+  InboxProcessor,
+  Relay,
+  replyMail,
+  replyTopicOf,
+  SagaEngine,
+  SagaRegistry,
+  systemClock as clock,
+  type Broker,
+  type FaultPoints,
+  type Logger,
+  type Store,
+} from '@sagaz/core';
+import { postgres, postgresBroker } from '@sagaz/postgres';
+import pg from 'pg';
+import { AppTransactions } from './app-transactions.js';
+import { handlerThrough, recordDeliveries } from './handlers.js';
+import { OrderSaga } from './order-saga.js';
+import { refusing } from './refusing-broker.js';
+import { BROKER_SCHEMA, ORDERS_SCHEMA, STOCK_SCHEMA } from './schema.js';
+
+/** What a process that died held is taken over after this long. */
+const TTL_MS = 1_500;
+const POLL_MS = 100;
+const RELAY = {
+  leaseTtlMs: TTL_MS,
+  pollIntervalMs: POLL_MS,
+  publishTimeoutMs: 800,
+  // Small, so that a batch is not all there is.
+  batchSize: 5,
+  retry: { attempts: 4, backoffMs: 50, factor: 1, maxDelayMs: 50, jitter: 0 },
+};
+
+/** Two services with their relays and the broker between them, all in this process. */
+export class System {
+  readonly orders: AppTransactions;
+  readonly engine: SagaEngine;
+  readonly #relays: readonly Relay[];
+  readonly #inbox: InboxProcessor;
+
+  private constructor(
+    readonly pool: pg.Pool,
+    private readonly ordersStore: Store,
+    private readonly stockStore: Store,
+    private readonly broker: Broker,
+    logger: Logger,
+    faults: FaultPoints,
+  ) {
+    this.orders = new AppTransactions(pool, ordersStore);
+    const registry = new SagaRegistry();
+    registry.add(OrderSaga);
+    const saga = new OrderSaga(pool);
+    this.engine = new SagaEngine({
+      service: 'orders',
+      store: ordersStore,
+      definitions: registry.all(),
+      resolve: () => saga,
+      stepTransactions: this.orders,
+      logger,
+      faults,
+      settings: { ttlMs: TTL_MS, pollMs: POLL_MS, ownedCheckMs: 300, maxTransactions: 3 },
+    });
+    const parts = { broker: refusing(broker, pool), clock, logger, replyMail, faults };
+    this.#relays = [ordersStore, stockStore].map(
+      ({ outbox, wakeUps }) => new Relay({ ...parts, outbox, wakeUps, settings: RELAY }),
+    );
+    const { inbox, outbox, transactions } = stockStore;
+    this.#inbox = new InboxProcessor({
+      inbox,
+      outbox,
+      transactions,
+      service: 'stock',
+      clock,
+      logger,
+      faults,
+    });
+  }
+
+  static async open(url: string, logger: Logger, faults: FaultPoints): Promise<System> {
+    const environment = { service: 'system', logger, clock, faults };
+    const store = async (schema: string): Promise<Store> => {
+      const made = await postgres({ url, schema, pool: { max: 4 } }).create(environment);
+      await made.start({ migrate: false });
+      return made;
+    };
+    const [ordersStore, stockStore, broker] = await Promise.all([
+      store(ORDERS_SCHEMA),
+      store(STOCK_SCHEMA),
+      postgresBroker({
+        url,
+        schema: BROKER_SCHEMA,
+        pool: { max: 4 },
+        migrate: false,
+        leaseTtlMs: TTL_MS,
+        pollIntervalMs: POLL_MS,
+      }).create(environment),
+    ]);
+    const pool = new pg.Pool({ connectionString: url, max: 8 });
+    return new System(pool, ordersStore, stockStore, broker, logger, faults);
+  }
+
+  /** Subscribes before it relays: nothing is published that nobody has asked for yet. */
+  async run(): Promise<void> {
+    const stock = new AppTransactions(this.pool, this.stockStore);
+    const handle = handlerThrough(this.#inbox, stock);
+    for (const group of ['stock', 'order']) {
+      await this.broker.subscribe({ group, topics: [group], concurrency: 4, handle });
+    }
+    await recordDeliveries(this.broker, this.pool);
+    await this.broker.subscribe({
+      group: 'orders.engine',
+      topics: [replyTopicOf('orders')],
+      concurrency: 4,
+      handle: async ({ message }) => {
+        await this.ordersStore.sagas.putMail([replyMail(message)]);
+        this.ordersStore.wakeUps.hint('saga');
+        return { kind: 'done' };
+      },
+    });
+    for (const relay of this.#relays) await relay.start();
+    await this.engine.run();
+  }
+}
