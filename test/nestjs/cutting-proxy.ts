@@ -1,0 +1,70 @@
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+
+const COMMIT = Buffer.from('COMMIT\0');
+
+/**
+ * Stands between an application and its database, and cuts a connection at the worst moment: COMMIT
+ * has reached the server, its answer never comes back.
+ */
+export class CuttingProxy {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  #cuts = 0;
+
+  private constructor(
+    readonly url: string,
+    server: Server,
+  ) {
+    this.#server = server;
+  }
+
+  static async before(url: string): Promise<CuttingProxy> {
+    const target = new URL(url);
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const through = new URL(url);
+    through.hostname = '127.0.0.1';
+    through.port = String((server.address() as AddressInfo).port);
+    const proxy = new CuttingProxy(through.href, server);
+    server.on('connection', (client) => proxy.#join(client, target));
+    return proxy;
+  }
+
+  /** The next COMMIT of the application's own pool is answered to nobody. */
+  cutNextCommit(): void {
+    this.#cuts += 1;
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #join(client: Socket, target: URL): void {
+    const database = connect(Number(target.port), target.hostname);
+    let ofSagaz: boolean | null = null;
+    let cut = false;
+    for (const socket of [client, database]) {
+      this.#sockets.add(socket);
+      socket.on('error', () => socket.destroy());
+      socket.on('close', () => {
+        this.#sockets.delete(socket);
+        client.destroy();
+        database.destroy();
+      });
+    }
+    client.on('data', (chunk) => {
+      // The first message names the application.
+      ofSagaz ??= chunk.includes('application_name\0sagaz');
+      if (!ofSagaz && this.#cuts > 0 && chunk.includes(COMMIT)) {
+        this.#cuts -= 1;
+        cut = true;
+      }
+      database.write(chunk);
+    });
+    database.on('data', (chunk) => {
+      if (cut) client.destroy();
+      else client.write(chunk);
+    });
+  }
+}
