@@ -1,0 +1,186 @@
+import path from 'node:path';
+import ts from 'typescript';
+import { beforeAll, describe, expect, it } from 'vitest';
+
+/** What every case below may use. */
+const PREAMBLE = `
+import { defineCommand, defineEvent } from '@sagaz/core';
+import { of, type Observable } from 'rxjs';
+import { IdempotentHandler, MessageContext, TransactionManager } from './index.js';
+interface Item { readonly sku: string; readonly count?: number }
+interface Reserved { readonly reservation: string }
+const Reserve = defineCommand<Item, Reserved>()('stock.reserve');
+const Release = defineCommand<Item>()('stock.release');
+const Counted = defineEvent<Item>()('stock.counted');
+declare const item: Item;
+`;
+
+function controller(member: string): string {
+  return `export class Stock { ${member} }`;
+}
+
+const PAYLOAD = 'the first parameter does not take the payload of this message';
+const REPLY = 'the returned value is not the reply of this command';
+
+const refused: readonly (readonly [promise: string, source: string, message: string])[] = [
+  [
+    'the parameter is of another type than the payload of a command',
+    controller(
+      `@IdempotentHandler(Reserve) reserve(id: string): Reserved { return { reservation: id }; }`,
+    ),
+    PAYLOAD,
+  ],
+  [
+    'the parameter wants a property the payload of an event may lack',
+    controller(`@IdempotentHandler(Counted) counted(event: { sku: string; count: number }) {}`),
+    PAYLOAD,
+  ],
+  [
+    'the context stands where the payload belongs',
+    controller(`@IdempotentHandler(Counted) counted(context: MessageContext) {}`),
+    PAYLOAD,
+  ],
+  [
+    'a command is answered with something else',
+    controller(`@IdempotentHandler(Reserve) reserve(i: Item): string { return i.sku; }`),
+    REPLY,
+  ],
+  [
+    'a command is answered with a promise of something else',
+    controller(`@IdempotentHandler(Reserve) async reserve(i: Item) { return { reserved: i.sku }; }`),
+    REPLY,
+  ],
+  [
+    'a command that awaits a reply gets none',
+    controller(`@IdempotentHandler(Reserve) async reserve(i: Item) {}`),
+    REPLY,
+  ],
+  [
+    'an observable answers a command with something else',
+    controller(`@IdempotentHandler(Reserve) reserve(): Observable<number> { return of(1); }`),
+    REPLY,
+  ],
+  [
+    'a reply that may be missing is taken for one',
+    controller(
+      `@IdempotentHandler(Reserve) async reserve(): Promise<Reserved | undefined> { return undefined; }`,
+    ),
+    REPLY,
+  ],
+  [
+    'a message is named by its type only',
+    controller(`@IdempotentHandler('stock.reserve') reserve() {}`),
+    `Argument of type 'string' is not assignable to parameter of type 'MessageContract'`,
+  ],
+  [
+    'an option is misspelt',
+    controller(`@IdempotentHandler(Counted, { groop: 'a' }) counted() {}`),
+    `'groop' does not exist in type 'HandlerOptions'`,
+  ],
+];
+
+const accepted: readonly (readonly [promise: string, source: string])[] = [
+  [
+    'a command with its payload and its reply',
+    controller(
+      `@IdempotentHandler(Reserve) async reserve(i: Item): Promise<Reserved> { return { reservation: i.sku }; }`,
+    ),
+  ],
+  [
+    'a parameter that takes less than the payload has',
+    controller(
+      `@IdempotentHandler(Reserve) reserve(i: { sku: string }): Reserved { return { reservation: i.sku }; }`,
+    ),
+  ],
+  [
+    'a reply with more than was asked for',
+    controller(
+      `@IdempotentHandler(Reserve) reserve(): { reservation: string; shelf: number } { return { reservation: '', shelf: 1 }; }`,
+    ),
+  ],
+  [
+    'an observable of the reply',
+    controller(
+      `@IdempotentHandler(Reserve) reserve(): Observable<Reserved> { return of({ reservation: '' }); }`,
+    ),
+  ],
+  [
+    'a command without a reply',
+    controller(`@IdempotentHandler(Release) async release(i: Item): Promise<void> {}`),
+  ],
+  [
+    'an event, whatever its handler returns',
+    controller(`@IdempotentHandler(Counted) counted(i: Item): number { return i.count ?? 0; }`),
+  ],
+  ['a handler that wants nothing', controller(`@IdempotentHandler(Counted) counted() {}`)],
+  [
+    'the context and the manager beside the payload',
+    controller(
+      `@IdempotentHandler(Counted, { group: 'mailer', retry: { attempts: 3, backoff: '1s' } }) counted(i: Item, c: MessageContext, @TransactionManager() m: object) { return c.id; }`,
+    ),
+  ],
+];
+
+/** Compiles all sources as modules of this folder, in one program, and answers the errors of each. */
+function compile(sources: readonly string[], options: ts.CompilerOptions): readonly string[][] {
+  const names = sources.map((_, index) => path.join(import.meta.dirname, `case-${index}.ts`));
+  const texts = new Map(names.map((name, index) => [name, PREAMBLE + (sources[index] ?? '')]));
+  const host = ts.createCompilerHost(options);
+  const { fileExists, readFile, getSourceFile } = host;
+  host.fileExists = (name) => texts.has(name) || fileExists(name);
+  host.readFile = (name) => texts.get(name) ?? readFile(name);
+  host.getSourceFile = (name, language, ...rest) => {
+    const text = texts.get(name);
+    return text === undefined
+      ? getSourceFile(name, language, ...rest)
+      : ts.createSourceFile(name, text, language);
+  };
+  const program = ts.createProgram(names, options, host);
+  return names.map((name) => {
+    const file = program.getSourceFile(name);
+    return [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)].map(
+      ({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'),
+    );
+  });
+}
+
+const asNestGenerates: ts.CompilerOptions = {
+  target: ts.ScriptTarget.ES2023,
+  module: ts.ModuleKind.NodeNext,
+  moduleResolution: ts.ModuleResolutionKind.NodeNext,
+  customConditions: ['@sagaz/source'],
+  experimentalDecorators: true,
+  emitDecoratorMetadata: true,
+  strict: true,
+  skipLibCheck: true,
+  noEmit: true,
+  types: ['node'],
+};
+
+describe.each([
+  ['the options of a Nest application', asNestGenerates],
+  [
+    'the strictest options',
+    { ...asNestGenerates, exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true },
+  ],
+])('under %s the compiler', (_, options) => {
+  let errors: readonly string[][] = [];
+
+  beforeAll(() => {
+    errors = compile([...refused, ...accepted].map(([, source]) => source), options);
+  }, 120_000);
+
+  it.each(refused.map(([promise, , message], index) => ({ promise, message, index })))(
+    'refuses when $promise',
+    ({ message, index }) => {
+      expect(errors[index]).toEqual([expect.stringContaining(message)]);
+    },
+  );
+
+  it.each(accepted.map(([promise], index) => ({ promise, index: refused.length + index })))(
+    'accepts $promise',
+    ({ index }) => {
+      expect(errors[index]).toEqual([]);
+    },
+  );
+});
