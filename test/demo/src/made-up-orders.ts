@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import type { OrderLine, ProductOnFile } from './order-source.js';
 
 const PRODUCTS = 20;
@@ -9,6 +10,21 @@ export function makeUpProducts(orders: number): ProductOnFile[] {
     name: `Product ${String(index + 1)}`,
     stock: Math.max(10, Math.round((orders * 2 * 5) / PRODUCTS)),
   }));
+}
+
+const item = z.object({ sku: z.string(), quantity: z.number().positive() });
+
+/** The products a file of orders asks for: four fifths of what it asks for in all. */
+export function productsOf(lines: readonly OrderLine[]): ProductOnFile[] {
+  const asked = new Map<string, number>();
+  for (const line of lines) {
+    if (line.kind !== 'order') continue;
+    for (const given of line.order.items) {
+      const { success, data } = item.safeParse(given);
+      if (success) asked.set(data.sku, (asked.get(data.sku) ?? 0) + data.quantity);
+    }
+  }
+  return [...asked].map(([sku, units]) => ({ sku, name: sku, stock: Math.ceil(units * 0.8) }));
 }
 
 /** The same seed makes the same orders. */

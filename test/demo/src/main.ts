@@ -17,7 +17,8 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 try {
   process.exitCode = await demonstrate();
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  const reason: unknown = interrupted.signal.aborted ? interrupted.signal.reason : error;
+  process.stderr.write(`${reason instanceof Error ? reason.message : String(reason)}\n`);
   process.exitCode = interrupted.signal.aborted ? 130 : 1;
 }
 
@@ -32,6 +33,7 @@ async function demonstrate(): Promise<number> {
   try {
     await system.ready(interrupted.signal);
     narrator.say(`all are up; sending ${String(goods.lines.length)} orders`);
+    interrupted.signal.throwIfAborted();
     const result = await run(system, goods, options, narrator, interrupted.signal);
     wentWell = allHeld(result);
     process.stdout.write(`${renderReport(result)}\n`);

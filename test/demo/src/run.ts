@@ -1,7 +1,7 @@
 import { audit, countEnded } from './audit.js';
 import { killEach } from './killer.js';
 import { Ledger } from './ledger.js';
-import { makeUpOrders, makeUpProducts } from './made-up-orders.js';
+import { makeUpOrders, makeUpProducts, productsOf } from './made-up-orders.js';
 import { MessageWatch } from './message-watch.js';
 import type { DemoOptions } from './options.js';
 import { readOrders, readProducts, type OrderLine, type ProductOnFile } from './order-source.js';
@@ -22,12 +22,20 @@ export interface Goods {
 export async function prepareGoods(options: DemoOptions): Promise<Goods> {
   const read = options.orders === undefined ? null : await readOrders(options.orders);
   const count = options.count > 0 ? options.count : (read?.length ?? MADE_UP_COUNT);
-  const products =
-    options.products === undefined ? makeUpProducts(count) : await readProducts(options.products);
+  const products = await productsFor(options, read, count);
   return {
     products,
     lines: read === null ? makeUpOrders(count, options.seed, products) : read.slice(0, count),
   };
+}
+
+async function productsFor(
+  options: DemoOptions,
+  read: readonly OrderLine[] | null,
+  count: number,
+): Promise<readonly ProductOnFile[]> {
+  if (options.products !== undefined) return readProducts(options.products);
+  return read === null ? makeUpProducts(count) : productsOf(read);
 }
 
 /** Sends the orders, kills, waits until all is quiet, and compares the books. */

@@ -46,7 +46,8 @@ export class System {
             BROKER_URL: url('broker'),
             // What a dead process held is taken over sooner than by default, to keep the run short.
             SAGAZ_ENGINE_LEASE: '3s',
-            SAGAZ_RELAY_LEASE: '3s',
+            SAGAZ_RELAY_LEASE: '4s',
+            SAGAZ_RELAY_PUBLISH_TIMEOUT: '2s',
             ...environment,
           },
           logFile: join(folder, `${app}.log`),

@@ -34,7 +34,7 @@ export async function sendOrders(
   const queue = lines.values();
   const sender = async (): Promise<void> => {
     for (const line of queue) {
-      if (signal.aborted) return;
+      signal.throwIfAborted();
       onAnswer(await answerTo(address, line, seen, signal));
     }
   };
