@@ -87,7 +87,9 @@ export class TransitionFlusher {
       this.#inFlight < flushers &&
       (this.#inFlight === 0 || this.#queue.length >= share)
     ) {
-      const batch = this.#queue.splice(0, group);
+      // Shared among those that are free: two halves in parallel beat one whole.
+      const part = Math.ceil(this.#queue.length / (flushers - this.#inFlight));
+      const batch = this.#queue.splice(0, Math.min(group, Math.max(share, part)));
       this.#inFlight += 1;
       void this.#flush(batch).finally(() => {
         this.#inFlight -= 1;

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { command, defineCommand } from '../../messaging/index.js';
 import { HEADERS, type OutboxMessage } from '../../ports/index.js';
 import { newId } from '../../ids.js';
-import { EngineBench, Program, type ProgramOptions } from '../../testing/index.js';
+import { EngineBench, Gate, Program, type ProgramOptions } from '../../testing/index.js';
 import { replyMail } from '../index.js';
 
 const Reserve = defineCommand<{ sku: string }, { place: string }>()('inventory.reserve');
@@ -43,6 +43,29 @@ async function reply(
   });
   await bench.sagas.putMail([mail]);
   bench.wakeUps.hint('saga');
+}
+
+/** What a participant needs of a command in order to answer it. */
+function commandOf(sagaId: string): OutboxMessage {
+  return {
+    id: newId(),
+    tenant: '',
+    topic: 'inventory',
+    key: sagaId,
+    type: 'inventory.reserve',
+    source: 'bench',
+    time: '2026-01-01T00:00:00.000Z',
+    contentType: 'application/json',
+    payload: new Uint8Array(0),
+    headers: {
+      [HEADERS.replyTo]: 'bench.replies',
+      [HEADERS.sagaId]: sagaId,
+      [HEADERS.idempotencyKey]: `${sagaId}:reserve`,
+      [HEADERS.role]: 'command',
+    },
+    ordered: true,
+    delayMs: 0,
+  };
 }
 
 const order: ProgramOptions = {
@@ -119,6 +142,38 @@ describe('a command step', () => {
     await bench.clock.settle();
     await reply(bench.sent[0], 'ok', { place: 'early' });
     expect(await bench.clock.until(handle.result())).toEqual({ place: 'early' });
+  });
+
+  it('comes back at once for a reply that arrives while the saga is being parked', async () => {
+    for (const moment of ['before the commit', 'before its answer'] as const) {
+      const program = saga(order);
+      const parking = new Gate();
+      const engine = await bench.engine({
+        settings: { pollMs: 600_000 },
+        store: (sagas) =>
+          new Proxy(sagas, {
+            get(target, property) {
+              const method: unknown = Reflect.get(target, property);
+              if (typeof method !== 'function') return method;
+              return async (...given: unknown[]): Promise<unknown> => {
+                const held = property === 'flush';
+                if (held && moment === 'before the commit') await parking.pass();
+                const answer: unknown = await Reflect.apply(method, target, given);
+                if (held && moment === 'before its answer') await parking.pass();
+                return answer;
+              };
+            },
+          }),
+      });
+      const handle = await bench.start(engine, program);
+      await parking.reached;
+      await reply(commandOf(handle.id), 'ok', { place: 'x' });
+      await bench.clock.advance(100);
+      parking.open();
+      await bench.clock.advance(1_000);
+      expect((await bench.sagas.get(handle.id))?.status, moment).toBe('completed');
+      await bench.close();
+    }
   });
 
   it('fails at a refusal, which had no effect and needs no undo', async () => {

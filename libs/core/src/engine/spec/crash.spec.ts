@@ -266,8 +266,9 @@ describe('ownership', () => {
     const deaths: string[] = [];
     const registry = bench.engines;
     const real = { beat: registry.beat.bind(registry), observe: registry.observe.bind(registry) };
+    let slow = '';
     registry.beat = (incarnation) =>
-      away ? Promise.reject(new Error('away')) : real.beat(incarnation);
+      away || incarnation === slow ? Promise.reject(new Error('away')) : real.beat(incarnation);
     registry.observe = () => (away ? Promise.reject(new Error('away')) : real.observe());
     const observer = { declaredDead: () => deaths.push('x'), engineBuried: () => deaths.push('y') };
     const one = await bench.engine({ store, observer });
@@ -276,7 +277,11 @@ describe('ownership', () => {
     await bench.clock.advance(1_000);
     away = true;
     await bench.clock.advance(120_000);
+    // The one is back before the other, which is overdue by far then.
+    slow = one.incarnation;
     away = false;
+    await bench.clock.advance(10_000);
+    slow = '';
     await bench.clock.advance(120_000);
     expect(deaths).toEqual([]);
     expect((await bench.sagas.get(handle.id))?.owner).toBe(one.incarnation);

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { CommitUnknownError } from '../../errors/index.js';
 import { MemoryTable, MemoryTransaction } from '../../memory/index.js';
+import type { SagaTransition } from '../../ports/index.js';
 import {
   EngineBench,
   FaultBoard,
@@ -108,9 +109,12 @@ describe('a transactional step', () => {
         },
       },
     });
-    const frozen = await bench.engine();
+    bench.wakeUps.listening = false;
+    const frozen = await bench.engine({ settings: { pollMs: 600_000 } });
     const handle = await bench.start(frozen, program);
     await gate.reached;
+    // Past its first round of claims: it asks no more, and cannot take its own saga anew.
+    await bench.clock.advance(10);
     await bench.engines.retire(frozen.incarnation);
     const heir = await bench.engine();
     // Before the next heartbeat, so that only the fence can tell it of its death.
@@ -218,10 +222,12 @@ describe('a transactional step', () => {
     expect(program.calls).not.toContain('compensation a');
   });
 
-  it('joins beside a sibling that completes while it commits: nobody misses the join', async () => {
+  it('waits with its commit for a transition that is in flight: nobody misses the join', async () => {
     const faults = new FaultBoard();
     const committing = faults.gate('step.before-commit');
     const sibling = new Gate();
+    const flushing = new Gate();
+    const outcomes: string[] = [];
     const program = saga({
       steps: {
         a: { transactional: true, run: (call) => write(call, 'a') },
@@ -229,13 +235,33 @@ describe('a transactional step', () => {
         join: { dependsOn: ['a', 'b'] },
       },
     });
-    const engine = await bench.engine({ faults });
+    const engine = await bench.engine({
+      faults,
+      store: (sagas) =>
+        new Proxy(sagas, {
+          get(target, property) {
+            const method: unknown = Reflect.get(target, property);
+            if (typeof method !== 'function') return method;
+            if (property !== 'flush') return method.bind(target) as unknown;
+            return async (transitions: readonly SagaTransition[]) => {
+              await flushing.pass();
+              const answer = await target.flush(transitions);
+              outcomes.push(...answer.map(({ kind }) => kind));
+              return answer;
+            };
+          },
+        }),
+    });
     const handle = await bench.start(engine, program);
     await Promise.all([committing.reached, sibling.reached]);
     sibling.open();
+    await flushing.reached;
     committing.open();
+    await bench.clock.settle();
+    flushing.open();
     await bench.clock.until(handle.result());
-    expect(program.calls.filter((call) => call === 'step join')).toHaveLength(1);
+    expect([...program.calls].sort()).toEqual(['step a', 'step b', 'step join']);
+    expect(new Set(outcomes)).toEqual(new Set(['applied']));
   });
 
   it('runs no more transactions at once than it is allowed', async () => {
