@@ -35,6 +35,7 @@ export async function drains(server: BenchServer): Promise<DrainFindings> {
   const url = await server.database();
   const store = await openStore(url);
   const pool = new pg.Pool({ connectionString: url, max: 10 });
+  pool.on('error', () => undefined);
   try {
     for (let round = 0; round < 3; round += 1) {
       await fill(store, rows);
@@ -125,13 +126,16 @@ function nullBroker(onPublish: (batch: readonly Message[]) => void): Broker {
 async function oneByOneRate(pool: pg.Pool, rows: number): Promise<number> {
   const began = performance.now();
   for (;;) {
-    const { rows: batch } = await pool.query<{ seq: string }>(
-      'SELECT * FROM sagaz.outbox ORDER BY seq LIMIT $1',
+    const { rows: batch } = await pool.query<{ slot: number; seq: string }>(
+      'SELECT * FROM sagaz.outbox ORDER BY slot, seq LIMIT $1',
       [BATCH],
     );
     if (batch.length === 0) break;
     await drive(batch.length, 10, (index) =>
-      pool.query('DELETE FROM sagaz.outbox WHERE seq = $1', [batch[index]?.seq]),
+      pool.query('DELETE FROM sagaz.outbox WHERE slot = $1 AND seq = $2', [
+        batch[index]?.slot,
+        batch[index]?.seq,
+      ]),
     );
   }
   return perSecond(rows, performance.now() - began);
@@ -145,7 +149,8 @@ async function bareRate(pool: pg.Pool, rows: number): Promise<number> {
     for (;;) {
       const { rowCount } = await client.query(
         `DELETE FROM sagaz.outbox
-          WHERE seq IN (SELECT seq FROM sagaz.outbox ORDER BY seq LIMIT $1) RETURNING *`,
+          WHERE (slot, seq) IN (SELECT slot, seq FROM sagaz.outbox ORDER BY slot, seq LIMIT $1)
+          RETURNING *`,
         [BATCH],
       );
       if (rowCount === 0) return perSecond(rows, performance.now() - began);

@@ -112,6 +112,7 @@ async function withBusiness(
   );
   const store = await openStore(url);
   const pool = new pg.Pool({ connectionString: url, max: CONNECTIONS });
+  pool.on('error', () => undefined);
   try {
     return await measure(pool, store);
   } finally {
