@@ -47,7 +47,9 @@ const refused: readonly (readonly [promise: string, source: string, message: str
   ],
   [
     'a command is answered with a promise of something else',
-    controller(`@IdempotentHandler(Reserve) async reserve(i: Item) { return { reserved: i.sku }; }`),
+    controller(
+      `@IdempotentHandler(Reserve) async reserve(i: Item) { return { reserved: i.sku }; }`,
+    ),
     REPLY,
   ],
   [
@@ -167,7 +169,10 @@ describe.each([
   let errors: readonly string[][] = [];
 
   beforeAll(() => {
-    errors = compile([...refused, ...accepted].map(([, source]) => source), options);
+    errors = compile(
+      [...refused, ...accepted].map(([, source]) => source),
+      options,
+    );
   }, 120_000);
 
   it.each(refused.map(([promise, , message], index) => ({ promise, message, index })))(

@@ -97,7 +97,7 @@ export class Consumers implements Worker, OnModuleInit {
       return `The broker refuses the subscription of the group '${group}': ${failure}`;
     }
     if (this.#state === 'waiting') {
-      return `${this.#declared.length} handlers wait for a transport. ${NOT_CONNECTED}`;
+      return `No messages come to ${this.#declared.join(', ')}. ${NOT_CONNECTED}`;
     }
     for (const subscription of this.#subscriptions) {
       const problem = subscription.problem();
