@@ -19,7 +19,6 @@ export { SagazPool, type PooledClient } from './sagaz-pool.js';
 export { checkServer, UnsuitableServerError } from './server-checks.js';
 export { schemaName, type SchemaName } from './schema-name.js';
 export {
-  isConnectionError,
   isDataError,
   isLockTimeout,
   isTransientError,

@@ -24,7 +24,9 @@ export class SagaClaimer {
    *
    * Orphans are looked for every time and not once when an engine dies: a transaction that started a
    * saga for that engine may commit long after. Their owners are found by hopping from one owner to
-   * the next along the index, so that the look costs a few pages however many sagas are owned.
+   * the next along the index, so that the look costs a few pages however many sagas are owned. Their
+   * sagas are asked for as a range in the order of that index: for "equal, at most 100" the planner
+   * reads the whole table, because it expects to meet 100 soon, and where there are none never does.
    */
   async claim(request: ClaimRequest): Promise<readonly LoadedSaga[]> {
     const schema = this.#schema.quoted;
@@ -43,8 +45,8 @@ export class SagaClaimer {
           UNION ALL
           SELECT (SELECT s.owner FROM ${schema}.saga s WHERE s.owner > o.owner ORDER BY s.owner LIMIT 1)
           FROM owners o WHERE o.owner IS NOT NULL
-        ), dead (owners) AS MATERIALIZED (
-          SELECT array_agg(o.owner) FROM owners o
+        ), dead (owner) AS MATERIALIZED (
+          SELECT o.owner FROM owners o
           WHERE o.owner IS NOT NULL
             AND NOT EXISTS (SELECT FROM ${schema}.engine e WHERE e.incarnation = o.owner)
         ), due AS MATERIALIZED (
@@ -59,10 +61,13 @@ export class SagaClaimer {
             AND (s.name, s.version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
           ORDER BY s.id LIMIT $4 FOR UPDATE OF s SKIP LOCKED
         ), orphaned AS MATERIALIZED (
-          SELECT s.id, s.owner FROM ${schema}.saga s
-          WHERE s.owner = ANY ((SELECT d.owners FROM dead d)::uuid[]) AND s.status <> ALL (${FINAL})
-            AND (s.name, s.version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
-          ORDER BY s.id LIMIT $4 FOR UPDATE OF s SKIP LOCKED
+          SELECT o.id, o.owner FROM dead d CROSS JOIN LATERAL (
+            SELECT s.id, s.owner FROM ${schema}.saga s
+            WHERE s.owner >= d.owner AND s.owner <= d.owner AND s.status <> ALL (${FINAL})
+              AND (s.name, s.version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
+            ORDER BY s.owner LIMIT $4 FOR UPDATE OF s SKIP LOCKED
+          ) o
+          LIMIT $4
         ), taken AS (
           SELECT id, owner FROM due UNION SELECT id, owner FROM mailed UNION SELECT id, owner FROM orphaned
           LIMIT $4
