@@ -91,7 +91,13 @@ export class SlotReads {
       text: `SELECT s.xmin, ${columns}
         FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin) AS s
         LEFT JOIN ${this.#names.read}$1, $2, $3, $4, $5) AS o ON true`,
-      values: [windows.map((w) => w.slot), windows.map((w) => w.floor), inFlight, perSlot, limit],
+      values: [
+        numberArray(windows.map((w) => w.slot)),
+        numberArray(windows.map((w) => w.floor)),
+        numberArray(inFlight),
+        perSlot,
+        limit,
+      ],
     });
     const messages: QueuedMessage[] = [];
     for (const row of rows) if (row.seq !== null) messages.push(queuedMessage(row));
