@@ -1,28 +1,11 @@
-import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { join } from 'node:path';
 import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-
-const root = fileURLToPath(new URL('../../', import.meta.url));
-const run = promisify(execFile);
-
-/** TypeScript blocks of the README by the file name in their first line. */
-async function snippets(): Promise<Map<string, string>> {
-  const readme = await readFile(join(root, 'README.md'), 'utf8');
-  const files = new Map<string, string>();
-  for (const [, code] of readme.matchAll(/```ts\n([\s\S]*?)```/g)) {
-    const name = /^\/\/ (\S+\.ts)\n/.exec(code ?? '')?.[1];
-    if (name === undefined) throw new Error(`A snippet names no file: ${code?.slice(0, 60) ?? ''}`);
-    files.set(name, code ?? '');
-  }
-  return files;
-}
+import { compile, snippetsOf, type Compiled } from './snippets.js';
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
@@ -34,36 +17,14 @@ async function freePort(): Promise<number> {
 }
 
 describe('the first saga of the README', () => {
-  let folder: string;
+  let compiled: Compiled;
   let database: TestDatabase;
   let client: pg.Client;
   let app: ChildProcess;
   let url: string;
 
   beforeAll(async () => {
-    // Inside the workspace, so that its packages and their types are found as a user's would be.
-    folder = await mkdtemp(join(root, 'test', 'docs', '.readme-'));
-    for (const [name, code] of await snippets()) {
-      const file = join(folder, name);
-      await mkdir(dirname(file), { recursive: true });
-      await writeFile(file, code);
-    }
-    await writeFile(
-      join(folder, 'tsconfig.json'),
-      JSON.stringify({
-        extends: '../../../tsconfig.base.json',
-        compilerOptions: { outDir: 'dist', declaration: false, declarationMap: false },
-        include: ['**/*.ts'],
-      }),
-    );
-    await run(process.execPath, [
-      join(root, 'node_modules/typescript7/bin/tsc'),
-      '-p',
-      folder,
-    ]).catch((error: unknown) => {
-      const said = error instanceof Error && 'stdout' in error ? String(error.stdout) : '';
-      throw new Error(`The snippets do not compile:\n${said}`, { cause: error });
-    });
+    compiled = await compile(await snippetsOf('README.md'));
     const [server] = postgresServers();
     if (server === undefined) throw new Error('There is no PostgreSQL.');
     database = await createDatabase(server);
@@ -71,7 +32,7 @@ describe('the first saga of the README', () => {
     await client.connect();
     const port = await freePort();
     url = `http://127.0.0.1:${String(port)}`;
-    app = spawn(process.execPath, [join(folder, 'dist/src/main.js')], {
+    app = spawn(process.execPath, [join(compiled.folder, 'dist/src/main.js')], {
       env: { ...process.env, DATABASE_URL: database.url, PORT: String(port) },
       stdio: ['ignore', 'ignore', 'inherit'],
     });
@@ -83,7 +44,7 @@ describe('the first saga of the README', () => {
     app.kill('SIGKILL');
     await client.end();
     await database.drop();
-    await rm(folder, { recursive: true, force: true });
+    await compiled.remove();
   });
 
   async function answering(): Promise<void> {

@@ -1,0 +1,131 @@
+import { execFile } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join, posix } from 'node:path';
+import { promisify } from 'node:util';
+import { ENVIRONMENT } from '@sagaz/nestjs';
+import { SagazMetricsModule } from '@sagaz/nestjs/metrics';
+import { describe, expect, it } from 'vitest';
+import { compile, readPage, repository, snippetsOf } from './snippets.js';
+
+const run = promisify(execFile);
+const commandLine = join(repository, 'libs/cli/bin/sagaz.js');
+
+async function pagesIn(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(join(repository, folder), { recursive: true });
+  return entries.filter((name) => name.endsWith('.md')).map((name) => posix.join(folder, name));
+}
+
+async function allPages(): Promise<readonly string[]> {
+  const libraries = await readdir(join(repository, 'libs'));
+  return [
+    'README.md',
+    ...(await pagesIn('docs')),
+    ...libraries.map((library) => `libs/${library}/README.md`),
+  ];
+}
+
+/** What the pattern finds in a page: each once, in order of the alphabet. */
+function named(text: string, pattern: RegExp): string[] {
+  return [...new Set([...text.matchAll(pattern)].map(([found]) => found))].sort();
+}
+
+/** Names of the metrics that the module hands to prom-client. */
+function registeredMetrics(): string[] {
+  const providers: unknown = Reflect.getMetadata('providers', SagazMetricsModule);
+  if (!Array.isArray(providers)) return [];
+  return providers
+    .flatMap((provider: unknown) => {
+      if (typeof provider !== 'object' || provider === null) return [];
+      const token: unknown = Reflect.get(provider, 'provide');
+      return typeof token === 'string' ? [token] : [];
+    })
+    .map((token) => token.replace(/^PROM_METRIC_/i, '').toLowerCase())
+    .sort();
+}
+
+describe('the documentation', () => {
+  it('compiles, snippet for snippet, as an application of its reader would', async () => {
+    const files = new Map<string, string>();
+    for (const page of await allPages()) {
+      // The README is compiled and run by a spec of its own.
+      if (page === 'README.md') continue;
+      for (const [name, code] of await snippetsOf(page)) {
+        files.set(join(page.replace(/\.md$/, '').replaceAll('/', '-'), name), code);
+      }
+    }
+    expect(files.size).toBeGreaterThan(0);
+    await (await compile(files)).remove();
+  }, 120_000);
+
+  it('links to what exists', async () => {
+    for (const page of await allPages()) {
+      const text = await readPage(page);
+      for (const [, target = ''] of text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)) {
+        const file = join(repository, dirname(page), target);
+        await expect(
+          readFile(file).catch((error: unknown) =>
+            // A folder is a place, too.
+            error instanceof Error && 'code' in error && error.code === 'EISDIR' ? '' : null,
+          ),
+          `${page} links to ${target}`,
+        ).resolves.not.toBeNull();
+      }
+    }
+  });
+
+  it('names exactly the variables that set an option', async () => {
+    const options = await readPage('docs/reference/options.md');
+    const known = ENVIRONMENT.map(({ variable }) => variable).sort();
+    expect(named(options, /\bSAGAZ_[A-Z_]+\b/g)).toEqual(known);
+  });
+
+  it('names each variable in the line of the option it sets', async () => {
+    const lines = (await readPage('docs/reference/options.md')).split('\n');
+    for (const { variable, option } of ENVIRONMENT) {
+      const line = lines.find((one) => one.startsWith('|') && one.includes(`\`${variable}\``));
+      expect(line, variable).toContain(`\`${option}\``);
+    }
+  });
+
+  it('names exactly the metrics that are registered', async () => {
+    const operations = await readPage('docs/guides/operations.md');
+    const metrics = registeredMetrics();
+    expect(metrics.length).toBeGreaterThan(0);
+    expect(
+      named(operations, /\bsagaz_(?:saga|engine|outbox|relay|inbox|store)_[a-z_]+\b/g),
+    ).toEqual(metrics);
+  });
+
+  it('names every command of the command line, its options and its exit codes', async () => {
+    const page = await readPage('docs/reference/cli.md');
+    const help = async (...args: string[]): Promise<string> =>
+      (await run(process.execPath, [commandLine, ...args, '--help'])).stdout;
+    const commands = [...(await help()).matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(
+      ([, name = '']) => name,
+    );
+    expect(commands).toContain('migrate');
+    expect(named(page, /^## `sagaz ([a-z]+)`/gm).sort()).toEqual(
+      commands.map((name) => `## \`sagaz ${name}\``).sort(),
+    );
+    for (const command of commands) {
+      for (const option of named(await help(command), /--[a-z]+/g)) {
+        if (option !== '--help') expect(page, command).toContain(`\`${option}`);
+      }
+    }
+  });
+
+  it('names every table and every view of the migrations', async () => {
+    const page = await readPage('docs/reference/tables.md');
+    for (const folder of ['migrations', 'migrations/broker']) {
+      const files = (await readdir(join(repository, folder))).filter((name) =>
+        name.endsWith('.sql'),
+      );
+      for (const file of files) {
+        const sql = await readFile(join(repository, folder, file), 'utf8');
+        for (const [, name = ''] of sql.matchAll(/^CREATE (?:TABLE|VIEW) sagaz\.(\w+)/gm)) {
+          expect(page, file).toContain(`\`${name}\``);
+        }
+      }
+    }
+  });
+});
