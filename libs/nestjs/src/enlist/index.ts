@@ -4,7 +4,7 @@ export {
   ambientTransactionFor,
   type TransactionTarget,
 } from './connections.js';
-export type { Connection, EnlistObserver, UnitOfWork, UnitOfWorkOptions } from './connection.js';
+export type { Connection, EnlistObserver } from './connection.js';
 export { detached } from './detached.js';
 export type { EnlistedTransaction } from './enlisted-transaction.js';
 export {
@@ -18,7 +18,7 @@ export {
   UnknownDataSourceError,
   UnsavedEntityMessagesError,
 } from './errors.js';
-export { nextOrdinal, record, type RecordedMessage } from './recorded-messages.js';
+export { nextOrdinal, record } from './recorded-messages.js';
 export { SagazTypeOrmAdapter, type SagazTransactionOptions } from './sagaz-typeorm.adapter.js';
 export { StoreConnection } from './store-connection.js';
 export { TypeOrmConnection, type TypeOrmTransactionHost } from './typeorm-connection.js';

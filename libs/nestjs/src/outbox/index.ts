@@ -1,8 +1,8 @@
 export { NoDataSourceError } from './absent-manager.js';
 export { InvalidHeaderError, InvalidPublishError } from './errors.js';
 export type { MessageOptions } from './message-draft.js';
-export { surroundingHeaders, withHeaders, type Headers } from './message-headers.js';
+export { withHeaders } from './message-headers.js';
 export { Outbox, type PublishOptions } from './outbox.js';
 export { Relays } from './relays.js';
 export { recordMessage } from './record-message.js';
-export { currentTraceId, loadTracing, traceHeaders, withTraceOf } from './trace-context.js';
+export { currentTraceId, loadTracing, withTraceOf } from './trace-context.js';
