@@ -34,9 +34,9 @@ describe('the published packages', { timeout: 120_000 }, () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  it('carry their licence, and neither specs nor compiler state', () => {
+  it('carry their licence and a README, and neither specs nor compiler state', () => {
     for (const { name, files } of packages) {
-      expect(files, name).toContain('LICENSE');
+      expect(files, name).toEqual(expect.arrayContaining(['LICENSE', 'README.md']));
       expect(files.filter((file) => /\.(spec|fixture)\.|tsbuildinfo/.test(file))).toEqual([]);
     }
   });
