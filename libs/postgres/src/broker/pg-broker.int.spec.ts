@@ -1,5 +1,6 @@
 import {
   newId,
+  placeOfKey,
   systemClock,
   type Broker,
   type Delivery,
@@ -9,7 +10,7 @@ import {
 import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
-import { postgresBroker } from './index.js';
+import { PgBroker, postgresBroker } from './index.js';
 
 const quiet: Logger = {
   debug: () => undefined,
@@ -88,7 +89,6 @@ describeEachPostgres('the Postgres broker', (server) => {
   it('gives a group that joins while a message is being published that message', async () => {
     const [topic, inbox, one] = [freshTopic(), new Inbox(), await broker()];
     // A publisher that has looked up the groups and not yet committed.
-    const { placeOfKey } = await import('@sagaz/core');
     const lock = placeOfKey('', topic, '').lock;
     await admin.query('BEGIN');
     await admin.query(
@@ -158,7 +158,6 @@ describeEachPostgres('the Postgres broker', (server) => {
 
   it('calls a publish whose connection died in the middle unknown', async () => {
     const [topic, one] = [freshTopic(), await broker('victim')];
-    const { placeOfKey } = await import('@sagaz/core');
     const lock = placeOfKey('', topic, '').lock;
     await admin.query('BEGIN');
     await admin.query('SELECT pg_advisory_xact_lock(1396786500, $1)', [lock]);
@@ -220,6 +219,23 @@ describeEachPostgres('the Postgres broker', (server) => {
     await one.publish([message(topic, 'k', { id: 'm1' })]);
     expect((await inboxA.count(1))[0]?.message.id).toBe('m1');
     expect((await inboxB.count(1))[0]?.message.id).toBe('m1');
+  });
+
+  it('says how far each group is behind', async () => {
+    const [topic, one] = [freshTopic(), await broker()];
+    if (!(one instanceof PgBroker)) throw new Error('another broker');
+    const never = new Promise<never>(() => undefined);
+    const subscription = await one.subscribe({
+      group: topic,
+      topics: [topic],
+      concurrency: 1,
+      handle: () => never,
+    });
+    await one.publish([message(topic, 'a'), message(topic, 'b')]);
+    const lag = (await one.lag()).find(({ group }) => group === topic);
+    expect(lag?.waiting).toBe(2);
+    expect(lag?.oldestMs).toBeGreaterThan(0);
+    await subscription.close(0);
   });
 
   it('is unhealthy once it is closed, and takes nothing', async () => {

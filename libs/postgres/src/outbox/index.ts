@@ -1,8 +1,2 @@
-export { appendStatement, keyLocks } from './append.js';
-export {
-  OUTBOX_INSERT_PARAMETERS,
-  outboxArrays,
-  outboxInsert,
-  outboxInsertValues,
-} from './outbox-columns.js';
-export { PgOutboxStore, type PgOutboxStoreParts } from './pg-outbox-store.js';
+export { outboxInsert, outboxInsertValues } from './outbox-columns.js';
+export { PgOutboxStore } from './pg-outbox-store.js';

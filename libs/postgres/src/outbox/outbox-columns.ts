@@ -20,9 +20,6 @@ const PARAMETERS = [
   ['payload', 'bytea[]'],
 ] as const;
 
-/** How many parameters {@link outboxInsert} has. */
-export const OUTBOX_INSERT_PARAMETERS = PARAMETERS.length;
-
 /**
  * An INSERT of messages as part of a larger statement, without key locks: for those whose keys are in
  * order by other means, such as the commands of a saga, which its one row puts in order.

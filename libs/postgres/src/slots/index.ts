@@ -1,4 +1,3 @@
 export { bytes, messageArrays, slotsOf } from './message-arrays.js';
 export { PgSlotQueue } from './pg-slot-queue.js';
 export type { MailInsert } from './slot-changes.js';
-export { type SlotConnection, type SlotTable } from './slot-table.js';

@@ -1,1 +1,1 @@
-export { PgWakeUps, type PgWakeUpsOptions } from './pg-wake-ups.js';
+export { PgWakeUps } from './pg-wake-ups.js';

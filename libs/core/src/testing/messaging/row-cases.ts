@@ -112,7 +112,7 @@ export const rowCases: readonly ContractCase<SlotQueueFixture>[] = [
       await add([outboxMessage('k', 1)]);
       const probe = await queue.probeFloor();
       // Other databases of the server may hold the horizon back for a moment, nothing here does.
-      for (let tries = 0; tries < 100; tries += 1) {
+      for (let tries = 0; tries < 300; tries += 1) {
         await transactions.run(async (transaction) =>
           add([outboxMessage('other', tries)], transaction),
         );
