@@ -23,7 +23,7 @@ import type {
   Transactions,
 } from '../ports/index.js';
 import { SagaRegistry, type SagaClass, type SagaDefinition } from '../saga/index.js';
-import { FaultBoard } from './gates.js';
+import type { FaultBoard } from './gates.js';
 import { Program } from './program.js';
 import { VirtualClock } from './virtual-clock.js';
 
@@ -214,7 +214,10 @@ function cut<Part extends object>(part: Part, life: { readonly alive: boolean })
         if (!(answer instanceof Promise)) return answer;
         return answer.then(
           (value: unknown) => (life.alive ? value : never),
-          (error: unknown) => (life.alive ? Promise.reject(error) : never),
+          (error: unknown) => {
+            if (life.alive) throw error;
+            return never;
+          },
         );
       };
     },

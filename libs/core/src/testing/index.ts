@@ -21,3 +21,4 @@ export * from './messaging/index.js';
 export { RelayBench } from './relay-bench.js';
 export { severable, type Severed } from './severable.js';
 export { ConsumerBench } from './consumer-bench.js';
+export * from './random/index.js';

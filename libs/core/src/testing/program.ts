@@ -85,28 +85,25 @@ export class Program {
   instance(alive: () => boolean = () => true): object {
     const methods: Record<string, unknown> = {};
     for (const [method, behaviour] of this.#behaviours) {
-      methods[method] = (
+      methods[method] = async (
         context: StepContext,
         input: unknown,
         manager: unknown,
-      ): Promise<unknown> =>
-        new Promise((resolve, reject) => {
-          const [role] = method.split(' ');
-          const call: Call = {
+      ): Promise<unknown> => {
+        const [role] = method.split(' ');
+        this.calls.push(method);
+        try {
+          return await behaviour({
             role: role === 'compensation' || role === 'recovery' ? role : 'step',
             input,
             context,
             manager,
-          };
-          this.calls.push(method);
+          });
+        } finally {
           // What a process that died had begun is never heard of again.
-          Promise.resolve()
-            .then(() => behaviour(call))
-            .then(
-              (value) => alive() && resolve(value),
-              (error: unknown) => alive() && reject(error),
-            );
-        });
+          if (!alive()) await new Promise<never>(() => undefined);
+        }
+      };
     }
     return methods;
   }
@@ -169,4 +166,7 @@ export class Program {
   }
 }
 
-class ProgrammedSaga {}
+/** Stands where a decorated class would. */
+class ProgrammedSaga {
+  readonly programmed = true;
+}

@@ -57,20 +57,20 @@ export class VirtualClock implements Clock {
 
   /** Moves on, as far as is needed, until the promise settles; throws after `limitMs` of its time. */
   async until<T>(promise: Promise<T>, limitMs = 3_600_000): Promise<T> {
-    let done = false;
+    const state = { done: false };
     const finish = (): void => {
-      done = true;
+      state.done = true;
     };
     promise.then(finish, finish);
     const end = this.#now + limitMs;
     await this.settle();
-    for (let turns = 0; !done && turns < LONGEST_RUN; turns += 1) {
+    for (let turns = 0; !state.done && turns < LONGEST_RUN; turns += 1) {
       const next = this.#next(end);
       if (next === undefined) break;
       this.#fire(next);
       await this.settle();
     }
-    if (!done) {
+    if (!state.done) {
       throw new Error(
         `Still not settled after ${this.#now} ms of virtual time; nothing moves any more.`,
       );

@@ -73,7 +73,7 @@ function abortAll(draft: Draft): void {
 }
 
 function finish(draft: Draft): Decision {
-  const { state, around } = draft;
+  const { state } = draft;
   const ownership = ownershipOf(draft);
   if (ownership.kind === 'give_back' && draft.entries.length === 0 && state.phase !== 'ended') {
     draft.add({ kind: 'parked' });

@@ -39,13 +39,18 @@ type End =
   | { readonly kind: 'committed'; readonly turn: boolean }
   | { readonly kind: 'failed'; readonly error: unknown; readonly turn: boolean };
 
+/** What was decided for the commit, once the transaction came that far. */
+interface Fence {
+  pending: Pending | null;
+  mine: Happening | null;
+}
+
 async function once(attempt: Attempt, holdsTurn: boolean): Promise<End> {
   const { run, inside, start } = attempt;
   const point = start.role === 'compensation' ? 'compensation' : 'step';
   let turn = holdsTurn;
-  let pending: Pending | null = null;
+  const fence: Fence = { pending: null, mine: null };
   let result: AttemptResult | null = null;
-  let mine: Happening | null = null;
   const beforeCommit = async (transaction: Transaction): Promise<void> => {
     if (result === null) throw new TypeError('The transaction ended before its step did.');
     await inside.faults.reach('step.before-commit', start.step);
@@ -61,7 +66,7 @@ async function once(attempt: Attempt, holdsTurn: boolean): Promise<End> {
     }
     if (attempt.abandoned) throw new StepAbortedError(start.step, 'given_up');
     if (run.closed) throw new LeaseLostError(run.id, 'it was given to another engine');
-    mine = {
+    const mine: Happening = {
       kind: 'settled',
       role: start.role,
       step: start.step,
@@ -70,9 +75,11 @@ async function once(attempt: Attempt, holdsTurn: boolean): Promise<End> {
       result,
     };
     attempt.finishing();
-    pending = run.decide(mine);
-    if (pending === null) throw new LeaseLostError(run.id, 'the attempt is not expected any more');
-    const outcome = await inside.sagas.apply(pending.transition, transaction);
+    fence.mine = mine;
+    fence.pending = run.decide(mine);
+    if (fence.pending === null)
+      throw new LeaseLostError(run.id, 'the attempt is not expected any more');
+    const outcome = await inside.sagas.apply(fence.pending.transition, transaction);
     switch (outcome.kind) {
       case 'applied':
         return;
@@ -100,21 +107,20 @@ async function once(attempt: Attempt, holdsTurn: boolean): Promise<End> {
     );
     await inside.faults.reach('step.after-commit', start.step);
   } catch (error) {
-    return after(attempt, pending, mine, error, turn);
+    return after(attempt, fence, error, turn);
   }
-  if (pending === null) {
+  if (fence.pending === null) {
     return { kind: 'failed', error: new TypeError('beforeCommit was not called.'), turn };
   }
   attempt.committed();
-  run.applied(pending);
+  run.applied(fence.pending);
   return { kind: 'committed', turn };
 }
 
 /** The transaction did not resolve. What had been decided is committed, gone, or has to be looked up. */
 async function after(
   attempt: Attempt,
-  pending: Pending | null,
-  mine: Happening | null,
+  { pending, mine }: Fence,
   error: unknown,
   turn: boolean,
 ): Promise<End> {

@@ -36,7 +36,7 @@ export const engineRegistryContract: readonly ContractCase<EngineRegistryFixture
       assert.equal(first?.overdue, false);
       assert.ok(await fixture.engines.beat(me));
       const second = await beatOf(fixture, me);
-      assert.ok(second !== undefined && second.beat !== first?.beat);
+      assert.ok(second !== undefined && second.beat !== first.beat);
     },
   },
   {

@@ -150,17 +150,16 @@ export async function openTransaction(
 ): Promise<OpenTransaction> {
   const gate = new Gate();
   let fails = false;
-  const failed: { error?: unknown } = {};
   const running = fixture.transactions.run(async (transaction) => {
     await work(transaction);
     await gate.pass();
     if (fails) throw new RolledBack();
   });
   const ended = running.catch((error: unknown) => {
-    if (!(error instanceof RolledBack)) failed.error = error;
+    if (!(error instanceof RolledBack)) throw error;
   });
+  // Rejects when the work does; the gate is reached otherwise.
   await Promise.race([gate.reached, ended]);
-  if (failed.error !== undefined) throw failed.error;
   return {
     commit: async () => {
       gate.open();

@@ -1,0 +1,2 @@
+export { RandomTrial } from './random-trial.js';
+export { randomOf } from './seeded-random.js';
