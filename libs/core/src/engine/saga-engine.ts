@@ -207,20 +207,11 @@ export class SagaEngine {
     if (ran) {
       // Timers of a clock keep no process alive, and what is given back has to be committed.
       const alive = setInterval(() => undefined, 1_000);
-      const { shutdownMs } = this.settings;
-      this.#running.drain();
-      await this.#within(this.#claims.close(), shutdownMs * 0.1);
-      // What a claim that was under way brought comes too late to be started, and is given back.
-      this.#running.pokeAll();
-      if (!(await this.#within(this.#running.emptied(), shutdownMs * 0.5))) {
-        this.#running.abortAll();
-        if (!(await this.#within(this.#running.emptied(), shutdownMs * 0.2))) {
-          this.#running.releaseAll();
-          await this.#within(this.#running.emptied(), shutdownMs * 0.1);
-        }
+      try {
+        await this.#giveBack();
+      } finally {
+        clearInterval(alive);
       }
-      await this.#within(this.#membership.leave(true), shutdownMs * 0.1);
-      clearInterval(alive);
     }
     this.#upkeep.close();
     this.#watch.close();
@@ -287,6 +278,22 @@ export class SagaEngine {
     return this.#control(id, 'terminate', reason);
   }
 
+  async #giveBack(): Promise<void> {
+    const { shutdownMs } = this.settings;
+    this.#running.drain();
+    await this.#within(this.#claims.close(), shutdownMs * 0.1);
+    // What a claim that was under way brought comes too late to be started, and is given back.
+    this.#running.pokeAll();
+    if (!(await this.#within(this.#running.emptied(), shutdownMs * 0.5))) {
+      this.#running.abortAll();
+      if (!(await this.#within(this.#running.emptied(), shutdownMs * 0.2))) {
+        this.#running.releaseAll();
+        await this.#within(this.#running.emptied(), shutdownMs * 0.1);
+      }
+    }
+    await this.#within(this.#membership.leave(true), shutdownMs * 0.1);
+  }
+
   async #control(
     id: string,
     kind: 'cancel' | 'retry' | 'terminate',
@@ -313,10 +320,18 @@ export class SagaEngine {
   #within(promise: Promise<void>, ms: number): Promise<boolean> {
     return new Promise((resolve) => {
       const timer = this.#clock.after(ms, () => resolve(false));
-      void promise.then(() => {
+      const end = (inTime: boolean): void => {
         timer.cancel();
-        resolve(true);
-      });
+        resolve(inTime);
+      };
+      promise.then(
+        () => end(true),
+        (error: unknown) => {
+          // The store is away: what could not be given back is adopted, as after a crash.
+          this.#options.logger.warn('A part of the shutdown failed.', { error: String(error) });
+          end(false);
+        },
+      );
     });
   }
 }

@@ -167,6 +167,11 @@ export class EngineBench {
     return made;
   }
 
+  /** Uses this instance of a saga class. */
+  provide(sagaClass: SagaClass, instance: object): void {
+    this.#instances.set(sagaClass, instance);
+  }
+
   async close(): Promise<void> {
     for (const [engine, { alive }] of this.#lives) {
       if (alive) await this.clock.until(engine.close());

@@ -22,3 +22,4 @@ export { RelayBench } from './relay-bench.js';
 export { severable, type Severed } from './severable.js';
 export { ConsumerBench } from './consumer-bench.js';
 export * from './random/index.js';
+export { SagaTest, sagaTest, type SagaTestResult } from './saga-test.js';

@@ -1,4 +1,4 @@
-import { CommitUnknownError } from '../../errors/index.js';
+import { CommitUnknownError, LockTimeoutError } from '../../errors/index.js';
 import type { Transaction } from '../../ports/index.js';
 import { classify } from '../../retry/index.js';
 import { LeaseLostError, StepAbortedError, UnstorableResultError } from '../errors.js';
@@ -7,6 +7,8 @@ import type { Attempt } from './attempt.js';
 import { callMethod } from './call-method.js';
 import type { Pending } from './saga-run.js';
 
+/** What PostgreSQL calls it, and what makes an error a conflict wherever it comes from. */
+const LOCK_NOT_AVAILABLE = '55P03';
 /** Re-runs that the database may ask for before it counts as a failed attempt. */
 const MOST_CONFLICTS = 12;
 /** From this many on, the saga's other transitions are held back meanwhile. */
@@ -88,7 +90,8 @@ async function once(attempt: Attempt, holdsTurn: boolean): Promise<End> {
       case 'conflict':
         throw new LeaseLostError(run.id, `its revision is ${outcome.revision}`);
       case 'busy':
-        throw new LeaseLostError(run.id, 'its row is locked');
+        // Not lost: somebody holds the row for a moment. Run again, and no attempt is counted.
+        throw new LockTimeoutError(`saga ${run.id}`, 0, { cause: { code: LOCK_NOT_AVAILABLE } });
       case 'not_owner':
       case 'missing':
         throw new LeaseLostError(run.id, outcome.kind);
