@@ -11,7 +11,7 @@ export interface RoleOptions {
 }
 
 export interface EngineOptions {
-  /** Sagas that run in this process at once. Default 500. `SAGAZ_ENGINE_MAX_IN_FLIGHT`. */
+  /** Steps that run in this process at once. Default 500. `SAGAZ_ENGINE_MAX_IN_FLIGHT`. */
   readonly maxInFlight?: number;
   /**
    * How long an engine may be silent before another one begins to doubt that it lives; its sagas are
