@@ -1,6 +1,8 @@
 import {
   Controller,
+  Global,
   Injectable,
+  Module,
   UseInterceptors,
   type INestApplication,
   type NestInterceptor,
@@ -55,6 +57,12 @@ class Warehouse implements OnModuleInit, OnModuleDestroy {
   }
 }
 
+/** Imported before Sagaz, as every module whose clients handlers use: what the root module itself
+ * provides, Nest destroys first of all. */
+@Global()
+@Module({ providers: [Warehouse], exports: [Warehouse] })
+class WarehouseModule {}
+
 @Controller()
 class Stock {
   constructor(private readonly warehouse: Warehouse) {}
@@ -95,8 +103,8 @@ describe('an application that handles messages', () => {
       appModule({
         databases: [{ url: db.url }],
         controllers: [Stock],
-        providers: [Warehouse],
         ...setup,
+        imports: [WarehouseModule, ...(setup.imports ?? [])],
         sagaz: {
           service: 'stock',
           broker,
@@ -161,6 +169,8 @@ describe('an application that handles messages', () => {
     const { id } = await bench.send({ type: 'stock.counted', payload: { id: 'last' } });
     await gate.reached;
     const closing = app.close();
+    // Time enough for a shutdown that does not wait to close the client.
+    await new Promise((resolve) => setTimeout(resolve, 100));
     gate.open();
     await closing;
     apps.length = 0;
@@ -240,7 +250,7 @@ describe('an application that handles messages', () => {
 
   describe('does not start', () => {
     const start = async (controller: Type, sagaz: AppSetup['sagaz'] = {}) => {
-      const app = await create({ controllers: [controller], providers: [], sagaz });
+      const app = await create({ controllers: [controller], sagaz });
       connectSagaz(app);
       await app.startAllMicroservices();
       await app.init();

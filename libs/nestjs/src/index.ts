@@ -92,6 +92,15 @@ export {
   type HandlerOptions,
 } from './handlers/index.js';
 
+// Handling on Nest's own transports
+export {
+  Idempotent,
+  IdempotentSetupError,
+  MissingMessageIdError,
+  type ForeignMessage,
+  type IdempotentOptions,
+} from './transports/index.js';
+
 // Operating
 export {
   DeadLetters,

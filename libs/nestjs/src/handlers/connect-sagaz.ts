@@ -14,11 +14,17 @@ import { SagazServer } from './sagaz-server.js';
  * await app.listen(3000);
  * ```
  *
+ * Call it after `app.useGlobalGuards()` and its like: Nest builds the way to the handlers here, and what
+ * is added later is not on it.
+ *
  * A guard written for HTTP (`APP_GUARD`) sees messages too: let it ask `context.getType()`.
  */
 export function connectSagaz<App extends INestApplication>(app: App): App {
   const strategy = app.get(SagazServer);
-  strategy.markConnected();
+  strategy.markConnected(() =>
+    // Not in Nest's types; where it has another name, nothing is found and nothing refused.
+    app.getMicroservices().map((one): unknown => Reflect.get(one, 'serverInstance')),
+  );
   app.enableShutdownHooks();
   app.connectMicroservice<MicroserviceOptions>({ strategy }, { inheritAppConfig: true });
   return app;

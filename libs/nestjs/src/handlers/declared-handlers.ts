@@ -22,7 +22,7 @@ export function declaredHandlers(discovery: DiscoveryService): readonly string[]
       if (typeof method !== 'function') return [];
       const metadata = Reflect.getMetadata(HANDLER_METADATA, method) as HandlerMetadata | undefined;
       if (metadata === undefined) return [];
-      assertInnermost(metadata.method, method);
+      assertInnermost(metadata.method, method, InboxInterceptor, '@IdempotentHandler');
       return [metadata.method];
     });
   });
@@ -32,12 +32,17 @@ export function declaredHandlers(discovery: DiscoveryService): readonly string[]
  * Inside the transaction an interceptor that answers by itself, from a cache for instance, would be
  * taken for the handler: its message would be done, and nothing would have happened.
  */
-function assertInnermost(name: string, method: object): void {
+export function assertInnermost(
+  name: string,
+  method: object,
+  innermost: unknown,
+  decorator: string,
+): void {
   const interceptors: unknown = Reflect.getMetadata(INTERCEPTORS, method);
-  if (!Array.isArray(interceptors) || interceptors.at(-1) === InboxInterceptor) return;
+  if (!Array.isArray(interceptors) || interceptors.at(-1) === innermost) return;
   throw new HandlerSetupError(
     [name],
-    '@UseInterceptors stands above @IdempotentHandler, so its interceptors would work inside the transaction of the message.',
-    'Put @UseInterceptors below @IdempotentHandler.',
+    `@UseInterceptors stands above ${decorator}, so its interceptors would work inside the transaction of the message.`,
+    `Put @UseInterceptors below ${decorator}.`,
   );
 }

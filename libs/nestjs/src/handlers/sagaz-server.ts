@@ -19,6 +19,7 @@ export class SagazServer extends Server implements CustomTransportStrategy {
   // Nest 11 declares the type without symbols, and compares by identity all the same.
   override readonly transportId: Transport | symbol = SAGAZ_TRANSPORT;
   #connected = false;
+  #neighbours: () => readonly unknown[] = () => [];
   #listening = false;
   readonly #onListen: (() => void)[] = [];
 
@@ -46,8 +47,14 @@ export class SagazServer extends Server implements CustomTransportStrategy {
     return this.#listening;
   }
 
-  markConnected(): void {
+  /** The other transports of the application; none are known where it was connected by hand. */
+  neighbours(): readonly unknown[] {
+    return this.#neighbours();
+  }
+
+  markConnected(neighbours: () => readonly unknown[]): void {
     this.#connected = true;
+    this.#neighbours = neighbours;
   }
 
   /** Calls back once Nest wants messages; at once when it already does. */

@@ -52,6 +52,11 @@ export class InboxMetrics {
       ended: (event) => {
         this.#count(event);
       },
+      foreignEnded: ({ group, pattern: type, outcome, durationMs }) => {
+        this.handled.inc({ group, type, outcome });
+        if (outcome === 'duplicate') this.duplicates.inc({ group, type });
+        else this.seconds.observe({ group, type, outcome }, durationMs / 1_000);
+      },
     });
   }
 

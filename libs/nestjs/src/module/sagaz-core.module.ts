@@ -8,6 +8,7 @@ import { Workers, WorkObservers } from '../lifecycle/index.js';
 import { readOptions, type EffectiveOptions } from '../options/index.js';
 import { Outbox, Relays, loadTracing } from '../outbox/index.js';
 import { Engines, Replies, SagaSet, Sagas } from '../sagas/index.js';
+import { IdempotentMethods } from '../transports/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
 import { GIVEN_OPTIONS } from './given-options.js';
 import { ConfigurableModuleClass } from './module-definition.js';
@@ -63,6 +64,7 @@ import { NestSagazLogger } from './nest-logger.js';
     HandlerSet,
     SagazServer,
     Consumers,
+    IdempotentMethods,
   ],
   exports: [
     SAGAZ_OPTIONS,

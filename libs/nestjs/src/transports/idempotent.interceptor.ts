@@ -1,0 +1,129 @@
+import {
+  Inject,
+  Injectable,
+  type CallHandler,
+  type ExecutionContext,
+  type NestInterceptor,
+} from '@nestjs/common';
+import { HEADERS, type Clock, type InboxKey, type Logger } from '@sagaz/core';
+import { defer, lastValueFrom, type Observable } from 'rxjs';
+import { Connections } from '../enlist/index.js';
+import { HandlerObservers, inHandlerTransaction } from '../handlers/index.js';
+import { withLogFields } from '../logging/index.js';
+import type { EffectiveOptions } from '../options/index.js';
+import { withHeaders, withTraceOf } from '../outbox/index.js';
+import { SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
+import { IdempotentSetupError, MissingMessageIdError } from './errors.js';
+import { acknowledgerOf, foreignMessageOf, type ForeignMessage } from './foreign-message.js';
+import { IDEMPOTENT, type IdempotentOptions } from './idempotent-metadata.js';
+
+/** How long a delivery waits for another process that works on the same message. */
+const WAIT_MS = 1_000;
+/** RabbitMQ delivers at once what is put back: without a pause, as fast as both can. */
+const REQUEUE_AFTER_MS = 1_000;
+
+/** Puts a handler of Nest's own transports into a transaction with its inbox row. */
+@Injectable()
+export class IdempotentInterceptor implements NestInterceptor {
+  constructor(
+    @Inject(SAGAZ_OPTIONS) private readonly options: EffectiveOptions,
+    @Inject(SAGAZ_CLOCK) private readonly clock: Clock,
+    @Inject(SAGAZ_LOGGER) private readonly logger: Logger,
+    @Inject(Connections) private readonly connections: Connections,
+    @Inject(HandlerObservers) private readonly observers: HandlerObservers,
+  ) {}
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const method = `${context.getClass().name}.${context.getHandler().name}`;
+    const given: unknown = context.switchToRpc().getContext();
+    const message = context.getType() === 'rpc' ? foreignMessageOf(given) : undefined;
+    if (message === undefined) {
+      throw new IdempotentSetupError(
+        method,
+        'it was called by something other than the Kafka or RabbitMQ transport of Nest.',
+        'Remove @Idempotent(), or move the method to one of these transports.',
+      );
+    }
+    const options = (Reflect.getMetadata(IDEMPOTENT, context.getHandler()) ??
+      {}) as IdempotentOptions;
+    const payload: unknown = context.switchToRpc().getData();
+    const acknowledger = acknowledgerOf(given);
+    return defer(async () => {
+      try {
+        const value = await this.#handle(method, message, options, payload, next);
+        acknowledger?.ack();
+        return value;
+      } catch (error) {
+        if (acknowledger !== undefined) this.#requeueSoon(method, acknowledger.requeue);
+        throw error;
+      }
+    });
+  }
+
+  async #handle(
+    method: string,
+    message: ForeignMessage,
+    options: IdempotentOptions,
+    payload: unknown,
+    next: CallHandler,
+  ): Promise<unknown> {
+    const id = options.id === undefined ? message.id : options.id(message, payload);
+    if (id === undefined || id === '') throw new MissingMessageIdError(method, message.transport);
+    const { headers, source, pattern } = message;
+    const group = options.group ?? this.options.service;
+    const key: InboxKey = { tenant: '', group, source, id };
+    const began = this.clock.now();
+    const ended = (outcome: 'committed' | 'duplicate' | 'failed'): void => {
+      const durationMs = this.clock.now() - began;
+      this.observers.foreignEnded({ group, pattern, outcome, durationMs });
+    };
+    try {
+      const { fresh, value } = await withLogFields({ messageId: id, messageType: pattern }, () =>
+        withTraceOf(headers, () =>
+          withHeaders(
+            {
+              [HEADERS.causationId]: id,
+              [HEADERS.correlationId]: headers[HEADERS.correlationId] ?? id,
+            },
+            () => this.#inTransaction(key, options, next),
+          ),
+        ),
+      );
+      ended(fresh ? 'committed' : 'duplicate');
+      return value;
+    } catch (error) {
+      ended('failed');
+      throw error;
+    }
+  }
+
+  #inTransaction(
+    key: InboxKey,
+    { connection: name }: IdempotentOptions,
+    next: CallHandler,
+  ): Promise<{ readonly fresh: boolean; readonly value?: unknown }> {
+    const connection = name === undefined ? this.connections.main : this.connections.get(name);
+    return connection.run(async ({ transaction, manager }) => {
+      // First of all, as in every handler: who holds business rows must not wait for the inbox row.
+      const claim = await connection.store.inbox.claim(key, transaction, WAIT_MS);
+      if (claim !== 'new') return { fresh: false };
+      const value = await inHandlerTransaction(manager, () =>
+        lastValueFrom<unknown, undefined>(next.handle(), { defaultValue: undefined }),
+      );
+      return { fresh: true, value };
+    });
+  }
+
+  #requeueSoon(method: string, requeue: () => void): void {
+    this.clock.after(REQUEUE_AFTER_MS, () => {
+      try {
+        requeue();
+      } catch (error) {
+        // Its channel is closed, and with it the message is back in the queue.
+        this.logger.debug(`A message of ${method} went back to its queue with its channel.`, {
+          error: String(error),
+        });
+      }
+    });
+  }
+}

@@ -1,0 +1,314 @@
+import { Controller, type INestApplication, type Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import {
+  EventPattern,
+  KafkaContext,
+  Payload,
+  Server,
+  Transport,
+  type CustomTransportStrategy,
+} from '@nestjs/microservices';
+import { InjectRepository } from '@nestjs/typeorm';
+import {
+  HandlerObservers,
+  Idempotent,
+  IdempotentSetupError,
+  MissingMessageIdError,
+  Outbox,
+  connectSagaz,
+} from '@sagaz/nestjs';
+import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
+import amqp from 'amqplib';
+import { randomUUID } from 'node:crypto';
+import { connect } from 'node:net';
+import { isObservable, lastValueFrom } from 'rxjs';
+import { Repository } from 'typeorm';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { appModule, Observer } from './app.js';
+import { ErrorLog } from './message-bench.js';
+import { Order, OrderPlaced } from './orders.js';
+
+const RABBITMQ = process.env['SAGAZ_TEST_RABBITMQ_URL'] ?? 'amqp://guest:guest@127.0.0.1:5672';
+
+interface Item {
+  readonly id: string;
+}
+
+let runs = 0;
+let fail: (run: number) => Error | null = () => null;
+
+@Controller()
+class Billing {
+  constructor(
+    @InjectRepository(Order) private readonly orders: Repository<Order>,
+    private readonly outbox: Outbox,
+  ) {}
+
+  @Idempotent({ group: 'billing' })
+  @EventPattern('legacy.placed')
+  async placed(@Payload() { id }: Item): Promise<void> {
+    runs += 1;
+    await this.orders.insert({ id: `${id}-${runs}` });
+    await this.outbox.publish(OrderPlaced, { id }, { key: id });
+    const error = fail(runs);
+    if (error !== null) throw error;
+  }
+
+  @Idempotent({ group: 'billing', id: (_, payload) => (payload as Partial<Item>).id })
+  @EventPattern('legacy.numbered')
+  async numbered(@Payload() { id }: Item): Promise<void> {
+    runs += 1;
+    await this.orders.insert({ id });
+  }
+}
+
+const server = postgresServers()[0]!;
+
+describe('@Idempotent', () => {
+  let db: TestDatabase;
+  let seen: Observer;
+  let log: ErrorLog;
+  let app: INestApplication | null = null;
+  let outcomes: string[];
+  let watchers: (() => void)[];
+
+  beforeAll(async () => {
+    db = await createDatabase(server);
+    seen = new Observer(db.url);
+    await (await create()).close();
+  });
+  afterAll(async () => {
+    await seen.close();
+    await db.drop();
+  });
+  beforeEach(async () => {
+    runs = 0;
+    fail = () => null;
+    outcomes = [];
+    watchers = [];
+    log = new ErrorLog();
+    await seen.clear();
+  });
+  afterEach(async () => {
+    await app?.close();
+    app = null;
+  });
+
+  const create = async (controller: Type = Billing) => {
+    const created = await NestFactory.create(
+      appModule({ databases: [{ url: db.url }], controllers: [controller] }),
+      { logger: log, abortOnError: false },
+    );
+    created.get(HandlerObservers).add({
+      ended: () => undefined,
+      foreignEnded: ({ outcome }) => {
+        outcomes.push(outcome);
+        for (const watcher of watchers.splice(0)) watcher();
+      },
+    });
+    return created;
+  };
+  const ended = async (count: number) => {
+    while (outcomes.length < count) {
+      await new Promise<void>((resolve) => watchers.push(resolve));
+    }
+    return outcomes;
+  };
+
+  describe('on RabbitMQ', () => {
+    let rabbit: amqp.ChannelModel | null = null;
+    let queue: string;
+
+    beforeAll(async () => {
+      const { hostname, port } = new URL(RABBITMQ);
+      const up = await new Promise<boolean>((resolve) => {
+        const socket = connect(Number(port), hostname, () => {
+          socket.destroy();
+          resolve(true);
+        });
+        socket.on('error', () => resolve(false));
+      });
+      if (up) rabbit = await amqp.connect(RABBITMQ);
+    });
+    afterAll(() => rabbit?.close());
+    beforeEach(({ skip }) => {
+      if (rabbit === null) skip(`no RabbitMQ answers at ${RABBITMQ}`);
+      queue = `sagaz-test-${randomUUID()}`;
+    });
+
+    const listen = async (noAck: boolean) => {
+      const created = await create();
+      connectSagaz(created);
+      created.connectMicroservice(
+        {
+          transport: Transport.RMQ,
+          options: {
+            urls: [RABBITMQ],
+            queue,
+            noAck,
+            prefetchCount: 10,
+            queueOptions: { durable: false, expires: 60_000 },
+          },
+        },
+        { inheritAppConfig: true },
+      );
+      app = created;
+      await created.init();
+      await created.startAllMicroservices();
+    };
+    const send = async (
+      pattern: string,
+      data: Item,
+      properties: Partial<amqp.Options.Publish> = {},
+    ) => {
+      const channel = await rabbit!.createConfirmChannel();
+      channel.sendToQueue(queue, Buffer.from(JSON.stringify({ pattern, data })), properties);
+      await channel.waitForConfirms();
+      await channel.close();
+    };
+    const left = async () => {
+      await app?.close();
+      app = null;
+      const channel = await rabbit!.createChannel();
+      const { messageCount } = await channel.checkQueue(queue);
+      await channel.deleteQueue(queue);
+      await channel.close();
+      return messageCount;
+    };
+
+    it('has no second effect for a message that comes again, and acknowledges both', async () => {
+      await listen(false);
+      await send('legacy.placed', { id: 'a' }, { messageId: 'm-1' });
+      await send('legacy.placed', { id: 'a' }, { messageId: 'm-1' });
+      await send('legacy.placed', { id: 'a' }, { headers: { 'cloudEvents:id': 'm-2' } });
+      expect([...(await ended(3))].sort()).toEqual(['committed', 'committed', 'duplicate']);
+      expect(await seen.orders()).toHaveLength(2);
+      expect(await seen.outbox()).toEqual(['order.placed', 'order.placed']);
+      expect(await left()).toBe(0);
+    });
+
+    it('leaves nothing of a failure behind, and gets the message again', async () => {
+      fail = (run) => (run === 1 ? new Error('not yet') : null);
+      await listen(false);
+      await send('legacy.placed', { id: 'b' }, { messageId: 'm-3' });
+      expect(await ended(2)).toEqual(['failed', 'committed']);
+      expect(await seen.orders()).toEqual(['b-2']);
+      expect(await left()).toBe(0);
+    });
+
+    it('tells ids of two senders apart', async () => {
+      await listen(false);
+      await send('legacy.placed', { id: 'c' }, { messageId: '1', appId: 'shop' });
+      await send('legacy.placed', { id: 'd' }, { messageId: '1', appId: 'kiosk' });
+      expect(await ended(2)).toEqual(['committed', 'committed']);
+      expect(await left()).toBe(0);
+    });
+
+    it('takes the id from where it is told', async () => {
+      await listen(false);
+      await send('legacy.numbered', { id: 'e' });
+      await send('legacy.numbered', { id: 'e' });
+      expect([...(await ended(2))].sort()).toEqual(['committed', 'duplicate']);
+      expect(await left()).toBe(0);
+    });
+
+    it('refuses to start where messages are acknowledged before they are handled', async () => {
+      await expect(listen(true)).rejects.toThrow(/Give its options noAck: false/);
+    });
+
+    it('handles nothing without an id, and does not lose it', async () => {
+      await listen(false);
+      await send('legacy.placed', { id: 'f' });
+      while (!log.errors.some((line) => line.includes('messageId'))) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      expect(runs).toBe(0);
+      expect(await left()).toBe(1);
+    });
+  });
+
+  describe('on Kafka', () => {
+    /** Calls handlers as Nest's transport does, and tells what they threw. */
+    class KafkaStub extends Server implements CustomTransportStrategy {
+      override readonly transportId = Transport.KAFKA;
+      listen(callback: () => void): void {
+        callback();
+      }
+      close(): void {
+        // Nothing is open.
+      }
+      on(): void {
+        // Nothing happens.
+      }
+      unwrap<T>(): T {
+        throw new Error('There is no client.');
+      }
+      async deliver(topic: string, value: Item, headers: Record<string, Buffer>): Promise<void> {
+        const message = {
+          key: null,
+          value: null,
+          timestamp: '0',
+          attributes: 0,
+          offset: '0',
+          size: 0,
+          headers,
+        };
+        const parts = [message, 0, topic, null, async () => undefined, null];
+        const context: KafkaContext = Reflect.construct(KafkaContext, [parts]);
+        const answer: unknown = await this.getHandlerByPattern(topic)?.(value, context);
+        if (isObservable(answer)) await lastValueFrom(answer, { defaultValue: undefined });
+      }
+    }
+
+    const listen = async () => {
+      const kafka = new KafkaStub();
+      app = await create();
+      app.connectMicroservice({ strategy: kafka }, { inheritAppConfig: true });
+      await app.startAllMicroservices();
+      await app.init();
+      return kafka;
+    };
+    const event = { ce_id: Buffer.from('k-1'), ce_source: Buffer.from('shop') };
+
+    it('has no second effect for a message that comes again', async () => {
+      const kafka = await listen();
+      await kafka.deliver('legacy.placed', { id: 'g' }, event);
+      await kafka.deliver('legacy.placed', { id: 'g' }, event);
+      expect(outcomes).toEqual(['committed', 'duplicate']);
+      expect(await seen.orders()).toEqual(['g-1']);
+      const [row] = await seen.rows("SELECT source, id FROM sagaz.inbox WHERE id = 'k-1'");
+      expect(row).toEqual({ source: 'shop', id: 'k-1' });
+    });
+
+    it('throws a failure on, so that the client delivers the message again', async () => {
+      fail = (run) => (run === 1 ? new Error('not yet') : null);
+      const kafka = await listen();
+      const other = { ...event, ce_id: Buffer.from('k-2') };
+      await expect(kafka.deliver('legacy.placed', { id: 'h' }, other)).rejects.toBeDefined();
+      expect(await seen.orders()).toEqual([]);
+      await kafka.deliver('legacy.placed', { id: 'h' }, other);
+      expect(await seen.orders()).toEqual(['h-2']);
+    });
+
+    it('refuses a message without an id', async () => {
+      const kafka = await listen();
+      await expect(kafka.deliver('legacy.placed', { id: 'i' }, {})).rejects.toBeDefined();
+      expect(log.errors.join()).toContain(MissingMessageIdError.name);
+      expect(runs).toBe(0);
+    });
+  });
+
+  it('is refused beside @IdempotentHandler', async () => {
+    const { IdempotentHandler, defineEvent } = await import('@sagaz/nestjs');
+    @Controller()
+    class Both {
+      @Idempotent()
+      @IdempotentHandler(defineEvent<Item>()('stock.counted'))
+      counted(): void {
+        // Never called.
+      }
+    }
+    app = await create(Both);
+    await expect(app.init()).rejects.toBeInstanceOf(IdempotentSetupError);
+  });
+});
