@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Compensate, Saga, SagaInput, SagaOf, SagaStep, StepResult } from '../saga/index.js';
 import { NonRetryableError } from '../errors/index.js';
-import { EngineBench } from '../testing/engine-bench.js';
+import { EngineBench } from '../testing/index.js';
 
 interface Order {
   readonly id: string;
