@@ -13,7 +13,13 @@ export {
   type SagaOutcome,
   type WaitOptions,
 } from './handle/index.js';
-export type { AttentionReason, ErrorRecord, Failure, Role } from './journal/index.js';
+export {
+  UnreadableJournalError,
+  type AttentionReason,
+  type ErrorRecord,
+  type Failure,
+  type Role,
+} from './journal/index.js';
 export {
   EngineClosedError,
   IdempotencyConflictError,

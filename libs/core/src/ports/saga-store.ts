@@ -246,7 +246,13 @@ export interface EngineBeat {
 
 /** Heartbeats of engines, on a connection of their own, so that a full pool never looks like death. */
 export interface EngineRegistry {
-  register(engine: { incarnation: string; service: string; host: string; pid: number; ttlMs: number }): Promise<void>;
+  register(engine: {
+    incarnation: string;
+    service: string;
+    host: string;
+    pid: number;
+    ttlMs: number;
+  }): Promise<void>;
   /** false: this incarnation was declared dead; it must stop everything and return as a new one. */
   beat(incarnation: string): Promise<boolean>;
   observe(): Promise<readonly EngineBeat[]>;

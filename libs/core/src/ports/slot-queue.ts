@@ -105,7 +105,13 @@ export interface ReadResult {
 /** A change of a row that is not its completion. Fenced by the lease. */
 export type SlotChange =
   /** Failed: due again after `delayMs`, counted as an attempt when `counts`. */
-  | { readonly kind: 'retry'; readonly place: Place; readonly delayMs: number; readonly counts: boolean; readonly error: string }
+  | {
+      readonly kind: 'retry';
+      readonly place: Place;
+      readonly delayMs: number;
+      readonly counts: boolean;
+      readonly error: string;
+    }
   /** Follows a held key: moved aside. */
   | { readonly kind: 'hold'; readonly place: Place }
   /**
@@ -140,7 +146,10 @@ export interface SlotQueueStore {
    * Renews the membership and all leases of an incarnation. A lease that is not in the answer is
    * lost. `members` counts the living.
    */
-  renew(incarnation: string, ttlMs: number): Promise<{ readonly members: number; readonly leases: readonly SlotLease[] }>;
+  renew(
+    incarnation: string,
+    ttlMs: number,
+  ): Promise<{ readonly members: number; readonly leases: readonly SlotLease[] }>;
   /** Takes up to `limit` slots that nobody living owns, raising their epochs. */
   acquire(incarnation: string, ttlMs: number, limit: number): Promise<readonly SlotLease[]>;
   /** Gives slots back, in grace: no crash is counted. */
@@ -164,7 +173,11 @@ export interface SlotQueueStore {
    * Rows of the leased slots that are retrying and due, ascending: of ordered ones at most the first
    * of each key.
    */
-  readDueRetries(incarnation: string, leases: readonly SlotLease[], limit: number): Promise<readonly QueuedMessage[]>;
+  readDueRetries(
+    incarnation: string,
+    leases: readonly SlotLease[],
+    limit: number,
+  ): Promise<readonly QueuedMessage[]>;
   /**
    * Gives delayed messages whose time has come their number, under their key's lock, and makes
    * optimistic ones whose hold is over pending. Returns how many. As whatever makes a row with an
@@ -184,8 +197,15 @@ export interface SlotQueueStore {
    * Fenced changes: the lease row is locked first and matched on incarnation and epoch, so that no
    * stale owner's change lands after a take-over. In the order given, outcome by outcome.
    */
-  change(incarnation: string, leases: readonly SlotLease[], changes: readonly SlotChange[]): Promise<readonly SlotChangeOutcome[]>;
+  change(
+    incarnation: string,
+    leases: readonly SlotLease[],
+    changes: readonly SlotChange[],
+  ): Promise<readonly SlotChangeOutcome[]>;
 
   /** For metrics and health: how many rows per status, and the age of the oldest pending one. */
-  stats(): Promise<{ readonly byStatus: ReadonlyMap<QueuedStatus, number>; readonly oldestPendingMs: number | null }>;
+  stats(): Promise<{
+    readonly byStatus: ReadonlyMap<QueuedStatus, number>;
+    readonly oldestPendingMs: number | null;
+  }>;
 }

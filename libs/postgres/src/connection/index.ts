@@ -18,9 +18,4 @@ export { SagazClient } from './sagaz-client.js';
 export { SagazPool, type PooledClient } from './sagaz-pool.js';
 export { checkServer, UnsuitableServerError } from './server-checks.js';
 export { schemaName, type SchemaName } from './schema-name.js';
-export {
-  isDataError,
-  isLockTimeout,
-  isTransientError,
-  sqlState,
-} from './sql-state.js';
+export { isDataError, isLockTimeout, isTransientError, sqlState } from './sql-state.js';

@@ -1,2 +1,2 @@
-export { StartFlusher, type StartFlusherOptions } from './start-flusher.js';
-export { TransitionFlusher, type FlusherOptions } from './transition-flusher.js';
+export { StartFlusher } from './start-flusher.js';
+export { TransitionFlusher } from './transition-flusher.js';

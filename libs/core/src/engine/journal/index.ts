@@ -1,6 +1,6 @@
 export { decodeEntry, encodeEntry } from './entry-codec.js';
 export { errorRecord, type ErrorRecord } from './error-record.js';
-export { idempotencyKeyOf, taskKeyOf } from './idempotency-key.js';
+export { taskKeyOf } from './idempotency-key.js';
 export type {
   AttentionReason,
   Failure,
@@ -8,6 +8,5 @@ export type {
   SagaEntry,
   TaskEntry,
   TaskRef,
-  WholeEntry,
 } from './saga-entry.js';
 export { UnreadableJournalError } from './unreadable-journal.error.js';

@@ -1,3 +1,3 @@
-export { Membership, type MembershipOptions } from './membership.js';
+export { Membership } from './membership.js';
 export { Upkeep } from './upkeep.js';
 export { StoreTime } from './store-time.js';

@@ -3,4 +3,4 @@ export type { Attempt } from './attempt.js';
 export { Attempts } from './attempts.js';
 export type { ClosedBecause, Inside } from './inside.js';
 export { Places } from './places.js';
-export { SagaRun, type Pending, type SagaSeed } from './saga-run.js';
+export { SagaRun, type Pending } from './saga-run.js';

@@ -1,13 +1,2 @@
 export { fold } from './fold.js';
-export {
-  emptyState,
-  forkState,
-  setTask,
-  stepOf,
-  taskOf,
-  type Phase,
-  type SagaState,
-  type StepState,
-  type TaskState,
-  type TaskStatus,
-} from './saga-state.js';
+export { emptyState, forkState, stepOf, taskOf, type SagaState } from './saga-state.js';
