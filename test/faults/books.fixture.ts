@@ -32,7 +32,13 @@ export interface Books {
     readonly type: string;
     readonly n: number | null;
   }[];
-  readonly refusals: readonly { readonly message: string; readonly pid: number }[];
+  /** What was given up and lies in an outbox. */
+  readonly letters: readonly {
+    readonly id: string;
+    readonly status: string;
+    readonly key: string;
+    readonly attempts: number;
+  }[];
 }
 
 /** Everything the application and Sagaz have written, read straight from the tables. */
@@ -63,7 +69,7 @@ export async function readBooks(url: string): Promise<Books> {
       deliveries: await all(
         'SELECT message_id AS message, key, type, n FROM app.delivery ORDER BY seq',
       ),
-      refusals: await all('SELECT message_id AS message, pid FROM app.refusal'),
+      letters: await all(`SELECT id, status, key, attempts FROM ${ORDERS_SCHEMA}.outbox`),
     };
   } finally {
     await client.end();

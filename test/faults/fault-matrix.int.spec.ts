@@ -2,7 +2,7 @@ import { FAULT_POINTS } from '@sagaz/core';
 import { postgresServers } from '@sagaz/test-support';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readBooks, type Books } from './books.fixture.js';
-import { NOTES, ORDERS, promiseHolds } from './promises.fixture.js';
+import { MATRIX_WORK, promiseHolds } from './promises.fixture.js';
 import { KILL_CELLS, PROMISES, type KillCell } from './src/cells.js';
 import { Child, faultText, Template, type Ended } from './world.fixture.js';
 
@@ -22,7 +22,7 @@ let template: Template;
 async function run({ promises: _, ...place }: KillCell): Promise<Run> {
   const database = await template.copy();
   try {
-    const scenario = { url: database.url, orders: ORDERS, notes: NOTES };
+    const scenario = { url: database.url, ...MATRIX_WORK };
     const fault = { ...place, action: 'kill' as const };
     const killed = await new Child({ ...scenario, fault }).ended;
     const healthy = killed.signal === 'SIGKILL' ? await new Child(scenario).ended : null;
@@ -72,8 +72,8 @@ describe('when a process is killed', () => {
         async (promise) => {
           const { killed, healthy, books } = await start(cell);
           expect(killed, 'the point was not reached').toMatchObject({ signal: 'SIGKILL' });
-          promiseHolds[promise](books);
-          expect(healthy).toMatchObject({ code: 0 });
+          expect(healthy?.code, `the survivor did not finish:\n${healthy?.stderr}`).toBe(0);
+          promiseHolds[promise](books, MATRIX_WORK);
         },
         150_000,
       );

@@ -6,6 +6,7 @@ import { postgres, postgresBroker } from '@sagaz/postgres';
 import { createDatabase, type PostgresServer, type TestDatabase } from '@sagaz/test-support';
 import pg from 'pg';
 import { NOTE_KEYS } from './src/notes.js';
+import { FROZEN } from './src/faults.js';
 import type { Fault, Scenario } from './src/scenario.js';
 import { APP_TABLES, BROKER_SCHEMA, ORDERS_SCHEMA, STOCK_SCHEMA } from './src/schema.js';
 
@@ -54,7 +55,7 @@ export class Template {
   }
 }
 
-async function query(url: string, text: string): Promise<void> {
+export async function query(url: string, text: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
@@ -74,12 +75,18 @@ export interface Ended {
 /** A child process with what it said. */
 export class Child {
   readonly ended: Promise<Ended>;
+  /** Whether it froze; false: it ended without. */
+  readonly frozen: Promise<boolean>;
   readonly #process: ChildProcess;
   #stderr = '';
 
   constructor(scenario: Scenario) {
     this.#process = spawn(process.execPath, [CHILD, JSON.stringify(scenario)], {
-      stdio: ['ignore', 'ignore', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.frozen = new Promise((resolve) => {
+      this.#process.stdout?.on('data', (chunk) => resolve(String(chunk) === FROZEN));
+      this.#process.once('exit', () => resolve(false));
     });
     this.#process.stderr?.on('data', (chunk) => (this.#stderr += String(chunk)));
     const tooLong = setTimeout(() => this.#process.kill('SIGTERM'), PATIENCE_MS);

@@ -30,16 +30,17 @@ export const KILL_CELLS: readonly KillCell[] = [
   { point: 'step.after-invoke', subject: 'accept', nth: 2, promises: [1, 2, 4] },
   { point: 'step.after-invoke', subject: 'charge', nth: 2, promises: [1, 3] },
   { point: 'step.before-commit', subject: 'accept', promises: [1, 2, 4] },
-  { point: 'step.before-commit', subject: 'reject', promises: [1, 2, 4] },
+  // The sixth is the first compensation.
+  { point: 'step.before-commit', subject: 'accept', nth: 6, promises: [1, 2, 4] },
   { point: 'step.after-commit', subject: 'accept', promises: [1, 2, 4] },
   { point: 'step.after-commit', subject: 'confirm', promises: [1, 2, 4] },
   { point: 'transition.before-flush', nth: 3, promises: [1, 3, 6] },
   { point: 'transition.after-flush', nth: 3, promises: [1, 3, 6] },
-  { point: 'compensation.before-invoke', subject: 'refund', promises: [1, 3] },
-  { point: 'compensation.before-invoke', subject: 'reject', promises: [1, 2] },
-  { point: 'compensation.after-invoke', subject: 'refund', promises: [1, 3] },
-  { point: 'compensation.after-invoke', subject: 'reject', promises: [1, 2] },
-  { point: 'compensation.after-invoke', subject: 'release', promises: [1, 6] },
+  { point: 'compensation.before-invoke', subject: 'charge', promises: [1, 3] },
+  { point: 'compensation.before-invoke', subject: 'accept', promises: [1, 2] },
+  { point: 'compensation.after-invoke', subject: 'charge', promises: [1, 3] },
+  { point: 'compensation.after-invoke', subject: 'accept', promises: [1, 2] },
+  { point: 'compensation.after-invoke', subject: 'reserve', promises: [1, 6] },
 
   { point: 'outbox.before-append', subject: 'note.taken', nth: 5, promises: [4, 5] },
   { point: 'outbox.before-append', subject: 'order.confirm', promises: [1, 2, 4] },
@@ -64,15 +65,31 @@ export const KILL_CELLS: readonly KillCell[] = [
   { point: 'inbox.after-commit', nth: 2, promises: [1, 4, 6] },
 ];
 
+export interface ZombieCell extends Omit<Fault, 'action'> {
+  /** Few, so that the frozen process holds no lock but those of what it is frozen in. */
+  readonly orders: readonly string[];
+  readonly notes: number;
+  /** A message is refused for good: its row is still there for the zombie to change. */
+  readonly refuse?: boolean;
+  /** The heir waits for locks of the frozen process: it is woken while the heir is at work. */
+  readonly holdsLocks?: boolean;
+}
+
 /** A process is frozen at a point, overtaken, and woken up: what it writes then must not land. */
-export const ZOMBIE_CELLS: readonly Omit<Fault, 'action'>[] = [
-  { point: 'claim.after-commit' },
-  { point: 'step.after-invoke', subject: 'charge' },
-  { point: 'step.before-commit', subject: 'confirm' },
-  { point: 'transition.before-flush', nth: 3 },
-  { point: 'compensation.after-invoke', subject: 'refund' },
-  { point: 'relay.before-publish', nth: 2 },
-  { point: 'relay.before-complete', nth: 2 },
-  { point: 'relay.before-change' },
-  { point: 'queue.before-handle', nth: 3 },
+export const ZOMBIE_CELLS: readonly ZombieCell[] = [
+  { point: 'claim.after-commit', orders: ['late-1'], notes: 0 },
+  { point: 'step.after-invoke', subject: 'charge', orders: ['good-1'], notes: 0 },
+  {
+    point: 'step.before-commit',
+    subject: 'confirm',
+    orders: ['good-1'],
+    notes: 0,
+    holdsLocks: true,
+  },
+  { point: 'transition.before-flush', nth: 2, orders: ['good-1'], notes: 0 },
+  { point: 'compensation.after-invoke', subject: 'charge', orders: ['bad-1'], notes: 0 },
+  { point: 'relay.before-publish', nth: 2, orders: [], notes: 6 },
+  { point: 'relay.before-complete', nth: 2, orders: [], notes: 6 },
+  { point: 'relay.before-change', orders: [], notes: 6, refuse: true },
+  { point: 'queue.before-handle', nth: 3, orders: ['good-1'], notes: 0 },
 ];

@@ -19,6 +19,8 @@ async function main({ url, fault, orders, notes }: Scenario): Promise<void> {
       await engine.start(OrderSaga, { orderId }, { idempotencyKey: orderId, transaction });
     });
   }
+  // A process that freezes must not hold the locks of a note by chance.
+  if (fault?.action === 'freeze') await takeNotes(system.orders, notes);
   await system.run();
   const noted = takeNotes(system.orders, notes);
   for (const orderId of orders.filter((id) => !id.includes('late'))) {
@@ -26,6 +28,8 @@ async function main({ url, fault, orders, notes }: Scenario): Promise<void> {
   }
   await noted;
   while (!(await settled(system.pool, orders.length))) await pause(50);
+  // Whoever was frozen has something to write still: it is let write, and only then ends.
+  if (fault?.action === 'freeze') await system.close();
   process.exit(0);
 }
 

@@ -1,5 +1,9 @@
+import { writeSync } from 'node:fs';
 import type { FaultPoint, FaultPoints } from '@sagaz/core';
 import type { Fault } from './scenario.js';
+
+/** What a process says on stdout before it freezes. */
+export const FROZEN = 'frozen';
 
 /** Ends or freezes this very process at the n-th time a point is reached. */
 export class DeadlyFaults implements FaultPoints {
@@ -15,6 +19,9 @@ export class DeadlyFaults implements FaultPoints {
     if (fault.subject !== undefined && fault.subject !== subject) return;
     this.#left -= 1;
     if (this.#left !== 0) return;
-    process.kill(process.pid, fault.action === 'kill' ? 'SIGKILL' : 'SIGSTOP');
+    if (fault.action === 'kill') process.kill(process.pid, 'SIGKILL');
+    // Nothing of this process runs between the word and the signal.
+    writeSync(1, FROZEN);
+    process.kill(process.pid, 'SIGSTOP');
   }
 }

@@ -32,10 +32,16 @@ export function handlerThrough(
           orderId,
           process.pid,
         ]);
+        if (await isOn(app, `crash ${message.type}`)) process.kill(process.pid, 'SIGKILL');
         return message.type === 'stock.reserve' ? { reservation: `for ${orderId}` } : undefined;
       });
     });
   };
+}
+
+async function isOn(app: AppTransaction, name: string): Promise<boolean> {
+  const { rowCount } = await app.query('SELECT FROM app.switch WHERE name = $1', [name]);
+  return rowCount === 1;
 }
 
 /** Writes down each delivery, redelivered ones too, as a consumer without an inbox sees them. */

@@ -3,10 +3,11 @@ import type pg from 'pg';
 import { bodyOf } from './messages.js';
 
 const REFUSALS = 2;
+const SWITCH = "SELECT FROM app.switch WHERE name = 'relay'";
 
 /**
- * Refuses the second note of `k1` twice, whoever brings it, so that each run retries; and, while the
- * switch `relay` is on, the second note of `k2` for good.
+ * Refuses the second note of `k1` twice, whoever brings it, so that each run retries; while the switch
+ * `relay` is on, it refuses the second note of `k2` instead, and for good.
  */
 export function refusing(broker: Broker, pool: pg.Pool): Broker {
   const mayRefuse = ({ type, key, payload }: Message): boolean =>
@@ -15,8 +16,9 @@ export function refusing(broker: Broker, pool: pg.Pool): Broker {
   async function refuses({ id, key }: Message): Promise<boolean> {
     const { rows } = await pool.query<{ refuse: boolean }>(
       key === 'k1'
-        ? `SELECT count(*) < ${REFUSALS} AS refuse FROM app.refusal WHERE message_id = $1`
-        : `SELECT count(*) > 0 AS refuse FROM app.switch WHERE name = 'relay' AND $1::uuid IS NOT NULL`,
+        ? `SELECT count(*) < ${REFUSALS} AND NOT EXISTS (${SWITCH}) AS refuse
+            FROM app.refusal WHERE message_id = $1`
+        : `SELECT EXISTS (${SWITCH}) AND $1::uuid IS NOT NULL AS refuse`,
       [id],
     );
     if (rows[0]?.refuse !== true) return false;

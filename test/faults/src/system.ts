@@ -20,12 +20,14 @@ import { refusing } from './refusing-broker.js';
 import { BROKER_SCHEMA, ORDERS_SCHEMA, STOCK_SCHEMA } from './schema.js';
 
 /** What a process that died held is taken over after this long. */
-const TTL_MS = 1_500;
+const TTL_MS = 2_500;
 const POLL_MS = 100;
+const CLOSE_MS = 5_000;
 const RELAY = {
   leaseTtlMs: TTL_MS,
   pollIntervalMs: POLL_MS,
-  publishTimeoutMs: 800,
+  publishTimeoutMs: 1_500,
+  maxPauseMs: 300,
   // Small, so that a batch is not all there is.
   batchSize: 5,
   retry: { attempts: 4, backoffMs: 50, factor: 1, maxDelayMs: 50, jitter: 0 },
@@ -58,7 +60,7 @@ export class System {
       stepTransactions: this.orders,
       logger,
       faults,
-      settings: { ttlMs: TTL_MS, pollMs: POLL_MS, ownedCheckMs: 300, maxTransactions: 3 },
+      settings: { ttlMs: 1_500, pollMs: POLL_MS, ownedCheckMs: 300, maxTransactions: 3 },
     });
     const parts = { broker: refusing(broker, pool), clock, logger, replyMail, faults };
     this.#relays = [ordersStore, stockStore].map(
@@ -119,5 +121,11 @@ export class System {
     });
     for (const relay of this.#relays) await relay.start();
     await this.engine.run();
+  }
+
+  /** Lets end what is under way. */
+  async close(): Promise<void> {
+    const relays = this.#relays.map((relay) => relay.close(CLOSE_MS));
+    await Promise.all([this.engine.close(), this.broker.close(), ...relays]);
   }
 }
