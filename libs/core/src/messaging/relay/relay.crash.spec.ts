@@ -60,4 +60,21 @@ describe('a relay that dies', () => {
     await bench.clock.advance(2_000);
     expect(bench.published()).toEqual(['a:1']);
   });
+
+  it('goes on when a late renewal has left too little of the lease to begin anything', async () => {
+    const bench = new RelayBench();
+    const outbox = severable(bench.outbox);
+    await bench
+      .relay({ publishTimeoutMs: 5_000, pollIntervalMs: 3_600_000 }, {}, { outbox: outbox.value })
+      .start();
+    await bench.clock.advance(100);
+    const renewed = outbox.holdNext('renew');
+    await bench.clock.advance(6_000);
+    await bench.write(...Array.from({ length: 2_000 }, (_, n) => outboxMessage(`k${n}`, n)));
+    await bench.clock.advance(1_000);
+    expect(bench.published()).toEqual([]);
+    renewed();
+    await bench.clock.advance(5_000);
+    expect(bench.published()).toHaveLength(2_000);
+  });
 });

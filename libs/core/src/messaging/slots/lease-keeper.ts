@@ -4,6 +4,8 @@ import type { Clock, Logger, SlotLease, SlotQueueStore, Timer } from '../../port
 export interface LeaseEvents {
   gained(leases: readonly SlotLease[]): void;
   lost(slots: readonly number[]): void;
+  /** The leases live on: what could not be begun for want of time left may be begun now. */
+  renewed(): void;
   /** An operator changed rows: the slot's memory is stale. */
   changed(lease: SlotLease): void;
   /** Nothing of the slot is under way: it may be given back. */
@@ -186,6 +188,7 @@ export class LeaseKeeper {
     const sentAt = this.#clock.now();
     const { members, leases } = await this.#store.renew(this.#incarnation, this.#ttlMs);
     this.#take(leases, sentAt);
+    this.#events.renewed();
     const share = Math.ceil(this.#store.slots / Math.max(1, members));
     await this.#giveBack(share);
     const kept = [...this.#held.values()].filter((held) => !held.draining).length;

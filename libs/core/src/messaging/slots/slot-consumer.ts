@@ -92,6 +92,7 @@ export class SlotConsumer {
           this.#observer.leases?.(this.#leases.size);
         },
         lost: (slots) => this.#lost(slots),
+        renewed: () => this.#work.wake(),
         changed: (lease) => this.#entry.changed(lease),
         drained: (slot) => this.#book.countOf(slot) === 0,
         alive: () => this.#alive(),
