@@ -16,10 +16,12 @@ import { systemClock, type BrokerDriver } from '@sagaz/core';
 import { MemoryBroker } from '@sagaz/core/memory';
 import { Gate } from '@sagaz/core/testing';
 import {
+  DeadLetters,
   DuplicateHandlerError,
   HandlerSetupError,
   IdempotentHandler,
   MessageContext,
+  NonRetryableError,
   SagazServer,
   connectSagaz,
   defineEvent,
@@ -248,6 +250,21 @@ describe('an application that handles messages', () => {
     }
   });
 
+  it('handles a dead letter again when a person asks for it', async () => {
+    const app = connectSagaz(await create({ controllers: [Sullen] }));
+    await app.startAllMicroservices();
+    await app.init();
+    sullen = true;
+    const { id } = await bench.send({ type: 'stock.counted', payload: { id: 'again' } });
+    await bench.ends(id);
+    sullen = false;
+    const letters = app.get(DeadLetters);
+    const found = await letters.list({ side: 'inbox' });
+    expect(found).toMatchObject([{ messageId: id, reason: 'final', group: 'stock' }]);
+    expect(await letters.replay(found.map(({ ref }) => ref))).toBe(1);
+    expect(await bench.kinds(id, 2)).toEqual(['buried', 'committed']);
+  });
+
   describe('does not start', () => {
     const start = async (controller: Type, sagaz: AppSetup['sagaz'] = {}) => {
       const app = await create({ controllers: [controller], sagaz });
@@ -286,6 +303,15 @@ describe('an application that handles messages', () => {
     }).toThrow(HandlerSetupError);
   });
 });
+
+let sullen = false;
+@Controller()
+class Sullen {
+  @IdempotentHandler(Counted)
+  counted(): void {
+    if (sullen) throw new NonRetryableError('not in the mood');
+  }
+}
 
 @Controller()
 class Twice {

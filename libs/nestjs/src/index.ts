@@ -89,6 +89,8 @@ export {
   SagazServer,
   TransactionManager,
   UnknownCommandError,
+  type ForeignEvent,
+  type HandlerObserver,
   type HandlerOptions,
 } from './handlers/index.js';
 

@@ -13,7 +13,7 @@ import {
   type Subscription,
   type Timer,
 } from '@sagaz/core';
-import { detached, type Connection } from '../enlist/index.js';
+import { Connections, detached, type Connection } from '../enlist/index.js';
 import { Workers, type Worker } from '../lifecycle/index.js';
 import type { EffectiveOptions } from '../options/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
@@ -48,6 +48,7 @@ export class Consumers implements Worker, OnModuleInit {
     @Inject(SAGAZ_CLOCK) private readonly clock: Clock,
     @Inject(SAGAZ_LOGGER) private readonly logger: Logger,
     @Inject(SagazServer) private readonly server: SagazServer,
+    @Inject(Connections) private readonly connections: Connections,
     @Inject(HandlerSet) private readonly handlers: HandlerSet,
     @Inject(HandlerObservers) private readonly observers: HandlerObservers,
     @Inject(Workers) private readonly workers: Workers,
@@ -60,6 +61,13 @@ export class Consumers implements Worker, OnModuleInit {
 
   async start(): Promise<void> {
     this.#declared = declaredHandlers(this.discovery);
+    // Of all connections: handlers on Nest's own transports leave rows too.
+    for (const { store } of this.connections.all) {
+      const { keepDone } = this.options.inbox;
+      const housekeeping = new InboxHousekeeping(store.inbox, this.clock, this.logger, keepDone);
+      housekeeping.start();
+      this.#housekeeping.push(housekeeping);
+    }
     if (this.#declared.length === 0) return;
     if (this.broker === null) {
       throw new HandlerSetupError(
@@ -106,27 +114,11 @@ export class Consumers implements Worker, OnModuleInit {
     return null;
   }
 
-  /** For the dead letters of a connection: who handles them again. */
-  replayerOf(connection: Connection): InboxReplayer | undefined {
-    return this.#replayersByConnection.get(connection);
-  }
-
-  readonly #replayersByConnection = new Map<Connection, InboxReplayer>();
-
   #consume(broker: Broker): void {
     if (this.#state !== 'waiting') return;
     this.#state = 'consuming';
     for (const connection of new Set(this.handlers.all.map((handler) => handler.connection))) {
-      this.#processors.set(connection, this.#processorOf(connection));
       this.#startReplayer(connection);
-      const housekeeping = new InboxHousekeeping(
-        connection.store.inbox,
-        this.clock,
-        this.logger,
-        this.options.inbox.keepDone,
-      );
-      housekeeping.start();
-      this.#housekeeping.push(housekeeping);
     }
     for (const group of this.handlers.groups) this.#begin(broker, group);
   }
@@ -173,15 +165,10 @@ export class Consumers implements Worker, OnModuleInit {
   async #handle(delivery: Delivery): Promise<DeliveryOutcome> {
     const { group, message } = delivery;
     const handler = this.handlers.find(group, message.type);
-    if (handler !== undefined) {
-      const processor = this.#processors.get(handler.connection);
-      if (processor !== undefined) {
-        return processor.receive(delivery, handler.inbox, (attempt) =>
-          callHandler(handler, attempt),
-        );
-      }
-    }
-    return this.#unhandled(delivery);
+    if (handler === undefined) return this.#unhandled(delivery);
+    return this.#processorOf(handler.connection).receive(delivery, handler.inbox, (attempt) =>
+      callHandler(handler, attempt),
+    );
   }
 
   /** Events of no interest are passed over; a command that nobody knows is answered and kept. */
@@ -193,14 +180,22 @@ export class Consumers implements Worker, OnModuleInit {
       return { kind: 'done' };
     }
     const unknown: InboxHandler = { ...neighbour.inbox, type: message.type };
-    const processor = this.#processors.get(neighbour.connection);
-    if (processor === undefined) return { kind: 'retry', delayMs: 1_000, error: 'not started' };
-    return processor.receive(delivery, unknown, () =>
+    return this.#processorOf(neighbour.connection).receive(delivery, unknown, () =>
       Promise.reject(new UnknownCommandError(message.type, group)),
     );
   }
 
-  #processorOf({ store }: Connection): InboxProcessor {
+  /** One for each connection: it knows what runs in this process. */
+  #processorOf(connection: Connection): InboxProcessor {
+    let processor = this.#processors.get(connection);
+    if (processor === undefined) {
+      processor = this.#makeProcessor(connection);
+      this.#processors.set(connection, processor);
+    }
+    return processor;
+  }
+
+  #makeProcessor({ store }: Connection): InboxProcessor {
     return new InboxProcessor({
       inbox: store.inbox,
       outbox: store.outbox,
@@ -228,6 +223,5 @@ export class Consumers implements Worker, OnModuleInit {
     });
     replayer.start();
     this.#replayers.push(replayer);
-    this.#replayersByConnection.set(connection, replayer);
   }
 }

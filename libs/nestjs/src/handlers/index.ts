@@ -11,7 +11,6 @@ export { HANDLER_METADATA, type HandlerOptions } from './handler-metadata.js';
 export { HandlerObservers, type ForeignEvent, type HandlerObserver } from './handler-observers.js';
 export { HandlerSet } from './handler-set.js';
 export { IdempotentHandler } from './idempotent-handler.decorator.js';
-export { InboxInterceptor } from './inbox.interceptor.js';
 export { MessageContext } from './message-context.js';
 export { SagazServer } from './sagaz-server.js';
 export { inHandlerTransaction, TransactionManager } from './transaction-manager.decorator.js';
