@@ -146,8 +146,12 @@ export class Attempt {
     return {
       kind: 'failed',
       error: errorRecord(error),
-      // Whoever was told to stop may have stopped anywhere. An error of its own says it failed.
-      doubt: !known && (this.aborted !== null || error instanceof UnserializableValueError),
+      // Only a definite "no" says that nothing happened. Whoever was told to stop may have stopped
+      // anywhere, and behind an error that another attempt may cure (a broken socket, a 503) the
+      // other side may have done what it was asked for.
+      doubt:
+        !known &&
+        (this.aborted !== null || kind !== 'final' || error instanceof UnserializableValueError),
       final: kind === 'refusal' || kind === 'final' || this.aborted === 'given_up',
     };
   }

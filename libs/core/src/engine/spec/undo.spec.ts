@@ -73,6 +73,22 @@ describe('compensation', () => {
     expect(program.calls).toEqual(['step a', 'step b', 'compensation a']);
   });
 
+  it('undoes a step whose last attempt broke off: the other side may have done it', async () => {
+    const program = saga({
+      steps: {
+        a: {
+          undo: true,
+          retry: { attempts: 2 },
+          run: () => {
+            throw new Error('socket hang up');
+          },
+        },
+      },
+    });
+    expect((await end(program)).status).toBe('compensated');
+    expect(program.calls).toEqual(['step a', 'step a', 'compensation a']);
+  });
+
   it('undoes a step one of whose attempts may have had its effect, although the last one failed', async () => {
     let attempts = 0;
     const program = saga({
