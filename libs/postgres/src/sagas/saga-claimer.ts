@@ -84,7 +84,10 @@ export class SagaClaimer {
 
   async owned(incarnation: string): Promise<readonly string[]> {
     const { rows } = await this.#pool.query<{ id: string }>({
-      text: `SELECT id FROM ${this.#schema.quoted}.saga WHERE owner = $1 ORDER BY id`,
+      // Of those that have ended nothing is left to do but to say what comes late, which only a process
+      // that still knows them can.
+      text: `SELECT id FROM ${this.#schema.quoted}.saga
+        WHERE owner = $1 AND status <> ALL (${FINAL}) ORDER BY id`,
       values: [incarnation],
     });
     return rows.map(({ id }) => id);
@@ -94,7 +97,8 @@ export class SagaClaimer {
     if (ids.length === 0) return [];
     const { rows } = await this.#pool.query<ClaimedRow>({
       text: `SELECT ${HEADER_COLUMNS}, NULL::uuid AS adopted_from
-        FROM ${this.#schema.quoted}.saga s WHERE s.id = ANY ($1::uuid[]) AND s.owner = $2`,
+        FROM ${this.#schema.quoted}.saga s WHERE s.id = ANY ($1::uuid[]) AND s.owner = $2
+          AND s.status <> ALL (${FINAL})`,
       values: [ids, incarnation],
     });
     return this.#complete(rows);

@@ -9,11 +9,14 @@ export interface TransitionParts {
 
 const FINAL = "('completed', 'compensated', 'partially_committed', 'terminated')";
 
-/** `t`: what is to become of the row; `s`: the row. A final saga has no owner and is never due. */
+/**
+ * `t`: what is to become of the row; `s`: the row. A final saga is never due. Its engine may keep it:
+ * while a promise that was given up can still have its effect, only the owner can say so.
+ */
 const CHANGE = `
       revision = s.revision + 1,
       status = t.status,
-      owner = CASE WHEN t.gives_back OR t.status IN ${FINAL} THEN NULL ELSE s.owner END,
+      owner = CASE WHEN t.gives_back THEN NULL ELSE s.owner END,
       wake_at = CASE WHEN t.gives_back AND t.status NOT IN ${FINAL}
         THEN clock_timestamp() + t.wake_ms * interval '1 millisecond' END,
       updated_at = clock_timestamp()`;
