@@ -44,7 +44,7 @@ function registeredMetrics(): string[] {
 }
 
 describe('the documentation', () => {
-  it('compiles, snippet for snippet, as an application of its reader would', async () => {
+  it('compiles, snippet for snippet, and the tests it shows pass', async () => {
     const files = new Map<string, string>();
     for (const page of await allPages()) {
       // The README is compiled and run by a spec of its own.
@@ -54,7 +54,21 @@ describe('the documentation', () => {
       }
     }
     expect(files.size).toBeGreaterThan(0);
-    await (await compile(files)).remove();
+    const { folder, remove } = await compile(files);
+    try {
+      // What the guide to testing shows are tests: they must pass, too.
+      const specs = [...files].filter(([, code]) => code.includes(`from 'node:test'`));
+      expect(specs).not.toEqual([]);
+      const built = specs.map(([name]) => join(folder, 'dist', name.replace(/\.ts$/, '.js')));
+      // node:test would take itself for a part of a run of its own that surrounds it.
+      const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+      await run(process.execPath, ['--test', ...built], { env }).catch((error: unknown) => {
+        const said = error instanceof Error && 'stdout' in error ? String(error.stdout) : '';
+        throw new Error(`Tests of the documentation fail:\n${said}`, { cause: error });
+      });
+    } finally {
+      await remove();
+    }
   }, 120_000);
 
   it('links to what exists', async () => {
