@@ -31,7 +31,8 @@ export class OutcomeWatch {
     this.#clock = clock;
     this.#stopHints = wakeUps.on('ended', (id) => {
       if (id === undefined) this.#lookSoon();
-      else if (this.#waiting.has(id)) void this.#look(id);
+      // What ends here is told with its outcome; the store hints at it a moment earlier.
+      else if (this.#waiting.has(id) && !this.runsHere(id)) void this.#look(id);
     });
   }
 
