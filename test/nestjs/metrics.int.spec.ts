@@ -22,7 +22,7 @@ import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-
 import type { AddressInfo } from 'node:net';
 import { register } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { appModule } from './app.js';
+import { appModule, Observer } from './app.js';
 import { MessageBench } from './message-bench.js';
 
 interface Item {
@@ -83,8 +83,10 @@ function samplesOf(text: string): ReadonlyMap<string, number> {
 }
 
 /** The relay works beside us, and tells by its metrics only. */
-async function counted(name: string): Promise<void> {
-  while (samplesOf(await register.getSingleMetricAsString(name)).size === 0) {
+async function counted(name: string, sample?: string, value = 1): Promise<void> {
+  for (;;) {
+    const samples = samplesOf(await register.getSingleMetricAsString(name));
+    if (sample === undefined ? samples.size > 0 : samples.get(sample) === value) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
@@ -158,12 +160,24 @@ describe('the metrics of an application that has worked', () => {
       headers: { [HEADERS.role]: 'command', [HEADERS.idempotencyKey]: 'k' },
     });
 
+    const { port } = (app.getHttpServer() as { address(): AddressInfo }).address();
+    await counted('sagaz_relay_dead_letters_total');
+    await counted(
+      'sagaz_relay_lag_seconds',
+      'sagaz_relay_lag_seconds_count{connection="default"}',
+      2,
+    );
+    // Told before it is written, so that what cannot be written is told too.
+    const seen = new Observer(db.url);
+    while ((await seen.rows("SELECT 1 FROM sagaz.outbox WHERE status <> 'dead_letter'")).length) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await seen.close();
+    samples = samplesOf(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text());
+    // Only now: what lies in the store is counted once in five seconds.
     names = (await register.getMetricsAsJSON()).flatMap(({ name }) =>
       name.startsWith('sagaz_') ? [name] : [],
     );
-    const { port } = (app.getHttpServer() as { address(): AddressInfo }).address();
-    await counted('sagaz_relay_dead_letters_total');
-    samples = samplesOf(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text());
   });
   afterAll(async () => {
     await app.close();
