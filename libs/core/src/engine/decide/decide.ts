@@ -21,7 +21,7 @@ export function decide(
 ): Decision {
   const draft = new Draft(forkState(state), around);
   for (const happening of happenings) take(draft, happening);
-  if (state.phase === 'ended' && draft.entries.length > 0) {
+  if (state.phase === 'ended' && draft.entries.some(({ kind }) => kind === 'late_success')) {
     draft.add({
       kind: 'needs_attention',
       reason: 'late_effect',
@@ -75,7 +75,8 @@ function abortAll(draft: Draft): void {
 function finish(draft: Draft): Decision {
   const { state } = draft;
   const ownership = ownershipOf(draft);
-  if (ownership.kind === 'give_back' && draft.entries.length === 0 && state.phase !== 'ended') {
+  // Also of a saga that has ended: what was kept for its late effects is let go of in the store.
+  if (ownership.kind === 'give_back' && draft.entries.length === 0) {
     draft.add({ kind: 'parked' });
   }
   return {

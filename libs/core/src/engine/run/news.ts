@@ -39,6 +39,17 @@ export class News {
     return this.#waiting.splice(0, 1);
   }
 
+  /** Successes of steps among what waits. */
+  *successes(): Generator<{ step: string; attempt: number; output: unknown }> {
+    for (const one of this.#waiting) {
+      if (one.kind === 'late_success') {
+        yield one;
+      } else if (one.kind === 'settled' && one.role === 'step' && one.result.kind === 'completed') {
+        yield { step: one.step, attempt: one.attempt, output: one.result.output };
+      }
+    }
+  }
+
   /** A transition is known not to have been committed: its news come first in the next one. */
   putBack(happenings: readonly Happening[]): void {
     this.#waiting = [...happenings, ...this.#waiting];

@@ -3,7 +3,6 @@ import type { Mail, SagaTransition, TransitionOutcome } from '../../ports/index.
 import type { SagaDefinition } from '../../saga/index.js';
 import {
   decide,
-  lateMail,
   methodOf,
   type AttemptResult,
   type Decision,
@@ -19,6 +18,7 @@ import { Attempt, type AbortReason } from './attempt.js';
 import { Attempts } from './attempts.js';
 import type { ClosedBecause, Inside } from './inside.js';
 import { News } from './news.js';
+import { tellHeir } from './tell-heir.js';
 import { tellObserver } from './tell-observer.js';
 import { runTransactional } from './transactional-attempt.js';
 import { Turn } from './turn.js';
@@ -222,6 +222,11 @@ export class SagaRun {
     if (pending !== undefined) this.withdrawn(pending);
     if (this.closed) return;
     this.closed = true;
+    // A success that no transition took: without it an effect would stand that is believed undone.
+    for (const success of this.#news.successes()) {
+      const transactional = this.definition.steps.get(success.step)?.transactional === true;
+      if (!transactional) tellHeir(this.#inside, this.facts, success);
+    }
     this.#stopAlarm?.();
     this.#inside.places.leave(this);
     this.abortAll('given_up');
@@ -336,14 +341,6 @@ export class SagaRun {
     inside.orphanMoved(attempt);
     const { role, step, attempt: number } = attempt.start;
     if (role !== 'step' || result.kind !== 'completed' || attempt.transactional) return;
-    inside.observe((observer) => observer.lateEffect?.({ ...this.facts, step }));
-    const mail = lateMail(this.id, step, number, result.output);
-    inside.sagas.putMail([mail]).catch((error: unknown) => {
-      inside.logger.error(
-        'A step ended with success after its saga was given away, and its owner could not be told.',
-        { sagaId: this.id, step },
-        error,
-      );
-    });
+    tellHeir(inside, this.facts, { step, attempt: number, output: result.output });
   }
 }

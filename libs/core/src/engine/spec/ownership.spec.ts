@@ -146,6 +146,51 @@ describe('ownership', () => {
   });
 });
 
+describe('a success that its saga cannot take any more', () => {
+  it('reaches the heir also when the frozen owner hears of its own death only by the refusal', async () => {
+    const gate = new Gate();
+    let runs = 0;
+    const program = saga({
+      steps: {
+        charge: {
+          undo: true,
+          run: async () => {
+            runs += 1;
+            if (runs > 1) throw new Error('refused');
+            await gate.pass();
+            return 'charged by the frozen one';
+          },
+        },
+        long: { undo: () => new Promise((resolve) => bench.clock.after(60_000, () => resolve(1))) },
+      },
+    });
+    // Frozen: no heartbeat and no look at the store comes between its death and its promise.
+    const frozen = await bench.engine({
+      settings: { ttlMs: 600_000 },
+      store: (sagas) =>
+        new Proxy(sagas, {
+          get(target, property) {
+            const method: unknown = Reflect.get(target, property);
+            if (typeof method !== 'function') return method;
+            if (property === 'claim' || property === 'owned') return () => Promise.resolve([]);
+            return method.bind(target) as unknown;
+          },
+        }),
+    });
+    const handle = await bench.start(frozen, program);
+    await gate.reached;
+    await bench.engines.retire(frozen.incarnation);
+    const heir = await bench.engine();
+    await bench.clock.advance(20_000);
+    expect(program.calls).toContain('compensation charge');
+    gate.open();
+    await bench.clock.settle();
+    await bench.clock.until(heir.handle(handle.id).outcome({ timeout: '5m' }));
+    expect(await bench.journal(handle.id)).toContain('step_late_success charge');
+    expect(program.calls.filter((call) => call === 'compensation charge').length).toBe(2);
+  });
+});
+
 describe('a definition that changed', () => {
   it('is refused with its reason and without effect while steps of the journal are unknown to it', async () => {
     const gate = new Gate();

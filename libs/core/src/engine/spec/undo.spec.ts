@@ -229,6 +229,22 @@ describe('compensation', () => {
     expect(program.calls.filter((call) => call === 'compensation charge').length).toBe(2);
   });
 
+  it('asks for nobody when only mail comes after the saga is over, and lets go of it in the end', async () => {
+    const late = new Gate();
+    const program = saga({
+      steps: { charge: { timeoutMs: 100, undo: true, run: () => late.pass().then(fails) } },
+    });
+    const engine = await bench.engine({ settings: { settleBoundMs: 1_000 } });
+    const handle = await bench.start(engine, program);
+    expect((await bench.clock.until(handle.outcome())).status).toBe('compensated');
+    await engine.cancel(handle.id);
+    await bench.clock.advance(100);
+    expect((await bench.sagas.get(handle.id))?.status).toBe('compensated');
+    late.open();
+    await bench.clock.advance(100);
+    expect(await bench.sagas.get(handle.id)).toMatchObject({ status: 'compensated', owner: null });
+  });
+
   it('keeps all errors: the first as the cause, the others beside it', async () => {
     const first = new Gate();
     const second = new Gate();
