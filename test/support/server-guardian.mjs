@@ -23,9 +23,10 @@ const runAs = unprivilegedUser();
 const home = temporaryFolder();
 let server;
 let stopping = false;
+let crashing = false;
 
-process.stdin.resume();
 process.stdin.on('end', () => void stop(0));
+process.stdin.resume();
 process.stdin.on('error', () => void stop(0));
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => void stop(0));
 
@@ -37,9 +38,35 @@ try {
   const port = await start(postgres, data);
   const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
   process.stdout.write(`${JSON.stringify({ url, port, pid: server.pid })}\n`);
+  settings.port = port;
+  process.stdin.on('data', () => void crash(postgres, data));
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
   await stop(1);
+}
+
+/** Kills the server as a power cut would, and starts it again where it was. */
+async function crash(postgres, data) {
+  if (crashing || stopping) return;
+  crashing = true;
+  const died = new Promise((resolve) => server.once('exit', resolve));
+  server.kill('SIGKILL');
+  await died;
+  for (let attempt = 1; !stopping; attempt += 1) {
+    try {
+      // Its orphans still hold the shared memory for a moment; until they have gone it is refused.
+      await start(postgres, data);
+      break;
+    } catch (error) {
+      if (attempt === 20) {
+        process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+        return stop(1);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+  }
+  crashing = false;
+  process.stdout.write('restarted\n');
 }
 
 /** PostgreSQL refuses to run as root, so root runs it as somebody who has no rights. */
@@ -156,7 +183,9 @@ async function start(postgres, data) {
       child.once('exit', () => resolve(log));
     });
     if (problem === '') {
-      child.once('exit', () => void stop(stopping ? 0 : 1));
+      child.once('exit', () => {
+        if (!crashing) void stop(stopping ? 0 : 1);
+      });
       return port;
     }
   }

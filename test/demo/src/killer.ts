@@ -1,5 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ServiceProcess } from './process.js';
+
+/** A process that can be killed and comes back. */
+export interface Killable {
+  readonly name: string;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+  start(): void;
+  ready(withinMs: number, signal: AbortSignal): Promise<void>;
+}
 
 export interface Progress {
   /** Orders that have ended so far. */
@@ -13,7 +21,7 @@ export interface Progress {
  * is started again a moment later. Returns when all were killed and all are ready again.
  */
 export async function killEach(
-  processes: readonly ServiceProcess[],
+  processes: readonly Killable[],
   progress: Progress,
   onKill: (name: string) => void,
   signal: AbortSignal,

@@ -69,7 +69,12 @@ export async function run(
     );
     const ended = async (): Promise<number> => turnedAway + (await countEnded(ledger));
     const killing = options.kill
-      ? killEach(system.processes, { ended, total: lines.length }, narrator.killed, signal)
+      ? killEach(
+          [...system.processes, system.database],
+          { ended, total: lines.length },
+          narrator.killed,
+          signal,
+        )
       : Promise.resolve();
     const stopProgress = narrator.follow(ended, lines.length);
     try {
@@ -86,7 +91,7 @@ export async function run(
       rejected: findings.rejected + turnedAway,
       messagesPublished: watch.published,
       duplicatesDropped: watch.duplicatesDropped,
-      kills: system.processes.reduce((sum, process) => sum + process.kills, 0),
+      kills: system.kills,
       seconds: Math.round((performance.now() - began) / 100) / 10,
     };
   } finally {

@@ -9,6 +9,7 @@ import {
 } from '@sagaz/test-support/embedded-postgres';
 import pg from 'pg';
 import { freePort } from './free-port.js';
+import type { Killable } from './killer.js';
 import { ServiceProcess } from './process.js';
 
 const DATABASES = ['orders', 'inventory', 'payments', 'broker'] as const;
@@ -71,6 +72,24 @@ export class System {
       await postgres.stop();
       throw error;
     }
+  }
+
+  /** The database's process: SIGKILL to it is a power cut for everybody. */
+  readonly database: Killable = {
+    name: 'PostgreSQL',
+    kill: async () => {
+      this.databaseKills += 1;
+      await this.postgres.crash();
+    },
+    // It is up again when the kill has been answered.
+    start: () => undefined,
+    ready: () => this.ready(AbortSignal.timeout(60_000)),
+  };
+  private databaseKills = 0;
+
+  /** How many processes were killed. */
+  get kills(): number {
+    return this.processes.reduce((sum, process) => sum + process.kills, this.databaseKills);
   }
 
   get processes(): readonly ServiceProcess[] {

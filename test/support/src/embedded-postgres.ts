@@ -13,6 +13,8 @@ export interface EmbeddedPostgres {
   /** Superuser, database `postgres`. Replace the path of the URL to reach another database. */
   readonly url: string;
   readonly port: number;
+  /** SIGKILL, and up again on the same port with what was committed: crash recovery. */
+  crash(): Promise<void>;
   /** Stops the server and removes its files. */
   stop(): Promise<void>;
 }
@@ -36,6 +38,12 @@ export async function startEmbeddedPostgres(
   return {
     url,
     port,
+    crash: () =>
+      new Promise((resolve, reject) => {
+        guardian.stdout.once('data', () => resolve());
+        guardian.once('exit', () => reject(new Error('The database did not come up again.')));
+        guardian.stdin.write('crash\n');
+      }),
     stop: () => stop(guardian),
   };
 }
