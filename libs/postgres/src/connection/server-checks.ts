@@ -75,7 +75,7 @@ export async function checkServer(pool: SagazPool, logger: Logger): Promise<void
   }
   if (found.isolation !== 'read committed') {
     logger.info(
-      'The default isolation level is stricter than READ COMMITTED; steps and handlers of yours run in it and are run again after serialization failures.',
+      'The default isolation level is not READ COMMITTED. Steps and handlers run in READ COMMITTED all the same; transactions you open yourself have the default.',
       { place, isolation: found.isolation },
     );
   }
