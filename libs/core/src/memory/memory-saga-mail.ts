@@ -14,6 +14,11 @@ export class MemorySagaMail {
     return this.#bySaga.has(sagaId);
   }
 
+  /** Whether an effect was told that came late. */
+  hasLate(sagaId: string): boolean {
+    return this.of(sagaId).some(({ kind }) => kind === 'late');
+  }
+
   of(sagaId: string): readonly Mail[] {
     const letters = this.#bySaga.get(sagaId);
     if (letters === undefined) return [];
@@ -55,12 +60,12 @@ export class MemorySagaMail {
   }
 
   /** Forgets the letters of a saga that were put before `putBefore`; returns how many. */
-  drop(sagaId: string, putBefore: number): number {
+  drop(sagaId: string, putBefore: number, keepLate = false): number {
     const letters = this.#bySaga.get(sagaId);
     if (letters === undefined) return 0;
     let dropped = 0;
     for (const [id, letter] of letters) {
-      if (letter.putAt >= putBefore) continue;
+      if (letter.putAt >= putBefore || (keepLate && letter.kind === 'late')) continue;
       letters.delete(id);
       dropped += 1;
     }

@@ -3,6 +3,8 @@ import {
   type SagaHeader,
   type SagaStatus,
   type SagaSummary,
+  type SagaTransition,
+  type TransitionOutcome,
 } from '../ports/index.js';
 import { MemoryTable } from './memory-table.js';
 
@@ -79,4 +81,14 @@ export function headerOf(row: SagaRow, now: number): SagaHeader {
 
 export function summaryOf(row: SagaRow, now: number): SagaSummary {
   return { ...headerOf(row, now), createdAt: row.createdAt, updatedAt: row.updatedAt };
+}
+
+/** What stands against a transition: null, nothing. */
+export function guard(row: SagaRow, transition: SagaTransition): TransitionOutcome | null {
+  if (row.owner !== transition.owner || row.epoch !== transition.epoch) {
+    return { kind: 'not_owner', owner: row.owner, epoch: row.epoch };
+  }
+  // Owner and epoch alone would let a repeated statement apply twice.
+  if (row.revision !== transition.revision) return { kind: 'conflict', revision: row.revision };
+  return null;
 }

@@ -20,7 +20,7 @@ import type {
 } from '../ports/index.js';
 import type { MemoryEngineRegistry } from './memory-engine-registry.js';
 import { MemorySagaMail } from './memory-saga-mail.js';
-import { headerOf, isFinal, SagaRows, summaryOf, type SagaRow } from './memory-saga-rows.js';
+import { guard, headerOf, isFinal, SagaRows, summaryOf, type SagaRow } from './memory-saga-rows.js';
 import { MemoryTable } from './memory-table.js';
 import type { MemoryTransaction, MemoryTransactions } from './memory-transaction.js';
 
@@ -122,14 +122,16 @@ export class MemorySagaStore implements SagaStore {
   }
 
   owned(incarnation: string): Promise<readonly string[]> {
-    return Promise.resolve([...(this.#rows.byOwner.get(incarnation) ?? [])]);
+    const late = [...this.#lateAfterEnd()].filter((row) => row.owner === incarnation);
+    const owned = this.#rows.byOwner.get(incarnation) ?? [];
+    return Promise.resolve([...owned, ...late.map(({ id }) => id)]);
   }
 
   load(ids: readonly string[], incarnation: string): Promise<readonly LoadedSaga[]> {
     const loaded: LoadedSaga[] = [];
     for (const id of ids) {
       const row = this.#rows.get(id);
-      if (row?.owner === incarnation && !isFinal(row.status)) loaded.push(this.#load(row, null));
+      if (row?.owner === incarnation && this.#isOpen(row)) loaded.push(this.#load(row, null));
     }
     return Promise.resolve(loaded);
   }
@@ -164,7 +166,7 @@ export class MemorySagaStore implements SagaStore {
       if (row === undefined) {
         dropped += this.#mail.drop(sagaId, this.#parts.clock.now() - orphanAgeMs);
       } else if (isFinal(row.status)) {
-        dropped += this.#mail.drop(sagaId, Number.POSITIVE_INFINITY);
+        dropped += this.#mail.drop(sagaId, Number.POSITIVE_INFINITY, row.status !== 'terminated');
       }
     }
     return Promise.resolve(dropped);
@@ -321,17 +323,23 @@ export class MemorySagaStore implements SagaStore {
     for (const [owner, ids] of [...this.#rows.byOwner]) {
       if (!this.#parts.engines.lives(owner)) yield* [...ids];
     }
+    for (const { id, owner } of [...this.#lateAfterEnd()]) {
+      if (owner === null || !this.#parts.engines.lives(owner)) yield id;
+    }
   }
-}
 
-/** What stands against a transition: null, nothing. */
-function guard(row: SagaRow, transition: SagaTransition): TransitionOutcome | null {
-  if (row.owner !== transition.owner || row.epoch !== transition.epoch) {
-    return { kind: 'not_owner', owner: row.owner, epoch: row.epoch };
+  #isOpen(row: SagaRow): boolean {
+    if (!isFinal(row.status)) return true;
+    return row.status !== 'terminated' && this.#mail.hasLate(row.id);
   }
-  // Owner and epoch alone would let a repeated statement apply twice.
-  if (row.revision !== transition.revision) return { kind: 'conflict', revision: row.revision };
-  return null;
+
+  /** Sagas that have ended, and then an effect came late. */
+  *#lateAfterEnd(): Generator<SagaRow> {
+    for (const id of this.#mail.sagas()) {
+      const row = this.#rows.get(id);
+      if (row !== undefined && isFinal(row.status) && this.#isOpen(row)) yield row;
+    }
+  }
 }
 
 /** Sagas without a key are unique by their id. */

@@ -211,7 +211,7 @@ export interface SagaStore {
   /**
    * Takes sagas for an incarnation, at most `limit`: those without an owner that are due (their time
    * has come, or mail lies there), and those whose owner is not a living engine, for ever and not
-   * only once. Raises the epoch. Never takes a final saga.
+   * only once. Raises the epoch. Takes a final saga only for `late` mail, see {@link dropDeadMail}.
    */
   claim(request: ClaimRequest): Promise<readonly LoadedSaga[]>;
 
@@ -226,7 +226,11 @@ export interface SagaStore {
   putMail(mail: readonly NewMail[], transaction?: Transaction): Promise<void>;
   /** Mail of all sagas that an incarnation owns. */
   mailOfOwned(incarnation: string): Promise<readonly Mail[]>;
-  /** Deletes mail of final sagas, and mail older than `orphanAgeMs` of sagas that do not exist. Returns how much. */
+  /**
+   * Deletes mail of final sagas, and mail older than `orphanAgeMs` of sagas that do not exist. Not mail
+   * of kind `late` of a saga that ended by itself: it tells of an effect that came afterwards, and makes
+   * the saga due although it is final. Returns how much.
+   */
   dropDeadMail(orphanAgeMs: number): Promise<number>;
 
   get(id: string, transaction?: Transaction): Promise<SagaSummary | null>;

@@ -57,13 +57,13 @@ export class SagaClaimer {
         ), mailed AS MATERIALIZED (
           SELECT s.id, s.owner FROM ${schema}.saga s
           WHERE s.id = ANY (ARRAY(SELECT m.saga_id FROM ${schema}.saga_mail m))
-            AND s.owner IS NULL AND s.status <> ALL (${FINAL})
+            AND s.owner IS NULL AND ${open(schema)}
             AND (s.name, s.version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
           ORDER BY s.id LIMIT $4 FOR UPDATE OF s SKIP LOCKED
         ), orphaned AS MATERIALIZED (
           SELECT o.id, o.owner FROM dead d CROSS JOIN LATERAL (
             SELECT s.id, s.owner FROM ${schema}.saga s
-            WHERE s.owner >= d.owner AND s.owner <= d.owner AND s.status <> ALL (${FINAL})
+            WHERE s.owner >= d.owner AND s.owner <= d.owner AND ${open(schema)}
               AND (s.name, s.version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
             ORDER BY s.owner LIMIT $4 FOR UPDATE OF s SKIP LOCKED
           ) o
@@ -83,11 +83,11 @@ export class SagaClaimer {
   }
 
   async owned(incarnation: string): Promise<readonly string[]> {
+    const schema = this.#schema.quoted;
     const { rows } = await this.#pool.query<{ id: string }>({
       // Of those that have ended nothing is left to do but to say what comes late, which only a process
       // that still knows them can.
-      text: `SELECT id FROM ${this.#schema.quoted}.saga
-        WHERE owner = $1 AND status <> ALL (${FINAL}) ORDER BY id`,
+      text: `SELECT s.id FROM ${schema}.saga s WHERE s.owner = $1 AND ${open(schema)} ORDER BY s.id`,
       values: [incarnation],
     });
     return rows.map(({ id }) => id);
@@ -95,10 +95,11 @@ export class SagaClaimer {
 
   async load(ids: readonly string[], incarnation: string): Promise<readonly LoadedSaga[]> {
     if (ids.length === 0) return [];
+    const schema = this.#schema.quoted;
     const { rows } = await this.#pool.query<ClaimedRow>({
       text: `SELECT ${HEADER_COLUMNS}, NULL::uuid AS adopted_from
-        FROM ${this.#schema.quoted}.saga s WHERE s.id = ANY ($1::uuid[]) AND s.owner = $2
-          AND s.status <> ALL (${FINAL})`,
+        FROM ${schema}.saga s WHERE s.id = ANY ($1::uuid[]) AND s.owner = $2
+          AND ${open(schema)}`,
       values: [ids, incarnation],
     });
     return this.#complete(rows);
@@ -128,6 +129,16 @@ export class SagaClaimer {
       adoptedFrom: row.adopted_from,
     }));
   }
+}
+
+/**
+ * Whether something may be left to do: not ended, or ended and then an effect came late, from a
+ * process that had lost it. What a person has ended stays so.
+ */
+function open(schema: string): string {
+  return `(s.status <> ALL (${FINAL}) OR (s.status <> 'terminated' AND EXISTS (
+              SELECT FROM ${schema}.saga_mail l WHERE l.saga_id = s.id AND l.kind = 'late'
+            )))`;
 }
 
 const FINAL = "'{completed,compensated,partially_committed,terminated}'::text[]";

@@ -73,7 +73,7 @@ export async function readMailOfOwned(
 }
 
 /**
- * Mail whose saga has ended, and mail that has waited for a saga for so long that it will not come:
+ * Mail whose saga has ended (but for effects that came late: they wake it), and mail that has waited for a saga for so long that it will not come:
  * the transaction that starts a saga may commit after the one that puts mail for it.
  */
 export async function dropDeadMail(
@@ -85,7 +85,8 @@ export async function dropDeadMail(
     text: `DELETE FROM ${schema.quoted}.saga_mail WHERE id IN (
         SELECT m.id FROM ${schema.quoted}.saga_mail m
         LEFT JOIN ${schema.quoted}.saga s ON s.id = m.saga_id
-        WHERE s.status IN ('completed', 'compensated', 'partially_committed', 'terminated')
+        WHERE s.status = 'terminated'
+          OR (s.status IN ('completed', 'compensated', 'partially_committed') AND m.kind <> 'late')
           OR (s.id IS NULL AND m.created_at < statement_timestamp() - $1::float8 * interval '1 millisecond')
         LIMIT ${String(SWEEP)} FOR UPDATE OF m SKIP LOCKED
       )`,

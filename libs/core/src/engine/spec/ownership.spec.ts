@@ -189,6 +189,41 @@ describe('a success that its saga cannot take any more', () => {
     expect(await bench.journal(handle.id)).toContain('step_late_success charge');
     expect(program.calls.filter((call) => call === 'compensation charge').length).toBe(2);
   });
+
+  it('asks for a person when the heir has undone and ended the saga by then', async () => {
+    const gate = new Gate();
+    let runs = 0;
+    const program = saga({
+      steps: {
+        charge: {
+          undo: true,
+          run: async () => {
+            runs += 1;
+            if (runs > 1) throw new Error('refused');
+            await gate.pass();
+            return 'charged after all';
+          },
+        },
+      },
+    });
+    const owner = await bench.engine();
+    const handle = await bench.start(owner, program);
+    await gate.reached;
+    await bench.engines.retire(owner.incarnation);
+    await bench.clock.advance(TTL);
+    const heir = await bench.engine();
+    expect((await bench.clock.until(heir.handle(handle.id).outcome())).status).toBe('compensated');
+    gate.open();
+    await bench.clock.advance(TTL);
+    expect(await bench.sagas.get(handle.id)).toMatchObject({
+      status: 'needs_attention',
+      owner: null,
+    });
+    await heir.retry(handle.id);
+    await bench.clock.advance(TTL);
+    expect((await bench.sagas.get(handle.id))?.status).toBe('compensated');
+    expect(program.calls.filter((call) => call === 'compensation charge').length).toBe(2);
+  });
 });
 
 describe('a definition that changed', () => {

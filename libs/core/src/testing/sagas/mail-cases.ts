@@ -187,4 +187,34 @@ export const mailCases: readonly ContractCase<SagaStoreFixture>[] = [
       assert.equal((await fixture.sagas.mailOfOwned(me)).length, 1);
     },
   },
+  {
+    name: 'wakes a saga that has ended by an effect that came late, unless a person ended it',
+    guards:
+      'A charge that lands after another process has undone its saga stands for ever, if its news are dropped with the mail of what has ended.',
+    async run(fixture) {
+      const me = await engine(fixture);
+      const ended = await ownedSaga(fixture, me);
+      const stopped = await ownedSaga(fixture, me);
+      await fixture.sagas.flush([
+        transition(ended, me, { status: 'compensated', ownership: PARK }),
+        transition(stopped, me, { status: 'terminated', ownership: PARK }),
+      ]);
+      const late = { kind: 'late', data: '{"step":"charge","attempt":1}' };
+      await fixture.sagas.putMail([letter(ended.id, late), letter(stopped.id, late)]);
+      await fixture.sagas.dropDeadMail(0);
+      assert.deepEqual(await claim(fixture, me, stopped.name), []);
+      const [claimed] = await claim(fixture, me, ended.name);
+      assert.deepEqual([claimed?.id, claimed?.mail.length], [ended.id, 1]);
+      assert.ok(claimed !== undefined);
+      assert.deepEqual(await fixture.sagas.owned(me), [ended.id]);
+      assert.equal((await fixture.sagas.load([ended.id], me)).length, 1);
+      const consumed = transition(claimed, me, {
+        status: 'compensated',
+        ownership: PARK,
+        consumedMail: claimed.mail.map(({ id }) => id),
+      });
+      assert.deepEqual(await fixture.sagas.flush([consumed]), [{ kind: 'applied' }]);
+      assert.deepEqual(await claim(fixture, me, ended.name), []);
+    },
+  },
 ];
