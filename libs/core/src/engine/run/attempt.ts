@@ -63,6 +63,8 @@ export class Attempt {
     if (this.settled || this.abandoned || this.aborted !== null) return;
     this.aborted = reason;
     this.#stop(reason);
+    // A shutdown has a bound of its own and releases what it leaves: a step does not fail by a deploy.
+    if (reason === 'shutdown') return;
     this.#stopBound = this.inside.alarms.set(this.inside.settings.settleBoundMs, () => {
       if (this.settled || this.abandoned) return;
       this.abandoned = true;

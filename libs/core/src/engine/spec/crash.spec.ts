@@ -216,6 +216,22 @@ describe('a graceful shutdown', () => {
     expect(journal.filter((line) => line.includes('crashed'))).toEqual([]);
   });
 
+  it('fails no step for a shutdown, however short the bound for steps that are given up', async () => {
+    const gate = new Gate();
+    const program = saga({
+      steps: { slow: { undo: true, run: () => gate.pass() } },
+    });
+    const old = await bench.engine({ settings: { shutdownMs: 10_000, settleBoundMs: 100 } });
+    const handle = await bench.start(old, program);
+    await gate.reached;
+    await bench.clock.until(old.close());
+    expect(await bench.journal(handle.id)).toContain('step_released slow');
+    gate.open();
+    const heir = await bench.engine();
+    const { status } = await bench.clock.until(heir.handle(handle.id).outcome());
+    expect(status).toBe('completed');
+  });
+
   it('gives back a step that does not end within its time, and its later success reaches the heir', async () => {
     const hang = new Gate();
     let runs = 0;
