@@ -26,15 +26,13 @@ interface Haunted {
 async function stuckOnLock(url: string, over: Promise<unknown>): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
-  let ended = false;
-  void over.then(() => (ended = true));
+  const done = over.then(() => true);
   try {
-    while (!ended) {
+    while (!(await Promise.race([done, pause(100, false)]))) {
       const { rowCount } = await client.query(`SELECT FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock'
           AND clock_timestamp() - query_start > interval '300 milliseconds'`);
       if (rowCount !== 0) return;
-      await pause(100);
     }
   } finally {
     await client.end();

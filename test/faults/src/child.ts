@@ -8,7 +8,7 @@ import { settled } from './settled.js';
 import { System } from './system.js';
 
 /** Places orders as a client does that repeats what it had no answer to; ends when all is settled. */
-async function main({ url, fault, orders, notes }: Scenario): Promise<void> {
+async function main({ url, fault, orders, notes, retry }: Scenario): Promise<void> {
   const system = await System.open(url, stderrLogger(), new DeadlyFaults(fault));
   const { engine } = system;
   // These have no owner until an engine claims them, and start with the application's own row.
@@ -22,6 +22,11 @@ async function main({ url, fault, orders, notes }: Scenario): Promise<void> {
   // A process that freezes must not hold the locks of a note by chance.
   if (fault?.action === 'freeze') await takeNotes(system.orders, notes);
   await system.run();
+  if (retry === true) {
+    const parked = await engine.find({ statuses: ['needs_attention'] });
+    await Promise.all(parked.map(({ id }) => engine.retry(id)));
+    while ((await engine.find({ statuses: ['needs_attention'] })).length > 0) await pause(50);
+  }
   const noted = takeNotes(system.orders, notes);
   for (const orderId of orders.filter((id) => !id.includes('late'))) {
     await engine.start(OrderSaga, { orderId }, { idempotencyKey: orderId });

@@ -21,4 +21,6 @@ export interface Scenario {
   readonly orders: readonly string[];
   /** Notes to publish of each key. */
   readonly notes: number;
+  /** Sagas that need attention are retried first, as an operator does. */
+  readonly retry?: boolean;
 }

@@ -8,7 +8,8 @@ export async function settled(pool: pg.Pool, sagas: number): Promise<boolean> {
         WHERE status IN ('completed', 'compensated', 'needs_attention')) = $1
       AND NOT EXISTS (SELECT FROM ${ORDERS_SCHEMA}.outbox WHERE status <> 'dead_letter')
       AND NOT EXISTS (SELECT FROM ${STOCK_SCHEMA}.outbox WHERE status <> 'dead_letter')
-      AND NOT EXISTS (SELECT FROM ${BROKER_SCHEMA}.message WHERE status <> 'dead_letter') AS settled`,
+      AND NOT EXISTS (SELECT FROM ${BROKER_SCHEMA}.message WHERE status <> 'dead_letter')
+      AND NOT EXISTS (SELECT FROM ${STOCK_SCHEMA}.inbox_dead_letter WHERE replay_due_at IS NOT NULL) AS settled`,
     [sagas],
   );
   return rows[0]?.settled === true;

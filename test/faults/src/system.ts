@@ -1,5 +1,6 @@
 import {
   InboxProcessor,
+  InboxReplayer,
   Relay,
   replyMail,
   replyTopicOf,
@@ -45,7 +46,7 @@ export class System {
     private readonly ordersStore: Store,
     private readonly stockStore: Store,
     private readonly broker: Broker,
-    logger: Logger,
+    private readonly logger: Logger,
     faults: FaultPoints,
   ) {
     this.orders = new AppTransactions(pool, ordersStore);
@@ -108,6 +109,14 @@ export class System {
     for (const group of ['stock', 'order']) {
       await this.broker.subscribe({ group, topics: [group], concurrency: 4, handle });
     }
+    new InboxReplayer({
+      inbox: this.stockStore.inbox,
+      clock,
+      logger: this.logger,
+      groups: ['stock', 'order'],
+      redeliver: handle,
+      pollMs: POLL_MS,
+    }).start();
     await recordDeliveries(this.broker, this.pool);
     await this.broker.subscribe({
       group: 'orders.engine',

@@ -1,0 +1,102 @@
+import { inboxKeyOf, systemClock, type Logger, type Store } from '@sagaz/core';
+import { postgres } from '@sagaz/postgres';
+import { postgresServers, type TestDatabase } from '@sagaz/test-support';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { readBooks } from './books.fixture.js';
+import { promiseHolds } from './promises.fixture.js';
+import { ORDERS_SCHEMA, STOCK_SCHEMA } from './src/schema.js';
+import type { Fault, Scenario } from './src/scenario.js';
+import { Child, query, Template } from './world.fixture.js';
+
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+/** Nothing is let die more often than that. */
+const MOST_DEATHS = 6;
+
+let template: Template;
+let database: TestDatabase;
+beforeAll(async () => {
+  template = await Template.create(postgresServers()[0]!);
+});
+afterAll(() => template.drop());
+beforeEach(async () => {
+  database = await template.copy();
+});
+afterEach(() => database.drop());
+
+/** Starts the process again as often as it dies; how often it did. */
+async function supervised(scenario: Scenario): Promise<number> {
+  for (let deaths = 0; deaths <= MOST_DEATHS; deaths += 1) {
+    const { code, signal, stderr } = await new Child(scenario).ended;
+    if (code === 0) return deaths;
+    expect(signal, stderr).toBe('SIGKILL');
+  }
+  throw new Error('It dies for ever.');
+}
+
+async function withStore<T>(schema: string, work: (store: Store) => Promise<T>): Promise<T> {
+  const environment = { service: 'operator', logger: silent, clock: systemClock };
+  const store = await postgres({ url: database.url, schema }).create(environment);
+  try {
+    return await work(store);
+  } finally {
+    await store.close();
+  }
+}
+
+describe('8: nothing is lost in silence', () => {
+  it('parks a message that is refused for good, also when the relay dies at it, until it is replayed', async () => {
+    const work = { orders: [], notes: 3 };
+    const scenario = { url: database.url, ...work };
+    const fault: Fault = { point: 'relay.before-change', nth: 2, action: 'kill' };
+    await query(database.url, `INSERT INTO app.switch VALUES ('relay')`);
+    const killed = await new Child({ ...scenario, fault }).ended;
+    expect(killed.signal).toBe('SIGKILL');
+    expect(await supervised(scenario)).toBe(0);
+    await withStore(ORDERS_SCHEMA, async ({ outbox }) => {
+      const letters = await outbox.listDeadLetters({});
+      expect(letters).toMatchObject([{ topic: 'note', key: 'k2', type: 'note.taken' }]);
+      expect((await outbox.stats()).byStatus.get('dead_letter')).toBe(1);
+      await query(database.url, `DELETE FROM app.switch`);
+      expect(await outbox.replayDeadLetters(letters.map(({ id }) => id))).toBe(1);
+    });
+    expect(await supervised(scenario)).toBe(0);
+    promiseHolds[4](await readBooks(database.url), work);
+  }, 120_000);
+
+  it('parks a message that kills its handler, until it is replayed', async () => {
+    const work = { orders: ['good-1'], notes: 0 };
+    const scenario = { url: database.url, ...work };
+    await query(database.url, `INSERT INTO app.switch VALUES ('crash order.accept')`);
+    // The first deaths make its slot suspicious; only then is it known which message it was.
+    expect(await supervised(scenario)).toBeGreaterThanOrEqual(3);
+    await withStore(STOCK_SCHEMA, async ({ inbox }) => {
+      const letters = await inbox.listDeadLetters({});
+      expect(letters).toMatchObject([{ group: 'order', reason: 'crashed' }]);
+      expect(await inbox.countDeadLetters()).toBe(1);
+      await query(database.url, `DELETE FROM app.switch`);
+      const keys = letters.map(({ group, message }) => inboxKeyOf(group, message));
+      expect(await inbox.requestReplay(keys)).toBe(1);
+    });
+    expect(await supervised(scenario)).toBe(0);
+    promiseHolds[6](await readBooks(database.url), work);
+  }, 120_000);
+
+  it('parks a saga whose compensation kills the process, until it is retried', async () => {
+    const work = { orders: ['bad-1'], notes: 0 };
+    const scenario = { url: database.url, ...work };
+    const fault: Fault = {
+      point: 'compensation.before-invoke',
+      subject: 'charge',
+      action: 'kill',
+    };
+    expect(await supervised({ ...scenario, fault })).toBe(3);
+    await withStore(ORDERS_SCHEMA, async ({ sagas }) => {
+      const parked = await sagas.find({ statuses: ['needs_attention'] });
+      expect(parked).toMatchObject([{ key: 'bad-1' }]);
+      expect((await sagas.countByStatus()).get('needs_attention')).toBe(1);
+    });
+    expect(await supervised({ ...scenario, retry: true })).toBe(0);
+    const books = await readBooks(database.url);
+    for (const promise of [1, 2, 3, 6] as const) promiseHolds[promise](books, work);
+  }, 120_000);
+});
