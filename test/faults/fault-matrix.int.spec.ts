@@ -6,7 +6,7 @@ import { MATRIX_WORK, promiseHolds } from './promises.fixture.js';
 import { KILL_CELLS, PROMISES, type KillCell } from './src/cells.js';
 import { Child, faultText, Template, type Ended } from './world.fixture.js';
 
-const AT_ONCE = 4;
+const AT_ONCE = 3;
 
 const server = postgresServers()[0]!;
 

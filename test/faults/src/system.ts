@@ -92,7 +92,6 @@ export class System {
       postgresBroker({
         url,
         schema: BROKER_SCHEMA,
-        pool: { max: 4 },
         migrate: false,
         leaseTtlMs: TTL_MS,
         pollIntervalMs: POLL_MS,
