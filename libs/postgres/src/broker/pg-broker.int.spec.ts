@@ -9,7 +9,8 @@ import {
 } from '@sagaz/core';
 import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { SagazPool } from '../connection/index.js';
 import { PgBroker, postgresBroker } from './index.js';
 
 const quiet: Logger = {
@@ -60,6 +61,13 @@ class Inbox {
   }
 }
 
+/** Of the last read seen: the number up to which every slot was left behind. */
+function lowestFloor(statements: readonly { text: string; values?: readonly unknown[] }[]): number {
+  const read = statements.findLast(({ text }) => text.includes('.message_read('));
+  const floors = read?.values?.[1];
+  return typeof floors === 'string' ? Math.min(...floors.slice(1, -1).split(',').map(Number)) : 0;
+}
+
 describeEachPostgres('the Postgres broker', (server) => {
   let database: TestDatabase;
   let admin: pg.Client;
@@ -79,8 +87,11 @@ describeEachPostgres('the Postgres broker', (server) => {
     await database.drop();
   });
 
-  async function broker(service = 'spec'): Promise<Broker> {
-    const driver = postgresBroker({ url: database.url, migrate: true });
+  async function broker(
+    service = 'spec',
+    options: { readonly leaseTtlMs?: number; readonly pollIntervalMs?: number } = {},
+  ): Promise<Broker> {
+    const driver = postgresBroker({ url: database.url, migrate: true, ...options });
     const made = await driver.create({ service, logger: quiet, clock: systemClock });
     open.push(made);
     return made;
@@ -131,6 +142,44 @@ describeEachPostgres('the Postgres broker', (server) => {
     }
     expect(got[0]).toMatchObject({ group: topic, attempt: 1 });
     expect(got[0]?.message).toEqual(sent.find((m) => m.id === got[0]?.message.id));
+  });
+
+  it('keeps the order of a key whose older messages were nobody’s when a living group joins', async () => {
+    const [joined, topic, inbox] = [freshTopic(), freshTopic(), new Inbox()];
+    // So long that its processes learn nothing from a renewal while this runs.
+    const one = await broker('spec', { leaseTtlMs: 600_000, pollIntervalMs: 20 });
+    const older = Array.from({ length: 50 }, (_, i) =>
+      message(topic, 'k', { id: `older-${String(i)}` }),
+    );
+    await one.publish(older);
+    const queries = vi.spyOn(SagazPool.prototype, 'query');
+    try {
+      const group = { group: `${topic}.living`, concurrency: 4, handle: inbox.handle };
+      await one.subscribe({ ...group, topics: [joined] });
+      await one.publish([message(joined, 'k')]);
+      await inbox.count(1);
+      const { rows } = await admin.query<{ last: string }>(
+        'SELECT max(seq) AS last FROM sagaz_broker.message WHERE topic = $1',
+        [topic],
+      );
+      // Its process reads from beyond the older messages on.
+      const last = Number(rows[0]?.last);
+      expect(last).toBeGreaterThan(0);
+      await vi.waitFor(
+        () => expect(lowestFloor(queries.mock.calls.map(([q]) => q))).toBeGreaterThan(last),
+        { timeout: 20_000 },
+      );
+      const next = await broker('next version', { leaseTtlMs: 600_000 });
+      await next.subscribe({ ...group, topics: [joined, topic] });
+      const newer = message(topic, 'k', { id: 'newer' });
+      await one.publish([newer]);
+      const second = (await inbox.count(2))[1];
+      expect(second?.message.id).toBe('older-0');
+      const got = (await inbox.count(52)).slice(1).map((delivery) => delivery.message.id);
+      expect(got).toEqual([...older, newer].map((m) => m.id));
+    } finally {
+      queries.mockRestore();
+    }
   });
 
   it('refuses only the message whose data is at fault, and what follows it in its key waits', async () => {

@@ -539,7 +539,7 @@ CREATE TABLE sagaz.slot_lease (
 
 COMMENT ON TABLE sagaz.slot_lease IS 'Which process of a consumer group works on which slot of its messages. A fenced write locks this row; a take-over changes it.';
 COMMENT ON COLUMN sagaz.slot_lease.epoch IS 'Rises with every take-over.';
-COMMENT ON COLUMN sagaz.slot_lease.version IS 'Rises when messages come back at numbers that owners may have left behind.';
+COMMENT ON COLUMN sagaz.slot_lease.version IS 'Rises when messages come back at numbers that owners may have left behind. Those of a topic that a group joins do not: they get new ones.';
 COMMENT ON COLUMN sagaz.slot_lease.crashes IS 'How many owners in a row died here without progress.';
 COMMENT ON COLUMN sagaz.slot_lease.suspect IS 'The message that is worked on alone, because of those crashes.';
 
@@ -695,8 +695,11 @@ END
 $$;
 
 -- Lets a group join topics, and returns its number. What lies in a topic that no group had joined
--- goes to this one: its numbers are old, so the versions of the slots say that there is something to
--- look for.
+-- goes to this one, and takes new numbers in its old order. The group may live already, and have read
+-- past the old ones: its processes would deliver what is published next before what they do not see.
+-- New numbers are above whatever they have read up to, as a publisher's are, so no version has to tell
+-- them to go back; and below those of every later message of the topic, because its publishers wait
+-- for the lock until this is committed.
 CREATE FUNCTION sagaz.subscribe(in_group text, in_topics text[], in_locks integer[])
 RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
@@ -721,12 +724,18 @@ BEGIN
   END LOOP;
   INSERT INTO sagaz.subscription (topic, consumer_group)
   SELECT topic, group_id FROM unnest(in_topics) AS topic ON CONFLICT DO NOTHING;
-  IF EXISTS (SELECT FROM sagaz.message m WHERE m.status = 'unrouted' AND m.topic = ANY (in_topics)) THEN
-    PERFORM FROM sagaz.slot_lease l WHERE l.queue = in_group ORDER BY l.slot FOR NO KEY UPDATE;
-    UPDATE sagaz.slot_lease l SET version = l.version + 1 WHERE l.queue = in_group;
-    UPDATE sagaz.message m SET consumer_group = group_id, status = 'pending'
-    WHERE m.status = 'unrouted' AND m.topic = ANY (in_topics);
-  END IF;
+  -- Sorted before numbers are drawn, and each row is drawn for once: neither may be merged with the
+  -- UPDATE, which takes its rows in any order. The transaction id comes before the first number, as
+  -- with every message.
+  WITH sorted AS MATERIALIZED (
+    SELECT m.slot, m.seq FROM sagaz.message m
+    WHERE m.status = 'unrouted' AND m.topic = ANY (in_topics) ORDER BY m.seq
+  ), numbered AS MATERIALIZED (
+    SELECT o.slot, o.seq, CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('sagaz.message_seq') END AS next
+    FROM sorted o
+  )
+  UPDATE sagaz.message m SET consumer_group = group_id, status = 'pending', seq = n.next
+  FROM numbered n WHERE m.consumer_group = 0 AND m.slot = n.slot AND m.seq = n.seq;
   RETURN group_id;
 END
 $$;
