@@ -13,6 +13,7 @@ import type { AttemptResult, PlannedStart } from '../decide/index.js';
 import type { AttemptOutcome } from '../engine-observer.js';
 import { errorRecord } from '../journal/index.js';
 import { callMethod } from './call-method.js';
+import { HeldTurn } from './held-turn.js';
 import type { Inside } from './inside.js';
 import type { SagaRun } from './saga-run.js';
 
@@ -29,7 +30,9 @@ export class Attempt {
   /** It was reported without having settled. */
   abandoned = false;
   aborted: AbortReason | null = null;
+  readonly turn: HeldTurn;
   readonly #begun: number;
+  readonly #timeoutMs: number | null;
   #stopTimeout: (() => void) | null = null;
   #stopBound: (() => void) | null = null;
   #placeFreed = false;
@@ -43,9 +46,9 @@ export class Attempt {
     timeoutMs: number | null,
   ) {
     this.#begun = inside.clock.now();
-    if (timeoutMs !== null) {
-      this.#stopTimeout = inside.alarms.set(timeoutMs, () => this.abort('timeout'));
-    }
+    this.#timeoutMs = timeoutMs;
+    this.turn = new HeldTurn(run, inside.alarms);
+    this.#armTimeout();
   }
 
   get key(): string {
@@ -65,6 +68,8 @@ export class Attempt {
     this.#stop(reason);
     // A shutdown has a bound of its own and releases what it leaves: a step does not fail by a deploy.
     if (reason === 'shutdown') return;
+    // What may not commit any more has no use for the turn.
+    this.turn.end();
     this.#stopBound = this.inside.alarms.set(this.inside.settings.settleBoundMs, () => {
       if (this.settled || this.abandoned) return;
       this.abandoned = true;
@@ -86,6 +91,8 @@ export class Attempt {
     if (this.settled || this.abandoned) return;
     this.abandoned = true;
     this.aborted ??= 'shutdown';
+    // Or what is reported here could not be journaled.
+    this.turn.end();
     this.#report({ kind: 'released', doubt: !this.transactional }, 'aborted');
   }
 
@@ -107,7 +114,14 @@ export class Attempt {
   /** From here on the transaction decides: the attempt's timeout is over. */
   finishing(): void {
     this.#stopTimeout?.();
+    this.#stopTimeout = null;
     this.run.setAside(this);
+  }
+
+  /** The transaction was rolled back and runs once more: the method can hang again, or be aborted. */
+  again(): void {
+    this.run.putBack(this);
+    if (this.#stopTimeout === null) this.#armTimeout();
   }
 
   /** Its result is in the journal; nobody has to be told but those who count. */
@@ -170,6 +184,11 @@ export class Attempt {
       return;
     }
     this.#report(result, this.#outcomeOf(result));
+  }
+
+  #armTimeout(): void {
+    if (this.#timeoutMs === null) return;
+    this.#stopTimeout = this.inside.alarms.set(this.#timeoutMs, () => this.abort('timeout'));
   }
 
   #stop(reason: AbortReason): void {

@@ -143,6 +143,10 @@ export class SagaRun {
     this.#attempts.delete(attempt);
   }
 
+  putBack(attempt: Attempt): void {
+    this.#attempts.add(attempt);
+  }
+
   /** Reports what still runs as given back: the process ends, and cannot wait for it. */
   releaseAll(): void {
     this.#attempts.releaseAll();

@@ -19,27 +19,34 @@ const CONFLICTS_TO_HOLD = 2;
  * commit together. Its outcome is always known: in the journal, or rolled back. Never rejects.
  */
 export async function runTransactional(attempt: Attempt): Promise<void> {
-  const { run } = attempt;
+  const { inside } = attempt;
   for (let conflicts = 0; ; conflicts += 1) {
-    const hold = conflicts >= CONFLICTS_TO_HOLD;
-    if (hold) await run.takeTurn();
-    const end = await once(attempt, hold);
-    if (end.turn) run.endTurn();
+    const end = await once(attempt);
+    const conflict = end.kind === 'failed' && classify(end.error) === 'conflict';
+    const again = conflict && conflicts < MOST_CONFLICTS && mayGoOn(attempt) && !inside.draining;
+    // Before the turn is given back: what is decided next has to find it, to abort it.
+    if (again) attempt.again();
+    attempt.turn.end();
     if (end.kind === 'committed') return;
-    const again =
-      classify(end.error) === 'conflict' &&
-      conflicts < MOST_CONFLICTS &&
-      attempt.aborted === null &&
-      !run.closed;
-    if (again) continue;
-    attempt.settle(attempt.failure(end.error));
+    if (again) {
+      if (conflicts + 1 < CONFLICTS_TO_HOLD) continue;
+      await attempt.turn.holdFor(inside.settings.settleBoundMs);
+      // It may have been aborted while it waited for the turn.
+      if (mayGoOn(attempt)) continue;
+      attempt.turn.end();
+    }
+    // A shutdown begins no further run, and no step fails by it: nothing was committed.
+    const released = conflict && inside.draining && mayGoOn(attempt);
+    attempt.settle(released ? { kind: 'released', doubt: false } : attempt.failure(end.error));
     return;
   }
 }
 
-type End =
-  | { readonly kind: 'committed'; readonly turn: boolean }
-  | { readonly kind: 'failed'; readonly error: unknown; readonly turn: boolean };
+function mayGoOn({ aborted, run }: Attempt): boolean {
+  return aborted === null && !run.closed;
+}
+
+type End = { readonly kind: 'committed' } | { readonly kind: 'failed'; readonly error: unknown };
 
 /** What was decided for the commit, once the transaction came that far. */
 interface Fence {
@@ -47,20 +54,16 @@ interface Fence {
   mine: Happening | null;
 }
 
-async function once(attempt: Attempt, holdsTurn: boolean): Promise<End> {
+async function once(attempt: Attempt): Promise<End> {
   const { run, inside, start } = attempt;
   const point = start.role === 'compensation' ? 'compensation' : 'step';
-  let turn = holdsTurn;
   const fence: Fence = { pending: null, mine: null };
   let result: AttemptResult | null = null;
   const beforeCommit = async (transaction: Transaction): Promise<void> => {
     if (result === null) throw new TypeError('The transaction ended before its step did.');
     await inside.faults.reach('step.before-commit', start.step);
     // Only now: a saga's turn, and the lock of its row, must not last as long as the user's code.
-    if (!turn) {
-      await run.takeTurn();
-      turn = true;
-    }
+    await attempt.turn.take();
     const { aborted } = attempt;
     // A shutdown lets pass what is ready to commit.
     if (aborted === 'timeout' || aborted === 'given_up') {
@@ -110,37 +113,32 @@ async function once(attempt: Attempt, holdsTurn: boolean): Promise<End> {
     );
     await inside.faults.reach('step.after-commit', start.step);
   } catch (error) {
-    return after(attempt, fence, error, turn);
+    return after(attempt, fence, error);
   }
   if (fence.pending === null) {
-    return { kind: 'failed', error: new TypeError('beforeCommit was not called.'), turn };
+    return { kind: 'failed', error: new TypeError('beforeCommit was not called.') };
   }
   attempt.committed();
   run.applied(fence.pending);
-  return { kind: 'committed', turn };
+  return { kind: 'committed' };
 }
 
 /** The transaction did not resolve. What had been decided is committed, gone, or has to be looked up. */
-async function after(
-  attempt: Attempt,
-  { pending, mine }: Fence,
-  error: unknown,
-  turn: boolean,
-): Promise<End> {
+async function after(attempt: Attempt, { pending, mine }: Fence, error: unknown): Promise<End> {
   const { run, inside } = attempt;
-  if (pending === null) return { kind: 'failed', error, turn };
+  if (pending === null) return { kind: 'failed', error };
   // Once the fence was sent, an error may also have come after the COMMIT: it is looked up.
   const outcome = await settled(attempt, pending);
   if (outcome === 'applied') {
     attempt.committed();
     run.applied(pending);
-    return { kind: 'committed', turn };
+    return { kind: 'committed' };
   }
   if (outcome === 'not_applied') {
     run.withdrawn(pending, mine ?? undefined);
     run.poke();
     const cause = error instanceof CommitUnknownError ? lostCommit(attempt, error) : error;
-    return { kind: 'failed', error: cause, turn };
+    return { kind: 'failed', error: cause };
   }
   inside.logger.warn('A transactional step was rolled back: its saga moved on without it.', {
     sagaId: run.id,
@@ -148,7 +146,7 @@ async function after(
     outcome,
   });
   run.drop(outcome === 'not_owner' || outcome === 'missing' ? 'lost' : 'stale', pending);
-  return { kind: 'failed', error, turn };
+  return { kind: 'failed', error };
 }
 
 function lostCommit(attempt: Attempt, cause: unknown): Error {
