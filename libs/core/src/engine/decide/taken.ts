@@ -30,15 +30,16 @@ export function taken(draft: Draft, from: string | null): void {
 function crash(draft: Draft, { role, step }: TaskRef): void {
   const { around } = draft;
   const { attempt, by, crashes } = taskOf(draft.state, role, step);
-  if (by === around.incarnation) {
-    // Journaled by this process, whose promise of it, if there ever was one, is still watched.
-    draft.add({ kind: 'released', role, step, attempt, doubt: around.unsettled(role, step) });
-    return;
-  }
   const definition = around.definition.steps.get(step);
   const method = definition === undefined ? null : methodOf(definition, role);
   // What a transaction did went down with it, unless its transition is in the journal.
   const doubt = method?.transactional !== true;
+  if (by === around.incarnation) {
+    // Journaled by this process: no crash. Its promise may be unsettled, or have settled while the
+    // saga was being loaded anew, and then nobody took what it said. An undo too many harms nothing.
+    draft.add({ kind: 'released', role, step, attempt, doubt });
+    return;
+  }
   if (crashes + 1 >= around.definition.maxCrashes) {
     draft.add({ kind: 'unknown', role, step, attempt, error: CRASHED });
     return;

@@ -203,6 +203,31 @@ describe('committing transitions', () => {
     expect(program.calls).toContain('compensation slow');
   });
 
+  it('undoes a step that failed in doubt, although nobody took its failure when its saga was loaded anew', async () => {
+    let conflict = true;
+    const program = saga({
+      steps: {
+        a: {
+          undo: true,
+          retry: { attempts: 3, backoffMs: 10_000 },
+          run: () => Promise.reject(new Error('socket hang up')),
+        },
+      },
+    });
+    const engine = await bench.engine({
+      store: withFlush((real) => async (transitions) => {
+        if (!conflict) return real(transitions);
+        conflict = false;
+        // It lies there when the saga is loaded: nothing of it runs once more.
+        for (const { sagaId } of transitions) await engine.cancel(sagaId);
+        return transitions.map((): TransitionOutcome => ({ kind: 'conflict', revision: 9 }));
+      }),
+    });
+    const handle = await bench.start(engine, program);
+    expect((await bench.clock.until(handle.outcome())).status).toBe('compensated');
+    expect(program.calls).toEqual(['step a', 'compensation a']);
+  });
+
   it('turns a result that the store refuses into a failure, however many came beside it', async () => {
     const poisoned = (one: SagaTransition): boolean =>
       one.entries.some(({ data }) => data?.includes('poison') === true);
