@@ -15,6 +15,7 @@ export class Alarms {
   readonly #heap: Alarm[] = [];
   #timer: Timer | null = null;
   #timerAt = Number.POSITIVE_INFINITY;
+  #closed = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -23,14 +24,18 @@ export class Alarms {
   /** Rings once in `ms` milliseconds; the answer turns it off. */
   set(ms: number, ring: () => void): () => void {
     const alarm: Alarm = { at: this.#clock.now() + Math.max(0, ms), ring, off: false };
-    this.#push(alarm);
-    this.#arm();
+    if (!this.#closed) {
+      this.#push(alarm);
+      this.#arm();
+    }
     return () => {
       alarm.off = true;
     };
   }
 
+  /** No alarm rings any more, also none that is set afterwards. */
   close(): void {
+    this.#closed = true;
     this.#heap.length = 0;
     this.#timer?.cancel();
   }

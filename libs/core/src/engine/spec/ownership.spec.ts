@@ -190,6 +190,49 @@ describe('a success that its saga cannot take any more', () => {
     expect(program.calls.filter((call) => call === 'compensation charge').length).toBe(2);
   });
 
+  it('reaches the heir also when the store is away from the frozen owner at that moment', async () => {
+    const gate = new Gate();
+    let runs = 0;
+    let away = false;
+    const program = saga({
+      steps: {
+        charge: {
+          undo: true,
+          run: async () => {
+            runs += 1;
+            if (runs > 1) throw new Error('refused');
+            await gate.pass();
+            return 'charged by the frozen one';
+          },
+        },
+        long: { undo: () => new Promise((resolve) => bench.clock.after(60_000, () => resolve(1))) },
+      },
+    });
+    const frozen = await bench.engine({
+      store: (sagas) =>
+        new Proxy(sagas, {
+          get(target, property) {
+            const method: unknown = Reflect.get(target, property);
+            if (typeof method !== 'function') return method;
+            if (property !== 'putMail' || !away) return method.bind(target) as unknown;
+            return () => Promise.reject(new Error('away'));
+          },
+        }),
+    });
+    const handle = await bench.start(frozen, program);
+    await gate.reached;
+    await bench.engines.retire(frozen.incarnation);
+    const heir = await bench.engine();
+    await bench.clock.advance(20_000);
+    away = true;
+    gate.open();
+    await bench.clock.advance(5_000);
+    expect(await bench.journal(handle.id)).not.toContain('step_late_success charge');
+    away = false;
+    await bench.clock.until(heir.handle(handle.id).outcome({ timeout: '5m' }));
+    expect(await bench.journal(handle.id)).toContain('step_late_success charge');
+  });
+
   it('asks for a person when the heir has undone and ended the saga by then', async () => {
     const gate = new Gate();
     let runs = 0;
