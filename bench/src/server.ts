@@ -12,7 +12,14 @@ export class BenchServer {
 
   static async start(): Promise<BenchServer> {
     return new BenchServer(
-      await startEmbeddedPostgres({ flags: { max_connections: 200, shared_buffers: '2GB', max_wal_size: '8GB', checkpoint_timeout: '30min' } }),
+      await startEmbeddedPostgres({
+        flags: {
+          max_connections: 200,
+          shared_buffers: '2GB',
+          max_wal_size: '8GB',
+          checkpoint_timeout: '30min',
+        },
+      }),
     );
   }
 
