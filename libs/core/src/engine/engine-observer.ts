@@ -34,6 +34,10 @@ export interface EngineObserver {
   stepCrashed?(
     event: SagaFacts & { readonly step: string; readonly role: Role; readonly crashes: number },
   ): void;
+  /**
+   * Also told, once, of a saga that this engine owns and cannot run: its journal cannot be read, or
+   * its definition is not here. Its status does not change; an engine that can run it adopts it later.
+   */
   needsAttention?(
     event: SagaFacts & { readonly reason: AttentionReason; readonly detail: string },
   ): void;

@@ -12,7 +12,7 @@ import type { EngineObserver } from './engine-observer.js';
 import type { EngineSettings } from './engine-options.js';
 import type { TransitionFlusher } from './flush/index.js';
 import type { SagaOutcome } from './handle/index.js';
-import { decodeEntry } from './journal/index.js';
+import { decodeEntry, type AttentionReason } from './journal/index.js';
 import {
   Alarms,
   Attempts,
@@ -65,6 +65,8 @@ export class RunningSagas implements Inside {
   readonly #options: RunningSagasOptions;
   readonly #runs = new Map<string, SagaRun>();
   readonly #orphans = new Map<string, Attempts>();
+  /** Sagas that are this engine's and that it cannot run, with the epoch in which that was said. */
+  readonly #leftAlone = new Map<string, number>();
   #draining = false;
   readonly #emptied: (() => void)[] = [];
 
@@ -102,6 +104,11 @@ export class RunningSagas implements Inside {
 
   knows(id: string): boolean {
     return this.#runs.has(id);
+  }
+
+  /** Whether it was found that this engine cannot run it: it need not be loaded to see that again. */
+  leavesAlone(id: string): boolean {
+    return this.#leftAlone.has(id);
   }
 
   storeNow(): number {
@@ -149,8 +156,9 @@ export class RunningSagas implements Inside {
   deliver(mail: readonly Mail[]): void {
     for (const letter of mail) {
       const run = this.#runs.get(letter.sagaId);
-      if (run === undefined) this.#options.onGap('owned');
-      else run.receive(letter);
+      if (run !== undefined) run.receive(letter);
+      // Mail of what is left alone lies there for good: asking because of it would never end.
+      else if (!this.leavesAlone(letter.sagaId)) this.#options.onGap('owned');
     }
   }
 
@@ -161,6 +169,7 @@ export class RunningSagas implements Inside {
   /** Forgets everything: this incarnation is dead, and others have its sagas. */
   dropAll(): void {
     for (const run of [...this.#runs.values()]) run.drop('lost');
+    this.#leftAlone.clear();
   }
 
   /** Nothing is started any more; what does not run is given back. */
@@ -220,15 +229,19 @@ export class RunningSagas implements Inside {
 
   #takeOne(saga: LoadedSaga): void {
     const definition = this.#options.definitionOf(saga.name, saga.version);
-    if (definition === undefined) return;
+    if (definition === undefined) {
+      const detail = `This engine has no definition of ${saga.name}, version ${saga.version}.`;
+      this.#leaveAlone(saga, 'definition_changed', detail);
+      return;
+    }
     const state = emptyState();
     try {
       for (const entry of saga.entries) fold(state, decodeEntry(entry), entry.recordedAt.getTime());
     } catch (error) {
-      // Left alone: its owner is this incarnation, and a version that can read it will adopt it.
-      this.logger.error('The journal of a saga cannot be read.', { sagaId: saga.id }, error);
+      this.#leaveAlone(saga, 'journal_unreadable', String(error), error);
       return;
     }
+    this.#leftAlone.delete(saga.id);
     const run = new SagaRun(this, {
       id: saga.id,
       tenant: saga.tenant,
@@ -241,5 +254,17 @@ export class RunningSagas implements Inside {
     this.#runs.set(saga.id, run);
     run.tell({ kind: 'taken', from: saga.adoptedFrom });
     for (const letter of saga.mail) run.receive(letter);
+  }
+
+  /**
+   * It stays this incarnation's, untouched: a version that can run it adopts it when this one has
+   * ended, and goes on without anybody's help. Said once, and not at every look at what is owned.
+   */
+  #leaveAlone(saga: LoadedSaga, reason: AttentionReason, detail: string, error?: unknown): void {
+    if (this.#leftAlone.get(saga.id) === saga.epoch) return;
+    this.#leftAlone.set(saga.id, saga.epoch);
+    const facts = { sagaId: saga.id, saga: saga.name, version: saga.version };
+    this.logger.error(`A saga cannot be run by this engine: ${detail}`, facts, error);
+    this.observe((observer) => observer.needsAttention?.({ ...facts, reason, detail }));
   }
 }

@@ -142,7 +142,7 @@ export class SagaEngine {
       definitions: () => runnable(options.definitions),
       incarnation: () => this.#membership.incarnation,
       room: () => (this.#membership.lives ? this.#running.room : 0),
-      knows: (id) => this.#running.knows(id),
+      knows: (id) => this.#running.knows(id) || this.#running.leavesAlone(id),
       onClaimed: (sagas) => this.#running.take(sagas),
       onMail: (mail) => this.#running.deliver(mail),
       claimed: () => faults.reach('claim.after-commit'),

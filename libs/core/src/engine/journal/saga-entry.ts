@@ -23,7 +23,8 @@ export type AttentionReason =
   | 'pivot_unknown'
   | 'definition_changed'
   | 'late_effect'
-  | 'journal_refused';
+  | 'journal_refused'
+  | 'journal_unreadable';
 
 interface AttemptOf extends TaskRef {
   readonly attempt: number;
