@@ -129,11 +129,9 @@ describeEachPostgres('the saga store', (server) => {
         ),
       );
       expect(outcomes).toEqual(sagas.map(() => ({ kind: 'applied' })));
-      for (const [at, saga] of sagas.entries()) {
-        expect(await store.get(saga.id)).toMatchObject({
-          revision: 1,
-          owner: at % 2 === 0 ? owner : null,
-        });
+      for (const saga of sagas) {
+        // An end that is kept stays its owner's: a promise it gave up may still come to something.
+        expect(await store.get(saga.id)).toMatchObject({ revision: 1, owner });
         const history = await store.history(saga.id);
         expect(history.map(({ kind, revision, ordinal }) => [kind, revision, ordinal])).toEqual([
           ['started', 0, 0],
