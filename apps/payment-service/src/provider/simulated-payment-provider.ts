@@ -32,8 +32,9 @@ export class SimulatedPaymentProvider extends PaymentProvider implements OnAppli
   ) {
     super();
     this.books = new Pool({ connectionString: url, max: 5 });
-    // An idle connection broke: the next call opens another.
+    // A connection broke. The call that uses it is told by its own query; the next one opens another.
     this.books.on('error', () => undefined);
+    this.books.on('connect', (client) => client.on('error', () => undefined));
   }
 
   async authorise(key: string, { orderId, amountCents }: Authorisation) {
