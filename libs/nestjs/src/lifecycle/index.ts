@@ -1,3 +1,4 @@
+export { EveryMinute } from './every-minute.js';
 export { WorkObservers, type WorkObserver } from './observers.js';
 export { SagazLifecycle } from './sagaz-lifecycle.js';
 export { Workers, type Worker } from './workers.js';

@@ -1,0 +1,38 @@
+import type { Clock, Logger, Timer } from '@sagaz/core';
+
+const INTERVAL_MS = 60_000;
+
+/** Does a small chore once a minute. One that fails is logged, and done again a minute later. */
+export class EveryMinute {
+  #timer: Timer | null = null;
+  #stopped = false;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly logger: Logger,
+    /** What the log says of a failure: `Old inbox rows could not be removed`. */
+    private readonly failure: string,
+    /** Asked for one round; a long one looks at `stopped` between its parts. */
+    private readonly work: (stopped: () => boolean) => Promise<void>,
+  ) {}
+
+  start(): void {
+    this.#timer = this.clock.after(INTERVAL_MS, () => void this.#round());
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#timer?.cancel();
+  }
+
+  async #round(): Promise<void> {
+    try {
+      await this.work(() => this.#stopped);
+    } catch (error) {
+      this.logger.warn(`${this.failure}; it is tried again in a minute.`, {
+        error: error instanceof Error ? error.message : String(error),
+      });
+    }
+    if (!this.#stopped) this.start();
+  }
+}
