@@ -171,6 +171,7 @@ export class SagaTest<S extends AnySaga> {
       ...message.headers,
       [HEADERS.replyStatus]: status,
       [HEADERS.repliesTo]: message.headers[role] ?? '',
+      [HEADERS.causationId]: message.id,
     };
     const reply = { ...message, id: newId(), headers, payload: jsonCodec.encode(body) };
     await bench.sagas.putMail([replyMail(reply)]);

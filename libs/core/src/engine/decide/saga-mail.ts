@@ -8,6 +8,8 @@ export interface ReplyMail {
   readonly key: string;
   readonly repliesTo: 'command' | 'compensation';
   readonly messageId: string;
+  /** The command message that it answers; null: a participant that does not say. */
+  readonly answers: string | null;
   readonly contentType: string;
   /** The body as text; empty: nothing. */
   readonly payload: string;
@@ -28,6 +30,7 @@ export function replyMail(message: Message): NewMail {
   const key = headers[HEADERS.idempotencyKey];
   const status = headers[HEADERS.replyStatus];
   const repliesTo = headers[HEADERS.repliesTo] ?? 'command';
+  const answers = headers[HEADERS.causationId] ?? null;
   if (sagaId === undefined || !UUID.test(sagaId)) {
     throw new MalformedReplyError(message.id, HEADERS.sagaId, sagaId);
   }
@@ -49,13 +52,15 @@ export function replyMail(message: Message): NewMail {
     key,
     repliesTo,
     messageId: message.id,
+    answers,
     contentType: message.contentType,
     payload,
   };
   return {
     sagaId,
     kind: 'reply',
-    dedupeKey: `reply:${key}:${repliesTo}`,
+    // By command: the failure of an earlier attempt that lies there must not keep out a later one's "ok".
+    dedupeKey: `reply:${key}:${repliesTo}${answers === null ? '' : `:${answers}`}`,
     data: journalText(reply) ?? '{}',
   };
 }

@@ -47,7 +47,7 @@ function takeReply(draft: Draft, letter: Readonly<Record<string, unknown>>): str
   const ref = awaiting(draft.state, key, repliesTo === 'compensation' ? 'compensation' : 'command');
   if (ref === null) return 'nobody waits for it any more';
   const { role, step } = ref;
-  const { attempt } = taskOf(draft.state, role, step);
+  const { attempt, commandId, lastReply } = taskOf(draft.state, role, step);
   const body = bodyOf(payload);
   if (status === 'ok' && body.ok) {
     draft.add({ kind: 'completed', role, step, attempt, output: body.value });
@@ -59,8 +59,14 @@ function takeReply(draft: Draft, letter: Readonly<Record<string, unknown>>): str
     draft.add({ kind: 'failed', role, step, attempt, error, doubt: false });
     return null;
   }
+  // Attempts share their key, so a success answers them all; a failure answers one of them, once.
+  if (typeof letter.answers === 'string' && letter.answers !== commandId) {
+    return 'it answers an earlier attempt';
+  }
+  const reply = typeof letter.messageId === 'string' ? letter.messageId : null;
+  if (reply !== null && reply === lastReply) return 'it was taken before';
   // The participant gave the command up; what its handler had done by then nobody knows.
-  failAttempt(draft, ref, attempt, error, { doubt: true, final: role === 'step' });
+  failAttempt(draft, ref, attempt, error, { doubt: true, final: role === 'step', reply });
   return null;
 }
 

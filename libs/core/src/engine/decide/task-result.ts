@@ -70,7 +70,7 @@ export function failAttempt(
   ref: TaskRef,
   attempt: number,
   error: ErrorRecord,
-  how: { readonly doubt: boolean; readonly final: boolean },
+  how: { readonly doubt: boolean; readonly final: boolean; readonly reply?: string | null },
 ): void {
   const { role, step: name } = ref;
   const task = taskOf(draft.state, role, name);
@@ -80,7 +80,9 @@ export function failAttempt(
   const failures = task.failures + 1;
   if (!how.final && retry !== null && failures < retry.attempts) {
     const delayMs = delayOf(retry, failures, draft.around.random);
-    draft.add({ kind: 'attempt_failed', role, step: name, attempt, error, delayMs, doubt });
+    const { reply = null } = how;
+    const failed = { role, step: name, attempt, error, delayMs, doubt };
+    draft.add({ kind: 'attempt_failed', ...failed, ...(reply === null ? {} : { reply }) });
     return;
   }
   // A pivot in doubt can neither be undone nor be passed over: somebody has to find out.

@@ -40,12 +40,13 @@ export type TaskEntry =
       readonly generation: number;
     })
   | (AttemptOf & { readonly kind: 'completed'; readonly output: unknown })
-  /** Tried again after `delayMs`. `doubt`: it may have had its effect. */
+  /** Tried again after `delayMs`. `doubt`: it may have had its effect. `reply`: the message that said so. */
   | (AttemptOf & {
       readonly kind: 'attempt_failed';
       readonly error: ErrorRecord;
       readonly delayMs: number;
       readonly doubt: boolean;
+      readonly reply?: string;
     })
   /** Failed for good. `doubt`: one of its attempts may have had its effect all the same. */
   | (AttemptOf & { readonly kind: 'failed'; readonly error: ErrorRecord; readonly doubt: boolean })

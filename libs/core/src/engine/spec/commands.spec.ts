@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { command, defineCommand } from '../../messaging/index.js';
-import { HEADERS, type OutboxMessage } from '../../ports/index.js';
+import { HEADERS, type NewMail, type OutboxMessage } from '../../ports/index.js';
 import { newId } from '../../ids.js';
 import { EngineBench, Gate, Program, type ProgramOptions } from '../../testing/index.js';
 import { replyMail } from '../index.js';
@@ -22,7 +22,8 @@ async function reply(
   to: OutboxMessage | undefined,
   status: 'ok' | 'refused' | 'failed',
   body: unknown,
-): Promise<void> {
+  says: 'all' | 'no command' = 'all',
+): Promise<NewMail> {
   if (to === undefined) throw new Error('There is no command to reply to.');
   const mail = replyMail({
     id: newId(),
@@ -39,10 +40,12 @@ async function reply(
       [HEADERS.idempotencyKey]: to.headers[HEADERS.idempotencyKey] ?? '',
       [HEADERS.replyStatus]: status,
       [HEADERS.repliesTo]: to.headers[HEADERS.role] ?? '',
+      ...(says === 'all' ? { [HEADERS.causationId]: to.id } : {}),
     },
   });
   await bench.sagas.putMail([mail]);
   bench.wakeUps.hint('saga');
+  return mail;
 }
 
 /** What a participant needs of a command in order to answer it. */
@@ -271,6 +274,61 @@ describe('a command step', () => {
     await reply(bench.sent.at(-1), 'ok', undefined);
     await bench.clock.advance(2_000);
     expect((await bench.sagas.get(handle.id))?.status).toBe('compensated');
+  });
+
+  describe('whose compensation failed at its participant', () => {
+    const undone: ProgramOptions = {
+      steps: {
+        reserve: {
+          ...order.steps.reserve,
+          undoRetry: { attempts: 3, backoffMs: 100, factor: 1, maxDelayMs: 100 },
+        },
+        bad: { dependsOn: ['reserve'], run: () => Promise.reject(new Error('no')) },
+      },
+    };
+    const undos = (): OutboxMessage[] =>
+      bench.sent.filter((one) => one.headers[HEADERS.role] === 'compensation');
+
+    it.each(['all', 'no command'] as const)(
+      'counts one attempt for a reply that is delivered again and again (it says: %s)',
+      async (says) => {
+        const program = saga(undone);
+        const engine = await bench.engine();
+        const handle = await bench.start(engine, program);
+        await bench.clock.advance(10);
+        await reply(bench.sent[0], 'ok', { place: 'x' });
+        await bench.clock.advance(1_000);
+        const failed = await reply(undos()[0], 'failed', { reason: 'exhausted' }, says);
+        await bench.clock.advance(2_000);
+        expect(undos()).toHaveLength(2);
+        for (let again = 0; again < 3; again += 1) {
+          await bench.sagas.putMail([failed]);
+          await bench.clock.advance(2_000);
+        }
+        expect(undos()).toHaveLength(2);
+        await reply(undos()[1], 'ok', undefined, says);
+        expect((await bench.clock.until(handle.outcome())).status).toBe('compensated');
+      },
+    );
+
+    it('is not kept from the success of a later attempt by the failure of an earlier one', async () => {
+      const program = saga(undone);
+      const engine = await bench.engine();
+      const handle = await bench.start(engine, program);
+      await bench.clock.advance(10);
+      await reply(bench.sent[0], 'ok', { place: 'x' });
+      await bench.clock.advance(1_000);
+      await reply(undos()[0], 'failed', { reason: 'exhausted' });
+      await bench.clock.advance(2_000);
+      // Both lie there before anybody looks.
+      await bench.clock.until(engine.close());
+      await reply(undos()[0], 'failed', { reason: 'exhausted' });
+      await reply(undos()[1], 'ok', undefined);
+      await bench.engine();
+      await bench.clock.advance(2_000);
+      expect((await bench.sagas.get(handle.id))?.status).toBe('compensated');
+      expect(undos()).toHaveLength(2);
+    });
   });
 
   it('waits with thousands of others at no cost: none of them stands in memory', async () => {

@@ -78,6 +78,8 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
         error: entry.error,
         dueAt: at + entry.delayMs,
         key: null,
+        commandId: null,
+        lastReply: entry.reply ?? null,
       });
       return;
     case 'failed':
@@ -105,6 +107,7 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
         crashes: 0,
         dueAt: at + entry.timeoutMs,
         key: entry.key,
+        commandId: entry.messageId,
       });
       return;
     case 'crashed':

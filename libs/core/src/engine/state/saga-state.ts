@@ -32,6 +32,10 @@ export interface TaskState {
   readonly dueAt: number;
   /** The idempotency key of the command that is awaited. */
   readonly key: string | null;
+  /** The message of the command that is awaited. */
+  readonly commandId: string | null;
+  /** The reply that ended the attempt before: delivered again, it ends no other. */
+  readonly lastReply: string | null;
 }
 
 export type StepState = Readonly<Record<Role, TaskState>>;
@@ -69,6 +73,8 @@ const FRESH: TaskState = Object.freeze({
   error: null,
   dueAt: 0,
   key: null,
+  commandId: null,
+  lastReply: null,
 });
 
 const FRESH_STEP: StepState = Object.freeze({ step: FRESH, compensation: FRESH, recovery: FRESH });

@@ -77,6 +77,7 @@ export class Outside {
         ...to.headers,
         [HEADERS.replyStatus]: status,
         [HEADERS.repliesTo]: to.headers[HEADERS.role] ?? '',
+        [HEADERS.causationId]: to.id,
       },
     });
     const { sagas, wakeUps } = this.#bench;
