@@ -16,6 +16,12 @@ export interface Delivery {
   readonly group: string;
   /** From 1; counts deliveries, also those that ended with the process. */
   readonly attempt: number;
+  /**
+   * True: the process that had this part of the queue before died, and the message lay there. It may
+   * have been delivered then, although `attempt` does not say so. For brokers that write nothing down
+   * when they deliver.
+   */
+  readonly afterDeath?: boolean;
   /** Aborted when the subscription loses the right to work on the message, or closes for good. */
   readonly signal: AbortSignal;
 }

@@ -27,6 +27,7 @@ export class ConsumerBench extends RelayBench {
       readonly handle?: (
         row: QueuedMessage,
         signal: AbortSignal,
+        afterDeath: boolean,
       ) => RowOutcome | Promise<RowOutcome>;
       readonly patienceMs?: number;
       readonly settings?: Partial<SlotSettings>;
@@ -43,9 +44,9 @@ export class ConsumerBench extends RelayBench {
         concurrency: given.concurrency ?? 4,
         patienceMs: given.patienceMs ?? 600_000,
         faults: this.faults,
-        handle: async (row, signal) => {
+        handle: async (row, signal, afterDeath) => {
           this.handled.push(...textsOf([row.message]));
-          return (await given.handle?.(row, signal)) ?? done;
+          return (await given.handle?.(row, signal, afterDeath)) ?? done;
         },
       }),
       ...(given.settings === undefined ? {} : { settings: given.settings }),

@@ -250,6 +250,26 @@ describeEachPostgres('the Postgres broker', (server) => {
     expect(seen.indexOf('b:b1:1')).toBeLessThan(seen.indexOf('a:a1:2'));
   });
 
+  it('says of what lay there when a process died that it may have been delivered, and of nothing else', async () => {
+    const [topic, inbox, one] = [freshTopic(), new Inbox(), await broker()];
+    const group = { group: topic, topics: [topic], concurrency: 2, handle: inbox.handle };
+    await (await one.subscribe(group)).close(1_000);
+    await one.publish([message(topic, 'k')]);
+    // A process that has died with these slots, long ago.
+    await admin.query(
+      `UPDATE sagaz_broker.slot_lease SET owner = 'dead', expires_at = '-infinity' WHERE queue = $1`,
+      [topic],
+    );
+    await one.subscribe(group);
+    await inbox.count(1);
+    await one.publish([message(topic, 'k')]);
+    const got = await inbox.count(2);
+    expect(got.map(({ attempt, afterDeath }) => ({ attempt, afterDeath }))).toEqual([
+      { attempt: 1, afterDeath: true },
+      { attempt: 1, afterDeath: false },
+    ]);
+  });
+
   it('gives every group its own copy', async () => {
     const [topic, one, two] = [freshTopic(), await broker(), await broker()];
     const [inboxA, inboxB] = [new Inbox(), new Inbox()];

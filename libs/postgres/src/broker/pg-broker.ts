@@ -95,9 +95,10 @@ export class PgBroker implements Broker {
       work: handleEach({
         concurrency: request.concurrency,
         ...(faults === undefined ? {} : { faults }),
-        handle: async (row, signal) => {
+        handle: async (row, signal, afterDeath) => {
           const attempt = row.attempts + 1;
-          const outcome = await request.handle({ message: row.message, group, attempt, signal });
+          const { message } = row;
+          const outcome = await request.handle({ message, group, attempt, afterDeath, signal });
           if (outcome.kind === 'done') return { kind: 'complete' };
           return { kind: 'retry', delayMs: outcome.delayMs, counts: true, error: outcome.error };
         },

@@ -114,13 +114,15 @@ export class InboxProcessor {
     const key = inboxKeyOf(handler.group, delivery.message);
     let outcome: InboxOutcome;
     try {
-      const suspect = await this.#isSuspect(delivery, key, name);
+      const doubt = await this.#doubt(delivery, key, name);
+      const noted = doubt !== 'none';
       const handle = (): Promise<InboxOutcome> =>
-        this.#handle(delivery, handler, invoke, { key, name, suspect });
-      outcome = suspect
-        ? ((await this.#suspects.alone(handle, this.#options.clock, SUSPECT_WAIT_MS)) ??
-          this.#putOff(name, new SuspectWaitError(delivery.message.type)))
-        : await handle();
+        this.#handle(delivery, handler, invoke, { key, name, noted });
+      outcome =
+        doubt === 'alone'
+          ? ((await this.#suspects.alone(handle, this.#options.clock, SUSPECT_WAIT_MS)) ??
+            this.#putOff(name, new SuspectWaitError(delivery.message.type)))
+          : await handle();
     } catch (error) {
       // The bookkeeping itself failed: nothing is known to be done, so nothing is acknowledged.
       outcome = this.#putOff(name, error);
@@ -134,23 +136,32 @@ export class InboxProcessor {
   }
 
   /**
-   * Delivered before, to an end neither this process nor the database knows of: a process may have
-   * died of it. What merely failed has a noted failure for each of its deliveries.
+   * Whether a process may have died of it. `alone`: it was delivered before, to an end neither this
+   * process nor the database knows of; what merely failed has a noted failure for each of its
+   * deliveries. `noted`: it lay in the queue of a process that died, as everything there did. So it
+   * is not made to wait for the others, but should this process die too, its start is on record.
    */
-  async #isSuspect(delivery: Delivery, key: InboxKey, name: string): Promise<boolean> {
-    if (delivery.attempt <= 1 || this.#suspects.retriesOf(name) !== null) return false;
-    const { failures } = await this.#options.inbox.readAttempts(key);
-    return delivery.attempt - 1 > failures;
+  async #doubt(
+    { attempt, afterDeath = false }: Delivery,
+    key: InboxKey,
+    name: string,
+  ): Promise<'none' | 'noted' | 'alone'> {
+    if (attempt <= 1 && !afterDeath) return 'none';
+    if (this.#suspects.retriesOf(name) !== null) return 'none';
+    const { failures, starts } = await this.#options.inbox.readAttempts(key);
+    if (attempt - 1 > failures) return 'alone';
+    if (!afterDeath) return 'none';
+    return starts > 0 ? 'alone' : 'noted';
   }
 
   async #handle(
     delivery: Delivery,
     handler: InboxHandler,
     invoke: (attempt: InboxAttempt) => Promise<unknown>,
-    about: { readonly key: Subject['key']; readonly name: string; readonly suspect: boolean },
+    about: { readonly key: Subject['key']; readonly name: string; readonly noted: boolean },
   ): Promise<InboxOutcome> {
     const { message, signal } = delivery;
-    const { key, name, suspect } = about;
+    const { key, name, noted } = about;
     if (signal.aborted) return this.#putOff(name, signal.reason);
     let part: MessagePart;
     try {
@@ -167,7 +178,7 @@ export class InboxProcessor {
       keepMs = Math.max(keepMs, left + DAY_MS);
     }
     const subject: Subject = { key, message, part, keepMs };
-    if (suspect) {
+    if (noted) {
       const { failures, starts } = await this.#options.inbox.noteStart(key);
       // The first death was not noted: who could know? So as many have died as have begun by now.
       if (starts >= this.#maxCrashes) {
@@ -188,15 +199,15 @@ export class InboxProcessor {
     await attempt.settled();
     const result = attempt.result;
     if (result?.kind === 'ended') return result.outcome;
-    if (result !== null) return this.#failed(subject, handler, name, suspect, result.error);
+    if (result !== null) return this.#failed(subject, handler, name, noted, result.error);
     if (thrown === null) {
       const error = new HandlerNotReachedError(message.type, handler.group);
-      return this.#failed(subject, handler, name, suspect, error);
+      return this.#failed(subject, handler, name, noted, error);
     }
     // A guard said no, or an outer interceptor threw. Only an absent database may pass by itself.
     const failure = failureOf(thrown.error);
     if (failure === 'unavailable' || failure === 'conflict') {
-      return this.#failed(subject, handler, name, suspect, thrown.error);
+      return this.#failed(subject, handler, name, noted, thrown.error);
     }
     return this.#bookkeeping.bury(subject, {
       reason: 'rejected',
@@ -210,7 +221,7 @@ export class InboxProcessor {
     subject: Subject,
     handler: InboxHandler,
     name: string,
-    suspect: boolean,
+    noted: boolean,
     error: unknown,
   ): Promise<InboxOutcome> {
     const { inbox } = this.#options;
@@ -219,7 +230,7 @@ export class InboxProcessor {
       case 'busy':
       case 'unknown':
       case 'unavailable':
-        if (suspect) await inbox.noteEnd(subject.key, 'uncounted');
+        if (noted) await inbox.noteEnd(subject.key, 'uncounted');
         return this.#putOff(name, error);
       case 'final':
         return this.#bury(subject, 'final', error);

@@ -4,8 +4,15 @@ import type { RowOutcome, SlotWork, TakenRow, WorkSource } from './slot-work.js'
 export interface HandleEachOptions {
   /** Rows of different keys worked on at once. */
   readonly concurrency: number;
-  /** The signal is aborted when the right to work on the row is lost. A rejection is a retry. */
-  readonly handle: (row: QueuedMessage, signal: AbortSignal) => Promise<RowOutcome>;
+  /**
+   * The signal is aborted when the right to work on the row is lost. `afterDeath`: it may have been
+   * what the slot's owner before died of. A rejection is a retry.
+   */
+  readonly handle: (
+    row: QueuedMessage,
+    signal: AbortSignal,
+    afterDeath: boolean,
+  ) => Promise<RowOutcome>;
   /** How long a row waits whose handling rejected, in milliseconds. Default 1,000. */
   readonly retryDelayMs?: number;
   /**
@@ -26,7 +33,7 @@ export function handleEach(options: HandleEachOptions): SlotWork {
   async function outcomeOf(taken: TakenRow, signal: AbortSignal): Promise<RowOutcome> {
     try {
       await faults.reach('queue.before-handle', taken.row.message.id);
-      const outcome = await options.handle(taken.row, signal);
+      const outcome = await options.handle(taken.row, signal, taken.afterDeath);
       await faults.reach('queue.after-handle', taken.row.message.id);
       return outcome;
     } catch (error) {

@@ -48,7 +48,7 @@ export class KeyBook {
   }
 
   /** Puts a row that was read where it belongs. `hold` takes it too: it is on its way aside. */
-  offer(row: QueuedMessage, lease: SlotLease, read: number): Offer {
+  offer(row: QueuedMessage, lease: SlotLease, read: number, afterDeath = false): Offer {
     if (this.rows.has(row.seq)) return 'known';
     // An unordered message has a line of its own: nothing waits for it, and it for nothing.
     const line = row.ordered
@@ -65,6 +65,7 @@ export class KeyBook {
       row,
       lease,
       line,
+      afterDeath,
       batchLimit: Infinity,
       state: hold ? 'ending' : 'waiting',
       lost: false,

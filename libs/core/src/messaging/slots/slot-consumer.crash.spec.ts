@@ -1,10 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import type { QueuedMessage, SlotQueueStore } from '../../ports/index.js';
 import { ConsumerBench, outboxMessage, severable, textsOf } from '../../testing/index.js';
-import type { RowOutcome } from './index.js';
+import { placeOfKey, type RowOutcome } from '../index.js';
 
 const done: RowOutcome = { kind: 'complete' };
 const text = (row: QueuedMessage): string => textsOf([row.message])[0] ?? '';
+
+/** Another key of the same slot. */
+function neighbourOf(key: string): string {
+  const slotOf = (one: string): number => {
+    const { tenant, topic } = outboxMessage(one, 1);
+    return placeOfKey(tenant, topic, one).slot;
+  };
+  for (let i = 0; ; i += 1) if (slotOf(`n${i}`) === slotOf(key)) return `n${i}`;
+}
 
 describe('a message that kills its process', () => {
   it('is the one that is counted, after two deaths, and nothing beside it', async () => {
@@ -41,6 +50,45 @@ describe('a message that kills its process', () => {
     for (const key of innocent) expect(attempts.get(`${key}:1`)).toBe(0);
     expect(await bench.count()).toBe(1);
     expect(textsOf(await bench.outbox.listDeadLetters({}))).toEqual(['killer:1']);
+  });
+
+  it('may have been any of those that lay there, and none of those that came later', async () => {
+    const bench = new ConsumerBench();
+    const seen = new Map<string, boolean>();
+    const store = severable<SlotQueueStore>(bench.outbox);
+    let end: (outcome: RowOutcome) => void = () => undefined;
+    const start = (queue: SlotQueueStore): Promise<void> =>
+      bench
+        .consumer({
+          store: queue,
+          settings: { leaseTtlMs: 3_000 },
+          handle: (row, _signal, afterDeath) => {
+            if (queue === store.value) return new Promise<never>(() => undefined);
+            seen.set(text(row), afterDeath);
+            // Its slot is under suspicion until it ends.
+            return text(row) === 'a:1' ? new Promise((resolve) => (end = resolve)) : done;
+          },
+        })
+        .start();
+    await bench.write(outboxMessage('a', 1), outboxMessage('b', 1));
+    await start(store.value);
+    await bench.clock.advance(1_000);
+    store.kill();
+    await bench.write(outboxMessage('c', 1));
+    await start(bench.outbox);
+    await bench.clock.advance(10_000);
+    await bench.write(outboxMessage('b', 2), outboxMessage(neighbourOf('a'), 1));
+    await bench.clock.advance(1_000);
+    end(done);
+    await bench.clock.advance(1_000);
+    expect(Object.fromEntries(seen)).toEqual({
+      'a:1': true,
+      'b:1': true,
+      // Written before the slots were anybody else's.
+      'c:1': true,
+      'b:2': false,
+      [`${neighbourOf('a')}:1`]: false,
+    });
   });
 
   it('leaves no suspicion behind once its slots have run empty', async () => {

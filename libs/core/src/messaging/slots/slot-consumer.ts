@@ -76,7 +76,7 @@ export class SlotConsumer {
         this.#troubles.failed(use, error);
         this.#noteFailure(error);
       };
-    this.#states = new SlotStates(store, incarnation, settings, {
+    this.#states = new SlotStates(store, clock, incarnation, settings, {
       failed: failed('suspect'),
       worked: () => this.#troubles.worked('suspect'),
     });

@@ -139,7 +139,7 @@ export class SlotReader {
         throw error;
       }
     }
-    const offer = this.#book.offer(row, lease, read);
+    const offer = this.#book.offer(row, lease, read, this.#states.afterDeath(row));
     if (offer === 'hold') {
       const taken = this.#book.rows.get(row.seq);
       if (taken !== undefined) this.#settlement.hold(taken);
@@ -247,7 +247,7 @@ export class SlotReader {
   }
 
   #offer(row: QueuedMessage, lease: SlotLease, read: number): boolean {
-    const offer = this.#book.offer(row, lease, read);
+    const offer = this.#book.offer(row, lease, read, this.#states.afterDeath(row));
     if (offer === 'hold') {
       const taken = this.#book.rows.get(row.seq);
       if (taken !== undefined) this.#settlement.hold(taken);

@@ -1,7 +1,9 @@
-import type { SlotLease, SlotQueueStore } from '../../ports/index.js';
+import type { Clock, QueuedMessage, SlotLease, SlotQueueStore } from '../../ports/index.js';
 import type { SlotSettings } from './settings.js';
 
 interface SlotState {
+  /** By this process's monotonic clock. */
+  readonly gainedAt: number;
   /** Held keys are read first: before that nothing of the slot may be worked on. */
   loaded: boolean;
   /** Deaths of owners not yet outlived. */
@@ -24,6 +26,7 @@ interface SlotState {
 export class SlotStates {
   readonly #states = new Map<number, SlotState>();
   readonly #store: SlotQueueStore;
+  readonly #clock: Clock;
   readonly #incarnation: string;
   readonly #settings: SlotSettings;
   readonly #told: { failed(error: unknown): void; worked(): void };
@@ -33,11 +36,13 @@ export class SlotStates {
 
   constructor(
     store: SlotQueueStore,
+    clock: Clock,
     incarnation: string,
     settings: SlotSettings,
     told: { failed(error: unknown): void; worked(): void },
   ) {
     this.#store = store;
+    this.#clock = clock;
     this.#incarnation = incarnation;
     this.#settings = settings;
     this.#told = told;
@@ -45,6 +50,7 @@ export class SlotStates {
 
   gain(lease: SlotLease): void {
     this.#states.set(lease.slot, {
+      gainedAt: this.#clock.now(),
       loaded: false,
       crashes: lease.crashes,
       survivors: 0,
@@ -73,6 +79,17 @@ export class SlotStates {
 
   suspicious(slot: number): boolean {
     return (this.#states.get(slot)?.crashes ?? 0) >= this.#settings.suspectAfterCrashes;
+  }
+
+  /**
+   * Of a row that was just read: whether the slot's owner before died while it lay there. What came
+   * later was never in its hands. A dead owner keeps its slots until they expire, which is longer
+   * than any answer of the store takes, so the two clocks need not agree to the millisecond.
+   */
+  afterDeath(row: QueuedMessage): boolean {
+    const state = this.#states.get(row.slot);
+    if (state === undefined || state.crashes === 0) return false;
+    return row.ageMs >= this.#clock.now() - state.gainedAt;
   }
 
   /** Slots to read, beginning with another one each time so that none starves. */

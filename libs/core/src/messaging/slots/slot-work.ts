@@ -31,6 +31,8 @@ export interface TakenRow {
   /** The lease under which it was read. */
   readonly lease: SlotLease;
   readonly line: KeyLine;
+  /** It lay there when the slot's owner before died: it may have been worked on then. */
+  readonly afterDeath: boolean;
   /** It may be worked on together with at most so many others, itself counted; lowered by doubt. */
   batchLimit: number;
   state: 'waiting' | 'working' | 'ending';

@@ -45,6 +45,8 @@ export interface HandlerCall {
 export interface ReceiveOptions {
   /** As the broker counts. Default 1. */
   readonly delivery?: number;
+  /** The process that had the message before died. Default false. */
+  readonly afterDeath?: boolean;
   readonly signal?: AbortSignal;
   /** What the unit of work does around the real one. */
   readonly unit?: (real: InboxUnit) => InboxUnit;
@@ -134,6 +136,7 @@ export class Consumer {
       message,
       group: this.group,
       attempt: options.delivery ?? 1,
+      afterDeath: options.afterDeath ?? false,
       signal: options.signal ?? new AbortController().signal,
     };
     return this.deliver(delivery, handle, options);

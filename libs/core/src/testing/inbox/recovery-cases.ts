@@ -10,6 +10,7 @@ import {
   freshEvent,
   type HandlerCall,
   type InboxDeliveryFixture,
+  type ReceiveOptions,
 } from './consumer.js';
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
@@ -17,10 +18,16 @@ const works = ({ effect }: HandlerCall): Promise<void> => effect();
 const dies = (): Promise<never> => new Promise(() => undefined);
 
 /** Delivers a message to a process that dies of it; resolves when its pipeline was reached. */
-function killed(consumer: Consumer, message: Message, delivery: number): Promise<void> {
+function killed(
+  consumer: Consumer,
+  message: Message,
+  delivery: number,
+  afterDeath = false,
+): Promise<void> {
   return new Promise((resolve) => {
     void consumer.receive(message, works, {
       delivery,
+      afterDeath,
       pipeline: () => {
         resolve();
         return dies();
@@ -30,7 +37,11 @@ function killed(consumer: Consumer, message: Message, delivery: number): Promise
 }
 
 /** Delivers messages a second time to handlers that end only when all of them have begun. */
-async function togetherAtTheGate(consumer: Consumer, messages: readonly Message[]) {
+async function togetherAtTheGate(
+  consumer: Consumer,
+  messages: readonly Message[],
+  options: ReceiveOptions = { delivery: 2 },
+) {
   let begun = 0;
   let open: () => void = () => undefined;
   const gate = new Promise<void>((resolve) => (open = resolve));
@@ -40,7 +51,7 @@ async function togetherAtTheGate(consumer: Consumer, messages: readonly Message[
     await gate;
   };
   const outcomes = await Promise.all(
-    messages.map((message) => consumer.receive(message, handle, { delivery: 2 })),
+    messages.map((message) => consumer.receive(message, handle, options)),
   );
   return { outcomes, begun };
 }
@@ -81,6 +92,54 @@ export const recoveryCases: readonly ContractCase<InboxDeliveryFixture>[] = [
       assert.deepEqual(await last.effects(message), []);
       const [letter] = await fixture.store.inbox.listDeadLetters({ group });
       assert.equal(letter?.reason, 'crashed');
+    },
+  },
+  {
+    name: 'it is so too where the broker counts no delivery and only knows that a process died',
+    guards: 'A broker that writes nothing down when it delivers lets it kill without an end.',
+    async run(fixture) {
+      const { group } = new Consumer(fixture, fixture.store);
+      const message = freshEvent();
+      const process = () => new Consumer(fixture, fixture.store, { group });
+      await killed(process(), message, 1);
+      await killed(process(), message, 1, true);
+      await killed(process(), message, 1, true);
+      const last = process();
+      const outcome = await last.receive(message, works, { afterDeath: true });
+      assert.deepEqual(outcome, { kind: 'done' });
+      assert.deepEqual(last.outcomes, ['buried']);
+      assert.deepEqual(await last.effects(message), []);
+    },
+  },
+  {
+    name: 'what lay in the queue of a dead process is handled at once, however much it is',
+    guards: 'One killed process, and the whole backlog runs one message at a time.',
+    async run(fixture) {
+      const consumer = new Consumer(fixture, fixture.store);
+      const messages = [freshEvent(), freshEvent()];
+      const { outcomes, begun } = await togetherAtTheGate(consumer, messages, { afterDeath: true });
+      assert.deepEqual(outcomes, [{ kind: 'done' }, { kind: 'done' }]);
+      assert.equal(begun, 2);
+    },
+  },
+  {
+    name: 'what was in flight beside a killer when two processes died is not buried with it',
+    guards: 'Handled beside the killer for the third time, it would be buried with it.',
+    async run(fixture) {
+      const { group } = new Consumer(fixture, fixture.store);
+      const [killer, innocent] = [freshEvent(), freshEvent()];
+      const second = new Consumer(fixture, fixture.store, { group });
+      await Promise.all([killed(second, killer, 1, true), killed(second, innocent, 1, true)]);
+      const third = new Consumer(fixture, fixture.store, { group });
+      // Whichever comes second waits for the first, and the killer's turn never ends.
+      const handled = third.receive(innocent, works, { afterDeath: true });
+      await killed(third, killer, 1, true);
+      const fourth = new Consumer(fixture, fixture.store, { group });
+      await fourth.receive(killer, works, { delivery: 2, afterDeath: true });
+      await fourth.receive(innocent, works, { afterDeath: true });
+      assert.deepEqual(await fourth.effects(killer), []);
+      assert.deepEqual(await fourth.effects(innocent), ['done']);
+      void handled;
     },
   },
   {
