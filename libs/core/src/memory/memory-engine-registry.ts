@@ -64,6 +64,7 @@ export class MemoryEngineRegistry implements EngineRegistry {
         incarnation,
         beat: String(row.beat),
         overdue: now > row.expiresAt,
+        ttlMs: row.ttlMs,
       })),
     );
   }

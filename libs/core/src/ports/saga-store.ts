@@ -246,6 +246,8 @@ export interface EngineBeat {
   readonly beat: string;
   /** By the database's clock, its time to live has passed since its last heartbeat. */
   readonly overdue: boolean;
+  /** Its time to live, as it registered. */
+  readonly ttlMs: number;
 }
 
 /** Heartbeats of engines, on a connection of their own, so that a full pool never looks like death. */

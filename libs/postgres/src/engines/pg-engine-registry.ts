@@ -41,9 +41,9 @@ export class PgEngineRegistry implements EngineRegistry {
 
   async observe(): Promise<readonly EngineBeat[]> {
     return (
-      await this.#on.query<{ incarnation: string; beat: string; overdue: boolean }>({
-        text: `SELECT incarnation, beat, ${OVERDUE} AS overdue FROM ${this.#schema.quoted}.engine
-          ORDER BY incarnation`,
+      await this.#on.query<EngineBeat>({
+        text: `SELECT incarnation, beat, ${OVERDUE} AS overdue, ttl_ms AS "ttlMs"
+          FROM ${this.#schema.quoted}.engine ORDER BY incarnation`,
       })
     ).rows;
   }

@@ -19,18 +19,23 @@ export interface MembershipOptions {
 
 interface Seen {
   readonly beat: string;
-  /** When it was first seen standing still and overdue, by this process's monotonic clock. */
+  /** When this heartbeat was first seen, by this process's monotonic clock. */
   readonly since: number;
   /** Own heartbeats that went through since then. */
   readonly ownBeats: number;
 }
 
 const BEATS_PER_TTL = 4;
+/** After a heartbeat that failed: whoever is back first must not bury those who are still asleep. */
+const TRIES_PER_TTL = 16;
+/** A pause in the watch longer than this part of a time to live may have been one of all engines. */
+const LONGEST_GAP = 0.5;
 
 /**
  * This engine among the others: its heartbeat, and the watch on theirs. An engine is declared dead
  * only by one that saw it stand still for a whole time to live while its own heartbeats went
- * through, so an outage of the database kills nobody.
+ * through, so an outage of the database kills nobody. Every heartbeat is noted when it is first seen,
+ * and not only one that is overdue: by the time it is, it has been watched for nearly long enough.
  */
 export class Membership {
   readonly #options: MembershipOptions;
@@ -39,6 +44,8 @@ export class Membership {
   /** When the last heartbeat that went through was sent; durations start before the request. */
   #lastBeat = Number.NEGATIVE_INFINITY;
   #ownBeats = 0;
+  /** When the others were last seen. */
+  #lastWatch = Number.NEGATIVE_INFINITY;
   #fenced = false;
   #timer: Timer | null = null;
   #working: Promise<void> = Promise.resolve();
@@ -59,6 +66,8 @@ export class Membership {
 
   async join(): Promise<void> {
     await this.#register();
+    // Where all died together, whoever returns first has watched from its first moment.
+    await this.#watch().catch(() => undefined);
     this.#arm();
   }
 
@@ -81,21 +90,25 @@ export class Membership {
     this.#seen.clear();
   }
 
-  #arm(): void {
+  #arm(rounds = BEATS_PER_TTL): void {
     if (this.#closed) return;
-    this.#timer = this.#options.clock.after(this.#options.ttlMs / BEATS_PER_TTL, () => {
-      this.#working = this.#round().finally(() => this.#arm());
+    this.#timer = this.#options.clock.after(this.#options.ttlMs / rounds, () => {
+      this.#working = this.#round().then((beaten) =>
+        this.#arm(beaten ? BEATS_PER_TTL : TRIES_PER_TTL),
+      );
     });
   }
 
-  async #round(): Promise<void> {
+  /** Whether it had its answers. */
+  async #round(): Promise<boolean> {
     const { engines, clock, logger, moves } = this.#options;
+    let answered = true;
     try {
       if (moves()) {
         const sent = clock.now();
         if (!(await engines.beat(this.#incarnation))) {
           await this.#die();
-          return;
+          return true;
         }
         this.#lastBeat = sent;
         this.#ownBeats += 1;
@@ -106,9 +119,11 @@ export class Membership {
         );
       }
     } catch (error) {
+      answered = false;
       logger.warn('A heartbeat failed.', { error: String(error) });
     }
     this.#fence(!this.lives);
+    return answered;
   }
 
   #fence(fenced: boolean): void {
@@ -134,18 +149,22 @@ export class Membership {
     const { engines, clock, ttlMs, onBurial, logger } = this.#options;
     const beats = await engines.observe();
     const now = clock.now();
+    // Nobody can say who beat meanwhile. Overdue by the database's clock says nothing after an outage:
+    // everybody is. So the watch begins anew.
+    if (now - this.#lastWatch > ttlMs * LONGEST_GAP) this.#seen.clear();
+    this.#lastWatch = now;
     const there = new Set<string>();
-    for (const { incarnation, beat, overdue } of beats) {
-      if (incarnation === this.#incarnation || !overdue) continue;
+    for (const { incarnation, beat, overdue, ttlMs: theirs } of beats) {
+      if (incarnation === this.#incarnation) continue;
       there.add(incarnation);
       const seen = this.#seen.get(incarnation);
       if (seen?.beat !== beat) {
         this.#seen.set(incarnation, { beat, since: now, ownBeats: this.#ownBeats });
         continue;
       }
-      // Overdue by the database's clock says nothing after an outage: everybody is. So it is watched
-      // for a whole time to live of this clock, in which heartbeats demonstrably go through.
-      if (now - seen.since < ttlMs || this.#ownBeats - seen.ownBeats < 2) continue;
+      // The longer of the two: one that beats more seldom than this engine looks is not dead for that.
+      const still = now - seen.since >= Math.max(ttlMs, theirs);
+      if (!overdue || !still || this.#ownBeats - seen.ownBeats < 2) continue;
       this.#seen.delete(incarnation);
       if (await engines.declareDead(incarnation, beat)) {
         logger.warn('An engine was declared dead; its sagas are taken over.', { incarnation });

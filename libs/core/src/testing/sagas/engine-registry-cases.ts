@@ -34,6 +34,7 @@ export const engineRegistryContract: readonly ContractCase<EngineRegistryFixture
       const me = await register(fixture);
       const first = await beatOf(fixture, me);
       assert.equal(first?.overdue, false);
+      assert.equal(first.ttlMs, 600_000);
       assert.ok(await fixture.engines.beat(me));
       const second = await beatOf(fixture, me);
       assert.ok(second !== undefined && second.beat !== first.beat);
