@@ -6,7 +6,7 @@ import {
 } from '@nestjs/common';
 import type { Logger } from '@sagaz/core';
 import { Connections } from '../enlist/index.js';
-import { describeOptions, type EffectiveOptions } from '../options/index.js';
+import { describeOptions, unknownVariables, type EffectiveOptions } from '../options/index.js';
 import { SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
 import { Workers, type Worker } from './workers.js';
 
@@ -29,6 +29,12 @@ export class SagazLifecycle implements OnApplicationBootstrap, OnModuleDestroy {
   async onApplicationBootstrap(): Promise<void> {
     for (const connection of this.connections.all) await connection.check();
     this.logger.info(`Sagaz starts with ${JSON.stringify(describeOptions(this.options))}`);
+    const unread = unknownVariables(process.env).map(({ variable }) => variable);
+    if (unread.length > 0) {
+      this.logger.warn('Environment variables begin with SAGAZ_ and set no option.', {
+        variables: unread.join(', '),
+      });
+    }
     for (const worker of this.workers.all) {
       await worker.start();
       this.#started.push(worker);

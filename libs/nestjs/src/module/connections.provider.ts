@@ -16,7 +16,7 @@ import { WorkObservers } from '../lifecycle/index.js';
 import {
   InvalidOptionsError,
   migratesAtStart,
-  type DataSourceOptions,
+  readDataSources,
   type EffectiveOptions,
   type SagazModuleExtras,
 } from '../options/index.js';
@@ -50,9 +50,7 @@ function driverOf(name: string, { store, stores }: EffectiveOptions): StoreDrive
 export function connectionsProvider(
   given: SagazModuleExtras['dataSources'],
 ): FactoryProvider<Connections> {
-  const wanted = (given ?? [DEFAULT_CONNECTION]).map((entry): Required<DataSourceOptions> =>
-    typeof entry === 'string' ? { name: entry, ambient: 'join' } : { ambient: 'join', ...entry },
-  );
+  const wanted = readDataSources(given ?? [DEFAULT_CONNECTION]);
   // Optional tokens: what is missing is said below in words that help. Injected and not looked up
   // later, because repositories are used from the moment the first provider is made.
   const injected = wanted.flatMap(({ name }) => {

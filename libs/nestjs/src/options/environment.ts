@@ -28,6 +28,8 @@ export const ENVIRONMENT: readonly {
   { variable: 'SAGAZ_SHUTDOWN_TIMEOUT', option: 'shutdownTimeout', reading: 'text' },
 ];
 
+const ROLES: readonly string[] = ['engine', 'relay', 'consume'];
+
 type Tree = Record<string, unknown>;
 
 /** A copy of plain objects all the way down; drivers and everything else stay what they are. */
@@ -47,13 +49,10 @@ function read(text: string, reading: Reading): unknown {
     case 'migrate':
       return trimmed === 'true' ? true : trimmed === 'false' ? false : trimmed;
     case 'roles': {
-      const named = trimmed === '' ? [] : trimmed.split(',').map((role) => role.trim());
-      return {
-        engine: false,
-        relay: false,
-        consume: false,
-        ...Object.fromEntries(named.map((role) => [role, true])),
-      };
+      const named = trimmed.split(',').map((role) => role.trim());
+      // What names no role stays text, so that the problem shows the list that was given.
+      if (named.some((role) => !ROLES.includes(role))) return trimmed;
+      return Object.fromEntries(ROLES.map((role) => [role, named.includes(role)]));
     }
     case 'text':
       return trimmed;

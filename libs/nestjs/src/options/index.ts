@@ -1,3 +1,4 @@
+export { readDataSources } from './data-sources.js';
 export { ENVIRONMENT } from './environment.js';
 export { InvalidOptionsError, type OptionProblem } from './invalid-options.error.js';
 export type { EffectiveOptions } from './options-schema.js';
@@ -11,3 +12,4 @@ export type {
   SagazModuleExtras,
   SagazOptions,
 } from './sagaz-options.js';
+export { unknownVariables } from './unknown-variables.js';

@@ -2,6 +2,7 @@ import {
   parseDuration,
   parseRetry,
   type BrokerDriver,
+  type Duration,
   type RetryOptions,
   type RetryPolicy,
   type StoreDriver,
@@ -24,6 +25,9 @@ const INBOX_RETRY: RetryPolicy = Object.freeze({
   jitter: 0.5,
 });
 
+/** What `parseDuration` bears. */
+const LONGEST: Duration = '3650d';
+
 const whole = (least: number, most: number, standard: number) => {
   const expected = `give a whole number from ${least.toLocaleString('en')} to ${most.toLocaleString('en')}`;
   return z
@@ -36,20 +40,20 @@ const whole = (least: number, most: number, standard: number) => {
 const flag = (standard: boolean) => z.boolean({ error: 'give true or false' }).default(standard);
 
 /** Milliseconds. */
-const duration = (standard: string, least = 0) =>
+const duration = (standard: Duration, least: Duration, most: Duration) =>
   z
     .unknown()
     .optional()
     .transform((given, context): number => {
       try {
-        const ms = parseDuration(given ?? standard);
-        if (ms >= least) return ms;
+        const ms = parseDuration(given === undefined ? standard : given);
+        if (ms >= parseDuration(least) && ms <= parseDuration(most)) return ms;
       } catch {
         // Said below, in the words of an option.
       }
       context.addIssue({
         code: 'custom',
-        message: `give a duration${least > 0 ? ` of at least ${least} ms` : ''}: a number of milliseconds, or a text such as '200ms', '30s', '5m'`,
+        message: `give a duration from ${least} to ${most}: a number of milliseconds, or a text such as '200ms', '30s', '5m'`,
       });
       return z.NEVER;
     });
@@ -87,7 +91,8 @@ const retry = (standard: RetryPolicy) =>
       try {
         return parseRetry(given as RetryOptions | undefined, standard);
       } catch (error) {
-        context.addIssue({ code: 'custom', message: remedyOf(error) });
+        // Each was good by itself, so it is the one that is measured by another.
+        context.addIssue({ code: 'custom', path: ['maxDelay'], message: remedyOf(error) });
         return z.NEVER;
       }
     });
@@ -141,7 +146,7 @@ export const optionsSchema = z.strictObject(
       .prefault({}),
     engine: z
       .strictObject(
-        { maxInFlight: whole(1, 100_000, 500), lease: duration('15s', 1_000) },
+        { maxInFlight: whole(1, 100_000, 500), lease: duration('15s', '1s', '1h') },
         { error: 'give { maxInFlight, lease }' },
       )
       .prefault({}),
@@ -149,9 +154,9 @@ export const optionsSchema = z.strictObject(
       .strictObject(
         {
           batchSize: whole(1, 10_000, 1_000),
-          pollInterval: duration('1s', 1),
-          publishTimeout: duration('5s', 1),
-          lease: duration('10s', 1_000),
+          pollInterval: duration('1s', '1ms', '1h'),
+          publishTimeout: duration('5s', '1ms', '1h'),
+          lease: duration('10s', '1s', '1h'),
           retry: retry(RELAY_RETRY),
           onDead: z
             .record(z.string(), z.enum(['skip', 'block'], { error: "give 'skip' or 'block'" }), {
@@ -167,8 +172,8 @@ export const optionsSchema = z.strictObject(
         {
           retry: retry(INBOX_RETRY),
           concurrency: whole(1, 1_000, 10),
-          keepDone: duration('7d', 60_000),
-          keepKeys: duration('30d', 60_000),
+          keepDone: duration('7d', '1m', LONGEST),
+          keepKeys: duration('30d', '1m', LONGEST),
         },
         { error: 'give { retry, concurrency, keepDone, keepKeys }' },
       )
@@ -176,9 +181,12 @@ export const optionsSchema = z.strictObject(
     migrate: z
       .union([z.literal('auto'), z.boolean()], { error: "give 'auto', true or false" })
       .default('auto'),
-    shutdownTimeout: duration('10s', 1),
+    shutdownTimeout: duration('10s', '1ms', '1h'),
   },
-  { error: 'give an object with at least { service, store }' },
+  {
+    error:
+      'give { service, store } at least, and of { stores, broker, roles, engine, relay, inbox, migrate, shutdownTimeout } what you need',
+  },
 );
 
 /** The options as they are in effect: complete, durations in milliseconds. */

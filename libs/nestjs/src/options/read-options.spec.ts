@@ -2,7 +2,9 @@ import type { BrokerDriver, StoreDriver } from '@sagaz/core';
 import { describe, expect, it } from 'vitest';
 import { ENVIRONMENT } from './environment.js';
 import { InvalidOptionsError } from './invalid-options.error.js';
+import { readDataSources } from './data-sources.js';
 import { describeOptions, migratesAtStart, readOptions } from './read-options.js';
+import { unknownVariables } from './unknown-variables.js';
 
 const store: StoreDriver = { name: 'memory', create: () => Promise.reject(new Error('unused')) };
 const broker: BrokerDriver = { name: 'memory', create: () => Promise.reject(new Error('unused')) };
@@ -81,6 +83,7 @@ describe('options of SagazModule', () => {
         relay: { batchSize: 0, retry: { attempts: 0, factor: 0 }, batchsize: 5 },
         inbox: { retry: { backoff: 'soon' } },
         shutdownTimeout: 'ten seconds',
+        engine: { lease: null },
       },
       { SAGAZ_ENGINE_MAX_IN_FLIGHT: 'many', SAGAZ_ROLES: 'engine,relais' },
     );
@@ -90,11 +93,12 @@ describe('options of SagazModule', () => {
       'relay.batchSize is 0: give a whole number from 1 to 10,000',
       'relay.retry.attempts is 0: give a whole number of 1 or more',
       'relay.retry.factor is 0: give a number from 1 to 100',
-      'relay.batchsize is 5: there is no such option',
+      'relay.batchsize is 5: there is no such option; give { batchSize, pollInterval,',
       "inbox.retry.backoff is 'soon': give a number of milliseconds",
-      "shutdownTimeout is 'ten seconds': give a duration of at least 1 ms",
+      "shutdownTimeout is 'ten seconds': give a duration from 1ms to 1h",
+      'engine.lease is null: give a duration from 1s to 1h',
       "engine.maxInFlight (from SAGAZ_ENGINE_MAX_IN_FLIGHT) is 'many': give a whole number",
-      'roles.relais (from SAGAZ_ROLES) is true: there is no such option',
+      "roles (from SAGAZ_ROLES) is 'engine,relais': give { engine, relay, consume }; in the environment a list",
     ]) {
       expect(message).toContain(part);
     }
@@ -111,6 +115,84 @@ describe('options of SagazModule', () => {
     expect(problemsOf({ ...minimal, relay: { publishTimeout: '10s' } })).toContain(
       "relay.publishTimeout is '10s': give at most six tenths of relay.lease (10000 ms)",
     );
+  });
+
+  it('refuse it too where the lease alone was made shorter', () => {
+    expect(problemsOf({ ...minimal, relay: { lease: '3s' } })).toContain(
+      'relay.publishTimeout is 5000 ms by default: give at most six tenths of relay.lease (3000 ms)',
+    );
+  });
+
+  it('refuse what nobody would live to see', () => {
+    for (const option of ['engine.lease', 'relay.lease', 'relay.pollInterval']) {
+      const [part = '', name = ''] = option.split('.');
+      expect(problemsOf({ ...minimal, [part]: { [name]: '30d' } })).toContain(
+        `${option} is '30d': give a duration from`,
+      );
+    }
+  });
+
+  it('name the delay that is shorter than the first one', () => {
+    const retry = { backoff: '10m', maxDelay: '1s' };
+    expect(problemsOf({ ...minimal, inbox: { retry } })).toContain(
+      "inbox.retry.maxDelay is '1s': give at least the backoff, 600000 ms",
+    );
+  });
+
+  it('say where dataSources stands when a factory gives it', () => {
+    expect(problemsOf({ ...minimal, dataSources: ['default'] })).toContain(
+      'dataSources is a list: it stands beside useFactory: forRootAsync({ dataSources, useFactory })',
+    );
+  });
+
+  it('name DataSources that are none, twice the same, or joined in a way there is not', () => {
+    for (const given of ['default', [{ nam: 'x' }], [''], [{ name: 'a', ambient: 'of' }]]) {
+      expect(() => readDataSources(given)).toThrow(`dataSources is ${JSON.stringify(given)}: give`);
+    }
+    expect(() => readDataSources(['a', { name: 'a' }])).toThrow("name 'a' once");
+    expect(readDataSources(['a', { name: 'b', ambient: 'off' }])).toEqual([
+      { name: 'a', ambient: 'join' },
+      { name: 'b', ambient: 'off' },
+    ]);
+  });
+
+  it('refuse a variable that is a slip of the pen', () => {
+    for (const [given, meant] of [
+      ['SAGAZ_INBOX_CONCURENCY', 'SAGAZ_INBOX_CONCURRENCY'],
+      ['SAGAZ_ROLE', 'SAGAZ_ROLES'],
+      ['sagaz_migrate', 'SAGAZ_MIGRATE'],
+    ] as const) {
+      expect(problemsOf(minimal, { [given]: '5' })).toContain(
+        `${given} is '5': there is no such variable; did you mean ${meant}?`,
+      );
+    }
+  });
+
+  it('bear variables of others: of the command line, and those Kubernetes makes', () => {
+    const others = {
+      SAGAZ_DATABASE_URL: 'postgres://me:hunter2@db/orders',
+      SAGAZ_SCHEMA: 'sagaz',
+      SAGAZ_PORT: 'tcp://10.0.0.1:5432',
+      SAGAZ_SERVICE_HOST: '10.0.0.1',
+    };
+    expect(problemsOf(minimal, others)).toBe('none');
+    expect(unknownVariables(others).map(({ variable }) => variable)).toEqual([
+      'SAGAZ_PORT',
+      'SAGAZ_SERVICE_HOST',
+    ]);
+  });
+
+  it('never show a password, however it was written', () => {
+    for (const url of [
+      'postgres://me:hunter2@db/orders',
+      'postgres://me:hun@ter2@db/orders',
+      'postgres://me:hunter2/x@db/orders',
+      'postgres://db/orders?user=me&password=hunter2',
+      'host=db password=hunter2',
+    ]) {
+      expect(problemsOf({ ...minimal, store: url })).not.toMatch(/hunter2|ter2|hun@/);
+      expect(problemsOf(minimal, { SAGAZ_ROLES: url })).not.toMatch(/hunter2|ter2|hun@/);
+    }
   });
 
   it('never show a password', () => {

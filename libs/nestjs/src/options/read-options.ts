@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import { withEnvironment } from './environment.js';
 import { InvalidOptionsError, type OptionProblem } from './invalid-options.error.js';
 import { optionsSchema, type EffectiveOptions } from './options-schema.js';
+import { unknownVariables } from './unknown-variables.js';
 
 /** What is at a path of the given options. */
 function at(options: unknown, path: readonly PropertyKey[]): unknown {
@@ -15,18 +16,40 @@ function at(options: unknown, path: readonly PropertyKey[]): unknown {
 
 const SECRET = /pass(word|wd)?|secret|token|credential|api_?key/i;
 
+/** A text without user and password of a URL, without its query, and without `password=…`. */
+function withoutSecrets(text: string): string {
+  return (
+    text
+      // To the last @: a password that was not encoded may have some, and slashes too.
+      .replace(/:\/\/\S*@/g, '://***@')
+      .replace(/(:\/\/[^\s?]*)\?\S*/g, '$1?***')
+      .replace(/\b(\w*pass\w*|pwd)\s*=\s*\S+/gi, '$1=***')
+  );
+}
+
 /** A value as a person may read it in a log: no passwords, no drivers' insides. */
 function shown(value: unknown, name: string): string {
   if (value === undefined) return 'missing';
   if (SECRET.test(name)) return '(hidden)';
   if (typeof value === 'string') {
-    // user:password@host of any URL
-    return `'${value.replace(/\/\/[^/@\s]*@/g, '//***@').slice(0, 200)}'`;
+    return `'${withoutSecrets(value).slice(0, 200)}'`;
   }
   if (typeof value === 'object' && value !== null) {
     return Array.isArray(value) ? 'a list' : 'an object';
   }
   return typeof value === 'function' ? 'a function' : inspect(value);
+}
+
+/** What to say of a name that no option has. */
+function noSuchOption(
+  { path, message }: { readonly path: readonly PropertyKey[]; readonly message: string },
+  key: string,
+): string {
+  // Nest must know the names before it runs a factory, so they cannot come out of one.
+  if (path.length === 0 && key === 'dataSources') {
+    return 'it stands beside useFactory: forRootAsync({ dataSources, useFactory })';
+  }
+  return `there is no such option; ${message}`;
 }
 
 /** @throws InvalidOptionsError with every problem there is */
@@ -35,21 +58,31 @@ export function readOptions(
   environment: Readonly<Record<string, string | undefined>>,
 ): EffectiveOptions {
   const { options, variables } = withEnvironment(given, environment);
+  const misspelt = unknownVariables(environment).filter(({ meant }) => meant !== undefined);
   const parsed = optionsSchema.safeParse(options);
-  const problems: OptionProblem[] = [];
-  const add = (path: readonly PropertyKey[], expected: string): void => {
+  const problems: OptionProblem[] = misspelt.map(({ variable, meant }) => ({
+    option: variable,
+    variable: undefined,
+    given: shown(environment[variable], variable),
+    expected: `there is no such variable; did you mean ${meant ?? ''}? Unset it if not`,
+  }));
+  const add = (path: readonly PropertyKey[], expected: string, effectively?: string): void => {
     const option = path.map(String).join('.');
+    const value = at(options, path);
     problems.push({
-      option: option === '' ? 'the options' : option,
-      variable: variables.get(option) ?? variables.get(String(path[0])),
-      given: shown(at(options, path), String(path.at(-1) ?? '')),
+      option: option === '' ? 'the argument of forRoot' : option,
+      variable: variables.get(option),
+      given:
+        value === undefined && effectively !== undefined
+          ? effectively
+          : shown(value, String(path.at(-1) ?? '')),
       expected,
     });
   };
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {
       if (issue.code === 'unrecognized_keys') {
-        for (const key of issue.keys) add([...issue.path, key], 'there is no such option');
+        for (const key of issue.keys) add([...issue.path, key], noSuchOption(issue, key));
       } else add(issue.path, issue.message);
     }
     throw new InvalidOptionsError(problems);
@@ -68,6 +101,7 @@ export function readOptions(
     add(
       ['relay', 'publishTimeout'],
       `give at most six tenths of relay.lease (${effective.relay.lease} ms), or a publish outlives the right to it`,
+      `${effective.relay.publishTimeout} ms by default`,
     );
   }
   if (problems.length > 0) throw new InvalidOptionsError(problems);
