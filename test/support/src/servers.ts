@@ -25,7 +25,10 @@ declare module 'vitest' {
   }
 }
 
-/** The servers of this run: always an embedded PostgreSQL 18 first, then what the machine has. */
+/**
+ * The servers of this run: an embedded PostgreSQL 18, then what the machine has; in the run of
+ * test/compat-postgres those between the oldest and the newest.
+ */
 export function postgresServers(): readonly PostgresServer[] {
   return inject('sagazPostgres').servers;
 }

@@ -1,5 +1,6 @@
 import { createServer, connect, type Server, type Socket } from 'node:net';
-import { systemClock, type Logger } from '@sagaz/core';
+import { systemClock, type Clock, type Logger } from '@sagaz/core';
+import { VirtualClock } from '@sagaz/core/testing';
 import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { SagazPool, schemaName } from '../connection/index.js';
@@ -89,14 +90,14 @@ describeEachPostgres('wake-ups', (server) => {
   });
 
   function process(
-    options: { schema?: string; url?: string; heartbeatMs?: number } = {},
+    options: { schema?: string; url?: string; heartbeatMs?: number; clock?: Clock } = {},
   ): PgWakeUps {
     const wakeUps = new PgWakeUps({
       source: { kind: 'url', url: options.url ?? database.url },
       settings,
       pool,
       schema: schemaName(options.schema ?? 'sagaz'),
-      clock: systemClock,
+      clock: options.clock ?? systemClock,
       logger: quiet,
       ...(options.heartbeatMs === undefined ? {} : { heartbeatMs: options.heartbeatMs }),
     });
@@ -177,14 +178,19 @@ describeEachPostgres('wake-ups', (server) => {
     url.hostname = '127.0.0.1';
     url.port = String(await proxy.listen());
     try {
-      const a = process({ url: url.href, heartbeatMs: 150 });
+      const clock = new VirtualClock();
+      const a = process({ url: url.href, heartbeatMs: 5_000, clock });
       await listening(a);
       const before = proxy.accepted;
       proxy.goDeaf();
-      // Half-open: no end, no error; only the missing proof tells.
-      while (a.listening) await new Promise((resolve) => setTimeout(resolve, 10));
+      // Half-open: no end, no error; only the proof that it asks for and does not get tells.
+      await clock.advance(5_000);
+      expect(a.listening).toBe(true);
+      await clock.advance(5_000);
+      expect(a.listening).toBe(false);
       const woken = next(a, 'outbox');
       proxy.hearAgain();
+      await clock.advance(100);
       expect(await woken).toBeUndefined();
       expect(a.listening).toBe(true);
       expect(proxy.accepted).toBeGreaterThan(before);
