@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import type { StoreDriver } from '@sagaz/core';
+import { defineEvent, type StoreDriver } from '@sagaz/core';
 import {
+  HandlerSetupError,
+  IdempotentHandler,
   PoolTooSmallError,
   Saga,
   SagaOf,
@@ -9,11 +11,13 @@ import {
   StoreElsewhereError,
   TransactionHostError,
   VersionMismatchError,
+  connectSagaz,
+  type SagazOptions,
 } from '@sagaz/nestjs';
-import { postgres } from '@sagaz/postgres';
+import { postgres, postgresBroker } from '@sagaz/postgres';
 import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
 import { NestFactory } from '@nestjs/core';
-import { Module, Scope } from '@nestjs/common';
+import { Controller, Module, Scope, type Type } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { SagazModule } from '@sagaz/nestjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -34,6 +38,24 @@ class TransactionalSaga extends SagaOf<string> {
 class RequestSaga extends SagaOf<string> {
   @SagaStep()
   async write(): Promise<void> {
+    await Promise.resolve();
+  }
+}
+
+const Happened = defineEvent<{ n: number }>()('start.happened');
+
+@Controller()
+class Handler {
+  @IdempotentHandler(Happened)
+  async heard(): Promise<void> {
+    await Promise.resolve();
+  }
+}
+
+@Injectable()
+class NoController {
+  @IdempotentHandler(Happened)
+  async heard(): Promise<void> {
     await Promise.resolve();
   }
 }
@@ -111,6 +133,59 @@ describe('an application does not start', () => {
     });
     await expect(context).rejects.toThrow(TransactionHostError);
     await expect(context).rejects.toThrow('adapter: new SagazTypeOrmAdapter()');
+  });
+
+  const consuming = (): Partial<SagazOptions> => ({
+    broker: postgresBroker({ url: db.url }),
+    roles: { engine: false, relay: false, consume: true },
+  });
+
+  /** With `connectSagaz(app)`, called as often as is said. */
+  const serving = async (module: Type, connected = 1): Promise<unknown> => {
+    const app = await NestFactory.create(module, { logger: false, abortOnError: false });
+    try {
+      for (let n = 0; n < connected; n += 1) connectSagaz(app);
+      await app.startAllMicroservices();
+      await app.init();
+      return undefined;
+    } catch (error) {
+      return error;
+    } finally {
+      await app.close();
+    }
+  };
+
+  it('with a handler that no message would ever reach, because it is in no controller', async () => {
+    const error = await starting({ providers: [NoController], sagaz: consuming() });
+    expect(error).toBeInstanceOf(HandlerSetupError);
+    expect(String(error)).toContain('NoController.heard: only methods of controllers handle');
+  });
+
+  it('with a handler whose transaction would wait for itself', async () => {
+    const databases = [{ url: db.url, poolSize: 1 }];
+    const module = appModule({ databases, controllers: [Handler], sagaz: consuming() });
+    expect(await serving(module)).toBeInstanceOf(PoolTooSmallError);
+  });
+
+  it('with a handler whose repositories could not join its transaction', async () => {
+    @Module({
+      imports: [
+        TypeOrmModule.forRoot({ type: 'postgres', url: db.url, retryAttempts: 0 }),
+        SagazModule.forRoot({ service: 'orders', store: postgres(), ...consuming() }),
+      ],
+      controllers: [Handler],
+    })
+    class AppModule {}
+    expect(await serving(AppModule)).toBeInstanceOf(TransactionHostError);
+  });
+
+  it('with connectSagaz called twice', async () => {
+    const databases = [{ url: db.url, poolSize: 2 }];
+    const module = appModule({ databases, controllers: [Handler], sagaz: consuming() });
+    expect(String(await serving(module, 2))).toContain(
+      'connectSagaz: it was called twice for one application. Call it once',
+    );
+    expect(await serving(module, 1)).toBe(undefined);
   });
 
   it('and starts when nothing is wrong', async () => {

@@ -56,6 +56,8 @@ export {
 
 // Starting sagas
 export {
+  InvalidSagaFilterError,
+  InvalidStartError,
   SagaConnectionError,
   SagaScopeError,
   Sagas,

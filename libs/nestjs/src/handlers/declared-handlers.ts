@@ -10,21 +10,36 @@ const INTERCEPTORS = '__interceptors__';
  * Names of all methods with `@IdempotentHandler` in the controllers there are, also those that no
  * transport has offered.
  *
- * @throws HandlerSetupError for an interceptor that would work inside the message's transaction
+ * @throws HandlerSetupError for an interceptor that would work inside the message's transaction, and for
+ * a provider with such methods, which no message would ever reach
  */
 export function declaredHandlers(discovery: DiscoveryService): readonly string[] {
+  const controllers = new Set(discovery.getControllers().map(({ metatype }) => metatype));
+  const lost = discovery
+    .getProviders()
+    .filter(({ metatype }) => !controllers.has(metatype))
+    .flatMap(({ metatype }) => handlersOf(metatype));
+  if (lost.length > 0) {
+    throw new HandlerSetupError(
+      lost,
+      'only methods of controllers handle messages, and this class is a provider.',
+      'Decorate it with @Controller() and name it in controllers of its module.',
+    );
+  }
+  return [...controllers].flatMap(handlersOf);
+}
+
+function handlersOf(metatype: unknown): readonly string[] {
   const scanner = new MetadataScanner();
-  return discovery.getControllers().flatMap(({ metatype }) => {
-    const prototype: unknown = metatype?.prototype;
-    if (typeof prototype !== 'object' || prototype === null) return [];
-    return scanner.getAllMethodNames(prototype).flatMap((name) => {
-      const method: unknown = Reflect.get(prototype, name);
-      if (typeof method !== 'function') return [];
-      const metadata = Reflect.getMetadata(HANDLER_METADATA, method) as HandlerMetadata | undefined;
-      if (metadata === undefined) return [];
-      assertInnermost(metadata.method, method, InboxInterceptor, '@IdempotentHandler');
-      return [metadata.method];
-    });
+  const prototype: unknown = typeof metatype === 'function' ? metatype.prototype : undefined;
+  if (typeof prototype !== 'object' || prototype === null) return [];
+  return scanner.getAllMethodNames(prototype).flatMap((name) => {
+    const method: unknown = Reflect.get(prototype, name);
+    if (typeof method !== 'function') return [];
+    const metadata = Reflect.getMetadata(HANDLER_METADATA, method) as HandlerMetadata | undefined;
+    if (metadata === undefined) return [];
+    assertInnermost(metadata.method, method, InboxInterceptor, '@IdempotentHandler');
+    return [metadata.method];
   });
 }
 

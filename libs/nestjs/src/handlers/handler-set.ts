@@ -27,7 +27,10 @@ export class HandlerSet {
     @Inject(Connections) private readonly connections: Connections,
   ) {}
 
-  /** @throws DuplicateHandlerError, UnknownDataSourceError, InvalidRetryPolicyError */
+  /**
+   * @throws DuplicateHandlerError, UnknownDataSourceError, InvalidRetryPolicyError
+   * @throws TransactionHostError, PoolTooSmallError where its repositories could not join
+   */
   add(metadata: HandlerMetadata, invoke: MessageHandler): void {
     const { contract, method } = metadata;
     const group = metadata.group ?? this.options.service;
@@ -40,14 +43,17 @@ export class HandlerSet {
     if (other !== undefined) {
       throw new DuplicateHandlerError(contract.type, group, [other.method, method]);
     }
+    const connection =
+      metadata.connection === undefined
+        ? this.connections.main
+        : this.connections.get(metadata.connection);
+    // Said now, and not by the first message, which would use up its attempts.
+    if (this.options.roles.consume) connection.assertJoinable();
     handlers.set(contract.type, {
       contract,
       method,
       invoke,
-      connection:
-        metadata.connection === undefined
-          ? this.connections.main
-          : this.connections.get(metadata.connection),
+      connection,
       inbox: {
         group,
         type: contract.type,

@@ -56,6 +56,7 @@ export function IdempotentHandler<C extends MessageContract>(
     descriptor: TypedPropertyDescriptor<M> & PayloadVerdict<C, M> & ReplyVerdict<C, M>,
   ): void => {
     const method = `${target.constructor.name}.${String(key)}`;
+    assertMeant(method, contract, options);
     assertDecorated(method, target, key, descriptor.value);
     const sagaz: HandlerMetadata = { ...options, contract, method };
     applyDecorators(
@@ -64,6 +65,34 @@ export function IdempotentHandler<C extends MessageContract>(
       UseInterceptors(InboxInterceptor),
     )(target, key, descriptor);
   };
+}
+
+const GROUP = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
+
+/** What the compiler has not seen; an option that nobody reads would be missed in production. */
+function assertMeant(method: string, contract: unknown, options: HandlerOptions): void {
+  if (typeof contract !== 'object' || contract === null) {
+    throw new HandlerSetupError(
+      [method],
+      `its contract is ${String(contract)}.`,
+      'Give what defineEvent() or defineCommand() returns. Where an import is undefined, two files import each other.',
+    );
+  }
+  for (const name of Object.keys(options)) {
+    if (['group', 'retry', 'connection'].includes(name)) continue;
+    throw new HandlerSetupError(
+      [method],
+      `@IdempotentHandler has no option '${name}'.`,
+      'Give group, retry or connection.',
+    );
+  }
+  if (options.group !== undefined && !GROUP.test(options.group)) {
+    throw new HandlerSetupError(
+      [method],
+      `its group is '${options.group}'.`,
+      "Use letters, digits, '.', '-' and '_', at most 100.",
+    );
+  }
 }
 
 /** Where Nest keeps what parameter decorators said; it exports no name for it that both majors have. */

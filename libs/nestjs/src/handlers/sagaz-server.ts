@@ -5,6 +5,7 @@ import {
   type MessageHandler,
   type Transport,
 } from '@nestjs/microservices';
+import { HandlerSetupError } from './errors.js';
 import { handlerMetadataOf, SAGAZ_TRANSPORT } from './handler-metadata.js';
 import { HandlerSet } from './handler-set.js';
 
@@ -52,7 +53,15 @@ export class SagazServer extends Server implements CustomTransportStrategy {
     return this.#neighbours();
   }
 
+  /** @throws HandlerSetupError the second time: every handler would be there twice */
   markConnected(neighbours: () => readonly unknown[]): void {
+    if (this.#connected) {
+      throw new HandlerSetupError(
+        ['connectSagaz'],
+        'it was called twice for one application.',
+        'Call it once, in main.ts before app.startAllMicroservices().',
+      );
+    }
     this.#connected = true;
     this.#neighbours = neighbours;
   }

@@ -12,7 +12,7 @@ export class InvalidHeaderError extends SagazError {
   ) {
     super(
       `The header '${header}' of '${type}' ${problem}.`,
-      "Use letters, digits, '-', '_' and '.' in names, text in values, and leave names that begin with 'sagaz-' or 'ce_', and 'content-type', to Sagaz.",
+      "Use letters, digits, '-', '_' and '.' in names, lines of text in values, each name once, and leave names that begin with 'sagaz-' or 'ce_', and 'content-type', to Sagaz.",
     );
   }
 }

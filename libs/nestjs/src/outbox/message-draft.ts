@@ -8,8 +8,8 @@ import {
   type MessageContract,
   type OutboxMessage,
 } from '@sagaz/core';
-import { InvalidPublishError } from './errors.js';
 import { surroundingHeaders, userHeaders, type Headers } from './message-headers.js';
+import { checkContract, checkOptions, checkSize } from './publish-checks.js';
 import { traceHeaders } from './trace-context.js';
 
 /** How a message leaves. */
@@ -47,14 +47,9 @@ export function draftMessage<Payload>(
   options: MessageOptions,
   clock: Pick<Clock, 'date'>,
 ): MessageDraft {
+  checkContract(contract);
   const { type, topic } = contract;
-  if (options.key === '') {
-    throw new InvalidPublishError(
-      type,
-      'its key is empty, and all such messages would wait for each other',
-      'Give a key that names what the message is about, or none.',
-    );
-  }
+  checkOptions(contract, options);
   const id = newId();
   const delayMs =
     options.delay === undefined ? 0 : parseDuration(options.delay, `delay of '${type}'`);
@@ -63,7 +58,7 @@ export function draftMessage<Payload>(
     ...traceHeaders(),
     ...userHeaders(options.headers, type),
   };
-  const body = jsonCodec.encode(payload);
+  const body = checkSize(type, jsonCodec.encode(payload));
   const time = clock.date().toISOString();
   return {
     id,
@@ -71,7 +66,7 @@ export function draftMessage<Payload>(
       let bytes = body;
       if (contract.payloadSchema !== undefined) {
         const fixed = jsonCodec.decode(body) as Payload;
-        bytes = jsonCodec.encode(await validatePayload(contract, fixed));
+        bytes = checkSize(type, jsonCodec.encode(await validatePayload(contract, fixed)));
       }
       return {
         id,

@@ -29,3 +29,28 @@ export class SagaConnectionError extends SagazError {
     );
   }
 }
+
+/** A saga cannot be started so. */
+export class InvalidStartError extends SagazError {
+  readonly code = 'SAGAZ_INVALID_START';
+
+  constructor(
+    readonly saga: string,
+    problem: string,
+    remedy: string,
+  ) {
+    super(`The saga ${saga} cannot be started so: ${problem}.`, remedy);
+  }
+}
+
+/** Sagas were asked for by a status that there is not; nothing would ever be found. */
+export class InvalidSagaFilterError extends SagazError {
+  readonly code = 'SAGAZ_INVALID_SAGA_FILTER';
+
+  constructor(
+    readonly given: readonly string[],
+    readonly statuses: readonly string[],
+  ) {
+    super(`No saga has the status ${given.join(', ')}.`, `Give some of ${statuses.join(', ')}.`);
+  }
+}

@@ -16,6 +16,7 @@ import { Connections, detached, type EnlistedTransaction } from '../enlist/index
 import { Engines } from './engines.js';
 import { SagaConnectionError } from './errors.js';
 import { SagaSet } from './saga-set.js';
+import { checkStart, checkStatuses } from './start-checks.js';
 
 export interface StartSagaOptions {
   /**
@@ -55,13 +56,14 @@ export class Sagas {
    * ```
    *
    * @throws IdempotencyConflictError when the key was used with another input
-   * @throws UnknownSagaError, UnserializableValueError, NoTransactionError, SagaConnectionError
+   * @throws InvalidStartError, UnknownSagaError, UnserializableValueError, NoTransactionError, SagaConnectionError
    */
   async start<S extends AnySaga>(
     saga: SagaClass<S>,
     input: NoInfer<SagaInputOf<S>>,
     options: StartSagaOptions = {},
   ): Promise<SagaHandle<SagaOutputOf<S>>> {
+    checkStart(saga, options);
     const definition = this.set.definitionOf(saga);
     const connection = this.set.connectionOf(definition);
     const engine = this.engines.of(connection);
@@ -104,8 +106,9 @@ export class Sagas {
     return null;
   }
 
-  /** Newest first. */
-  find({ connection, ...filter }: FindSagasOptions = {}): Promise<readonly SagaSummary[]> {
+  /** Newest first. @throws InvalidSagaFilterError */
+  async find({ connection, ...filter }: FindSagasOptions = {}): Promise<readonly SagaSummary[]> {
+    checkStatuses(filter.statuses);
     const { store } =
       connection === undefined ? this.connections.main : this.connections.get(connection);
     return store.sagas.find(filter);
