@@ -250,6 +250,22 @@ describeEachPostgres('the Postgres broker', (server) => {
     expect(seen.indexOf('b:b1:1')).toBeLessThan(seen.indexOf('a:a1:2'));
   });
 
+  it('tells the processes of a group that something was published, wherever they are', async () => {
+    const [topic, one] = [freshTopic(), await broker()];
+    const group = { group: topic, topics: [topic], concurrency: 1, handle: new Inbox().handle };
+    await one.subscribe(group);
+    await admin.query('LISTEN wake_sagaz_broker');
+    const told = new Promise<void>((resolve) => {
+      admin.on('notification', ({ payload = '' }) => {
+        if (payload.includes(`queue:${topic}`)) resolve();
+      });
+    });
+    await one.publish([message(topic, 'k')]);
+    await told;
+    admin.removeAllListeners('notification');
+    await admin.query('UNLISTEN *');
+  });
+
   it('says of what lay there when a process died that it may have been delivered, and of nothing else', async () => {
     const [topic, inbox, one] = [freshTopic(), new Inbox(), await broker()];
     const group = { group: topic, topics: [topic], concurrency: 2, handle: inbox.handle };

@@ -32,7 +32,8 @@ export class Publisher {
   /** @param written called with the groups that have new messages, after the commit */
   constructor(pool: SagazPool, schema: SchemaName, written: (groups: readonly string[]) => void) {
     this.#pool = pool;
-    this.#text = `SELECT ${schema.quoted}.publish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) AS groups`;
+    // As JSON: arrays of the database are read as text.
+    this.#text = `SELECT to_json(${schema.quoted}.publish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)) AS groups`;
     this.#written = written;
   }
 
