@@ -36,6 +36,9 @@ CREATE TABLE sagaz.consumer_group (
 CREATE TABLE sagaz.subscription (
   topic text NOT NULL,
   consumer_group integer NOT NULL REFERENCES sagaz.consumer_group ON DELETE CASCADE,
+  -- False: what lay in the topic when the group joined is still being handed over to it. What is
+  -- published meanwhile lies behind that.
+  ready boolean NOT NULL DEFAULT true,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (topic, consumer_group)
 );
@@ -49,7 +52,7 @@ CREATE TABLE sagaz.message (
   seq bigint NOT NULL DEFAULT (
     CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('sagaz.message_seq') END
   ),
-  -- One row for each group of the topic. 0: the topic has no group yet; the first one gets it. No
+  -- One row for each group of the topic. 0: the topic had no group yet; the first one gets it. No
   -- foreign key: it would lock a row of consumer_group with every message.
   consumer_group integer NOT NULL,
   slot smallint NOT NULL,
@@ -159,7 +162,7 @@ BEGIN
     INSERT INTO sagaz.message
       (consumer_group, status, slot, id, tenant, topic, key, type, source, time, content_type, headers, payload)
     SELECT
-      coalesce(s.consumer_group, 0), CASE WHEN s.consumer_group IS NULL THEN 'unrouted' ELSE 'pending' END,
+      CASE WHEN s.ready THEN s.consumer_group ELSE 0 END, CASE WHEN s.ready THEN 'pending' ELSE 'unrouted' END,
       r.slot, r.id, r.tenant, r.topic, r.key, r.type, r.source, r.time, r.content_type, r.headers::json, r.payload
     FROM unnest(
       in_slots, in_ids, in_tenants, in_topics, in_keys, in_types, in_sources, in_times, in_content_types,
@@ -178,16 +181,12 @@ BEGIN
 END
 $$;
 
--- Lets a group join topics, and returns its number. What lies in a topic that no group had joined
--- goes to this one, and takes new numbers in its old order. The group may live already, and have read
--- past the old ones: its processes would deliver what is published next before what they do not see.
--- New numbers are above whatever they have read up to, as a publisher's are, so no version has to tell
--- them to go back; and below those of every later message of the topic, because its publishers wait
--- for the lock until this is committed.
-CREATE FUNCTION sagaz.subscribe(in_group text, in_topics text[], in_locks integer[])
-RETURNS integer LANGUAGE plpgsql AS $$
+-- Lets a group join topics. Returns its number, and of the topics those in which something lies that is
+-- still to be handed over to it.
+CREATE FUNCTION sagaz.subscribe(
+  in_group text, in_topics text[], in_locks integer[], OUT group_id integer, OUT unfinished text[]
+) LANGUAGE plpgsql AS $$
 DECLARE
-  group_id integer;
   topic_lock integer;
 BEGIN
   SELECT g.id INTO group_id FROM sagaz.consumer_group g WHERE g.name = in_group;
@@ -200,27 +199,69 @@ BEGIN
   -- Nearly every start finds all as it is, and keeps no publisher waiting.
   IF (
     SELECT count(*) FROM sagaz.subscription s WHERE s.consumer_group = group_id AND s.topic = ANY (in_topics)
-  ) = cardinality(in_topics) THEN
-    RETURN group_id;
+  ) < cardinality(in_topics) THEN
+    FOREACH topic_lock IN ARRAY in_locks LOOP
+      PERFORM pg_advisory_xact_lock(1396786500, topic_lock);
+    END LOOP;
+    INSERT INTO sagaz.subscription (topic, consumer_group, ready)
+    SELECT
+      t.topic, group_id,
+      NOT EXISTS (SELECT FROM sagaz.message m WHERE m.status = 'unrouted' AND m.topic = t.topic)
+        -- What lies there is another group's already.
+        OR EXISTS (SELECT FROM sagaz.subscription s WHERE s.topic = t.topic AND NOT s.ready)
+    FROM unnest(in_topics) AS t (topic) ON CONFLICT DO NOTHING;
   END IF;
-  FOREACH topic_lock IN ARRAY in_locks LOOP
-    PERFORM pg_advisory_xact_lock(1396786500, topic_lock);
-  END LOOP;
-  INSERT INTO sagaz.subscription (topic, consumer_group)
-  SELECT topic, group_id FROM unnest(in_topics) AS topic ON CONFLICT DO NOTHING;
+  unfinished := ARRAY(
+    SELECT s.topic FROM sagaz.subscription s
+    WHERE s.consumer_group = group_id AND s.topic = ANY (in_topics) AND NOT s.ready
+  );
+END
+$$;
+
+-- Hands over to a group at most `in_limit` messages of those that lay in a topic when it joined, and
+-- returns the last number, from which to go on; NULL when none is left and the topic is ready. In steps,
+-- because there is no bound to how many there are. A step that is not followed by another one, since
+-- its process died, is followed by the next start of the group.
+--
+-- They take new numbers in their old order. The group may live already, and have read past the old ones:
+-- its processes would deliver what is published next before what they do not see. New numbers are above
+-- whatever they have read up to, as a publisher's are, so no version has to tell them to go back. What is
+-- published between two steps lies behind the rest until its turn; what is published after the last
+-- one has a higher number, because its publisher waits for the lock until that is committed.
+CREATE FUNCTION sagaz.hand_over(
+  in_group integer, in_topic text, in_lock integer, in_after bigint, in_limit integer
+) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+  moved bigint;
+  last bigint;
+BEGIN
+  PERFORM pg_advisory_xact_lock(1396786500, in_lock);
+  -- Another process of the group may have been faster. A statement of its own, which sees that.
+  PERFORM FROM sagaz.subscription s
+  WHERE s.topic = in_topic AND s.consumer_group = in_group AND NOT s.ready;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
   -- Sorted before numbers are drawn, and each row is drawn for once: neither may be merged with the
   -- UPDATE, which takes its rows in any order. The transaction id comes before the first number, as
   -- with every message.
   WITH sorted AS MATERIALIZED (
     SELECT m.slot, m.seq FROM sagaz.message m
-    WHERE m.status = 'unrouted' AND m.topic = ANY (in_topics) ORDER BY m.seq
+    WHERE m.status = 'unrouted' AND m.topic = in_topic AND m.seq > in_after ORDER BY m.seq LIMIT in_limit
   ), numbered AS MATERIALIZED (
     SELECT o.slot, o.seq, CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('sagaz.message_seq') END AS next
     FROM sorted o
+  ), handed AS (
+    UPDATE sagaz.message m SET consumer_group = in_group, status = 'pending', seq = n.next
+    FROM numbered n WHERE m.consumer_group = 0 AND m.slot = n.slot AND m.seq = n.seq
+    RETURNING n.seq AS before
   )
-  UPDATE sagaz.message m SET consumer_group = group_id, status = 'pending', seq = n.next
-  FROM numbered n WHERE m.consumer_group = 0 AND m.slot = n.slot AND m.seq = n.seq;
-  RETURN group_id;
+  SELECT count(*), max(h.before) INTO moved, last FROM handed h;
+  IF moved = in_limit THEN
+    RETURN last;
+  END IF;
+  UPDATE sagaz.subscription SET ready = true WHERE topic = in_topic AND consumer_group = in_group;
+  RETURN NULL;
 END
 $$;
 
@@ -234,4 +275,5 @@ DROP FUNCTION
   sagaz.publish(
     integer[], integer[], text[], text[], text[], text[], text[], text[], text[], text[], text[], bytea[]
   ),
-  sagaz.subscribe(text, text[], integer[]);
+  sagaz.subscribe(text, text[], integer[]),
+  sagaz.hand_over(integer, text, integer, bigint, integer);

@@ -14,7 +14,8 @@ import type { SagazPool, SchemaName } from '../connection/index.js';
 import { PgSlotQueue } from '../slots/index.js';
 import type { PgWakeUps } from '../wake-ups/index.js';
 import { BrokerClosedError } from './broker.errors.js';
-import { Publisher, topicLocks } from './publisher.js';
+import { joinTopics } from './membership.js';
+import { Publisher } from './publisher.js';
 
 export interface ConsumerSettings {
   readonly leaseTtlMs?: number;
@@ -77,12 +78,12 @@ export class PgBroker implements Broker {
     if (this.#closed !== null) throw new BrokerClosedError('subscribe to');
     const { pool, schema, clock, logger, wakeUps, consumer: settings, faults } = this.#parts;
     const { group } = request;
-    const number = await this.#join(group, [...new Set(request.topics)]);
+    const member = await joinTopics(pool, schema, group, request.topics);
     const store = new PgSlotQueue(pool, {
       schema,
       queue: group,
       table: 'message',
-      group: number,
+      group: member.number,
     });
     const consumer = new SlotConsumer({
       name: `consumer group ${group}`,
@@ -113,6 +114,14 @@ export class PgBroker implements Broker {
     };
     this.#open.add(subscription);
     await consumer.start();
+    try {
+      // Begun already: however much there is, the first of it is handled meanwhile.
+      await member.takeOver();
+      consumer.wake();
+    } catch (error) {
+      await subscription.close(CLOSE_WITHIN_MS);
+      throw error;
+    }
     return subscription;
   }
 
@@ -156,15 +165,5 @@ export class PgBroker implements Broker {
     await Promise.all([...this.#open].map((one) => one.close(CLOSE_WITHIN_MS)));
     await this.#parts.wakeUps.close();
     await this.#parts.pool.end();
-  }
-
-  async #join(group: string, topics: readonly string[]): Promise<number> {
-    const { rows } = await this.#parts.pool.query<{ id: number }>({
-      text: `SELECT ${this.#parts.schema.quoted}.subscribe($1, $2, $3) AS id`,
-      values: [group, topics, topicLocks(topics)],
-    });
-    const id = rows[0]?.id;
-    if (id === undefined) throw new Error('PostgreSQL answered a SELECT of one row with none.');
-    return id;
   }
 }

@@ -1,0 +1,185 @@
+import {
+  newId,
+  placeOfKey,
+  systemClock,
+  type Broker,
+  type Delivery,
+  type Logger,
+  type Message,
+} from '@sagaz/core';
+import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
+import pg from 'pg';
+import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
+import { SagazPool } from '../connection/index.js';
+import { postgresBroker } from './index.js';
+
+const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} };
+/** More than two steps. */
+const MANY = 25_000;
+const KEYS = 100;
+
+let topics = 0;
+const freshTopic = (): string => `lonely-${String((topics += 1))}`;
+
+function messageOf(topic: string, key: string, n: number): Message {
+  return {
+    id: newId(),
+    tenant: '',
+    topic,
+    key,
+    type: `${topic}.happened`,
+    source: 'spec',
+    time: '2026-01-01T00:00:00.000Z',
+    contentType: 'application/json',
+    payload: Buffer.from(String(n)),
+    headers: {},
+  };
+}
+
+/** Counts what it is given and holds it to the order of its key. */
+class Reader {
+  readonly seen: number[] = [];
+  readonly disorder: string[] = [];
+  readonly #last = new Map<string, number>();
+  #wanted = Infinity;
+  #enough: () => void = () => undefined;
+
+  readonly handle = ({ message }: Delivery): Promise<{ kind: 'done' }> => {
+    const n = Number(Buffer.from(message.payload).toString());
+    const before = this.#last.get(message.key) ?? -1;
+    if (n <= before) this.disorder.push(`${message.key}: ${String(n)} after ${String(before)}`);
+    this.#last.set(message.key, n);
+    this.seen.push(n);
+    if (this.seen.length >= this.#wanted) this.#enough();
+    return Promise.resolve({ kind: 'done' });
+  };
+
+  count(n: number): Promise<void> {
+    if (this.seen.length >= n) return Promise.resolve();
+    this.#wanted = n;
+    return new Promise((resolve) => (this.#enough = resolve));
+  }
+}
+
+describeEachPostgres('what lay in a topic before its first group', (server) => {
+  let database: TestDatabase;
+  let admin: pg.Client;
+  const open: Broker[] = [];
+
+  beforeAll(async () => {
+    database = await createDatabase(server);
+    admin = new pg.Client({ connectionString: database.url });
+    await admin.connect();
+    await broker();
+  });
+  afterEach(async () => {
+    vi.restoreAllMocks();
+    await Promise.all(open.splice(0).map((one) => one.close()));
+  });
+  afterAll(async () => {
+    await admin.end();
+    await database.drop();
+  });
+
+  async function broker(): Promise<Broker> {
+    const driver = postgresBroker({ url: database.url, migrate: true, pollIntervalMs: 20 });
+    const made = await driver.create({ service: 'spec', logger: quiet, clock: systemClock });
+    open.push(made);
+    return made;
+  }
+
+  /** As many publishes would have left it; the n-th of all is of key n % KEYS. */
+  async function abandon(topic: string, count: number): Promise<void> {
+    await admin.query(
+      `INSERT INTO sagaz_broker.message
+        (consumer_group, status, slot, id, tenant, topic, key, type, source, time, content_type, headers, payload)
+      SELECT 0, 'unrouted', ($3::int[])[n % ${String(KEYS)} + 1], 'id-' || n, '', $1::text, 'k' || n % ${String(KEYS)}, 't', 's', 'now', 'c', '{}', n::text::bytea
+      FROM generate_series(0, $2::int - 1) AS g (n) ORDER BY g.n`,
+      [
+        topic,
+        count,
+        Array.from({ length: KEYS }, (_, k) => placeOfKey('', topic, `k${String(k)}`).slot),
+      ],
+    );
+  }
+
+  const subscribing = (one: Broker, topic: string, reader: Reader, group = topic) =>
+    one.subscribe({ group, topics: [topic], concurrency: 50, handle: reader.handle });
+
+  /** Calls of `hand_over`; the one with this number fails, as when its process dies before it. */
+  function watchSteps(failing = Infinity) {
+    const steps: number[] = [];
+    const original = SagazPool.prototype.query;
+    vi.spyOn(SagazPool.prototype, 'query').mockImplementation(function (
+      this: SagazPool,
+      statement,
+    ) {
+      if (!statement.text.includes('.hand_over(')) return original.call(this, statement);
+      steps.push(Number(statement.values?.[4]));
+      if (steps.length === failing) return Promise.reject(new Error('died'));
+      return original.call(this, statement);
+    });
+    return { steps };
+  }
+
+  it('is handed over in steps, in the order of each key, and is followed by what came meanwhile', async () => {
+    const [topic, reader] = [freshTopic(), new Reader()];
+    await abandon(topic, MANY);
+    const { steps } = watchSteps();
+    const [one, other] = [await broker(), await broker()];
+    const joined = subscribing(one, topic, reader);
+    let n = MANY;
+    const publishing = (async () => {
+      for (; n < MANY + KEYS; n += 1) {
+        const [outcome] = await other.publish([messageOf(topic, `k${String(n % KEYS)}`, n)]);
+        expect(outcome?.kind).toBe('acknowledged');
+      }
+    })();
+    await Promise.all([joined, publishing]);
+    await reader.count(MANY + KEYS);
+    expect(reader.disorder).toEqual([]);
+    expect(reader.seen).toHaveLength(MANY + KEYS);
+    expect(Math.max(...steps)).toBeLessThan(MANY);
+    expect(steps.length).toBeGreaterThan(2);
+  });
+
+  it('stays the group’s when its process dies in the middle, and its next start goes on', async () => {
+    const [topic, reader, others] = [freshTopic(), new Reader(), new Reader()];
+    await abandon(topic, MANY);
+    watchSteps(2);
+    const one = await broker();
+    await expect(subscribing(one, topic, reader)).rejects.toThrow('died');
+    vi.restoreAllMocks();
+    // Another group comes in between: what lies there is not its own, what is published now is both's.
+    const two = await broker();
+    await subscribing(two, topic, others, `${topic}.other`);
+    await two.publish([messageOf(topic, 'k0', MANY)]);
+    await others.count(1);
+    expect(others.seen).toEqual([MANY]);
+    await subscribing(await broker(), topic, reader);
+    await two.publish([messageOf(topic, 'k0', MANY + 1)]);
+    await reader.count(MANY + 2);
+    await others.count(2);
+    expect(reader.disorder).toEqual([]);
+    expect(reader.seen.toSorted((a, b) => a - b)).toEqual(
+      Array.from({ length: MANY + 2 }, (_, i) => i),
+    );
+    const { rows } = await admin.query(
+      `SELECT FROM sagaz_broker.message WHERE topic = $1 AND status = 'unrouted'`,
+      [topic],
+    );
+    expect(rows).toHaveLength(0);
+  });
+
+  it('is handed over once by two processes of the group that start together', async () => {
+    const [topic, reader] = [freshTopic(), new Reader()];
+    await abandon(topic, MANY);
+    await Promise.all([
+      subscribing(await broker(), topic, reader),
+      subscribing(await broker(), topic, reader),
+    ]);
+    await reader.count(MANY);
+    expect(reader.disorder).toEqual([]);
+    expect(new Set(reader.seen).size).toBe(MANY);
+  });
+});
