@@ -16,7 +16,7 @@ import {
 import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
 import { LoggerModule, Logger as PinoLogger } from 'nestjs-pino';
 import { Writable } from 'node:stream';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { appModule } from './app.js';
 import { MessageBench } from './message-bench.js';
 
@@ -50,6 +50,19 @@ class FetchSaga extends SagaOf<Item> {
   @SagaStep({ dependsOn: ['look'] })
   reserve(@SagaInput() { id }: Item) {
     return command(Reserve, { id });
+  }
+}
+
+@Saga({ name: 'break' })
+@Injectable()
+class BreakSaga extends SagaOf<Item> {
+  #calls = 0;
+
+  @SagaStep({ retry: { attempts: 2, backoff: 1 } })
+  async look(): Promise<void> {
+    this.#calls += 1;
+    await Promise.resolve();
+    throw new Error(`The shelf is not there, ${this.#calls}.`);
   }
 }
 
@@ -88,7 +101,7 @@ describe('a line in the log of an application with nestjs-pino', () => {
       appModule({
         databases: [{ url: db.url }],
         controllers: [Stock],
-        providers: [FetchSaga, Shelf],
+        providers: [FetchSaga, BreakSaga, Shelf],
         imports: [Logging],
         sagaz: {
           service: 'stock',
@@ -109,6 +122,8 @@ describe('a line in the log of an application with nestjs-pino', () => {
     await db.drop();
   });
 
+  const told = () => lines.filter(({ context, saga }) => context === 'Sagaz' && saga === 'break');
+  const textWith = (part: string): unknown => expect.stringContaining(part);
   const taken = () => lines.filter(({ msg }) => msg === 'taken from the shelf');
 
   it('says the saga and the step it was written in, and the message in a handler', async () => {
@@ -120,6 +135,24 @@ describe('a line in the log of an application with nestjs-pino', () => {
       { sagaId: handle.id, step: 'reserve', messageId: sent?.id, messageType: 'stock.reserve' },
     ]);
     expect(taken()[0]).not.toHaveProperty('messageId');
+  });
+
+  it('tells why a step failed, that it is tried again, and how its saga ended', async () => {
+    lines.length = 0;
+    const handle = await app.get(Sagas).start(BreakSaga, { id: 'a' });
+    expect(await handle.outcome()).toMatchObject({ status: 'compensated' });
+    await vi.waitFor(() => expect(told()).toHaveLength(4));
+    const step = { sagaId: handle.id, saga: 'break', step: 'look' };
+    expect(told()).toMatchObject([
+      {
+        ...step,
+        level: 40,
+        msg: textWith("'look' of the saga 'break' failed and is tried again in"),
+      },
+      { ...step, level: 40, msg: textWith('error=Error: The shelf is not there, 2.') },
+      { level: 30, msg: textWith("does not go on: its step 'look' failed") },
+      { sagaId: handle.id, level: 30, msg: textWith("The saga 'break' ended as compensated.") },
+    ]);
   });
 
   it('says the trace that a message brought', async () => {

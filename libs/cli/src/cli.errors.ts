@@ -7,7 +7,19 @@ export class NoUrlError extends SagazError {
   constructor() {
     super(
       'No database is given.',
-      'Set SAGAZ_DATABASE_URL or pass --url postgres://user:password@host:5432/database.',
+      'Set SAGAZ_DATABASE_URL or pass --url postgres://user@host:5432/database.',
+    );
+  }
+}
+
+/** What was given as the database is none that this program can reach. */
+export class WrongUrlError extends SagazError {
+  readonly code = 'SAGAZ_WRONG_URL';
+
+  constructor() {
+    super(
+      'The url of the database does not begin with "postgres://" or "postgresql://".',
+      'Give one in SAGAZ_DATABASE_URL or --url: postgres://user@host:5432/database.',
     );
   }
 }

@@ -1,7 +1,7 @@
 import { connectMigrator, type ConnectedMigrator } from '@sagaz/postgres';
 import { Option, type Command } from 'commander';
 import type { ConsoleIo } from './console-io.js';
-import { NoUrlError } from './cli.errors.js';
+import { NoUrlError, WrongUrlError } from './cli.errors.js';
 
 /** The options that every command on a database has. */
 export interface DatabaseOptions {
@@ -24,10 +24,11 @@ export function withDatabaseOptions(command: Command): Command {
     .option('--json', 'write one line of JSON');
 }
 
-/** Connects as the options and the environment say. Throws `NoUrlError` where neither does. */
+/** Connects as the options and the environment say. Throws `NoUrlError`, `WrongUrlError`. */
 export function connect(options: DatabaseOptions, io: ConsoleIo): ConnectedMigrator {
   const url = options.url ?? io.env.SAGAZ_DATABASE_URL;
   if (url === undefined || url === '') throw new NoUrlError();
+  if (!/^postgres(ql)?:\/\//i.test(url)) throw new WrongUrlError();
   const schema = options.schema ?? io.env.SAGAZ_SCHEMA;
   return connectMigrator({
     url,

@@ -5,7 +5,7 @@ import {
   NoDatabaseError,
   redact,
 } from '@sagaz/postgres';
-import { NoUrlError } from './cli.errors.js';
+import { NoUrlError, WrongUrlError } from './cli.errors.js';
 import { EXIT_CODE, type ExitCode } from './exit-code.js';
 
 /** A failure as people and scripts see it; never with a password in it. */
@@ -22,7 +22,7 @@ export function failureOf(error: unknown): Failure {
 
 function exitCodeOf(error: unknown): ExitCode {
   if (error instanceof DatabaseUnreachableError) return EXIT_CODE.unreachable;
-  const usage = [NoUrlError, NoDatabaseError, InvalidSchemaNameError];
+  const usage = [NoUrlError, WrongUrlError, NoDatabaseError, InvalidSchemaNameError];
   return usage.some((one) => error instanceof one) ? EXIT_CODE.usage : EXIT_CODE.failed;
 }
 

@@ -40,18 +40,21 @@ export async function run(args: readonly string[], io: ConsoleIo): Promise<ExitC
     })
     .showHelpAfterError('Run with --help to see what there is.');
   for (const add of [migrateCommand, statusCommand, sqlCommand]) add(program, io, end);
+  const tellScript = (code: string, message: string): void => {
+    if (args.includes('--json')) io.out(JSON.stringify({ error: { code, message } }));
+  };
   try {
     await program.parseAsync(args, { from: 'user' });
     return code;
   } catch (error) {
     // Asking for help or for the version ends here as well, with nothing wrong.
     if (error instanceof CommanderError) {
-      return error.exitCode === 0 ? EXIT_CODE.ok : EXIT_CODE.usage;
+      if (error.exitCode === 0) return EXIT_CODE.ok;
+      tellScript(error.code, error.message);
+      return EXIT_CODE.usage;
     }
     const failure = failureOf(error);
-    if (args.includes('--json')) {
-      io.out(JSON.stringify({ error: { code: failure.code, message: failure.message } }));
-    }
+    tellScript(failure.code, failure.message);
     io.err(`${pc.red('Failed:')} ${failure.message}`);
     return failure.exitCode;
   }

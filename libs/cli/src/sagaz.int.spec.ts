@@ -47,6 +47,14 @@ describe('sagaz', () => {
     expect(code).toBe(2);
   });
 
+  it('tells a script what it did not understand', async () => {
+    const { code, stdout } = await sagaz(['status', '--json', '--nonsense']);
+    expect(JSON.parse(stdout)).toMatchObject({
+      error: { message: expect.stringContaining('--nonsense') as unknown },
+    });
+    expect(code).toBe(2);
+  });
+
   it('ends with 4 when nobody answers, and does not tell the password', async () => {
     const url = 'postgres://me:top-secret@127.0.0.1:1/shop';
     const { code, stdout, stderr } = await sagaz(['status', '--json'], { SAGAZ_DATABASE_URL: url });
@@ -82,6 +90,9 @@ describeEachPostgres('sagaz on a database', (server) => {
     const before = await sagaz(['status'], env);
     expect(before).toMatchObject({ code: 3 });
     expect(before.stdout).toMatch(/0001_sagas[\s\S]*missing[\s\S]*npx sagaz migrate/);
+    expect(before.stdout, 'no colours in what is piped').not.toContain('\u001b');
+    const broker = await sagaz(['status', '--broker', '--schema', 'b'], env);
+    expect(broker.stdout).toContain('Run `npx sagaz migrate --broker --schema b`.');
     const first = await sagaz(['migrate'], env);
     expect(first).toMatchObject({ code: 0, stderr: '' });
     expect(first.stdout).toMatch(/applied 0001_sagas/);

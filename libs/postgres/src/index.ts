@@ -23,6 +23,7 @@ export {
   MigrationChangedError,
   MigrationForbiddenError,
   MigrationTimeoutError,
+  OtherMigrationsError,
   SchemaOutdatedError,
   SchemaTooNewError,
   sagazTypeOrmMigrations,

@@ -1,5 +1,6 @@
+import { inspect } from 'node:util';
 import { SagazError } from '@sagaz/core';
-import { NoDatabaseError, type PoolSource } from './connection/index.js';
+import { NoDatabaseError, redact, type PoolSource } from './connection/index.js';
 
 export interface PostgresPoolOptions {
   /** Connections at most, at least 2. Default 10. Two more stay open for heartbeats and listening. */
@@ -21,7 +22,7 @@ export interface PostgresOptions {
   readonly pool?: PostgresPoolOptions;
 }
 
-/** An option of `postgres()` has a value that it cannot have. */
+/** An option of `postgres()` or `postgresBroker()` has a value that it cannot have, or is none. */
 export class InvalidPostgresOptionError extends SagazError {
   readonly code = 'SAGAZ_INVALID_POSTGRES_OPTION';
 
@@ -29,8 +30,37 @@ export class InvalidPostgresOptionError extends SagazError {
     readonly option: string,
     readonly given: unknown,
     remedy: string,
+    readonly driver: 'postgres()' | 'postgresBroker()' = 'postgres()',
   ) {
-    super(`The option ${option} of postgres() is ${String(given)}.`, remedy);
+    super(`The option ${option} of ${driver} is ${shown(given)}.`, remedy);
+  }
+}
+
+function shown(given: unknown): string {
+  return redact(inspect(given, { depth: 0, breakLength: Infinity }));
+}
+
+/**
+ * Refuses what the compiler has not seen: an option that nobody reads, or a text where options are
+ * meant, would leave the driver in another database or schema than its user thinks.
+ *
+ * @throws InvalidPostgresOptionError
+ */
+export function assertOptions(
+  given: unknown,
+  names: readonly string[],
+  driver: 'postgres()' | 'postgresBroker()',
+  path = '',
+): void {
+  const remedy = `Give { ${names.join(', ')} } or some of them.`;
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    const option = path === '' ? 'object' : path.slice(0, -1);
+    throw new InvalidPostgresOptionError(option, given, remedy, driver);
+  }
+  for (const [name, value] of Object.entries(given)) {
+    if (names.includes(name)) continue;
+    const text = `There is no such option. ${remedy}`;
+    throw new InvalidPostgresOptionError(`${path}${name}`, value, text, driver);
   }
 }
 
@@ -45,6 +75,7 @@ export function sourceOf(url: string | undefined, connection: unknown): PoolSour
 
 /** The options with their defaults. Throws `InvalidPostgresOptionError`. */
 export function poolOptions(given: PostgresPoolOptions): Required<PostgresPoolOptions> {
+  assertOptions(given, ['max', 'connectTimeoutMs', 'statementTimeoutMs'], 'postgres()', 'pool.');
   const { max = 10, connectTimeoutMs = 5_000, statementTimeoutMs = 30_000 } = given;
   if (!Number.isInteger(max) || max < 2) {
     throw new InvalidPostgresOptionError('pool.max', max, 'Give a whole number from 2.');

@@ -31,6 +31,7 @@ import { PgOutboxStore } from './outbox/index.js';
 import { PgSagaStore } from './sagas/index.js';
 import { PgWakeUps } from './wake-ups/index.js';
 import {
+  assertOptions,
   poolOptions,
   sourceOf,
   type PostgresOptions,
@@ -48,6 +49,7 @@ const CLOSE_MS = 5_000;
  * NoDatabaseError, where neither a url nor a connection is given
  */
 export function postgres(options: PostgresOptions = {}): StoreDriver {
+  assertOptions(options, ['url', 'schema', 'pool'], 'postgres()');
   const schema = schemaName(options.schema ?? 'sagaz');
   const pool = poolOptions(options.pool ?? {});
   return {

@@ -23,7 +23,7 @@ export function statusCommand(
         const upToDate =
           status.pending.length + status.unknown.length + status.changed.length === 0;
         if (options.json === true) io.out(JSON.stringify({ database: place, upToDate, ...status }));
-        else io.out(statusText(status, schema, place));
+        else io.out(statusText(status, schema, place, migrateCommandFor(options)));
         end(upToDate ? EXIT_CODE.ok : EXIT_CODE.outdated);
       } finally {
         await close();
@@ -31,8 +31,25 @@ export function statusCommand(
     });
 }
 
-function statusText(status: MigrationStatus, schema: string, place: string): string {
-  const table = new Table({ head: ['migration', 'state', 'applied at'], style: { head: [] } });
+/** What has to be typed to bring these tables up to date. */
+function migrateCommandFor({ broker, schema }: DatabaseOptions): string {
+  const flags = [
+    ...(broker === true ? ['--broker'] : []),
+    ...(schema === undefined ? [] : [`--schema ${schema}`]),
+  ];
+  return ['npx sagaz migrate', ...flags].join(' ');
+}
+
+function statusText(
+  status: MigrationStatus,
+  schema: string,
+  place: string,
+  migrate: string,
+): string {
+  const table = new Table({
+    head: ['migration', 'state', 'applied at'],
+    style: { head: [], border: [] },
+  });
   for (const { name, appliedAt } of status.applied) {
     const state = status.changed.includes(name)
       ? pc.red('edited since')
@@ -42,10 +59,10 @@ function statusText(status: MigrationStatus, schema: string, place: string): str
     table.push([name, state, appliedAt.toISOString()]);
   }
   for (const name of status.pending) table.push([name, pc.yellow('missing'), '']);
-  return `Schema ${schema} of ${place}\n${table.toString()}\n${verdict(status)}`;
+  return `Schema ${schema} of ${place}\n${table.toString()}\n${verdict(status, migrate)}`;
 }
 
-function verdict({ changed, unknown, pending }: MigrationStatus): string {
+function verdict({ changed, unknown, pending }: MigrationStatus, migrate: string): string {
   if (changed.length > 0) {
     return pc.red(
       'Applied migrations differ from those of this version. Use the version the schema was made with.',
@@ -56,6 +73,6 @@ function verdict({ changed, unknown, pending }: MigrationStatus): string {
       'A later version has migrated this schema. This version runs on it, but cannot migrate it.',
     );
   }
-  if (pending.length > 0) return pc.yellow('Run `npx sagaz migrate`.');
+  if (pending.length > 0) return pc.yellow(`Run \`${migrate}\`.`);
   return pc.green('Up to date.');
 }

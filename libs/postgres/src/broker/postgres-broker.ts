@@ -5,7 +5,9 @@ import {
   SagazPool,
   schemaName,
   type PoolSource,
+  type SchemaName,
 } from '../connection/index.js';
+import { assertOptions, InvalidPostgresOptionError } from '../postgres-options.js';
 import { Migrator } from '../migrations/index.js';
 import { PgWakeUps } from '../wake-ups/index.js';
 import { PgBroker } from './pg-broker.js';
@@ -38,23 +40,50 @@ const STATEMENT_TIMEOUT_MS = 10_000;
  * order per key, redelivery after a crash. Kafka, RabbitMQ and the others take over by changing this
  * one option.
  *
- * The driver's `create` throws `NoDatabaseError`, `InvalidSchemaNameError`,
- * `DatabaseUnreachableError`, `UnsuitableServerError`, or `SchemaOutdatedError` where it may not
+ * @throws InvalidPostgresOptionError, InvalidSchemaNameError
+ *
+ * The driver's `create` throws `NoDatabaseError`, `DatabaseUnreachableError`, `UnsuitableServerError`, or `SchemaOutdatedError` where it may not
  * migrate.
  */
 export function postgresBroker(options: PostgresBrokerOptions = {}): BrokerDriver {
+  checkOptions(options);
+  const schema = schemaName(options.schema ?? 'sagaz_broker');
   return {
     name: 'postgres',
     version: VERSION,
-    create: (environment) => createBroker(options, environment),
+    create: (environment) => createBroker(options, schema, environment),
   };
+}
+
+const NAMES = ['url', 'schema', 'pool', 'migrate', 'leaseTtlMs', 'pollIntervalMs'];
+const HOUR_MS = 3_600_000;
+
+/** @throws InvalidPostgresOptionError */
+function checkOptions(options: PostgresBrokerOptions): void {
+  assertOptions(options, NAMES, 'postgresBroker()');
+  assertOptions(options.pool ?? {}, ['max'], 'postgresBroker()', 'pool.');
+  const { migrate = 'auto' } = options;
+  if (migrate !== 'auto' && typeof migrate !== 'boolean') {
+    const remedy = "Give 'auto', true or false.";
+    throw new InvalidPostgresOptionError('migrate', migrate, remedy, 'postgresBroker()');
+  }
+  for (const [name, value, least, most] of [
+    ['pool.max', options.pool?.max, 2, 1_000],
+    ['leaseTtlMs', options.leaseTtlMs, 1_000, HOUR_MS],
+    ['pollIntervalMs', options.pollIntervalMs, 1, HOUR_MS],
+  ] as const) {
+    if (value === undefined) continue;
+    if (Number.isInteger(value) && value >= least && value <= most) continue;
+    const remedy = `Give a whole number from ${least} to ${most}.`;
+    throw new InvalidPostgresOptionError(name, value, remedy, 'postgresBroker()');
+  }
 }
 
 async function createBroker(
   options: PostgresBrokerOptions,
+  schema: SchemaName,
   { service, logger, clock, connection, faults }: BrokerEnvironment,
 ): Promise<Broker> {
-  const schema = schemaName(options.schema ?? 'sagaz_broker');
   const source = sourceOf(options.url, connection);
   const settings = {
     applicationName: `${service} (sagaz broker)`,

@@ -7,6 +7,7 @@ export {
   MigrationChangedError,
   MigrationForbiddenError,
   MigrationTimeoutError,
+  OtherMigrationsError,
   SchemaOutdatedError,
   SchemaTooNewError,
 } from './migration.errors.js';

@@ -1,4 +1,37 @@
 import { SagazError } from '@sagaz/core';
+import type { MigrationSet } from './migration.js';
+
+/** A set of tables in a schema, as the command line is told of it. */
+export interface MigrationTarget {
+  readonly schema: string;
+  readonly set: MigrationSet;
+}
+
+const NAMES = { store: 'the store', broker: 'the Postgres broker' } as const;
+const SCHEMAS = { store: 'sagaz', broker: 'sagaz_broker' } as const;
+
+/** A command of `sagaz` as it has to be typed for these tables. */
+function commandOf(name: 'migrate' | 'sql', { schema, set }: MigrationTarget): string {
+  const broker = set === 'broker' ? ' --broker' : '';
+  const elsewhere = schema === SCHEMAS[set] ? '' : ` --schema ${schema}`;
+  return `npx sagaz ${name}${broker}${elsewhere}`;
+}
+
+/** The schema holds other tables of Sagaz. */
+export class OtherMigrationsError extends SagazError {
+  readonly code = 'SAGAZ_OTHER_MIGRATIONS';
+
+  constructor(
+    readonly target: MigrationTarget,
+    /** A migration that was applied there, and is none of these tables. */
+    readonly applied: string,
+  ) {
+    super(
+      `The schema "${target.schema}" holds other tables of Sagaz (${applied}) than those of ${NAMES[target.set]}.`,
+      'Give store and Postgres broker a schema each; by default they are sagaz and sagaz_broker.',
+    );
+  }
+}
 
 /** A migration that was applied differs from the one that this version brings. */
 export class MigrationChangedError extends SagazError {
@@ -26,7 +59,7 @@ export class SchemaTooNewError extends SagazError {
   ) {
     super(
       `The schema "${schema}" is at ${applied}, this version of @sagaz/postgres knows migrations up to ${known}.`,
-      'Migrate with the newer version of @sagaz/postgres; schemas are never taken back.',
+      'Migrate with the newer version of @sagaz/postgres; schemas are never taken back. This version runs on it where it does not migrate: migrate: false.',
     );
   }
 }
@@ -36,12 +69,12 @@ export class SchemaOutdatedError extends SagazError {
   readonly code = 'SAGAZ_SCHEMA_OUTDATED';
 
   constructor(
-    readonly schema: string,
+    readonly target: MigrationTarget,
     readonly pending: readonly string[],
   ) {
     super(
-      `The schema "${schema}" lacks ${pending.length} migration${pending.length === 1 ? '' : 's'}: ${pending.join(', ')}.`,
-      'Run `npx sagaz migrate` before the new version starts.',
+      `The schema "${target.schema}" lacks ${pending.length} migration${pending.length === 1 ? '' : 's'}: ${pending.join(', ')}.`,
+      `Run \`${commandOf('migrate', target)}\` before the new version starts.`,
     );
   }
 }
@@ -68,12 +101,12 @@ export class MigrationForbiddenError extends SagazError {
   readonly code = 'SAGAZ_MIGRATION_FORBIDDEN';
 
   constructor(
-    readonly schema: string,
+    readonly target: MigrationTarget,
     cause: Error,
   ) {
     super(
-      `The role may not migrate the schema "${schema}": ${cause.message}.`,
-      `Let somebody who may run CREATE SCHEMA ${schema} AUTHORIZATION <role>, or apply the output of \`npx sagaz sql\` as an administrator.`,
+      `The role may not migrate the schema "${target.schema}": ${cause.message}.`,
+      `Let somebody who may run CREATE SCHEMA ${target.schema} AUTHORIZATION <role>, or apply the output of \`${commandOf('sql', target)}\` as an administrator.`,
       { cause },
     );
   }

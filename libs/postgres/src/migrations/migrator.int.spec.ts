@@ -135,6 +135,26 @@ describeEachPostgres('the migrator', (server) => {
     });
   });
 
+  it('names the command as it has to be typed for these tables', async () => {
+    const missing = (schema: string, set: 'store' | 'broker'): Promise<unknown> =>
+      new Migrator({ pool: open(), schema, set }).assertCurrent();
+    await expect(missing('sagaz', 'store')).rejects.toThrow('Run `npx sagaz migrate` before');
+    await expect(missing('mine', 'store')).rejects.toThrow('`npx sagaz migrate --schema mine`');
+    await expect(missing('sagaz_broker', 'broker')).rejects.toThrow('`npx sagaz migrate --broker`');
+    await expect(missing('b', 'broker')).rejects.toThrow('`npx sagaz migrate --broker --schema b`');
+  });
+
+  it('does not take the tables of the store for those of the broker', async () => {
+    await migrator().migrate();
+    const broker = new Migrator({ pool: open(), schema: 'sagaz', set: 'broker' });
+    for (const ask of ['status', 'migrate', 'assertCurrent'] as const) {
+      await expect(broker[ask]()).rejects.toThrow(
+        'The schema "sagaz" holds other tables of Sagaz (0001_sagas) than those of the Postgres broker. Give store',
+      );
+    }
+    expect((await migrator().status()).pending).toEqual([]);
+  });
+
   it('prints a script that does what migrating does', async () => {
     await runSql(db.url, await migrator().sql());
     expect((await migrator().status()).pending).toEqual([]);

@@ -12,8 +12,10 @@ import {
   MigrationChangedError,
   MigrationForbiddenError,
   MigrationTimeoutError,
+  OtherMigrationsError,
   SchemaOutdatedError,
   SchemaTooNewError,
+  type MigrationTarget,
 } from './migration.errors.js';
 import { migrationsOf, type Migration, type MigrationSet } from './migration.js';
 import { createMigrationTable, migrationTableSql, recordMigrationSql } from './migration-table.js';
@@ -49,15 +51,21 @@ const LOCK_WAIT_MS = 3_000;
 export class Migrator {
   readonly #pool: SagazPool;
   readonly #schema: SchemaName;
+  readonly #target: MigrationTarget;
   readonly #migrations: readonly Migration[];
 
   constructor({ pool, schema, set }: MigratorOptions) {
     this.#pool = pool;
     this.#schema = schemaName(schema);
+    this.#target = { schema: this.#schema.text, set };
     this.#migrations = migrationsOf(set, this.#schema);
   }
 
-  /** What is applied and what is missing. Changes nothing, and needs no rights but to read. */
+  /**
+   * What is applied and what is missing. Changes nothing, and needs no rights but to read.
+   *
+   * @throws OtherMigrationsError
+   */
   async status(): Promise<MigrationStatus> {
     const client = await this.#pool.connect();
     try {
@@ -81,7 +89,7 @@ export class Migrator {
     const [changed] = status.changed;
     if (changed !== undefined) throw new MigrationChangedError(this.#schema.text, changed);
     if (status.pending.length > 0) {
-      throw new SchemaOutdatedError(this.#schema.text, status.pending);
+      throw new SchemaOutdatedError(this.#target, status.pending);
     }
     return status.unknown;
   }
@@ -110,7 +118,7 @@ export class Migrator {
         return await this.#tryMigrate(Math.min(LOCK_WAIT_MS, withinMs));
       } catch (error) {
         if (sqlState(error) === '42501' && error instanceof Error) {
-          throw new MigrationForbiddenError(this.#schema.text, error);
+          throw new MigrationForbiddenError(this.#target, error);
         }
         if (!isTransientError(error)) throw error;
         if (performance.now() - started >= withinMs) {
@@ -175,6 +183,9 @@ export class Migrator {
   async #status(client: PooledClient): Promise<MigrationStatus> {
     const applied = await this.#applied(client);
     const known = new Map(this.#migrations.map((migration) => [migration.version, migration]));
+    // Numbers are counted in each set, names never change: it is the same number in another set.
+    const other = applied.find(({ version, name }) => (known.get(version)?.name ?? name) !== name);
+    if (other !== undefined) throw new OtherMigrationsError(this.#target, other.name);
     return {
       schema: this.#schema.text,
       applied,

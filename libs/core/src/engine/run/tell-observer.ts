@@ -2,6 +2,7 @@ import type { Decision } from '../decide/index.js';
 import type { SagaFacts } from '../engine-observer.js';
 import { taskOf } from '../state/index.js';
 import type { Inside } from './inside.js';
+import { logEntries } from './log-entries.js';
 
 /** Tells the observer what a committed transition means. */
 export function tellObserver(
@@ -10,6 +11,7 @@ export function tellObserver(
   { entries, next, status }: Decision,
   durationMs: number,
 ): void {
+  logEntries(inside, facts, entries);
   for (const entry of entries) {
     if (entry.kind === 'crashed' || (entry.kind === 'unknown' && entry.error.name === 'Crashed')) {
       const { step, role } = entry;

@@ -1,0 +1,62 @@
+import type { ErrorRecord, Failure, SagaEntry } from '../journal/index.js';
+import type { SagaFacts } from '../engine-observer.js';
+import type { Inside } from './inside.js';
+
+/**
+ * Says in the log what went wrong with a saga, once it is in the journal: whoever reads the log at
+ * night has to see which step failed, and why, without knowing the saga's id beforehand.
+ */
+export function logEntries(
+  { logger }: Pick<Inside, 'logger'>,
+  { sagaId, saga }: SagaFacts,
+  entries: readonly SagaEntry[],
+): void {
+  for (const entry of entries) {
+    switch (entry.kind) {
+      case 'attempt_failed':
+      case 'failed':
+      case 'unknown': {
+        const { step, role, attempt, error } = entry;
+        const what = `The ${role} '${step}' of the saga '${saga}'`;
+        const end =
+          entry.kind === 'attempt_failed'
+            ? `failed and is tried again in ${entry.delayMs} ms.`
+            : entry.kind === 'failed'
+              ? 'failed.'
+              : 'ended, and nobody knows how.';
+        const fields = { sagaId, saga, step, attempt, error: textOf(error) };
+        // A refusal is an answer, and no trouble.
+        if (error.reason === undefined) logger.warn(`${what} ${end}`, fields);
+        else logger.info(`${what} was refused.`, fields);
+        break;
+      }
+      case 'failing':
+        logger.info(`The saga '${saga}' does not go on: ${causeOf(entry.failure)}.`, {
+          sagaId,
+          saga,
+        });
+        break;
+      case 'saga_ended':
+        if (entry.status === 'completed') break;
+        logger.info(`The saga '${saga}' ended as ${entry.status}.`, { sagaId, saga });
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+function textOf({ name, message, reason }: ErrorRecord): string {
+  return `${name}: ${reason === undefined ? message : reason}`;
+}
+
+function causeOf(failure: Failure): string {
+  switch (failure.kind) {
+    case 'step':
+      return `its step '${failure.step}' failed`;
+    case 'cancelled':
+      return `it was cancelled (${failure.reason})`;
+    case 'deadline':
+      return 'its deadline is over';
+  }
+}

@@ -1,0 +1,37 @@
+import { describe, expect, it } from 'vitest';
+import { postgres, postgresBroker } from './index.js';
+
+/** As options come that the compiler has not seen. */
+const store = (options: unknown) => (): unknown => postgres(options as object);
+const broker = (options: unknown) => (): unknown => postgresBroker(options as object);
+
+describe('options of postgres() and postgresBroker()', () => {
+  it('are refused where they are called, by name, with what was given and what is meant', () => {
+    for (const [make, message] of [
+      [
+        store({ shema: 'x' }),
+        "The option shema of postgres() is 'x'. There is no such option. Give",
+      ],
+      [store({ pool: { maxx: 5 } }), 'The option pool.maxx of postgres() is 5. There is no such'],
+      [store({ pool: 5 }), 'The option pool of postgres() is 5. Give { max, connectTimeoutMs,'],
+      [store({ pool: { max: '5' } }), "The option pool.max of postgres() is '5'. Give a whole"],
+      [store({ pool: { max: 1 } }), 'The option pool.max of postgres() is 1.'],
+      [store({ schema: 'x"; --' }), 'cannot be the name of a schema'],
+      [broker({ lease: 5 }), 'The option lease of postgresBroker() is 5. There is no such option.'],
+      [broker({ leaseTtlMs: 0 }), 'The option leaseTtlMs of postgresBroker() is 0. Give a whole'],
+      [broker({ pollIntervalMs: -1 }), 'The option pollIntervalMs of postgresBroker() is -1.'],
+      [broker({ pool: { max: 1 } }), 'The option pool.max of postgresBroker() is 1. Give a whole'],
+      [broker({ migrate: 'yes' }), "The option migrate of postgresBroker() is 'yes'. Give 'auto'"],
+      [broker({ schema: 'x"; --' }), 'cannot be the name of a schema'],
+    ] as const) {
+      expect(make).toThrow(message);
+    }
+  });
+
+  it('are no url, which would be passed over for the database of the application', () => {
+    const url = 'postgres://me:hunter2@db/orders';
+    for (const make of [store(url), broker(url)]) {
+      expect(make).toThrow(/is 'postgres:\/\/me:\*\*\*@db\/orders'\. Give \{ url, schema, pool/);
+    }
+  });
+});
