@@ -1,4 +1,5 @@
 import type { Clock, LoadedSaga, Logger, Mail, SagaStore, Timer, WakeUps } from '../ports/index.js';
+import type { SagaDefinition } from '../saga/index.js';
 
 export interface ClaimLoopOptions {
   readonly store: Pick<SagaStore, 'claim' | 'mailOfOwned' | 'nextDueInMs' | 'owned' | 'load'>;
@@ -150,4 +151,15 @@ export class ClaimLoop {
     this.#lastOwnedCheck = Number.NEGATIVE_INFINITY;
     this.wake();
   }
+}
+
+/** Which versions of which names an engine with these definitions may claim. */
+export function runnable(
+  definitions: readonly SagaDefinition[],
+): { readonly name: string; readonly versions: readonly number[] }[] {
+  const versions = new Map<string, number[]>();
+  for (const { name, version } of definitions) {
+    versions.set(name, [...(versions.get(name) ?? []), version]);
+  }
+  return [...versions].map(([name, numbers]) => ({ name, versions: numbers }));
 }

@@ -34,10 +34,7 @@ export interface EngineObserver {
   stepCrashed?(
     event: SagaFacts & { readonly step: string; readonly role: Role; readonly crashes: number },
   ): void;
-  /**
-   * Also told, once, of a saga that this engine owns and cannot run: its journal cannot be read, or
-   * its definition is not here. Its status does not change; an engine that can run it adopts it later.
-   */
+  /** Of a saga whose journal cannot be read: told once by each engine that comes to own it. */
   needsAttention?(
     event: SagaFacts & { readonly reason: AttentionReason; readonly detail: string },
   ): void;

@@ -12,7 +12,8 @@ import type { EngineObserver } from './engine-observer.js';
 import type { EngineSettings } from './engine-options.js';
 import type { TransitionFlusher } from './flush/index.js';
 import type { SagaOutcome } from './handle/index.js';
-import { decodeEntry, type AttentionReason } from './journal/index.js';
+import { readJournal, UnreadableJournalError } from './journal/index.js';
+import { LeftAlone, parkedUnread, type Unrunnable } from './left-alone.js';
 import {
   Alarms,
   Attempts,
@@ -65,8 +66,7 @@ export class RunningSagas implements Inside {
   readonly #options: RunningSagasOptions;
   readonly #runs = new Map<string, SagaRun>();
   readonly #orphans = new Map<string, Attempts>();
-  /** Sagas that are this engine's and that it cannot run, with the epoch in which that was said. */
-  readonly #leftAlone = new Map<string, number>();
+  readonly #leftAlone: LeftAlone;
   #draining = false;
   readonly #emptied: (() => void)[] = [];
 
@@ -83,6 +83,15 @@ export class RunningSagas implements Inside {
     this.flusher = options.flusher;
     this.places = new Places(options.settings.maxInFlight, options.settings.maxTransactions);
     this.alarms = new Alarms(options.clock);
+    this.#leftAlone = new LeftAlone({
+      logger: options.logger,
+      flusher: options.flusher,
+      incarnation: options.incarnation,
+      observe: (tell) => this.observe(tell),
+      store: options.sagas,
+      take: (loaded) => this.take(loaded),
+      onParked: options.onEnded,
+    });
   }
 
   get incarnation(): string {
@@ -157,8 +166,9 @@ export class RunningSagas implements Inside {
     for (const letter of mail) {
       const run = this.#runs.get(letter.sagaId);
       if (run !== undefined) run.receive(letter);
-      // Mail of what is left alone lies there for good: asking because of it would never end.
-      else if (!this.leavesAlone(letter.sagaId)) this.#options.onGap('owned');
+      // Mail of what is left alone may lie there for good: asking because of it would never end.
+      else if (this.leavesAlone(letter.sagaId)) this.#leftAlone.receive(letter);
+      else this.#options.onGap('owned');
     }
   }
 
@@ -227,21 +237,26 @@ export class RunningSagas implements Inside {
     this.#options.onEnded(run.id, outcome);
   }
 
+  leaveAlone(saga: Unrunnable, error: unknown): void {
+    const detail = error instanceof UnreadableJournalError ? error.detail : String(error);
+    this.#leftAlone.leave(saga, 'journal_unreadable', detail, error);
+  }
+
   #takeOne(saga: LoadedSaga): void {
     const definition = this.#options.definitionOf(saga.name, saga.version);
     if (definition === undefined) {
       const detail = `This engine has no definition of ${saga.name}, version ${saga.version}.`;
-      this.#leaveAlone(saga, 'definition_changed', detail);
+      this.#leftAlone.leave({ ...saga, parked: false }, 'definition_changed', detail);
       return;
     }
     const state = emptyState();
     try {
-      for (const entry of saga.entries) fold(state, decodeEntry(entry), entry.recordedAt.getTime());
+      for (const { entry, at } of readJournal(saga.entries, saga.revision)) fold(state, entry, at);
     } catch (error) {
-      this.#leaveAlone(saga, 'journal_unreadable', String(error), error);
+      this.leaveAlone({ ...saga, parked: parkedUnread(saga.entries) }, error);
       return;
     }
-    this.#leftAlone.delete(saga.id);
+    this.#leftAlone.forget(saga.id);
     const run = new SagaRun(this, {
       id: saga.id,
       tenant: saga.tenant,
@@ -254,17 +269,5 @@ export class RunningSagas implements Inside {
     this.#runs.set(saga.id, run);
     run.tell({ kind: 'taken', from: saga.adoptedFrom });
     for (const letter of saga.mail) run.receive(letter);
-  }
-
-  /**
-   * It stays this incarnation's, untouched: a version that can run it adopts it when this one has
-   * ended, and goes on without anybody's help. Said once, and not at every look at what is owned.
-   */
-  #leaveAlone(saga: LoadedSaga, reason: AttentionReason, detail: string, error?: unknown): void {
-    if (this.#leftAlone.get(saga.id) === saga.epoch) return;
-    this.#leftAlone.set(saga.id, saga.epoch);
-    const facts = { sagaId: saga.id, saga: saga.name, version: saga.version };
-    this.logger.error(`A saga cannot be run by this engine: ${detail}`, facts, error);
-    this.observe((observer) => observer.needsAttention?.({ ...facts, reason, detail }));
   }
 }

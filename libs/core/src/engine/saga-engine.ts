@@ -15,7 +15,7 @@ import {
   type SagaInputOf,
   type SagaOutputOf,
 } from '../saga/index.js';
-import { ClaimLoop } from './claim-loop.js';
+import { ClaimLoop, runnable } from './claim-loop.js';
 import { controlMail } from './decide/index.js';
 import {
   DEFAULT_ENGINE_SETTINGS,
@@ -155,7 +155,8 @@ export class SagaEngine {
       running: this.#running,
       store: store.sagas,
       flusher: new StartFlusher({ store: store.sagas, clock, ...sizes }),
-      mayOwn: () => this.#state === 'running' && this.#running.room > 0 && this.#running.mayStart(),
+      // One that is not its own it could start, and not go on with once it has waited.
+      mayOwn: (saga) => this.#mayStart() && options.definitions.includes(saga),
       wake: () => {
         this.#claims.wake();
         store.wakeUps.hint('saga');
@@ -316,6 +317,10 @@ export class SagaEngine {
     return latest;
   }
 
+  #mayStart(): boolean {
+    return this.#state === 'running' && this.#running.room > 0 && this.#running.mayStart();
+  }
+
   /** Whether the promise resolved in time. */
   #within(promise: Promise<void>, ms: number): Promise<boolean> {
     return new Promise((resolve) => {
@@ -334,14 +339,4 @@ export class SagaEngine {
       );
     });
   }
-}
-
-function runnable(
-  definitions: readonly SagaDefinition[],
-): { readonly name: string; readonly versions: readonly number[] }[] {
-  const versions = new Map<string, number[]>();
-  for (const { name, version } of definitions) {
-    versions.set(name, [...(versions.get(name) ?? []), version]);
-  }
-  return [...versions].map(([name, numbers]) => ({ name, versions: numbers }));
 }

@@ -37,15 +37,15 @@ export class SagaStarter {
   readonly #running: RunningSagas;
   readonly #store: Pick<SagaStore, 'start'>;
   readonly #flusher: StartFlusher;
-  readonly #mayOwn: () => boolean;
+  readonly #mayOwn: (definition: SagaDefinition) => boolean;
   readonly #wake: () => void;
 
   constructor(parts: {
     running: RunningSagas;
     store: Pick<SagaStore, 'start'>;
     flusher: StartFlusher;
-    /** Whether this engine runs what it starts: it is up, lives and has room. */
-    mayOwn: () => boolean;
+    /** Whether this engine runs what it starts: it is up, lives, has room, and knows it. */
+    mayOwn: (definition: SagaDefinition) => boolean;
     /** A saga without an owner was started. */
     wake: () => void;
   }) {
@@ -62,7 +62,7 @@ export class SagaStarter {
     const { transaction } = options;
     // In a caller's transaction no step is started: it may stay open for long and hold the places.
     if (transaction !== undefined) return this.#within(definition, input, transaction, options);
-    const own = this.#mayOwn();
+    const own = this.#mayOwn(definition);
     const run = this.#newRun(definition, input, options);
     if (!own) {
       const saga = this.#newSaga(definition, input, options, run, null, null);
@@ -74,10 +74,12 @@ export class SagaStarter {
     void run.takeTurn();
     // Known before it is there, or the look at what this engine owns would find it and load it twice.
     this.#running.add(run);
-    const pending = run.decide();
-    const saga = this.#newSaga(definition, input, options, run, pending, this.#running.incarnation);
+    let pending: Pending | null = null;
+    let saga: NewSaga;
     let outcome: StartOutcome;
     try {
+      pending = run.decide();
+      saga = this.#newSaga(definition, input, options, run, pending, this.#running.incarnation);
       outcome = await this.#submit(saga);
     } catch (error) {
       run.drop('given_back', pending ?? undefined);
@@ -104,7 +106,8 @@ export class SagaStarter {
     const { afterCommit } = options;
     const run = this.#newRun(definition, input, options);
     // Without word of the commit this engine could not begin at once: then whoever polls first may.
-    const own = afterCommit !== undefined && this.#mayOwn() ? this.#running.incarnation : null;
+    const own =
+      afterCommit !== undefined && this.#mayOwn(definition) ? this.#running.incarnation : null;
     const saga = this.#newSaga(definition, input, options, run, null, own);
     let committed = afterCommit === undefined;
     const [outcome] = await this.#store.start([saga], transaction);

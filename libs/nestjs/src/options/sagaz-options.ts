@@ -14,8 +14,7 @@ export interface EngineOptions {
   /** Steps that run in this process at once. Default 500. `SAGAZ_ENGINE_MAX_IN_FLIGHT`. */
   readonly maxInFlight?: number;
   /**
-   * How long an engine may be silent before another one begins to doubt that it lives; its sagas are
-   * taken over after at most three times as long. Default `'15s'`. `SAGAZ_ENGINE_LEASE`.
+   * How long an engine may be silent; its sagas are taken over after 0.75 to 1.25 times as long. Default `'15s'`. `SAGAZ_ENGINE_LEASE`.
    */
   readonly lease?: Duration;
 }

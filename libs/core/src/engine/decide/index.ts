@@ -3,5 +3,5 @@ export { decide } from './decide.js';
 export type { Decision, PlannedStart, Room, Surroundings } from './decision.js';
 export type { AttemptResult, Happening } from './happening.js';
 export { MalformedReplyError } from './malformed-reply.error.js';
-export { controlMail, lateMail, replyMail } from './saga-mail.js';
+export { controlMail, lateMail, letterOf, replyMail } from './saga-mail.js';
 export { methodOf } from './task-result.js';

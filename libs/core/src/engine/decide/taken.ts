@@ -24,6 +24,9 @@ export function taken(draft: Draft, from: string | null): void {
   }
   if (from === null && open.length === 0) return;
   draft.add({ kind: 'adopted', by: around.incarnation, from, epoch: around.epoch });
+  // Its last owner could not read its journal, this one can: nobody has to be asked.
+  if (state.attention?.reason === 'journal_unreadable')
+    draft.add({ kind: 'retry_requested', again: [] });
   for (const ref of open) crash(draft, ref);
 }
 

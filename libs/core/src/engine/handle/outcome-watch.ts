@@ -64,10 +64,18 @@ export class OutcomeWatch {
     if (saga === null) return undefined;
     if (!isSettled(saga.status)) return null;
     const state = emptyState();
+    let unreadable: Error | null = null;
     for (const entry of await this.#store.history(id)) {
-      fold(state, decodeEntry(entry), entry.recordedAt.getTime());
+      try {
+        fold(state, decodeEntry(entry), entry.recordedAt.getTime());
+      } catch (error) {
+        // One that is parked for just that reason says so in a later entry.
+        unreadable = error instanceof Error ? error : new Error(String(error));
+      }
     }
-    return outcomeOf(state);
+    const outcome = outcomeOf(state);
+    if (outcome === null && unreadable !== null) throw unreadable;
+    return outcome;
   }
 
   close(): void {

@@ -1,5 +1,6 @@
 import { journalText, parseJournal } from '../../messaging/index.js';
 import type { JournalEntry } from '../../ports/index.js';
+import { damagedField, isObject } from './entry-shape.js';
 import { UnreadableJournalError } from './unreadable-journal.error.js';
 import type { Role, SagaEntry, TaskEntry, WholeEntry } from './saga-entry.js';
 
@@ -56,15 +57,25 @@ function textOf(data: object): string | null {
   return null;
 }
 
-/** @throws UnreadableJournalError for a kind this version does not know */
+/** @throws UnreadableJournalError for a kind this version does not know, or data it cannot have */
 export function decodeEntry(entry: JournalEntry): SagaEntry {
   const data = parseJournal(entry.data) ?? {};
+  if (!isObject(data)) throw new UnreadableJournalError(entry.kind, 'Its data is no object.');
   const task = WRITTEN.get(entry.kind);
   const decoded: unknown =
     task === undefined
       ? { ...data, kind: entry.kind }
       : { ...data, kind: task.kind, role: task.role, step: entry.step, attempt: entry.attempt };
-  if (!isEntry(decoded, task !== undefined)) throw new UnreadableJournalError(entry.kind);
+  if (!isEntry(decoded, task !== undefined)) {
+    throw new UnreadableJournalError(entry.kind, 'This version of Sagaz does not know its kind.', {
+      remedy: 'Run sagas on the version that wrote it, or a newer one.',
+    });
+  }
+  const damaged =
+    task !== undefined && entry.step === null ? 'step' : damagedField(decoded.kind, data);
+  if (damaged !== null) {
+    throw new UnreadableJournalError(entry.kind, `It has no '${damaged}' of the right kind.`);
+  }
   return decoded;
 }
 

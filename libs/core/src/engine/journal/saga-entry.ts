@@ -81,7 +81,7 @@ export type WholeEntry =
   | { readonly kind: 'parked' }
   | { readonly kind: 'mail_ignored'; readonly mail: string; readonly reason: string }
   | { readonly kind: 'needs_attention'; readonly reason: AttentionReason; readonly detail: string }
-  /** A person asked to go on: `again` gets its attempts anew. */
+  /** A person asked to go on, or the journal can be read again: `again` gets its attempts anew. */
   | { readonly kind: 'retry_requested'; readonly again: readonly TaskRef[] }
   | {
       readonly kind: 'saga_ended';

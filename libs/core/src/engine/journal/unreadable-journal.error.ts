@@ -1,13 +1,15 @@
 import { SagazError } from '../../errors/index.js';
 
-/** A journal holds an entry this version does not know: a newer version wrote it. */
+/** A journal holds an entry that this version does not know, or that was damaged; or lacks one. */
 export class UnreadableJournalError extends SagazError {
   readonly code = 'SAGAZ_UNREADABLE_JOURNAL';
 
-  constructor(readonly kind: string) {
-    super(
-      `The journal holds an entry of kind "${kind}", which this version of Sagaz does not know.`,
-      'Run sagas on the version that wrote it, or a newer one.',
-    );
+  constructor(
+    readonly kind: string,
+    readonly detail: string,
+    options: { readonly remedy?: string; readonly cause?: unknown } = {},
+  ) {
+    const { remedy = 'Mend the rows of saga_journal, then retry the saga.', ...rest } = options;
+    super(detail, remedy, rest);
   }
 }

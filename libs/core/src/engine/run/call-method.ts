@@ -1,6 +1,7 @@
 import { resolveArguments, StepResultMissingError } from '../../saga/index.js';
 import { methodOf } from '../decide/index.js';
 import { taskKeyOf } from '../journal/index.js';
+import type { SagaState } from '../state/index.js';
 import type { Attempt } from './attempt.js';
 
 /** Calls the method of the saga class that an attempt is for. */
@@ -11,7 +12,7 @@ export async function callMethod(attempt: Attempt, transactionManager: unknown):
   const method = step === undefined ? null : methodOf(step, start.role);
   if (method === null)
     throw new TypeError(`${definition.name} has no ${start.role} '${start.step}'.`);
-  const results = run.results();
+  const results = resultsOf(run.state);
   const values = {
     input: run.state.input,
     results,
@@ -41,4 +42,14 @@ export async function callMethod(attempt: Attempt, transactionManager: unknown):
   return inside.runInContext(fields, (): unknown =>
     Reflect.apply(callable, instance, resolveArguments(method, values)),
   );
+}
+
+/** What steps yielded so far. */
+function resultsOf(state: SagaState): ReadonlyMap<string, unknown> {
+  const results = new Map<string, unknown>();
+  for (const [step, roles] of state.steps) {
+    if (roles.step.status === 'done') results.set(step, roles.step.output);
+    else if (roles.recovery.status === 'done') results.set(step, roles.recovery.output);
+  }
+  return results;
 }

@@ -4,6 +4,7 @@ import type { EngineObserver } from '../engine-observer.js';
 import type { EngineSettings } from '../engine-options.js';
 import type { TransitionFlusher } from '../flush/index.js';
 import type { SagaOutcome } from '../handle/index.js';
+import type { Unrunnable } from '../left-alone.js';
 import type { StepTransactions } from '../step-transactions.js';
 import type { Alarms } from './alarms.js';
 import type { Attempt } from './attempt.js';
@@ -40,6 +41,8 @@ export interface Inside {
   orphansOf(sagaId: string): Attempts;
   /** The run holds nothing any more: the saga was given back, has ended, or is somebody else's. */
   closed(run: SagaRun, why: ClosedBecause): void;
+  /** Nothing can be decided from the saga's journal: it is parked without being read. */
+  leaveAlone(saga: Unrunnable, error: unknown): void;
   /** The saga has come to an end, or needs a person. */
   ended(run: SagaRun, outcome: SagaOutcome<unknown>): void;
 }
@@ -48,6 +51,7 @@ export interface Inside {
  * - `given_back`: it waits with no owner, or has ended.
  * - `mail_waits`: given back while mail lies there; it is due again.
  * - `lost`: somebody else's now.
+ * - `unreadable`: still this engine's, and left alone.
  * - `stale`: its memory does not fit the store any more; it has to be loaded again.
  */
-export type ClosedBecause = 'given_back' | 'mail_waits' | 'lost' | 'stale';
+export type ClosedBecause = 'given_back' | 'mail_waits' | 'lost' | 'unreadable' | 'stale';

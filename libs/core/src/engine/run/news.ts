@@ -32,6 +32,11 @@ export class News {
     for (const id of ids) this.#seenMail.delete(id);
   }
 
+  /** Mail that no transition has taken yet. */
+  mail(): Mail[] {
+    return this.#waiting.flatMap((one) => (one.kind === 'mail' ? [one.mail] : []));
+  }
+
   /** What the next transition takes into account: all that waits, as a rule. */
   take(): Happening[] {
     if (this.#singly === 0) return this.#waiting.splice(0);

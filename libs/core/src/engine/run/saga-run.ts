@@ -1,5 +1,5 @@
-import { newId, newNonce } from '../../ids.js';
-import type { Mail, SagaTransition, TransitionOutcome } from '../../ports/index.js';
+import { newNonce } from '../../ids.js';
+import type { JournalEntry, Mail, SagaTransition, TransitionOutcome } from '../../ports/index.js';
 import type { SagaDefinition } from '../../saga/index.js';
 import {
   decide,
@@ -8,7 +8,6 @@ import {
   type Decision,
   type Happening,
   type PlannedStart,
-  type Surroundings,
 } from '../decide/index.js';
 import type { SagaFacts } from '../engine-observer.js';
 import { outcomeOf } from '../handle/index.js';
@@ -18,10 +17,12 @@ import { Attempt, type AbortReason } from './attempt.js';
 import { Attempts } from './attempts.js';
 import type { ClosedBecause, Inside } from './inside.js';
 import { News } from './news.js';
+import { surroundingsOf } from './surroundings.js';
 import { tellHeir } from './tell-heir.js';
 import { tellObserver } from './tell-observer.js';
 import { runTransactional } from './transactional-attempt.js';
 import { Turn } from './turn.js';
+import { Undecided } from './undecided.js';
 
 /** Before a saga whose journal is refused altogether is tried again. */
 const REFUSED_PAUSE_MS = 60_000;
@@ -58,7 +59,7 @@ export class SagaRun {
   state: SagaState;
   closed = false;
   #revision: number;
-  readonly #tenant: string;
+  readonly tenant: string;
   readonly #inside: Inside;
   readonly #begun: number;
   readonly #news = new News();
@@ -71,7 +72,7 @@ export class SagaRun {
   constructor(inside: Inside, seed: SagaSeed) {
     this.#inside = inside;
     this.id = seed.id;
-    this.#tenant = seed.tenant;
+    this.tenant = seed.tenant;
     this.definition = seed.definition;
     this.state = seed.state;
     this.#revision = seed.revision;
@@ -101,16 +102,6 @@ export class SagaRun {
   /** Mail that was seen lying there; each letter is taken once. */
   receive(mail: Mail): void {
     if (this.#news.addMail(mail)) this.poke();
-  }
-
-  /** What steps yielded so far. */
-  results(): ReadonlyMap<string, unknown> {
-    const results = new Map<string, unknown>();
-    for (const [step, roles] of this.state.steps) {
-      if (roles.step.status === 'done') results.set(step, roles.step.output);
-      else if (roles.recovery.status === 'done') results.set(step, roles.recovery.output);
-    }
-    return results;
   }
 
   /** An attempt's result, or that it was given up. */
@@ -172,7 +163,17 @@ export class SagaRun {
     const news = this.#news.take();
     this.#poked = this.#news.size > 0;
     const happenings = also === undefined ? news : [...news, also];
-    const decision = decide(this.state, happenings, this.#surroundings());
+    let decision: Decision;
+    let entries: readonly JournalEntry[];
+    try {
+      decision = decide(this.state, happenings, surroundingsOf(inside, this, this.#attempts));
+      entries = decision.entries.map(encodeEntry);
+    } catch (error) {
+      // Nothing came of them, and mail is seen once.
+      this.#news.putBack(news);
+      this.#poked = true;
+      throw new Undecided(news, error);
+    }
     if (decision.starved) inside.places.wait(this);
     else inside.places.leave(this);
     if (decision.entries.length === 0) {
@@ -188,7 +189,7 @@ export class SagaRun {
       revision: this.#revision,
       status: decision.status,
       ownership: decision.ownership,
-      entries: decision.entries.map(encodeEntry),
+      entries,
       messages: decision.messages,
       consumedMail: decision.consumedMail,
     };
@@ -247,9 +248,12 @@ export class SagaRun {
         this.#answer(pending, await this.#inside.flusher.submit(pending.transition));
       }
     } catch (error) {
-      const { logger } = this.#inside;
-      logger.error('A saga could not be moved on; it is loaded anew.', { sagaId: this.id }, error);
-      this.drop('stale');
+      if (error instanceof Undecided) this.#cannotDecide(error);
+      else {
+        const what = 'A saga could not be moved on; it is loaded anew.';
+        this.#inside.logger.error(what, { sagaId: this.id }, error);
+        this.drop('stale');
+      }
     } finally {
       this.endTurn();
     }
@@ -278,34 +282,30 @@ export class SagaRun {
     const { logger, alarms } = this.#inside;
     logger.error('The store refused a transition of a saga.', { sagaId: this.id }, error);
     this.withdrawn(pending);
-    const transactional = (step: string): boolean =>
-      this.definition.steps.get(step)?.transactional === true;
-    this.#poked = this.#news.refuse(pending.happenings, transactional);
     // Not even that it is refused can be told. Nothing is lost; it is tried as long as it takes.
-    if (!this.#poked) this.#stopAlarm = alarms.set(REFUSED_PAUSE_MS, () => this.poke());
+    if (!this.#refuse(pending.happenings))
+      this.#stopAlarm = alarms.set(REFUSED_PAUSE_MS, () => this.poke());
   }
 
-  #surroundings(): Surroundings {
-    const inside = this.#inside;
-    return {
-      definition: this.definition,
-      sagaId: this.id,
-      tenant: this.#tenant,
-      incarnation: inside.incarnation,
-      epoch: this.epoch,
-      now: inside.storeNow(),
-      deadlineAt: this.deadlineAt,
-      room: inside.places.room(this),
-      unsettled: (role, step) =>
-        this.#attempts.unsettled(role, step) || inside.orphansOf(this.id).unsettled(role, step),
-      lateExpected: this.#attempts.lateExpected,
-      random: inside.random,
-      service: inside.service,
-      mayStart: inside.mayStart(),
-      draining: inside.draining,
-      shortDelayMs: inside.settings.shortDelayMs,
-      newMessageId: newId,
-    };
+  /** Without this it would be loaded anew, and come to the same place, for ever. */
+  #cannotDecide({ news, cause }: Undecided): void {
+    const facts = { sagaId: this.id };
+    this.#inside.logger.error('What a saga does next could not be decided.', facts, cause);
+    if (this.#refuse(news)) return;
+    const { name, version } = this.definition;
+    const mail = this.#news.mail();
+    this.drop('unreadable');
+    const { id, epoch } = this;
+    const saga = { id, name, version, epoch, revision: this.#revision, mail, parked: false };
+    this.#inside.leaveAlone(saga, cause);
+  }
+
+  /** Whether something else can be told, where this cannot be kept or made sense of. */
+  #refuse(happenings: readonly Happening[]): boolean {
+    const transactional = (step: string): boolean =>
+      this.definition.steps.get(step)?.transactional === true;
+    this.#poked = this.#news.refuse(happenings, transactional);
+    return this.#poked;
   }
 
   #placeOf(start: PlannedStart): { transactional: boolean; suspect: boolean } {

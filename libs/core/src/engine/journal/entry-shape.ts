@@ -1,0 +1,57 @@
+import { FINAL_STATUSES } from '../../ports/index.js';
+import type { SagaEntry } from './saga-entry.js';
+
+type Check = (value: unknown) => boolean;
+
+const text: Check = (value) => typeof value === 'string';
+const number: Check = (value) => typeof value === 'number';
+const flag: Check = (value) => typeof value === 'boolean';
+const list: Check = Array.isArray;
+const error: Check = (value) => isObject(value) && text(value['name']) && text(value['message']);
+const final: Check = (value) => FINAL_STATUSES.some((status) => status === value);
+const failure: Check = (value) => {
+  if (!isObject(value)) return false;
+  switch (value['kind']) {
+    case 'step':
+      return text(value['step']) && error(value['error']);
+    case 'cancelled':
+      return text(value['reason']);
+    default:
+      return value['kind'] === 'deadline';
+  }
+};
+
+/** What an entry of a kind has to hold, so that a row that was damaged is found where it is read. */
+const SHAPES: Readonly<Record<SagaEntry['kind'], Readonly<Record<string, Check>>>> = {
+  started: { by: text, epoch: number, generation: number },
+  completed: {},
+  attempt_failed: { error, delayMs: number, doubt: flag },
+  failed: { error, doubt: flag },
+  unknown: { error },
+  sent: { messageId: text, type: text, key: text, timeoutMs: number },
+  crashed: { delayMs: number, doubt: flag },
+  released: { doubt: flag },
+  late_success: {},
+  saga_started: {},
+  adopted: { by: text, epoch: number },
+  failing: { failure },
+  compensating: {},
+  parked: {},
+  mail_ignored: { mail: text, reason: text },
+  needs_attention: { reason: text, detail: text },
+  retry_requested: { again: list },
+  saga_ended: { status: final },
+};
+
+/** The first field that is not as its kind has it; null: all are. */
+export function damagedField(
+  kind: SagaEntry['kind'],
+  data: Readonly<Record<string, unknown>>,
+): string | null {
+  for (const [field, holds] of Object.entries(SHAPES[kind])) if (!holds(data[field])) return field;
+  return null;
+}
+
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,169 @@
+import { newNonce } from '../ids.js';
+import type {
+  LoadedSaga,
+  Logger,
+  Mail,
+  RecordedEntry,
+  SagaHeader,
+  SagaStore,
+} from '../ports/index.js';
+import { letterOf } from './decide/index.js';
+import type { EngineObserver, SagaFacts } from './engine-observer.js';
+import type { TransitionFlusher } from './flush/index.js';
+import type { SagaOutcome } from './handle/index.js';
+import { encodeEntry, type AttentionReason, type SagaEntry } from './journal/index.js';
+
+/** A saga that cannot be run here, as far as it is known without its journal. */
+export interface Unrunnable extends Pick<
+  SagaHeader,
+  'id' | 'name' | 'version' | 'epoch' | 'revision'
+> {
+  readonly mail: readonly Mail[];
+  /** Its journal says already that a person is needed because it cannot be read. */
+  readonly parked: boolean;
+}
+
+export interface LeftAloneOptions {
+  readonly logger: Logger;
+  readonly flusher: Pick<TransitionFlusher, 'submit'>;
+  readonly incarnation: () => string;
+  readonly observe: (tell: (observer: EngineObserver) => void) => void;
+  readonly store: Pick<SagaStore, 'load'>;
+  readonly take: (loaded: readonly LoadedSaga[]) => void;
+  readonly onParked: (id: string, outcome: SagaOutcome<unknown>) => void;
+}
+
+const CONTROL = new Set(['retry', 'cancel', 'terminate']);
+
+/**
+ * Sagas of this engine whose journals it cannot read. Each is parked where people look, with the
+ * reason, by a transition that reads nothing: what is there stays as it is. It remains this
+ * incarnation's, so that replies lie in its mail until it can take them and wake nobody meanwhile. An
+ * operator's word has it read again; so does the end of this engine, by whoever adopts it.
+ */
+export class LeftAlone {
+  readonly #options: LeftAloneOptions;
+  /** With the epoch in which it was said: once, and not at every look at what is owned. */
+  readonly #epochs = new Map<string, number>();
+  readonly #busy = new Set<string>();
+
+  constructor(options: LeftAloneOptions) {
+    this.#options = options;
+  }
+
+  has(id: string): boolean {
+    return this.#epochs.has(id);
+  }
+
+  /** Mail of one of them: an operator's word has it read once more, anything else lies there. */
+  receive({ sagaId, kind }: Mail): void {
+    if (!CONTROL.has(kind) || this.#busy.has(sagaId)) return;
+    this.#busy.add(sagaId);
+    void this.#readAgain(sagaId);
+  }
+
+  forget(id: string): void {
+    this.#epochs.delete(id);
+  }
+
+  clear(): void {
+    this.#epochs.clear();
+  }
+
+  leave(saga: Unrunnable, reason: AttentionReason, detail: string, error?: unknown): void {
+    const { id: sagaId, name, version } = saga;
+    const facts: SagaFacts = { sagaId, saga: name, version };
+    if (this.#epochs.get(sagaId) !== saga.epoch) {
+      this.#epochs.set(sagaId, saga.epoch);
+      const { logger, observe } = this.#options;
+      logger.error(`A saga cannot be run by this engine: ${detail}`, { ...facts }, error);
+      observe((observer) => observer.needsAttention?.({ ...facts, reason, detail }));
+    }
+    const letters = saga.mail.filter(({ kind }) => CONTROL.has(kind));
+    const ending = letters.find(({ kind }) => kind === 'terminate');
+    const entries: SagaEntry[] = [];
+    if (ending === undefined) {
+      if (!saga.parked) entries.push({ kind: 'needs_attention', reason, detail });
+      for (const { kind } of letters) {
+        entries.push({ kind: 'mail_ignored', mail: kind, reason: detail });
+      }
+    } else {
+      const { reason: why } = letterOf(ending.data);
+      entries.push({
+        kind: 'saga_ended',
+        status: 'terminated',
+        output: undefined,
+        reason: typeof why === 'string' ? why : '',
+      });
+    }
+    if (entries.length > 0) void this.#write(saga, entries, letters, ending !== undefined);
+  }
+
+  async #readAgain(id: string): Promise<void> {
+    const { store, incarnation, take, logger } = this.#options;
+    let loaded: readonly LoadedSaga[] = [];
+    try {
+      loaded = await store.load([id], incarnation());
+    } catch (error) {
+      // Its mail lies there, and is met again at the next look.
+      logger.warn('A saga could not be read again.', { sagaId: id, error: String(error) });
+    }
+    this.#busy.delete(id);
+    if (this.has(id)) take(loaded);
+  }
+
+  async #write(
+    saga: Unrunnable,
+    entries: readonly SagaEntry[],
+    letters: readonly Mail[],
+    ended: boolean,
+  ): Promise<void> {
+    const { id } = saga;
+    if (this.#busy.has(id)) return;
+    this.#busy.add(id);
+    const outcome = await this.#options.flusher.submit({
+      id: newNonce(),
+      sagaId: id,
+      owner: this.#options.incarnation(),
+      epoch: saga.epoch,
+      revision: saga.revision,
+      status: ended ? 'terminated' : 'needs_attention',
+      ownership: ended ? { kind: 'give_back', wakeInMs: null } : { kind: 'keep' },
+      entries: entries.map(encodeEntry),
+      messages: [],
+      consumedMail: letters.map((letter) => letter.id),
+    });
+    this.#busy.delete(id);
+    if (outcome.kind === 'applied') {
+      for (const entry of entries) this.#tell(saga, entry);
+      if (ended) this.forget(id);
+    } else if (outcome.kind === 'rejected') {
+      this.#options.logger.error('A saga could not be parked.', { sagaId: id }, outcome.error);
+    } else {
+      // Somebody else's, or it moved on: the next look at what is owned finds out.
+      this.forget(id);
+    }
+  }
+
+  #tell({ id, name, version }: Unrunnable, entry: SagaEntry): void {
+    const { observe, onParked } = this.#options;
+    const facts: SagaFacts = { sagaId: id, saga: name, version };
+    if (entry.kind === 'needs_attention') {
+      const { reason, detail } = entry;
+      observe((one) => one.sagaEnded?.({ ...facts, status: 'needs_attention', durationMs: 0 }));
+      onParked(id, { status: 'needs_attention', reason, detail, failure: null });
+    } else if (entry.kind === 'saga_ended') {
+      observe((one) => one.sagaEnded?.({ ...facts, status: 'terminated', durationMs: 0 }));
+      onParked(id, { status: 'terminated', reason: entry.reason });
+    }
+  }
+}
+
+/** Whether a journal that cannot be read ends with just that. */
+export function parkedUnread(entries: readonly RecordedEntry[]): boolean {
+  const last = entries.findLast(({ kind }) => SAYS_WHERE.has(kind));
+  if (last?.kind !== 'needs_attention') return false;
+  return letterOf(last.data ?? '').reason === 'journal_unreadable';
+}
+
+const SAYS_WHERE = new Set(['needs_attention', 'retry_requested', 'saga_ended']);

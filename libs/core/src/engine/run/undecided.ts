@@ -1,0 +1,11 @@
+import type { Happening } from '../decide/index.js';
+
+/** What a saga does next could not be decided; `news` were put back. */
+export class Undecided extends Error {
+  constructor(
+    readonly news: readonly Happening[],
+    override readonly cause: unknown,
+  ) {
+    super(`What the saga does next could not be decided: ${String(cause)}`, { cause });
+  }
+}
