@@ -89,6 +89,7 @@ function finish(draft: Draft): Decision {
     starts: draft.starts,
     aborts: draft.aborts,
     starved: draft.starved,
+    lacks: draft.lacks,
     wakeAt: ownership.kind === 'keep' ? draft.wakeAt : null,
   };
 }

@@ -60,6 +60,8 @@ export interface Decision {
   readonly aborts: readonly TaskRef[];
   /** Something could have been started had there been room. */
   readonly starved: boolean;
+  /** The kinds of places there was no room in. */
+  readonly lacks: ReadonlySet<keyof Room>;
   /** When to look again although nothing happens; by the store's clock; null: never. */
   readonly wakeAt: number | null;
 }
@@ -72,6 +74,7 @@ export class Draft {
   readonly starts: PlannedStart[] = [];
   readonly aborts: TaskRef[] = [];
   starved = false;
+  readonly lacks = new Set<keyof Room>();
   wakeAt: number | null = null;
 
   constructor(

@@ -1,7 +1,7 @@
 import type { StepDefinition } from '../../saga/index.js';
 import type { Role } from '../journal/index.js';
 import { taskOf } from '../state/index.js';
-import type { Draft } from './decision.js';
+import type { Draft, Room } from './decision.js';
 import { methodOf } from './task-result.js';
 
 /**
@@ -28,12 +28,10 @@ export function startTask(draft: Draft, role: Role, step: StepDefinition): void 
   const method = methodOf(step, role);
   if (method === null) return;
   const suspect = task.crashes > 0;
-  if (
-    room.steps < 1 ||
-    (method.transactional && room.transactional < 1) ||
-    (suspect && room.suspects < 1)
-  ) {
+  const short = shortOf(room, method.transactional, suspect);
+  if (short !== null) {
     draft.starved = true;
+    draft.lacks.add(short);
     return;
   }
   room.steps -= 1;
@@ -51,4 +49,11 @@ export function startTask(draft: Draft, role: Role, step: StepDefinition): void 
     generation,
   });
   draft.starts.push({ role, step: step.name, attempt, generation, suspect });
+}
+
+/** The rarest kind of place it needs and cannot have: whoever waits for that is in nobody else's way. */
+function shortOf(room: Room, transactional: boolean, suspect: boolean): keyof Room | null {
+  if (suspect && room.suspects < 1) return 'suspects';
+  if (transactional && room.transactional < 1) return 'transactional';
+  return room.steps < 1 ? 'steps' : null;
 }

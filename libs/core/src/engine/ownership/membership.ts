@@ -110,6 +110,8 @@ export class Membership {
           await this.#die();
           return true;
         }
+        // It may have been too old for a moment, between two looks: who had to wait then is told below.
+        if (!this.lives) this.#fence(true);
         this.#lastBeat = sent;
         this.#ownBeats += 1;
         await this.#watch();

@@ -17,6 +17,7 @@ import { Attempt, type AbortReason } from './attempt.js';
 import { Attempts } from './attempts.js';
 import type { ClosedBecause, Inside } from './inside.js';
 import { News } from './news.js';
+import type { SagaSeed } from './saga-seed.js';
 import { surroundingsOf } from './surroundings.js';
 import { tellHeir } from './tell-heir.js';
 import { tellObserver } from './tell-observer.js';
@@ -26,17 +27,6 @@ import { Undecided } from './undecided.js';
 
 /** Before a saga whose journal is refused altogether is tried again. */
 const REFUSED_PAUSE_MS = 60_000;
-
-/** A saga as it was started, claimed or loaded. */
-export interface SagaSeed {
-  readonly id: string;
-  readonly tenant: string;
-  readonly definition: SagaDefinition;
-  readonly state: SagaState;
-  readonly revision: number;
-  readonly epoch: number;
-  readonly deadlineAt: number | null;
-}
 
 /** A transition that was decided and not yet answered. */
 export interface Pending {
@@ -174,8 +164,7 @@ export class SagaRun {
       this.#poked = true;
       throw new Undecided(news, error);
     }
-    if (decision.starved) inside.places.wait(this);
-    else inside.places.leave(this);
+    inside.places.wait(this, decision.lacks);
     if (decision.entries.length === 0) {
       this.#carryOut(decision);
       return null;
@@ -323,7 +312,7 @@ export class SagaRun {
     if (outcome !== null) this.#inside.ended(this, outcome);
     if (decision.ownership.kind === 'give_back') {
       this.drop(this.#news.size > 0 ? 'mail_waits' : 'given_back');
-    } else if (decision.wakeAt !== null) {
+    } else if (decision.wakeAt !== null && !this.closed) {
       const inMs = decision.wakeAt - this.#inside.storeNow();
       this.#stopAlarm = this.#inside.alarms.set(inMs, () => this.poke());
     }
@@ -332,7 +321,11 @@ export class SagaRun {
   #begin(start: PlannedStart): void {
     const step = this.definition.steps.get(start.step);
     const method = step === undefined ? null : methodOf(step, start.role);
-    if (method === null) return;
+    // Committed, and declared dead before the answer came: whoever adopts the saga runs its steps.
+    if (method === null || this.closed) {
+      this.#inside.places.free(this.#placeOf(start));
+      return;
+    }
     const { transactional, timeoutMs } = method;
     const attempt = new Attempt(this.#inside, this, start, this.epoch, transactional, timeoutMs);
     this.#attempts.add(attempt);

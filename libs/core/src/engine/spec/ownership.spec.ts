@@ -72,6 +72,70 @@ describe('ownership', () => {
     expect(program.calls).toEqual(['step a', 'step b']);
   });
 
+  it('goes on with what had to wait while a heartbeat had no answer', async () => {
+    const gate = new Gate();
+    const beating = new Gate();
+    const program = saga({ steps: { a: { run: () => gate.pass() }, b: { dependsOn: ['a'] } } });
+    const registry = bench.engines;
+    const beat = registry.beat.bind(registry);
+    let slow = false;
+    registry.beat = async (incarnation) => {
+      if (slow) await beating.pass();
+      return beat(incarnation);
+    };
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    await gate.reached;
+    slow = true;
+    await bench.clock.advance(TTL / 4 + 100);
+    await beating.reached;
+    // The heartbeat before is older than a time to live then, the one under way is not.
+    await bench.clock.advance(TTL - 2_500);
+    expect(engine.healthy).toBe(false);
+    gate.open();
+    await bench.clock.advance(500);
+    expect(program.calls).toEqual(['step a']);
+    slow = false;
+    beating.open();
+    await bench.clock.advance(500);
+    expect(program.calls).toEqual(['step a', 'step b']);
+    expect((await bench.sagas.get(handle.id))?.status).toBe('completed');
+  });
+
+  it('starts nothing by an answer that comes after its death', async () => {
+    const flushing = new Gate();
+    let held = false;
+    const program = saga({ steps: { a: {}, b: { dependsOn: ['a'] } } });
+    const engine = await bench.engine({
+      store: (sagas) =>
+        new Proxy(sagas, {
+          get(target, property) {
+            const method: unknown = Reflect.get(target, property);
+            if (typeof method !== 'function') return method;
+            if (property !== 'flush' || held) return method.bind(target) as unknown;
+            return async (...given: unknown[]): Promise<unknown> => {
+              held = true;
+              const answer: unknown = await Reflect.apply(method, target, given);
+              await flushing.pass();
+              return answer;
+            };
+          },
+        }),
+    });
+    const before = engine.incarnation;
+    await bench.start(engine, program);
+    await flushing.reached;
+    await bench.engines.retire(before);
+    await bench.clock.advance(TTL / 4 + 100);
+    expect(engine.incarnation).not.toBe(before);
+    // The start of 'b' was committed by the incarnation that is dead.
+    flushing.open();
+    await bench.clock.settle();
+    expect(program.calls).toEqual(['step a']);
+    await bench.clock.advance(30_000);
+    expect(program.calls).toEqual(['step a', 'step b']);
+  });
+
   it('stops all work when it learns of its death, and returns as another incarnation', async () => {
     const gate = new Gate();
     const program = saga({

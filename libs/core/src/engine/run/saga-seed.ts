@@ -1,0 +1,13 @@
+import type { SagaDefinition } from '../../saga/index.js';
+import type { SagaState } from '../state/index.js';
+
+/** A saga as it was started, claimed or loaded. */
+export interface SagaSeed {
+  readonly id: string;
+  readonly tenant: string;
+  readonly definition: SagaDefinition;
+  readonly state: SagaState;
+  readonly revision: number;
+  readonly epoch: number;
+  readonly deadlineAt: number | null;
+}
