@@ -88,7 +88,7 @@ export class SagaEngine {
         host: options.host ?? '',
         pid: options.pid ?? process.pid,
       },
-      moves: () => this.#flusher.oldestInFlightMs() < settings.stuckMs,
+      moves: () => this.#flusher.unansweredMs() < settings.stuckMs,
       onDeath: async () => {
         const { incarnation } = this.#membership;
         this.#running.observe((one) => one.declaredDead?.({ incarnation }));

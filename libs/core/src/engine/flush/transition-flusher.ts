@@ -1,3 +1,4 @@
+import { LockTimeoutError } from '../../errors/index.js';
 import type {
   Clock,
   Logger,
@@ -45,6 +46,8 @@ export class TransitionFlusher {
   #scheduled = false;
   readonly #begun = new Map<number, number>();
   #flushes = 0;
+  /** Since when every call has failed. */
+  #failingSince: number | null = null;
 
   constructor(options: FlusherOptions) {
     this.#options = options;
@@ -58,10 +61,13 @@ export class TransitionFlusher {
     });
   }
 
-  /** Age of the oldest flush that has no answer yet: what proves that the store is reached. */
-  oldestInFlightMs(): number {
-    let oldest = 0;
+  /**
+   * For how long the store has given no answer to what it is asked: by silence, or by failing each time,
+   * as behind a pool that gets no connection while the heartbeat has its own.
+   */
+  unansweredMs(): number {
     const now = this.#options.clock.now();
+    let oldest = this.#failingSince === null ? 0 : now - this.#failingSince;
     for (const begun of this.#begun.values()) oldest = Math.max(oldest, now - begun);
     return oldest;
   }
@@ -114,10 +120,12 @@ export class TransitionFlusher {
         error: String(error),
       });
       this.#begun.delete(number);
+      this.#failingSince ??= begun;
       await this.#settleAll(batch);
       return;
     }
     this.#begun.delete(number);
+    this.#failingSince = null;
     this.#options.onFlush(batch.length, clock.now() - begun);
     batch.forEach((one, at) => {
       const outcome = outcomes[at];
@@ -148,12 +156,15 @@ export class TransitionFlusher {
       for (const one of left) {
         try {
           const outcome = await this.#options.store.settle(one.transition);
+          this.#failingSince = null;
           if (outcome.kind === 'not_applied') this.#queue.push(one);
           else if (outcome.kind === 'busy') open.push(one);
           else one.resolve(outcome);
-        } catch {
+        } catch (error) {
           // The store is still away. Whoever waits goes on waiting; nothing is lost meanwhile.
           open.push(one);
+          // A lock that somebody holds is an answer too.
+          if (error instanceof LockTimeoutError) this.#failingSince = null;
         }
       }
       left = open;

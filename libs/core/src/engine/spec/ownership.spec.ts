@@ -154,7 +154,10 @@ describe('ownership', () => {
     expect((await bench.sagas.get(handle.id))?.status).toBe('completed');
   });
 
-  it('does not beat for an engine whose flushes have no answer', async () => {
+  it.each([
+    ['have no answer', () => new Promise(() => undefined)],
+    ['fail each time', () => Promise.reject(new Error('no connection'))],
+  ])('does not beat for an engine whose flushes %s', async (_, answer) => {
     const program = saga({ steps: { a: {}, b: { dependsOn: ['a'] } } });
     let stuck = false;
     const engine = await bench.engine({
@@ -164,7 +167,7 @@ describe('ownership', () => {
           get(target, property) {
             const method: unknown = Reflect.get(target, property);
             if (typeof method !== 'function') return method;
-            if (property === 'flush' && stuck) return () => new Promise(() => undefined);
+            if (stuck && (property === 'flush' || property === 'settle')) return answer;
             return method.bind(target) as unknown;
           },
         }),
