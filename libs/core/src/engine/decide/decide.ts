@@ -1,5 +1,6 @@
 import type { Ownership, SagaStatus } from '../../ports/index.js';
-import { forkState, type SagaState } from '../state/index.js';
+import { forkState, stepOf, type SagaState } from '../state/index.js';
+import type { SagaEntry } from '../journal/index.js';
 import { Draft, type Decision, type Surroundings } from './decision.js';
 import { definitionProblem } from './definition-problem.js';
 import { advance } from './forward.js';
@@ -21,7 +22,7 @@ export function decide(
 ): Decision {
   const draft = new Draft(forkState(state), around);
   for (const happening of happenings) take(draft, happening);
-  if (state.phase === 'ended' && draft.entries.some(({ kind }) => kind === 'late_success')) {
+  if (state.phase === 'ended' && draft.entries.some((entry) => isNews(state, draft, entry))) {
     draft.add({
       kind: 'needs_attention',
       reason: 'late_effect',
@@ -39,6 +40,12 @@ export function decide(
   if (draft.state.phase === 'undoing') undo(draft);
   if (draft.state.phase === 'ended' || draft.state.phase === 'attention') abortAll(draft);
   return finish(draft);
+}
+
+/** A late effect that changed something: not one that is the same as what is there, by the same key. */
+function isNews(before: SagaState, draft: Draft, entry: SagaEntry): boolean {
+  if (entry.kind !== 'late_success') return false;
+  return stepOf(draft.state, entry.step) !== stepOf(before, entry.step);
 }
 
 function take(draft: Draft, happening: Happening): void {

@@ -47,8 +47,10 @@ export class SagaHandle<Output> {
     if (!this.#committed()) throw new SagaNotCommittedError(this.id);
     const timeoutMs =
       options.timeout === undefined ? DEFAULT_WAIT_MS : parseDuration(options.timeout, 'timeout');
-    this.#known ??= await this.#wait(timeoutMs);
-    return typed<Output>(this.#known);
+    const outcome = this.#known ?? (await this.#wait(timeoutMs));
+    // Who needs a person is no end: an operator may have moved it on when this is asked again.
+    if (outcome.status !== 'needs_attention') this.#known = outcome;
+    return typed<Output>(outcome);
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { SagaEntry, TaskEntry, TaskRef } from '../journal/index.js';
-import { setTask, taskOf, type SagaState, type TaskState } from './saga-state.js';
+import { setTask, stepOf, taskOf, type SagaState, type TaskState } from './saga-state.js';
 
 /**
  * Takes one entry into the state. `at` is when it was recorded, by the store's clock in
@@ -142,11 +142,15 @@ function fail(
 
 /** The effect is there. What was undone, or is being undone, has to be undone once more. */
 function foldLateSuccess(state: SagaState, step: string, output: unknown): void {
-  const forward = taskOf(state, 'step', step);
-  if (forward.status === 'done') return;
-  setTask(state, 'step', step, { doubt: true, output });
-  if (state.phase === 'forward') return;
-  setTask(state, 'step', step, { status: 'done' });
+  const { step: forward, compensation } = stepOf(state, step);
+  if (forward.status === 'done') {
+    // An earlier attempt's, by the same key: nothing new, unless the undo of the later one had begun.
+    if (compensation.status === 'idle') return;
+  } else {
+    setTask(state, 'step', step, { doubt: true, output });
+    if (state.phase === 'forward') return;
+    setTask(state, 'step', step, { status: 'done' });
+  }
   setTask(state, 'compensation', step, { status: 'idle', failures: 0, crashes: 0, error: null });
 }
 
