@@ -52,90 +52,6 @@ describe('ownership', () => {
     expect(program.calls).toEqual(['step a']);
   });
 
-  it('starts no step once its own heartbeat is older than its time to live', async () => {
-    const gate = new Gate();
-    const program = saga({ steps: { a: { run: () => gate.pass() }, b: { dependsOn: ['a'] } } });
-    const registry = bench.engines;
-    const beat = registry.beat.bind(registry);
-    let away = false;
-    registry.beat = (incarnation) => (away ? Promise.reject(new Error('away')) : beat(incarnation));
-    const engine = await bench.engine();
-    const handle = await bench.start(engine, program);
-    await gate.reached;
-    away = true;
-    await bench.clock.advance(2 * TTL);
-    gate.open();
-    await bench.clock.advance(5_000);
-    expect(program.calls).toEqual(['step a']);
-    away = false;
-    await bench.clock.until(handle.result({ timeout: '5m' }));
-    expect(program.calls).toEqual(['step a', 'step b']);
-  });
-
-  it('goes on with what had to wait while a heartbeat had no answer', async () => {
-    const gate = new Gate();
-    const beating = new Gate();
-    const program = saga({ steps: { a: { run: () => gate.pass() }, b: { dependsOn: ['a'] } } });
-    const registry = bench.engines;
-    const beat = registry.beat.bind(registry);
-    let slow = false;
-    registry.beat = async (incarnation) => {
-      if (slow) await beating.pass();
-      return beat(incarnation);
-    };
-    const engine = await bench.engine();
-    const handle = await bench.start(engine, program);
-    await gate.reached;
-    slow = true;
-    await bench.clock.advance(TTL / 4 + 100);
-    await beating.reached;
-    // The heartbeat before is older than a time to live then, the one under way is not.
-    await bench.clock.advance(TTL - 2_500);
-    expect(engine.healthy).toBe(false);
-    gate.open();
-    await bench.clock.advance(500);
-    expect(program.calls).toEqual(['step a']);
-    slow = false;
-    beating.open();
-    await bench.clock.advance(500);
-    expect(program.calls).toEqual(['step a', 'step b']);
-    expect((await bench.sagas.get(handle.id))?.status).toBe('completed');
-  });
-
-  it('starts nothing by an answer that comes after its death', async () => {
-    const flushing = new Gate();
-    let held = false;
-    const program = saga({ steps: { a: {}, b: { dependsOn: ['a'] } } });
-    const engine = await bench.engine({
-      store: (sagas) =>
-        new Proxy(sagas, {
-          get(target, property) {
-            const method: unknown = Reflect.get(target, property);
-            if (typeof method !== 'function') return method;
-            if (property !== 'flush' || held) return method.bind(target) as unknown;
-            return async (...given: unknown[]): Promise<unknown> => {
-              held = true;
-              const answer: unknown = await Reflect.apply(method, target, given);
-              await flushing.pass();
-              return answer;
-            };
-          },
-        }),
-    });
-    const before = engine.incarnation;
-    await bench.start(engine, program);
-    await flushing.reached;
-    await bench.engines.retire(before);
-    await bench.clock.advance(TTL / 4 + 100);
-    expect(engine.incarnation).not.toBe(before);
-    // The start of 'b' was committed by the incarnation that is dead.
-    flushing.open();
-    await bench.clock.settle();
-    expect(program.calls).toEqual(['step a']);
-    await bench.clock.advance(30_000);
-    expect(program.calls).toEqual(['step a', 'step b']);
-  });
-
   it('stops all work when it learns of its death, and returns as another incarnation', async () => {
     const gate = new Gate();
     const program = saga({
@@ -152,32 +68,6 @@ describe('ownership', () => {
     gate.open();
     await bench.clock.advance(30_000);
     expect((await bench.sagas.get(handle.id))?.status).toBe('completed');
-  });
-
-  it.each([
-    ['have no answer', () => new Promise(() => undefined)],
-    ['fail each time', () => Promise.reject(new Error('no connection'))],
-  ])('does not beat for an engine whose flushes %s', async (_, answer) => {
-    const program = saga({ steps: { a: {}, b: { dependsOn: ['a'] } } });
-    let stuck = false;
-    const engine = await bench.engine({
-      settings: { stuckMs: 20_000 },
-      store: (sagas) =>
-        new Proxy(sagas, {
-          get(target, property) {
-            const method: unknown = Reflect.get(target, property);
-            if (typeof method !== 'function') return method;
-            if (stuck && (property === 'flush' || property === 'settle')) return answer;
-            return method.bind(target) as unknown;
-          },
-        }),
-    });
-    stuck = true;
-    const handle = await bench.start(engine, program);
-    const heir = await bench.engine();
-    await bench.clock.advance(20_000 + TAKEN_OVER);
-    expect((await bench.clock.until(heir.handle(handle.id).outcome())).status).toBe('completed');
-    bench.kill(engine);
   });
 
   it('refuses the write of an engine that was replaced, and tells the heir of its late success', async () => {
