@@ -11,6 +11,7 @@ export {
   type ConnectionSettings,
   type PoolSource,
 } from './pool-source.js';
+export { behindPooler } from './named-statements.js';
 export { Prepared } from './prepared.js';
 export type { Queryable, Statement } from './queryable.js';
 export { redact } from './redact.js';
@@ -18,4 +19,10 @@ export { SagazClient } from './sagaz-client.js';
 export { SagazPool, type PooledClient } from './sagaz-pool.js';
 export { checkServer, UnsuitableServerError } from './server-checks.js';
 export { schemaName, type SchemaName } from './schema-name.js';
-export { isDataError, isLockTimeout, isTransientError, sqlState } from './sql-state.js';
+export {
+  isDataError,
+  isForgottenStatement,
+  isLockTimeout,
+  isTransientError,
+  sqlState,
+} from './sql-state.js';

@@ -85,7 +85,12 @@ export class PgTransactions implements Transactions {
   }
 
   enlist(client: unknown): PgTransaction {
-    return new PgTransaction(this.#store, this.#asClient(client));
+    const foreign = this.#asClient(client);
+    const { statements } = this.#pool;
+    return new PgTransaction(this.#store, {
+      query: <R extends QueryResultRow>(statement: Statement) =>
+        statements.run<R>(foreign, statement),
+    });
   }
 
   /** The transaction as one that this store can use, or `ForeignTransactionError`. */

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import type { QueryResult, QueryResultRow } from 'pg';
 import { DatabaseUnreachableError } from './connection.errors.js';
+import { unnamed } from './named-statements.js';
 import {
   connectionOptions,
   placeOf,
@@ -13,7 +14,8 @@ import { isConnectionError } from './sql-state.js';
 
 /**
  * One connection that comes back: opened by the first statement, and again by the first one after
- * it was lost. Heartbeats live here, so that a full pool never looks like death.
+ * it was lost. Heartbeats live here, so that a full pool never looks like death. Its statements are
+ * few, so none is prepared.
  */
 export class SagazClient implements Queryable {
   readonly #source: PoolSource;
@@ -39,7 +41,7 @@ export class SagazClient implements Queryable {
       throw new DatabaseUnreachableError(placeOf(this.#source), error);
     }
     try {
-      return await client.query<R>(statement);
+      return await client.query<R>(unnamed(statement));
     } catch (error) {
       if (isConnectionError(error)) {
         this.#forget(connection);

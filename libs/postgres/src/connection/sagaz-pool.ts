@@ -2,6 +2,7 @@ import type { Logger } from '@sagaz/core';
 import pg from 'pg';
 import type { PoolClient, QueryResult, QueryResultRow } from 'pg';
 import { DatabaseUnreachableError } from './connection.errors.js';
+import { NamedStatements, unnamed } from './named-statements.js';
 import {
   connectionOptions,
   placeOf,
@@ -10,7 +11,7 @@ import {
   type PoolSource,
 } from './pool-source.js';
 import type { Queryable, Statement } from './queryable.js';
-import { isConnectionError } from './sql-state.js';
+import { isConnectionError, isForgottenStatement } from './sql-state.js';
 
 export interface SagazPoolOptions extends ConnectionSettings {
   readonly source: PoolSource;
@@ -30,6 +31,10 @@ export interface PooledClient extends Queryable {
  */
 export class SagazPool implements Queryable {
   readonly max: number;
+  /** Milliseconds; 0: never. */
+  readonly statementTimeoutMs: number;
+  /** Also for clients of the application, which come to the database the same way. */
+  readonly statements: NamedStatements;
   readonly #options: SagazPoolOptions;
   #pool: pg.Pool;
   #refused: pg.Pool | null = null;
@@ -38,6 +43,8 @@ export class SagazPool implements Queryable {
   constructor(options: SagazPoolOptions) {
     this.#options = options;
     this.max = options.max;
+    this.statementTimeoutMs = options.statementTimeoutMs;
+    this.statements = new NamedStatements(this.place, options.logger);
     this.#pool = this.#open();
   }
 
@@ -53,6 +60,8 @@ export class SagazPool implements Queryable {
     try {
       return await client.query<R>(statement);
     } catch (error) {
+      // It did not run, and nothing else is lost with its transaction; the next goes without a name.
+      if (isForgottenStatement(error)) return await client.query<R>(unnamed(statement));
       broken = isConnectionError(error);
       throw error;
     } finally {
@@ -85,7 +94,8 @@ export class SagazPool implements Queryable {
   async #take(): Promise<PooledClient> {
     const client: PoolClient = await this.#pool.connect();
     return {
-      query: <R extends QueryResultRow>(statement: Statement) => client.query<R>(statement),
+      query: <R extends QueryResultRow>(statement: Statement) =>
+        this.statements.run<R>(client, statement),
       release: (destroy) => {
         client.release(destroy);
       },
@@ -96,7 +106,7 @@ export class SagazPool implements Queryable {
     if (!this.#tuned) return;
     this.#tuned = false;
     this.#options.logger.warn(
-      'The database refuses connection settings (a pooler in between?); statements run without a server-side time limit.',
+      'The database refuses connection settings (a pooler in between?); those of the role hold instead.',
       { place: this.place, reason: error instanceof Error ? error.message : String(error) },
     );
     // Not ended yet: who waits there for a connection would wait in vain, and is refused and comes

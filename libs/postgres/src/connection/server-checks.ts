@@ -25,6 +25,7 @@ interface SettingsRow {
   readonly synchronous_commit: string;
   readonly fsync: string;
   readonly isolation: string;
+  readonly statement_timeout: number;
   readonly free_connections: number;
 }
 
@@ -41,6 +42,7 @@ export async function checkServer(pool: SagazPool, logger: Logger): Promise<void
         current_setting('synchronous_commit') AS synchronous_commit,
         current_setting('fsync') AS fsync,
         current_setting('default_transaction_isolation') AS isolation,
+        (SELECT setting::int FROM pg_settings WHERE name = 'statement_timeout') AS statement_timeout,
         current_setting('max_connections')::int
           - current_setting('superuser_reserved_connections')::int AS free_connections`,
   });
@@ -61,6 +63,13 @@ export async function checkServer(pool: SagazPool, logger: Logger): Promise<void
       'Connect to the primary (behind several hosts: target_session_attrs=read-write).',
     );
   }
+  if (found.isolation !== 'read committed') {
+    throw new UnsuitableServerError(
+      place,
+      `runs single statements of this role in ${found.isolation}, and a pooler does not let a connection change that`,
+      "ALTER ROLE … SET default_transaction_isolation = 'read committed', or give Sagaz a role of its own that has it.",
+    );
+  }
   if (found.synchronous_commit === 'off') {
     logger.warn(
       'synchronous_commit is off: a crash of the database can lose what was answered as committed, and with it messages and steps. Set it to "on" for this role.',
@@ -73,10 +82,11 @@ export async function checkServer(pool: SagazPool, logger: Logger): Promise<void
       { place },
     );
   }
-  if (found.isolation !== 'read committed') {
-    logger.info(
-      'The default isolation level is not READ COMMITTED. Steps and handlers run in READ COMMITTED all the same; transactions you open yourself have the default.',
-      { place, isolation: found.isolation },
+  // Connections ask for both; a pooler can refuse that, or take it and do nothing.
+  if (found.statement_timeout === 0 && pool.statementTimeoutMs > 0) {
+    logger.warn(
+      'Statements have no time limit in the server, because a pooler does not pass it on. Give the role one: ALTER ROLE … SET statement_timeout.',
+      { place, wanted: pool.statementTimeoutMs },
     );
   }
   if (pool.max > found.free_connections) {

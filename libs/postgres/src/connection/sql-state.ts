@@ -19,10 +19,22 @@ export function isDataError(error: unknown): boolean {
   return state !== undefined && /^(22|23|54)/.test(state);
 }
 
-/** The transaction lost a race and may win the next: 40001, 40P01, lock not available. Never counted as an attempt. */
+/**
+ * The transaction lost a race and may win the next: 40001, 40P01, lock not available; or a pooler
+ * mixed up its statements, which the next one does not use. Never counted as an attempt.
+ */
 export function isTransientError(error: unknown): boolean {
   const state = sqlState(error);
-  return state === '40001' || state === '40P01' || state === '55P03';
+  return state === '40001' || state === '40P01' || state === '55P03' || isForgottenStatement(error);
+}
+
+/**
+ * The name of a prepared statement is unknown on this connection, or taken: a pooler in between gave
+ * the client another connection than the one it prepared on. The statement has not run.
+ */
+export function isForgottenStatement(error: unknown): boolean {
+  const state = sqlState(error);
+  return state === '26000' || state === '42P05';
 }
 
 /** A lock was not there within `lock_timeout`. */

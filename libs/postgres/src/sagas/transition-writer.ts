@@ -6,6 +6,7 @@ import {
 } from '@sagaz/core';
 import {
   isDataError,
+  isForgottenStatement,
   isLockTimeout,
   isTransientError,
   type PgTransaction,
@@ -62,7 +63,7 @@ export class TransitionWriter {
       const { rows } = await transaction.query(this.#sql.last(parts).with(values));
       if (rows.length > 0) return { kind: 'applied' };
     } catch (error) {
-      if (isLockTimeout(error)) return { kind: 'busy' };
+      if (isLockTimeout(error) || isForgottenStatement(error)) return { kind: 'busy' };
       if (isDataError(error)) return { kind: 'rejected', error };
       throw error;
     }

@@ -1,11 +1,13 @@
 import type { Clock, Logger, Timer } from '@sagaz/core';
 import pg from 'pg';
 import {
+  behindPooler,
   connectionOptions,
   placeOf,
   refusesSettings,
   type ConnectionSettings,
   type PoolSource,
+  type Queryable,
 } from '../connection/index.js';
 
 export interface ListenerOptions {
@@ -13,6 +15,8 @@ export interface ListenerOptions {
   readonly settings: ConnectionSettings;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Speaks to a listener that a pooler stands before. */
+  readonly pool: Queryable;
   /** The channel of all processes. */
   readonly channel: string;
   /** A channel that only this listener uses, for the proof that it hears. */
@@ -37,6 +41,7 @@ const LONGEST_DELAY_MS = 30_000;
 export class Listener {
   readonly #options: ListenerOptions;
   #client: pg.Client | null = null;
+  #speaker: Queryable | null = null;
   #listening = false;
   #closed = false;
   #tuned = true;
@@ -76,11 +81,15 @@ export class Listener {
       await client.query(
         `LISTEN ${client.escapeIdentifier(channel)}; LISTEN ${client.escapeIdentifier(ownChannel)}`,
       );
+      this.#speaker = (await behindPooler(client)) ? this.#options.pool : client;
       await this.#prove(client);
     } catch (error) {
-      if (this.#tuned && refusesSettings(error)) {
+      if (client === this.#client && this.#tuned && refusesSettings(error)) {
         this.#tuned = false;
-        this.#delayMs = 0;
+        // Nothing is lost: what ends this connection finds that it is not the one any more.
+        this.#client = null;
+        client.end().catch(() => undefined);
+        return this.open();
       }
       this.#lost(client, error);
     }
@@ -102,9 +111,13 @@ export class Listener {
     await client?.end().catch(() => undefined);
   }
 
+  /**
+   * Behind a pooler on another connection: what a client in transaction mode tells itself comes back
+   * with the answer, in the only moment in which it hears.
+   */
   async #prove(client: pg.Client): Promise<void> {
     this.#within(client);
-    await client.query(notify(this.#options.ownChannel, ['']));
+    await this.#speaker?.query(notify(this.#options.ownChannel, ['']));
   }
 
   /** What is not heard by then is taken for dead. */

@@ -55,6 +55,7 @@ export class PgWakeUps implements WakeUps {
       settings: options.settings,
       clock: options.clock,
       logger: options.logger,
+      pool: options.pool,
       channel: this.#channel,
       ownChannel: `wake_${this.#self}`,
       heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS,
