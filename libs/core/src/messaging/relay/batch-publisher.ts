@@ -53,7 +53,8 @@ export class BatchPublisher implements SlotWork {
     const { settings, broker } = this.#options;
     while (this.#source !== undefined && this.#mayPublish()) {
       const perKey = broker.orderedBatches ? Infinity : 1;
-      const rows = this.#source.take(settings.batchSize, perKey, settings.publishTimeoutMs);
+      const { batchSize, batchBytes, publishTimeoutMs } = settings;
+      const rows = this.#source.take(batchSize, perKey, publishTimeoutMs, batchBytes);
       if (rows.length === 0) return;
       this.#source.progressed();
       this.#publishing += 1;

@@ -5,6 +5,11 @@ import type { SlotSettings } from '../slots/index.js';
 export interface RelaySettings extends SlotSettings {
   /** Messages handed to the broker at once. Default 1,000. */
   readonly batchSize: number;
+  /**
+   * Bytes of payload handed to the broker at once, a larger message alone. Default 8 MiB: what takes
+   * longer than `publishTimeoutMs` is repeated as it was, and would never leave.
+   */
+  readonly batchBytes: number;
   /** Batches with the broker at once; they never share a key. Default 1. */
   readonly concurrentBatches: number;
   /**
@@ -35,6 +40,7 @@ export const RELAY_RETRY: RetryPolicy = Object.freeze({
 
 export const DEFAULT_RELAY_SETTINGS: Omit<RelaySettings, keyof SlotSettings> = Object.freeze({
   batchSize: 1_000,
+  batchBytes: 8 * 1_024 * 1_024,
   concurrentBatches: 1,
   publishTimeoutMs: 5_000,
   retry: RELAY_RETRY,

@@ -35,6 +35,19 @@ describe('a relay', () => {
     expect(bench.published()).toEqual(['a:1']);
   });
 
+  it('gives a broker no more bytes at once than it can take in time, and a large message alone', async () => {
+    const bench = new RelayBench();
+    const [large, small] = [outboxMessage('a', 1), outboxMessage('b', 1)];
+    const bytes = small.payload.byteLength;
+    await bench.write({ ...large, payload: new TextEncoder().encode('x'.repeat(10 * bytes)) });
+    await bench.write(small, outboxMessage('c', 1), outboxMessage('c', 2), outboxMessage('d', 1));
+    await bench.relay({ batchBytes: 2 * bytes }).start();
+    await bench.clock.advance(100);
+    expect([...bench.broker.batches].sort()).toEqual([1, 2, 2]);
+    expect(bench.published().filter((body) => body.startsWith('c'))).toEqual(['c:1', 'c:2']);
+    expect(await bench.count()).toBe(0);
+  });
+
   it('publishes at once on a hint while it is idle', async () => {
     const bench = new RelayBench();
     await bench.relay().start();

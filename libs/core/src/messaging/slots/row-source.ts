@@ -35,8 +35,14 @@ export class RowSource implements WorkSource {
     this.progressed = options.progressed;
   }
 
-  take(limit: number, perKey: number, budgetMs: number): readonly TakenRow[] {
+  take(
+    limit: number,
+    perKey: number,
+    budgetMs: number,
+    bytes = Number.POSITIVE_INFINITY,
+  ): readonly TakenRow[] {
     const out: TakenRow[] = [];
+    const left = { bytes };
     const untrusted: KeyLine[] = [];
     let room = limit;
     while (out.length < room) {
@@ -52,12 +58,13 @@ export class RowSource implements WorkSource {
         untrusted.push(line);
         continue;
       }
-      if ((line.waiting[0]?.batchLimit ?? Infinity) <= out.length) {
-        // It may not go together with so many: it begins the next batch.
+      const [first] = line.waiting;
+      if ((first?.batchLimit ?? Infinity) <= out.length || !fits(first, out, left.bytes)) {
+        // It may not go together with so many or so much: it begins the next batch.
         this.#book.ready.unshift(line);
         break;
       }
-      room = this.#takeOf(line, perKey, room, out);
+      room = this.#takeOf(line, perKey, room, out, left);
     }
     for (const line of untrusted) this.#book.ready.push(line);
     if (out.length > 0) this.#took();
@@ -65,11 +72,19 @@ export class RowSource implements WorkSource {
   }
 
   /** Takes rows of one line; how many the batch may hold now. */
-  #takeOf(line: KeyLine, perKey: number, limit: number, out: TakenRow[]): number {
+  #takeOf(
+    line: KeyLine,
+    perKey: number,
+    limit: number,
+    out: TakenRow[],
+    left: { bytes: number },
+  ): number {
     let room = limit;
     let count = 0;
     for (const taken of line.waiting) {
       if (count >= perKey || out.length >= Math.min(room, taken.batchLimit)) break;
+      if (!fits(taken, out, left.bytes)) break;
+      left.bytes -= taken.row.message.payload.byteLength;
       room = Math.min(room, taken.batchLimit);
       taken.state = 'working';
       out.push(taken);
@@ -126,4 +141,9 @@ export class RowSource implements WorkSource {
   ended(taken: TakenRow): void {
     this.#aborts.delete(taken);
   }
+}
+
+/** Whether a batch may hold this row too; the first always fits, or it would never leave. */
+function fits(taken: TakenRow | undefined, out: readonly TakenRow[], bytes: number): boolean {
+  return out.length === 0 || (taken?.row.message.payload.byteLength ?? 0) <= bytes;
 }

@@ -44,9 +44,10 @@ export interface TakenRow {
 export interface WorkSource {
   /**
    * Rows to work on now, oldest first, of keys none of whose rows is being worked on: at most
-   * `perKey` of one key, in order. Rows whose lease could end within `budgetMs` are not given.
+   * `perKey` of one key, in order, and no more than `bytes` of payload unless the first alone is larger.
+   * Rows whose lease could end within `budgetMs` are not given.
    */
-  take(limit: number, perKey: number, budgetMs: number): readonly TakenRow[];
+  take(limit: number, perKey: number, budgetMs: number, bytes?: number): readonly TakenRow[];
   /** Every row taken is settled exactly once. */
   settle(row: TakenRow, outcome: RowOutcome): void;
   /** Whether something that takes up to `budgetMs` may still be begun with the row. */
