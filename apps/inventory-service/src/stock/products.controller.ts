@@ -4,12 +4,23 @@ import { Repository } from 'typeorm';
 import { z } from 'zod';
 import { Product } from './product.entity.js';
 
+const sku = z
+  .string()
+  .trim()
+  .min(1)
+  .max(100)
+  .regex(/^\P{Cc}*$/u, 'must have no control characters');
 const productSheet = z
   .array(
     z.object({
-      sku: z.string().trim().min(1).max(100),
-      name: z.string().trim().min(1).max(200),
-      stock: z.int().nonnegative(),
+      sku,
+      name: z
+        .string()
+        .trim()
+        .min(1)
+        .max(200)
+        .regex(/^\P{Cc}*$/u, 'must have no control characters'),
+      stock: z.int().nonnegative().max(1_000_000_000),
     }),
   )
   .min(1)
@@ -28,9 +39,9 @@ export class ProductsController {
   }
 
   @Get(':sku')
-  async get(@Param('sku') sku: string): Promise<Product> {
-    const product = await this.products.findOneBy({ sku });
-    if (product === null) throw new NotFoundException(`There is no product ${sku}.`);
+  async get(@Param('sku', { schema: sku }) id: string): Promise<Product> {
+    const product = await this.products.findOneBy({ sku: id });
+    if (product === null) throw new NotFoundException(`There is no product ${id}.`);
     return product;
   }
 }

@@ -11,7 +11,6 @@ export class CreateOrders1700000000000 implements MigrationInterface {
         status text NOT NULL CHECK (status IN ('pending', 'processing', 'confirmed', 'rejected')),
         saga_id uuid,
         payment_id text,
-        reason text,
         created_at timestamptz NOT NULL DEFAULT now(),
         updated_at timestamptz NOT NULL DEFAULT now()
       )`);

@@ -32,10 +32,6 @@ export class Order {
   @Column({ name: 'payment_id', type: 'text', nullable: true })
   paymentId!: string | null;
 
-  /** Why it was rejected. */
-  @Column({ type: 'text', nullable: true })
-  reason!: string | null;
-
   @CreateDateColumn({ name: 'created_at', type: 'timestamptz' })
   createdAt!: Date;
 

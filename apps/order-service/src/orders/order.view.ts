@@ -12,7 +12,12 @@ export class OrderView {
   @ApiProperty({ enum: ORDER_STATUSES, type: String })
   status!: OrderStatus;
 
-  @ApiProperty({ type: String, nullable: true, description: 'Why it was rejected' })
+  @ApiProperty({
+    type: String,
+    nullable: true,
+    example: 'out_of_stock',
+    description: 'Why it was rejected',
+  })
   reason!: string | null;
 
   @ApiProperty({ description: 'In cents' })
@@ -24,8 +29,8 @@ export class OrderView {
   @ApiProperty({ type: String, nullable: true, format: 'uuid' })
   sagaId!: string | null;
 
-  static of(order: Order): OrderView {
-    const { id, customerId, status, reason, totalCents, paymentId, sagaId } = order;
+  static of(order: Order, reason: string | null = null): OrderView {
+    const { id, customerId, status, totalCents, paymentId, sagaId } = order;
     return { orderId: id, customerId, status, reason, totalCents, paymentId, sagaId };
   }
 }

@@ -10,7 +10,7 @@ import {
 } from '@nestjs/swagger';
 import { OrderView } from './order.view.js';
 import { OrdersService } from './orders.service.js';
-import { placeOrder, type PlaceOrder } from './place-order.js';
+import { orderId, placeOrder, type PlaceOrder } from './place-order.js';
 
 @ApiTags('orders')
 @Controller('orders')
@@ -31,7 +31,9 @@ export class OrdersController {
   @ApiOperation({ summary: 'How an order stands' })
   @ApiOkResponse({ type: OrderView })
   @ApiNotFoundResponse({ description: 'There is no such order' })
-  async get(@Param('orderId') orderId: string): Promise<OrderView> {
-    return OrderView.of(await this.orders.get(orderId));
+  @ApiBadRequestResponse({ description: 'No order has such an id' })
+  async get(@Param('orderId', { schema: orderId }) id: string): Promise<OrderView> {
+    const order = await this.orders.get(id);
+    return OrderView.of(order, await this.orders.whyRejected(order));
   }
 }

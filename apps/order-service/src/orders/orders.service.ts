@@ -53,6 +53,15 @@ export class OrdersService {
     return existing;
   }
 
+  /** The participant's "no", as its saga has it; null: it was not rejected. */
+  async whyRejected({ status, sagaId }: Order): Promise<string | null> {
+    if (status !== 'rejected' || sagaId === null) return null;
+    const end = await (await this.sagas.handle(sagaId)).outcome({ timeout: '5s' });
+    if (end.status !== 'compensated') return end.status;
+    const { cause } = end.failure;
+    return cause.kind === 'step' ? (cause.error.reason ?? `${cause.step}_failed`) : cause.kind;
+  }
+
   async get(orderId: string): Promise<Order> {
     const order = await this.orders.findOneBy({ id: orderId });
     if (order === null) throw new NotFoundException(`There is no order ${orderId}.`);

@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import {
   AuthorisePayment,
@@ -37,6 +38,9 @@ export interface ConfirmedOrder {
  */
 @Saga({ name: 'place-order', version: 1, output: 'confirm' })
 export class PlaceOrderSaga extends SagaOf<PlaceOrder, ConfirmedOrder> {
+  /** Each line names the saga, its step and its trace: see LoggerModule in app.module.ts. */
+  private readonly logger = new Logger(PlaceOrderSaga.name);
+
   constructor(
     @InjectRepository(Order) private readonly orders: Repository<Order>,
     private readonly outbox: Outbox,
@@ -52,6 +56,7 @@ export class PlaceOrderSaga extends SagaOf<PlaceOrder, ConfirmedOrder> {
   @Compensate('accept', { transactional: true })
   async reject(@SagaInput() order: PlaceOrder): Promise<void> {
     await this.orders.update({ id: order.orderId }, { status: 'rejected' });
+    this.logger.log('The order is rejected.');
     await this.outbox.publish(OrderRejected, { orderId: order.orderId }, { key: order.orderId });
   }
 
@@ -104,6 +109,7 @@ export class PlaceOrderSaga extends SagaOf<PlaceOrder, ConfirmedOrder> {
       { orderId, customerId, totalCents: capturedCents },
       { key: orderId },
     );
+    this.logger.log('The order is confirmed.');
     return { orderId, paymentId };
   }
 }

@@ -1,19 +1,23 @@
 import { z } from 'zod';
 
+/** Ids come from clients. PostgreSQL keeps no text with a NUL in it. */
+const id = z
+  .string()
+  .trim()
+  .min(1)
+  .max(100)
+  .regex(/^\P{Cc}*$/u, 'must have no control characters');
+export const orderId = id.describe('Chosen by the client; makes a repeat safe');
+
 /** What a client sends to place an order. */
 export const placeOrder = z
   .object({
-    orderId: z
-      .string()
-      .trim()
-      .min(1)
-      .max(100)
-      .describe('Chosen by the client; makes a repeat safe'),
-    customerId: z.string().trim().min(1).max(100),
+    orderId,
+    customerId: id,
     items: z
       .array(
         z.object({
-          sku: z.string().trim().min(1).max(100),
+          sku: id,
           quantity: z.int().positive().max(1_000_000),
           unitPriceCents: z.int().nonnegative().max(100_000_000),
         }),

@@ -23,11 +23,12 @@ export function logEntries(
             ? `failed and is tried again in ${entry.delayMs} ms.`
             : entry.kind === 'failed'
               ? 'failed.'
-              : 'ended, and nobody knows how.';
+              : 'is given up; nobody knows whether it had its effect.';
         const fields = { sagaId, saga, step, attempt, error: textOf(error) };
-        // A refusal is an answer, and no trouble.
-        if (error.reason === undefined) logger.warn(`${what} ${end}`, fields);
-        else logger.info(`${what} was refused.`, fields);
+        // A refusal is an answer, and giving up beside a step that failed a consequence: no trouble.
+        if (error.reason !== undefined) logger.info(`${what} was refused.`, fields);
+        else if (error.name === 'GivenUp') logger.info(`${what} ${end}`, fields);
+        else logger.warn(`${what} ${end}`, fields);
         break;
       }
       case 'failing':
