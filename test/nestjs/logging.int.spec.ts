@@ -150,7 +150,7 @@ describe('a line in the log of an application with nestjs-pino', () => {
         msg: textWith("'look' of the saga 'break' failed and is tried again in"),
       },
       { ...step, level: 40, msg: textWith('error=Error: The shelf is not there, 2.') },
-      { level: 30, msg: textWith("does not go on: its step 'look' failed") },
+      { level: 30, msg: textWith("The saga 'break' undoes what it did.") },
       { sagaId: handle.id, level: 30, msg: textWith("The saga 'break' ended as compensated.") },
     ]);
   });

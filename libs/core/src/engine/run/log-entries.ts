@@ -37,6 +37,9 @@ export function logEntries(
           saga,
         });
         break;
+      case 'compensating':
+        logger.info(`The saga '${saga}' undoes what it did.`, { sagaId, saga });
+        break;
       case 'saga_ended':
         if (entry.status === 'completed') break;
         logger.info(`The saga '${saga}' ended as ${entry.status}.`, { sagaId, saga });
