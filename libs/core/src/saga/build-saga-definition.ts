@@ -26,7 +26,19 @@ type Header = Pick<
   'name' | 'version' | 'connection' | 'deadlineMs' | 'failureStrategy' | 'graceMs' | 'maxCrashes'
 >;
 
+const OPTIONS: readonly string[] = [
+  'name',
+  'version',
+  'output',
+  'connection',
+  'deadline',
+  'failureStrategy',
+  'grace',
+  'maxCrashes',
+] satisfies readonly (keyof SagaOptions)[];
+
 function readHeader(options: SagaOptions, problems: Problems): Header {
+  problems.only(null, options, OPTIONS);
   const {
     name,
     version = 1,

@@ -259,6 +259,22 @@ describe('a saga is refused at start-up for', () => {
     expect(problemsOf(sagaClass)).toEqual(problems);
   });
 
+  it('with options that nobody reads, or flags that are none', () => {
+    const saga = undecidedSaga(
+      {
+        charge: { transactionl: true, retry: { attemps: 3 } },
+        confirm: { dependsOn: ['charge'], transactional: 'yes' },
+      },
+      { name: 'x', deadlin: '1h' },
+    );
+    expect(problemsOf(saga)).toEqual([
+      "class: There is no option 'deadlin'. Give one of name, version, output, connection, deadline, failureStrategy, grace, maxCrashes.",
+      "charge: There is no option 'transactionl'. Give one of retry, timeout, replyTimeout, transactional, dependsOn, pivot.",
+      "charge: There is no option 'attemps'. Give one of attempts, backoff, factor, maxDelay, jitter.",
+      'confirm: transactional is "yes". Give true or false.',
+    ]);
+  });
+
   it('being decorated on a static method, at once', () => {
     expect(() => metadataOf(NoSteps, 'a')).toThrow('NoSteps.a: It is static');
   });

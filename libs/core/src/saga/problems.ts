@@ -9,6 +9,14 @@ export class Problems {
     this.found.push({ method, problem, remedy });
   }
 
+  /** Notes options that nobody reads: a misspelt `transactional` would cost a commit its meaning. */
+  only(method: string | null, given: object | undefined, names: readonly string[]): void {
+    for (const name of Object.keys(given ?? {})) {
+      if (names.includes(name)) continue;
+      this.add(method, `There is no option '${name}'.`, `Give one of ${names.join(', ')}.`);
+    }
+  }
+
   /** The value, or the fallback once the reason it failed is noted. */
   attempt<T>(method: string | null, read: () => T, fallback: T): T {
     try {

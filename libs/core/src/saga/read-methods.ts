@@ -1,4 +1,5 @@
 import { COMPENSATION_RETRY, STEP_RETRY, parseDuration, parseRetry } from '../retry/index.js';
+import type { RetryOptions } from '../retry/index.js';
 import { methodsOf } from './metadata.js';
 import type { MethodMetadata } from './metadata.js';
 import type { CompensationOptions, StepOptions } from './options.js';
@@ -29,6 +30,21 @@ export interface MethodDrafts {
   readonly compensations: readonly CompensationDraft[];
   readonly recoveries: readonly CompensationDraft[];
 }
+
+const ATTEMPT_OPTIONS: readonly string[] = [
+  'retry',
+  'timeout',
+  'replyTimeout',
+  'transactional',
+] satisfies readonly (keyof CompensationOptions)[];
+const STEP_OPTIONS: readonly string[] = [...ATTEMPT_OPTIONS, 'dependsOn', 'pivot'];
+const RETRY_OPTIONS: readonly string[] = [
+  'attempts',
+  'backoff',
+  'factor',
+  'maxDelay',
+  'jitter',
+] satisfies readonly (keyof RetryOptions)[];
 
 /** Names go into idempotency keys, headers and other people's systems. */
 const STEP_NAME = /^[A-Za-z_$][\w$]{0,99}$/;
@@ -92,6 +108,12 @@ function readAttempts(
   defaults: typeof STEP_RETRY,
   problems: Problems,
 ) {
+  problems.only(method, options.retry, RETRY_OPTIONS);
+  const flags = { transactional: options.transactional, pivot: Reflect.get(options, 'pivot') };
+  for (const [name, value] of Object.entries(flags)) {
+    if (value === undefined || typeof value === 'boolean') continue;
+    problems.add(method, `${name} is ${JSON.stringify(value)}.`, 'Give true or false.');
+  }
   const { timeout, replyTimeout } = options;
   const duration = (value: unknown, name: string): number | null =>
     value === undefined ? null : problems.attempt(method, () => parseDuration(value, name), null);
@@ -153,6 +175,7 @@ export function readMethods(sagaClass: SagaClass, problems: Problems): MethodDra
       );
     }
     for (const options of metadata.steps) {
+      problems.only(method, options, STEP_OPTIONS);
       steps.push({
         name: method,
         ...readAttempts(method, options, STEP_RETRY, problems),
@@ -166,6 +189,7 @@ export function readMethods(sagaClass: SagaClass, problems: Problems): MethodDra
       [metadata.recovers, recoveries],
     ] as const) {
       for (const { step, options } of records) {
+        problems.only(method, options, ATTEMPT_OPTIONS);
         const attempts = readAttempts(method, options, COMPENSATION_RETRY, problems);
         drafts.push({ step, definition: Object.freeze({ ...attempts, arguments: from }) });
       }
