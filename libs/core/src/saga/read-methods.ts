@@ -109,8 +109,8 @@ function readAttempts(
   problems: Problems,
 ) {
   problems.only(method, options.retry, RETRY_OPTIONS);
-  const flags = { transactional: options.transactional, pivot: Reflect.get(options, 'pivot') };
-  for (const [name, value] of Object.entries(flags)) {
+  for (const name of ['transactional', 'pivot']) {
+    const value: unknown = Reflect.get(options, name);
     if (value === undefined || typeof value === 'boolean') continue;
     problems.add(method, `${name} is ${JSON.stringify(value)}.`, 'Give true or false.');
   }
