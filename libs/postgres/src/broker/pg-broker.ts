@@ -14,6 +14,7 @@ import type { SagazPool, SchemaName } from '../connection/index.js';
 import { PgSlotQueue } from '../slots/index.js';
 import type { PgWakeUps } from '../wake-ups/index.js';
 import { BrokerClosedError } from './broker.errors.js';
+import { HandOver } from './hand-over.js';
 import { joinTopics } from './membership.js';
 import { Publisher } from './publisher.js';
 
@@ -105,23 +106,18 @@ export class PgBroker implements Broker {
         },
       }),
     });
+    const handedOver = (): void => consumer.wake();
+    const handOver = new HandOver({ pool, schema, clock, logger, group, member, handedOver });
     const subscription: Subscription = {
       close: async (withinMs) => {
         this.#open.delete(subscription);
-        await consumer.close(withinMs);
+        await Promise.all([consumer.close(withinMs), handOver.stop()]);
       },
-      problem: () => consumer.problem(),
+      problem: () => consumer.problem() ?? handOver.problem,
     };
     this.#open.add(subscription);
     await consumer.start();
-    try {
-      // Begun already: however much there is, the first of it is handled meanwhile.
-      await member.takeOver();
-      consumer.wake();
-    } catch (error) {
-      await subscription.close(CLOSE_WITHIN_MS);
-      throw error;
-    }
+    handOver.start();
     return subscription;
   }
 

@@ -1,0 +1,104 @@
+import type { Clock, Logger, Timer } from '@sagaz/core';
+import type { SagazPool, SchemaName } from '../connection/index.js';
+import type { Membership } from './membership.js';
+import { topicLocks } from './publisher.js';
+
+/**
+ * How many messages are handed over in one statement. Publishers of the topic wait for it, and it
+ * must end long before the time limit of a statement, on a slow machine too.
+ */
+const STEP = 10_000;
+const AGAIN_MS = 1_000;
+
+/**
+ * Hands over to a group, step by step, what lay in its topics before anybody had joined them. Beside
+ * its consumers, because however much there is, the first of it can be handled meanwhile. Ends at
+ * once where nothing lay there, or where another process of the group is through with it; goes on
+ * where one has died in the middle.
+ */
+export class HandOver {
+  readonly #pool: SagazPool;
+  readonly #schema: SchemaName;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #group: string;
+  readonly #member: Membership;
+  readonly #handedOver: () => void;
+  #running: Promise<void> | undefined;
+  #pause: { readonly timer: Timer; readonly end: () => void } | undefined;
+  #stopped = false;
+  #problem: string | null = null;
+
+  constructor(options: {
+    readonly pool: SagazPool;
+    readonly schema: SchemaName;
+    readonly clock: Clock;
+    readonly logger: Logger;
+    readonly group: string;
+    readonly member: Membership;
+    /** Something more is there to be read. */
+    readonly handedOver: () => void;
+  }) {
+    this.#pool = options.pool;
+    this.#schema = options.schema;
+    this.#clock = options.clock;
+    this.#logger = options.logger;
+    this.#group = options.group;
+    this.#member = options.member;
+    this.#handedOver = options.handedOver;
+  }
+
+  get problem(): string | null {
+    return this.#problem;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  /** Ends after the step under way. What is left is handed over at the next start of the group. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#pause?.timer.cancel();
+    this.#pause?.end();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    for (const topic of this.#member.unfinished) {
+      let after: string | null = '0';
+      while (after !== null) {
+        if (this.#stopped) return;
+        try {
+          after = await this.#step(topic, after);
+          this.#problem = null;
+          this.#handedOver();
+        } catch (error) {
+          await this.#failed(topic, error);
+        }
+      }
+    }
+  }
+
+  async #step(topic: string, after: string): Promise<string | null> {
+    const { rows } = await this.#pool.query<{ last: string | null }>({
+      text: `SELECT ${this.#schema.quoted}.hand_over($1, $2, $3, $4, $5) AS last`,
+      values: [this.#member.number, topic, topicLocks([topic])[0], after, STEP],
+    });
+    return rows[0]?.last ?? null;
+  }
+
+  async #failed(topic: string, error: unknown): Promise<void> {
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#problem = `What lay in the topic '${topic}' before the group '${this.#group}' joined it cannot be handed over: ${reason}`;
+    this.#logger.warn('Handing over the messages of a topic failed; it is tried again.', {
+      group: this.#group,
+      topic,
+      error: reason,
+    });
+    if (this.#stopped) return;
+    await new Promise<void>((end) => {
+      this.#pause = { timer: this.#clock.after(AGAIN_MS, end), end };
+    });
+  }
+}
