@@ -143,6 +143,25 @@ describeEachPostgres('messages and the ends of their transactions', (server) => 
       expect(await seen.outbox()).toEqual([]);
     });
 
+    it('are refused in @Transactional() too, and the connection goes back without a transaction', async () => {
+      for (let i = 0; i < 6; i += 1) {
+        await expect(
+          service.inTransaction(async () => {
+            await service.publish('a');
+            await service.orders.query('COMMIT');
+            await service.orders.query('BEGIN');
+            await service.insert('half');
+          }),
+        ).rejects.toThrow(RawTransactionControlError);
+      }
+      expect(await seen.outbox()).toEqual([]);
+      expect(await seen.orders()).toEqual([]);
+      const idle = await seen.rows(
+        "SELECT pid FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND datname = current_database()",
+      );
+      expect(idle).toEqual([]);
+    });
+
     it('are never carried into the next transaction of the connection', async () => {
       const runner = service.dataSource.createQueryRunner();
       await runner.startTransaction();

@@ -23,6 +23,7 @@ export {
   StoreElsewhereError,
   TransactionEndedError,
   TransactionHostError,
+  TwoPhaseCommitError,
   UnknownDataSourceError,
   UnsavedEntityMessagesError,
   type SagazTransactionOptions,

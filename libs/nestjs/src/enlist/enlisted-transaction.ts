@@ -195,12 +195,10 @@ export class EnlistedTransaction {
 
   async #flush(): Promise<void> {
     this.#refuseUnsaved();
-    const said = this.#said.sort((a, b) => a.ordinal - b.ordinal);
-    if (said.length === 0 && this.#last === null) {
-      this.#seal();
-      return;
-    }
+    // Also with nothing to write: who joined may have written before, an inbox row for instance, and
+    // what is then committed may no longer be what that was written in.
     const transaction = await this.#usable('commit');
+    const said = this.#said.sort((a, b) => a.ordinal - b.ordinal);
     const messages: OutboxMessage[] = [];
     for (const { message } of said) {
       messages.push('seal' in message ? await message.seal(this.#binding.source) : message);

@@ -65,14 +65,26 @@ export class UnsavedEntityMessagesError extends SagazError {
   }
 }
 
-/** COMMIT, ROLLBACK or ROLLBACK TO SAVEPOINT was sent past TypeORM. */
+/** COMMIT, ROLLBACK, ROLLBACK TO SAVEPOINT or PREPARE TRANSACTION was sent past TypeORM. */
 export class RawTransactionControlError extends SagazError {
   readonly code = 'SAGAZ_RAW_TRANSACTION_CONTROL';
 
   constructor(readonly connection: string) {
     super(
-      `A transaction of the connection "${connection}" was ended or rolled back to a savepoint by SQL of its own, so it cannot be known which messages belong to it.`,
+      `A transaction of the connection "${connection}" was ended, prepared, or rolled back to a savepoint by SQL of its own, so it cannot be known which messages belong to it.`,
       'Leave COMMIT, ROLLBACK and savepoints to TypeORM: use manager.transaction() for a savepoint.',
+    );
+  }
+}
+
+/** PREPARE TRANSACTION was to be sent in a transaction that Sagaz takes part in. */
+export class TwoPhaseCommitError extends SagazError {
+  readonly code = 'SAGAZ_TWO_PHASE_COMMIT';
+
+  constructor(readonly connection: string) {
+    super(
+      `A transaction of the connection "${connection}" that messages or sagas have joined was to be prepared for a two-phase commit. Prepared, it would keep the locks of their keys until somebody ends it, and whatever has these keys would wait.`,
+      'Commit it as an ordinary transaction. What must happen in another database as well is the work of a message or a saga.',
     );
   }
 }

@@ -15,6 +15,7 @@ export {
   StoreElsewhereError,
   TransactionEndedError,
   TransactionHostError,
+  TwoPhaseCommitError,
   UnknownDataSourceError,
   UnsavedEntityMessagesError,
 } from './errors.js';

@@ -1,6 +1,7 @@
 import { CommitUnknownError, TransactionAbortedError } from '@sagaz/core';
 import type { EntitySubscriberInterface, ObjectLiteral, QueryRunner } from 'typeorm';
 import type { EnlistedTransaction } from './enlisted-transaction.js';
+import { TwoPhaseCommitError } from './errors.js';
 import { depthOf } from './typeorm-access.js';
 
 /** The enlisted transactions of one DataSource, by the query runner that carries them. */
@@ -20,6 +21,10 @@ interface EntityEvent extends TransactionEvent {
   readonly entity?: ObjectLiteral | undefined;
 }
 
+interface QueryEvent extends TransactionEvent {
+  readonly query: string;
+}
+
 interface QueryAnswer extends TransactionEvent {
   readonly query: string;
   readonly success: boolean;
@@ -27,6 +32,8 @@ interface QueryAnswer extends TransactionEvent {
   readonly error?: unknown;
 }
 
+/** Comments may stand before it. */
+const PREPARES = /^(?:\s|--.*\n|\/\*[\s\S]*?\*\/)*PREPARE\s+TRANSACTION\b/i;
 const committed = new WeakSet<QueryRunner>();
 
 /** Whether the last transaction of this runner is known to be committed. */
@@ -65,6 +72,8 @@ export class TransactionSubscriber implements EntitySubscriberInterface {
   }
 
   async beforeTransactionCommit({ queryRunner }: TransactionEvent): Promise<void> {
+    // A COMMIT that the application sent by itself before was not the one that is about to be sent.
+    committed.delete(queryRunner);
     const transaction = this.#transactions.find(queryRunner);
     if (transaction === undefined) return;
     const depth = depthOf(queryRunner);
@@ -89,6 +98,17 @@ export class TransactionSubscriber implements EntitySubscriberInterface {
       this.#transactions.forget(queryRunner);
       await transaction.abandon();
     }
+  }
+
+  /**
+   * Refused before it is sent: once prepared, a transaction keeps its locks whatever we find out.
+   * What goes past TypeORM is noticed afterwards, by the tag with which it is answered.
+   */
+  beforeQuery({ query, queryRunner }: QueryEvent): Promise<void> | void {
+    if (!PREPARES.test(query)) return undefined;
+    const transaction = this.#transactions.find(queryRunner);
+    if (transaction === undefined) return undefined;
+    return Promise.reject(new TwoPhaseCommitError(transaction.connection));
   }
 
   /** PostgreSQL answers COMMIT of a failed transaction with the tag ROLLBACK; TypeORM resolves. */

@@ -1,0 +1,183 @@
+import { Controller, HttpException, type INestApplication } from '@nestjs/common';
+import { Ctx, Payload } from '@nestjs/microservices';
+import { InjectRepository } from '@nestjs/typeorm';
+import { HEADERS } from '@sagaz/core';
+import {
+  defineCommand,
+  defineEvent,
+  IdempotentHandler,
+  MessageContext,
+  Outbox,
+} from '@sagaz/nestjs';
+import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
+import { concat, defer, of, throwError, type Observable } from 'rxjs';
+import { Repository } from 'typeorm';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { Observer, startService } from './app.js';
+import { MessageBench } from './message-bench.js';
+import { Order, OrderPlaced } from './orders.js';
+
+interface Job {
+  readonly id: string;
+}
+const Done = defineEvent<Job>()('job.done');
+const Streamed = defineCommand<Job, { last: string }>()('job.stream');
+
+type Work = (jobs: Jobs, job: Job, context: MessageContext) => unknown;
+const door: { work: Work; stream: (jobs: Jobs, job: Job) => Observable<{ last: string }> } = {
+  work: () => undefined,
+  stream: () => of({ last: '' }),
+};
+
+@Controller()
+class Jobs {
+  constructor(
+    @InjectRepository(Order) readonly orders: Repository<Order>,
+    readonly outbox: Outbox,
+  ) {}
+
+  @IdempotentHandler(Done, { retry: { attempts: 2, backoff: 1 } })
+  async done(@Payload() job: Job, @Ctx() context: MessageContext): Promise<void> {
+    await door.work(this, job, context);
+  }
+
+  @IdempotentHandler(Streamed, { retry: { attempts: 2, backoff: 1 } })
+  streamed(job: Job): Observable<{ last: string }> {
+    return door.stream(this, job);
+  }
+}
+
+describe('what a handler does wrong', () => {
+  let db: TestDatabase;
+  let app: INestApplication;
+  let seen: Observer;
+  const bench = new MessageBench();
+
+  beforeAll(async () => {
+    db = await createDatabase(postgresServers()[0]!);
+    seen = new Observer(db.url);
+    app = await startService({
+      databases: [{ url: db.url }],
+      controllers: [Jobs],
+      sagaz: {
+        service: 'jobs',
+        broker: bench.driver,
+        roles: { engine: false, relay: false, consume: true },
+      },
+    });
+    bench.watch(app);
+  });
+  afterAll(async () => {
+    await app.close();
+    await seen.close();
+    await db.drop();
+  });
+  beforeEach(() => seen.clear());
+
+  const deliver = (id: string) => bench.deliver({ type: 'job.done', payload: { id } });
+
+  it.each([
+    [400, 'buried'],
+    [401, 'buried'],
+    [404, 'buried'],
+    [410, 'buried'],
+    [422, 'buried'],
+    [408, 'retry'],
+    [409, 'retry'],
+    [425, 'retry'],
+    [429, 'retry'],
+    [500, 'retry'],
+    [503, 'retry'],
+  ])('an HTTP status %i: %s at its first attempt', async (status, kind) => {
+    door.work = () => {
+      throw new HttpException('from somewhere', status);
+    };
+    expect(await deliver(`http-${status}`)).toMatchObject({ kind });
+  });
+
+  it.each([
+    ['ROLLBACK', ['ROLLBACK', 'BEGIN']],
+    ['COMMIT', ['COMMIT', 'BEGIN']],
+  ])(
+    'ends its transaction by itself with %s: that is no acknowledgement, also when it publishes nothing',
+    async (_, statements) => {
+      let attempts = 0;
+      door.work = async ({ orders }, { id }) => {
+        attempts += 1;
+        if (attempts > 1) return;
+        await orders.insert({ id });
+        for (const sql of statements) await orders.query(sql);
+      };
+      const message = await bench.send({ type: 'job.done', payload: { id: 'raw' } });
+      const [first] = await bench.ends(message.id, 2);
+      expect(first?.outcome).toMatchObject({
+        kind: 'retry',
+        error: { code: 'SAGAZ_RAW_TRANSACTION_CONTROL' },
+      });
+    },
+  );
+
+  it('publishes when its transaction has ended: it is told, and nothing is sent', async () => {
+    let late: Promise<unknown> | undefined;
+    let ended: () => void = () => undefined;
+    const end = new Promise<void>((resolve) => (ended = resolve));
+    door.work = async ({ outbox }, { id }) => {
+      late = (async () => {
+        await end;
+        await outbox.publish(OrderPlaced, { id });
+      })().catch((error: unknown) => error);
+      await Promise.resolve();
+    };
+    expect(await deliver('late')).toEqual({ kind: 'committed' });
+    ended();
+    expect(await late).toMatchObject({ code: 'SAGAZ_NO_TRANSACTION' });
+    expect(await seen.outbox()).toEqual([]);
+  });
+
+  describe('or right, with an Observable', () => {
+    const command = (id: string) =>
+      bench.send({
+        type: 'job.stream',
+        payload: { id },
+        headers: {
+          [HEADERS.role]: 'command',
+          [HEADERS.idempotencyKey]: `saga:${id}`,
+          [HEADERS.replyTo]: 'orders.replies',
+        },
+      });
+
+    it('works in the transaction until it completes, and answers with its last value', async () => {
+      door.stream = ({ orders, outbox }, { id }) =>
+        concat(
+          of({ last: 'no' }),
+          defer(async () => {
+            await orders.insert({ id });
+            await outbox.publish(OrderPlaced, { id });
+            return { last: id };
+          }),
+        );
+      const { id } = await command('streamed');
+      expect(await bench.kinds(id, 1)).toEqual(['committed']);
+      expect(await seen.orders()).toEqual(['streamed']);
+      expect(await seen.outbox()).toEqual(['order.placed', 'sagaz.reply']);
+      const [reply] = await seen.rows<{ payload: Buffer }>(
+        "SELECT payload FROM sagaz.outbox WHERE type = 'sagaz.reply'",
+      );
+      expect(JSON.parse(String(reply?.payload))).toEqual({ last: 'streamed' });
+    });
+
+    it('that fails after its first values leaves nothing behind', async () => {
+      door.stream = ({ orders }, { id }) =>
+        concat(
+          defer(async () => {
+            await orders.insert({ id });
+            return { last: id };
+          }),
+          throwError(() => new Error('in the middle')),
+        );
+      const { id } = await command('broken');
+      expect(await bench.kinds(id, 2)).toEqual(['retry', 'buried']);
+      expect(await seen.orders()).toEqual([]);
+    });
+  });
+});
