@@ -24,7 +24,9 @@ export function checkTrial(
     case 'completed':
       for (const [name, { kind }] of plans) {
         if (journal.includes(`recovery_completed ${name}`)) continue;
-        assert.equal(completed(name), 1, `'${name}' of a completed saga`);
+        // A pivot in doubt may be settled by an attempt that comes back late.
+        const late = journal.includes(`step_late_success ${name}`);
+        assert.ok(completed(name) === 1 || late, `'${name}' of a completed saga`);
         if (kind !== 'transactional') assert.ok(stands(name), `the effect of '${name}'`);
       }
       assert.equal(outside.undone.size, 0, 'a completed saga undid something');

@@ -72,10 +72,22 @@ export class RandomTrial {
         void first.cancel(id, 'random').catch(() => undefined);
       });
     }
+    // An operator who asks at any moment, needed or not: whichever engine lives then takes it.
+    let moves = 0;
+    if (this.#random() < 0.3) {
+      for (let asked = 0; asked < 6; asked += 1) {
+        const at = Math.floor(this.#random() ** 3 * 400_000);
+        moves = Math.max(moves, bench.clock.now() + at + 120_000);
+        bench.clock.after(at, () => {
+          void this.#engines[0]?.retry(id, 'random').catch(() => undefined);
+        });
+      }
+    }
     for (let round = 0; round < 400; round += 1) {
       await bench.clock.advance(round < 40 ? 250 : 15_000);
       await this.#keepAlive();
       this.outside.answer();
+      if (bench.clock.now() < moves) continue;
       if (OVER.includes((await bench.sagas.get(id))?.status ?? '')) break;
     }
     // What is late comes now.
