@@ -121,6 +121,24 @@ export class SagaNotFoundError extends SagazError {
   }
 }
 
+/** A setting of an engine that makes no sense. */
+export class InvalidEngineSettingError extends SagazError {
+  readonly code = 'SAGAZ_INVALID_ENGINE_SETTING';
+
+  constructor(
+    readonly setting: string,
+    readonly given: unknown,
+    least: number | null,
+  ) {
+    super(
+      least === null
+        ? `An engine has no setting '${setting}'.`
+        : `The setting ${setting} of an engine cannot be ${String(given)}.`,
+      least === null ? 'Leave it out.' : `Give a number of ${String(least)} or more.`,
+    );
+  }
+}
+
 /** The engine does not take anything: it was not started, or it is closed. */
 export class EngineClosedError extends SagazError {
   readonly code = 'SAGAZ_ENGINE_CLOSED';

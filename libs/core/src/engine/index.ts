@@ -23,6 +23,7 @@ export {
 export {
   EngineClosedError,
   IdempotencyConflictError,
+  InvalidEngineSettingError,
   LeaseLostError,
   SagaFailedError,
   SagaNotCommittedError,

@@ -1,7 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { Compensate, Saga, SagaInput, SagaOf, SagaStep, StepResult } from '../saga/index.js';
+import {
+  Compensate,
+  DuplicateSagaError,
+  Saga,
+  SagaInput,
+  SagaOf,
+  SagaStep,
+  StepResult,
+} from '../saga/index.js';
 import { NonRetryableError } from '../errors/index.js';
-import { EngineBench } from '../testing/index.js';
+import { EngineBench, Program } from '../testing/index.js';
+import { InvalidEngineSettingError } from './index.js';
 
 interface Order {
   readonly id: string;
@@ -42,6 +51,32 @@ class PlaceOrder extends SagaOf<Order, string> {
 }
 
 describe('an engine', () => {
+  it.each([
+    [
+      { maxInFlight: 0 },
+      'The setting maxInFlight of an engine cannot be 0. Give a number of 1 or more.',
+    ],
+    [{ pollMs: Number.NaN }, 'The setting pollMs of an engine cannot be NaN.'],
+    [{ ttlMs: -1 }, 'The setting ttlMs of an engine cannot be -1.'],
+    [{ ttlMs: undefined }, 'The setting ttlMs of an engine cannot be undefined.'],
+    [
+      { shutdownMs: '10s' },
+      'The setting shutdownMs of an engine cannot be 10s. Give a number of 0 or more.',
+    ],
+    [{ maxInflight: 5 }, "An engine has no setting 'maxInflight'."],
+  ])('refuses the settings %j', (settings, message) => {
+    const bench = new EngineBench([PlaceOrder]);
+    const make = (): unknown => Reflect.apply(bench.idleEngine, bench, [{ settings }]);
+    expect(make).toThrow(InvalidEngineSettingError);
+    expect(make).toThrow(message);
+  });
+
+  it('refuses two definitions for the same sagas', () => {
+    const one = new Program({ name: 'twice', steps: { a: {} } });
+    const two = new Program({ name: 'twice', steps: { b: {} } });
+    expect(() => new EngineBench([one, two]).idleEngine()).toThrow(DuplicateSagaError);
+  });
+
   it('runs a sequential saga to its output', async () => {
     const bench = new EngineBench([PlaceOrder]);
     const engine = await bench.engine();

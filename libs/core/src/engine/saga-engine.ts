@@ -15,6 +15,7 @@ import {
   type SagaInputOf,
   type SagaOutputOf,
 } from '../saga/index.js';
+import { checkDefinitions, checkSettings } from './check-settings.js';
 import { ClaimLoop, runnable } from './claim-loop.js';
 import { controlMail } from './decide/index.js';
 import {
@@ -57,6 +58,8 @@ export class SagaEngine {
   constructor(options: SagaEngineOptions) {
     this.#options = options;
     const settings = { ...DEFAULT_ENGINE_SETTINGS, ...options.settings };
+    checkSettings(settings);
+    checkDefinitions(options.definitions);
     this.settings = settings;
     const { store, logger } = options;
     const clock = options.clock ?? systemClock;
