@@ -8,14 +8,17 @@ import {
   SagaOf,
   SagaRefusal,
   SagaStep,
+  MessageContext,
   Sagas,
   StepResult,
   command,
   defineCommand,
 } from '@sagaz/nestjs';
+import { Ctx, Payload } from '@nestjs/microservices';
 import { postgresBroker } from '@sagaz/postgres';
 import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
 import type { Repository } from 'typeorm';
+import { z } from 'zod';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Observer, startService } from './app.js';
 import { Order } from './orders.js';
@@ -49,6 +52,32 @@ class ShipOrderSaga extends SagaOf<{ id: string; lost?: boolean }, string> {
   }
 }
 
+const Weigh = defineCommand<Reserve, { grams: number }>()('inventory.weigh', {
+  reply: z.object({ grams: z.number() }),
+});
+/** As the other service, which is older, has it. */
+const WeighOfOld = defineCommand<Reserve, { grams: unknown }>()('inventory.weigh');
+const Unweigh = defineCommand<Reserve>()('inventory.unweigh');
+
+@Saga({ name: 'weigh-order', output: 'price' })
+@Injectable()
+class WeighOrderSaga extends SagaOf<{ id: string }, number> {
+  @SagaStep({ retry: { attempts: 3, backoff: 1 } })
+  weigh(@SagaInput() { id }: { id: string }) {
+    return command(Weigh, { orderId: id });
+  }
+
+  @Compensate('weigh')
+  unweigh(@SagaInput() { id }: { id: string }) {
+    return command(Unweigh, { orderId: id });
+  }
+
+  @SagaStep({ dependsOn: ['weigh'] })
+  price(@StepResult('weigh') { grams }: { grams: number }): number {
+    return grams * 2;
+  }
+}
+
 @Controller()
 class StockController {
   constructor(@InjectRepository(Order) private readonly rows: Repository<Order>) {}
@@ -58,6 +87,20 @@ class StockController {
     if (orderId.startsWith('sold-out')) throw new SagaRefusal('out_of_stock');
     await this.rows.insert({ id: orderId, status: 'reserved' });
     return { reservation: `r-${orderId}` };
+  }
+
+  @IdempotentHandler(WeighOfOld)
+  async weigh({ orderId }: Reserve): Promise<{ grams: unknown }> {
+    await this.rows.insert({ id: orderId, status: 'weighed' });
+    return { grams: orderId === 'light' ? 5 : 'heavy' };
+  }
+
+  @IdempotentHandler(Unweigh)
+  async unweigh(
+    @Payload() { orderId }: Reserve,
+    @Ctx() { applied }: MessageContext,
+  ): Promise<void> {
+    await this.rows.update({ id: orderId }, { status: `undone, ${applied}` });
   }
 
   @IdempotentHandler(ReleaseStock)
@@ -93,7 +136,7 @@ describe('a saga over two services, each with its own database', () => {
     });
     orders = await startService({
       databases: [{ url: orderDb }],
-      providers: [ShipOrderSaga],
+      providers: [ShipOrderSaga, WeighOrderSaga],
       sagaz: {
         service: 'orders',
         broker: broker(),
@@ -126,6 +169,20 @@ describe('a saga over two services, each with its own database', () => {
       status: 'compensated',
       failure: { cause: { kind: 'step', step: 'reserve', error: { reason: 'out_of_stock' } } },
     });
+  });
+
+  it('takes no reply for a result that does not match the contract: what was done is undone', async () => {
+    const light = await orders.get(Sagas).start(WeighOrderSaga, { id: 'light' });
+    expect(await light.outcome()).toEqual({ status: 'completed', output: 10 });
+    const heavy = await orders.get(Sagas).start(WeighOrderSaga, { id: 'heavy' });
+    const outcome = await heavy.outcome();
+    expect(outcome).toMatchObject({
+      status: 'compensated',
+      failure: { cause: { kind: 'step', step: 'weigh', error: { reason: 'invalid_reply' } } },
+    });
+    expect(JSON.stringify(outcome)).toContain('does not match its schema: grams: ');
+    const rows = await stock.rows(`SELECT status FROM orders WHERE id = 'heavy'`);
+    expect(rows).toEqual([{ status: 'undone, applied' }]);
   });
 
   it('ends a hundred of them at once', async () => {

@@ -56,4 +56,6 @@ export const HEADERS = {
   correlationId: 'sagaz-correlation-id',
   /** On a reply: the role of what it answers, `command` or `compensation`. */
   repliesTo: 'sagaz-replies-to',
+  /** On a reply: the type of the command that it answers. */
+  commandType: 'sagaz-command-type',
 } as const;

@@ -2,6 +2,7 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import {
   HEADERS,
   MalformedReplyError,
+  checkedReply,
   replyMail,
   replyTopicOf,
   type Broker,
@@ -76,7 +77,7 @@ export class Replies implements Worker, OnModuleInit {
   async #take({ message }: Delivery): Promise<DeliveryOutcome> {
     let mail: NewMail;
     try {
-      mail = replyMail(message);
+      mail = replyMail(await checkedReply(message));
     } catch (error) {
       if (!(error instanceof MalformedReplyError)) throw error;
       // No attempt can make sense of it, and no saga is named that could be told.

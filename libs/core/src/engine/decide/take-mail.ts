@@ -104,10 +104,16 @@ function negative(step: string, status: unknown, body: Body): ErrorRecord {
     ? { name: 'SagaRefusal', message: `Step '${step}' was refused: ${reason}.`, reason, details }
     : {
         name: 'CommandFailed',
-        message: `The command of step '${step}' failed: ${reason}.`,
+        message: `The command of step '${step}' failed: ${reason}${explained(details)}.`,
         reason,
         details,
       };
+}
+
+/** What the participant says of the failure, where it says anything. */
+function explained(details: unknown): string {
+  if (typeof details !== 'object' || details === null || !('error' in details)) return '';
+  return typeof details.error === 'string' ? ` (${details.error.replace(/\.$/, '')})` : '';
 }
 
 function cancel(draft: Draft, reason: string): string | null {

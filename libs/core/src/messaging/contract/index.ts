@@ -13,4 +13,4 @@ export {
   type ReplyOf,
 } from './message-contract.js';
 export type { SchemaIssue, SchemaResult, StandardSchema } from './standard-schema.js';
-export { validatePayload, validateReply } from './validate.js';
+export { replyProblem, validatePayload, validateReply } from './validate.js';

@@ -1,6 +1,7 @@
 import { parseDuration } from '../../retry/index.js';
 import type { Duration } from '../../retry/index.js';
 import { InvalidContractError } from './errors.js';
+import { rememberReplySchema } from './reply-schemas.js';
 import type { StandardSchema } from './standard-schema.js';
 
 /** Carries types that exist for the compiler only. */
@@ -53,7 +54,7 @@ export interface EventOptions<Payload> {
 }
 
 export interface CommandOptions<Payload, Reply> extends EventOptions<Payload> {
-  /** Validates the reply at run time, before it is sent. */
+  /** Validates the reply at run time, before it is sent and when it arrives. */
   readonly reply?: StandardSchema<Reply>;
   /** After this time the command is refused. Default: as long as its sender waits for the reply. */
   readonly expiresIn?: Duration;
@@ -122,8 +123,8 @@ export function defineCommand<Payload, Reply = void>() {
   return (
     type: string,
     options: CommandOptions<Payload, Reply> = {},
-  ): CommandContract<Payload, Reply> =>
-    Object.freeze({
+  ): CommandContract<Payload, Reply> => {
+    const contract = {
       kind: 'command' as const,
       ...contractOf(type, options),
       replySchema: checkedSchema(options.reply, type),
@@ -131,7 +132,10 @@ export function defineCommand<Payload, Reply = void>() {
         options.expiresIn === undefined
           ? null
           : parseDuration(options.expiresIn, `expiresIn of '${type}'`),
-    });
+    };
+    if (contract.replySchema !== undefined) rememberReplySchema(type, contract.replySchema);
+    return Object.freeze(contract);
+  };
 }
 
 /**

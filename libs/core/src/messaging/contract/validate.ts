@@ -1,5 +1,6 @@
 import { MessageValidationError } from './errors.js';
 import type { CommandContract, MessageContract } from './message-contract.js';
+import { replySchemasOf } from './reply-schemas.js';
 import type { SchemaIssue, SchemaResult, StandardSchema } from './standard-schema.js';
 
 function described(issue: SchemaIssue): string {
@@ -19,6 +20,21 @@ async function checked<T>(
     throw new MessageValidationError(type, part, result.issues.map(described));
   }
   return result.value;
+}
+
+/**
+ * What is wrong with a reply that arrived, with the path in front; null: nothing, or no contract of this
+ * type has a schema for it here. Where several have, one that takes it is enough.
+ */
+export async function replyProblem(type: string, reply: unknown): Promise<string | null> {
+  let problem: string | null = null;
+  for (const schema of replySchemasOf(type)) {
+    const result = await schema['~standard'].validate(reply);
+    if (result.issues === undefined) return null;
+    const issues = result.issues.map(described).join('; ');
+    problem ??= `The reply of '${type}' does not match its schema: ${issues}.`;
+  }
+  return problem;
 }
 
 /**

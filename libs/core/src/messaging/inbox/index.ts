@@ -11,6 +11,7 @@ export type {
   InboxUnit,
   MessageRole,
 } from './inbox.types.js';
+export { checkedReply } from './checked-reply.js';
 export { inboxKeyOf, roleOf } from './message-role.js';
 export { REPLY_TYPE, negativeReply, replyMessage, type NegativeReply } from './reply.js';
 export { storeUnit } from './store-unit.js';

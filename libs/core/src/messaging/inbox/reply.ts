@@ -42,6 +42,7 @@ export function replyMessage(
     [HEADERS.role]: 'reply',
     [HEADERS.repliesTo]: repliesTo,
     [HEADERS.replyStatus]: reply.status,
+    [HEADERS.commandType]: command.type,
     [HEADERS.causationId]: command.id,
   };
   for (const name of [
