@@ -152,51 +152,26 @@ BEGIN
 END
 $$;
 
--- One message, the usual case, in one round trip. `in_lock` is null where it takes no place in a key
--- now (delayed, or unordered). `in_guest`: the transaction is a caller's. Its deferred constraints
--- are checked before the key is locked: checked by COMMIT they could wait for a row of a transaction
--- that waits for the key.
-CREATE FUNCTION sagaz.outbox_append(
-  in_guest boolean, in_slot integer, in_lock integer, in_ordered boolean, in_delay_ms bigint,
-  in_id text, in_tenant text, in_topic text, in_key text, in_type text, in_source text, in_time text,
-  in_content_type text, in_headers json, in_payload bytea
-) RETURNS void LANGUAGE plpgsql AS $$
+-- Checks the deferred constraints of a caller's transaction now, before a key is locked: checked by
+-- COMMIT they could wait for a row of a transaction that waits for the key. Always true.
+CREATE FUNCTION sagaz.constraints_checked() RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-  IF in_guest THEN
-    SET CONSTRAINTS ALL IMMEDIATE;
-  END IF;
-  IF in_lock IS NOT NULL THEN
-    PERFORM pg_advisory_xact_lock_shared(1396786497, in_slot);
-    PERFORM pg_advisory_xact_lock(1396786498, in_lock);
-  END IF;
-  IF in_delay_ms > 0 THEN
-    INSERT INTO sagaz.outbox
-      (status, due_at, slot, ordered, id, tenant, topic, key, type, source, time, content_type, headers, payload)
-    VALUES (
-      'delayed', clock_timestamp() + in_delay_ms * interval '1 millisecond', in_slot, in_ordered, in_id,
-      in_tenant, in_topic, in_key, in_type, in_source, in_time, in_content_type, in_headers, in_payload
-    );
-  ELSE
-    INSERT INTO sagaz.outbox
-      (slot, ordered, id, tenant, topic, key, type, source, time, content_type, headers, payload)
-    VALUES (
-      in_slot, in_ordered, in_id, in_tenant, in_topic, in_key, in_type, in_source, in_time,
-      in_content_type, in_headers, in_payload
-    );
-  END IF;
+  SET CONSTRAINTS ALL IMMEDIATE;
+  RETURN true;
 END
 $$;
 
--- Many messages, in the order of the arrays; the locks as for outbox_lock. Numbers are drawn by the
+-- Many messages, in the order of the arrays; the locks as for outbox_lock. `in_deferred`: the
+-- transaction is a caller's and may hold deferred constraints. Numbers are drawn by the
 -- column's default while rows are inserted, which is after the locks and in the order of the sort.
 CREATE FUNCTION sagaz.outbox_append_many(
-  in_guest boolean, in_slot_locks integer[], in_key_locks integer[], in_exclusively boolean,
+  in_deferred boolean, in_slot_locks integer[], in_key_locks integer[], in_exclusively boolean,
   in_slots integer[], in_ordered boolean[], in_delays_ms bigint[],
   in_ids text[], in_tenants text[], in_topics text[], in_keys text[], in_types text[], in_sources text[],
   in_times text[], in_content_types text[], in_headers text[], in_payloads bytea[]
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  IF in_guest THEN
+  IF in_deferred THEN
     SET CONSTRAINTS ALL IMMEDIATE;
   END IF;
   PERFORM sagaz.outbox_lock(in_slot_locks, in_key_locks, in_exclusively);
@@ -225,9 +200,7 @@ DROP SEQUENCE sagaz.outbox_seq;
 DROP FUNCTION
   sagaz.readable(bytea),
   sagaz.outbox_lock(integer[], integer[], boolean),
-  sagaz.outbox_append(
-    boolean, integer, integer, boolean, bigint, text, text, text, text, text, text, text, text, json, bytea
-  ),
+  sagaz.constraints_checked(),
   sagaz.outbox_append_many(
     boolean, integer[], integer[], boolean, integer[], boolean[], bigint[], text[], text[], text[],
     text[], text[], text[], text[], text[], text[], bytea[]

@@ -93,45 +93,15 @@ SELECT
   envelope, sagaz.readable(payload) AS payload, replay_due_at
 FROM sagaz.inbox_dead_letter;
 
--- Ends a message, or says who has ended it before: `new`, `done` or `dead`. Waits at most `in_wait_ms`
--- for another transaction that holds it (55P03), and leaves the caller's own lock_timeout as it was.
--- A function, because the two statements it needs would be two round trips of every handler.
-CREATE FUNCTION sagaz.inbox_end(
-  in_tenant text, in_group_name text, in_source text, in_id text, in_state text, in_wait_ms integer
-) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  before text := current_setting('lock_timeout');
-  known text;
-BEGIN
-  -- 0 would be a wait without an end.
-  PERFORM set_config('lock_timeout', greatest(in_wait_ms, 1)::text, true);
-  LOOP
-    INSERT INTO sagaz.inbox (tenant, group_name, source, id, state)
-    VALUES (in_tenant, in_group_name, in_source, in_id, in_state)
-    ON CONFLICT DO NOTHING;
-    IF FOUND THEN
-      known := 'new';
-      EXIT;
-    END IF;
-    -- A statement of its own, so that it sees what the insert has waited for.
-    SELECT i.state INTO known FROM sagaz.inbox AS i
-    WHERE i.tenant = in_tenant AND i.group_name = in_group_name AND i.source = in_source AND i.id = in_id;
-    EXIT WHEN FOUND;
-    -- Gone in between: pruned, or cleared for a replay.
-  END LOOP;
-  PERFORM set_config('lock_timeout', before, true);
-  RETURN known;
-END
-$$;
-
 -- Begins a command: writes the row of its key, or returns the one that is there.
 CREATE FUNCTION sagaz.participant_begin(
   in_tenant text, in_key text, in_keep_ms double precision, in_wait_ms integer
 ) RETURNS SETOF sagaz.participant LANGUAGE plpgsql AS $$
 DECLARE
   before text := current_setting('lock_timeout');
+  -- Assigned and not performed: an assignment of a call costs no query.
+  bound text := set_config('lock_timeout', greatest(in_wait_ms, 1)::text, true);
 BEGIN
-  PERFORM set_config('lock_timeout', greatest(in_wait_ms, 1)::text, true);
   LOOP
     INSERT INTO sagaz.participant (tenant, idempotency_key, applied, undone, keep_until)
     VALUES (in_tenant, in_key, true, false, clock_timestamp() + in_keep_ms * interval '1 millisecond')
@@ -143,7 +113,7 @@ BEGIN
     FOR UPDATE;
     EXIT WHEN FOUND;
   END LOOP;
-  PERFORM set_config('lock_timeout', before, true);
+  bound := set_config('lock_timeout', before, true);
 END
 $$;
 
@@ -153,16 +123,16 @@ CREATE FUNCTION sagaz.participant_undo(
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
   before text := current_setting('lock_timeout');
+  bound text := set_config('lock_timeout', greatest(in_wait_ms, 1)::text, true);
   had_effect boolean;
 BEGIN
-  PERFORM set_config('lock_timeout', greatest(in_wait_ms, 1)::text, true);
   INSERT INTO sagaz.participant AS p (tenant, idempotency_key, applied, undone, keep_until)
   VALUES (in_tenant, in_key, false, true, clock_timestamp() + in_keep_ms * interval '1 millisecond')
   ON CONFLICT (tenant, idempotency_key) DO UPDATE
     SET undone = true, keep_until = greatest(p.keep_until, excluded.keep_until)
   -- A refused command was answered, and did nothing.
   RETURNING p.applied AND p.reply_status IS DISTINCT FROM 'refused' INTO had_effect;
-  PERFORM set_config('lock_timeout', before, true);
+  bound := set_config('lock_timeout', before, true);
   RETURN had_effect;
 END
 $$;
@@ -170,6 +140,5 @@ $$;
 -- @down
 DROP FUNCTION sagaz.participant_undo(text, text, double precision, integer);
 DROP FUNCTION sagaz.participant_begin(text, text, double precision, integer);
-DROP FUNCTION sagaz.inbox_end(text, text, text, text, text, integer);
 DROP VIEW sagaz.inbox_dead_letter_readable;
 DROP TABLE sagaz.inbox_dead_letter, sagaz.inbox_attempt, sagaz.participant, sagaz.inbox;

@@ -1,6 +1,5 @@
-import { randomFillSync, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 
-const random = new Uint8Array(16);
 let lastMs = -1;
 let counter = 0;
 
@@ -21,13 +20,10 @@ export function newId(): string {
     counter = 0;
   }
   lastMs = ms;
-  randomFillSync(random);
   const time = ms.toString(16).padStart(12, '0');
-  const variant = (((random[8] ?? 0) & 0x3f) | 0x80).toString(16).padStart(2, '0');
-  let tail = '';
-  for (let i = 9; i < 16; i += 1) tail += (random[i] ?? 0).toString(16).padStart(2, '0');
   const sequence = counter.toString(16).padStart(3, '0');
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${sequence}-${variant}${tail.slice(0, 2)}-${tail.slice(2)}`;
+  // From the variant on, both versions are random and alike; Node draws those of randomUUID in advance.
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${sequence}${randomUUID().slice(18)}`;
 }
 
 /** A random id, for incarnations and transitions. */

@@ -1,24 +1,62 @@
 import { InboxBusyError, type InboxAttempts, type InboxKey } from '@sagaz/core';
-import { isLockTimeout, type Queryable, type SchemaName } from '../connection/index.js';
+import { isLockTimeout, Prepared, type Queryable, type SchemaName } from '../connection/index.js';
 
-/** Ends a message in the caller's transaction; one round trip. Throws `InboxBusyError`. */
-export async function endMessage(
-  on: Queryable,
-  schema: SchemaName,
-  key: InboxKey,
-  state: 'done' | 'dead',
-  waitMs: number,
-): Promise<'new' | 'done' | 'dead'> {
-  try {
-    const { rows } = await on.query<{ known: 'new' | 'done' | 'dead' }>({
-      text: `SELECT ${schema.quoted}.inbox_end($1, $2, $3, $4, $5, $6) AS known`,
-      values: [...keyValues(key), state, Math.ceil(waitMs)],
-    });
-    const [row] = rows;
-    if (row === undefined) throw new Error('inbox_end returned no row.');
-    return row.known;
-  } catch (error) {
-    throw isLockTimeout(error) ? InboxBusyError.ofMessage(key, waitMs, error) : error;
+interface StateRow {
+  readonly state: 'done' | 'dead' | null;
+}
+
+/** Ends messages in their handlers' transactions; on the way of success in one round trip. */
+export class InboxClaims {
+  readonly #end: Prepared;
+  readonly #known: Prepared;
+
+  constructor(schema: SchemaName) {
+    const { quoted } = schema;
+    // The wait for another transaction that holds the message is bounded, and the caller's own
+    // lock_timeout is as before when the statement has ended. Each part reads what the one before it
+    // returns, which fixes their order: the old bound, the new one and the insert, the old one again.
+    this.#end = new Prepared(`WITH bound AS MATERIALIZED (
+        SELECT current_setting('lock_timeout') AS before
+      ), ended AS (
+        INSERT INTO ${quoted}.inbox (tenant, group_name, source, id, state)
+        SELECT $1, $2, $3, $4, CASE WHEN set_config('lock_timeout', $6, true) IS NOT NULL THEN $5 END
+        FROM bound
+        ON CONFLICT DO NOTHING
+        RETURNING state
+      )
+      SELECT ended.state, set_config('lock_timeout', bound.before, true) AS lock_timeout
+      FROM bound LEFT JOIN ended ON true`);
+    this.#known = new Prepared(`SELECT state FROM ${quoted}.inbox
+      WHERE tenant = $1 AND group_name = $2 AND source = $3 AND id = $4`);
+  }
+
+  /**
+   * Ends a message, or says who has ended it before. Waits at most `waitMs` for another transaction
+   * that is about to.
+   *
+   * @throws InboxBusyError
+   */
+  async end(
+    on: Queryable,
+    key: InboxKey,
+    state: 'done' | 'dead',
+    waitMs: number,
+  ): Promise<'new' | 'done' | 'dead'> {
+    const values = keyValues(key);
+    // 0 would be a wait without an end.
+    const bound = String(Math.max(1, Math.ceil(waitMs)));
+    try {
+      for (;;) {
+        const { rows } = await on.query<StateRow>(this.#end.with([...values, state, bound]));
+        if (rows[0]?.state != null) return 'new';
+        // A statement of its own, so that it sees what the insert has waited for.
+        const known = await on.query<StateRow>(this.#known.with(values));
+        if (known.rows[0]?.state != null) return known.rows[0].state;
+        // Gone in between: pruned, or cleared for a replay.
+      }
+    } catch (error) {
+      throw isLockTimeout(error) ? InboxBusyError.ofMessage(key, waitMs, error) : error;
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 import { InboxBusyError, type Applied, type KeptReply, type ParticipantState } from '@sagaz/core';
-import { isLockTimeout, type Queryable, type SchemaName } from '../connection/index.js';
+import { isLockTimeout, Prepared, type Queryable, type SchemaName } from '../connection/index.js';
 
 interface ParticipantRow {
   readonly undone: boolean;
@@ -17,72 +17,66 @@ export interface ParticipantRequest {
   readonly waitMs: number;
 }
 
-/** Writes or reads the row of a command; one round trip. Throws `InboxBusyError`. */
-export async function beginCommand(
-  on: Queryable,
-  schema: SchemaName,
-  request: ParticipantRequest,
-): Promise<ParticipantState> {
-  const { rows } = await bounded(request, () =>
-    on.query<ParticipantRow>({
-      text: `SELECT undone, reply_type, reply_status, reply_content_type, reply
-        FROM ${schema.quoted}.participant_begin($1, $2, $3, $4)`,
-      values: values(request),
-    }),
-  );
-  return stateOf(rows[0]);
-}
+/** What this database knows of the steps of sagas that it took part in. */
+export class Participants {
+  readonly #begin: Prepared;
+  readonly #look: Prepared;
+  readonly #keepReply: Prepared;
+  readonly #undo: Prepared;
 
-/** The row of a key, without a lock. */
-export async function lookAtParticipant(
-  on: Queryable,
-  schema: SchemaName,
-  tenant: string,
-  idempotencyKey: string,
-): Promise<ParticipantState> {
-  const { rows } = await on.query<ParticipantRow>({
-    text: `SELECT undone, reply_type, reply_status, reply_content_type, reply
-      FROM ${schema.quoted}.participant WHERE tenant = $1 AND idempotency_key = $2`,
-    values: [tenant, idempotencyKey],
-  });
-  return stateOf(rows[0]);
-}
-
-export async function keepReply(
-  on: Queryable,
-  schema: SchemaName,
-  key: { readonly tenant: string; readonly idempotencyKey: string },
-  reply: KeptReply,
-): Promise<void> {
-  const { payload } = reply;
-  await on.query({
-    text: `UPDATE ${schema.quoted}.participant
+  constructor(schema: SchemaName) {
+    const { quoted } = schema;
+    const columns = 'undone, reply_type, reply_status, reply_content_type, reply';
+    this.#begin = new Prepared(
+      `SELECT ${columns} FROM ${quoted}.participant_begin($1, $2, $3, $4)`,
+    );
+    this.#look = new Prepared(
+      `SELECT ${columns} FROM ${quoted}.participant WHERE tenant = $1 AND idempotency_key = $2`,
+    );
+    this.#keepReply = new Prepared(`UPDATE ${quoted}.participant
       SET reply_type = $3, reply_status = $4, reply_content_type = $5, reply = $6
-      WHERE tenant = $1 AND idempotency_key = $2`,
-    values: [
-      key.tenant,
-      key.idempotencyKey,
-      reply.type,
-      reply.status,
-      reply.contentType,
-      Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
-    ],
-  });
-}
+      WHERE tenant = $1 AND idempotency_key = $2`);
+    this.#undo = new Prepared(`SELECT ${quoted}.participant_undo($1, $2, $3, $4) AS had_effect`);
+  }
 
-/** Marks a key undone; one round trip. Throws `InboxBusyError`. */
-export async function markUndone(
-  on: Queryable,
-  schema: SchemaName,
-  request: ParticipantRequest,
-): Promise<Applied> {
-  const { rows } = await bounded(request, () =>
-    on.query<{ had_effect: boolean }>({
-      text: `SELECT ${schema.quoted}.participant_undo($1, $2, $3, $4) AS had_effect`,
-      values: values(request),
-    }),
-  );
-  return rows[0]?.had_effect === true ? 'applied' : 'unknown';
+  /** Writes or reads the row of a command; one round trip. @throws InboxBusyError */
+  async begin(on: Queryable, request: ParticipantRequest): Promise<ParticipantState> {
+    const { rows } = await bounded(request, () =>
+      on.query<ParticipantRow>(this.#begin.with(values(request))),
+    );
+    return stateOf(rows[0]);
+  }
+
+  /** The row of a key, without a lock. */
+  async look(on: Queryable, tenant: string, idempotencyKey: string): Promise<ParticipantState> {
+    const { rows } = await on.query<ParticipantRow>(this.#look.with([tenant, idempotencyKey]));
+    return stateOf(rows[0]);
+  }
+
+  async keepReply(
+    on: Queryable,
+    key: { readonly tenant: string; readonly idempotencyKey: string },
+    { type, status, contentType, payload }: KeptReply,
+  ): Promise<void> {
+    await on.query(
+      this.#keepReply.with([
+        key.tenant,
+        key.idempotencyKey,
+        type,
+        status,
+        contentType,
+        Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
+      ]),
+    );
+  }
+
+  /** Marks a key undone; one round trip. @throws InboxBusyError */
+  async undo(on: Queryable, request: ParticipantRequest): Promise<Applied> {
+    const { rows } = await bounded(request, () =>
+      on.query<{ had_effect: boolean }>(this.#undo.with(values(request))),
+    );
+    return rows[0]?.had_effect === true ? 'applied' : 'unknown';
+  }
 }
 
 function values({ tenant, idempotencyKey, keepMs, waitMs }: ParticipantRequest): unknown[] {

@@ -11,10 +11,10 @@ import type {
   Transaction,
 } from '@sagaz/core';
 import type { PgTransactions, SagazPool, SchemaName } from '../connection/index.js';
-import { endMessage, noteAttempt, readAttempts } from './inbox-claims.js';
+import { InboxClaims, noteAttempt, readAttempts } from './inbox-claims.js';
 import { InboxDeadLetters } from './inbox-dead-letters.js';
 import { prune } from './inbox-pruning.js';
-import { beginCommand, keepReply, lookAtParticipant, markUndone } from './participants.js';
+import { Participants } from './participants.js';
 
 export interface PgInboxStoreParts {
   readonly pool: SagazPool;
@@ -27,17 +27,21 @@ export class PgInboxStore implements InboxStore {
   readonly #pool: SagazPool;
   readonly #transactions: PgTransactions;
   readonly #schema: SchemaName;
+  readonly #claims: InboxClaims;
+  readonly #participants: Participants;
   readonly #letters: InboxDeadLetters;
 
   constructor({ pool, transactions, schema }: PgInboxStoreParts) {
     this.#pool = pool;
     this.#transactions = transactions;
     this.#schema = schema;
+    this.#claims = new InboxClaims(schema);
+    this.#participants = new Participants(schema);
     this.#letters = new InboxDeadLetters(pool, transactions, schema);
   }
 
   claim(key: InboxKey, transaction: Transaction, waitMs: number): Promise<'new' | 'done' | 'dead'> {
-    return endMessage(this.#transactions.own(transaction), this.#schema, key, 'done', waitMs);
+    return this.#claims.end(this.#transactions.own(transaction), key, 'done', waitMs);
   }
 
   beginCommand(
@@ -48,7 +52,7 @@ export class PgInboxStore implements InboxStore {
     waitMs: number,
   ): Promise<ParticipantState> {
     const own = this.#transactions.own(transaction);
-    return beginCommand(own, this.#schema, { tenant, idempotencyKey, keepMs, waitMs });
+    return this.#participants.begin(own, { tenant, idempotencyKey, keepMs, waitMs });
   }
 
   lookAtParticipant(
@@ -57,7 +61,7 @@ export class PgInboxStore implements InboxStore {
     transaction: Transaction,
   ): Promise<ParticipantState> {
     const own = this.#transactions.own(transaction);
-    return lookAtParticipant(own, this.#schema, tenant, idempotencyKey);
+    return this.#participants.look(own, tenant, idempotencyKey);
   }
 
   keepReply(
@@ -67,7 +71,7 @@ export class PgInboxStore implements InboxStore {
     transaction: Transaction,
   ): Promise<void> {
     const own = this.#transactions.own(transaction);
-    return keepReply(own, this.#schema, { tenant, idempotencyKey }, reply);
+    return this.#participants.keepReply(own, { tenant, idempotencyKey }, reply);
   }
 
   markUndone(
@@ -78,7 +82,7 @@ export class PgInboxStore implements InboxStore {
     waitMs: number,
   ): Promise<Applied> {
     const own = this.#transactions.own(transaction);
-    return markUndone(own, this.#schema, { tenant, idempotencyKey, keepMs, waitMs });
+    return this.#participants.undo(own, { tenant, idempotencyKey, keepMs, waitMs });
   }
 
   readAttempts(key: InboxKey): Promise<InboxAttempts> {
@@ -100,7 +104,7 @@ export class PgInboxStore implements InboxStore {
     waitMs: number,
   ): Promise<boolean> {
     const own = this.#transactions.own(transaction);
-    if ((await endMessage(own, this.#schema, key, 'dead', waitMs)) !== 'new') return false;
+    if ((await this.#claims.end(own, key, 'dead', waitMs)) !== 'new') return false;
     await this.#letters.put(own, key, letter);
     return true;
   }

@@ -249,51 +249,26 @@ BEGIN
 END
 $$;
 
--- One message, the usual case, in one round trip. \`in_lock\` is null where it takes no place in a key
--- now (delayed, or unordered). \`in_guest\`: the transaction is a caller's. Its deferred constraints
--- are checked before the key is locked: checked by COMMIT they could wait for a row of a transaction
--- that waits for the key.
-CREATE FUNCTION sagaz.outbox_append(
-  in_guest boolean, in_slot integer, in_lock integer, in_ordered boolean, in_delay_ms bigint,
-  in_id text, in_tenant text, in_topic text, in_key text, in_type text, in_source text, in_time text,
-  in_content_type text, in_headers json, in_payload bytea
-) RETURNS void LANGUAGE plpgsql AS $$
+-- Checks the deferred constraints of a caller's transaction now, before a key is locked: checked by
+-- COMMIT they could wait for a row of a transaction that waits for the key. Always true.
+CREATE FUNCTION sagaz.constraints_checked() RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-  IF in_guest THEN
-    SET CONSTRAINTS ALL IMMEDIATE;
-  END IF;
-  IF in_lock IS NOT NULL THEN
-    PERFORM pg_advisory_xact_lock_shared(1396786497, in_slot);
-    PERFORM pg_advisory_xact_lock(1396786498, in_lock);
-  END IF;
-  IF in_delay_ms > 0 THEN
-    INSERT INTO sagaz.outbox
-      (status, due_at, slot, ordered, id, tenant, topic, key, type, source, time, content_type, headers, payload)
-    VALUES (
-      'delayed', clock_timestamp() + in_delay_ms * interval '1 millisecond', in_slot, in_ordered, in_id,
-      in_tenant, in_topic, in_key, in_type, in_source, in_time, in_content_type, in_headers, in_payload
-    );
-  ELSE
-    INSERT INTO sagaz.outbox
-      (slot, ordered, id, tenant, topic, key, type, source, time, content_type, headers, payload)
-    VALUES (
-      in_slot, in_ordered, in_id, in_tenant, in_topic, in_key, in_type, in_source, in_time,
-      in_content_type, in_headers, in_payload
-    );
-  END IF;
+  SET CONSTRAINTS ALL IMMEDIATE;
+  RETURN true;
 END
 $$;
 
--- Many messages, in the order of the arrays; the locks as for outbox_lock. Numbers are drawn by the
+-- Many messages, in the order of the arrays; the locks as for outbox_lock. \`in_deferred\`: the
+-- transaction is a caller's and may hold deferred constraints. Numbers are drawn by the
 -- column's default while rows are inserted, which is after the locks and in the order of the sort.
 CREATE FUNCTION sagaz.outbox_append_many(
-  in_guest boolean, in_slot_locks integer[], in_key_locks integer[], in_exclusively boolean,
+  in_deferred boolean, in_slot_locks integer[], in_key_locks integer[], in_exclusively boolean,
   in_slots integer[], in_ordered boolean[], in_delays_ms bigint[],
   in_ids text[], in_tenants text[], in_topics text[], in_keys text[], in_types text[], in_sources text[],
   in_times text[], in_content_types text[], in_headers text[], in_payloads bytea[]
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-  IF in_guest THEN
+  IF in_deferred THEN
     SET CONSTRAINTS ALL IMMEDIATE;
   END IF;
   PERFORM sagaz.outbox_lock(in_slot_locks, in_key_locks, in_exclusively);
@@ -322,9 +297,7 @@ DROP SEQUENCE sagaz.outbox_seq;
 DROP FUNCTION
   sagaz.readable(bytea),
   sagaz.outbox_lock(integer[], integer[], boolean),
-  sagaz.outbox_append(
-    boolean, integer, integer, boolean, bigint, text, text, text, text, text, text, text, text, json, bytea
-  ),
+  sagaz.constraints_checked(),
   sagaz.outbox_append_many(
     boolean, integer[], integer[], boolean, integer[], boolean[], bigint[], text[], text[], text[],
     text[], text[], text[], text[], text[], text[], bytea[]
@@ -428,45 +401,15 @@ SELECT
   envelope, sagaz.readable(payload) AS payload, replay_due_at
 FROM sagaz.inbox_dead_letter;
 
--- Ends a message, or says who has ended it before: \`new\`, \`done\` or \`dead\`. Waits at most \`in_wait_ms\`
--- for another transaction that holds it (55P03), and leaves the caller's own lock_timeout as it was.
--- A function, because the two statements it needs would be two round trips of every handler.
-CREATE FUNCTION sagaz.inbox_end(
-  in_tenant text, in_group_name text, in_source text, in_id text, in_state text, in_wait_ms integer
-) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-  before text := current_setting('lock_timeout');
-  known text;
-BEGIN
-  -- 0 would be a wait without an end.
-  PERFORM set_config('lock_timeout', greatest(in_wait_ms, 1)::text, true);
-  LOOP
-    INSERT INTO sagaz.inbox (tenant, group_name, source, id, state)
-    VALUES (in_tenant, in_group_name, in_source, in_id, in_state)
-    ON CONFLICT DO NOTHING;
-    IF FOUND THEN
-      known := 'new';
-      EXIT;
-    END IF;
-    -- A statement of its own, so that it sees what the insert has waited for.
-    SELECT i.state INTO known FROM sagaz.inbox AS i
-    WHERE i.tenant = in_tenant AND i.group_name = in_group_name AND i.source = in_source AND i.id = in_id;
-    EXIT WHEN FOUND;
-    -- Gone in between: pruned, or cleared for a replay.
-  END LOOP;
-  PERFORM set_config('lock_timeout', before, true);
-  RETURN known;
-END
-$$;
-
 -- Begins a command: writes the row of its key, or returns the one that is there.
 CREATE FUNCTION sagaz.participant_begin(
   in_tenant text, in_key text, in_keep_ms double precision, in_wait_ms integer
 ) RETURNS SETOF sagaz.participant LANGUAGE plpgsql AS $$
 DECLARE
   before text := current_setting('lock_timeout');
+  -- Assigned and not performed: an assignment of a call costs no query.
+  bound text := set_config('lock_timeout', greatest(in_wait_ms, 1)::text, true);
 BEGIN
-  PERFORM set_config('lock_timeout', greatest(in_wait_ms, 1)::text, true);
   LOOP
     INSERT INTO sagaz.participant (tenant, idempotency_key, applied, undone, keep_until)
     VALUES (in_tenant, in_key, true, false, clock_timestamp() + in_keep_ms * interval '1 millisecond')
@@ -478,7 +421,7 @@ BEGIN
     FOR UPDATE;
     EXIT WHEN FOUND;
   END LOOP;
-  PERFORM set_config('lock_timeout', before, true);
+  bound := set_config('lock_timeout', before, true);
 END
 $$;
 
@@ -488,16 +431,16 @@ CREATE FUNCTION sagaz.participant_undo(
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
   before text := current_setting('lock_timeout');
+  bound text := set_config('lock_timeout', greatest(in_wait_ms, 1)::text, true);
   had_effect boolean;
 BEGIN
-  PERFORM set_config('lock_timeout', greatest(in_wait_ms, 1)::text, true);
   INSERT INTO sagaz.participant AS p (tenant, idempotency_key, applied, undone, keep_until)
   VALUES (in_tenant, in_key, false, true, clock_timestamp() + in_keep_ms * interval '1 millisecond')
   ON CONFLICT (tenant, idempotency_key) DO UPDATE
     SET undone = true, keep_until = greatest(p.keep_until, excluded.keep_until)
   -- A refused command was answered, and did nothing.
   RETURNING p.applied AND p.reply_status IS DISTINCT FROM 'refused' INTO had_effect;
-  PERFORM set_config('lock_timeout', before, true);
+  bound := set_config('lock_timeout', before, true);
   RETURN had_effect;
 END
 $$;
@@ -505,7 +448,6 @@ $$;
 -- @down
 DROP FUNCTION sagaz.participant_undo(text, text, double precision, integer);
 DROP FUNCTION sagaz.participant_begin(text, text, double precision, integer);
-DROP FUNCTION sagaz.inbox_end(text, text, text, text, text, integer);
 DROP VIEW sagaz.inbox_dead_letter_readable;
 DROP TABLE sagaz.inbox_dead_letter, sagaz.inbox_attempt, sagaz.participant, sagaz.inbox;
 `,

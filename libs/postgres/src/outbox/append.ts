@@ -1,5 +1,5 @@
 import { placeOfKey, type OutboxMessage } from '@sagaz/core';
-import type { SchemaName, Statement } from '../connection/index.js';
+import { Prepared, type SchemaName, type Statement } from '../connection/index.js';
 import { bytes } from '../slots/index.js';
 import { outboxArrays } from './outbox-columns.js';
 
@@ -9,6 +9,9 @@ import { outboxArrays } from './outbox-columns.js';
  * everybody's statements fail.
  */
 const KEYS_LOCKED_ONE_BY_ONE = 64;
+
+/** The lock spaces of slots and of keys, as in the function outbox_lock. */
+const LOCK_SPACE = { slots: 1396786497, keys: 1396786498 } as const;
 
 /** Locks in the order in which they are taken. */
 interface KeyLocks {
@@ -42,48 +45,81 @@ export function keyLocks(
 }
 
 /**
- * Writes messages in one round trip: locks, then numbers, then rows, inside one function of the
- * database, where nobody can put them in another order.
- *
- * @param guest the transaction is a caller's, and may hold deferred constraints
+ * The statements that write messages in one round trip: locks, then numbers, then rows, where nobody
+ * can put them in another order. Prepared, because an append stands in the way of every business
+ * transaction that publishes.
  */
-export function appendStatement(
-  schema: SchemaName,
-  messages: readonly OutboxMessage[],
-  guest: boolean,
-): Statement {
-  const [only] = messages;
-  if (only !== undefined && messages.length === 1) return appendOne(schema, only, guest);
-  const locks = keyLocks(messages);
-  return {
-    text: `SELECT ${schema.quoted}.outbox_append_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
-    values: [guest, locks.slots, locks.keys, locks.exclusively, ...outboxArrays(messages)],
-  };
+export class AppendSql {
+  readonly #one: Prepared;
+  readonly #guestOne: Prepared;
+  readonly #many: Prepared;
+
+  constructor(schema: SchemaName) {
+    this.#one = new Prepared(insertOne(schema, false));
+    this.#guestOne = new Prepared(insertOne(schema, true));
+    this.#many = new Prepared(
+      `SELECT ${schema.quoted}.outbox_append_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+    );
+  }
+
+  /** @param deferred the transaction is a caller's, and may hold deferred constraints */
+  statement(messages: readonly OutboxMessage[], deferred: boolean): Statement {
+    const [only] = messages;
+    if (only !== undefined && messages.length === 1 && only.ordered && only.delayMs <= 0) {
+      return (deferred ? this.#guestOne : this.#one).with(valuesOfOne(only));
+    }
+    const locks = keyLocks(messages);
+    return this.#many.with([
+      deferred,
+      locks.slots,
+      locks.keys,
+      locks.exclusively,
+      ...outboxArrays(messages),
+    ]);
+  }
 }
 
-function appendOne(schema: SchemaName, message: OutboxMessage, guest: boolean): Statement {
+/**
+ * One message that takes its place in its key now: the usual case, without a function around it, which
+ * would cost as much again as the row does.
+ *
+ * The number is the first value of the row, and CASE, unlike AND, is evaluated in the order it is
+ * written in (PostgreSQL manual, 4.2.14): deferred constraints, the lock of the slot, that of the key,
+ * the transaction id, and only then the number.
+ */
+function insertOne(schema: SchemaName, deferred: boolean): string {
+  const { quoted } = schema;
+  const steps = [
+    ...(deferred ? [`${quoted}.constraints_checked()`] : []),
+    `pg_advisory_xact_lock_shared(${LOCK_SPACE.slots}, $1::integer) IS NOT NULL`,
+    `pg_advisory_xact_lock(${LOCK_SPACE.keys}, $2::integer) IS NOT NULL`,
+    'pg_current_xact_id() IS NOT NULL',
+  ];
+  const number = steps.reduceRight(
+    (then, step) => `CASE WHEN ${step} THEN ${then} END`,
+    `nextval('${quoted}.outbox_seq')`,
+  );
+  return `INSERT INTO ${quoted}.outbox
+      (seq, slot, id, tenant, topic, key, type, source, time, content_type, headers, payload)
+    VALUES (${number}, $1::integer, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`;
+}
+
+function valuesOfOne(message: OutboxMessage): unknown[] {
   const place = placeOfKey(message.tenant, message.topic, message.key);
-  const takesPlace = message.ordered && message.delayMs <= 0;
-  return {
-    text: `SELECT ${schema.quoted}.outbox_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
-    values: [
-      guest,
-      place.slot,
-      takesPlace ? place.lock : null,
-      message.ordered,
-      Math.max(0, Math.ceil(message.delayMs)),
-      message.id,
-      message.tenant,
-      message.topic,
-      message.key,
-      message.type,
-      message.source,
-      message.time,
-      message.contentType,
-      JSON.stringify(message.headers),
-      bytes(message.payload),
-    ],
-  };
+  return [
+    place.slot,
+    place.lock,
+    message.id,
+    message.tenant,
+    message.topic,
+    message.key,
+    message.type,
+    message.source,
+    message.time,
+    message.contentType,
+    JSON.stringify(message.headers),
+    bytes(message.payload),
+  ];
 }
 
 function ascending(a: number, b: number): number {

@@ -135,6 +135,7 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
       text: `CREATE TABLE parent AS SELECT 1 AS id; ALTER TABLE parent ADD PRIMARY KEY (id);
         CREATE TABLE child (parent int REFERENCES parent DEFERRABLE INITIALLY DEFERRED)`,
     });
+    const { outbox, transactions } = database.process();
     const [a, b] = [await client(), await client()];
     try {
       await a.query('BEGIN');
@@ -142,9 +143,9 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
       // A has the row that B's deferred check will want, and then wants the key that B has.
       await a.query('SELECT FROM parent WHERE id = 1 FOR UPDATE');
       await b.query('INSERT INTO child VALUES (1)');
-      const bAppends = one.outbox.append([outboxMessage('k', 'b')], one.transactions.enlist(b));
+      const bAppends = outbox.append([outboxMessage('k', 'b')], transactions.enlist(b));
       await waitsForALock();
-      await one.outbox.append([outboxMessage('k', 'a')], one.transactions.enlist(a));
+      await outbox.append([outboxMessage('k', 'a')], transactions.enlist(a));
       await a.query('COMMIT');
       await bAppends;
       await b.query('COMMIT');

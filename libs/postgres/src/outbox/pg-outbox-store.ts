@@ -10,8 +10,9 @@ import {
 } from '@sagaz/core';
 import type { PgTransactions, SagazPool, SchemaName } from '../connection/index.js';
 import { PgSlotQueue, type MailInsert } from '../slots/index.js';
-import { appendStatement } from './append.js';
+import { AppendSql } from './append.js';
 import { OutboxDeadLetters } from './dead-letters.js';
+import { DeferrableConstraints } from './deferrable-constraints.js';
 import { Promotion } from './promotion.js';
 
 export interface PgOutboxStoreParts {
@@ -40,7 +41,8 @@ function failureMail(schema: SchemaName): MailInsert {
 export class PgOutboxStore extends PgSlotQueue implements OutboxStore {
   readonly #pool: SagazPool;
   readonly #transactions: PgTransactions;
-  readonly #schema: SchemaName;
+  readonly #appendSql: AppendSql;
+  readonly #deferrable: DeferrableConstraints;
   readonly #wakeUps: WakeUps;
   readonly #faults: FaultPoints;
   readonly #letters: OutboxDeadLetters;
@@ -50,7 +52,8 @@ export class PgOutboxStore extends PgSlotQueue implements OutboxStore {
     super(pool, { schema, queue: 'outbox', table: 'outbox' }, failureMail(schema));
     this.#pool = pool;
     this.#transactions = transactions;
-    this.#schema = schema;
+    this.#appendSql = new AppendSql(schema);
+    this.#deferrable = new DeferrableConstraints(pool);
     this.#wakeUps = wakeUps;
     this.#faults = faults ?? noFaults;
     this.#letters = new OutboxDeadLetters(pool, schema);
@@ -62,13 +65,13 @@ export class PgOutboxStore extends PgSlotQueue implements OutboxStore {
     if (messages.length === 0) return;
     await this.#faults.reach('outbox.before-append', messages[0]?.type);
     if (transaction === undefined) {
-      await this.#pool.query(appendStatement(this.#schema, messages, false));
+      await this.#pool.query(this.#appendSql.statement(messages, false));
       await this.#faults.reach('outbox.after-append', messages[0]?.type);
       this.#wakeUps.hint('outbox');
       return;
     }
     const own = this.#transactions.own(transaction);
-    await own.query(appendStatement(this.#schema, messages, true));
+    await own.query(this.#appendSql.statement(messages, this.#deferrable.exist));
     await this.#faults.reach('outbox.after-append', messages[0]?.type);
     own.afterCommit(() => {
       this.#wakeUps.hint('outbox');
