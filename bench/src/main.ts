@@ -33,16 +33,16 @@ try {
   if (wants('sagas')) {
     const many = await sagasVsDbos(server, 500, { sagaz: 10_000, dbos: 1_000 });
     say(
-      `three-step sagas, 500 in flight: ${whole(many.a)}/s (p50 ${many.p50.sagaz.toFixed(0)} ms), ` +
-        `DBOS ${whole(many.b)}/s (p50 ${many.p50.dbos.toFixed(0)} ms): ${many.ratio.toFixed(1)} ×`,
+      `three-step sagas, 500 in flight: ${whole(many.perSecond('sagaz'))}/s (p50 ${many.p50.sagaz.toFixed(0)} ms), ` +
+        `DBOS ${whole(many.perSecond('dbos'))}/s (p50 ${many.p50.dbos.toFixed(0)} ms): ${many.ratio('sagaz', 'dbos').toFixed(1)} ×`,
     );
     const one = await sagasVsDbos(server, 1, { sagaz: 1_000, dbos: 300 });
     say(
-      `three-step sagas, one at a time: ${whole(one.a)}/s (p50 ${one.p50.sagaz.toFixed(1)} ms), ` +
-        `DBOS ${whole(one.b)}/s (p50 ${one.p50.dbos.toFixed(1)} ms): ${one.ratio.toFixed(1)} ×`,
+      `three-step sagas, one at a time: ${whole(one.perSecond('sagaz'))}/s (p50 ${one.p50.sagaz.toFixed(1)} ms), ` +
+        `DBOS ${whole(one.perSecond('dbos'))}/s (p50 ${one.p50.dbos.toFixed(1)} ms): ${one.ratio('sagaz', 'dbos').toFixed(1)} ×`,
     );
-    result['sagaVsDbos500'] = rounded(many.ratio);
-    result['sagaVsDbos1'] = rounded(one.ratio);
+    result['sagaVsDbos500'] = rounded(many.ratio('sagaz', 'dbos'));
+    result['sagaVsDbos1'] = rounded(one.ratio('sagaz', 'dbos'));
   }
 
   if (wants('drain')) {
@@ -63,20 +63,25 @@ try {
   }
 
   if (wants('enqueue')) {
-    const pair = await enqueueVsBare(server);
+    const turns = await enqueueVsBare(server);
     say(
-      `business transaction with a message: ${whole(pair.a)}/s, without: ${whole(pair.b)}/s: ` +
-        `${pair.ratio.toFixed(2)} ×`,
+      `business transaction: ${whole(turns.perSecond('bare'))}/s; with a plain second insert ` +
+        `${turns.ratio('plainInsert', 'bare').toFixed(2)} ×, with a message ${turns.ratio('enqueue', 'bare').toFixed(2)} ×, ` +
+        `with a message, pipelined with COMMIT, ${turns.ratio('pipelined', 'bare').toFixed(2)} ×`,
     );
-    result['enqueueVsBare'] = rounded(pair.ratio);
+    result['enqueueVsBare'] = rounded(turns.ratio('enqueue', 'bare'));
+    result['enqueuePipelinedVsBare'] = rounded(turns.ratio('pipelined', 'bare'));
+    result['plainInsertVsBare'] = rounded(turns.ratio('plainInsert', 'bare'));
   }
 
   if (wants('inbox')) {
-    const pair = await inboxVsBare(server);
+    const turns = await inboxVsBare(server);
     say(
-      `handler behind the inbox: ${whole(pair.a)}/s, alone: ${whole(pair.b)}/s: ${pair.ratio.toFixed(2)} ×`,
+      `handler: ${whole(turns.perSecond('bare'))}/s; with a plain insert of the message's id ` +
+        `${turns.ratio('plainInsert', 'bare').toFixed(2)} ×, behind the inbox ${turns.ratio('inbox', 'bare').toFixed(2)} ×`,
     );
-    result['inboxVsBare'] = rounded(pair.ratio);
+    result['inboxVsBare'] = rounded(turns.ratio('inbox', 'bare'));
+    result['plainIdVsBare'] = rounded(turns.ratio('plainInsert', 'bare'));
   }
 
   if (wants('latency')) {

@@ -1,30 +1,28 @@
 import { median } from './statistics.js';
 
-export interface Pair {
-  /** Medians, per second. */
-  readonly a: number;
-  readonly b: number;
-  /** The median of a/b, pair by pair: the machine's own ups and downs cancel out. */
-  readonly ratio: number;
+export interface Turns<K extends string> {
+  /** The median rate. */
+  perSecond(kind: K): number;
+  /** The median of the ratios, turn by turn: the machine's own ups and downs cancel out. */
+  ratio(kind: K, to: K): number;
 }
 
-/** Measures two things in turn, A B A B …, so that both see the same weather. */
-export async function inTurn(
+/** Measures things in turn, A B C A B C …, so that all see the same weather. */
+export async function inTurn<K extends string>(
   rounds: number,
-  a: () => Promise<number>,
-  b: () => Promise<number>,
-): Promise<Pair> {
-  const as: number[] = [];
-  const bs: number[] = [];
-  const ratios: number[] = [];
+  kinds: Readonly<Record<K, () => Promise<number>>>,
+): Promise<Turns<K>> {
+  const names = Object.keys(kinds) as K[];
+  const turns: Record<K, number>[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    const one = await a();
-    const other = await b();
-    as.push(one);
-    bs.push(other);
-    ratios.push(one / other);
+    const turn: Partial<Record<K, number>> = {};
+    for (const name of names) turn[name] = await kinds[name]();
+    turns.push(turn as Record<K, number>);
   }
-  return { a: median(as), b: median(bs), ratio: median(ratios) };
+  return {
+    perSecond: (kind) => median(turns.map((turn) => turn[kind])),
+    ratio: (kind, to) => median(turns.map((turn) => turn[kind] / turn[to])),
+  };
 }
 
 /** Runs `work` `count` times, `inFlight` at once, and answers the milliseconds. */

@@ -1,15 +1,15 @@
 import { inChild } from './child.js';
-import { inTurn, type Pair } from './measure.js';
+import { inTurn, type Turns } from './measure.js';
 import type { BenchServer } from './server.js';
 import type { SagaRate, SagaRun } from './workers/sagaz-sagas.js';
 
 const ROUNDS = 3;
 
-export interface SagaFindings extends Pair {
+export interface SagaFindings extends Turns<'sagaz' | 'dbos'> {
   readonly p50: { readonly sagaz: number; readonly dbos: number };
 }
 
-/** Three-step sagas per second, Sagaz (a) against DBOS (b), each in a process of its own. */
+/** Three-step sagas per second, Sagaz against DBOS, each in a process of its own. */
 export async function sagasVsDbos(
   server: BenchServer,
   inFlight: number,
@@ -22,10 +22,6 @@ export async function sagasVsDbos(
     last[who] = rate.p50;
     return rate.perSecond;
   };
-  const pair = await inTurn(
-    ROUNDS,
-    () => run('sagaz'),
-    () => run('dbos'),
-  );
-  return { ...pair, p50: last };
+  const turns = await inTurn(ROUNDS, { sagaz: () => run('sagaz'), dbos: () => run('dbos') });
+  return { ...turns, p50: last };
 }

@@ -1,14 +1,17 @@
 import {
   InboxProcessor,
   jsonCodec,
+  newId,
   parseRetry,
+  placeOfKey,
   systemClock,
   type Delivery,
   type InboxUnit,
+  type OutboxMessage,
   type Store,
 } from '@sagaz/core';
 import pg from 'pg';
-import { drive, inTurn, type Pair } from './measure.js';
+import { drive, inTurn, type Turns } from './measure.js';
 import { messageOf } from './messages.js';
 import { withClient, type BenchServer } from './server.js';
 import { perSecond } from './statistics.js';
@@ -20,32 +23,85 @@ const ROUNDS = 5;
 const BUSINESS = 'INSERT INTO business (content) VALUES ($1)';
 const CONTENT = 'x'.repeat(200);
 
-/** The same business transaction with (a) and without (b) a message in the outbox. */
-export async function enqueueVsBare(server: BenchServer): Promise<Pair> {
-  return withBusiness(server, (pool, store) => {
-    let key = 0;
-    return inTurn(
-      ROUNDS,
-      () =>
-        rate(pool, async (client) => {
-          await client.query(BUSINESS, [CONTENT]);
-          key += 1;
-          await store.outbox.append(
-            [messageOf(`key-${String(key)}`)],
-            store.transactions.enlist(client),
-          );
-        }),
-      () =>
-        rate(pool, async (client) => {
-          await client.query(BUSINESS, [CONTENT]);
-        }),
+export type Enqueue = 'bare' | 'plainInsert' | 'enqueue' | 'pipelined';
+
+/**
+ * The same business transaction alone, with a plain insert of the same columns into a table with
+ * nothing but a primary key, with a message in the outbox, and with that message and COMMIT sent
+ * without waiting in between, on connections of `pg` with `pipeline: true`.
+ */
+export function enqueueVsBare(server: BenchServer): Promise<Turns<Enqueue>> {
+  return withBusiness(server, async (pool, store, url) => {
+    await pool.query(
+      'CREATE TABLE plain (LIKE sagaz.outbox INCLUDING DEFAULTS, PRIMARY KEY (slot, seq))',
     );
+    const pipeline = new pg.Pool({
+      connectionString: url,
+      max: CONNECTIONS,
+      ...{ pipeline: true },
+    });
+    pipeline.on('error', () => undefined);
+    let key = 0;
+    const next = (): OutboxMessage => messageOf(`key-${String((key += 1))}`);
+    const append = (client: pg.PoolClient): Promise<void> =>
+      store.outbox.append([next()], store.transactions.enlist(client));
+    try {
+      return await inTurn(ROUNDS, {
+        bare: () => rate(pool, business),
+        plainInsert: () =>
+          rate(pool, async (client) => {
+            await business(client);
+            await client.query(plainInsert(next()));
+          }),
+        enqueue: () =>
+          rate(pool, async (client) => {
+            await business(client);
+            await append(client);
+          }),
+        pipelined: () =>
+          rate(pipeline, async (client) => {
+            await business(client);
+            // COMMIT is sent behind it. Should it fail, COMMIT rolls back, and says so by its tag.
+            append(client).catch(() => undefined);
+          }),
+      });
+    } finally {
+      await pipeline.end();
+    }
   });
 }
 
-/** The same handler behind the inbox (a) and alone (b). */
-export async function inboxVsBare(server: BenchServer): Promise<Pair> {
-  return withBusiness(server, (pool, store) => {
+function plainInsert(message: OutboxMessage): pg.QueryConfig {
+  return {
+    text: `INSERT INTO plain (slot, id, tenant, topic, key, type, source, time, content_type, headers, payload)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+    values: [
+      placeOfKey(message.tenant, message.topic, message.key).slot,
+      message.id,
+      message.tenant,
+      message.topic,
+      message.key,
+      message.type,
+      message.source,
+      message.time,
+      message.contentType,
+      JSON.stringify(message.headers),
+      Buffer.from(message.payload),
+    ],
+  };
+}
+
+async function business(client: pg.ClientBase): Promise<void> {
+  await client.query(BUSINESS, [CONTENT]);
+}
+
+/**
+ * The same handler alone, behind the least that remembers a message (a plain insert of its id), and
+ * behind the inbox.
+ */
+export function inboxVsBare(server: BenchServer): Promise<Turns<'bare' | 'plainInsert' | 'inbox'>> {
+  return withBusiness(server, async (pool, store) => {
+    await pool.query('CREATE TABLE seen (id text PRIMARY KEY)');
     const processor = new InboxProcessor({
       inbox: store.inbox,
       outbox: store.outbox,
@@ -61,51 +117,49 @@ export async function inboxVsBare(server: BenchServer): Promise<Pair> {
       codec: jsonCodec,
     };
     const { signal } = new AbortController();
-    return inTurn(
-      ROUNDS,
-      async () => {
-        const ms = await drive(COUNT, CONNECTIONS, async (index) => {
-          const delivery: Delivery = {
-            message: messageOf(`key-${String(index)}`),
-            group: 'bench',
-            attempt: 1,
-            signal,
-          };
-          await processor.receive(delivery, handler, (attempt) => {
-            let client: pg.PoolClient | undefined;
-            const unit: InboxUnit = {
-              run: async (body) => {
-                client = await pool.connect();
-                try {
-                  await client.query('BEGIN');
-                  const result = await body(store.transactions.enlist(client), () => undefined);
-                  await client.query('COMMIT');
-                  return result;
-                } finally {
-                  client.release();
-                }
-              },
-            };
-            return attempt.run(
-              unit,
-              () => client?.query(BUSINESS, [CONTENT]) ?? Promise.reject(new Error('no client')),
-            );
-          });
-        });
-        return perSecond(COUNT, ms);
-      },
-      () =>
+    const handle = async (index: number): Promise<void> => {
+      const delivery: Delivery = {
+        message: messageOf(`key-${String(index)}`),
+        group: 'bench',
+        attempt: 1,
+        signal,
+      };
+      await processor.receive(delivery, handler, (attempt) => {
+        let client: pg.PoolClient | undefined;
+        const unit: InboxUnit = {
+          run: async (body) => {
+            client = await pool.connect();
+            try {
+              await client.query('BEGIN');
+              const result = await body(store.transactions.enlist(client), () => undefined);
+              await client.query('COMMIT');
+              return result;
+            } finally {
+              client.release();
+            }
+          },
+        };
+        return attempt.run(unit, () =>
+          client === undefined ? Promise.reject(new Error('no client')) : business(client),
+        );
+      });
+    };
+    return inTurn(ROUNDS, {
+      bare: () => rate(pool, business),
+      plainInsert: () =>
         rate(pool, async (client) => {
-          await client.query(BUSINESS, [CONTENT]);
+          await client.query('INSERT INTO seen (id) VALUES ($1)', [newId()]);
+          await business(client);
         }),
-    );
+      inbox: async () => perSecond(COUNT, await drive(COUNT, CONNECTIONS, handle)),
+    });
   });
 }
 
-async function withBusiness(
+async function withBusiness<T>(
   server: BenchServer,
-  measure: (pool: pg.Pool, store: Store) => Promise<Pair>,
-): Promise<Pair> {
+  measure: (pool: pg.Pool, store: Store, url: string) => Promise<T>,
+): Promise<T> {
   const url = await server.database();
   await withClient(url, (client) =>
     client.query('CREATE TABLE business (id bigserial PRIMARY KEY, content text NOT NULL)'),
@@ -114,7 +168,7 @@ async function withBusiness(
   const pool = new pg.Pool({ connectionString: url, max: CONNECTIONS });
   pool.on('error', () => undefined);
   try {
-    return await measure(pool, store);
+    return await measure(pool, store, url);
   } finally {
     await pool.end();
     await store.close();

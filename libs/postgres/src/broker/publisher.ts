@@ -1,6 +1,7 @@
 import { placeOfKey, type Message, type PublishOutcome } from '@sagaz/core';
 import {
   isDataError,
+  Prepared,
   sqlState,
   type PooledClient,
   type SagazPool,
@@ -26,14 +27,16 @@ const ACKNOWLEDGED: PublishOutcome = { kind: 'acknowledged' };
 /** Writes batches of messages, each in one transaction of one statement. */
 export class Publisher {
   readonly #pool: SagazPool;
-  readonly #text: string;
+  readonly #sql: Prepared;
   readonly #written: (groups: readonly string[]) => void;
 
   /** @param written called with the groups that have new messages, after the commit */
   constructor(pool: SagazPool, schema: SchemaName, written: (groups: readonly string[]) => void) {
     this.#pool = pool;
     // As JSON: arrays of the database are read as text.
-    this.#text = `SELECT to_json(${schema.quoted}.publish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)) AS groups`;
+    this.#sql = new Prepared(
+      `SELECT to_json(${schema.quoted}.publish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)) AS groups`,
+    );
     this.#written = written;
   }
 
@@ -76,14 +79,13 @@ export class Publisher {
       return { kind: 'unavailable', error };
     }
     try {
-      const { rows } = await client.query<{ groups: string[] }>({
-        text: this.#text,
-        values: [
+      const { rows } = await client.query<{ groups: string[] }>(
+        this.#sql.with([
           topicLocks(batch.map((message) => message.topic)),
           slotsOf(batch),
           ...messageArrays(batch),
-        ],
-      });
+        ]),
+      );
       client.release();
       return { kind: 'written', groups: rows[0]?.groups ?? [] };
     } catch (error) {

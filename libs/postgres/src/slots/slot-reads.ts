@@ -7,7 +7,7 @@ import type {
   ReadResult,
   SlotLease,
 } from '@sagaz/core';
-import { isDataError } from '../connection/index.js';
+import { isDataError, Prepared } from '../connection/index.js';
 import {
   BYTE_COLUMNS,
   numberArray,
@@ -35,18 +35,34 @@ function sameKey(a: string, b: string): string {
 }
 
 /**
- * What an owner reads. All statements are sent without a name and so planned for the values at hand:
- * a plan kept from the time when the table was empty reads a full one a hundred times slower.
+ * What an owner reads. The two statements of every turn are prepared: one calls a function that plans
+ * for the values at hand by itself, the other reads no table. All others are sent without a name and so
+ * planned for the values at hand: a plan kept from the time when the table was empty reads a full one
+ * a hundred times slower.
  */
 export class SlotReads {
   readonly #db: SlotConnection;
   readonly #names: SlotNames;
+  readonly #probe: Prepared;
+  readonly #asText: Prepared;
+  readonly #asRawBytes: Prepared;
   /** How many of the next reads ask for bytes. */
   #asBytes = 0;
 
   constructor(db: SlotConnection, names: SlotNames) {
     this.#db = db;
     this.#names = names;
+    this.#probe = new Prepared(`WITH drawn AS MATERIALIZED (
+        SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS last FROM ${names.sequence}
+      )
+      SELECT drawn.last, pg_current_xact_id()::text AS xid FROM drawn`);
+    // The first row of the join is there even when nothing is pending, and brings the snapshot's xmin.
+    const reading = (columns: string): Prepared =>
+      new Prepared(`SELECT s.xmin, ${columns}
+        FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin) AS s
+        LEFT JOIN ${names.read}$1, $2, $3, $4, $5) AS o ON true`);
+    this.#asText = reading(TEXT_COLUMNS);
+    this.#asRawBytes = reading(BYTE_COLUMNS);
   }
 
   /**
@@ -55,12 +71,7 @@ export class SlotReads {
    * is above ours shows all that they will ever have written.
    */
   async probeFloor(): Promise<FloorProbe> {
-    const { rows } = await this.#db.query<{ last: string; xid: string }>({
-      text: `WITH drawn AS MATERIALIZED (
-          SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS last FROM ${this.#names.sequence}
-        )
-        SELECT drawn.last, pg_current_xact_id()::text AS xid FROM drawn`,
-    });
+    const { rows } = await this.#db.query<{ last: string; xid: string }>(this.#probe.with([]));
     const [probe] = rows;
     if (probe === undefined) throw new Error('PostgreSQL answered a SELECT of one row with none.');
     return probe;
@@ -70,35 +81,31 @@ export class SlotReads {
   async read(request: ReadRequest): Promise<ReadResult> {
     if (this.#asBytes > 0) {
       this.#asBytes -= 1;
-      return this.#read(request, BYTE_COLUMNS);
+      return this.#read(request, this.#asRawBytes);
     }
     try {
-      return await this.#read(request, TEXT_COLUMNS);
+      return await this.#read(request, this.#asText);
     } catch (error) {
       if (!isDataError(error)) throw error;
       // A payload that is not the text its type says must not keep all others from being read.
       this.#asBytes = READS_AS_BYTES;
-      return this.#read(request, BYTE_COLUMNS);
+      return this.#read(request, this.#asRawBytes);
     }
   }
 
   async #read(
     { windows, inFlight, perSlot, limit }: ReadRequest,
-    columns: string,
+    statement: Prepared,
   ): Promise<ReadResult> {
-    // The first row of the join is there even when nothing is pending, and brings the snapshot's xmin.
-    const { rows } = await this.#db.query<ReadRow>({
-      text: `SELECT s.xmin, ${columns}
-        FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin) AS s
-        LEFT JOIN ${this.#names.read}$1, $2, $3, $4, $5) AS o ON true`,
-      values: [
+    const { rows } = await this.#db.query<ReadRow>(
+      statement.with([
         numberArray(windows.map((w) => w.slot)),
         numberArray(windows.map((w) => w.floor)),
         numberArray(inFlight),
         perSlot,
         limit,
-      ],
-    });
+      ]),
+    );
     const messages: QueuedMessage[] = [];
     for (const row of rows) if (row.seq !== null) messages.push(queuedMessage(row));
     return { rows: messages, snapshotXmin: rows[0]?.xmin ?? '0' };

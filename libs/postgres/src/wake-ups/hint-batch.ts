@@ -9,12 +9,19 @@ type Details = Map<WakeChannel, Set<string> | null>;
 /** Hints that go out together. One without a detail covers all with one. */
 export class HintBatch {
   readonly #hints: Details = new Map();
+  #count = 0;
+
+  /** How many hints were given, alike or not. */
+  get count(): number {
+    return this.#count;
+  }
 
   get empty(): boolean {
     return this.#hints.size === 0;
   }
 
   add(channel: WakeChannel, detail: string | undefined): void {
+    this.#count += 1;
     if (detail === undefined) {
       this.#hints.set(channel, null);
       return;

@@ -14,21 +14,23 @@ export interface PgWakeUpsOptions {
   readonly schema: SchemaName;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Milliseconds between two notifications when there are many hints. Default 5. */
+  /** Milliseconds between two notifications when there are many hints; at most. Default 5. */
   readonly spacingMs?: number;
   /** Milliseconds between proofs that the listener hears. Default 5,000. */
   readonly heartbeatMs?: number;
 }
 
 const SPACING_MS = 5;
+/** So many hints at once, beside the first, are spaced out in full. */
+const CROWD = 8;
 const HEARTBEAT_MS = 5_000;
 
 /**
  * Hints between the processes of one database by LISTEN and NOTIFY.
  *
  * Never inside the transaction that is hinted at: NOTIFY takes a lock over the whole server at the
- * commit, and producers would queue for it. Sent afterwards and together: at once when nothing was
- * sent lately, five milliseconds apart when much is going on.
+ * commit, and producers would queue for it. Sent afterwards and together: at once when little is going
+ * on, up to five milliseconds apart when much is.
  */
 export class PgWakeUps implements WakeUps {
   readonly #clock: Clock;
@@ -121,7 +123,11 @@ export class PgWakeUps implements WakeUps {
       const began = this.#clock.now();
       await this.#say(hints.payloads(this.#self));
       if (this.#closed) continue;
-      const pauseMs = this.#spacingMs - (this.#clock.now() - began);
+      // Few hints at a time are passed on as they come, though half of the time at most is spent on
+      // it; the more there are, the longer they wait for each other.
+      const tookMs = this.#clock.now() - began;
+      const crowdMs = (this.#spacingMs * (hints.count - 1)) / CROWD;
+      const pauseMs = Math.min(this.#spacingMs, Math.max(tookMs, crowdMs));
       if (pauseMs > 0) {
         await new Promise<void>((resolve) => this.#clock.after(pauseMs, resolve));
       }

@@ -1,15 +1,21 @@
 import type { Clock, Timer } from '../../ports/index.js';
 
+/** So many rows in one look are a crowd: those of the next ones are worth waiting for. */
+const CROWD = 8;
+
 /**
- * When to look next: at once on a hint when nothing was going on, spaced while things keep coming
- * (each read costs the same whether it finds one row or five hundred), and now and then without any
- * hint, because hints may be lost.
+ * When to look next. A look costs the same whether it finds one row or five hundred, so a hint is
+ * followed at once while looks find little, and later the more they find; but never is more time
+ * spent looking than not. Now and then there is a look without any hint, because hints may be lost;
+ * it comes so late that it is seldom in the way of one with a hint.
  */
 export class Pace {
   readonly #clock: Clock;
   readonly #busyMs: number;
   readonly #pollMs: number;
   #lastStart = -Infinity;
+  /** When a hint may be followed. */
+  #readyAt = -Infinity;
   #quietMs: number;
   /** A hint came since the last look began: what that look saw may be older than the hint. */
   #dirty = true;
@@ -17,6 +23,7 @@ export class Pace {
   #resume: (() => void) | undefined;
   #closed = false;
 
+  /** @param busyMs the longest time that hints wait for each other */
   constructor(clock: Clock, busyMs: number, pollMs: number) {
     this.#clock = clock;
     this.#busyMs = busyMs;
@@ -26,7 +33,7 @@ export class Pace {
 
   hint(): void {
     this.#dirty = true;
-    if (this.#resume !== undefined) this.#arm(this.#lastStart + this.#busyMs);
+    if (this.#resume !== undefined) this.#arm(this.#readyAt);
   }
 
   /** A look begins. */
@@ -35,15 +42,23 @@ export class Pace {
     this.#lastStart = this.#clock.now();
   }
 
-  /** Resolves when it is time to look again. */
-  next(found: 'more' | 'some' | 'nothing'): Promise<void> {
-    if (this.#closed) return Promise.resolve();
-    if (found === 'more') return Promise.resolve();
-    this.#quietMs =
-      found === 'some' ? this.#busyMs : Math.min(this.#pollMs, Math.max(1, this.#quietMs * 2));
+  /**
+   * Resolves when it is time to look again after a look that found `rows`.
+   *
+   * @param more it saw that there are more: at once
+   */
+  next(rows: number, more: boolean): Promise<void> {
+    if (this.#closed || more) return Promise.resolve();
+    const now = this.#clock.now();
+    const tookMs = now - this.#lastStart;
+    this.#readyAt = now + Math.min(this.#busyMs, Math.max(tookMs, (this.#busyMs * rows) / CROWD));
+    if (rows === 0) this.#quietMs = Math.min(this.#pollMs, Math.max(1, this.#quietMs * 2));
+    else this.#quietMs = rows < CROWD ? 4 * this.#busyMs : this.#busyMs;
     return new Promise((resolve) => {
       this.#resume = resolve;
-      this.#arm(this.#lastStart + (this.#dirty ? this.#busyMs : this.#quietMs));
+      this.#arm(
+        this.#dirty ? this.#readyAt : Math.max(this.#readyAt, this.#lastStart + this.#quietMs),
+      );
     });
   }
 

@@ -4,7 +4,7 @@ export interface SlotSettings {
   readonly leaseTtlMs: number;
   /** How often to look when no hint comes. Default 1,000. */
   readonly pollIntervalMs: number;
-  /** Reads are at least so far apart while messages keep coming. Default 5. */
+  /** Reads are up to so far apart while many messages keep coming. Default 5. */
   readonly busyIntervalMs: number;
   /** At most this many rows in one read. Default 1,000. */
   readonly readLimit: number;

@@ -11,6 +11,14 @@ import type { SlotStates } from './slot-states.js';
 
 const PROBE_EVERY_MS = 200;
 
+interface Found {
+  readonly rows: number;
+  /** There are more of them than were read. */
+  readonly more: boolean;
+}
+
+const NOTHING: Found = { rows: 0, more: false };
+
 /**
  * Reads ahead while the rows read before are worked on. Every read begins at the floors and leaves
  * out what is in flight: a cursor would miss what was numbered early and committed late.
@@ -167,7 +175,7 @@ export class SlotReader {
         this.#backoff.reset();
         this.#worked();
         this.#movedAt = this.#clock.now();
-        await this.#pace.next(found);
+        await this.#pace.next(found.rows, found.more);
       } catch (error) {
         this.#movedAt = this.#clock.now();
         this.#failed(error);
@@ -176,12 +184,12 @@ export class SlotReader {
     }
   }
 
-  async #read(): Promise<'more' | 'some' | 'nothing'> {
+  async #read(): Promise<Found> {
     const turn = this.#states.turn();
     // A slot that is to be given back is only worked empty, not filled again.
     const trusted = turn.trusted.filter((slot) => this.#leases.keeps(slot));
     const suspicious = turn.suspicious.filter((slot) => this.#leases.keeps(slot));
-    let found: 'more' | 'some' | 'nothing' = 'nothing';
+    let found = NOTHING;
     if (trusted.length > 0) {
       const limit = Math.min(this.#settings.readLimit, this.#buffer - this.#book.waiting);
       // A few of many slots, not many of a few: rows lie on disk in the order in which they were
@@ -192,18 +200,15 @@ export class SlotReader {
     }
     const suspect = suspicious[0];
     if (suspect !== undefined && this.#suspect === null) {
-      const more = await this.#readSlots([suspect], 1, 1);
-      if (more === 'nothing') found = suspicious.length > 1 ? 'some' : found;
-      else found = found === 'nothing' ? 'some' : found;
+      const alone = await this.#readSlots([suspect], 1, 1);
+      // Of the other suspicious slots each has its turn, whether this one holds anything or not.
+      const rows = alone.rows > 0 ? alone.rows : Math.min(1, suspicious.length - 1);
+      found = { rows: found.rows + rows, more: found.more };
     }
     return found;
   }
 
-  async #readSlots(
-    slots: readonly number[],
-    perSlot: number,
-    limit: number,
-  ): Promise<'more' | 'some' | 'nothing'> {
+  async #readSlots(slots: readonly number[], perSlot: number, limit: number): Promise<Found> {
     await this.#probe();
     const read = this.#book.beginRead();
     const mark = this.#floors.mark(slots);
@@ -218,7 +223,7 @@ export class SlotReader {
       perSlot,
       limit,
     });
-    if (this.closed) return 'nothing';
+    if (this.closed) return NOTHING;
     const bounds = new Map<number, { count: number; last: string; left: string | null }>();
     for (const row of result.rows) {
       const lease = leases.get(row.slot);
@@ -238,12 +243,12 @@ export class SlotReader {
     const full = result.rows.length < limit;
     this.#raiseFloors(slots, bounds, { full, perSlot, mark, xmin: result.snapshotXmin });
     if (full) this.#clearEmpty(slots, bounds, leases);
-    if (result.rows.length === 0) return 'nothing';
+    if (result.rows.length === 0) return NOTHING;
     this.#took();
     const last = result.rows[result.rows.length - 1];
     if (!full && last !== undefined) this.#states.advance(last.slot);
     const more = !full || [...bounds.values()].some((bound) => bound.count >= perSlot);
-    return more && perSlot > 1 ? 'more' : 'some';
+    return { rows: result.rows.length, more: more && perSlot > 1 };
   }
 
   #offer(row: QueuedMessage, lease: SlotLease, read: number): boolean {

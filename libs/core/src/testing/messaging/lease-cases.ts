@@ -62,9 +62,10 @@ export const leaseCases: readonly ContractCase<SlotQueueFixture>[] = [
     name: 'gives nobody a slot whose lease is alive, and everybody one whose lease is over',
     guards: 'A dead owner must not keep its messages for ever.',
     async run({ queue, newQueue, pass }) {
-      const a = await own(queue, TTL_MS);
+      const a = await own(queue);
       const other = await newQueue();
       assert.equal((await own(other)).leases.length, 0);
+      await queue.renew(a.incarnation, TTL_MS);
       await pass(TTL_MS + 50);
       const b = await own(other);
       assert.equal(b.leases.length, queue.slots);
