@@ -23,51 +23,32 @@ const ROUNDS = 5;
 const BUSINESS = 'INSERT INTO business (content) VALUES ($1)';
 const CONTENT = 'x'.repeat(200);
 
-export type Enqueue = 'bare' | 'plainInsert' | 'enqueue' | 'pipelined';
+export type Enqueue = 'bare' | 'plainInsert' | 'enqueue';
 
 /**
  * The same business transaction alone, with a plain insert of the same columns into a table with
- * nothing but a primary key, with a message in the outbox, and with that message and COMMIT sent
- * without waiting in between, on connections of `pg` with `pipeline: true`.
+ * nothing but a primary key, and with a message in the outbox.
  */
 export function enqueueVsBare(server: BenchServer): Promise<Turns<Enqueue>> {
-  return withBusiness(server, async (pool, store, url) => {
+  return withBusiness(server, async (pool, store) => {
     await pool.query(
       'CREATE TABLE plain (LIKE sagaz.outbox INCLUDING DEFAULTS, PRIMARY KEY (slot, seq))',
     );
-    const pipeline = new pg.Pool({
-      connectionString: url,
-      max: CONNECTIONS,
-      ...{ pipeline: true },
-    });
-    pipeline.on('error', () => undefined);
     let key = 0;
     const next = (): OutboxMessage => messageOf(`key-${String((key += 1))}`);
-    const append = (client: pg.PoolClient): Promise<void> =>
-      store.outbox.append([next()], store.transactions.enlist(client));
-    try {
-      return await inTurn(ROUNDS, {
-        bare: () => rate(pool, business),
-        plainInsert: () =>
-          rate(pool, async (client) => {
-            await business(client);
-            await client.query(plainInsert(next()));
-          }),
-        enqueue: () =>
-          rate(pool, async (client) => {
-            await business(client);
-            await append(client);
-          }),
-        pipelined: () =>
-          rate(pipeline, async (client) => {
-            await business(client);
-            // COMMIT is sent behind it. Should it fail, COMMIT rolls back, and says so by its tag.
-            append(client).catch(() => undefined);
-          }),
-      });
-    } finally {
-      await pipeline.end();
-    }
+    return inTurn(ROUNDS, {
+      bare: () => rate(pool, business),
+      plainInsert: () =>
+        rate(pool, async (client) => {
+          await business(client);
+          await client.query(plainInsert(next()));
+        }),
+      enqueue: () =>
+        rate(pool, async (client) => {
+          await business(client);
+          await store.outbox.append([next()], store.transactions.enlist(client));
+        }),
+    });
   });
 }
 
@@ -158,7 +139,7 @@ export function inboxVsBare(server: BenchServer): Promise<Turns<'bare' | 'plainI
 
 async function withBusiness<T>(
   server: BenchServer,
-  measure: (pool: pg.Pool, store: Store, url: string) => Promise<T>,
+  measure: (pool: pg.Pool, store: Store) => Promise<T>,
 ): Promise<T> {
   const url = await server.database();
   await withClient(url, (client) =>
@@ -168,7 +149,7 @@ async function withBusiness<T>(
   const pool = new pg.Pool({ connectionString: url, max: CONNECTIONS });
   pool.on('error', () => undefined);
   try {
-    return await measure(pool, store, url);
+    return await measure(pool, store);
   } finally {
     await pool.end();
     await store.close();

@@ -63,10 +63,7 @@ export class PgOutboxStore extends PgSlotQueue implements OutboxStore {
   /** One statement, which is a transaction of its own where none is given. */
   async append(messages: readonly OutboxMessage[], transaction?: Transaction): Promise<void> {
     if (messages.length === 0) return;
-    const reached = this.#faults.reach('outbox.before-append', messages[0]?.type);
-    // Without faults the statement is on its way when this returns: on a connection that pipelines
-    // its caller may send COMMIT right behind it.
-    if (reached !== undefined) await reached;
+    await this.#faults.reach('outbox.before-append', messages[0]?.type);
     if (transaction === undefined) {
       await this.#pool.query(this.#appendSql.statement(messages, false));
       await this.#faults.reach('outbox.after-append', messages[0]?.type);
