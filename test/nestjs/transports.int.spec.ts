@@ -212,6 +212,15 @@ describe('@Idempotent', () => {
       expect(await left()).toBe(0);
     });
 
+    it('knows a message by an id that no index could hold', async () => {
+      await listen(false);
+      const id = Array.from({ length: 200 }, () => randomUUID()).join();
+      await send('legacy.placed', { id: 'g' }, { headers: { 'cloudEvents:id': id } });
+      await send('legacy.placed', { id: 'g' }, { headers: { 'cloudEvents:id': id } });
+      expect([...(await ended(2))].sort()).toEqual(['committed', 'duplicate']);
+      expect(await left()).toBe(0);
+    });
+
     it('refuses to start where messages are acknowledged before they are handled', async () => {
       await expect(listen(true)).rejects.toThrow(/Give its options noAck: false/);
     });

@@ -39,7 +39,7 @@ export class Consumers implements Worker, OnModuleInit {
   #declared: readonly string[] = [];
   #state: 'idle' | 'waiting' | 'consuming' | 'stopped' = 'idle';
   readonly #failures = new Map<string, string>();
-  readonly #retries: Timer[] = [];
+  readonly #retries = new Map<string, Timer>();
   readonly #subscribing = new Set<Promise<void>>();
 
   constructor(
@@ -92,7 +92,7 @@ export class Consumers implements Worker, OnModuleInit {
   async stop(withinMs: number): Promise<void> {
     this.#state = 'stopped';
     for (const housekeeping of this.#housekeeping) housekeeping.stop();
-    for (const retry of this.#retries.splice(0)) retry.cancel();
+    for (const retry of this.#retries.values()) retry.cancel();
     await Promise.all([
       ...this.#subscribing,
       ...this.#subscriptions.splice(0).map((subscription) => subscription.close(withinMs)),
@@ -149,7 +149,8 @@ export class Consumers implements Worker, OnModuleInit {
         {},
         error,
       );
-      this.#retries.push(
+      this.#retries.set(
+        group,
         this.clock.after(SUBSCRIBE_AGAIN_MS, () => {
           if (!this.#isStopped()) this.#begin(broker, group);
         }),

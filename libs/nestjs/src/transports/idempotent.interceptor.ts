@@ -5,7 +5,7 @@ import {
   type ExecutionContext,
   type NestInterceptor,
 } from '@nestjs/common';
-import { HEADERS, type Clock, type InboxKey, type Logger } from '@sagaz/core';
+import { HEADERS, inboxKeyOf, type Clock, type InboxKey, type Logger } from '@sagaz/core';
 import { defer, lastValueFrom, type Observable } from 'rxjs';
 import { Connections } from '../enlist/index.js';
 import { HandlerObservers, inHandlerTransaction } from '../handlers/index.js';
@@ -71,7 +71,7 @@ export class IdempotentInterceptor implements NestInterceptor {
     if (id === undefined || id === '') throw new MissingMessageIdError(method, message.transport);
     const { headers, source, pattern } = message;
     const group = options.group ?? this.options.service;
-    const key: InboxKey = { tenant: '', group, source, id };
+    const key = inboxKeyOf(group, { tenant: '', source, id });
     const began = this.clock.now();
     const ended = (outcome: 'committed' | 'duplicate' | 'failed'): void => {
       const durationMs = this.clock.now() - began;

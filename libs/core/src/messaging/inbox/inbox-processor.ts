@@ -242,10 +242,23 @@ export class InboxProcessor {
         if (failures >= handler.retry.attempts) {
           return this.#bury(subject, 'exhausted', error, failures);
         }
-        const delayMs = delayOf(handler.retry, failures, this.#options.random);
+        const delayMs = await this.#withinLife(
+          subject.part,
+          delayOf(handler.retry, failures, this.#options.random),
+        );
         return { kind: 'retry', delayMs, counted: true, error };
       }
     }
+  }
+
+  /**
+   * A command is not put off beyond its expiry: it would not be carried out then, and the
+   * compensation that its saga sends meanwhile waits behind it, in the same key.
+   */
+  async #withinLife(part: MessagePart, delayMs: number): Promise<number> {
+    if (part.role !== 'command' || part.expiresAt === null) return delayMs;
+    const left = await this.#expiry.remainingMs(part.expiresAt);
+    return Math.min(delayMs, Math.max(0, Math.ceil(left)) + 1);
   }
 
   async #bury(

@@ -73,7 +73,10 @@ function storable(text: string): string {
 }
 
 /** What makes a message one message for a group. */
-export function inboxKeyOf(group: string, message: Message): InboxKey {
+export function inboxKeyOf(
+  group: string,
+  message: Pick<Message, 'tenant' | 'source' | 'id'>,
+): InboxKey {
   return {
     tenant: storable(message.tenant),
     group,

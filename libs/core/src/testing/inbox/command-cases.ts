@@ -252,6 +252,24 @@ export const commandCases: readonly ContractCase<InboxDeliveryFixture>[] = [
     },
   },
   {
+    name: 'a command that failed is not put off beyond its expiry',
+    guards: 'Its compensation waits behind it for hours, to undo what will not be done any more.',
+    async run(fixture) {
+      // Delays double from a second on: the third would be four.
+      const consumer = new Consumer(fixture, fixture.store, { attempts: 5 });
+      const expiry = { [HEADERS.expiresAt]: fromNow(3_000) };
+      const command = freshCommand(freshName('saga'), expiry);
+      const fails = (): Promise<never> => Promise.reject(new Error('not yet'));
+      const delays: number[] = [];
+      for (let i = 0; i < 3; i += 1) {
+        const outcome = await consumer.receive(command, fails);
+        if (outcome.kind === 'retry') delays.push(outcome.delayMs);
+      }
+      assert.deepEqual(delays.slice(0, 1), [1_000]);
+      assert.ok((delays[2] ?? Infinity) <= 3_001, `put off for ${delays.join(', ')} ms`);
+    },
+  },
+  {
     name: 'a compensation does not expire',
     guards: 'An undo is due however late it is.',
     async run(fixture) {
