@@ -277,6 +277,7 @@ export class MemorySlotQueue implements SlotQueueStore {
         return {
           ...row,
           status: 'dead_letter',
+          attempts: row.attempts + (change.counts ? 1 : 0),
           error: change.error,
           reason: change.reason,
           blocks: change.block,

@@ -115,12 +115,13 @@ export type SlotChange =
   /** Follows a held key: moved aside. */
   | { readonly kind: 'hold'; readonly place: Place }
   /**
-   * Given up. With `block` it goes on holding back its key. `mail` is put in the same transaction:
+   * Given up, counted as an attempt when `counts`. With `block` it goes on holding back its key. `mail` is put in the same transaction:
    * the saga that waits for the answer to a dead command must hear of it, or it waits for ever.
    */
   | {
       readonly kind: 'dead_letter';
       readonly place: Place;
+      readonly counts: boolean;
       readonly error: string;
       readonly reason: string;
       readonly block: boolean;

@@ -76,9 +76,10 @@ export class DeadLetters {
     inbox: (connection: Connection, keys: readonly InboxKey[]) => Promise<number>,
   ): Promise<number> {
     let count = 0;
-    for (const name of new Set(refs.map((ref) => ref.connection))) {
-      const connection = this.connections.get(name);
-      const here = refs.filter((ref) => ref.connection === name);
+    // All names are looked up first: a slip in one of them must not leave half of it done.
+    const names = new Set(refs.map((ref) => ref.connection));
+    for (const connection of [...names].map((name) => this.connections.get(name))) {
+      const here = refs.filter((ref) => ref.connection === connection.name);
       const ids = here.flatMap((ref) => (ref.side === 'outbox' ? [ref.id] : []));
       const keys = here.flatMap((ref) => (ref.side === 'inbox' ? [ref.key] : []));
       if (ids.length > 0) count += await outbox(connection, ids);

@@ -113,7 +113,8 @@ export class SlotChanges {
           UPDATE ${this.#names.table} o SET
             status = CASE l.kind WHEN 'retry' THEN 'retrying' WHEN 'hold' THEN 'held' ELSE 'dead_letter' END,
             due_at = CASE WHEN l.kind = 'retry' THEN clock_timestamp() + l.delay_ms * interval '1 millisecond' END,
-            attempts = o.attempts + l.counts,
+            -- Given up twice, because the answer was lost, it was not tried once more.
+            attempts = o.attempts + CASE WHEN l.status = 'dead_letter' THEN 0 ELSE l.counts END,
             error = CASE WHEN l.kind = 'hold' THEN o.error ELSE l.error END,
             reason = CASE WHEN l.kind = 'dead_letter' THEN l.reason ELSE o.reason END,
             blocks = l.blocks,
@@ -204,7 +205,7 @@ function rowArrays(changes: readonly RowChange[]): unknown[] {
     changes.map(({ place }) => place.slot),
     changes.map(({ place }) => place.seq),
     changes.map(({ kind }) => kind),
-    changes.map((c) => (c.kind === 'retry' && c.counts ? 1 : 0)),
+    changes.map((c) => (c.kind !== 'hold' && c.counts ? 1 : 0)),
     changes.map((c) => (c.kind === 'retry' ? c.delayMs : 0)),
     changes.map((c) => (c.kind === 'hold' ? '' : storable(c.error))),
     changes.map((c) => (c.kind === 'dead_letter' ? storable(c.reason) : '')),

@@ -164,7 +164,10 @@ export class BatchPublisher implements SlotWork {
         rest.push(row);
       } else if (row.row.attempts >= attempts) {
         dying.add(row.line);
-        source.settle(row, this.#options.bury(row.row, 'attempts_exhausted', 'It was given up.'));
+        source.settle(
+          row,
+          this.#options.bury(row.row, 'attempts_exhausted', 'It was given up.', false),
+        );
       } else {
         live.push(row);
       }

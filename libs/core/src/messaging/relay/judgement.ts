@@ -5,7 +5,13 @@ import type { RowOutcome, TakenRow } from '../slots/index.js';
 /** What judging a batch needs. */
 export interface Judgement {
   readonly retry: RetryPolicy;
-  readonly bury: (row: QueuedMessage, reason: string, error: unknown) => RowOutcome;
+  /** `counts`: it was tried once more than the row says. */
+  readonly bury: (
+    row: QueuedMessage,
+    reason: string,
+    error: unknown,
+    counts: boolean,
+  ) => RowOutcome;
   readonly settle: (row: TakenRow, outcome: RowOutcome) => void;
   /** An attempt of this very message counts. */
   readonly failed: (row: TakenRow, outcome: 'rejected' | 'unknown', error: unknown) => void;
@@ -74,6 +80,6 @@ function isFailure(kind: PublishOutcome['kind']): boolean {
 
 function verdict(row: QueuedMessage, error: unknown, by: Judgement): RowOutcome {
   const attempt = row.attempts + 1;
-  if (attempt >= by.retry.attempts) return by.bury(row, 'attempts_exhausted', error);
+  if (attempt >= by.retry.attempts) return by.bury(row, 'attempts_exhausted', error, true);
   return { kind: 'retry', delayMs: delayOf(by.retry, attempt), counts: true, error };
 }

@@ -64,7 +64,7 @@ export class Relay {
       faults,
       settings,
       observer,
-      bury: (row, reason, error) => this.#bury(row, reason, error),
+      bury: (row, reason, error, counts) => this.#bury(row, reason, error, counts),
     });
     this.#consumer = new SlotConsumer({
       name: `The relay to ${options.broker.name}`,
@@ -112,13 +112,14 @@ export class Relay {
     return this.#consumer.leases();
   }
 
-  #bury(row: QueuedMessage, reason: string, error: unknown): RowOutcome {
+  #bury(row: QueuedMessage, reason: string, error: unknown, counts: boolean): RowOutcome {
     const { message } = row;
     const { logger, observer, wakeUps } = this.#options;
     const mail = this.#mailOf(message, error);
     const isCommand = awaitedRole(message) !== null;
     return {
       kind: 'dead_letter',
+      counts,
       error,
       reason,
       block: !isCommand && this.#settings.afterDeadLetter(message.topic) === 'block',

@@ -184,6 +184,7 @@ export class Settlement {
       change: {
         kind: 'dead_letter',
         place: placeOf(taken),
+        counts: outcome.counts,
         error: textOf(outcome.error),
         reason: outcome.reason,
         block: outcome.block && row.ordered,

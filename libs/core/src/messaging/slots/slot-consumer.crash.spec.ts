@@ -30,7 +30,13 @@ describe('a message that kills its process', () => {
           attempts.set(text(row), Math.max(attempts.get(text(row)) ?? 0, row.attempts));
           if (text(row) !== 'killer:1') return done;
           if (row.attempts >= 2) {
-            return { kind: 'dead_letter', error: 'x', reason: 'crashed', block: false };
+            return {
+              kind: 'dead_letter',
+              counts: true,
+              error: 'x',
+              reason: 'crashed',
+              block: false,
+            };
           }
           deaths += 1;
           store.kill();

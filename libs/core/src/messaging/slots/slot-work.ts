@@ -15,6 +15,7 @@ export type RowOutcome =
   /** Given up. With `block` its key stays behind it, otherwise the key goes on. */
   | {
       readonly kind: 'dead_letter';
+      readonly counts: boolean;
       readonly error: unknown;
       readonly reason: string;
       readonly block: boolean;

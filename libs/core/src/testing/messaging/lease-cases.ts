@@ -137,7 +137,7 @@ export const leaseCases: readonly ContractCase<SlotQueueFixture>[] = [
         await queue.change(a.incarnation, a.leases, [
           { kind: 'retry', place, delayMs: 0, counts: true, error: 'late' },
           { kind: 'hold', place },
-          { kind: 'dead_letter', place, error: 'late', reason: 'late', block: true },
+          { kind: 'dead_letter', counts: true, place, error: 'late', reason: 'late', block: true },
         ]),
         ['lost_lease', 'lost_lease', 'lost_lease'],
       );

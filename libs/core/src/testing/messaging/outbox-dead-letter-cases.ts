@@ -8,7 +8,14 @@ import { bodiesOf, LONG_MS, own, readAll, rowOf, type Owner } from './slot-queue
 
 function bury(row: QueuedMessage, block = false): SlotChange {
   const place = { slot: row.slot, seq: row.seq };
-  return { kind: 'dead_letter', place, error: 'E: "no"', reason: 'attempts_exhausted', block };
+  return {
+    kind: 'dead_letter',
+    counts: true,
+    place,
+    error: 'E: "no"',
+    reason: 'attempts_exhausted',
+    block,
+  };
 }
 
 async function dead(
@@ -61,6 +68,7 @@ export const outboxDeadLetterCases: readonly ContractCase<OutboxStoreFixture>[] 
       assert.ok(first && messages[0]);
       assert.equal(first.error, 'E: "no"');
       assert.equal(first.reason, 'attempts_exhausted');
+      assert.equal(first.attempts, 1, 'the last attempt counts as well');
       assert.equal(first.topic, 'odd');
       assert.equal(first.type, 't.1');
       assert.equal(first.key, 'k1');

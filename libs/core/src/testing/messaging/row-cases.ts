@@ -24,7 +24,14 @@ function hold(row: QueuedMessage): SlotChange {
 
 function bury(row: QueuedMessage, block: boolean): SlotChange {
   const place = { slot: row.slot, seq: row.seq };
-  return { kind: 'dead_letter', place, error: 'refused', reason: 'attempts_exhausted', block };
+  return {
+    kind: 'dead_letter',
+    counts: true,
+    place,
+    error: 'refused',
+    reason: 'attempts_exhausted',
+    block,
+  };
 }
 
 async function change(
