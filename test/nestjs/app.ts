@@ -20,6 +20,8 @@ export interface DatabaseSetup {
   readonly name?: string;
   /** Connections of the application's own pool. */
   readonly poolSize?: number;
+  /** Whether injected repositories work on the ambient transaction. Default `join`. */
+  readonly ambient?: 'join' | 'off';
 }
 
 export interface AppSetup {
@@ -68,7 +70,9 @@ export function appModule({
         service: 'orders',
         store: postgres(),
         roles: { engine: false, relay: false, consume: false },
-        dataSources: databases.map(({ name = 'default' }) => name),
+        dataSources: databases.map(({ name = 'default', ambient }) =>
+          ambient === undefined ? name : { name, ambient },
+        ),
         ...sagaz,
       }),
     ],
