@@ -35,6 +35,8 @@ export class BatchPublisher implements SlotWork {
   readonly #hanging = new Map<object, number>();
   #paused = false;
   #pauseReason: unknown = null;
+  /** Batches in a row of which the broker took nothing, for all their topics. */
+  #refusals = 0;
   #stopped = false;
 
   constructor(options: BatchPublisherOptions) {
@@ -72,7 +74,7 @@ export class BatchPublisher implements SlotWork {
       if (clock.now() - since < settings.publishTimeoutMs) continue;
       return `The broker ${broker.name} has not answered a publish for more than ${2 * settings.publishTimeoutMs} ms; the keys in it wait. Restart the process if it stays so.`;
     }
-    if (this.#paused) {
+    if (this.#paused || this.#refusals > 1) {
       return `The broker ${broker.name} takes nothing: ${textOf(this.#pauseReason)}`;
     }
     return null;
@@ -208,7 +210,10 @@ export class BatchPublisher implements SlotWork {
       (sum, { kind }) => sum + (kind === 'acknowledged' ? 1 : 0),
       0,
     );
-    if (acknowledged > 0) this.#pause.reset();
+    if (acknowledged > 0) {
+      this.#pause.reset();
+      this.#refusals = 0;
+    }
     this.#guard(() => observer.published?.(acknowledged, rows.length, tookMs));
     const away = judge(rows, outcomes, {
       retry: settings.retry,
@@ -225,7 +230,12 @@ export class BatchPublisher implements SlotWork {
       }
       return;
     }
-    if (acknowledged === 0 && away.topics.size > 0 && away.all) this.#pauseAll(away.error);
+    if (away.all) {
+      this.#refusals += 1;
+      this.#pauseReason = away.error;
+    }
+    // A batch of one topic says nothing about others: a topic that is away must not hold them back.
+    if (away.all && away.topics.size > 1) this.#pauseAll(away.error);
     else for (const topic of away.topics) this.#pauseTopic(source, topic, away.error);
   }
 

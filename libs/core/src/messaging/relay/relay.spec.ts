@@ -262,6 +262,22 @@ describe('a broker that does not answer as it should', () => {
     expect(bench.published()).toEqual(['k:1', 'k:2', 'k:away']);
   });
 
+  it('sends what comes for another topic at once while one topic that is tried alone takes nothing', async () => {
+    const bench = new RelayBench();
+    bench.broker.failWith((message) =>
+      message.topic === 'away' ? { kind: 'unavailable', error: new Error('no leader') } : null,
+    );
+    const relay = bench.relay();
+    await relay.start();
+    await bench.write(outboxMessage('k', 'away', { topic: 'away' }));
+    await bench.clock.advance(60_000);
+    expect(relay.problem()).toContain('no leader');
+    await bench.write(outboxMessage('k', 1));
+    await bench.clock.advance(100);
+    expect(bench.published()).toEqual(['k:1']);
+    expect(relay.problem()).toBeNull();
+  });
+
   it('counts a silence only against a message that was sent alone', async () => {
     const bench = new RelayBench();
     const failed: string[] = [];
