@@ -97,6 +97,33 @@ describe('a message that kills its process', () => {
     });
   });
 
+  it('leaves no trouble behind when the answer to its forgiveness is lost and it need not be said again', async () => {
+    const bench = new ConsumerBench();
+    const first = severable<SlotQueueStore>(bench.outbox);
+    await bench.consumer({ store: first.value, settings: { leaseTtlMs: 3_000 } }).start();
+    await bench.clock.advance(1_000);
+    first.kill();
+    let lost = 0;
+    const forgetful = new Proxy(bench.outbox, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name, target);
+        if (typeof value !== 'function') return value;
+        return async (...given: unknown[]): Promise<unknown> => {
+          const answer: unknown = await Reflect.apply(value, target, given);
+          if (name !== 'noteSuspect' || lost >= 300) return answer;
+          lost += 1;
+          throw new Error('the answer is lost');
+        };
+      },
+    });
+    const heir = bench.consumer({ store: forgetful, settings: { leaseTtlMs: 3_000 } });
+    await heir.start();
+    await bench.clock.advance(20_000);
+    expect(lost).toBeGreaterThan(0);
+    await bench.clock.advance(60_000);
+    expect(heir.problem()).toBeNull();
+  });
+
   it('leaves no suspicion behind once its slots have run empty', async () => {
     const bench = new ConsumerBench();
     for (let life = 0; life < 2; life += 1) {

@@ -76,10 +76,9 @@ export class SlotConsumer {
         this.#troubles.failed(use, error);
         this.#noteFailure(error);
       };
-    this.#states = new SlotStates(store, clock, incarnation, settings, {
-      failed: failed('suspect'),
-      worked: () => this.#troubles.worked('suspect'),
-    });
+    this.#states = new SlotStates(store, clock, incarnation, settings, (error) =>
+      this.#noteFailure(error),
+    );
     this.#leases = new LeaseKeeper({
       store,
       clock,

@@ -301,7 +301,7 @@ export class SlotReader {
   ): void {
     for (const slot of slots) {
       const lease = leases.get(slot);
-      if (lease === undefined || lease.crashes === 0 || bounds.has(slot)) continue;
+      if (lease === undefined || bounds.has(slot)) continue;
       if (this.#book.countOf(slot) === 0) this.#states.clear(lease);
     }
   }

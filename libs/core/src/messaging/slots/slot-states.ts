@@ -29,7 +29,7 @@ export class SlotStates {
   readonly #clock: Clock;
   readonly #incarnation: string;
   readonly #settings: SlotSettings;
-  readonly #told: { failed(error: unknown): void; worked(): void };
+  readonly #failed: (error: unknown) => void;
   /** Slots in the order in which they are read, turned a little with each read. */
   #order: number[] = [];
   #turn = 0;
@@ -39,13 +39,13 @@ export class SlotStates {
     clock: Clock,
     incarnation: string,
     settings: SlotSettings,
-    told: { failed(error: unknown): void; worked(): void },
+    failed: (error: unknown) => void,
   ) {
     this.#store = store;
     this.#clock = clock;
     this.#incarnation = incarnation;
     this.#settings = settings;
-    this.#told = told;
+    this.#failed = failed;
   }
 
   gain(lease: SlotLease): void {
@@ -132,14 +132,14 @@ export class SlotStates {
   clear(lease: SlotLease): void {
     const state = this.#states.get(lease.slot);
     if (state === undefined || state.crashes === 0 || state.blamed !== null) return;
+    const { crashes } = state;
     state.crashes = 0;
-    this.#store.noteSuspect(this.#incarnation, lease, null).then(
-      () => this.#told.worked(),
-      (error: unknown) => {
-        state.crashes = lease.crashes;
-        state.survivors = 0;
-        this.#told.failed(error);
-      },
-    );
+    // Tried again when the slot next runs empty, if it is still here then. Nobody else waits for it, so
+    // it is no trouble of the consumer: a trouble lasts until its use of the store works again.
+    this.#store.noteSuspect(this.#incarnation, lease, null).catch((error: unknown) => {
+      state.crashes = crashes;
+      state.survivors = 0;
+      this.#failed(error);
+    });
   }
 }

@@ -1,5 +1,5 @@
-/** What goes to the store, each with its own way of trying again. */
-export type StoreUse = 'read' | 'due' | 'change' | 'complete' | 'suspect';
+/** What goes to the store and is tried again until it works, each in its own way. */
+export type StoreUse = 'read' | 'due' | 'change' | 'complete';
 
 /** Which uses of the store fail now: each until it succeeds again, so that none hides another. */
 export class StoreTroubles {
