@@ -50,7 +50,7 @@ describe('8: nothing is lost in silence', () => {
     const fault: Fault = { point: 'relay.before-change', nth: 2, action: 'kill' };
     await query(database.url, `INSERT INTO app.switch VALUES ('relay')`);
     const killed = await new Child({ ...scenario, fault }).ended;
-    expect(killed.signal).toBe('SIGKILL');
+    expect(killed.signal, `${killed.code} ${killed.stderr}`).toBe('SIGKILL');
     expect(await supervised(scenario)).toBe(0);
     await withStore(ORDERS_SCHEMA, async ({ outbox }) => {
       const letters = await outbox.listDeadLetters({});

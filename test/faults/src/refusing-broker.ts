@@ -30,8 +30,14 @@ export function refusing(broker: Broker, pool: pg.Pool): Broker {
     name: broker.name,
     orderedBatches: broker.orderedBatches,
     publish: async (batch) => {
-      const first = batch.findIndex(mayRefuse);
-      if (first === -1 || !(await refuses(batch[first]!))) return broker.publish(batch);
+      let first = -1;
+      // Each is asked about: a batch may hold one that could be refused and, behind it, one that is.
+      for (const [at, one] of batch.entries()) {
+        if (!mayRefuse(one) || !(await refuses(one))) continue;
+        first = at;
+        break;
+      }
+      if (first === -1) return broker.publish(batch);
       // The acknowledged messages of a key are a prefix: what follows the refused one is not taken.
       const error = new Error('This message is refused.');
       const { key, topic } = batch[first]!;
