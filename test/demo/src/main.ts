@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { Narrator } from './narrator.js';
 import { readOptions } from './options.js';
 import { allHeld, renderReport } from './report.js';
@@ -7,6 +8,8 @@ import { System } from './system.js';
 const options = readOptions(process.argv);
 const narrator = new Narrator();
 const interrupted = new AbortController();
+// Every order that waits to be tried again listens.
+setMaxListeners(0, interrupted.signal);
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
