@@ -79,7 +79,7 @@ describe('7: a zombie cannot write', () => {
       expect(after).toMatchObject(untouched);
       for (const promise of [1, 2, 3, 6] as const) promiseHolds[promise](after, cell);
       if (cell.refuse === true) {
-        expect(after.letters).toMatchObject([{ status: 'dead_letter', key: 'k2', attempts: 3 }]);
+        expect(after.letters).toMatchObject([{ status: 'dead_letter', key: 'k2', attempts: 4 }]);
         return;
       }
       for (const promise of [4, 5] as const) promiseHolds[promise](after, cell);
