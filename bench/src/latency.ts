@@ -2,7 +2,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { Relay, replyMail, systemClock } from '@sagaz/core';
+import { hintSlots, Relay, replyMail, systemClock } from '@sagaz/core';
 import { postgresBroker } from '@sagaz/postgres';
 import pg from 'pg';
 import { messageOf } from './messages.js';
@@ -66,10 +66,11 @@ export async function latencies(server: BenchServer): Promise<LatencyFindings> {
       const key = String(index);
       const client = await pool.connect();
       await client.query('BEGIN');
-      await store.outbox.append([messageOf(key)], store.transactions.enlist(client));
+      const message = messageOf(key);
+      await store.outbox.append([message], store.transactions.enlist(client));
       await client.query('COMMIT');
       sent.handled.set(key, process.hrtime.bigint());
-      store.wakeUps.hint('outbox');
+      hintSlots(store.wakeUps, 'outbox', [message]);
       client.release();
       await sleep(2);
       await pool.query(

@@ -1,3 +1,4 @@
+import { hintSlots } from '../messaging/index.js';
 import type {
   DeadLetterFilter,
   OutboxDeadLetter,
@@ -30,7 +31,9 @@ export class MemoryOutboxStore extends MemorySlotQueue implements OutboxStore {
   async append(messages: readonly OutboxMessage[], transaction?: Transaction): Promise<void> {
     if (messages.length === 0) return;
     await this.transactions.within(transaction, async (own) => {
-      own.afterCommit(() => this.#wakeUps?.hint('outbox'));
+      own.afterCommit(() => {
+        if (this.#wakeUps !== undefined) hintSlots(this.#wakeUps, 'outbox', messages);
+      });
       await this.appendRows(
         messages.map((message) => ({
           message,

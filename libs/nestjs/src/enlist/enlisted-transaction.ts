@@ -25,7 +25,7 @@ export interface TransactionBinding {
   /** The store's view of it, and the ends heard on its connection. */
   open(): Promise<{ readonly transaction: Transaction; readonly ends: TransactionEnds }>;
   /** After the commit, when messages were written. */
-  written(count: number): void;
+  written(messages: readonly OutboxMessage[]): void;
   /** Messages were buffered, and the transaction ended without writing them. */
   lost(count: number): void;
 }
@@ -63,7 +63,7 @@ export class EnlistedTransaction {
   #last: ((transaction: Transaction) => Promise<void>) | null = null;
   /** Ends that TypeORM's own savepoints account for, from the number heard when this was made. */
   #expectedEnds = Number.NaN;
-  #written = 0;
+  #written: OutboxMessage[] = [];
   #phase: 'open' | 'sealed' | 'ended' = 'open';
 
   constructor(binding: TransactionBinding) {
@@ -174,7 +174,7 @@ export class EnlistedTransaction {
       );
       this.#binding.lost(this.#said.length);
     }
-    if (this.#written > 0) this.#guarded(() => this.#binding.written(this.#written));
+    if (this.#written.length > 0) this.#guarded(() => this.#binding.written(this.#written));
     for (const { run } of this.#hooks) this.#guarded(run);
   }
 
@@ -217,7 +217,7 @@ export class EnlistedTransaction {
 
   async #append(messages: readonly OutboxMessage[], transaction: Transaction): Promise<void> {
     await this.#binding.outbox.append(messages, transaction);
-    this.#written += messages.length;
+    for (const message of messages) this.#written.push(message);
   }
 
   #refuseUnsaved(): void {

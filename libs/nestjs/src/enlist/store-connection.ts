@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Store } from '@sagaz/core';
+import { hintSlots, type Store } from '@sagaz/core';
 import { ConcurrencyLimit } from './concurrency-limit.js';
 import type { Connection, ConnectionParts, UnitOfWork, UnitOfWorkOptions } from './connection.js';
 import { detached } from './detached.js';
@@ -67,9 +67,9 @@ export class StoreConnection implements Connection {
           logger,
           depth: () => 1,
           open: async () => ({ transaction, ends: { count: 0 } }),
-          written: (count) => {
-            detached(() => store.wakeUps.hint('outbox'));
-            observer.written?.(name, count);
+          written: (messages) => {
+            detached(() => hintSlots(store.wakeUps, 'outbox', messages));
+            observer.written?.(name, messages.length);
           },
           lost: (count) => observer.lost?.(name, count),
         });

@@ -1,5 +1,5 @@
 import { Propagation, type TransactionHost } from '@nestjs-cls/transactional';
-import type { Store } from '@sagaz/core';
+import { hintSlots, type Store } from '@sagaz/core';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { joinAmbientTransaction } from './ambient-repositories.js';
 import { ConcurrencyLimit } from './concurrency-limit.js';
@@ -130,9 +130,9 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
         const client: unknown = await queryRunner.connect();
         return { transaction: store.transactions.enlist(client), ends: transactionEndsOf(client) };
       },
-      written: (count) => {
-        detached(() => store.wakeUps.hint('outbox'));
-        observer.written?.(name, count);
+      written: (messages) => {
+        detached(() => hintSlots(store.wakeUps, 'outbox', messages));
+        observer.written?.(name, messages.length);
       },
       lost: (count) => observer.lost?.(name, count),
     });

@@ -253,7 +253,8 @@ describeEachPostgres('the Postgres broker', (server) => {
   it('tells the processes of a group that something was published, wherever they are', async () => {
     const [topic, one] = [freshTopic(), await broker()];
     const group = { group: topic, topics: [topic], concurrency: 1, handle: new Inbox().handle };
-    await one.subscribe(group);
+    // It has a place in the group no more: what it publishes is for others to handle.
+    await (await one.subscribe(group)).close(1_000);
     await admin.query('LISTEN wake_sagaz_broker');
     const told = new Promise<void>((resolve) => {
       admin.on('notification', ({ payload = '' }) => {

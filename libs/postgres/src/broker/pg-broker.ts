@@ -1,5 +1,6 @@
 import {
   handleEach,
+  hintSlots,
   SlotConsumer,
   type Broker,
   type Clock,
@@ -59,8 +60,8 @@ export class PgBroker implements Broker {
 
   constructor(parts: PgBrokerParts) {
     this.#parts = parts;
-    this.#publisher = new Publisher(parts.pool, parts.schema, (groups) => {
-      for (const group of groups) parts.wakeUps.hint(`queue:${group}`);
+    this.#publisher = new Publisher(parts.pool, parts.schema, (groups, messages) => {
+      for (const group of groups) hintSlots(parts.wakeUps, `queue:${group}`, messages);
     });
   }
 

@@ -24,14 +24,16 @@ type Attempt =
 
 const ACKNOWLEDGED: PublishOutcome = { kind: 'acknowledged' };
 
+type Written = (groups: readonly string[], messages: readonly Message[]) => void;
+
 /** Writes batches of messages, each in one transaction of one statement. */
 export class Publisher {
   readonly #pool: SagazPool;
   readonly #sql: Prepared;
-  readonly #written: (groups: readonly string[]) => void;
+  readonly #written: Written;
 
   /** @param written called with the groups that have new messages, after the commit */
-  constructor(pool: SagazPool, schema: SchemaName, written: (groups: readonly string[]) => void) {
+  constructor(pool: SagazPool, schema: SchemaName, written: Written) {
     this.#pool = pool;
     // As JSON: arrays of the database are read as text.
     this.#sql = new Prepared(
@@ -63,7 +65,9 @@ export class Publisher {
       await this.#publish(batch.slice(middle), outcomes, stopped);
       return;
     }
-    if (attempt.kind === 'written' && attempt.groups.length > 0) this.#written(attempt.groups);
+    if (attempt.kind === 'written' && attempt.groups.length > 0) {
+      this.#written(attempt.groups, sent);
+    }
     const outcome = outcomeOf(attempt);
     const taken = new Set(sent);
     for (const message of batch) outcomes.push(taken.has(message) ? outcome : behind());

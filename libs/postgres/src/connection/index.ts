@@ -11,7 +11,7 @@ export {
   type ConnectionSettings,
   type PoolSource,
 } from './pool-source.js';
-export { behindPooler } from './named-statements.js';
+export { behindPooler, unnamed } from './named-statements.js';
 export { Prepared } from './prepared.js';
 export type { Queryable, Statement } from './queryable.js';
 export { redact } from './redact.js';

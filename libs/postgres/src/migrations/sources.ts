@@ -195,13 +195,14 @@ CREATE FUNCTION sagaz.outbox_read(
 ) RETURNS SETOF sagaz.outbox LANGUAGE plpgsql STABLE ROWS 1000
 SET enable_seqscan = off
 SET enable_bitmapscan = off
-SET plan_cache_mode = force_custom_plan AS $$
+SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   RETURN QUERY
   SELECT r.* FROM unnest(in_slots, in_floors) WITH ORDINALITY AS w (slot, floor, place)
   CROSS JOIN LATERAL (
     SELECT p.* FROM sagaz.outbox p
-    WHERE p.slot = w.slot AND p.seq > w.floor AND p.status = 'pending' AND p.seq <> ALL (in_flight)
+    WHERE p.slot = w.slot AND p.seq > w.floor AND p.status = 'pending'
+      AND p.seq NOT IN (SELECT unnest(in_flight))
     ORDER BY p.seq LIMIT in_per_slot
   ) AS r
   LIMIT in_limit;
@@ -567,14 +568,14 @@ CREATE FUNCTION sagaz.message_read(
 ) RETURNS SETOF sagaz.message LANGUAGE plpgsql STABLE ROWS 1000
 SET enable_seqscan = off
 SET enable_bitmapscan = off
-SET plan_cache_mode = force_custom_plan AS $$
+SET plan_cache_mode = force_generic_plan AS $$
 BEGIN
   RETURN QUERY
   SELECT r.* FROM unnest(in_slots, in_floors) WITH ORDINALITY AS w (slot, floor, place)
   CROSS JOIN LATERAL (
     SELECT p.* FROM sagaz.message p
     WHERE p.consumer_group = in_group AND p.slot = w.slot AND p.seq > w.floor AND p.status = 'pending'
-      AND p.seq <> ALL (in_flight)
+      AND p.seq NOT IN (SELECT unnest(in_flight))
     ORDER BY p.seq LIMIT in_per_slot
   ) AS r
   LIMIT in_limit;

@@ -1,4 +1,5 @@
 import {
+  hintSlots,
   noFaults,
   type DeadLetterFilter,
   type FaultPoints,
@@ -67,14 +68,14 @@ export class PgOutboxStore extends PgSlotQueue implements OutboxStore {
     if (transaction === undefined) {
       await this.#pool.query(this.#appendSql.statement(messages, false));
       await this.#faults.reach('outbox.after-append', messages[0]?.type);
-      this.#wakeUps.hint('outbox');
+      hintSlots(this.#wakeUps, 'outbox', messages);
       return;
     }
     const own = this.#transactions.own(transaction);
     await own.query(this.#appendSql.statement(messages, this.#deferrable.exist));
     await this.#faults.reach('outbox.after-append', messages[0]?.type);
     own.afterCommit(() => {
-      this.#wakeUps.hint('outbox');
+      hintSlots(this.#wakeUps, 'outbox', messages);
     });
   }
 

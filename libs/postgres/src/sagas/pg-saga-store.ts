@@ -1,5 +1,6 @@
 import {
   FINAL_STATUSES,
+  hintSlots,
   type ClaimRequest,
   type LoadedSaga,
   type Mail,
@@ -70,7 +71,11 @@ export class PgSagaStore implements SagaStore {
       if (started.some(({ owner, wakeInMs }) => owner === null && wakeInMs !== null)) {
         this.#wakeUps.hint('saga');
       }
-      if (started.some(({ messages }) => messages.length > 0)) this.#wakeUps.hint('outbox');
+      hintSlots(
+        this.#wakeUps,
+        'outbox',
+        started.flatMap(({ messages }) => messages),
+      );
     });
     return outcomes;
   }
@@ -158,13 +163,15 @@ export class PgSagaStore implements SagaStore {
 
   #hint(applied: readonly SagaTransition[]): void {
     let due = false;
-    let sent = false;
-    for (const { sagaId, status, ownership, messages } of applied) {
+    for (const { sagaId, status, ownership } of applied) {
       if (FINAL.has(status)) this.#wakeUps.hint('ended', sagaId);
       else if (ownership.kind === 'give_back' && ownership.wakeInMs === 0) due = true;
-      sent ||= messages.length > 0;
     }
     if (due) this.#wakeUps.hint('saga');
-    if (sent) this.#wakeUps.hint('outbox');
+    hintSlots(
+      this.#wakeUps,
+      'outbox',
+      applied.flatMap(({ messages }) => messages),
+    );
   }
 }

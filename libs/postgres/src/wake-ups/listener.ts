@@ -6,8 +6,11 @@ import {
   placeOf,
   refusesSettings,
   type ConnectionSettings,
+  Prepared,
+  unnamed,
   type PoolSource,
   type Queryable,
+  type Statement,
 } from '../connection/index.js';
 
 export interface ListenerOptions {
@@ -29,6 +32,10 @@ export interface ListenerOptions {
   readonly opened: () => void;
 }
 
+const NOTIFY = new Prepared(
+  `WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS done)
+    SELECT pg_notify($1, said) FROM relaxed, unnest($2::text[]) AS said`,
+);
 const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 30_000;
 
@@ -99,7 +106,8 @@ export class Listener {
   async say(payloads: readonly string[]): Promise<void> {
     const client = this.#client;
     if (client === null || !this.#listening) throw new Error('not listening');
-    await client.query(notify(this.#options.channel, payloads));
+    const statement = notify(this.#options.channel, payloads);
+    await client.query(client === this.#speaker ? statement : unnamed(statement));
   }
 
   async close(): Promise<void> {
@@ -181,13 +189,6 @@ export class Listener {
  * NOTIFY as a query. A notification makes its transaction a writing one, which would wait for the
  * disk; there is nothing in it that has to survive.
  */
-export function notify(
-  channel: string,
-  payloads: readonly string[],
-): { text: string; values: unknown[] } {
-  return {
-    text: `WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS done)
-      SELECT pg_notify($1, said) FROM relaxed, unnest($2::text[]) AS said`,
-    values: [channel, [...payloads]],
-  };
+export function notify(channel: string, payloads: readonly string[]): Statement {
+  return NOTIFY.with([channel, [...payloads]]);
 }

@@ -199,6 +199,37 @@ describeEachPostgres('wake-ups', (server) => {
     }
   });
 
+  it('tells no other process what one here sees to', async () => {
+    const [a, b] = [process(), process()];
+    await Promise.all([listening(a), listening(b)]);
+    const heard: (string | undefined)[] = [];
+    b.on('outbox', (detail) => {
+      heard.push(detail);
+    });
+    const off = a.on('outbox', (detail) => detail === '7');
+    const last = next(b, 'ended');
+    a.hint('outbox', '7');
+    a.hint('outbox', '8');
+    a.hint('ended', 'saga 5');
+    expect(await last).toBe('saga 5');
+    expect(heard).toEqual(['8']);
+    off();
+    const again = next(b, 'ended');
+    a.hint('outbox', '7');
+    a.hint('ended', 'saga 6');
+    await again;
+    expect(heard).toEqual(['8', '7']);
+  });
+
+  it('says what was hinted at in the moment in which it is closed', async () => {
+    const [a, b] = [process(), process()];
+    await Promise.all([listening(a), listening(b)]);
+    const there = next(b, 'ended');
+    a.hint('ended', 'saga 7');
+    await a.close();
+    expect(await there).toBe('saga 7');
+  });
+
   it('goes on when a listener throws', async () => {
     const a = process();
     a.on('ended', () => {

@@ -1,10 +1,15 @@
 import { createHash } from 'node:crypto';
-import { newNonce, type Clock, type Logger, type WakeChannel, type WakeUps } from '@sagaz/core';
+import {
+  newNonce,
+  type Clock,
+  type Logger,
+  type WakeChannel,
+  type WakeListener,
+  type WakeUps,
+} from '@sagaz/core';
 import type { ConnectionSettings, PoolSource, Queryable, SchemaName } from '../connection/index.js';
 import { HintBatch, hintsOf } from './hint-batch.js';
 import { Listener, notify } from './listener.js';
-
-type Hear = (detail: string | undefined) => void;
 
 export interface PgWakeUpsOptions {
   readonly source: PoolSource;
@@ -40,7 +45,7 @@ export class PgWakeUps implements WakeUps {
   readonly #spacingMs: number;
   readonly #listener: Listener;
   readonly #self = newNonce();
-  readonly #listeners = new Map<WakeChannel, Set<Hear>>();
+  readonly #listeners = new Map<WakeChannel, Set<WakeListener>>();
   #here = new HintBatch();
   #elsewhere = new HintBatch();
   #speaking: Promise<void> | null = null;
@@ -85,19 +90,20 @@ export class PgWakeUps implements WakeUps {
       queueMicrotask(() => {
         const hints = this.#here;
         this.#here = new HintBatch();
-        for (const hint of hints) this.#wake(hint.channel, hint.detail);
+        for (const hint of hints) {
+          if (!this.#wake(hint.channel, hint.detail)) {
+            this.#elsewhere.add(hint.channel, hint.detail);
+          }
+        }
+        if (!this.#elsewhere.empty) this.#speaking ??= this.#speak();
       });
     }
     this.#here.add(channel, detail);
-    this.#elsewhere.add(channel, detail);
-    this.#speaking ??= this.#speak();
   }
 
-  on(channel: WakeChannel, listener: Hear): () => void {
+  on(channel: WakeChannel, listener: WakeListener): () => void {
     // Wrapped, so that the same function given twice is heard twice and taken off once.
-    const hear: Hear = (detail) => {
-      listener(detail);
-    };
+    const hear: WakeListener = (detail) => listener(detail);
     const listeners = this.#listeners.get(channel) ?? new Set();
     this.#listeners.set(channel, listeners.add(hear));
     return () => {
@@ -108,6 +114,8 @@ export class PgWakeUps implements WakeUps {
   /** Says what is still to be said, and hears no more. */
   async close(): Promise<void> {
     this.#closed = true;
+    // What was hinted at in this tick is yet to be passed on.
+    await Promise.resolve();
     await this.#speaking;
     await this.#listener.close();
     this.#listeners.clear();
@@ -154,14 +162,17 @@ export class PgWakeUps implements WakeUps {
     for (const channel of this.#listeners.keys()) this.#wake(channel, undefined);
   }
 
-  #wake(channel: WakeChannel, detail: string | undefined): void {
+  /** Whether a listener here sees to all of it. */
+  #wake(channel: WakeChannel, detail: string | undefined): boolean {
+    let seenTo = false;
     for (const hear of this.#listeners.get(channel) ?? []) {
       try {
-        hear(detail);
+        if (hear(detail) === true) seenTo = true;
       } catch (error) {
         this.#logger.error('A listener to hints failed.', { channel }, error);
       }
     }
+    return seenTo;
   }
 }
 

@@ -2,6 +2,11 @@ import type { Clock, SlotQueueStore } from '../../ports/index.js';
 import { Backoff } from './backoff.js';
 import type { TakenRow } from './slot-work.js';
 
+/** Nobody waits for a removal, so few rows wait so many milliseconds for more to go with them. */
+const GATHER_MS = 20;
+/** So many are a crowd, which goes at once. */
+const CROWD = 32;
+
 /**
  * Removes in the background what is done, while the next rows are worked on. A completion needs no
  * fence: what was acknowledged is done, whoever says so. What cannot be removed is not forgotten
@@ -9,6 +14,7 @@ import type { TakenRow } from './slot-work.js';
  */
 export class CompletionPump {
   readonly #store: SlotQueueStore;
+  readonly #clock: Clock;
   readonly #reach: (point: 'before' | 'after') => void | Promise<void>;
   readonly #done: (rows: readonly TakenRow[]) => void;
   readonly #failed: (error: unknown) => void;
@@ -17,6 +23,7 @@ export class CompletionPump {
   #rows: TakenRow[] = [];
   #running: Promise<void> | undefined;
   #lastError: unknown = null;
+  #lastAt = -Infinity;
 
   constructor(options: {
     readonly store: SlotQueueStore;
@@ -27,6 +34,7 @@ export class CompletionPump {
     readonly worked: () => void;
   }) {
     this.#store = options.store;
+    this.#clock = options.clock;
     this.#reach = options.reach;
     this.#done = options.done;
     this.#failed = options.failed;
@@ -66,6 +74,7 @@ export class CompletionPump {
     await Promise.resolve();
     try {
       while (this.#rows.length > 0) {
+        await this.#gather();
         const rows = this.#rows;
         this.#rows = [];
         const left = await this.#remove(rows);
@@ -85,6 +94,13 @@ export class CompletionPump {
     }
   }
 
+  /** Lets more rows come, unless the last removal is long ago. */
+  async #gather(): Promise<void> {
+    const waitMs = this.#lastAt + GATHER_MS - this.#clock.now();
+    if (waitMs <= 0 || this.#rows.length >= CROWD) return;
+    await new Promise<void>((resolve) => this.#clock.after(waitMs, resolve));
+  }
+
   /** Removes what can be removed; what is left. */
   async #remove(rows: readonly TakenRow[]): Promise<readonly TakenRow[]> {
     try {
@@ -95,6 +111,7 @@ export class CompletionPump {
       this.#backoff.reset();
       this.#lastError = null;
       this.#worked();
+      this.#lastAt = this.#clock.now();
       this.#done(rows);
       return [];
     } catch (error) {

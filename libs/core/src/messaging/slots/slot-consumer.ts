@@ -19,6 +19,7 @@ import { SlotReader } from './slot-reader.js';
 import { RowSource } from './row-source.js';
 import type { SlotConsumerOptions } from './slot-consumer-options.js';
 import { SlotEntry } from './slot-entry.js';
+import { slotsOfHint } from './slot-hints.js';
 import { SlotStates } from './slot-states.js';
 import { StoreTroubles, type StoreUse } from './store-troubles.js';
 import type { SlotWork, TakenRow } from './slot-work.js';
@@ -192,7 +193,11 @@ export class SlotConsumer {
     this.#progressedAt = this.#clock.now();
     if (this.#wake !== undefined) {
       const { wakeUps, channel } = this.#wake;
-      this.#unsubscribe = wakeUps.on(channel, () => this.wake());
+      this.#unsubscribe = wakeUps.on(channel, (detail) => {
+        const slots = slotsOfHint(detail);
+        this.#reader.hint(slots);
+        return slots?.every((slot) => this.#leases.keeps(slot)) === true;
+      });
     }
     this.#leases.start();
     this.#reader.start();

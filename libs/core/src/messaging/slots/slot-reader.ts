@@ -7,6 +7,7 @@ import { Pace } from './pace.js';
 import { compareSeq, minSeq, seqBefore } from './seq.js';
 import type { SlotSettings } from './settings.js';
 import type { Settlement } from './settlement.js';
+import { SlotsToLookAt } from './slot-hints.js';
 import type { SlotStates } from './slot-states.js';
 
 const PROBE_EVERY_MS = 200;
@@ -39,6 +40,7 @@ export class SlotReader {
   readonly #failed: (error: unknown) => void;
   readonly #worked: () => void;
   readonly #pace: Pace;
+  readonly #lookAt = new SlotsToLookAt();
   readonly #backoff: Backoff;
   #room: (() => void) | undefined;
   #closed = false;
@@ -99,7 +101,9 @@ export class SlotReader {
     this.#loop = this.#run();
   }
 
-  hint(): void {
+  /** @param slots where something is to be found; null: anywhere */
+  hint(slots: readonly number[] | null = null): void {
+    this.#lookAt.add(slots);
     this.#pace.hint();
   }
 
@@ -108,7 +112,7 @@ export class SlotReader {
     this.#removedSinceProbe = true;
     if (this.#suspect === seq) {
       this.#suspect = null;
-      this.#pace.hint();
+      this.hint();
     }
     this.makeRoom();
   }
@@ -175,9 +179,11 @@ export class SlotReader {
         this.#backoff.reset();
         this.#worked();
         this.#movedAt = this.#clock.now();
+        if (found.more) this.#lookAt.add(null);
         await this.#pace.next(found.rows, found.more);
       } catch (error) {
         this.#movedAt = this.#clock.now();
+        this.#lookAt.add(null);
         this.#failed(error);
         await this.#backoff.wait();
       }
@@ -186,8 +192,11 @@ export class SlotReader {
 
   async #read(): Promise<Found> {
     const turn = this.#states.turn();
+    const only = this.#lookAt.take(this.#clock.now());
     // A slot that is to be given back is only worked empty, not filled again.
-    const trusted = turn.trusted.filter((slot) => this.#leases.keeps(slot));
+    const trusted = turn.trusted.filter(
+      (slot) => (only === null || only.has(slot)) && this.#leases.keeps(slot),
+    );
     const suspicious = turn.suspicious.filter((slot) => this.#leases.keeps(slot));
     let found = NOTHING;
     if (trusted.length > 0) {
