@@ -1,7 +1,7 @@
 import { Controller, type INestApplication } from '@nestjs/common';
 import { defineEvent, HandlerObservers, IdempotentHandler } from '@sagaz/nestjs';
 import { postgresBroker } from '@sagaz/postgres';
-import type { InboxEvent } from '@sagaz/core';
+import { placeOfKey, type InboxEvent } from '@sagaz/core';
 import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { Observer, startService } from './app.js';
@@ -61,11 +61,12 @@ describeEachPostgres('a retry in hours', (server) => {
   let number = 0;
   async function publish(key: string, id: string): Promise<void> {
     number += 1;
-    // All of one slot, so that nothing but the key tells them apart.
+    // All of one slot, so that nothing but the key tells them apart. The lock is the topic's, as the
+    // broker takes it: the group that joins meanwhile waits for it.
     await seen.rows(
-      `SELECT sagaz_broker.publish('{1}', '{7}', ARRAY[$1], '{""}', '{bill}', ARRAY[$2], '{bill.sent}', '{test}',
+      `SELECT sagaz_broker.publish(ARRAY[$4::int], '{7}', ARRAY[$1], '{""}', '{bill}', ARRAY[$2], '{bill.sent}', '{test}',
         '{2026-01-01T00:00:00Z}', '{application/json}', '{"{}"}', ARRAY[convert_to($3, 'UTF8')])`,
-      [`m-${number}`, key, JSON.stringify({ id })],
+      [`m-${number}`, key, JSON.stringify({ id }), placeOfKey('', 'bill', '').lock],
     );
   }
 
