@@ -65,6 +65,11 @@ export interface SagaEngineOptions {
   readonly definitions: readonly SagaDefinition[];
   /** The instance whose methods are the steps. */
   readonly resolve: (definition: SagaDefinition) => object;
+  /**
+   * Whether replies can reach this process. Where they cannot, a command is refused before it is sent:
+   * its saga would wait for the reply to the end of its timeout. Default true.
+   */
+  readonly hearsReplies?: boolean;
   /** Default: transactions of the store itself. */
   readonly stepTransactions?: StepTransactions;
   readonly logger: Logger;

@@ -1,5 +1,6 @@
 import { NonRetryableError, SagazError } from '../errors/index.js';
 import type { SagaOutcome } from './handle/index.js';
+import type { Role } from './journal/index.js';
 
 /** The saga is another engine's now: what this one did in its name was rolled back. */
 export class LeaseLostError extends SagazError {
@@ -41,6 +42,28 @@ export class UnstorableResultError extends NonRetryableError {
       cause,
       remedy: 'Yield less: the id of what was made, instead of all of it.',
     });
+  }
+}
+
+/** A step or compensation wants to send a command in a process that has no broker. */
+export class CommandWithoutBrokerError extends NonRetryableError {
+  override readonly code = 'SAGAZ_COMMAND_WITHOUT_BROKER';
+
+  constructor(
+    readonly saga: string,
+    readonly step: string,
+    readonly role: Role,
+    /** The command's type. */
+    readonly command: string,
+  ) {
+    const what = role === 'step' ? 'Step' : `The ${role} of step`;
+    super(
+      `${what} '${step}' of the saga '${saga}' returned the command '${command}', and this process has no broker by which to send it and to hear the reply.`,
+      {
+        remedy:
+          'Give the option broker, for example broker: postgresBroker(), to every process with the role engine; where others relay, with roles: { relay: false }.',
+      },
+    );
   }
 }
 

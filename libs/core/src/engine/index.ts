@@ -21,6 +21,7 @@ export {
   type Role,
 } from './journal/index.js';
 export {
+  CommandWithoutBrokerError,
   EngineClosedError,
   IdempotencyConflictError,
   InvalidEngineSettingError,

@@ -28,6 +28,7 @@ import type { StepTransactions } from './step-transactions.js';
 
 export interface RunningSagasOptions {
   readonly service: string;
+  readonly hearsReplies: boolean;
   readonly settings: EngineSettings;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -53,6 +54,7 @@ const NO_ATTEMPTS = new Attempts();
 /** The sagas that run in this process. */
 export class RunningSagas implements Inside {
   readonly service: string;
+  readonly hearsReplies: boolean;
   readonly settings: EngineSettings;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -73,6 +75,7 @@ export class RunningSagas implements Inside {
   constructor(options: RunningSagasOptions) {
     this.#options = options;
     this.service = options.service;
+    this.hearsReplies = options.hearsReplies;
     this.settings = options.settings;
     this.clock = options.clock;
     this.logger = options.logger;

@@ -110,6 +110,7 @@ export class SagaEngine {
     });
     this.#running = new RunningSagas({
       service: options.service,
+      hearsReplies: options.hearsReplies ?? true,
       settings,
       clock,
       logger,

@@ -48,6 +48,7 @@ class Life {
 
 export interface BenchEngineOptions {
   readonly settings?: Partial<EngineSettings>;
+  readonly hearsReplies?: boolean;
   readonly observer?: EngineObserver;
   readonly stepTransactions?: StepTransactions;
   /** Wraps the saga store of this engine: to lose answers, or to refuse. */
@@ -118,6 +119,7 @@ export class EngineBench {
       logger: this.#logger(),
       clock: this.clock,
       random: () => 0,
+      ...(options.hearsReplies === undefined ? {} : { hearsReplies: options.hearsReplies }),
       ...(options.settings === undefined ? {} : { settings: options.settings }),
       ...(options.observer === undefined ? {} : { observer: options.observer }),
       ...(options.faults === undefined ? {} : { faults: options.faults }),

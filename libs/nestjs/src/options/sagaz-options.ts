@@ -59,7 +59,10 @@ export interface SagazOptions {
   readonly store?: StoreDriver;
   /** Stores by connection. A name that is no DataSource is a store of its own, as a worker has. */
   readonly stores?: Readonly<Record<string, StoreDriver>>;
-  /** Where messages go, for example `postgresBroker()`. Needed to relay and to consume. */
+  /**
+   * Where messages go, for example `postgresBroker()`. Needed to relay, to consume, and to run sagas
+   * whose steps or compensations return commands.
+   */
   readonly broker?: BrokerDriver;
   readonly roles?: RoleOptions;
   readonly engine?: EngineOptions;

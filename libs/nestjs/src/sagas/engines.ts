@@ -1,12 +1,12 @@
 import { hostname } from 'node:os';
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { HEADERS, SagaEngine, type Clock, type Logger } from '@sagaz/core';
+import { HEADERS, SagaEngine, type Broker, type Clock, type Logger } from '@sagaz/core';
 import { Connections, detached, type Connection } from '../enlist/index.js';
 import { WorkObservers, Workers } from '../lifecycle/index.js';
 import { withLogFields, type WorkFields } from '../logging/index.js';
 import type { EffectiveOptions } from '../options/index.js';
 import { withHeaders } from '../outbox/index.js';
-import { SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
+import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
 import { SagaSet } from './saga-set.js';
 import { SagaTidying } from './saga-tidying.js';
 import { stepTransactionsOf } from './step-transactions.js';
@@ -18,6 +18,7 @@ export class Engines implements OnModuleInit, OnApplicationShutdown {
 
   constructor(
     @Inject(SAGAZ_OPTIONS) private readonly options: EffectiveOptions,
+    @Inject(SAGAZ_BROKER) private readonly broker: Broker | null,
     @Inject(SAGAZ_CLOCK) private readonly clock: Clock,
     @Inject(SAGAZ_LOGGER) private readonly logger: Logger,
     @Inject(Connections) private readonly connections: Connections,
@@ -86,6 +87,7 @@ export class Engines implements OnModuleInit, OnApplicationShutdown {
   #make(connection: Connection): SagaEngine {
     return new SagaEngine({
       service: this.options.service,
+      hearsReplies: this.broker !== null,
       store: connection.store,
       definitions: this.sagas.of(connection),
       resolve: (definition) => this.sagas.instanceOf(definition),

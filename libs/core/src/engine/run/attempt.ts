@@ -8,7 +8,7 @@ import {
   type Command,
 } from '../../messaging/index.js';
 import { classify } from '../../retry/index.js';
-import { StepAbortedError } from '../errors.js';
+import { CommandWithoutBrokerError, StepAbortedError } from '../errors.js';
 import type { AttemptResult, PlannedStart } from '../decide/index.js';
 import type { AttemptOutcome } from '../engine-observer.js';
 import { errorRecord } from '../journal/index.js';
@@ -143,7 +143,12 @@ export class Attempt {
   }
 
   async #prepared(command: Command): Promise<AttemptResult> {
-    if (this.aborted !== null) throw new StepAbortedError(this.start.step, this.aborted);
+    const { role, step } = this.start;
+    if (this.aborted !== null) throw new StepAbortedError(step, this.aborted);
+    if (!this.inside.hearsReplies) {
+      const { name } = this.run.definition;
+      throw new CommandWithoutBrokerError(name, step, role, command.contract.type);
+    }
     const payload: unknown = await validatePayload(command.contract, command.payload);
     return {
       kind: 'command',

@@ -15,6 +15,8 @@ import type { SagaRun } from './saga-run.js';
 /** What the engine is to the sagas it runs. */
 export interface Inside {
   readonly service: string;
+  /** False: a command would wait for its reply in vain. */
+  readonly hearsReplies: boolean;
   readonly incarnation: string;
   readonly settings: EngineSettings;
   readonly clock: Clock;
