@@ -190,9 +190,8 @@ describe('an application that handles messages', () => {
       }
     }
     const broker = new Moody({ clock: systemClock });
-    const app = connectSagaz(
-      await create({ imports: [SagazHealthModule] }, { name: 'moody', create: async () => broker }),
-    );
+    const driver = { ...bench.driver, create: async () => broker };
+    const app = connectSagaz(await create({ imports: [SagazHealthModule] }, driver));
     await app.startAllMicroservices();
     await app.init();
     expect(JSON.stringify(await ready(app))).toContain('still starting');

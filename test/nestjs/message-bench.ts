@@ -13,7 +13,11 @@ export type Given = Partial<Omit<Message, 'payload'>> & {
 /** Sends messages past every outbox, and tells what became of them. */
 export class MessageBench {
   readonly broker = new MemoryBroker({ clock: systemClock });
-  readonly driver: BrokerDriver = { name: 'memory', create: async () => this.broker };
+  readonly driver: BrokerDriver = {
+    kind: 'broker',
+    name: 'memory',
+    create: async () => this.broker,
+  };
   readonly events: InboxEvent[] = [];
   #watchers: (() => void)[] = [];
 

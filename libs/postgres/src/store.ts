@@ -53,6 +53,7 @@ export function postgres(options: PostgresOptions = {}): StoreDriver {
   const schema = schemaName(options.schema ?? 'sagaz');
   const pool = poolOptions(options.pool ?? {});
   return {
+    kind: 'store',
     name: 'postgres',
     version: VERSION,
     create: (environment) => {

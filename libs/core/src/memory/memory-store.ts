@@ -68,6 +68,7 @@ export class MemoryStore implements Store {
 /** The memory store as it stands in a configuration: `store: memoryStore()`. */
 export function memoryStore(options: MemoryStoreOptions = {}): StoreDriver {
   return {
+    kind: 'store',
     name: 'memory',
     create: (environment) =>
       Promise.resolve(new MemoryStore({ clock: environment.clock, ...options })),

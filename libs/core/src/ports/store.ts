@@ -40,6 +40,8 @@ export interface StoreEnvironment {
 
 /** A store as it stands in a configuration: `store: postgres()`. */
 export interface StoreDriver {
+  /** Drivers of stores and of brokers look alike, and JavaScript lets one stand in the other's place. */
+  readonly kind: 'store';
   readonly name: string;
   /** `VERSION` of the @sagaz/core that the driver works with, to be compared with the application's. */
   readonly version?: string;
@@ -50,6 +52,8 @@ export type BrokerEnvironment = StoreEnvironment;
 
 /** A broker as it stands in a configuration: `broker: postgresBroker()`. */
 export interface BrokerDriver {
+  /** As in {@link StoreDriver.kind}. */
+  readonly kind: 'broker';
   readonly name: string;
   /** As in {@link StoreDriver.version}. */
   readonly version?: string;

@@ -1,13 +1,12 @@
 import {
   parseDuration,
   parseRetry,
-  type BrokerDriver,
   type Duration,
   type RetryOptions,
   type RetryPolicy,
-  type StoreDriver,
 } from '@sagaz/core';
 import { z } from 'zod';
+import { brokerDriver, storeDriver } from './drivers.js';
 
 const RELAY_RETRY: RetryPolicy = Object.freeze({
   attempts: 20,
@@ -103,24 +102,6 @@ function remedyOf(error: unknown): string {
   const text = String(remedy).replace(/\.$/, '');
   return text.charAt(0).toLowerCase() + text.slice(1);
 }
-
-function isDriver(value: unknown): value is StoreDriver & BrokerDriver {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'name' in value &&
-    typeof value.name === 'string' &&
-    'create' in value &&
-    typeof value.create === 'function'
-  );
-}
-
-const storeDriver = z.custom<StoreDriver>(isDriver, {
-  error: 'give a store driver, for example postgres() of @sagaz/postgres',
-});
-const brokerDriver = z.custom<BrokerDriver>(isDriver, {
-  error: 'give a broker driver, for example postgresBroker() of @sagaz/postgres',
-});
 
 const SERVICE = "give the service's name: letters, digits, '.', '-' and '_', at most 100";
 

@@ -6,8 +6,9 @@ import { readDataSources } from './data-sources.js';
 import { describeOptions, migratesAtStart, readOptions } from './read-options.js';
 import { unknownVariables } from './unknown-variables.js';
 
-const store: StoreDriver = { name: 'memory', create: () => Promise.reject(new Error('unused')) };
-const broker: BrokerDriver = { name: 'memory', create: () => Promise.reject(new Error('unused')) };
+const create = () => Promise.reject(new Error('unused'));
+const store: StoreDriver = { kind: 'store', name: 'memory', create };
+const broker: BrokerDriver = { kind: 'broker', name: 'postgres', create };
 const minimal = { service: 'orders', store, broker };
 
 function problemsOf(options: unknown, environment: Record<string, string> = {}): string {
@@ -101,6 +102,22 @@ describe('options of SagazModule', () => {
       "roles (from SAGAZ_ROLES) is 'engine,relais': give { engine, relay, consume }; in the environment a list",
     ]) {
       expect(message).toContain(part);
+    }
+  });
+
+  it('say which driver stands in the place of which', () => {
+    const message = problemsOf({
+      service: 'a',
+      store: broker,
+      stores: { billing: broker },
+      broker: store,
+    });
+    for (const line of [
+      "store is the broker driver 'postgres': give it as the option broker, and here a store driver, for example postgres() of @sagaz/postgres.",
+      "stores.billing is the broker driver 'postgres': give it as the option broker, and here a store driver, for example postgres() of @sagaz/postgres.",
+      "broker is the store driver 'memory': give it as the option store, and here a broker driver, for example postgresBroker() of @sagaz/postgres.",
+    ]) {
+      expect(message).toContain(`  - ${line}\n`);
     }
   });
 

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { isDriver } from './drivers.js';
 import { withEnvironment } from './environment.js';
 import { InvalidOptionsError, type OptionProblem } from './invalid-options.error.js';
 import { optionsSchema, type EffectiveOptions } from './options-schema.js';
@@ -34,6 +35,7 @@ function shown(value: unknown, name: string): string {
   if (typeof value === 'string') {
     return `'${withoutSecrets(value).slice(0, 200)}'`;
   }
+  if (isDriver(value)) return `the ${value.kind} driver '${value.name}'`;
   if (typeof value === 'object' && value !== null) {
     return Array.isArray(value) ? 'a list' : 'an object';
   }

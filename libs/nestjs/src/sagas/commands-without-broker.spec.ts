@@ -55,6 +55,7 @@ describe('a step that returns a command', () => {
 
   it('waits for its reply where the relay is another process', async () => {
     const broker: BrokerDriver = {
+      kind: 'broker',
       name: 'memory',
       create: ({ clock }) => Promise.resolve(new MemoryBroker({ clock })),
     };

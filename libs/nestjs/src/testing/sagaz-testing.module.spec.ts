@@ -54,6 +54,7 @@ class GreetSaga extends SagaOf<{ name: string }, string> {
 }
 
 const unused: StoreDriver = {
+  kind: 'store',
   name: 'unused',
   create: () => Promise.reject(new Error('the application is not to touch its database')),
 };

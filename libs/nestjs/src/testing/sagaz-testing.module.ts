@@ -51,6 +51,7 @@ export class SagazTestingModule {
 }
 
 const memoryBroker: BrokerDriver = {
+  kind: 'broker',
   name: 'memory',
   create: ({ clock }): Promise<Broker> => Promise.resolve(new MemoryBroker({ clock })),
 };

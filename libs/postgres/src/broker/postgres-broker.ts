@@ -49,6 +49,7 @@ export function postgresBroker(options: PostgresBrokerOptions = {}): BrokerDrive
   checkOptions(options);
   const schema = schemaName(options.schema ?? 'sagaz_broker');
   return {
+    kind: 'broker',
     name: 'postgres',
     version: VERSION,
     create: (environment) => createBroker(options, schema, environment),
