@@ -1,5 +1,6 @@
 import { parseDuration } from '../../retry/index.js';
 import type { Duration } from '../../retry/index.js';
+import { checkOptions } from './check-options.js';
 import { InvalidContractError } from './errors.js';
 import type { CommandContract } from './message-contract.js';
 
@@ -101,6 +102,7 @@ export function command<Payload, Reply>(
   payload: NoInfer<Payload>,
   options: CommandCallOptions = {},
 ): Command<Reply> {
+  checkOptions(`command('${contract.type}')`, options, ['item', 'key', 'headers', 'timeout']);
   const value: Command<Reply> = {
     [COMMAND]: true,
     contract,

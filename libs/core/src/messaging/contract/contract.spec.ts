@@ -77,6 +77,26 @@ describe('a contract', () => {
       Reflect.apply(defineCommand(), undefined, ['a.b', { payload: { parse: () => true } }]),
     ).toThrow("A schema of 'a.b' is no Standard Schema.");
   });
+
+  it.each([
+    [
+      defineEvent(),
+      { topik: 'x' },
+      "There is no option 'topik' of the event 'a.b'. Give one of payload, topic.",
+    ],
+    [
+      defineCommand(),
+      { expiresin: '1m' },
+      "There is no option 'expiresin' of the command 'a.b'. Give one of payload, topic, reply, expiresIn.",
+    ],
+    [defineEvent(), { expiresIn: '1m' }, "There is no option 'expiresIn' of the event 'a.b'."],
+    [defineEvent(), 'x', "The options of the event 'a.b' are 'x'. Give one of payload, topic."],
+    [defineCommand(), null, "The options of the command 'a.b' are null."],
+  ])('has no options but its own: %o with %o', (define, options, message) => {
+    const made = (): unknown => Reflect.apply(define, undefined, ['a.b', options]);
+    expect(made).toThrow(InvalidContractError);
+    expect(made).toThrow(message);
+  });
 });
 
 describe('a schema of a contract', () => {
@@ -156,5 +176,13 @@ describe('a command as the value of a step', () => {
   ])('refuses %j', (options, message) => {
     expect(() => command(contract, { orderId: '1' }, options)).toThrow(InvalidContractError);
     expect(() => command(contract, { orderId: '1' }, options)).toThrow(message);
+  });
+
+  it('has no options but its own', () => {
+    const made = () => Reflect.apply(command, undefined, [contract, {}, { itm: 'a' }]);
+    expect(made).toThrow(InvalidContractError);
+    expect(made).toThrow(
+      "There is no option 'itm' of command('inventory.reserve'). Give one of item, key, headers, timeout.",
+    );
   });
 });

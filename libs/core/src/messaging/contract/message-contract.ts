@@ -1,5 +1,6 @@
 import { parseDuration } from '../../retry/index.js';
 import type { Duration } from '../../retry/index.js';
+import { checkOptions } from './check-options.js';
 import { InvalidContractError } from './errors.js';
 import { rememberReplySchema } from './reply-schemas.js';
 import type { StandardSchema } from './standard-schema.js';
@@ -60,6 +61,9 @@ export interface CommandOptions<Payload, Reply> extends EventOptions<Payload> {
   readonly expiresIn?: Duration;
 }
 
+const EVENT_OPTIONS = ['payload', 'topic'];
+const COMMAND_OPTIONS = [...EVENT_OPTIONS, 'reply', 'expiresIn'];
+
 const NAME = /^[A-Za-z][A-Za-z0-9_-]*$/;
 const LONGEST_NAME = 200;
 
@@ -101,8 +105,14 @@ function checkedSchema<T>(
   return schema;
 }
 
-function contractOf<Payload>(type: string, options: EventOptions<Payload>): Contract<Payload> {
+function contractOf<Payload>(
+  kind: 'command' | 'event',
+  type: string,
+  options: EventOptions<Payload>,
+): Contract<Payload> {
   checkedName(type, 'message type');
+  const names = kind === 'command' ? COMMAND_OPTIONS : EVENT_OPTIONS;
+  checkOptions(`the ${kind} '${type}'`, options, names);
   return {
     type,
     topic: options.topic === undefined ? topicOf(type) : checkedName(options.topic, 'topic'),
@@ -126,7 +136,7 @@ export function defineCommand<Payload, Reply = void>() {
   ): CommandContract<Payload, Reply> => {
     const contract = {
       kind: 'command' as const,
-      ...contractOf(type, options),
+      ...contractOf('command', type, options),
       replySchema: checkedSchema(options.reply, type),
       expiresInMs:
         options.expiresIn === undefined
@@ -149,5 +159,5 @@ export function defineCommand<Payload, Reply = void>() {
  */
 export function defineEvent<Payload>() {
   return (type: string, options: EventOptions<Payload> = {}): EventContract<Payload> =>
-    Object.freeze({ kind: 'event' as const, ...contractOf(type, options) });
+    Object.freeze({ kind: 'event' as const, ...contractOf('event', type, options) });
 }
