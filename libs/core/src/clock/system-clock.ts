@@ -1,13 +1,19 @@
 import type { Clock, Timer } from '../ports/index.js';
 
+/** The longest that setTimeout waits, 24.8 days; anything longer fires at once. */
+const LONGEST_MS = 0x7fff_ffff;
+
 /** The host's clock. Its timers are detached: none of them keeps the process alive. */
 export const systemClock: Clock = {
   now: () => performance.now(),
   date: () => new Date(),
   after(ms: number, fire: () => void): Timer {
-    // A delay beyond 2^31 - 1 ms would fire at once; whoever waits that long looks again on the way.
-    const handle = setTimeout(fire, Math.min(Math.max(ms, 0), 0x7fff_ffff));
-    handle.unref();
+    let handle = begin(ms);
+    function begin(left: number): NodeJS.Timeout {
+      const piece = Math.min(Math.max(left, 0), LONGEST_MS);
+      const ended = left > piece ? () => void (handle = begin(left - piece)) : fire;
+      return setTimeout(ended, piece).unref();
+    }
     return { cancel: () => clearTimeout(handle) };
   },
 };

@@ -13,6 +13,6 @@ export interface Clock {
   now(): number;
   /** The host's date: for ids and for people to read, never for a decision. */
   date(): Date;
-  /** Calls `fire` once after `ms` milliseconds. Does not keep the process alive. */
+  /** Calls `fire` once after `ms` milliseconds, however many. Does not keep the process alive. */
   after(ms: number, fire: () => void): Timer;
 }
