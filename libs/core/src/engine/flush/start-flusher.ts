@@ -14,6 +14,8 @@ export interface StartFlusherOptions {
   readonly group: number;
 }
 
+/** What one statement sends at most, unless its first saga alone is larger; as with transitions. */
+const MOST_BYTES = 8 * 1_024 * 1_024;
 /** How often a start without an answer is repeated before the caller is told. */
 const MOST_REPEATS = 4;
 
@@ -43,19 +45,31 @@ export class StartFlusher {
     this.#scheduled = true;
     process.nextTick(() => {
       this.#scheduled = false;
-      const { flushers, share, group } = this.#options;
+      const { flushers, share } = this.#options;
       while (
         this.#queue.length > 0 &&
         this.#inFlight < flushers &&
         (this.#inFlight === 0 || this.#queue.length >= share)
       ) {
         this.#inFlight += 1;
-        void this.#flush(this.#queue.splice(0, group)).finally(() => {
+        void this.#flush(this.#queue.splice(0, this.#fitting())).finally(() => {
           this.#inFlight -= 1;
           this.#schedule();
         });
       }
     });
+  }
+
+  /** How many of those that wait go together: inputs are of any size, and a statement is held whole. */
+  #fitting(): number {
+    const most = Math.min(this.#options.group, this.#queue.length);
+    let bytes = 0;
+    for (let at = 0; at < most; at += 1) {
+      const waiting = this.#queue[at];
+      bytes += waiting === undefined ? 0 : bytesOf(waiting.saga);
+      if (at > 0 && bytes > MOST_BYTES) return at;
+    }
+    return most;
   }
 
   async #flush(batch: readonly Waiting[]): Promise<void> {
@@ -89,4 +103,12 @@ export class StartFlusher {
     }
     one.reject(last);
   }
+}
+
+/** About how many bytes a start sends. */
+function bytesOf({ entries, messages }: NewSaga): number {
+  let bytes = 0;
+  for (const { data } of entries) bytes += data?.length ?? 0;
+  for (const { payload } of messages) bytes += payload.byteLength;
+  return bytes;
 }

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { UnserializableValueError } from '../../messaging/index.js';
+import type { SagaStore } from '../../ports/index.js';
 import {
   EngineBench,
   FaultBoard,
@@ -84,6 +85,38 @@ describe('starting a saga', () => {
     );
     await bench.clock.until(Promise.all(handles.map((handle) => handle.result())));
     expect(statements).toBe(1);
+  });
+
+  it('sends no more at once than a statement bears, a larger input alone', async () => {
+    const program = saga();
+    const groups: number[] = [];
+    const engine = await bench.engine({
+      settings: { flushShare: 1 },
+      store: (sagas) => {
+        const start: SagaStore['start'] = (started, ...more) => {
+          groups.push(started.length);
+          return sagas.start(started, ...more);
+        };
+        return new Proxy(sagas, {
+          get(target, property) {
+            if (property === 'start') return start;
+            const method: unknown = Reflect.get(target, property);
+            return typeof method === 'function' ? (method.bind(target) as unknown) : method;
+          },
+        });
+      },
+    });
+    const mebibyte = 'x'.repeat(1_024 * 1_024 - 1_024);
+    const inputs = [
+      ...Array.from({ length: 20 }, () => mebibyte),
+      mebibyte.repeat(9),
+      ...Array.from({ length: 20 }, () => 'small'),
+    ];
+    const handles = await bench.clock.until(
+      Promise.all(inputs.map((input) => bench.start(engine, program, input))),
+    );
+    expect(groups).toEqual([8, 8, 4, 1, 20]);
+    for (const handle of handles) expect(await bench.clock.until(handle.result())).toBe('a');
   });
 
   it('refuses an input that cannot be kept, before anything is started', async () => {
