@@ -56,15 +56,38 @@ export class CommandWithoutBrokerError extends NonRetryableError {
     /** The command's type. */
     readonly command: string,
   ) {
-    const what = role === 'step' ? 'Step' : `The ${role} of step`;
     super(
-      `${what} '${step}' of the saga '${saga}' returned the command '${command}', and this process has no broker by which to send it and to hear the reply.`,
+      `${ofStep(role, step)} of the saga '${saga}' returned the command '${command}', and this process has no broker by which to send it and to hear the reply.`,
       {
         remedy:
           'Give the option broker, for example broker: postgresBroker(), to every process with the role engine; where others relay, with roles: { relay: false }.',
       },
     );
   }
+}
+
+/** A step or compensation returned a command that no store and no broker would carry as it is. */
+export class UnsendableCommandError extends NonRetryableError {
+  override readonly code = 'SAGAZ_UNSENDABLE_COMMAND';
+
+  constructor(
+    readonly saga: string,
+    readonly step: string,
+    readonly role: Role,
+    /** The command's type. */
+    readonly command: string,
+    problem: string,
+    remedy: string,
+  ) {
+    super(
+      `${ofStep(role, step)} of the saga '${saga}' returned the command '${command}', which cannot be sent so: ${problem}.`,
+      { remedy },
+    );
+  }
+}
+
+function ofStep(role: Role, step: string): string {
+  return role === 'step' ? `Step '${step}'` : `The ${role} of step '${step}'`;
 }
 
 const WHY = {

@@ -31,6 +31,7 @@ export {
   SagaNotFoundError,
   SagaWaitTimeoutError,
   StepAbortedError,
+  UnsendableCommandError,
   UnstorableResultError,
 } from './errors.js';
 

@@ -1,6 +1,7 @@
 export { SLOT_COUNT, placeOfKey, type KeyPlace } from './key-hash.js';
 export * from './codec/index.js';
 export * from './contract/index.js';
+export * from './rules/index.js';
 export * from './inbox/index.js';
 export * from './slots/index.js';
 export * from './relay/index.js';

@@ -1,4 +1,4 @@
-import { SagazError } from '@sagaz/core';
+import { HEADER_REMEDY, SagazError } from '@sagaz/core';
 
 /** A header that a message cannot have. */
 export class InvalidHeaderError extends SagazError {
@@ -10,10 +10,7 @@ export class InvalidHeaderError extends SagazError {
     readonly type: string,
     problem: string,
   ) {
-    super(
-      `The header '${header}' of '${type}' ${problem}.`,
-      "Use letters, digits, '-', '_' and '.' in names, lines of text in values, each name once, and leave names that begin with 'sagaz-' or 'ce_', and 'content-type', to Sagaz.",
-    );
+    super(`The header '${header}' of '${type}' ${problem}.`, HEADER_REMEDY);
   }
 }
 

@@ -2,13 +2,16 @@ import {
   jsonCodec,
   newId,
   parseDuration,
+  userHeaders,
   validatePayload,
   type Clock,
   type Duration,
+  type MessageHeaders,
   type MessageContract,
   type OutboxMessage,
 } from '@sagaz/core';
-import { surroundingHeaders, userHeaders, type Headers } from './message-headers.js';
+import { InvalidHeaderError } from './errors.js';
+import { surroundingHeaders } from './message-headers.js';
 import { checkContract, checkOptions, checkSize } from './publish-checks.js';
 import { traceHeaders } from './trace-context.js';
 
@@ -24,7 +27,7 @@ export interface MessageOptions {
   /** Not published earlier; it takes its place in its key only then. Default 0. */
   readonly delay?: Duration;
   /** Names are made lower-case. */
-  readonly headers?: Headers;
+  readonly headers?: MessageHeaders;
   /** Default `''`: there is only one. */
   readonly tenant?: string;
 }
@@ -56,7 +59,10 @@ export function draftMessage<Payload>(
   const headers = {
     ...surroundingHeaders(),
     ...traceHeaders(),
-    ...userHeaders(options.headers, type),
+    ...userHeaders(
+      options.headers,
+      (header, problem) => new InvalidHeaderError(header, type, problem),
+    ),
   };
   const body = checkSize(type, jsonCodec.encode(payload));
   const time = clock.date().toISOString();

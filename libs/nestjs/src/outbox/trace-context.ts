@@ -1,5 +1,5 @@
 import type * as OpenTelemetry from '@opentelemetry/api';
-import type { Headers } from './message-headers.js';
+import type { MessageHeaders } from '@sagaz/core';
 import { traceStateOf } from './trace-state.js';
 
 type Api = typeof OpenTelemetry;
@@ -16,7 +16,7 @@ export async function loadTracing(): Promise<void> {
 }
 
 /** The active span as W3C Trace Context headers; none when there is no span. */
-export function traceHeaders(): Headers {
+export function traceHeaders(): MessageHeaders {
   const span = api?.trace.getSpanContext(api.context.active());
   if (api === undefined || span === undefined || !api.isSpanContextValid(span)) return {};
   const flags = span.traceFlags.toString(16).padStart(2, '0');
@@ -31,7 +31,7 @@ export function traceHeaders(): Headers {
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 
 /** Runs `work` as a child of the span that a message's headers name. */
-export function withTraceOf<T>(headers: Headers, work: () => T): T {
+export function withTraceOf<T>(headers: MessageHeaders, work: () => T): T {
   const match = TRACEPARENT.exec(headers['traceparent'] ?? '');
   const [, version, traceId, spanId, flags, more] = match ?? [];
   // A higher version may say more behind the flags; version 00 must not, and ff is no version.

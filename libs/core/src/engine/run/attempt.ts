@@ -1,14 +1,17 @@
 import {
+  addressProblem,
+  InvalidContractError,
   isCommand,
   jsonCodec,
   journalText,
   parseJournal,
+  payloadProblem,
   UnserializableValueError,
   validatePayload,
   type Command,
 } from '../../messaging/index.js';
 import { classify } from '../../retry/index.js';
-import { CommandWithoutBrokerError, StepAbortedError } from '../errors.js';
+import { CommandWithoutBrokerError, StepAbortedError, UnsendableCommandError } from '../errors.js';
 import type { AttemptResult, PlannedStart } from '../decide/index.js';
 import type { AttemptOutcome } from '../engine-observer.js';
 import { errorRecord } from '../journal/index.js';
@@ -145,16 +148,15 @@ export class Attempt {
   async #prepared(command: Command): Promise<AttemptResult> {
     const { role, step } = this.start;
     if (this.aborted !== null) throw new StepAbortedError(step, this.aborted);
-    if (!this.inside.hearsReplies) {
-      const { name } = this.run.definition;
-      throw new CommandWithoutBrokerError(name, step, role, command.contract.type);
-    }
-    const payload: unknown = await validatePayload(command.contract, command.payload);
-    return {
-      kind: 'command',
-      command,
-      message: { payload: jsonCodec.encode(payload), contentType: jsonCodec.contentType },
-    };
+    const { id, tenant, definition } = this.run;
+    const { contract, key } = command;
+    const facts = [definition.name, step, role, contract.type] as const;
+    if (!this.inside.hearsReplies) throw new CommandWithoutBrokerError(...facts);
+    const payload = jsonCodec.encode(await validatePayload(contract, command.payload));
+    const found =
+      addressProblem(contract.topic, { tenant, key: key ?? id }) ?? payloadProblem(payload);
+    if (found !== null) throw new UnsendableCommandError(...facts, found.problem, found.remedy);
+    return { kind: 'command', command, message: { payload, contentType: jsonCodec.contentType } };
   }
 
   /** What a thrown error means. */
@@ -172,7 +174,11 @@ export class Attempt {
       // other side may have done what it was asked for.
       doubt:
         !known &&
-        (this.aborted !== null || kind !== 'final' || error instanceof UnserializableValueError),
+        (this.aborted !== null ||
+          kind !== 'final' ||
+          // They speak of a value, and not of what the method did before.
+          error instanceof UnserializableValueError ||
+          error instanceof InvalidContractError),
       final: kind === 'refusal' || kind === 'final' || this.aborted === 'given_up',
     };
   }

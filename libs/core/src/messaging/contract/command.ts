@@ -1,5 +1,6 @@
 import { parseDuration } from '../../retry/index.js';
 import type { Duration } from '../../retry/index.js';
+import { HEADER_REMEDY, addressProblem, isLine, userHeaders } from '../rules/index.js';
 import { checkOptions } from './check-options.js';
 import { InvalidContractError } from './errors.js';
 import type { CommandContract } from './message-contract.js';
@@ -26,65 +27,37 @@ export interface Command<Reply = unknown> {
 export interface CommandCallOptions {
   readonly item?: string;
   readonly key?: string;
-  /** Names are made lower-case. Names that begin with `sagaz-` or `ce_` are refused. */
+  /** Names are made lower-case. Names that begin with `sagaz-` or `ce_`, and `content-type`, are refused. */
   readonly headers?: Readonly<Record<string, string>>;
   /** How long to wait for the reply. Default: the step's `replyTimeout`. */
   readonly timeout?: Duration;
 }
 
-/** C0 control characters and DEL. */
-const UNPRINTABLE = /\p{Cc}/u;
-const LONGEST_KEY = 500;
+const LONGEST_ITEM = 500;
 
-function checkedText(
-  value: string | undefined,
-  what: 'item' | 'key',
-  type: string,
-  forbidden: RegExp,
-): string | null {
-  if (value === undefined) return null;
-  if (
-    typeof value !== 'string' ||
-    value === '' ||
-    value.length > LONGEST_KEY ||
-    forbidden.test(value)
-  ) {
-    throw new InvalidContractError(
-      value,
-      `${JSON.stringify(value)} cannot be the ${what} of a command '${type}'.`,
-      what === 'item'
-        ? `Use 1 to ${LONGEST_KEY} characters without '#' and control characters.`
-        : `Use 1 to ${LONGEST_KEY} characters without control characters.`,
-    );
+/** `#` begins the generation in an idempotency key: 'a#1' must not mean item 'a' run again. */
+function checkedItem(item: unknown, type: string): string | null {
+  if (item === undefined) return null;
+  if (isLine(item) && item !== '' && item.length <= LONGEST_ITEM && !item.includes('#')) {
+    return item;
   }
-  return value;
+  throw new InvalidContractError(
+    item,
+    `${JSON.stringify(item)} cannot be the item of a command '${type}'.`,
+    `Use 1 to ${LONGEST_ITEM} characters without '#' and control characters.`,
+  );
 }
 
-function checkedHeaders(
-  headers: Readonly<Record<string, string>>,
-  type: string,
-): Readonly<Record<string, string>> {
-  const lower: Record<string, string> = {};
-  for (const [name, value] of Object.entries(headers)) {
-    const key = name.toLowerCase();
-    if (!/^[a-z0-9_.-]+$/.test(key) || key.startsWith('sagaz-') || key.startsWith('ce_')) {
-      throw new InvalidContractError(
-        name,
-        `'${name}' cannot be a header of '${type}'.`,
-        "Use letters, digits, '-', '_' and '.', and leave names that begin with 'sagaz-' or 'ce_' to Sagaz.",
-      );
-    }
-    // Brokers carry headers as lines of text, some of them literally.
-    if (typeof value !== 'string' || UNPRINTABLE.test(value)) {
-      throw new InvalidContractError(
-        value,
-        `The header '${name}' of '${type}' is no line of text.`,
-        'Use a string without line breaks and control characters.',
-      );
-    }
-    lower[key] = value;
+function checkedKey(key: string | undefined, { type, topic }: CommandContract): string | null {
+  const found = addressProblem(topic, { key });
+  if (found !== null) {
+    throw new InvalidContractError(
+      key,
+      `The command '${type}' cannot be sent so: ${found.problem}.`,
+      found.remedy,
+    );
   }
-  return Object.freeze(lower);
+  return key ?? null;
 }
 
 /**
@@ -107,10 +80,14 @@ export function command<Payload, Reply>(
     [COMMAND]: true,
     contract,
     payload,
-    // `#` begins the generation in an idempotency key: 'a#1' must not mean item 'a' run again.
-    item: checkedText(options.item, 'item', contract.type, /[#\p{Cc}]/u),
-    key: checkedText(options.key, 'key', contract.type, UNPRINTABLE),
-    headers: checkedHeaders(options.headers ?? {}, contract.type),
+    item: checkedItem(options.item, contract.type),
+    key: checkedKey(options.key, contract),
+    headers: Object.freeze(
+      userHeaders(options.headers, (header, problem) => {
+        const said = `The header '${header}' of '${contract.type}' ${problem}.`;
+        return new InvalidContractError(header, said, HEADER_REMEDY);
+      }),
+    ),
     timeoutMs:
       options.timeout === undefined
         ? null

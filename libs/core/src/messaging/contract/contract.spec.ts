@@ -168,10 +168,25 @@ describe('a command as the value of a step', () => {
   it.each([
     [{ item: '' }, '"" cannot be the item of a command'],
     [{ item: 'a#1' }, '"a#1" cannot be the item of a command'],
-    [{ key: 'a\u0000b' }, '"a\\u0000b" cannot be the key of a command'],
-    [{ headers: { 'sagaz-step': 'x' } }, "'sagaz-step' cannot be a header"],
-    [{ headers: { CE_id: 'x' } }, "'CE_id' cannot be a header"],
-    [{ headers: { 'a b': 'x' } }, "'a b' cannot be a header"],
+    [{ item: 'a\ud800' }, '"a\\ud800" cannot be the item of a command'],
+    [{ item: 'a'.repeat(501) }, 'cannot be the item of a command'],
+    [{ key: '' }, "The command 'inventory.reserve' cannot be sent so: its key is empty"],
+    [{ key: 'a\u0000b' }, String.raw`cannot be sent so: its key is 'a\x00b'. Give a key that is`],
+    [{ key: '\ud800' }, "The command 'inventory.reserve' cannot be sent so: its key is "],
+    [{ key: 'ü'.repeat(1_000) }, 'tenant, topic and key have 2009 bytes. Give them 2000 at most'],
+    [
+      { headers: { 'sagaz-step': 'x' } },
+      "The header 'sagaz-step' of 'inventory.reserve' belongs to",
+    ],
+    [{ headers: { CE_id: 'x' } }, "The header 'CE_id' of 'inventory.reserve' belongs to Sagaz."],
+    [
+      { headers: { 'Content-Type': 'x' } },
+      "The header 'Content-Type' of 'inventory.reserve' belongs",
+    ],
+    [{ headers: { 'a b': 'x' } }, "The header 'a b' of 'inventory.reserve' has no such name."],
+    [{ headers: { a: '\ud800' } }, "The header 'a' of 'inventory.reserve' is no line of text."],
+    [{ headers: { a: '1', A: '2' } }, "The header 'A' of 'inventory.reserve' is there twice."],
+    [{ headers: { a: 'x'.repeat(70_000) } }, 'makes its headers longer than 65536 bytes.'],
     [{ headers: { a: 'x\r\ny: z' } }, "The header 'a' of 'inventory.reserve' is no line of text."],
   ])('refuses %j', (options, message) => {
     expect(() => command(contract, { orderId: '1' }, options)).toThrow(InvalidContractError);

@@ -1,15 +1,15 @@
-import { NonRetryableError, SagazError } from '../../errors/index.js';
+import { NonRetryableError } from '../../errors/index.js';
 
-/** A contract that cannot be one. */
-export class InvalidContractError extends SagazError {
-  readonly code = 'SAGAZ_INVALID_CONTRACT';
+/** A contract that cannot be one, or a command that cannot be sent. No attempt can change that. */
+export class InvalidContractError extends NonRetryableError {
+  override readonly code = 'SAGAZ_INVALID_CONTRACT';
 
   constructor(
     readonly given: unknown,
     problem: string,
     remedy: string,
   ) {
-    super(problem, remedy);
+    super(problem, { remedy });
   }
 }
 

@@ -1,0 +1,3 @@
+export { addressProblem, payloadProblem, type MessageProblem } from './message-problems.js';
+export { HEADER_REMEDY, userHeaders, type MessageHeaders } from './user-headers.js';
+export { isLine } from './line.js';
