@@ -4,6 +4,7 @@ import {
   isCommand,
   jsonCodec,
   journalText,
+  MessageValidationError,
   parseJournal,
   payloadProblem,
   UnserializableValueError,
@@ -178,7 +179,8 @@ export class Attempt {
           kind !== 'final' ||
           // They speak of a value, and not of what the method did before.
           error instanceof UnserializableValueError ||
-          error instanceof InvalidContractError),
+          error instanceof InvalidContractError ||
+          error instanceof MessageValidationError),
       final: kind === 'refusal' || kind === 'final' || this.aborted === 'given_up',
     };
   }

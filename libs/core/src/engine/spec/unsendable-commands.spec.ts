@@ -1,5 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { command, defineCommand, type Command } from '../../messaging/index.js';
+import {
+  command,
+  defineCommand,
+  MessageValidationError,
+  type Command,
+} from '../../messaging/index.js';
 import { EngineBench, Program, type ProgramOptions } from '../../testing/index.js';
 
 const Reserve = defineCommand<{ sku: string }>()('inventory.reserve');
@@ -105,5 +110,26 @@ describe('a command that cannot be sent', () => {
     });
     expect(program.calls).toEqual(['step reserve', 'compensation reserve']);
     expect(bench.clock.now()).toBeLessThan(1_000);
+  });
+
+  it('fails its step where a message of it is refused, and what the step did before is undone', async () => {
+    const program = saga({
+      steps: {
+        charge: {
+          run: () => {
+            throw new MessageValidationError('card.charged', 'payload', ['amount: not a number']);
+          },
+          undo: true,
+          retry: RETRIED,
+        },
+      },
+    });
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    expect(await bench.clock.until(handle.outcome())).toMatchObject({
+      status: 'compensated',
+      failure: { cause: { error: { name: 'MessageValidationError' } } },
+    });
+    expect(program.calls).toEqual(['step charge', 'compensation charge']);
   });
 });
