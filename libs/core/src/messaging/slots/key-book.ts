@@ -14,6 +14,8 @@ export class KeyBook {
   readonly #perSlot = new Map<number, number>();
   readonly ready = new LineQueue();
   waiting = 0;
+  /** Of the payloads of all rows here. */
+  bytes = 0;
   /** How many reads have begun; the number of the one under way or of the last one. */
   readsBegun = 0;
   /** Empty lines that are kept because a read may be under way that began before their release. */
@@ -71,6 +73,7 @@ export class KeyBook {
       lost: false,
     };
     this.rows.set(row.seq, taken);
+    this.bytes += row.message.payload.byteLength;
     this.#perSlot.set(row.slot, this.countOf(row.slot) + 1);
     if (hold) return 'hold';
     this.enter(taken);
@@ -88,6 +91,7 @@ export class KeyBook {
   /** The row is finished, or no business of ours any more. */
   forget(taken: TakenRow): void {
     if (!this.rows.delete(taken.row.seq)) return;
+    this.bytes -= taken.row.message.payload.byteLength;
     const left = this.countOf(taken.row.slot) - 1;
     if (left > 0) this.#perSlot.set(taken.row.slot, left);
     else this.#perSlot.delete(taken.row.slot);

@@ -266,3 +266,52 @@ describe('a consumer', () => {
     expect(bench.handled).toEqual(['a:1', 'a:1']);
   });
 });
+
+describe('the memory of a consumer', () => {
+  it('holds a few large messages at a time', async () => {
+    const bench = new ConsumerBench();
+    const mib = 1_024 * 1_024;
+    // Rows in memory share their payload, so that this spec holds no gigabytes itself.
+    const large = new Uint8Array(16 * mib);
+    const messages = Array.from({ length: 40 }, (_, n) => ({
+      ...outboxMessage(`k${n}`, n),
+      payload: large,
+    }));
+    let [held, most] = [0, 0];
+    const store = new Proxy<SlotQueueStore>(bench.outbox, {
+      get: (target, name) => {
+        const member: unknown = Reflect.get(target, name, target);
+        if (name === 'read') {
+          const read: SlotQueueStore['read'] = async (request) => {
+            const result = await target.read(request);
+            held += result.rows.length;
+            most = Math.max(most, held);
+            return result;
+          };
+          return read;
+        }
+        return typeof member === 'function' ? (member.bind(target) as unknown) : member;
+      },
+    });
+    await bench.write(outboxMessage('small', 1));
+    const consumer = bench.consumer({
+      store,
+      concurrency: 2,
+      handle: async () => {
+        await new Promise<void>((resolve) => bench.clock.after(10, resolve));
+        held -= 1;
+        return done;
+      },
+    });
+    await consumer.start();
+    await bench.clock.advance(1_000);
+    await bench.write(...messages.slice(0, 4));
+    await bench.clock.advance(1_000);
+    most = 0;
+    await bench.write(...messages.slice(4));
+    await bench.clock.advance(5_000);
+    expect(await bench.count()).toBe(0);
+    // 64 MiB and what a read that began below that may add.
+    expect(most).toBeLessThanOrEqual(8);
+  });
+});
