@@ -1,4 +1,4 @@
-import { SagazError } from '../../errors/index.js';
+import { NonRetryableError, SagazError } from '../../errors/index.js';
 import type { InboxKey } from '../../ports/index.js';
 
 /** Another transaction holds the message (or its idempotency key) and did not end in time. */
@@ -49,6 +49,21 @@ export class HandlerNotReachedError extends SagazError {
       'Remove the interceptor that answers without calling the handler, or exempt message handlers from it.',
       options,
     );
+  }
+}
+
+/** What a handler returned cannot be sent as a reply. No attempt can change that. */
+export class UnsendableReplyError extends NonRetryableError {
+  override readonly code = 'SAGAZ_UNSENDABLE_REPLY';
+
+  constructor(
+    /** Of the command. */
+    readonly type: string,
+    /** `its payload has 17000000 bytes, and …` */
+    readonly problem: string,
+    remedy: string,
+  ) {
+    super(`The reply to '${type}' cannot be sent: ${problem}.`, { remedy });
   }
 }
 

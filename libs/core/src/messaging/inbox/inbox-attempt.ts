@@ -9,6 +9,8 @@ import type {
   OutboxMessage,
   Transaction,
 } from '../../ports/index.js';
+import { payloadProblem } from '../rules/index.js';
+import { UnsendableReplyError } from './errors.js';
 import { failureOf } from './failure.js';
 import type { InboxBookkeeping, Subject } from './inbox-bookkeeping.js';
 import type { InboxHandler, InboxOutcome, InboxUnit, MessageRole } from './inbox.types.js';
@@ -200,8 +202,7 @@ export class InboxAttempt {
     const value = await handler();
     await faults.reach('inbox.after-handler', message.id);
     if (part.role !== 'event') {
-      const { contentType } = this.#handler.codec;
-      const reply = okReply(contentType, this.#handler.codec.encode(value));
+      const reply = this.#replyOf(value);
       if (part.role === 'command') {
         await inbox.keepReply(message.tenant, part.idempotencyKey, reply, transaction);
       }
@@ -209,6 +210,15 @@ export class InboxAttempt {
     }
     await faults.reach('inbox.before-commit', message.id);
     return { kind: 'committed' };
+  }
+
+  /** @throws UnsendableReplyError, which rolls back what would be done without an answer */
+  #replyOf(value: unknown): KeptReply {
+    const { contentType } = this.#handler.codec;
+    const payload = this.#handler.codec.encode(value);
+    const found = payloadProblem(payload);
+    if (found === null) return okReply(contentType, payload);
+    throw new UnsendableReplyError(this.message.type, found.problem, found.remedy);
   }
 
   #publishReply(reply: KeptReply, publish: Publish): void {

@@ -20,4 +20,5 @@ export {
   HandlerNotReachedError,
   InboxBusyError,
   MalformedCommandError,
+  UnsendableReplyError,
 } from './errors.js';

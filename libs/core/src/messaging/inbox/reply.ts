@@ -1,6 +1,7 @@
 import { newId } from '../../ids.js';
 import { HEADERS, type KeptReply, type Message, type OutboxMessage } from '../../ports/index.js';
 import { jsonCodec } from '../codec/index.js';
+import { payloadProblem } from '../rules/index.js';
 
 /** CloudEvents type of every reply. */
 export const REPLY_TYPE = 'sagaz.reply';
@@ -22,12 +23,15 @@ export function negativeReply(status: 'refused' | 'failed', body: NegativeReply)
 }
 
 function encoded(body: NegativeReply): Uint8Array {
+  // Details that JSON or no message can hold must not turn a "no" into an error: the reason is what
+  // counts.
   try {
-    return jsonCodec.encode(body);
+    const payload = jsonCodec.encode(body);
+    if (payloadProblem(payload) === null) return payload;
   } catch {
-    // Details that JSON cannot hold must not turn a "no" into an error: the reason is what counts.
-    return jsonCodec.encode({ reason: body.reason });
+    // As below.
   }
+  return jsonCodec.encode({ reason: body.reason });
 }
 
 /** The message that carries a reply back to whoever sent the command. */

@@ -133,6 +133,26 @@ export const commandCases: readonly ContractCase<InboxDeliveryFixture>[] = [
     },
   },
   {
+    name: 'a reply that no message can hold makes the command a dead letter, without effects',
+    guards: 'The outbox would carry it to a relay that runs out of memory, and no reply arrives.',
+    async run(fixture) {
+      const consumer = new Consumer(fixture, fixture.store);
+      const large = 'x'.repeat(17 * 1_024 * 1_024);
+      const [command, refused] = [freshCommand(), freshCommand()];
+      await consumer.receive(command, async ({ effect }) => {
+        await effect();
+        return { large };
+      });
+      assert.deepEqual(await consumer.effects(command), []);
+      assert.equal((await consumer.replies(command))[0]?.status, 'failed');
+      await consumer.receive(refused, () =>
+        Promise.reject(new SagaRefusal('out_of_stock', { large })),
+      );
+      assert.deepEqual((await consumer.replies(refused))[0]?.body, { reason: 'out_of_stock' });
+      assert.deepEqual(consumer.outcomes, ['buried', 'refused']);
+    },
+  },
+  {
     name: 'a command that comes after its undo is acknowledged and does nothing',
     guards: 'A late command must never outlive its compensation.',
     async run(fixture) {
