@@ -39,7 +39,8 @@ export class ClaimLoop {
   #lastRound = Number.NEGATIVE_INFINITY;
   #lastOwnedCheck = Number.NEGATIVE_INFINITY;
   #failures = 0;
-  #closed = false;
+  /** From start to close. An engine that only starts sagas for others has nothing to ask for. */
+  #open = false;
   #stopHints: () => void = () => undefined;
 
   constructor(options: ClaimLoopOptions) {
@@ -47,13 +48,14 @@ export class ClaimLoop {
   }
 
   start(): void {
+    this.#open = true;
     this.#stopHints = this.#options.wakeUps.on('saga', () => this.wake());
     this.wake();
   }
 
   /** Looks soon; while a round is under way: once more after it, since that may have looked before. */
   wake(): void {
-    if (this.#closed) return;
+    if (!this.#open) return;
     if (this.#round !== null) {
       this.#again = true;
       return;
@@ -63,7 +65,7 @@ export class ClaimLoop {
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#open = false;
     this.#stopHints();
     this.#timer?.cancel();
     await this.#round;
@@ -72,7 +74,7 @@ export class ClaimLoop {
   #armIn(ms: number): void {
     const { clock } = this.#options;
     const at = clock.now() + ms;
-    if (this.#closed || at >= this.#at) return;
+    if (!this.#open || at >= this.#at) return;
     this.#timer?.cancel();
     this.#at = at;
     this.#timer = clock.after(ms, () => {
@@ -82,7 +84,7 @@ export class ClaimLoop {
   }
 
   #run(): void {
-    if (this.#closed || this.#round !== null) return;
+    if (!this.#open || this.#round !== null) return;
     const { clock, pollMs, logger } = this.#options;
     this.#again = false;
     this.#lastRound = clock.now();

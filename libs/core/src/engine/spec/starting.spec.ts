@@ -184,6 +184,27 @@ describe('starting a saga', () => {
     expect(await bench.clock.until(handle.result())).toBe('a');
   });
 
+  it('has a process that runs none ask the store for no work', async () => {
+    const program = saga();
+    const asked: PropertyKey[] = [];
+    const idle = bench.idleEngine({
+      store: (sagas) =>
+        new Proxy(sagas, {
+          get(target, property) {
+            const method: unknown = Reflect.get(target, property);
+            if (typeof method !== 'function') return method;
+            return (...given: unknown[]): unknown => {
+              asked.push(property);
+              return Reflect.apply(method, target, given);
+            };
+          },
+        }),
+    });
+    await bench.start(idle, program);
+    await bench.clock.advance(30_000);
+    expect(asked).toEqual(['start']);
+  });
+
   it('is found by polling where no hint arrives', async () => {
     const program = saga();
     bench.wakeUps.listening = false;
