@@ -132,6 +132,21 @@ describe('the demo', () => {
     expect(seen.filter(lives)).toEqual([]);
   }, 240_000);
 
+  it('leaves no process behind when it is killed itself', async () => {
+    let seen: number[] = [];
+    let killed = false;
+    await runDemo(['--count', '2000', '--no-kill'], (stderr, pid) => {
+      if (killed || !stderr.includes('all are up')) return;
+      killed = true;
+      void childrenOf(pid).then((children) => {
+        seen = children ?? [];
+        process.kill(pid, 'SIGKILL');
+      });
+    });
+    expect(killed).toBe(true);
+    await expect.poll(() => seen.filter(lives), { timeout: 20_000 }).toEqual([]);
+  }, 240_000);
+
   it('refuses a wrong option by its name', async () => {
     const { code, stderr } = await runDemo(['--count', 'many']);
     expect(code).not.toBe(0);

@@ -2,6 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+const LEASH = new URL('./leash.js', import.meta.url).href;
+
 export interface ProcessPlan {
   readonly name: string;
   /** The script Node runs. */
@@ -30,9 +32,9 @@ export class ServiceProcess {
   start(): void {
     const { script, environment, port } = this.plan;
     // Node itself, and not a launcher in between: what is killed must be the service.
-    const child = spawn(process.execPath, ['--enable-source-maps', script], {
+    const child = spawn(process.execPath, ['--import', LEASH, '--enable-source-maps', script], {
       env: { ...inherited(), ...environment, PORT: String(port) },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
     });
     child.stdout.pipe(this.log, { end: false });
     child.stderr.pipe(this.log, { end: false });
