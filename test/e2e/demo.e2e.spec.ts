@@ -78,6 +78,7 @@ describe('the demo', () => {
       [
         line('good-1', 'A', 1),
         line('good-1', 'A', 2), // repeated
+        line(' good-1 ', 'A', 1), // repeated, once the service has read it
         line('unknown', 'NO-SUCH', 1),
         line('zero', 'A', 0),
         'this is not JSON',
@@ -96,14 +97,15 @@ describe('the demo', () => {
       '--json',
     ]);
 
-    expect(stderr).toMatch(/order good-1 is in the file twice/);
+    expect(stderr.match(/order good-1 is in the file twice/g)).toHaveLength(2);
+    expect(stderr).toMatch(/order unknown: unknown_product/);
     expect(stderr).toMatch(/order zero: .*quantity/s);
-    expect(stderr).toMatch(/line 5 is not JSON/);
+    expect(stderr).toMatch(/line 6 is not JSON/);
     const lines = stdout.trimEnd().split('\n');
     expect(JSON.parse(lines.at(-1) ?? '')).toMatchObject({
-      orders: 7,
+      orders: 8,
       confirmed: 2,
-      rejected: 5,
+      rejected: 6,
       needsAttention: 0,
       unfinished: 0,
       oversoldProducts: 0,

@@ -29,9 +29,14 @@ const charge = z.object({
 /**
  * Compares the books of the three services and of the payment provider.
  *
+ * @param accepted ids of the orders that were answered with "accepted": each must be on the books
  * @param stock units of each product there were at the beginning
  */
-export async function audit(ledger: Ledger, stock: ReadonlyMap<string, number>): Promise<Findings> {
+export async function audit(
+  ledger: Pick<Ledger, 'read'>,
+  accepted: ReadonlySet<string>,
+  stock: ReadonlyMap<string, number>,
+): Promise<Findings> {
   const [orders, reservations, charges] = await Promise.all([
     ledger.read(
       'orders',
@@ -48,6 +53,8 @@ export async function audit(ledger: Ledger, stock: ReadonlyMap<string, number>):
          FROM simulated_provider.payment GROUP BY order_id`,
     ),
   ]);
+  const known = new Set(orders.map((o) => o.id));
+  const lost = [...accepted].filter((id) => !known.has(id));
   const confirmed = new Set(orders.filter((o) => o.status === 'confirmed').map((o) => o.id));
   const charged = new Set(charges.filter((c) => c.captured > 0).map((c) => c.order_id));
   const taken = reservations.filter((r) => r.status !== 'released');
@@ -60,12 +67,14 @@ export async function audit(ledger: Ledger, stock: ReadonlyMap<string, number>):
     confirmed: confirmed.size,
     rejected: orders.filter((o) => o.status === 'rejected').length,
     needsAttention: orders.filter((o) => o.saga === 'needs_attention').length,
-    unfinished: orders.filter(
-      (o) =>
-        o.saga !== 'needs_attention' &&
-        !(o.status === 'confirmed' && o.saga === 'completed') &&
-        !(o.status === 'rejected' && o.saga === 'compensated'),
-    ).length,
+    unfinished:
+      lost.length +
+      orders.filter(
+        (o) =>
+          o.saga !== 'needs_attention' &&
+          !(o.status === 'confirmed' && o.saga === 'completed') &&
+          !(o.status === 'rejected' && o.saga === 'compensated'),
+      ).length,
     oversoldProducts: [...unitsTaken].filter(([sku, units]) => units > (stock.get(sku) ?? 0))
       .length,
     chargedNotConfirmed: [...charged].filter((id) => !confirmed.has(id)).length,
@@ -73,6 +82,16 @@ export async function audit(ledger: Ledger, stock: ReadonlyMap<string, number>):
     reservedNotConfirmed: taken.filter((r) => !confirmed.has(r.order_id)).length,
     doubleCharges: charges.filter((c) => c.captured > 1 || c.captures > 1).length,
   };
+}
+
+/** Ids of the orders that were rejected. */
+export async function rejectedOrders(ledger: Pick<Ledger, 'read'>): Promise<string[]> {
+  const rows = await ledger.read(
+    'orders',
+    z.object({ id: z.string() }),
+    "SELECT id FROM customer_order WHERE status = 'rejected' ORDER BY id",
+  );
+  return rows.map(({ id }) => id);
 }
 
 /** Orders that have come to an end, for the progress line and for the one who kills. */

@@ -12,27 +12,41 @@ export interface Killable {
 export interface Progress {
   /** Orders that have ended so far. */
   readonly ended: () => Promise<number>;
+  /** Orders that have had an answer at the door so far. */
+  readonly sent: () => number;
   readonly total: number;
+  /** Lets the first so many orders be sent. */
+  readonly letThrough: (orders: number) => void;
 }
 
 /**
- * Kills each process once, spread over the run: the first when a share of the orders has ended, the
- * next when two shares have, and so on, so that each dies with work in its hands. What was killed
- * is started again a moment later. Returns when all were killed and all are ready again.
+ * Kills each process once, spread over the run: the first when half of the first share of the orders
+ * has ended, the next when half of the second has, and so on. A share is sent only when all are up
+ * again: otherwise a fast machine would be through with all orders while the first process starts, and
+ * the others would die with nothing in their hands. What was killed is started again a moment later.
+ * Returns when all were killed, all are ready again, and the last share is on its way.
  */
 export async function killEach(
   processes: readonly Killable[],
-  progress: Progress,
-  onKill: (name: string) => void,
+  { total, ended, sent, letThrough }: Progress,
+  onKill: (name: string, underWay: number) => void,
   signal: AbortSignal,
 ): Promise<void> {
+  const share = total / (processes.length + 1);
   for (const [index, process] of processes.entries()) {
-    const due = Math.floor((progress.total * (index + 0.5)) / (processes.length + 1));
-    while ((await progress.ended()) < due) await sleep(20, undefined, { signal });
+    letThrough(Math.ceil(share * (index + 1)));
+    const due = Math.floor(share * (index + 0.5));
+    let done = await ended();
+    while (done < due) {
+      await sleep(20, undefined, { signal });
+      done = await ended();
+    }
+    const underWay = sent() - done;
     await process.kill();
-    onKill(process.name);
+    onKill(process.name, underWay);
     await sleep(300, undefined, { signal });
     process.start();
     await process.ready(60_000, signal);
   }
+  letThrough(total);
 }

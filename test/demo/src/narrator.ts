@@ -5,9 +5,20 @@ export class Narrator {
   private readonly began = performance.now();
   private line = '';
 
-  readonly killed = (name: string): void => {
-    this.say(pc.yellow(`killed ${name} (SIGKILL)`));
+  readonly killed = (name: string, underWay: number): void => {
+    this.say(pc.yellow(`killed ${name} (SIGKILL), ${String(underWay)} orders under way`));
   };
+
+  /** Each order with a mistake in it by its id; of the others, of which a run has many, how many. */
+  rejected(reasons: ReadonlyMap<string, string>): void {
+    const counts = new Map<string, number>();
+    for (const [id, reason] of reasons) {
+      if (reason === 'unknown_product') this.say(`rejected: order ${id}: ${reason}`);
+      counts.set(reason, (counts.get(reason) ?? 0) + 1);
+    }
+    const summary = [...counts].map(([reason, count]) => `${reason} ${String(count)}`);
+    if (summary.length > 0) this.say(`reasons for rejections: ${summary.join(', ')}`);
+  }
 
   say(text: string): void {
     const seconds = ((performance.now() - this.began) / 1000).toFixed(1).padStart(6);

@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError } from 'commander';
 export interface DemoOptions {
   readonly orders?: string;
   readonly products?: string;
-  readonly count: number;
+  readonly count?: number;
   readonly seed: number;
   readonly kill: boolean;
   readonly keep: boolean;
@@ -19,7 +19,11 @@ export function readOptions(argv: readonly string[]): DemoOptions {
     )
     .option('--orders <file>', 'orders to send, one JSON object a line (default: made up)')
     .option('--products <file>', 'products there are, one JSON object a line (default: made up)')
-    .option('--count <n>', 'how many orders to make up, or to take from the file', wholeNumber, 0)
+    .option(
+      '--count <n>',
+      'how many orders to make up, or to take from the file (default: 200, or the whole file)',
+      wholeNumber,
+    )
     .option('--seed <n>', 'seed of what is made up', wholeNumber, 1)
     .option('--no-kill', 'leave the processes alone')
     .option('--keep', 'stay up when all is done, and print the addresses', false)

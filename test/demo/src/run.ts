@@ -1,4 +1,4 @@
-import { audit, countEnded } from './audit.js';
+import { audit, countEnded, rejectedOrders } from './audit.js';
 import { killEach } from './killer.js';
 import { Ledger } from './ledger.js';
 import { makeUpOrders, makeUpProducts, productsOf } from './made-up-orders.js';
@@ -9,7 +9,8 @@ import { untilQuiet } from './quiet.js';
 import type { Narrator } from './narrator.js';
 import type { Result } from './report.js';
 import type { System } from './system.js';
-import { sendOrders, stockUp } from './traffic.js';
+import { sendOrders, stockUp, whyRejected } from './traffic.js';
+import { Turnstile } from './turnstile.js';
 
 const MADE_UP_COUNT = 200;
 
@@ -21,7 +22,7 @@ export interface Goods {
 /** Reads or makes up what is sold and what is ordered, before anything is started. */
 export async function prepareGoods(options: DemoOptions): Promise<Goods> {
   const read = options.orders === undefined ? null : await readOrders(options.orders);
-  const count = options.count > 0 ? options.count : (read?.length ?? MADE_UP_COUNT);
+  const count = options.count ?? read?.length ?? MADE_UP_COUNT;
   const products = await productsFor(options, read, count);
   return {
     products,
@@ -52,14 +53,16 @@ export async function run(
   const watch = new MessageWatch(system);
   watch.start();
   try {
-    let accepted = 0;
+    const accepted = new Set<string>();
     let turnedAway = 0;
+    const turnstile = new Turnstile();
     const sending = sendOrders(
       system.orders.address,
       lines,
+      turnstile,
       (answer) => {
         if (answer.kind === 'accepted') {
-          accepted += 1;
+          accepted.add(answer.orderId);
         } else {
           turnedAway += 1;
           narrator.say(`turned away: ${answer.why}`);
@@ -68,23 +71,30 @@ export async function run(
       signal,
     );
     const ended = async (): Promise<number> => turnedAway + (await countEnded(ledger));
-    const killing = options.kill
-      ? killEach(
-          [...system.processes, system.database],
-          { ended, total: lines.length },
-          narrator.killed,
-          signal,
-        )
-      : Promise.resolve();
+    const progress = {
+      ended,
+      sent: () => accepted.size + turnedAway,
+      total: lines.length,
+      letThrough: (orders: number) => turnstile.letThrough(orders),
+    };
+    const killing = killEach(
+      options.kill ? [...system.processes, system.database] : [],
+      progress,
+      narrator.killed,
+      signal,
+    );
     const stopProgress = narrator.follow(ended, lines.length);
     try {
       await Promise.all([sending, killing]);
-      await untilQuiet(ledger, accepted, signal);
+      await untilQuiet(ledger, accepted.size, signal);
     } finally {
       stopProgress();
     }
     await watch.stop();
-    const findings = await audit(ledger, new Map(products.map(({ sku, stock }) => [sku, stock])));
+    const stock = new Map(products.map(({ sku, stock }) => [sku, stock]));
+    const findings = await audit(ledger, accepted, stock);
+    const reasons = await whyRejected(system.orders.address, await rejectedOrders(ledger));
+    narrator.rejected(reasons);
     return {
       orders: lines.length,
       ...findings,

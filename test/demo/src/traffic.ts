@@ -1,10 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
 import type { OrderLine, ProductOnFile } from './order-source.js';
+import type { Turnstile } from './turnstile.js';
 
 /** What the door of the order service answered to one line of the file. */
 export type Answer =
   | { readonly kind: 'accepted'; readonly orderId: string }
   | { readonly kind: 'turned_away'; readonly line: number; readonly why: string };
+
+interface HttpAnswer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** An order as the order service shows it. */
+const placed = z.object({ orderId: z.string(), reason: z.string().nullable() });
 
 /** Tells inventory what there is. */
 export async function stockUp(address: string, products: readonly ProductOnFile[]): Promise<void> {
@@ -21,19 +31,21 @@ export async function stockUp(address: string, products: readonly ProductOnFile[
 }
 
 /**
- * Sends orders, a few at a time, until each has its answer. A service that is away or breaks off
+ * Sends orders as they are let through, a few at a time, until each has its answer. A service that is away or breaks off
  * gets the same order again: the order's id makes that safe.
  */
 export async function sendOrders(
   address: string,
   lines: readonly OrderLine[],
+  turnstile: Turnstile,
   onAnswer: (answer: Answer) => void,
   signal: AbortSignal,
 ): Promise<void> {
   const seen = new Set<string>();
-  const queue = lines.values();
+  const queue = lines.entries();
   const sender = async (): Promise<void> => {
-    for (const line of queue) {
+    for (const [at, line] of queue) {
+      await turnstile.pass(at);
       signal.throwIfAborted();
       onAnswer(await answerTo(address, line, seen, signal));
     }
@@ -55,14 +67,23 @@ async function answerTo(
     };
   }
   const { orderId } = line.order;
-  if (seen.has(orderId)) {
-    return { kind: 'turned_away', line: line.line, why: `order ${orderId} is in the file twice` };
-  }
+  const twice = (id: string): Answer => ({
+    kind: 'turned_away',
+    line: line.line,
+    why: `order ${id} is in the file twice`,
+  });
+  if (seen.has(orderId)) return twice(orderId);
   seen.add(orderId);
   for (;;) {
     signal.throwIfAborted();
     const response = await post(`${address}/orders`, line.order);
-    if (response?.status === 202) return { kind: 'accepted', orderId };
+    if (response?.status === 202) {
+      // The id it goes by: blanks around it are gone, and then it may be another line's order.
+      const { orderId: id } = placed.parse(JSON.parse(response.text));
+      if (id !== orderId && seen.has(id)) return twice(id);
+      seen.add(id);
+      return { kind: 'accepted', orderId: id };
+    }
     if (response !== null && response.status < 500) {
       return { kind: 'turned_away', line: line.line, why: `order ${orderId}: ${response.text}` };
     }
@@ -70,14 +91,36 @@ async function answerTo(
   }
 }
 
-async function post(url: string, body: unknown): Promise<{ status: number; text: string } | null> {
+/** Asks the order service why it rejected these orders. */
+export async function whyRejected(
+  address: string,
+  orderIds: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const reasons = new Map<string, string>();
+  const queue = orderIds.values();
+  const asker = async (): Promise<void> => {
+    for (const id of queue) {
+      const response = await ask(`${address}/orders/${encodeURIComponent(id)}`);
+      const reason =
+        response?.status === 200 ? placed.parse(JSON.parse(response.text)).reason : null;
+      reasons.set(id, reason ?? 'no answer');
+    }
+  };
+  await Promise.all(Array.from({ length: 16 }, asker));
+  return reasons;
+}
+
+function post(url: string, body: unknown): Promise<HttpAnswer | null> {
+  return ask(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+}
+
+async function ask(url: string, request: RequestInit = {}): Promise<HttpAnswer | null> {
   try {
-    const response = await fetch(url, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-      signal: AbortSignal.timeout(10_000),
-    });
+    const response = await fetch(url, { ...request, signal: AbortSignal.timeout(10_000) });
     return { status: response.status, text: await response.text() };
   } catch {
     return null; // Killed, or not up again yet.
