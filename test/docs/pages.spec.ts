@@ -87,6 +87,15 @@ describe('the documentation', () => {
     }
   });
 
+  it('has npx fetch nothing but packages that are meant', async () => {
+    // `npx nest` outside of a Nest project is somebody else's package.
+    for (const page of await allPages()) {
+      const fetched = named(await readPage(page), /\bnpx [^\s`]+( new)?/g);
+      const meant = ['npx @nestjs/cli new', 'npx nest', 'npx sagaz'];
+      expect(meant, page).toEqual(expect.arrayContaining(fetched));
+    }
+  });
+
   it('names exactly the variables that set an option', async () => {
     const options = await readPage('docs/reference/options.md');
     const known = ENVIRONMENT.map(({ variable }) => variable).sort();
