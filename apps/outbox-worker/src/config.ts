@@ -14,7 +14,12 @@ const schema = z.object({
         return { name: entry.slice(0, at), url: entry.slice(at + 1) };
       }),
     )
-    .pipe(z.array(z.object({ name: z.string(), url: postgresUrl }))),
+    .pipe(z.array(z.object({ name: z.string(), url: postgresUrl })))
+    // The second would take the place of the first, whose messages then never leave.
+    .refine(
+      (databases) => new Set(databases.map(({ name }) => name)).size === databases.length,
+      'names must differ',
+    ),
   BROKER_URL: postgresUrl,
   PORT: z.coerce.number().int().min(0).max(65_535).default(3003),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
