@@ -24,6 +24,8 @@ export {
   MigrationForbiddenError,
   MigrationTimeoutError,
   OtherMigrationsError,
+  SchemaForbiddenError,
+  SchemaOccupiedError,
   SchemaOutdatedError,
   SchemaTooNewError,
   sagazTypeOrmMigrations,

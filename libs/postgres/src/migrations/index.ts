@@ -8,6 +8,8 @@ export {
   MigrationForbiddenError,
   MigrationTimeoutError,
   OtherMigrationsError,
+  SchemaForbiddenError,
+  SchemaOccupiedError,
   SchemaOutdatedError,
   SchemaTooNewError,
 } from './migration.errors.js';

@@ -111,3 +111,35 @@ export class MigrationForbiddenError extends SagazError {
     );
   }
 }
+
+/** The role may not see which migrations were applied. */
+export class SchemaForbiddenError extends SagazError {
+  readonly code = 'SAGAZ_SCHEMA_FORBIDDEN';
+
+  constructor(
+    readonly target: MigrationTarget,
+    cause: Error,
+  ) {
+    super(
+      `The role may not read the schema "${target.schema}": ${cause.message}.`,
+      `Use the role that the schema was made with, or grant this one USAGE ON SCHEMA ${target.schema} and SELECT on the tables in it.`,
+      { cause },
+    );
+  }
+}
+
+/** Something stands in the schema under a name that a migration needs. */
+export class SchemaOccupiedError extends SagazError {
+  readonly code = 'SAGAZ_SCHEMA_OCCUPIED';
+
+  constructor(
+    readonly target: MigrationTarget,
+    cause: Error,
+  ) {
+    super(
+      `The schema "${target.schema}" cannot be migrated, and nothing was changed: ${cause.message}, and not by Sagaz's record of it.`,
+      `Give ${NAMES[target.set]} a schema of its own (the option schema, on the command line --schema), or remove what is in the way.`,
+      { cause },
+    );
+  }
+}

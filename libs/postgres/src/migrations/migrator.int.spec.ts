@@ -100,7 +100,11 @@ describeEachPostgres('the migrator', (server) => {
 
   it('leaves nothing behind when a migration fails half way', async () => {
     await runSql(db.url, 'CREATE SCHEMA sagaz; CREATE TABLE sagaz.saga_mail (x int)');
-    await expect(migrator().migrate()).rejects.toMatchObject({ code: '42P07' });
+    const migrating = migrator().migrate();
+    await expect(migrating).rejects.toMatchObject({ code: 'SAGAZ_SCHEMA_OCCUPIED' });
+    await expect(migrating).rejects.toThrow(
+      /"sagaz" cannot be migrated.*relation "saga_mail" already exists.* --schema/,
+    );
     const { rows } = await runSql(
       db.url,
       "SELECT table_name FROM information_schema.tables WHERE table_schema = 'sagaz'",
@@ -187,6 +191,10 @@ describeEachPostgres('the migrator', (server) => {
     url.password = 'secret';
     try {
       expect(await migrator(url.href).migrate()).toEqual(names);
+      await migrator(db.url, 'closed').migrate();
+      await expect(migrator(url.href, 'closed').status()).rejects.toThrow(
+        /may not read the schema "closed".*USAGE ON SCHEMA closed/,
+      );
     } finally {
       await Promise.all(pools.splice(0).map((pool) => pool.end()));
       await runSql(db.url, `DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);

@@ -13,6 +13,8 @@ import {
   MigrationForbiddenError,
   MigrationTimeoutError,
   OtherMigrationsError,
+  SchemaForbiddenError,
+  SchemaOccupiedError,
   SchemaOutdatedError,
   SchemaTooNewError,
   type MigrationTarget,
@@ -47,6 +49,10 @@ export interface MigratorOptions {
 
 const LOCK_WAIT_MS = 3_000;
 
+const INSUFFICIENT_PRIVILEGE = '42501';
+/** A table or an index, a type, a function. */
+const NAME_TAKEN = ['42P07', '42710', '42723'];
+
 /** Brings the schema of one set of tables up to date. */
 export class Migrator {
   readonly #pool: SagazPool;
@@ -64,12 +70,17 @@ export class Migrator {
   /**
    * What is applied and what is missing. Changes nothing, and needs no rights but to read.
    *
-   * @throws OtherMigrationsError
+   * @throws OtherMigrationsError, SchemaForbiddenError
    */
   async status(): Promise<MigrationStatus> {
     const client = await this.#pool.connect();
     try {
       return await this.#status(client);
+    } catch (error) {
+      if (sqlState(error) === INSUFFICIENT_PRIVILEGE && error instanceof Error) {
+        throw new SchemaForbiddenError(this.#target, error);
+      }
+      throw error;
     } finally {
       client.release();
     }
@@ -107,8 +118,8 @@ export class Migrator {
    * A table lock waits behind a long transaction, and everybody else behind the table lock; so each
    * try gives up after three seconds, lets the others pass and tries again.
    *
-   * @throws SchemaTooNewError, MigrationChangedError, MigrationForbiddenError, MigrationTimeoutError
-   * (after `withinMs`)
+   * @throws SchemaTooNewError, MigrationChangedError, MigrationForbiddenError, SchemaOccupiedError,
+   * MigrationTimeoutError (after `withinMs`)
    */
   async migrate(options: { readonly withinMs?: number } = {}): Promise<readonly string[]> {
     const withinMs = options.withinMs ?? 60_000;
@@ -117,8 +128,12 @@ export class Migrator {
       try {
         return await this.#tryMigrate(Math.min(LOCK_WAIT_MS, withinMs));
       } catch (error) {
-        if (sqlState(error) === '42501' && error instanceof Error) {
+        const state = sqlState(error);
+        if (state === INSUFFICIENT_PRIVILEGE && error instanceof Error) {
           throw new MigrationForbiddenError(this.#target, error);
+        }
+        if (NAME_TAKEN.includes(state ?? '') && error instanceof Error) {
+          throw new SchemaOccupiedError(this.#target, error);
         }
         if (!isTransientError(error)) throw error;
         if (performance.now() - started >= withinMs) {
