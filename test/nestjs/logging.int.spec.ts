@@ -11,6 +11,7 @@ import {
   command,
   connectSagaz,
   defineCommand,
+  defineEvent,
   sagazLogFields,
 } from '@sagaz/nestjs';
 import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
@@ -24,6 +25,7 @@ interface Item {
   readonly id: string;
 }
 const Reserve = defineCommand<Item>()('stock.reserve');
+const Wanted = defineEvent<Item>()('stock.wanted');
 
 /** Three calls away from whoever handles: it knows nothing of messages and sagas. */
 @Injectable()
@@ -68,7 +70,16 @@ class BreakSaga extends SagaOf<Item> {
 
 @Controller()
 class Stock {
-  constructor(private readonly shelf: Shelf) {}
+  constructor(
+    private readonly shelf: Shelf,
+    private readonly sagas: Sagas,
+  ) {}
+
+  @IdempotentHandler(Wanted)
+  async wanted(@Payload() item: Item): Promise<void> {
+    await this.sagas.start(FetchSaga, item);
+    await this.sagas.start(BreakSaga, item);
+  }
 
   @IdempotentHandler(Reserve)
   async reserve(@Payload() _item: Item): Promise<void> {
@@ -163,6 +174,21 @@ describe('a line in the log of an application with nestjs-pino', () => {
     });
     await bench.ends(message.id);
     expect(taken()).toMatchObject([{ messageId: message.id, traceId: TRACE }]);
+  });
+
+  it('says it in all that comes of the message: sagas, their commands, and what fails in them', async () => {
+    lines.length = 0;
+    const message = await bench.send({
+      type: 'stock.wanted',
+      headers: { traceparent: `00-${TRACE}-00f067aa0ba902b7-01` },
+    });
+    await bench.ends(message.id);
+    await vi.waitFor(() => expect([...taken(), ...told()]).toHaveLength(6));
+    expect(taken()).toMatchObject([
+      { step: 'look', traceId: TRACE },
+      { step: 'reserve', messageType: 'stock.reserve', traceId: TRACE },
+    ]);
+    expect(told()).toEqual(told().map(() => expect.objectContaining({ traceId: TRACE })));
   });
 
   it('says nothing of messages outside of them', () => {

@@ -38,7 +38,7 @@ export interface ConfirmedOrder {
  */
 @Saga({ name: 'place-order', version: 1, output: 'confirm' })
 export class PlaceOrderSaga extends SagaOf<PlaceOrder, ConfirmedOrder> {
-  /** Each line names the saga and its step: see LoggerModule in app.module.ts. */
+  /** Each line names the saga, its step and, in one, its trace: see LoggerModule in app.module.ts. */
   private readonly logger = new Logger(PlaceOrderSaga.name);
 
   constructor(

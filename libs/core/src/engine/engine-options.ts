@@ -79,7 +79,10 @@ export interface SagaEngineOptions {
   readonly faults?: FaultPoints;
   /** 0 … 1, for the jitter of delays. Default `Math.random`. */
   readonly random?: () => number;
-  /** Runs a step's method with these fields in every log line of it. Default: just runs it. */
+  /**
+   * Runs a step's method with these fields in every log line of it, and in the trace that `traceparent`
+   * and `tracestate` among them name. Default: just runs it.
+   */
   readonly runInContext?: <T>(fields: LogFields, work: () => T) => T;
   readonly host?: string;
   readonly pid?: number;

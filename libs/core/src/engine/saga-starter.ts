@@ -5,7 +5,7 @@ import type { SagaDefinition } from '../saga/index.js';
 import { IdempotencyConflictError } from './errors.js';
 import type { StartFlusher } from './flush/index.js';
 import { inputDigest } from './input-digest.js';
-import { encodeEntry, type SagaEntry } from './journal/index.js';
+import { encodeEntry, type SagaEntry, type TraceHeaders } from './journal/index.js';
 import { SagaRun, type Pending } from './run/index.js';
 import type { RunningSagas } from './running-sagas.js';
 import { emptyState, fold } from './state/index.js';
@@ -15,6 +15,11 @@ export interface StartOptions {
   readonly idempotencyKey?: string;
   /** Default `''`. */
   readonly tenant?: string;
+  /**
+   * `traceparent` and `tracestate` of whoever starts it (W3C Trace Context): its steps run in that trace,
+   * and its commands carry it.
+   */
+  readonly trace?: TraceHeaders;
   /** A UUID; default: a new UUIDv7. */
   readonly id?: string;
   /** Starts it in this transaction: it begins if and only if that commits. */
@@ -143,7 +148,7 @@ export class SagaStarter {
   /** The saga as it will stand here. */
   #newRun(definition: SagaDefinition, input: unknown, options: StartOptions): SagaRun {
     const state = emptyState();
-    fold(state, { kind: 'saga_started', input }, this.#running.storeNow());
+    fold(state, startedEntry(input, options), this.#running.storeNow());
     const { deadlineMs } = definition;
     return new SagaRun(this.#running, {
       id: options.id ?? newId(),
@@ -164,7 +169,7 @@ export class SagaStarter {
     pending: Pending | null,
     owner: string | null,
   ): NewSaga {
-    const first: SagaEntry = { kind: 'saga_started', input };
+    const first = startedEntry(input, options);
     return {
       id: run.id,
       tenant: options.tenant ?? '',
@@ -187,4 +192,8 @@ export class SagaStarter {
     this.#running.observe((observer) => observer.sagaStarted?.(run.facts));
     run.begun(pending);
   }
+}
+
+function startedEntry(input: unknown, { trace }: StartOptions): SagaEntry {
+  return { kind: 'saga_started', input, ...(trace === undefined ? {} : { trace }) };
 }

@@ -9,7 +9,7 @@ import {
 import { isObservable, lastValueFrom } from 'rxjs';
 import { nextOrdinal, type Connection } from '../enlist/index.js';
 import { withLogFields } from '../logging/index.js';
-import { withHeaders, withTraceOf } from '../outbox/index.js';
+import { traceIdOf, withHeaders, withTraceOf } from '../outbox/index.js';
 import type { DeclaredHandler } from './handler-set.js';
 import { MessageContext, type Decoded } from './message-context.js';
 import { inHandlerTransaction } from './transaction-manager.decorator.js';
@@ -62,7 +62,7 @@ export async function callHandler(handler: DeclaredHandler, attempt: InboxAttemp
   );
   const sagaId = message.headers[HEADERS.sagaId];
   const step = message.headers[HEADERS.step];
-  const traceId = traceIdOf(message);
+  const traceId = traceIdOf(message.headers);
   const fields = {
     messageId: message.id,
     messageType: message.type,
@@ -78,9 +78,4 @@ export async function callHandler(handler: DeclaredHandler, attempt: InboxAttemp
       }),
     ),
   );
-}
-
-/** The trace of W3C Trace Context, also where nothing traces here: log lines can be joined by it. */
-function traceIdOf({ headers }: Message): string | undefined {
-  return /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(headers['traceparent'] ?? '')?.[1];
 }

@@ -8,7 +8,7 @@ export interface WorkFields {
   readonly step?: string;
   readonly messageId?: string;
   readonly messageType?: string;
-  /** From W3C Trace Context, where the message brought one. */
+  /** From W3C Trace Context, where the message or whoever started the saga brought one. */
   readonly traceId?: string;
 }
 

@@ -9,7 +9,7 @@ function line(message: string, fields: LogFields | undefined): string {
   return `${message} (${facts.map(([name, value]) => `${name}=${String(value)}`).join(', ')})`;
 }
 
-const WORK = ['sagaId', 'saga', 'step', 'messageId', 'messageType'] as const;
+const WORK = ['sagaId', 'saga', 'step', 'messageId', 'messageType', 'traceId'] as const;
 
 /** Writes so that a logger that asks for {@link sagazLogFields} finds what the line is about. */
 function about(fields: LogFields | undefined, write: () => void): void {

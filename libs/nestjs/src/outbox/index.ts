@@ -5,4 +5,10 @@ export { withHeaders } from './message-headers.js';
 export { Outbox, type PublishOptions } from './outbox.js';
 export { Relays } from './relays.js';
 export { recordMessage } from './record-message.js';
-export { currentTraceId, loadTracing, withTraceOf } from './trace-context.js';
+export {
+  currentTraceId,
+  loadTracing,
+  traceHeaders,
+  traceIdOf,
+  withTraceOf,
+} from './trace-context.js';

@@ -72,6 +72,17 @@ describe('trace context of messages', () => {
     });
   });
 
+  it('is passed on as it came where the process traces nothing itself', () => {
+    context.disable();
+    const headers = { traceparent, tracestate: 'vendor=1' };
+    withTraceOf(headers, () => {
+      expect(traceHeaders()).toEqual(headers);
+      expect(currentTraceId()).toBe(traceId);
+      withTraceOf({}, () => expect(traceHeaders()).toEqual({}));
+    });
+    context.setGlobalContextManager(new StorageContextManager());
+  });
+
   it.each([
     ['of no version there can be', `ff-${traceId}-${spanId}-01`],
     ['that says more than its version may', `${traceparent}-more`],

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type * as OpenTelemetry from '@opentelemetry/api';
 import type { MessageHeaders } from '@sagaz/core';
 import { traceStateOf } from './trace-state.js';
@@ -15,10 +16,15 @@ export async function loadTracing(): Promise<void> {
   }
 }
 
-/** The active span as W3C Trace Context headers; none when there is no span. */
+/** What messages brought, for processes that trace nothing themselves: it is passed on as it came. */
+const carried = new AsyncLocalStorage<MessageHeaders>();
+
+/** The active span as W3C Trace Context headers; without one, those the running code was called with. */
 export function traceHeaders(): MessageHeaders {
   const span = api?.trace.getSpanContext(api.context.active());
-  if (api === undefined || span === undefined || !api.isSpanContextValid(span)) return {};
+  if (api === undefined || span === undefined || !api.isSpanContextValid(span)) {
+    return carried.getStore() ?? {};
+  }
   const flags = span.traceFlags.toString(16).padStart(2, '0');
   const state = span.traceState?.serialize();
   return {
@@ -29,35 +35,39 @@ export function traceHeaders(): MessageHeaders {
 
 /** version-format of https://www.w3.org/TR/trace-context/#traceparent-header */
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+const ZEROS = /^0+$/;
 
-/** Runs `work` as a child of the span that a message's headers name. */
-export function withTraceOf<T>(headers: MessageHeaders, work: () => T): T {
-  const match = TRACEPARENT.exec(headers['traceparent'] ?? '');
+function parse({ traceparent }: MessageHeaders): OpenTelemetry.SpanContext | undefined {
+  const match = TRACEPARENT.exec(traceparent ?? '');
   const [, version, traceId, spanId, flags, more] = match ?? [];
+  if (traceId === undefined || spanId === undefined) return undefined;
   // A higher version may say more behind the flags; version 00 must not, and ff is no version.
-  if (
-    api === undefined ||
-    traceId === undefined ||
-    spanId === undefined ||
-    version === 'ff' ||
-    (version === '00' && more !== undefined)
-  ) {
-    return work();
-  }
-  const state = headers['tracestate'];
+  if (version === 'ff' || (version === '00' && more !== undefined)) return undefined;
+  if (ZEROS.test(traceId) || ZEROS.test(spanId)) return undefined;
+  return { traceId, spanId, traceFlags: Number.parseInt(flags ?? '00', 16), isRemote: true };
+}
+
+/** Runs `work` as a child of the span that headers name; in no trace of ours where they name none. */
+export function withTraceOf<T>(headers: MessageHeaders, work: () => T): T {
+  const parent = parse(headers);
+  if (parent === undefined) return carried.run({}, work);
+  const { traceparent = '', tracestate } = headers;
+  const inTrace = (): T =>
+    carried.run({ traceparent, ...(tracestate === undefined ? {} : { tracestate }) }, work);
+  if (api === undefined) return inTrace();
   const remote: OpenTelemetry.SpanContext = {
-    traceId,
-    spanId,
-    traceFlags: Number.parseInt(flags ?? '00', 16),
-    isRemote: true,
-    ...(state === undefined ? {} : { traceState: traceStateOf(state) }),
+    ...parent,
+    ...(tracestate === undefined ? {} : { traceState: traceStateOf(tracestate) }),
   };
-  if (!api.isSpanContextValid(remote)) return work();
-  return api.context.with(api.trace.setSpanContext(api.context.active(), remote), work);
+  return api.context.with(api.trace.setSpanContext(api.context.active(), remote), inTrace);
+}
+
+/** The trace that headers name; undefined: none. */
+export function traceIdOf(headers: MessageHeaders): string | undefined {
+  return parse(headers)?.traceId;
 }
 
 /** The trace the running code belongs to, for log lines; undefined: none. */
 export function currentTraceId(): string | undefined {
-  const span = api?.trace.getSpanContext(api.context.active());
-  return span === undefined || api?.isSpanContextValid(span) !== true ? undefined : span.traceId;
+  return traceIdOf(traceHeaders());
 }

@@ -5,7 +5,7 @@ import { Connections, detached, type Connection } from '../enlist/index.js';
 import { WorkObservers, Workers } from '../lifecycle/index.js';
 import { withLogFields, type WorkFields } from '../logging/index.js';
 import type { EffectiveOptions } from '../options/index.js';
-import { withHeaders } from '../outbox/index.js';
+import { traceIdOf, withHeaders, withTraceOf } from '../outbox/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
 import { SagaSet } from './saga-set.js';
 import { SagaTidying } from './saga-tidying.js';
@@ -96,10 +96,12 @@ export class Engines implements OnModuleInit, OnApplicationShutdown {
       clock: this.clock,
       observer: this.observers.engine(connection.name),
       host: hostname(),
-      runInContext: ({ sagaId, saga, step }, work) =>
-        withLogFields(texts({ sagaId, saga, step }), () =>
-          withHeaders(texts({ [HEADERS.correlationId]: sagaId, [HEADERS.sagaId]: sagaId }), work),
-        ),
+      runInContext: ({ sagaId, saga, step, traceparent, tracestate }, work) => {
+        const trace = texts({ traceparent, tracestate });
+        const fields = texts({ sagaId, saga, step, traceId: traceIdOf(trace) });
+        const headers = texts({ [HEADERS.correlationId]: sagaId, [HEADERS.sagaId]: sagaId });
+        return withLogFields(fields, () => withTraceOf(trace, () => withHeaders(headers, work)));
+      },
       settings: {
         maxInFlight: this.options.engine.maxInFlight,
         ttlMs: this.options.engine.lease,

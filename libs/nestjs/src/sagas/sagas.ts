@@ -13,6 +13,7 @@ import {
 } from '@sagaz/core';
 import type { EntityManager } from 'typeorm';
 import { Connections, detached, type EnlistedTransaction } from '../enlist/index.js';
+import { traceHeaders } from '../outbox/index.js';
 import { Engines } from './engines.js';
 import { SagaConnectionError } from './errors.js';
 import { SagaSet } from './saga-set.js';
@@ -68,9 +69,11 @@ export class Sagas {
     const connection = this.set.connectionOf(definition);
     const engine = this.engines.of(connection);
     const { idempotencyKey, tenant, manager, standalone } = options;
+    const trace = traceHeaders();
     const given = {
       ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
       ...(tenant === undefined ? {} : { tenant }),
+      ...(trace['traceparent'] === undefined ? {} : { trace }),
     };
     const action = `start the saga '${definition.name}'`;
     let enlisted: EnlistedTransaction | undefined;

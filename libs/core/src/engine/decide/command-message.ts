@@ -1,5 +1,5 @@
 import { HEADERS, type OutboxMessage } from '../../ports/index.js';
-import type { TaskRef } from '../journal/index.js';
+import type { TaskRef, TraceHeaders } from '../journal/index.js';
 import type { Surroundings } from './decision.js';
 import type { AttemptResult } from './happening.js';
 
@@ -14,10 +14,12 @@ export function commandMessage(
   ref: TaskRef,
   idempotencyKey: string,
   timeoutMs: number,
+  trace: TraceHeaders,
   { command, message }: Extract<AttemptResult, { kind: 'command' }>,
 ): OutboxMessage {
   const { contract } = command;
   const headers: Record<string, string> = {
+    ...trace,
     ...command.headers,
     [HEADERS.role]: ref.role === 'compensation' ? 'compensation' : 'command',
     [HEADERS.sagaId]: around.sagaId,

@@ -41,7 +41,7 @@ export function settle(
       const { command } = result;
       const key = taskKeyOf(around.sagaId, ref, task.generation, command.item);
       const timeoutMs = command.timeoutMs ?? (methodOf(step, role) ?? step).replyTimeoutMs;
-      const message = commandMessage(around, ref, key, timeoutMs, result);
+      const message = commandMessage(around, ref, key, timeoutMs, state.trace, result);
       draft.messages.push(message);
       draft.add({
         kind: 'sent',

@@ -8,6 +8,8 @@ const number: Check = (value) => typeof value === 'number';
 const flag: Check = (value) => typeof value === 'boolean';
 const list: Check = Array.isArray;
 const error: Check = (value) => isObject(value) && text(value['name']) && text(value['message']);
+const trace: Check = (value) =>
+  value === undefined || (isObject(value) && Object.values(value).every(text));
 const final: Check = (value) => FINAL_STATUSES.some((status) => status === value);
 const failure: Check = (value) => {
   if (!isObject(value)) return false;
@@ -32,7 +34,7 @@ const SHAPES: Readonly<Record<SagaEntry['kind'], Readonly<Record<string, Check>>
   crashed: { delayMs: number, doubt: flag },
   released: { doubt: flag },
   late_success: {},
-  saga_started: {},
+  saga_started: { trace },
   adopted: { by: text, epoch: number },
   failing: { failure },
   compensating: {},

@@ -9,5 +9,6 @@ export type {
   SagaEntry,
   TaskEntry,
   TaskRef,
+  TraceHeaders,
 } from './saga-entry.js';
 export { UnreadableJournalError } from './unreadable-journal.error.js';

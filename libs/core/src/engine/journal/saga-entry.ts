@@ -4,6 +4,9 @@ import type { ErrorRecord } from './error-record.js';
 /** What a method of the saga class is run for. */
 export type Role = 'step' | 'compensation' | 'recovery';
 
+/** Headers of W3C Trace Context: `traceparent`, and `tracestate` if there is one. */
+export type TraceHeaders = Readonly<Record<string, string>>;
+
 /** A piece of work of a saga: one role of one step. */
 export interface TaskRef {
   readonly role: Role;
@@ -69,7 +72,8 @@ export type TaskEntry =
 
 /** Entries about the saga as a whole. */
 export type WholeEntry =
-  | { readonly kind: 'saga_started'; readonly input: unknown }
+  /** `trace`: the W3C Trace Context of whoever started it, where there was one. */
+  | { readonly kind: 'saga_started'; readonly input: unknown; readonly trace?: TraceHeaders }
   | {
       readonly kind: 'adopted';
       readonly by: string;

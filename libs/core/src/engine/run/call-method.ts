@@ -38,7 +38,13 @@ export async function callMethod(attempt: Attempt, transactionManager: unknown):
   if (typeof callable !== 'function') {
     throw new TypeError(`${definition.sagaClass.name} has no method '${method.method}'.`);
   }
-  const fields = { sagaId: id, saga: definition.name, step: start.step, attempt: start.attempt };
+  const fields = {
+    ...run.state.trace,
+    sagaId: id,
+    saga: definition.name,
+    step: start.step,
+    attempt: start.attempt,
+  };
   return inside.runInContext(fields, (): unknown =>
     Reflect.apply(callable, instance, resolveArguments(method, values)),
   );

@@ -1,4 +1,4 @@
-import type { ErrorRecord, Failure, SagaEntry } from '../journal/index.js';
+import type { ErrorRecord, Failure, SagaEntry, TraceHeaders } from '../journal/index.js';
 import type { SagaFacts } from '../engine-observer.js';
 import type { Inside } from './inside.js';
 
@@ -9,8 +9,10 @@ import type { Inside } from './inside.js';
 export function logEntries(
   { logger }: Pick<Inside, 'logger'>,
   { sagaId, saga }: SagaFacts,
+  trace: TraceHeaders,
   entries: readonly SagaEntry[],
 ): void {
+  const of = { sagaId, saga, ...traceOf(trace) };
   for (const entry of entries) {
     switch (entry.kind) {
       case 'attempt_failed':
@@ -24,7 +26,7 @@ export function logEntries(
             : entry.kind === 'failed'
               ? 'failed.'
               : 'is given up; nobody knows whether it had its effect.';
-        const fields = { sagaId, saga, step, attempt, error: textOf(error) };
+        const fields = { ...of, step, attempt, error: textOf(error) };
         // A refusal is an answer, and giving up beside a step that failed a consequence: no trouble.
         if (error.reason !== undefined) logger.info(`${what} was refused.`, fields);
         else if (error.name === 'GivenUp') logger.info(`${what} ${end}`, fields);
@@ -32,22 +34,25 @@ export function logEntries(
         break;
       }
       case 'failing':
-        logger.info(`The saga '${saga}' does not go on: ${causeOf(entry.failure)}.`, {
-          sagaId,
-          saga,
-        });
+        logger.info(`The saga '${saga}' does not go on: ${causeOf(entry.failure)}.`, of);
         break;
       case 'compensating':
-        logger.info(`The saga '${saga}' undoes what it did.`, { sagaId, saga });
+        logger.info(`The saga '${saga}' undoes what it did.`, of);
         break;
       case 'saga_ended':
         if (entry.status === 'completed') break;
-        logger.info(`The saga '${saga}' ended as ${entry.status}.`, { sagaId, saga });
+        logger.info(`The saga '${saga}' ended as ${entry.status}.`, of);
         break;
       default:
         break;
     }
   }
+}
+
+/** So that lines of all services about one piece of work can be joined. */
+function traceOf({ traceparent }: TraceHeaders): { readonly traceId?: string } {
+  const traceId = /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(traceparent ?? '')?.[1];
+  return traceId === undefined ? {} : { traceId };
 }
 
 function textOf({ name, message, reason }: ErrorRecord): string {

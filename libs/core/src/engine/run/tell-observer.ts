@@ -11,7 +11,7 @@ export function tellObserver(
   { entries, next, status }: Decision,
   durationMs: number,
 ): void {
-  logEntries(inside, facts, entries);
+  logEntries(inside, facts, next.trace, entries);
   for (const entry of entries) {
     if (entry.kind === 'crashed' || (entry.kind === 'unknown' && entry.error.name === 'Crashed')) {
       const { step, role } = entry;

@@ -13,6 +13,7 @@ export function fold(state: SagaState, entry: SagaEntry, at: number): void {
   switch (entry.kind) {
     case 'saga_started':
       state.input = entry.input;
+      state.trace = entry.trace ?? {};
       return;
     case 'failing':
       if (state.failures.length === 0) state.failingSince = at;

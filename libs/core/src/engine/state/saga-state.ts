@@ -1,5 +1,11 @@
 import type { FinalStatus } from '../../ports/index.js';
-import type { AttentionReason, ErrorRecord, Failure, Role } from '../journal/index.js';
+import type {
+  AttentionReason,
+  ErrorRecord,
+  Failure,
+  Role,
+  TraceHeaders,
+} from '../journal/index.js';
 
 export type TaskStatus =
   /** May be started once what it needs is there. */
@@ -45,6 +51,8 @@ export type Phase = 'forward' | 'undoing' | 'attention' | 'ended';
 /** A saga as its journal tells it. */
 export interface SagaState {
   input: unknown;
+  /** The trace it belongs to; empty: none. */
+  trace: TraceHeaders;
   phase: Phase;
   /** Where an operator's retry goes back to. */
   resume: 'forward' | 'undoing';
@@ -82,6 +90,7 @@ const FRESH_STEP: StepState = Object.freeze({ step: FRESH, compensation: FRESH, 
 export function emptyState(): SagaState {
   return {
     input: undefined,
+    trace: {},
     phase: 'forward',
     resume: 'forward',
     steps: new Map(),
