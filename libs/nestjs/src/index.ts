@@ -120,3 +120,4 @@ export {
   type ListDeadLettersOptions,
 } from './dead-letters/index.js';
 export { sagazLogFields } from './logging/index.js';
+export { traceRequests } from './outbox/index.js';

@@ -12,3 +12,4 @@ export {
   traceIdOf,
   withTraceOf,
 } from './trace-context.js';
+export { traceRequests } from './trace-requests.js';
