@@ -86,7 +86,7 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
       const place = { slot: row.slot, seq: row.seq };
       const change = { kind: 'retry', place, delayMs: 0, counts: true, error: 'e' } as const;
       const changing = one.outbox.change(owner, leases, [change]);
-      await waitsForALock();
+      await waitsForALock(changing);
       const taken = await one.outbox.acquire(successor, 60_000, 256);
       await blocker.query('COMMIT');
       expect(await changing).toEqual(['changed']);
@@ -114,14 +114,10 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
   it('lets a writer of one key wait for one of very many keys that has it too', async () => {
     const many = Array.from({ length: 200 }, (_, i) => outboxMessage(`k${String(i)}`, 'first'));
     let second: Promise<void> | undefined;
-    let done = false;
     await one.transactions.run(async (transaction) => {
       await one.outbox.append(many, transaction);
-      second = one.outbox.append([outboxMessage('k7', 'second')]).then(() => {
-        done = true;
-      });
-      await waitsForALock();
-      expect(done).toBe(false);
+      second = one.outbox.append([outboxMessage('k7', 'second')]);
+      await waitsForALock(second);
     });
     await second;
     const { rows } = await readAll();
@@ -146,7 +142,7 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
       await a.query('SELECT FROM parent WHERE id = 1 FOR UPDATE');
       await b.query('INSERT INTO child VALUES (1)');
       const bAppends = outbox.append([outboxMessage('k', 'b')], transactions.enlist(b));
-      await waitsForALock();
+      await waitsForALock(bAppends);
       await outbox.append([outboxMessage('k', 'a')], transactions.enlist(a));
       await a.query('COMMIT');
       await bAppends;
@@ -223,13 +219,18 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
     expect(rows[0]?.slot).toBe(placeOfKey(tenant, topic, key).slot);
   });
 
-  async function waitsForALock(): Promise<void> {
-    for (;;) {
-      const { rows } = await one.pool.query<{ waiting: string }>({
-        text: `SELECT count(*) AS waiting FROM pg_stat_activity
-          WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+  /** Resolves once somebody waits for a lock; fails where what should wait has ended instead. */
+  async function waitsForALock(waiting: Promise<unknown>): Promise<void> {
+    const ended = waiting.then(() => {
+      throw new Error('It did not wait for a lock.');
+    });
+    const looked = async (): Promise<boolean> => {
+      const { rows } = await one.pool.query<{ waits: boolean }>({
+        text: `SELECT EXISTS (SELECT FROM pg_stat_activity
+          WHERE datname = current_database() AND wait_event_type = 'Lock') AS waits`,
       });
-      if (rows[0]?.waiting !== '0') return;
-    }
+      return rows[0]?.waits === true;
+    };
+    while (!(await Promise.race([ended, looked()])));
   }
 });

@@ -147,6 +147,32 @@ class LocksAfterNumbering extends MemoryOutboxStore {
   }
 }
 
+/** Lets the keys go when it has written, not when its transaction ends. */
+class LocksUntilWritten extends MemoryOutboxStore {
+  protected override async appendRows(
+    rows: readonly { message: Rows[number]; ordered: boolean; delayMs: number }[],
+    transaction: MemoryTransaction,
+  ): Promise<void> {
+    await this.transactions.within(undefined, async (short) => {
+      for (const lock of rows.map(({ message }) => message.key).sort()) await short.lock(lock);
+      await super.appendRows(
+        rows.map((row) => ({ ...row, ordered: false })),
+        transaction,
+      );
+    });
+  }
+}
+
+/** Has a statement of its own for one message, and locks in that one only. */
+class LocksForOneOnly extends MemoryOutboxStore {
+  override append(messages: Rows, transaction?: MemoryTransaction): Promise<void> {
+    return super.append(
+      messages.map((message) => ({ ...message, ordered: messages.length === 1 })),
+      transaction,
+    );
+  }
+}
+
 /** Takes no lock at all. */
 class LocksNothing extends MemoryOutboxStore {
   override append(messages: Rows, transaction?: MemoryTransaction): Promise<void> {
@@ -246,6 +272,13 @@ const QUEUE_FAULTS: readonly (readonly [Outbox, string])[] = [
 const OUTBOX_FAULTS: readonly (readonly [Outbox, string])[] = [
   [LocksAfterNumbering, 'keeps the order of each key among twelve producers that overlap'],
   [LocksNothing, 'lets a second writer of a key wait for the first, and none of another key'],
+  ...[LocksNothing, LocksUntilWritten, LocksForOneOnly, LocksAfterNumbering].map(
+    (faulty) =>
+      [
+        faulty,
+        'makes a transaction wait for the end of an earlier one of its key, whatever the two write',
+      ] as const,
+  ),
   [
     ForgetsOpenWriters,
     'loses nothing to a floor, also beside a transaction that stays open for long',

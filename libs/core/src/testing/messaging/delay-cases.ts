@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { ContractCase } from '../contract-case.js';
 import { queueOf, type OutboxStoreFixture } from './outbox-fixture.js';
 import { outboxMessage } from './outbox-message.js';
-import { bodiesOf, openWith, readAll } from './slot-queue-fixture.js';
+import { bodiesOf, readAll, whileOpen } from './slot-queue-fixture.js';
 
 export const delayCases: readonly ContractCase<OutboxStoreFixture>[] = [
   {
@@ -42,13 +42,14 @@ export const delayCases: readonly ContractCase<OutboxStoreFixture>[] = [
       const { outbox, newOutbox, pass } = fixture;
       const other = await newOutbox();
       await outbox.append([outboxMessage('k', 'later', { delayMs: 50 })]);
-      const open = await openWith(queueOf(fixture), [outboxMessage('k', 1)]);
-      await pass(100);
-      const promoting = other.promote(10);
-      await outbox.append([outboxMessage('other', 1)]);
-      assert.deepEqual(bodiesOf(await readAll(outbox)), ['other:1']);
-      await open.commit();
-      await promoting;
+      await whileOpen(queueOf(fixture), [outboxMessage('k', 1)], async (open) => {
+        await pass(100);
+        const promoting = other.promote(10);
+        await outbox.append([outboxMessage('other', 1)]);
+        assert.deepEqual(bodiesOf(await readAll(outbox)), ['other:1']);
+        await open.commit();
+        await promoting;
+      });
       await other.promote(10);
       assert.deepEqual(bodiesOf(await readAll(outbox), 'k'), ['k:1', 'k:later']);
     },

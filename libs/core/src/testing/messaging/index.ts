@@ -3,6 +3,7 @@ import { appendCases } from './append-cases.js';
 import { brokerCases } from './broker-cases.js';
 import type { BrokerFixture } from './broker-fixture.js';
 import { delayCases } from './delay-cases.js';
+import { keyCases } from './key-cases.js';
 import { leaseCases } from './lease-cases.js';
 import { orderCases } from './order-cases.js';
 import { outboxDeadLetterCases } from './outbox-dead-letter-cases.js';
@@ -25,6 +26,7 @@ export const slotQueueContract: readonly ContractCase<SlotQueueFixture>[] = [
 /** What every outbox must do beyond being such a queue. */
 export const outboxStoreContract: readonly ContractCase<OutboxStoreFixture>[] = [
   ...appendCases,
+  ...keyCases,
   ...orderCases,
   ...delayCases,
   ...outboxDeadLetterCases,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import type { OutboxStore, QueuedMessage, Transactions } from '../../ports/index.js';
 import type { ContractCase } from '../contract-case.js';
-import type { OutboxStoreFixture } from './outbox-fixture.js';
+import { queueOf, type OutboxStoreFixture } from './outbox-fixture.js';
 import { outboxMessage, textsOf } from './outbox-message.js';
-import { deferred, stagger } from './slot-queue-fixture.js';
+import { stagger, whileOpen } from './slot-queue-fixture.js';
 
 const PRODUCERS = 12;
 const TRANSACTIONS = 15;
@@ -91,26 +91,20 @@ export const orderCases: readonly ContractCase<OutboxStoreFixture>[] = [
   {
     name: 'loses nothing to a floor, also beside a transaction that stays open for long',
     guards: 'Hole: a floor above a number whose transaction commits later.',
-    async run({ outbox, newOutbox, transactions }) {
+    async run(fixture) {
+      const { outbox, newOutbox, transactions } = fixture;
       const other = await newOutbox();
-      const written = deferred();
-      const gate = deferred();
-      const long = transactions.run(async (transaction) => {
-        await outbox.append([outboxMessage('long', 1)], transaction);
-        written.resolve();
-        await gate.promise;
+      await whileOpen(queueOf(fixture), [outboxMessage('long', 1)], async (long) => {
+        const producing = produce(outbox, transactions);
+        const stop = producing.then(async () => {
+          await stagger(20);
+          await long.commit();
+        });
+        const { rows } = await drain(other, stop, { withFloor: true, everyMs: 1 });
+        await stop;
+        assertOrder(rows, await producing);
+        assertOrder(rows, new Map([['long', ['long:1']]]));
       });
-      await written.promise;
-      const producing = produce(outbox, transactions);
-      const stop = producing.then(async () => {
-        await stagger(20);
-        gate.resolve();
-        await long;
-      });
-      const { rows } = await drain(other, stop, { withFloor: true, everyMs: 1 });
-      await stop;
-      assertOrder(rows, await producing);
-      assertOrder(rows, new Map([['long', ['long:1']]]));
     },
   },
 ];

@@ -4,10 +4,10 @@ import { outboxMessage } from './outbox-message.js';
 import {
   bodiesOf,
   LONG_MS,
-  openWith,
   own,
   readAll,
   rowOf,
+  whileOpen,
   type Owner,
   type SlotQueueFixture,
 } from './slot-queue-fixture.js';
@@ -88,13 +88,14 @@ export const rowCases: readonly ContractCase<SlotQueueFixture>[] = [
     guards: 'Hole: a cursor that has passed the number never sees the message.',
     async run(fixture) {
       const { queue, add } = fixture;
-      const late = await openWith(fixture, [outboxMessage('late', 1)]);
-      await add([outboxMessage('early', 1)]);
-      const first = await readAll(queue);
-      assert.deepEqual(bodiesOf(first), ['early:1']);
-      await late.commit();
-      const second = await readAll(queue, { inFlight: first.map((row) => row.seq) });
-      assert.deepEqual(bodiesOf(second), ['late:1']);
+      await whileOpen(fixture, [outboxMessage('late', 1)], async (late) => {
+        await add([outboxMessage('early', 1)]);
+        const first = await readAll(queue);
+        assert.deepEqual(bodiesOf(first), ['early:1']);
+        await late.commit();
+        const second = await readAll(queue, { inFlight: first.map((row) => row.seq) });
+        assert.deepEqual(bodiesOf(second), ['late:1']);
+      });
     },
   },
   {
@@ -102,14 +103,15 @@ export const rowCases: readonly ContractCase<SlotQueueFixture>[] = [
     guards: 'Hole: a floor above a number that commits later hides its message for ever.',
     async run(fixture) {
       const { queue, add } = fixture;
-      const late = await openWith(fixture, [outboxMessage('late', 1)]);
-      await add([outboxMessage('early', 1)]);
-      const probe = await queue.probeFloor();
-      const before = await queue.read({ windows: [], inFlight: [], perSlot: 1, limit: 1 });
-      assert.ok(BigInt(before.snapshotXmin) <= BigInt(probe.xid));
-      await late.commit();
-      const lateSeq = rowOf(await readAll(queue), 'late:1').seq;
-      assert.ok(BigInt(lateSeq) <= BigInt(probe.last));
+      await whileOpen(fixture, [outboxMessage('late', 1)], async (late) => {
+        await add([outboxMessage('early', 1)]);
+        const probe = await queue.probeFloor();
+        const before = await queue.read({ windows: [], inFlight: [], perSlot: 1, limit: 1 });
+        assert.ok(BigInt(before.snapshotXmin) <= BigInt(probe.xid));
+        await late.commit();
+        const lateSeq = rowOf(await readAll(queue), 'late:1').seq;
+        assert.ok(BigInt(lateSeq) <= BigInt(probe.last));
+      });
     },
   },
   {

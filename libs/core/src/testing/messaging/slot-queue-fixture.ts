@@ -80,26 +80,41 @@ export function stagger(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** A transaction that is open until its `commit` is called. */
+export interface OpenTransaction {
+  readonly add: (messages: readonly OutboxMessage[]) => Promise<void>;
+  readonly commit: () => Promise<void>;
+}
+
 /**
- * A transaction that has written and stays open until `commit` is called; resolves when it has
- * written.
+ * Runs the body while a transaction that has written is open. It is committed at the end at the
+ * latest, however the body ends: one left open by a case that fails would hold back those that
+ * follow, whose failures then say nothing.
  */
-export async function openWith(
+export async function whileOpen(
   fixture: Pick<SlotQueueFixture, 'add' | 'transactions'>,
   messages: readonly OutboxMessage[],
-): Promise<{ readonly commit: () => Promise<void> }> {
+  body: (open: OpenTransaction) => Promise<void>,
+): Promise<void> {
   const written = deferred();
   const gate = deferred();
+  let add: OpenTransaction['add'] = () => Promise.reject(new TypeError('Nothing is open yet.'));
   const done = fixture.transactions.run(async (transaction) => {
-    await fixture.add(messages, transaction);
+    add = (more) => fixture.add(more, transaction);
+    await add(messages);
     written.resolve();
     await gate.promise;
   });
   await Promise.race([written.promise, done]);
-  return {
-    commit: () => {
-      gate.resolve();
-      return done;
-    },
+  const commit = (): Promise<void> => {
+    gate.resolve();
+    return done;
   };
+  try {
+    await body({ add: (more) => add(more), commit });
+  } catch (error) {
+    await commit().catch(() => {});
+    throw error;
+  }
+  await commit();
 }
