@@ -138,6 +138,32 @@ describe('a consumer', () => {
     expect(bench.handled).toEqual(['k:1', 'k:1', 'k:2', 'k:3']);
   });
 
+  it('takes nothing of a slot before it knows which of its keys are held back', async () => {
+    const bench = new ConsumerBench();
+    const first = severable<SlotQueueStore>(bench.outbox);
+    const refusing = bench.consumer({
+      store: first.value,
+      handle: () => ({ kind: 'retry', delayMs: 120_000, counts: true, error: 'no' }),
+    });
+    await refusing.start();
+    await bench.write(outboxMessage('k', 1));
+    await bench.clock.advance(1_000);
+    first.kill();
+    await bench.write(outboxMessage('k', 2), outboxMessage('other', 1));
+    const store = severable<SlotQueueStore>(bench.outbox);
+    const answer = store.holdNext('heldKeys');
+    const heir = bench.consumer({ store: store.value });
+    await heir.start();
+    await bench.clock.advance(60_000);
+    expect(heir.leases()).toBe(256);
+    expect(bench.handled).toEqual(['k:1']);
+    answer();
+    await bench.clock.advance(1_000);
+    expect(bench.handled).toEqual(['k:1', 'other:1']);
+    await bench.clock.advance(120_000);
+    expect(bench.handled).toEqual(['k:1', 'other:1', 'k:1', 'k:2']);
+  });
+
   it('goes on where it was when the store was away, and counts nothing against anybody', async () => {
     const bench = new ConsumerBench();
     const store = severable<SlotQueueStore>(bench.outbox);
