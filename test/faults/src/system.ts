@@ -115,6 +115,7 @@ export class System {
       groups: ['stock', 'order'],
       redeliver: handle,
       pollMs: POLL_MS,
+      leaseMs: TTL_MS,
     }).start();
     await recordDeliveries(this.broker, this.pool);
     await this.broker.subscribe({
