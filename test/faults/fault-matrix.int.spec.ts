@@ -2,7 +2,7 @@ import { FAULT_POINTS } from '@sagaz/core';
 import { postgresServers } from '@sagaz/test-support';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readBooks, type Books } from './books.fixture.js';
-import { MATRIX_WORK, promiseHolds } from './promises.fixture.js';
+import { FIRST_NOTES, MATRIX_WORK, promiseHolds } from './promises.fixture.js';
 import { KILL_CELLS, PROMISES, type KillCell } from './src/cells.js';
 import { Child, faultText, Template, type Ended } from './world.fixture.js';
 
@@ -19,12 +19,13 @@ interface Run {
 let template: Template;
 
 /** One process dies at the point; where it did, another one goes on until nothing is left to do. */
-async function run({ promises: _, ...place }: KillCell): Promise<Run> {
+async function run({ promises: _, retryMs, ...place }: KillCell): Promise<Run> {
   const database = await template.copy();
   try {
     const scenario = { url: database.url, ...MATRIX_WORK };
     const fault = { ...place, action: 'kill' as const };
-    const killed = await new Child({ ...scenario, fault }).ended;
+    const first = { ...scenario, notes: FIRST_NOTES, fault };
+    const killed = await new Child(retryMs === undefined ? first : { ...first, retryMs }).ended;
     const healthy = killed.signal === 'SIGKILL' ? await new Child(scenario).ended : null;
     return { killed, healthy, books: await readBooks(database.url) };
   } finally {

@@ -9,11 +9,16 @@ export interface Work {
   readonly notes: number;
 }
 
-/** Two orders begin without an owner, two are undone. */
+/**
+ * Two orders begin without an owner, two are undone. The process that dies takes only the first notes:
+ * the next one has work of its own, whatever was left to it, and a message that is refused for the
+ * first time.
+ */
 export const MATRIX_WORK: Work = {
   orders: ['late-1', 'good-1', 'bad-1', 'late-bad-1', 'good-2'],
-  notes: 6,
+  notes: 12,
 };
+export const FIRST_NOTES = 6;
 
 const isBad = (order: string): boolean => order.includes('bad');
 const sorted = (list: readonly string[]): string[] => [...list].sort();
@@ -62,11 +67,12 @@ export const promiseHolds: Readonly<Record<KillPromise, (books: Books, work: Wor
       for (const one of deliveries) {
         if (one.key === key && !first.has(one.message)) first.set(one.message, one.n);
       }
-      expect([...first.values()]).toEqual(Array.from({ length: work.notes }, (_, i) => i + 1));
+      const inOrder = Array.from({ length: work.notes }, (_, i) => i + 1);
+      expect([...first.values()].join(' '), `the notes of ${key}`).toBe(inOrder.join(' '));
     }
     for (const order of work.orders) {
       const types = deliveries.filter(({ key }) => key === order).map(({ type }) => type);
-      expect([...new Set(types)]).toEqual([
+      expect([...new Set(types)], `the events of ${order}`).toEqual([
         'order.accept',
         isBad(order) ? 'order.reject' : 'order.confirm',
       ]);

@@ -13,6 +13,8 @@ import type pg from 'pg';
 export interface AppTransaction {
   query(text: string, values: readonly unknown[]): Promise<pg.QueryResult>;
   publish(message: OutboxMessage): void;
+  /** Writes what was published to the outbox now instead of at the end. */
+  flush(): Promise<void>;
   /** The same transaction as the store knows it. */
   readonly transaction: Transaction;
 }
@@ -36,12 +38,17 @@ export class AppTransactions implements StepTransactions {
       await client.query('BEGIN');
       const transaction = this.store.transactions.enlist(client);
       const messages: OutboxMessage[] = [];
+      const flush = async (): Promise<void> => {
+        const batch = messages.splice(0);
+        if (batch.length > 0) await this.store.outbox.append(batch, transaction);
+      };
       const value = await work({
         query: (text, values) => client.query(text, [...values]),
         publish: (message) => messages.push(message),
+        flush,
         transaction,
       });
-      if (messages.length > 0) await this.store.outbox.append(messages, transaction);
+      await flush();
       await beforeCommit(transaction);
       const { command } = await client.query('COMMIT').catch((cause: unknown) => {
         throw new CommitUnknownError({ cause });

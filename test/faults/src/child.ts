@@ -8,8 +8,8 @@ import { settled } from './settled.js';
 import { System } from './system.js';
 
 /** Places orders as a client does that repeats what it had no answer to; ends when all is settled. */
-async function main({ url, fault, orders, notes, retry }: Scenario): Promise<void> {
-  const system = await System.open(url, stderrLogger(), new DeadlyFaults(fault));
+async function main({ url, fault, orders, notes, retry, retryMs }: Scenario): Promise<void> {
+  const system = await System.open(url, stderrLogger(), new DeadlyFaults(fault), retryMs);
   const { engine } = system;
   // These have no owner until an engine claims them, and start with the application's own row.
   for (const orderId of orders.filter((id) => id.includes('late'))) {

@@ -8,6 +8,7 @@ import {
 } from '@sagaz/core';
 import type pg from 'pg';
 import type { AppTransaction, AppTransactions } from './app-transactions.js';
+import { lag } from './lagging.js';
 import { bodyOf } from './messages.js';
 
 const RETRY = { attempts: 5, backoffMs: 50, factor: 1, maxDelayMs: 50, jitter: 0 };
@@ -44,7 +45,10 @@ async function isOn(app: AppTransaction, name: string): Promise<boolean> {
   return rowCount === 1;
 }
 
-/** Writes down each delivery, redelivered ones too, as a consumer without an inbox sees them. */
+/**
+ * Writes down each delivery, redelivered ones too, as a consumer without an inbox sees them. Slowly,
+ * where the next one of the key is quick: at once, they would be written down the wrong way round.
+ */
 export async function recordDeliveries(broker: Broker, pool: pg.Pool): Promise<void> {
   await broker.subscribe({
     group: 'recorder',
@@ -52,6 +56,7 @@ export async function recordDeliveries(broker: Broker, pool: pg.Pool): Promise<v
     concurrency: 4,
     handle: async ({ message }) => {
       const { n } = bodyOf(message.payload);
+      await lag(message);
       await pool.query(
         'INSERT INTO app.delivery (message_id, key, type, n) VALUES ($1, $2, $3, $4)',
         [message.id, message.key, message.type, n ?? null],

@@ -1,48 +1,43 @@
 import type { AppTransactions } from './app-transactions.js';
-import { eventOf } from './messages.js';
+import { publishNote } from './note.js';
+import { PAIRED_KEY, takePairs } from './note-pairs.js';
 
-export const NOTE_KEYS = ['k1', 'k2', 'k3'];
+const NUMBERED_KEYS = ['k1', 'k2', 'k3'];
+export const NOTE_KEYS = [...NUMBERED_KEYS, PAIRED_KEY];
 /** The number of notes whose transaction is rolled back. */
 const NEVER = -1;
 
 class Rollback extends Error {}
 
-/**
- * Publishes notes in numbered transactions until each key has so many: the row lock makes the number
- * the order of the commits. Before each, a transaction that publishes and rolls back.
- */
+/** Publishes notes until each key has so many, those of earlier processes counted. */
 export async function takeNotes(transactions: AppTransactions, upTo: number): Promise<void> {
-  const work = NOTE_KEYS.map(async (key) => {
-    while (await takeNote(transactions, key, upTo)) await rolledBack(transactions, key);
+  const numbered = NUMBERED_KEYS.map(async (key) => {
+    while (await takeNext(transactions, key, upTo)) await rolledBack(transactions, key);
   });
-  await Promise.all(work);
+  await Promise.all([...numbered, takePairs(transactions, upTo)]);
 }
 
-function takeNote(transactions: AppTransactions, key: string, upTo: number): Promise<boolean> {
-  return transactions.begin(async ({ query, publish }) => {
-    const { rows } = await query(
+/** The row lock makes the number of a note the order of the commits. */
+function takeNext(transactions: AppTransactions, key: string, upTo: number): Promise<boolean> {
+  return transactions.begin(async (app) => {
+    const { rows } = await app.query(
       'UPDATE app.note_key SET n = n + 1 WHERE key = $1 AND n < $2 RETURNING n',
       [key, upTo],
     );
     const row = rows[0] as { readonly n: number } | undefined;
     if (row === undefined) return false;
-    const message = eventOf('note.taken', key, { n: row.n });
-    await query('INSERT INTO app.note VALUES ($1, $2, $3)', [key, row.n, message.id]);
-    publish(message);
+    await publishNote(app, key, row.n);
     return true;
   });
 }
 
+/** A transaction that publishes and rolls back. */
 async function rolledBack(transactions: AppTransactions, key: string): Promise<void> {
-  const message = eventOf('note.taken', key, { n: NEVER });
   const refuse = async (): Promise<void> => {
     throw new Rollback();
   };
   await transactions
-    .begin(async ({ query, publish }) => {
-      await query('INSERT INTO app.note VALUES ($1, $2, $3)', [key, NEVER, message.id]);
-      publish(message);
-    }, refuse)
+    .begin((app) => publishNote(app, key, NEVER), refuse)
     .catch((error: unknown) => {
       if (!(error instanceof Rollback)) throw error;
     });

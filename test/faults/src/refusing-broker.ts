@@ -3,15 +3,17 @@ import type pg from 'pg';
 import { bodyOf } from './messages.js';
 
 const REFUSALS = 2;
+/** Every sixth: each process that publishes six notes of a key meets one. */
+const isRefused = (n: number | undefined): boolean => n !== undefined && n % 6 === 2;
 const SWITCH = "SELECT FROM app.switch WHERE name = 'relay'";
 
 /**
- * Refuses the second note of `k1` twice, whoever brings it, so that each run retries; while the switch
- * `relay` is on, it refuses the second note of `k2` instead, and for good.
+ * Refuses the second note of `k1` and the eighth twice, whoever brings them, so that each run retries;
+ * while the switch `relay` is on, it refuses those of `k2` instead, and for good.
  */
 export function refusing(broker: Broker, pool: pg.Pool): Broker {
   const mayRefuse = ({ type, key, payload }: Message): boolean =>
-    type === 'note.taken' && (key === 'k1' || key === 'k2') && bodyOf(payload).n === 2;
+    type === 'note.taken' && (key === 'k1' || key === 'k2') && isRefused(bodyOf(payload).n);
 
   async function refuses({ id, key }: Message): Promise<boolean> {
     const { rows } = await pool.query<{ refuse: boolean }>(

@@ -19,8 +19,10 @@ export interface Scenario {
   readonly url: string;
   readonly fault?: Fault;
   readonly orders: readonly string[];
-  /** Notes to publish of each key. */
+  /** Notes to publish of each key, those of earlier processes counted. */
   readonly notes: number;
+  /** After how many milliseconds its relays try again what was refused. Default 150. */
+  readonly retryMs?: number;
   /** Sagas that need attention are retried first, as an operator does. */
   readonly retry?: boolean;
 }

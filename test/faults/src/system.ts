@@ -16,6 +16,7 @@ import { postgres, postgresBroker } from '@sagaz/postgres';
 import pg from 'pg';
 import { AppTransactions } from './app-transactions.js';
 import { handlerThrough, recordDeliveries } from './handlers.js';
+import { lagging } from './lagging.js';
 import { OrderSaga } from './order-saga.js';
 import { refusing } from './refusing-broker.js';
 import { BROKER_SCHEMA, ORDERS_SCHEMA, STOCK_SCHEMA } from './schema.js';
@@ -29,10 +30,12 @@ const RELAY = {
   pollIntervalMs: POLL_MS,
   publishTimeoutMs: 1_500,
   maxPauseMs: 300,
-  // Small, so that a batch is not all there is.
+  // Small, so that a batch is not all there is, and two at once: a key must wait for its own.
   batchSize: 5,
-  retry: { attempts: 4, backoffMs: 50, factor: 1, maxDelayMs: 50, jitter: 0 },
+  concurrentBatches: 2,
 };
+/** Long enough for what follows a refused message to be published before it, if anything lets it. */
+const RETRY_MS = 150;
 
 /** Two services with their relays and the broker between them, all in this process. */
 export class System {
@@ -48,6 +51,7 @@ export class System {
     private readonly broker: Broker,
     private readonly logger: Logger,
     faults: FaultPoints,
+    retryMs: number,
   ) {
     this.orders = new AppTransactions(pool, ordersStore);
     const registry = new SagaRegistry();
@@ -63,9 +67,12 @@ export class System {
       faults,
       settings: { ttlMs: 1_500, pollMs: POLL_MS, ownedCheckMs: 300, maxTransactions: 3 },
     });
-    const parts = { broker: refusing(broker, pool), clock, logger, replyMail, faults };
+    const retry = { attempts: 4, backoffMs: retryMs, factor: 1, maxDelayMs: retryMs, jitter: 0 };
+    const settings = { ...RELAY, retry };
+    const outgoing = lagging(refusing(broker, pool));
+    const parts = { broker: outgoing, clock, logger, replyMail, faults, settings };
     this.#relays = [ordersStore, stockStore].map(
-      ({ outbox, wakeUps }) => new Relay({ ...parts, outbox, wakeUps, settings: RELAY }),
+      ({ outbox, wakeUps }) => new Relay({ ...parts, outbox, wakeUps }),
     );
     const { inbox, outbox, transactions } = stockStore;
     this.#inbox = new InboxProcessor({
@@ -79,7 +86,12 @@ export class System {
     });
   }
 
-  static async open(url: string, logger: Logger, faults: FaultPoints): Promise<System> {
+  static async open(
+    url: string,
+    logger: Logger,
+    faults: FaultPoints,
+    retryMs = RETRY_MS,
+  ): Promise<System> {
     const environment = { service: 'system', logger, clock, faults };
     const store = async (schema: string): Promise<Store> => {
       const made = await postgres({ url, schema, pool: { max: 4 } }).create(environment);
@@ -98,7 +110,7 @@ export class System {
       }).create(environment),
     ]);
     const pool = new pg.Pool({ connectionString: url, max: 8 });
-    return new System(pool, ordersStore, stockStore, broker, logger, faults);
+    return new System(pool, ordersStore, stockStore, broker, logger, faults, retryMs);
   }
 
   /** Subscribes before it relays: nothing is published that nobody has asked for yet. */

@@ -1,0 +1,27 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Broker, Message } from '@sagaz/core';
+import { bodyOf } from './messages.js';
+
+const LAG_MS = 20;
+
+/** Every other note of a key takes longer than the one behind it, which overtakes it if it may. */
+export async function lag({ type, payload }: Message): Promise<void> {
+  if (type !== 'note.taken') return;
+  const { n = 0 } = bodyOf(payload);
+  if (n % 2 === 1) await pause(LAG_MS);
+}
+
+/** Takes a batch the later, if an odd note begins it. */
+export function lagging(broker: Broker): Broker {
+  return {
+    name: broker.name,
+    orderedBatches: broker.orderedBatches,
+    publish: async (batch) => {
+      if (batch[0] !== undefined) await lag(batch[0]);
+      return broker.publish(batch);
+    },
+    subscribe: (request) => broker.subscribe(request),
+    health: () => broker.health(),
+    close: () => broker.close(),
+  };
+}
