@@ -192,9 +192,14 @@ describeEachPostgres('the migrator', (server) => {
     try {
       expect(await migrator(url.href).migrate()).toEqual(names);
       await migrator(db.url, 'closed').migrate();
-      await expect(migrator(url.href, 'closed').status()).rejects.toThrow(
-        /may not read the schema "closed".*USAGE ON SCHEMA closed/,
-      );
+      const { rows } = await runSql(url.href, 'SELECT current_user AS name');
+      const [who] = rows as { name: string }[];
+      // A pooler may log everybody in as one user, who may read everything.
+      if (who?.name === role) {
+        await expect(migrator(url.href, 'closed').status()).rejects.toThrow(
+          /may not read the schema "closed".*USAGE ON SCHEMA closed/,
+        );
+      }
     } finally {
       await Promise.all(pools.splice(0).map((pool) => pool.end()));
       await runSql(db.url, `DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
