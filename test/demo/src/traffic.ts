@@ -42,15 +42,21 @@ export async function sendOrders(
   signal: AbortSignal,
 ): Promise<void> {
   const seen = new Set<string>();
-  const queue = lines.entries();
-  const sender = async (): Promise<void> => {
-    for (const [at, line] of queue) {
-      await turnstile.pass(at);
-      signal.throwIfAborted();
-      onAnswer(await answerTo(address, line, seen, signal));
-    }
+  await aFewAtATime(lines.entries(), async ([at, line]) => {
+    await turnstile.pass(at);
+    signal.throwIfAborted();
+    onAnswer(await answerTo(address, line, seen, signal));
+  });
+}
+
+async function aFewAtATime<T>(
+  queue: IterableIterator<T>,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const worker = async (): Promise<void> => {
+    for (const item of queue) await work(item);
   };
-  await Promise.all(Array.from({ length: 16 }, sender));
+  await Promise.all(Array.from({ length: 16 }, worker));
 }
 
 async function answerTo(
@@ -97,16 +103,11 @@ export async function whyRejected(
   orderIds: readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
   const reasons = new Map<string, string>();
-  const queue = orderIds.values();
-  const asker = async (): Promise<void> => {
-    for (const id of queue) {
-      const response = await ask(`${address}/orders/${encodeURIComponent(id)}`);
-      const reason =
-        response?.status === 200 ? placed.parse(JSON.parse(response.text)).reason : null;
-      reasons.set(id, reason ?? 'no answer');
-    }
-  };
-  await Promise.all(Array.from({ length: 16 }, asker));
+  await aFewAtATime(orderIds.values(), async (id) => {
+    const response = await ask(`${address}/orders/${encodeURIComponent(id)}`);
+    const reason = response?.status === 200 ? placed.parse(JSON.parse(response.text)).reason : null;
+    reasons.set(id, reason ?? 'no answer');
+  });
   return reasons;
 }
 
