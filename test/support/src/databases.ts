@@ -5,7 +5,7 @@ import type { PostgresServer } from './servers.js';
 
 export interface TestDatabase {
   readonly url: string;
-  /** Ends the connections that are left and removes the database. */
+  /** Removes the database, and after five seconds of waiting ends the connections that are left. */
   drop(): Promise<void>;
 }
 
@@ -17,9 +17,21 @@ export async function createDatabase(server: PostgresServer): Promise<TestDataba
   url.pathname = `/${name}`;
   return {
     url: url.href,
-    drop: () => administrate(server.url, `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`),
+    drop: async () => {
+      try {
+        // The end of a pool says goodbye without waiting for the server to have read it. A connection
+        // that is ended by force in between fails as one that nobody listens to any more.
+        await administrate(server.url, `DROP DATABASE IF EXISTS "${name}"`);
+      } catch (error) {
+        if (!(error instanceof pg.DatabaseError && error.code === OBJECT_IN_USE)) throw error;
+        await administrate(server.url, `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`);
+      }
+    },
   };
 }
+
+/** What PostgreSQL answers when, five seconds on, others are still connected to the database. */
+const OBJECT_IN_USE = '55006';
 
 async function administrate(url: string, statement: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
