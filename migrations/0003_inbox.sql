@@ -9,9 +9,10 @@ CREATE TABLE sagaz.inbox (
   group_name text COLLATE "C" NOT NULL,
   source text COLLATE "C" NOT NULL,
   id text COLLATE "C" NOT NULL,
-  state text NOT NULL CHECK (state IN ('done', 'dead')),
+  state text NOT NULL CHECK (state = 'done' OR state = 'dead'),
   claimed_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  PRIMARY KEY (tenant, group_name, source, id)
+  -- Rows are only ever looked up by the whole key: what tells most of them apart comes first.
+  PRIMARY KEY (id, source, group_name, tenant)
 )
 WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_insert_scale_factor = 0.05);
 

@@ -98,13 +98,8 @@ export function inboxVsBare(server: BenchServer): Promise<Turns<'bare' | 'plainI
       codec: jsonCodec,
     };
     const { signal } = new AbortController();
-    const handle = async (index: number): Promise<void> => {
-      const delivery: Delivery = {
-        message: messageOf(`key-${String(index)}`),
-        group: 'bench',
-        attempt: 1,
-        signal,
-      };
+    const handle = async (message: OutboxMessage): Promise<void> => {
+      const delivery: Delivery = { message, group: 'bench', attempt: 1, signal };
       await processor.receive(delivery, handler, (attempt) => {
         let client: pg.PoolClient | undefined;
         const unit: InboxUnit = {
@@ -132,7 +127,18 @@ export function inboxVsBare(server: BenchServer): Promise<Turns<'bare' | 'plainI
           await client.query('INSERT INTO seen (id) VALUES ($1)', [newId()]);
           await business(client);
         }),
-      inbox: async () => perSecond(COUNT, await drive(COUNT, CONNECTIONS, handle)),
+      inbox: async () => {
+        // Made beforehand: a broker brings them, with or without an inbox.
+        const messages = Array.from({ length: COUNT }, (_, index) =>
+          messageOf(`key-${String(index)}`),
+        );
+        const next = messages.values();
+        const handleNext = (): Promise<void> => {
+          const { value } = next.next();
+          return value === undefined ? Promise.resolve() : handle(value);
+        };
+        return perSecond(COUNT, await drive(COUNT, CONNECTIONS, handleNext));
+      },
     });
   });
 }

@@ -159,6 +159,8 @@ export class InboxDeadLetters {
    */
   discard(keys: readonly InboxKey[]): Promise<number> {
     return this.#transactions.run(async (transaction) => {
+      // A claim of one of these messages waits for this transaction without a bound of its own.
+      await transaction.query({ text: `SET LOCAL idle_in_transaction_session_timeout = '5s'` });
       await transaction.query({
         text: `INSERT INTO ${this.#schema}.inbox (tenant, group_name, source, id, state)
           SELECT l.tenant, l.group_name, l.source, l.id, 'done'

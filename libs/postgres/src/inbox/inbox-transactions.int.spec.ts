@@ -221,6 +221,23 @@ describeEachPostgres('handlers on PostgreSQL', (server) => {
     });
   }
 
+  it('claims a message whose lock another one has', async () => {
+    const message = newMessage();
+    const [mine, other] = [await client(), await client()];
+    try {
+      // As a message would whose number is the same.
+      await other.query('SELECT pg_advisory_lock(1396786501, hashtext($1 || $2))', [
+        group,
+        message.id,
+      ]);
+      const handled = await receive(message, unitOn(mine, 'BEGIN'), () => Promise.resolve());
+      expect(handled.kind).toBe('done');
+      expect(events.at(-1)?.outcome.kind).toBe('committed');
+    } finally {
+      await Promise.all([mine.end(), other.end()]);
+    }
+  });
+
   it("leaves the handler's own lock_timeout as it was", async () => {
     const mine = await client();
     try {
