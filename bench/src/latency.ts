@@ -11,10 +11,10 @@ import { quantile } from './statistics.js';
 import { openStore, quietLogger } from './store.js';
 import type { LatencyRun, Seen } from './workers/latency-consumer.js';
 
-const COUNT = 2_000;
+const COUNT = 6_000;
 const PER_SECOND = 200;
 /** Not counted: plans, caches and the compiler warm up. */
-const WARM = 200;
+const WARM = 1_000;
 
 export interface Latency {
   readonly p50: number;
@@ -26,14 +26,24 @@ export interface LatencyFindings {
   readonly handler: Latency;
   /** Insert with NOTIFY answered here → row read in another process. */
   readonly bare: Latency;
+  /**
+   * Commit answered here → handler called in another process, by the bare statements that this takes:
+   * read the row; insert it into the broker's database with NOTIFY; there read it, BEGIN, insert its id.
+   */
+  readonly chain: Latency;
 }
 
-/** At 200 a second; both kinds alternate, so that they see the same weather. */
+/** At 200 a second of each kind; they alternate, so that they see the same weather. */
 export async function latencies(server: BenchServer): Promise<LatencyFindings> {
   const url = await server.database();
   const brokerUrl = await server.database();
   await withClient(url, (client) =>
-    client.query('CREATE TABLE bare (id bigint PRIMARY KEY, content text NOT NULL)'),
+    client.query(`CREATE TABLE bare (id bigint PRIMARY KEY, content text NOT NULL);
+      CREATE TABLE chain (id bigint PRIMARY KEY, content text NOT NULL);
+      CREATE TABLE chain_seen (id bigint PRIMARY KEY)`),
+  );
+  await withClient(brokerUrl, (client) =>
+    client.query('CREATE TABLE chain (id bigint PRIMARY KEY, content text NOT NULL)'),
   );
   const store = await openStore(url);
   const broker = await postgresBroker({ url: brokerUrl }).create({
@@ -58,7 +68,12 @@ export async function latencies(server: BenchServer): Promise<LatencyFindings> {
   await relay.start();
   await sleep(2_000); // Slots are leased, groups have joined.
   const pool = new pg.Pool({ connectionString: url, max: 4 });
-  const sent = { handled: new Map<string, bigint>(), bare: new Map<string, bigint>() };
+  const brokerPool = new pg.Pool({ connectionString: brokerUrl, max: 2 });
+  const sent = {
+    handled: new Map<string, bigint>(),
+    bare: new Map<string, bigint>(),
+    chain: new Map<string, bigint>(),
+  };
   try {
     const began = performance.now();
     for (let index = 0; index < COUNT; index += 1) {
@@ -79,6 +94,9 @@ export async function latencies(server: BenchServer): Promise<LatencyFindings> {
         [index, 'x'.repeat(400)],
       );
       sent.bare.set(key, process.hrtime.bigint());
+      await pool.query('INSERT INTO chain VALUES ($1, $2)', [index, 'x'.repeat(400)]);
+      sent.chain.set(key, process.hrtime.bigint());
+      void relayChain(pool, brokerPool, index);
     }
     consumer.send('report');
     const [seen] = (await once(consumer, 'message')) as [Seen];
@@ -86,13 +104,29 @@ export async function latencies(server: BenchServer): Promise<LatencyFindings> {
     return {
       handler: latencyOf(sent.handled, seen.handled),
       bare: latencyOf(sent.bare, seen.bare),
+      chain: latencyOf(sent.chain, seen.chain),
     };
   } finally {
     await relay.close(5_000);
     await pool.end();
+    await brokerPool.end();
     await broker.close();
     await store.close();
   }
+}
+
+async function relayChain(pool: pg.Pool, brokerPool: pg.Pool, index: number): Promise<void> {
+  const { rows } = await pool.query<{ content: string }>({
+    name: 'chain',
+    text: 'SELECT content FROM chain WHERE id = $1',
+    values: [index],
+  });
+  await brokerPool.query({
+    name: 'chain',
+    text: `WITH written AS (INSERT INTO chain VALUES ($1, $2) RETURNING id)
+      SELECT pg_notify('chain', id::text) FROM written`,
+    values: [index, rows[0]?.content],
+  });
 }
 
 function latencyOf(

@@ -83,13 +83,15 @@ try {
   }
 
   if (wants('latency')) {
-    const { handler, bare } = await latencies(server);
+    const { handler, bare, chain } = await latencies(server);
     say(
       `commit to handler in another process, 200/s: p50 ${handler.p50.toFixed(1)} ms, p99 ${handler.p99.toFixed(1)} ms; ` +
         `insert, NOTIFY and read: p50 ${bare.p50.toFixed(1)} ms, p99 ${bare.p99.toFixed(1)} ms ` +
-        `(p99 ${(handler.p99 / bare.p99).toFixed(1)} ×)`,
+        `(p99 ${(handler.p99 / bare.p99).toFixed(1)} ×); by bare statements: p50 ${chain.p50.toFixed(1)} ms, ` +
+        `p99 ${chain.p99.toFixed(1)} ms (p99 ${(handler.p99 / chain.p99).toFixed(1)} ×)`,
     );
     result['handlerLatencyMs'] = { p50: rounded(handler.p50), p99: rounded(handler.p99) };
+    result['bareChainMs'] = { p50: rounded(chain.p50), p99: rounded(chain.p99) };
     result['bareRoundTripMs'] = { p50: rounded(bare.p50), p99: rounded(bare.p99) };
   }
 } finally {

@@ -1,6 +1,5 @@
 import {
   handleEach,
-  hintSlots,
   SlotConsumer,
   type Broker,
   type Clock,
@@ -14,6 +13,7 @@ import {
 import type { SagazPool, SchemaName } from '../connection/index.js';
 import { PgSlotQueue } from '../slots/index.js';
 import type { PgWakeUps } from '../wake-ups/index.js';
+import { Announcements } from './announcements.js';
 import { BrokerClosedError } from './broker.errors.js';
 import { HandOver } from './hand-over.js';
 import { joinTopics } from './membership.js';
@@ -60,9 +60,7 @@ export class PgBroker implements Broker {
 
   constructor(parts: PgBrokerParts) {
     this.#parts = parts;
-    this.#publisher = new Publisher(parts.pool, parts.schema, (groups, messages) => {
-      for (const group of groups) hintSlots(parts.wakeUps, `queue:${group}`, messages);
-    });
+    this.#publisher = new Publisher(parts.pool, parts.schema, new Announcements(parts.wakeUps));
   }
 
   publish(batch: readonly Message[]): Promise<readonly PublishOutcome[]> {

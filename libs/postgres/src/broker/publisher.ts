@@ -8,6 +8,9 @@ import {
   type SchemaName,
 } from '../connection/index.js';
 import { messageArrays, slotsOf } from '../slots/index.js';
+import type { Announcement, Announcements } from './announcements.js';
+
+const PROGRAM_LIMIT_EXCEEDED = '54000';
 
 /** A message that was not sent because the one before it in its key was not taken. */
 class BehindAnotherError extends Error {
@@ -15,7 +18,11 @@ class BehindAnotherError extends Error {
 }
 
 type Attempt =
-  | { readonly kind: 'written'; readonly groups: readonly string[] }
+  | {
+      readonly kind: 'written';
+      readonly groups: readonly string[];
+      readonly announced: Announcement | null;
+    }
   /** The data is at fault: a part of it may go through. */
   | { readonly kind: 'refused'; readonly error: unknown }
   /** Rolled back, or never begun. */
@@ -24,27 +31,30 @@ type Attempt =
 
 const ACKNOWLEDGED: PublishOutcome = { kind: 'acknowledged' };
 
-type Written = (groups: readonly string[], messages: readonly Message[]) => void;
-
 /** Writes batches of messages, each in one transaction of one statement. */
 export class Publisher {
   readonly #pool: SagazPool;
   readonly #sql: Prepared;
-  readonly #written: Written;
+  readonly #announcements: Announcements;
+  #underWay = 0;
 
-  /** @param written called with the groups that have new messages, after the commit */
-  constructor(pool: SagazPool, schema: SchemaName, written: Written) {
+  constructor(pool: SagazPool, schema: SchemaName, announcements: Announcements) {
     this.#pool = pool;
     // As JSON: arrays of the database are read as text.
     this.#sql = new Prepared(
-      `SELECT to_json(${schema.quoted}.publish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)) AS groups`,
+      `SELECT to_json(${schema.quoted}.publish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)) AS groups`,
     );
-    this.#written = written;
+    this.#announcements = announcements;
   }
 
   async publish(batch: readonly Message[]): Promise<readonly PublishOutcome[]> {
     const outcomes: PublishOutcome[] = [];
-    await this.#publish(batch, outcomes, new Set());
+    this.#underWay += 1;
+    try {
+      await this.#publish(batch, outcomes, new Set());
+    } finally {
+      this.#underWay -= 1;
+    }
     return outcomes;
   }
 
@@ -58,7 +68,13 @@ export class Publisher {
     stopped: Set<string>,
   ): Promise<void> {
     const sent = stopped.size === 0 ? batch : batch.filter((m) => !stopped.has(keyOf(m)));
-    const attempt = await this.#write(sent);
+    // Two at a time would wait for each other's commit.
+    const announced = this.#underWay > 1 ? null : this.#announcements.of(sent);
+    let attempt = await this.#write(sent, announced);
+    if (announced !== null && 'error' in attempt && isFullQueue(attempt.error)) {
+      // Somebody listens and does not read. It is not the messages' fault, and they can do without.
+      attempt = await this.#write(sent, null);
+    }
     if (attempt.kind === 'refused' && sent.length > 1) {
       const middle = Math.ceil(batch.length / 2);
       await this.#publish(batch.slice(0, middle), outcomes, stopped);
@@ -66,7 +82,7 @@ export class Publisher {
       return;
     }
     if (attempt.kind === 'written' && attempt.groups.length > 0) {
-      this.#written(attempt.groups, sent);
+      this.#announcements.committed(attempt.groups, sent, attempt.announced);
     }
     const outcome = outcomeOf(attempt);
     const taken = new Set(sent);
@@ -74,8 +90,8 @@ export class Publisher {
     if (attempt.kind !== 'written') for (const message of sent) stopped.add(keyOf(message));
   }
 
-  async #write(batch: readonly Message[]): Promise<Attempt> {
-    if (batch.length === 0) return { kind: 'written', groups: [] };
+  async #write(batch: readonly Message[], announced: Announcement | null): Promise<Attempt> {
+    if (batch.length === 0) return { kind: 'written', groups: [], announced: null };
     let client: PooledClient;
     try {
       client = await this.#pool.connect();
@@ -88,10 +104,12 @@ export class Publisher {
           topicLocks(batch.map((message) => message.topic)),
           slotsOf(batch),
           ...messageArrays(batch),
+          announced?.channel ?? null,
+          announced?.payloads ?? [],
         ]),
       );
       client.release();
-      return { kind: 'written', groups: rows[0]?.groups ?? [] };
+      return { kind: 'written', groups: rows[0]?.groups ?? [], announced };
     } catch (error) {
       const answered = isAnswer(error);
       client.release(!answered);
@@ -128,6 +146,11 @@ function isAnswer(error: unknown): boolean {
     'severity' in error &&
     error.severity === 'ERROR'
   );
+}
+
+/** The server's queue of notifications is full; the transaction is rolled back. */
+function isFullQueue(error: unknown): boolean {
+  return sqlState(error) === PROGRAM_LIMIT_EXCEEDED;
 }
 
 function keyOf(message: Message): string {

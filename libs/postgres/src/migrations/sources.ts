@@ -602,13 +602,14 @@ SELECT
 FROM sagaz.message m LEFT JOIN sagaz.consumer_group g ON g.id = m.consumer_group;
 
 -- Writes each message once for each group of its topic, in the order of the arrays, and returns the
--- groups that got any. \`in_locks\` are those of the topics, ascending: shared among publishers, so
+-- groups that got any. What is said (\`in_said\`) on a channel of NOTIFY is heard at the commit.
+-- \`in_locks\` are those of the topics, ascending: shared among publishers, so
 -- that no group can join a topic between the look at its groups and the commit. Without that, a group
 -- that joins meanwhile gets neither this message nor a place from which it would find it.
 CREATE FUNCTION sagaz.publish(
   in_locks integer[], in_slots integer[], in_ids text[], in_tenants text[], in_topics text[],
   in_keys text[], in_types text[], in_sources text[], in_times text[], in_content_types text[],
-  in_headers text[], in_payloads bytea[]
+  in_headers text[], in_payloads bytea[], in_channel text DEFAULT NULL, in_said text[] DEFAULT '{}'
 ) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
   topic_lock integer;
@@ -637,6 +638,9 @@ BEGIN
   SELECT array_agg(g.name) INTO reached
   FROM sagaz.consumer_group g
   WHERE g.id IN (SELECT w.consumer_group FROM written w);
+  IF in_said <> '{}' THEN
+    PERFORM pg_notify(in_channel, said) FROM unnest(in_said) AS said;
+  END IF;
   RETURN coalesce(reached, '{}');
 END
 $$;
@@ -733,7 +737,7 @@ DROP SEQUENCE sagaz.message_seq;
 DROP FUNCTION
   sagaz.readable(bytea),
   sagaz.publish(
-    integer[], integer[], text[], text[], text[], text[], text[], text[], text[], text[], text[], bytea[]
+    integer[], integer[], text[], text[], text[], text[], text[], text[], text[], text[], text[], bytea[], text, text[]
   ),
   sagaz.subscribe(text, text[], integer[]),
   sagaz.hand_over(integer, text, integer, bigint, integer);

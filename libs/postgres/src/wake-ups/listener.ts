@@ -48,6 +48,8 @@ const LONGEST_DELAY_MS = 30_000;
 export class Listener {
   readonly #options: ListenerOptions;
   #client: pg.Client | null = null;
+  /** The last statement on the client: its next one waits for it, as pg demands. */
+  #last: Promise<unknown> = Promise.resolve();
   #speaker: Queryable | null = null;
   #listening = false;
   #closed = false;
@@ -71,6 +73,7 @@ export class Listener {
     const { source, settings, channel, ownChannel } = this.#options;
     const client = new pg.Client(connectionOptions(source, settings, this.#tuned));
     this.#client = client;
+    this.#last = Promise.resolve();
     client.on('error', (error) => {
       this.#lost(client, error);
     });
@@ -107,7 +110,7 @@ export class Listener {
     const client = this.#client;
     if (client === null || !this.#listening) throw new Error('not listening');
     const statement = notify(this.#options.channel, payloads);
-    await client.query(client === this.#speaker ? statement : unnamed(statement));
+    await this.#query(client, client === this.#speaker ? statement : unnamed(statement));
   }
 
   async close(): Promise<void> {
@@ -125,7 +128,16 @@ export class Listener {
    */
   async #prove(client: pg.Client): Promise<void> {
     this.#within(client);
-    await this.#speaker?.query(notify(this.#options.ownChannel, ['']));
+    const statement = notify(this.#options.ownChannel, ['']);
+    await (this.#speaker === client
+      ? this.#query(client, statement)
+      : this.#speaker?.query(statement));
+  }
+
+  #query(client: pg.Client, statement: Statement): Promise<unknown> {
+    const query = this.#last.then(() => client.query(statement));
+    this.#last = query.catch(() => undefined);
+    return query;
   }
 
   /** What is not heard by then is taken for dead. */

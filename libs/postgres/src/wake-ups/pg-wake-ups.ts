@@ -33,9 +33,10 @@ const HEARTBEAT_MS = 5_000;
 /**
  * Hints between the processes of one database by LISTEN and NOTIFY.
  *
- * Never inside the transaction that is hinted at: NOTIFY takes a lock over the whole server at the
+ * Not inside the transaction that is hinted at: NOTIFY takes a lock over the whole server at the
  * commit, and producers would queue for it. Sent afterwards and together: at once when little is going
- * on, up to five milliseconds apart when much is.
+ * on, up to five milliseconds apart when much is. A transaction of Sagaz's own that knows itself alone
+ * may say it at its commit ({@link PgWakeUps.announce}).
  */
 export class PgWakeUps implements WakeUps {
   readonly #clock: Clock;
@@ -90,15 +91,35 @@ export class PgWakeUps implements WakeUps {
       queueMicrotask(() => {
         const hints = this.#here;
         this.#here = new HintBatch();
-        for (const hint of hints) {
-          if (!this.#wake(hint.channel, hint.detail)) {
-            this.#elsewhere.add(hint.channel, hint.detail);
-          }
+        for (const { channel: where, detail: what } of hints) {
+          if (!this.hintHere(where, what)) this.#tell(where, what);
         }
-        if (!this.#elsewhere.empty) this.#speaking ??= this.#speak();
       });
     }
     this.#here.add(channel, detail);
+  }
+
+  /** Wakes listeners of this process alone, now; whether one sees to all that the hint is about. */
+  hintHere(channel: WakeChannel, detail?: string): boolean {
+    let seenTo = false;
+    for (const hear of this.#listeners.get(channel) ?? []) {
+      try {
+        if (hear(detail) === true) seenTo = true;
+      } catch (error) {
+        this.#logger.error('A listener to hints failed.', { channel }, error);
+      }
+    }
+    return seenTo;
+  }
+
+  /** Tells other processes alone, soon. */
+  hintElsewhere(channel: WakeChannel, detail?: string): void {
+    if (!this.#closed) this.#tell(channel, detail);
+  }
+
+  /** What a transaction says for other processes to hear these hints when it commits. */
+  announce(hints: HintBatch): { readonly channel: string; readonly payloads: readonly string[] } {
+    return { channel: this.#channel, payloads: hints.payloads(this.#self) };
   }
 
   on(channel: WakeChannel, listener: WakeListener): () => void {
@@ -119,6 +140,11 @@ export class PgWakeUps implements WakeUps {
     await this.#speaking;
     await this.#listener.close();
     this.#listeners.clear();
+  }
+
+  #tell(channel: WakeChannel, detail: string | undefined): void {
+    this.#elsewhere.add(channel, detail);
+    this.#speaking ??= this.#speak();
   }
 
   /** Until nothing is left to say: what comes while a notification is under way goes with the next. */
@@ -155,24 +181,11 @@ export class PgWakeUps implements WakeUps {
   }
 
   #hear(payload: string): void {
-    for (const hint of hintsOf(payload, this.#self)) this.#wake(hint.channel, hint.detail);
+    for (const hint of hintsOf(payload, this.#self)) this.hintHere(hint.channel, hint.detail);
   }
 
   #wakeAll(): void {
-    for (const channel of this.#listeners.keys()) this.#wake(channel, undefined);
-  }
-
-  /** Whether a listener here sees to all of it. */
-  #wake(channel: WakeChannel, detail: string | undefined): boolean {
-    let seenTo = false;
-    for (const hear of this.#listeners.get(channel) ?? []) {
-      try {
-        if (hear(detail) === true) seenTo = true;
-      } catch (error) {
-        this.#logger.error('A listener to hints failed.', { channel }, error);
-      }
-    }
-    return seenTo;
+    for (const channel of this.#listeners.keys()) this.hintHere(channel);
   }
 }
 
