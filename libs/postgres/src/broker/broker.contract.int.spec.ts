@@ -1,15 +1,9 @@
-import { systemClock, type Broker, type Logger, type Message } from '@sagaz/core';
+import { systemClock, type Broker, type Message } from '@sagaz/core';
 import { brokerContract, runContract } from '@sagaz/core/testing';
 import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
 import { afterAll, beforeAll, describe, it } from 'vitest';
+import { quiet } from './broker.fixture.js';
 import { postgresBroker } from './index.js';
-
-const quiet: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
 
 describeEachPostgres('the Postgres broker', (server) => {
   let database: TestDatabase;

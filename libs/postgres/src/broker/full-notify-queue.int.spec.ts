@@ -1,15 +1,7 @@
-import { newId, systemClock, type Logger } from '@sagaz/core';
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '@sagaz/test-support';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { postgresBroker } from './index.js';
-
-const quiet: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
+import { brokerOn, Inbox, message } from './broker.fixture.js';
 
 describe('a server whose queue of notifications is full', () => {
   let server: EmbeddedPostgres;
@@ -20,47 +12,23 @@ describe('a server whose queue of notifications is full', () => {
   afterAll(() => server.stop());
 
   it('takes messages all the same, which are then not announced', async () => {
-    const driver = postgresBroker({ url: server.url, migrate: true, pollIntervalMs: 50 });
-    const tools = { service: 'spec', logger: quiet, clock: systemClock };
-    const [consumer, publisher] = [await driver.create(tools), await driver.create(tools)];
+    const consumer = await brokerOn(server.url, { pollIntervalMs: 50 });
+    const publisher = await brokerOn(server.url);
+    const inbox = new Inbox();
     const [sleeper, filler] = [0, 1].map(() => new pg.Client({ connectionString: server.url }));
     if (sleeper === undefined || filler === undefined) throw new Error('two clients');
-    const handled: string[] = [];
-    let changed: () => void = () => undefined;
-    const count = async (n: number): Promise<void> => {
-      while (handled.length < n) await new Promise<void>((resolve) => (changed = resolve));
-    };
-    const publish = async (): Promise<string> => {
-      const [outcome] = await publisher.publish([
-        {
-          id: newId(),
-          tenant: '',
-          topic: 'news',
-          key: 'k',
-          type: 'news.came',
-          source: 'spec',
-          time: '2026-01-01T00:00:00.000Z',
-          contentType: 'application/json',
-          payload: Buffer.from('{}'),
-          headers: {},
-        },
-      ]);
-      return outcome?.kind ?? 'nothing';
-    };
+    const publish = async (): Promise<string | undefined> =>
+      (await publisher.publish([message('news', 'k')]))[0]?.kind;
     try {
       await consumer.subscribe({
         group: 'readers',
         topics: ['news'],
         concurrency: 1,
-        handle: ({ message }) => {
-          handled.push(message.id);
-          changed();
-          return Promise.resolve({ kind: 'done' });
-        },
+        handle: inbox.handle,
       });
       // From the second one on it is known who is to be told.
       expect([await publish(), await publish()]).toEqual(['acknowledged', 'acknowledged']);
-      await count(2);
+      await inbox.count(2);
       await sleeper.connect();
       await filler.connect();
       // A listener inside of a transaction reads nothing, and the server keeps it all for it.
@@ -77,7 +45,7 @@ describe('a server whose queue of notifications is full', () => {
       );
       await expect(fill).rejects.toMatchObject({ code: '54000' });
       expect(await publish()).toBe('acknowledged');
-      await count(3);
+      await inbox.count(3);
     } finally {
       await Promise.all([consumer.close(), publisher.close()]);
       await Promise.all([sleeper.end(), filler.end()]);

@@ -1,40 +1,16 @@
-import {
-  newId,
-  placeOfKey,
-  systemClock,
-  type Broker,
-  type Delivery,
-  type Logger,
-  type Message,
-} from '@sagaz/core';
-import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
-import pg from 'pg';
+import { placeOfKey, type Broker, type Delivery, type Message } from '@sagaz/core';
+import { describeEachPostgres } from '@sagaz/test-support';
+import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { SagazPool } from '../connection/index.js';
-import { postgresBroker } from './index.js';
+import { BrokerDatabase, freshTopic, message } from './broker.fixture.js';
 
-const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 /** More than two steps. */
 const MANY = 25_000;
 const KEYS = 100;
 
-let topics = 0;
-const freshTopic = (): string => `lonely-${String((topics += 1))}`;
-
-function messageOf(topic: string, key: string, n: number): Message {
-  return {
-    id: newId(),
-    tenant: '',
-    topic,
-    key,
-    type: `${topic}.happened`,
-    source: 'spec',
-    time: '2026-01-01T00:00:00.000Z',
-    contentType: 'application/json',
-    payload: Buffer.from(String(n)),
-    headers: {},
-  };
-}
+const messageOf = (topic: string, key: string, n: number): Message =>
+  message(topic, key, { payload: Buffer.from(String(n)) });
 
 /** Counts what it is given and holds it to the order of its key. */
 class Reader {
@@ -62,31 +38,21 @@ class Reader {
 }
 
 describeEachPostgres('what lay in a topic before its first group', (server) => {
-  let database: TestDatabase;
+  let database: BrokerDatabase;
   let admin: pg.Client;
-  const open: Broker[] = [];
 
   beforeAll(async () => {
-    database = await createDatabase(server);
-    admin = new pg.Client({ connectionString: database.url });
-    await admin.connect();
+    database = await BrokerDatabase.open(server);
+    ({ admin } = database);
     await broker();
   });
   afterEach(async () => {
     vi.restoreAllMocks();
-    await Promise.all(open.splice(0).map((one) => one.close()));
+    await database.closeBrokers();
   });
-  afterAll(async () => {
-    await admin.end();
-    await database.drop();
-  });
+  afterAll(() => database.drop());
 
-  async function broker(): Promise<Broker> {
-    const driver = postgresBroker({ url: database.url, migrate: true, pollIntervalMs: 20 });
-    const made = await driver.create({ service: 'spec', logger: quiet, clock: systemClock });
-    open.push(made);
-    return made;
-  }
+  const broker = (): Promise<Broker> => database.broker({ pollIntervalMs: 20 });
 
   /** As many publishes would have left it; the n-th of all is of key n % KEYS. */
   async function abandon(topic: string, count: number): Promise<void> {

@@ -1,65 +1,17 @@
-import {
-  newId,
-  placeOfKey,
-  systemClock,
-  type Broker,
-  type Delivery,
-  type Logger,
-  type Message,
-} from '@sagaz/core';
-import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
-import pg from 'pg';
+import { placeOfKey, systemClock, type Broker, type Message } from '@sagaz/core';
+import { describeEachPostgres } from '@sagaz/test-support';
+import type pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { SagazPool } from '../connection/index.js';
+import {
+  BrokerDatabase,
+  freshTopic,
+  Inbox,
+  message,
+  quiet,
+  type FixtureOptions,
+} from './broker.fixture.js';
 import { PgBroker, postgresBroker } from './index.js';
-
-const quiet: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
-
-let topics = 0;
-function freshTopic(): string {
-  topics += 1;
-  return `topic-${String(topics)}`;
-}
-
-function message(topic: string, key: string, extra: Partial<Message> = {}): Message {
-  return {
-    id: newId(),
-    tenant: '',
-    topic,
-    key,
-    type: `${topic}.happened`,
-    source: 'spec',
-    time: '2026-01-01T00:00:00.000Z',
-    contentType: 'application/json',
-    payload: Buffer.from('{"a":1}'),
-    headers: { 'x-a': 'ä' },
-    ...extra,
-  };
-}
-
-/** Handles everything and hands it out in order. */
-class Inbox {
-  readonly deliveries: Delivery[] = [];
-  #waiting: (() => void)[] = [];
-
-  readonly handle = (delivery: Delivery): Promise<{ kind: 'done' }> => {
-    this.deliveries.push(delivery);
-    for (const resolve of this.#waiting.splice(0)) resolve();
-    return Promise.resolve({ kind: 'done' });
-  };
-
-  async count(n: number): Promise<readonly Delivery[]> {
-    while (this.deliveries.length < n) {
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    }
-    return this.deliveries;
-  }
-}
 
 /** Of the last read seen: the number up to which every slot was left behind. */
 function lowestFloor(statements: readonly { text: string; values?: readonly unknown[] }[]): number {
@@ -69,33 +21,18 @@ function lowestFloor(statements: readonly { text: string; values?: readonly unkn
 }
 
 describeEachPostgres('the Postgres broker', (server) => {
-  let database: TestDatabase;
+  let database: BrokerDatabase;
   let admin: pg.Client;
-  const open: Broker[] = [];
 
   beforeAll(async () => {
-    database = await createDatabase(server);
-    admin = new pg.Client({ connectionString: database.url });
-    admin.on('error', () => undefined);
-    await admin.connect();
+    database = await BrokerDatabase.open(server);
+    ({ admin } = database);
   });
-  afterEach(async () => {
-    await Promise.all(open.splice(0).map((broker) => broker.close()));
-  });
-  afterAll(async () => {
-    await admin.end();
-    await database.drop();
-  });
+  afterEach(() => database.closeBrokers());
+  afterAll(() => database.drop());
 
-  async function broker(
-    service = 'spec',
-    options: { readonly leaseTtlMs?: number; readonly pollIntervalMs?: number } = {},
-  ): Promise<Broker> {
-    const driver = postgresBroker({ url: database.url, migrate: true, ...options });
-    const made = await driver.create({ service, logger: quiet, clock: systemClock });
-    open.push(made);
-    return made;
-  }
+  const broker = (service?: string, options: FixtureOptions = {}): Promise<Broker> =>
+    database.broker({ ...(service === undefined ? {} : { service }), ...options });
 
   it('gives a group that joins while a message is being published that message', async () => {
     const [topic, inbox, one] = [freshTopic(), new Inbox(), await broker()];
@@ -123,82 +60,6 @@ describeEachPostgres('the Postgres broker', (server) => {
     await subscribed;
     const [first] = await inbox.count(1);
     expect(first?.message.id).toBe('id-1');
-  });
-
-  it('announces a few messages by their own commit, many afterwards, and never both', async () => {
-    const [topic, inbox, consumer, one] = [
-      freshTopic(),
-      new Inbox(),
-      await broker(),
-      await broker('publisher'),
-    ];
-    const subscribe = (group: string): Promise<unknown> =>
-      consumer.subscribe({ group, topics: [topic], concurrency: 1, handle: inbox.handle });
-    await subscribe(topic);
-    const listener = new pg.Client({ connectionString: database.url });
-    const heard: { readonly from: string; readonly groups: string[] }[] = [];
-    let told: () => void = () => undefined;
-    try {
-      await listener.connect();
-      listener.on('notification', ({ processId, payload }) => {
-        const { hints } = JSON.parse(payload ?? '{}') as { hints: Record<string, string[]> };
-        const groups = Object.keys(hints).filter((name) => name.startsWith(`queue:${topic}`));
-        if (groups.length > 0) heard.push({ from: String(processId), groups: groups.sort() });
-        told();
-      });
-      await listener.query('LISTEN wake_sagaz_broker');
-      const notified = async (count: number): Promise<void> => {
-        while (heard.length < count) await new Promise<void>((resolve) => (told = resolve));
-      };
-      const writers = async (ids: readonly string[]): Promise<string[]> => {
-        const { rows } = await admin.query<{ pid: string }>(
-          `SELECT DISTINCT writer.pid::text AS pid FROM publication_writer AS writer WHERE id = ANY ($1)`,
-          [ids],
-        );
-        return rows.map(({ pid }) => pid);
-      };
-      await admin.query(`CREATE TABLE publication_writer (id text, pid integer);
-        CREATE FUNCTION note_writer() RETURNS trigger LANGUAGE plpgsql AS
-          'BEGIN INSERT INTO publication_writer VALUES (NEW.id, pg_backend_pid()); RETURN NEW; END';
-        CREATE TRIGGER note_writer AFTER INSERT ON sagaz_broker.message
-          FOR EACH ROW EXECUTE FUNCTION note_writer()`);
-      const publish = async (count: number): Promise<{ from: string[]; by: string[] }> => {
-        const before = heard.length;
-        const sent = Array.from({ length: count }, (_, i) => message(topic, `k${String(i)}`));
-        for (const { kind } of await one.publish(sent)) expect(kind).toBe('acknowledged');
-        await notified(before + 1);
-        const by = await writers(sent.map(({ id }) => id));
-        return { from: heard.slice(before).map(({ from }) => from), by };
-      };
-      // Nobody knows yet who is to be told.
-      const first = await publish(1);
-      expect(first.from).not.toEqual(first.by);
-      const second = await publish(1);
-      expect(second.from).toEqual(second.by);
-      const many = await publish(40);
-      expect(many.from).not.toEqual(many.by);
-      // A group that has joined since then is told, too, afterwards; from then on by the commit.
-      await subscribe(`${topic}.other`);
-      const before = heard.length;
-      await publish(1);
-      await notified(before + 2);
-      expect(
-        heard
-          .slice(before)
-          .flatMap(({ groups }) => groups)
-          .sort(),
-      ).toEqual([`queue:${topic}`, `queue:${topic}.other`]);
-      const last = await publish(1);
-      expect(last.from).toEqual(last.by);
-      expect(heard.at(-1)?.groups).toEqual([`queue:${topic}`, `queue:${topic}.other`]);
-      await inbox.count(43 + 3);
-      expect(heard).toHaveLength(6);
-    } finally {
-      await listener.end();
-      await admin.query(
-        'DROP FUNCTION IF EXISTS note_writer CASCADE; DROP TABLE IF EXISTS publication_writer',
-      );
-    }
   });
 
   it('keeps what is published to a topic without a group, in order, for the first group', async () => {
