@@ -44,6 +44,7 @@ export interface RunningSagasOptions {
   readonly incarnation: () => string;
   readonly lives: () => boolean;
   readonly storeNow: () => number;
+  readonly bornAt: () => number;
   readonly onEnded: (id: string, outcome: SagaOutcome<unknown>) => void;
   /** The store should be asked for work soon; `owned`: also for what is ours and unknown. */
   readonly onGap: (kind: 'claim' | 'owned') => void;
@@ -125,6 +126,10 @@ export class RunningSagas implements Inside {
 
   storeNow(): number {
     return this.#options.storeNow();
+  }
+
+  get bornAt(): number {
+    return this.#options.bornAt();
   }
 
   mayStart(): boolean {

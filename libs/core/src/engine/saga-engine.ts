@@ -127,6 +127,7 @@ export class SagaEngine {
       incarnation: () => this.#membership.incarnation,
       lives: () => this.#membership.lives,
       storeNow: () => this.#time.now(),
+      bornAt: () => this.#time.at(this.#membership.bornAt),
       onEnded: (id, outcome) => {
         this.#watch.ended(id, outcome);
         store.wakeUps.hint('ended', id);

@@ -2,6 +2,7 @@ import type { StepDefinition } from '../../saga/index.js';
 import { taskOf, type SagaState } from '../state/index.js';
 import type { Draft } from './decision.js';
 import { forwardCommitted, pivotOpen, satisfied, unresolved } from './progress.js';
+import { replyDueAt } from './reply-due.js';
 import { startTask } from './start-task.js';
 import { windDown } from './wind-down.js';
 
@@ -47,7 +48,7 @@ function goOn(draft: Draft, steps: readonly StepDefinition[]): void {
     if (unresolved(state, step.name)) continue;
     if (step.dependsOn.every((name) => satisfied(state, name))) startTask(draft, 'step', step);
     const task = taskOf(state, 'step', step.name);
-    if (task.status === 'awaiting_reply') draft.wakeBy(task.dueAt);
+    if (task.status === 'awaiting_reply') draft.wakeBy(replyDueAt(task, draft.around));
   }
   if (left) return;
   const { output } = draft.around.definition;
@@ -68,7 +69,7 @@ function resultOf(draft: Draft, step: string): unknown {
 function recover(draft: Draft, step: StepDefinition): void {
   if (step.forwardRecovery === null || pivotOpen(draft.state, step)) return;
   const task = taskOf(draft.state, 'recovery', step.name);
-  if (task.status === 'awaiting_reply') draft.wakeBy(task.dueAt);
+  if (task.status === 'awaiting_reply') draft.wakeBy(replyDueAt(task, draft.around));
   startTask(draft, 'recovery', step);
 }
 

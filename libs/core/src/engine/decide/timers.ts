@@ -2,6 +2,7 @@ import type { ErrorRecord, Role } from '../journal/index.js';
 import { taskOf } from '../state/index.js';
 import type { Draft } from './decision.js';
 import { forwardCommitted } from './progress.js';
+import { replyDueAt } from './reply-due.js';
 import { failAttempt } from './task-result.js';
 
 const ROLES: readonly Role[] = ['step', 'compensation', 'recovery'];
@@ -12,7 +13,7 @@ export function takeTime(draft: Draft): void {
   for (const [step, roles] of [...state.steps]) {
     for (const role of ROLES) {
       const task = roles[role];
-      if (task.status === 'awaiting_reply' && task.dueAt <= around.now) {
+      if (task.status === 'awaiting_reply' && replyDueAt(task, around) <= around.now) {
         replyMissing(draft, role, step);
       }
     }

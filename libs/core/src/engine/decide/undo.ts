@@ -2,6 +2,7 @@ import { committedSteps, compensationOrder } from '../../saga/index.js';
 import { taskOf } from '../state/index.js';
 import type { Draft } from './decision.js';
 import { mayHaveEffect } from './progress.js';
+import { replyDueAt } from './reply-due.js';
 import { startTask } from './start-task.js';
 
 /**
@@ -34,7 +35,7 @@ export function undo(draft: Draft): void {
       busy = true;
     } else if (task.status === 'awaiting_reply') {
       busy = true;
-      draft.wakeBy(task.dueAt);
+      draft.wakeBy(replyDueAt(task, draft.around));
     } else if ([...before].every((one) => taskOf(state, 'compensation', one).status === 'done')) {
       // Blocked ones are not counted as busy: when what blocks them has given up, nothing moves.
       busy = true;

@@ -3,6 +3,7 @@ import type { ErrorRecord } from '../journal/index.js';
 import { taskOf } from '../state/index.js';
 import type { Draft } from './decision.js';
 import { pivotOpen } from './progress.js';
+import { replyDueAt } from './reply-due.js';
 import { startTask } from './start-task.js';
 
 const GIVEN_UP: ErrorRecord = {
@@ -65,7 +66,7 @@ function restOne(draft: Draft, step: StepDefinition, patient: boolean): boolean 
       return true;
     case 'awaiting_reply':
       if (wait) {
-        draft.wakeBy(task.dueAt);
+        draft.wakeBy(replyDueAt(task, draft.around));
         return true;
       }
       // The command is out; nobody knows what becomes of it. Its compensation finds out.

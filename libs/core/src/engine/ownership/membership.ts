@@ -41,6 +41,7 @@ export class Membership {
   readonly #options: MembershipOptions;
   readonly #seen = new Map<string, Seen>();
   #incarnation = '';
+  #bornAt = 0;
   /** When the last heartbeat that went through was sent; durations start before the request. */
   #lastBeat = Number.NEGATIVE_INFINITY;
   #ownBeats = 0;
@@ -57,6 +58,11 @@ export class Membership {
 
   get incarnation(): string {
     return this.#incarnation;
+  }
+
+  /** When the incarnation was registered, by the monotonic clock. */
+  get bornAt(): number {
+    return this.#bornAt;
   }
 
   /** Whether this engine can prove, to itself, that nobody may have declared it dead. */
@@ -85,6 +91,7 @@ export class Membership {
     const sent = clock.now();
     await engines.register({ incarnation, ...identity, ttlMs });
     this.#incarnation = incarnation;
+    this.#bornAt = sent;
     this.#lastBeat = sent;
     this.#ownBeats = 0;
     this.#seen.clear();

@@ -18,7 +18,12 @@ export class StoreTime {
   }
 
   now(): number {
-    return this.#clock.now() + this.#offset;
+    return this.at(this.#clock.now());
+  }
+
+  /** A moment of the monotonic clock. */
+  at(moment: number): number {
+    return moment + this.#offset;
   }
 
   /** Measures the distance. Rejects when the store cannot be reached. */

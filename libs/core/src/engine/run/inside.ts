@@ -18,6 +18,8 @@ export interface Inside {
   /** False: a command would wait for its reply in vain. */
   readonly hearsReplies: boolean;
   readonly incarnation: string;
+  /** When it was registered, by the store's clock. */
+  readonly bornAt: number;
   readonly settings: EngineSettings;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -13,6 +13,7 @@ export function surroundingsOf(inside: Inside, run: SagaRun, attempts: Attempts)
     incarnation: inside.incarnation,
     epoch: run.epoch,
     now: inside.storeNow(),
+    bornAt: inside.bornAt,
     deadlineAt: run.deadlineAt,
     room: inside.places.room(run),
     unsettled: (role, step) =>

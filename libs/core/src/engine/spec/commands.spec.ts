@@ -1,12 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { command, defineCommand } from '../../messaging/index.js';
 import { HEADERS, type NewMail, type OutboxMessage } from '../../ports/index.js';
 import { newId } from '../../ids.js';
 import { EngineBench, Gate, Program, type ProgramOptions } from '../../testing/index.js';
-import { replyMail } from '../index.js';
-
-const Reserve = defineCommand<{ sku: string }, { place: string }>()('inventory.reserve');
-const Release = defineCommand<{ sku: string }>()('inventory.release');
+import { order, replyTo } from './commands.fixture.js';
 
 let bench: EngineBench;
 afterEach(() => bench.close());
@@ -17,36 +13,12 @@ function saga(options: ProgramOptions): Program {
   return program;
 }
 
-/** What the participant would send back. */
-async function reply(
+const reply = (
   to: OutboxMessage | undefined,
   status: 'ok' | 'refused' | 'failed',
   body: unknown,
-  says: 'all' | 'no command' = 'all',
-): Promise<NewMail> {
-  if (to === undefined) throw new Error('There is no command to reply to.');
-  const mail = replyMail({
-    id: newId(),
-    tenant: to.tenant,
-    topic: to.headers[HEADERS.replyTo] ?? '',
-    key: to.headers[HEADERS.sagaId] ?? '',
-    type: 'sagaz.reply',
-    source: 'inventory',
-    time: to.time,
-    contentType: 'application/json',
-    payload: new TextEncoder().encode(body === undefined ? '' : JSON.stringify(body)),
-    headers: {
-      [HEADERS.sagaId]: to.headers[HEADERS.sagaId] ?? '',
-      [HEADERS.idempotencyKey]: to.headers[HEADERS.idempotencyKey] ?? '',
-      [HEADERS.replyStatus]: status,
-      [HEADERS.repliesTo]: to.headers[HEADERS.role] ?? '',
-      ...(says === 'all' ? { [HEADERS.causationId]: to.id } : {}),
-    },
-  });
-  await bench.sagas.putMail([mail]);
-  bench.wakeUps.hint('saga');
-  return mail;
-}
+  says?: 'all' | 'no command',
+): Promise<NewMail> => replyTo(bench, to, status, body, says);
 
 /** What a participant needs of a command in order to answer it. */
 function commandOf(sagaId: string): OutboxMessage {
@@ -70,17 +42,6 @@ function commandOf(sagaId: string): OutboxMessage {
     delayMs: 0,
   };
 }
-
-const order: ProgramOptions = {
-  output: 'reserve',
-  steps: {
-    reserve: {
-      run: () => command(Reserve, { sku: 'x' }),
-      undo: () => command(Release, { sku: 'x' }),
-      replyTimeoutMs: 60_000,
-    },
-  },
-};
 
 describe('a command step', () => {
   it('sends its command with the start of its wait, and costs neither owner nor memory meanwhile', async () => {

@@ -107,6 +107,7 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
         attempt,
         crashes: 0,
         dueAt: at + entry.timeoutMs,
+        sentAt: at,
         key: entry.key,
         commandId: entry.messageId,
       });

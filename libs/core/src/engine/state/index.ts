@@ -1,2 +1,9 @@
 export { fold } from './fold.js';
-export { emptyState, forkState, stepOf, taskOf, type SagaState } from './saga-state.js';
+export {
+  emptyState,
+  forkState,
+  stepOf,
+  taskOf,
+  type SagaState,
+  type TaskState,
+} from './saga-state.js';

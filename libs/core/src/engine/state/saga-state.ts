@@ -36,6 +36,8 @@ export interface TaskState {
   readonly error: ErrorRecord | null;
   /** When the delay or the wait for the reply is over, by the store's clock in milliseconds. */
   readonly dueAt: number;
+  /** When the command that is awaited was sent. */
+  readonly sentAt: number;
   /** The idempotency key of the command that is awaited. */
   readonly key: string | null;
   /** The message of the command that is awaited. */
@@ -80,6 +82,7 @@ const FRESH: TaskState = Object.freeze({
   output: undefined,
   error: null,
   dueAt: 0,
+  sentAt: 0,
   key: null,
   commandId: null,
   lastReply: null,

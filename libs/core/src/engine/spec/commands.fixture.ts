@@ -1,0 +1,52 @@
+import { newId } from '../../ids.js';
+import { command, defineCommand } from '../../messaging/index.js';
+import { HEADERS, type NewMail, type OutboxMessage } from '../../ports/index.js';
+import type { EngineBench, ProgramOptions } from '../../testing/index.js';
+import { replyMail } from '../index.js';
+
+const Reserve = defineCommand<{ sku: string }, { place: string }>()('inventory.reserve');
+const Release = defineCommand<{ sku: string }>()('inventory.release');
+
+/** One step that is another service's. */
+export const order = {
+  output: 'reserve',
+  steps: {
+    reserve: {
+      run: () => command(Reserve, { sku: 'x' }),
+      undo: () => command(Release, { sku: 'x' }),
+      replyTimeoutMs: 60_000,
+    },
+  },
+} satisfies ProgramOptions;
+
+/** What the participant would send back. */
+export async function replyTo(
+  bench: EngineBench,
+  to: OutboxMessage | undefined,
+  status: 'ok' | 'refused' | 'failed',
+  body: unknown,
+  says: 'all' | 'no command' = 'all',
+): Promise<NewMail> {
+  if (to === undefined) throw new Error('There is no command to reply to.');
+  const mail = replyMail({
+    id: newId(),
+    tenant: to.tenant,
+    topic: to.headers[HEADERS.replyTo] ?? '',
+    key: to.headers[HEADERS.sagaId] ?? '',
+    type: 'sagaz.reply',
+    source: 'inventory',
+    time: to.time,
+    contentType: 'application/json',
+    payload: new TextEncoder().encode(body === undefined ? '' : JSON.stringify(body)),
+    headers: {
+      [HEADERS.sagaId]: to.headers[HEADERS.sagaId] ?? '',
+      [HEADERS.idempotencyKey]: to.headers[HEADERS.idempotencyKey] ?? '',
+      [HEADERS.replyStatus]: status,
+      [HEADERS.repliesTo]: to.headers[HEADERS.role] ?? '',
+      ...(says === 'all' ? { [HEADERS.causationId]: to.id } : {}),
+    },
+  });
+  await bench.sagas.putMail([mail]);
+  bench.wakeUps.hint('saga');
+  return mail;
+}
