@@ -31,7 +31,9 @@ export type Config = z.infer<typeof schema>;
 export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
   const result = schema.safeParse(environment);
   if (!result.success) {
-    throw new Error(`The environment is not complete:\n${z.prettifyError(result.error)}`);
+    throw new Error(
+      `The environment is not complete; src/config.ts says what each variable is:\n${z.prettifyError(result.error)}`,
+    );
   }
   return result.data;
 }

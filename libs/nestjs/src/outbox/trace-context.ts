@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type * as OpenTelemetry from '@opentelemetry/api';
-import type { MessageHeaders } from '@sagaz/core';
+import { parseTraceParent, type MessageHeaders } from '@sagaz/core';
 import { traceStateOf } from './trace-state.js';
 
 type Api = typeof OpenTelemetry;
@@ -33,23 +33,9 @@ export function traceHeaders(): MessageHeaders {
   };
 }
 
-/** version-format of https://www.w3.org/TR/trace-context/#traceparent-header */
-const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
-const ZEROS = /^0+$/;
-
-function parse({ traceparent }: MessageHeaders): OpenTelemetry.SpanContext | undefined {
-  const match = TRACEPARENT.exec(traceparent ?? '');
-  const [, version, traceId, spanId, flags, more] = match ?? [];
-  if (traceId === undefined || spanId === undefined) return undefined;
-  // A higher version may say more behind the flags; version 00 must not, and ff is no version.
-  if (version === 'ff' || (version === '00' && more !== undefined)) return undefined;
-  if (ZEROS.test(traceId) || ZEROS.test(spanId)) return undefined;
-  return { traceId, spanId, traceFlags: Number.parseInt(flags ?? '00', 16), isRemote: true };
-}
-
 /** Runs `work` as a child of the span that headers name; in no trace of ours where they name none. */
 export function withTraceOf<T>(headers: MessageHeaders, work: () => T): T {
-  const parent = parse(headers);
+  const parent = parseTraceParent(headers.traceparent);
   if (parent === undefined) return carried.run({}, work);
   const { traceparent = '', tracestate } = headers;
   const inTrace = (): T =>
@@ -57,6 +43,7 @@ export function withTraceOf<T>(headers: MessageHeaders, work: () => T): T {
   if (api === undefined) return inTrace();
   const remote: OpenTelemetry.SpanContext = {
     ...parent,
+    isRemote: true,
     ...(tracestate === undefined ? {} : { traceState: traceStateOf(tracestate) }),
   };
   return api.context.with(api.trace.setSpanContext(api.context.active(), remote), inTrace);
@@ -64,7 +51,7 @@ export function withTraceOf<T>(headers: MessageHeaders, work: () => T): T {
 
 /** The trace that headers name; undefined: none. */
 export function traceIdOf(headers: MessageHeaders): string | undefined {
-  return parse(headers)?.traceId;
+  return parseTraceParent(headers.traceparent)?.traceId;
 }
 
 /** The trace the running code belongs to, for log lines; undefined: none. */

@@ -1,3 +1,4 @@
+import { parseTraceParent } from '../../messaging/index.js';
 import type { ErrorRecord, Failure, SagaEntry, TraceHeaders } from '../journal/index.js';
 import type { SagaFacts } from '../engine-observer.js';
 import type { Inside } from './inside.js';
@@ -51,8 +52,8 @@ export function logEntries(
 
 /** So that lines of all services about one piece of work can be joined. */
 function traceOf({ traceparent }: TraceHeaders): { readonly traceId?: string } {
-  const traceId = /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(traceparent ?? '')?.[1];
-  return traceId === undefined ? {} : { traceId };
+  const parent = parseTraceParent(traceparent);
+  return parent === undefined ? {} : { traceId: parent.traceId };
 }
 
 function textOf({ name, message, reason }: ErrorRecord): string {
