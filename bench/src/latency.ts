@@ -74,6 +74,7 @@ export async function latencies(server: BenchServer): Promise<LatencyFindings> {
     bare: new Map<string, bigint>(),
     chain: new Map<string, bigint>(),
   };
+  const failures: unknown[] = [];
   try {
     const began = performance.now();
     for (let index = 0; index < COUNT; index += 1) {
@@ -96,8 +97,11 @@ export async function latencies(server: BenchServer): Promise<LatencyFindings> {
       sent.bare.set(key, process.hrtime.bigint());
       await pool.query('INSERT INTO chain VALUES ($1, $2)', [index, 'x'.repeat(400)]);
       sent.chain.set(key, process.hrtime.bigint());
-      void relayChain(pool, brokerPool, index);
+      relayChain(pool, brokerPool, index).catch((error: unknown) => {
+        failures.push(error);
+      });
     }
+    if (failures.length > 0) throw new Error('The chain broke.', { cause: failures[0] });
     consumer.send('report');
     const [seen] = (await once(consumer, 'message')) as [Seen];
     await once(consumer, 'exit');

@@ -20,7 +20,7 @@ export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config
   const result = schema.safeParse(environment);
   if (!result.success) {
     throw new Error(
-      `The environment is not complete; src/config.ts says what each variable is:\n${z.prettifyError(result.error)}`,
+      `The environment is not complete; src/config.ts lists the variables:\n${z.prettifyError(result.error)}`,
     );
   }
   return result.data;

@@ -44,7 +44,7 @@ export interface RunningSagasOptions {
   readonly incarnation: () => string;
   readonly lives: () => boolean;
   readonly storeNow: () => number;
-  readonly bornAt: () => number;
+  readonly backAt: () => number;
   readonly onEnded: (id: string, outcome: SagaOutcome<unknown>) => void;
   /** The store should be asked for work soon; `owned`: also for what is ours and unknown. */
   readonly onGap: (kind: 'claim' | 'owned') => void;
@@ -128,8 +128,8 @@ export class RunningSagas implements Inside {
     return this.#options.storeNow();
   }
 
-  get bornAt(): number {
-    return this.#options.bornAt();
+  get backAt(): number {
+    return this.#options.backAt();
   }
 
   mayStart(): boolean {

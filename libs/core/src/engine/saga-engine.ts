@@ -127,7 +127,7 @@ export class SagaEngine {
       incarnation: () => this.#membership.incarnation,
       lives: () => this.#membership.lives,
       storeNow: () => this.#time.now(),
-      bornAt: () => this.#time.at(this.#membership.bornAt),
+      backAt: () => this.#time.at(this.#membership.backAt),
       onEnded: (id, outcome) => {
         this.#watch.ended(id, outcome);
         store.wakeUps.hint('ended', id);

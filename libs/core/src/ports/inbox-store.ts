@@ -140,7 +140,12 @@ export interface InboxStore {
   postponeReplay(key: InboxKey, delayMs: number): Promise<void>;
   /** Removes the letter of a replayed message if its inbox row says that it is done; else does nothing. */
   endReplay(key: InboxKey): Promise<void>;
-  /** Removes letters for good; their messages stay ended, so that a trailing duplicate is dropped. */
+  /**
+   * Removes letters for good; their messages stay ended, so that a trailing duplicate is dropped. All of
+   * them, or none.
+   *
+   * @throws DeadLetterBusyError where one is being replayed and that does not end before long
+   */
   discardDeadLetters(keys: readonly InboxKey[]): Promise<number>;
   /** Those that are being replayed included: they are not handled yet. */
   countDeadLetters(): Promise<number>;

@@ -61,7 +61,12 @@ export class DeadLetters {
     );
   }
 
-  /** Removes them for good. Returns how many were there. */
+  /**
+   * Removes them for good. Returns how many were there.
+   *
+   * @throws DeadLetterBusyError where the replay of one does not end within seconds; those of its
+   *   DataSource's inbox are all kept then
+   */
   async discard(refs: readonly DeadLetterRef[]): Promise<number> {
     return this.#each(
       refs,

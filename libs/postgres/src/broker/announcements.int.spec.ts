@@ -1,7 +1,7 @@
 import { describeEachPostgres } from '@sagaz/test-support';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { BrokerDatabase, freshTopic, Inbox, message } from './broker.fixture.js';
+import { BrokerDatabase, freshTopic, hasty, Inbox, message } from './broker.fixture.js';
 
 describeEachPostgres('announcements of the Postgres broker', (server) => {
   let database: BrokerDatabase;
@@ -14,12 +14,12 @@ describeEachPostgres('announcements of the Postgres broker', (server) => {
     await database.drop();
   });
 
-  it('go out with the commit of a few messages messages, after that of many, and never both', async () => {
+  it('go out with the commit of a few messages, after that of many, and never both', async () => {
     const [topic, inbox, consumer, one] = [
       freshTopic(),
       new Inbox(),
       await database.broker(),
-      await database.broker({ service: 'publisher' }),
+      await database.broker({ service: 'publisher', clock: hasty }),
     ];
     const subscribe = (group: string): Promise<unknown> =>
       consumer.subscribe({ group, topics: [topic], concurrency: 1, handle: inbox.handle });

@@ -1,4 +1,4 @@
-import { hintSlots, type Message, type WakeChannel } from '@sagaz/core';
+import { hintSlots, type Clock, type Message, type WakeChannel } from '@sagaz/core';
 import { HintBatch, type PgWakeUps } from '../wake-ups/index.js';
 
 /** What a transaction says at its commit. */
@@ -9,8 +9,14 @@ export interface Announcement {
   readonly groups: ReadonlySet<string>;
 }
 
+type Speaker = Pick<PgWakeUps, 'announce' | 'hintHere' | 'hintElsewhere'>;
+
 /** So many messages are few: their commit may take the server's lock of notifications. */
 const FEW = 4;
+/** An announced commit that took so long has waited for others, or others for it. */
+const SLOW_MS = 100;
+/** After one of those, nothing is announced for so long. */
+const REST_MS = 10_000;
 /** Topics whose groups are remembered; a broker with more of them learns them again. */
 const TOPICS = 10_000;
 
@@ -23,17 +29,20 @@ const TOPICS = 10_000;
  * to the groups whose last messages of that topic were another process's: who is missing is told afterwards.
  */
 export class Announcements {
-  readonly #wakeUps: PgWakeUps;
+  readonly #wakeUps: Speaker;
+  readonly #clock: Pick<Clock, 'now'>;
+  #restUntil = -Infinity;
   /** By topic: the groups that other processes work for. */
   readonly #elsewhere = new Map<string, ReadonlySet<string>>();
 
-  constructor(wakeUps: PgWakeUps) {
+  constructor(wakeUps: Speaker, clock: Pick<Clock, 'now'>) {
     this.#wakeUps = wakeUps;
+    this.#clock = clock;
   }
 
   /** What the transaction that writes these messages is to say; null: nothing. */
   of(messages: readonly Message[]): Announcement | null {
-    if (messages.length > FEW) return null;
+    if (messages.length > FEW || this.#clock.now() < this.#restUntil) return null;
     const hints = new HintBatch();
     const groups = new Set<string>();
     for (const { topic } of messages) {
@@ -47,6 +56,11 @@ export class Announcements {
       );
     }
     return hints.empty ? null : { ...this.#wakeUps.announce(hints), groups };
+  }
+
+  /** An announced transaction has ended, however, after so long. */
+  took(ms: number): void {
+    if (ms >= SLOW_MS) this.#restUntil = this.#clock.now() + REST_MS;
   }
 
   /** Tells those of this process, and whoever was not told by the commit. */
@@ -68,7 +82,7 @@ export class Announcements {
     const [topic] = topics;
     // Of several topics it is not known which of them a group has joined.
     if (topic === undefined || topics.size > 1) return;
-    if (this.#elsewhere.size >= TOPICS) this.#elsewhere.clear();
+    if (this.#elsewhere.size >= TOPICS && !this.#elsewhere.has(topic)) this.#elsewhere.clear();
     this.#elsewhere.set(topic, elsewhere);
   }
 }

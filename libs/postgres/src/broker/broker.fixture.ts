@@ -2,6 +2,7 @@ import {
   newId,
   systemClock,
   type Broker,
+  type Clock,
   type Delivery,
   type Logger,
   type Message,
@@ -10,12 +11,20 @@ import { createDatabase, type PostgresServer, type TestDatabase } from '@sagaz/t
 import pg from 'pg';
 import { postgresBroker } from './index.js';
 
+/** By this clock no commit is ever slow. */
+export const hasty: Clock = {
+  now: () => 0,
+  date: () => systemClock.date(),
+  after: (ms, fire) => systemClock.after(ms, fire),
+};
+
 export const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 export interface FixtureOptions {
   readonly service?: string;
   readonly leaseTtlMs?: number;
   readonly pollIntervalMs?: number;
+  readonly clock?: Clock;
 }
 
 /** A database with brokers on it, and a client beside them. */
@@ -56,10 +65,10 @@ export class BrokerDatabase {
 
 export function brokerOn(
   url: string,
-  { service = 'spec', ...options }: FixtureOptions = {},
+  { service = 'spec', clock = systemClock, ...options }: FixtureOptions = {},
 ): Promise<Broker> {
   const driver = postgresBroker({ url, migrate: true, ...options });
-  return driver.create({ service, logger: quiet, clock: systemClock });
+  return driver.create({ service, logger: quiet, clock });
 }
 
 let topics = 0;

@@ -1,7 +1,7 @@
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '@sagaz/test-support';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { brokerOn, Inbox, message } from './broker.fixture.js';
+import { brokerOn, hasty, Inbox, message } from './broker.fixture.js';
 
 describe('a server whose queue of notifications is full', () => {
   let server: EmbeddedPostgres;
@@ -13,7 +13,7 @@ describe('a server whose queue of notifications is full', () => {
 
   it('takes messages all the same, which are then not announced', async () => {
     const consumer = await brokerOn(server.url, { pollIntervalMs: 50 });
-    const publisher = await brokerOn(server.url);
+    const publisher = await brokerOn(server.url, { clock: hasty });
     const inbox = new Inbox();
     const [sleeper, filler] = [0, 1].map(() => new pg.Client({ connectionString: server.url }));
     if (sleeper === undefined || filler === undefined) throw new Error('two clients');

@@ -60,7 +60,12 @@ export class PgBroker implements Broker {
 
   constructor(parts: PgBrokerParts) {
     this.#parts = parts;
-    this.#publisher = new Publisher(parts.pool, parts.schema, new Announcements(parts.wakeUps));
+    this.#publisher = new Publisher(
+      parts.pool,
+      parts.schema,
+      new Announcements(parts.wakeUps, parts.clock),
+      parts.clock,
+    );
   }
 
   publish(batch: readonly Message[]): Promise<readonly PublishOutcome[]> {

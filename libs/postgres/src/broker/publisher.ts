@@ -1,4 +1,4 @@
-import { placeOfKey, type Message, type PublishOutcome } from '@sagaz/core';
+import { placeOfKey, type Clock, type Message, type PublishOutcome } from '@sagaz/core';
 import {
   isDataError,
   Prepared,
@@ -36,15 +36,17 @@ export class Publisher {
   readonly #pool: SagazPool;
   readonly #sql: Prepared;
   readonly #announcements: Announcements;
+  readonly #clock: Clock;
   #underWay = 0;
 
-  constructor(pool: SagazPool, schema: SchemaName, announcements: Announcements) {
+  constructor(pool: SagazPool, schema: SchemaName, announcements: Announcements, clock: Clock) {
     this.#pool = pool;
     // As JSON: arrays of the database are read as text.
     this.#sql = new Prepared(
       `SELECT to_json(${schema.quoted}.publish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)) AS groups`,
     );
     this.#announcements = announcements;
+    this.#clock = clock;
   }
 
   async publish(batch: readonly Message[]): Promise<readonly PublishOutcome[]> {
@@ -70,10 +72,12 @@ export class Publisher {
     const sent = stopped.size === 0 ? batch : batch.filter((m) => !stopped.has(keyOf(m)));
     // Two at a time would wait for each other's commit.
     const announced = this.#underWay > 1 ? null : this.#announcements.of(sent);
+    const began = this.#clock.now();
     let attempt = await this.#write(sent, announced);
-    if (announced !== null && 'error' in attempt && isFullQueue(attempt.error)) {
-      // Somebody listens and does not read. It is not the messages' fault, and they can do without.
-      attempt = await this.#write(sent, null);
+    if (announced !== null) {
+      this.#announcements.took(this.#clock.now() - began);
+      // Perhaps somebody listens and does not read: not the messages' fault, and they can do without.
+      if ('error' in attempt && isFullQueue(attempt.error)) attempt = await this.#write(sent, null);
     }
     if (attempt.kind === 'refused' && sent.length > 1) {
       const middle = Math.ceil(batch.length / 2);
@@ -148,7 +152,7 @@ function isAnswer(error: unknown): boolean {
   );
 }
 
-/** The server's queue of notifications is full; the transaction is rolled back. */
+/** The server's queue of notifications may be full; the transaction is rolled back. */
 function isFullQueue(error: unknown): boolean {
   return sqlState(error) === PROGRAM_LIMIT_EXCEEDED;
 }

@@ -16,20 +16,23 @@ export class InboxClaims {
 
   constructor(schema: SchemaName) {
     const { quoted } = schema;
-    // Who has the lock finds no row that another claim has yet to commit, and so does not wait: a
-    // bound that is set and restored costs a fifth of the whole statement. A number that two messages
-    // share makes one of them take the longer way.
+    // Whoever has inserted a row holds its lock until both are committed or gone. So who gets the lock
+    // at once finds no row that another claim has yet to commit, and does not wait: a bound that is set
+    // and restored costs a fifth of the whole statement.
     this.#end = new Prepared(`INSERT INTO ${quoted}.inbox (tenant, group_name, source, id, state)
       SELECT $1, $2, $3, $4, $5 WHERE pg_try_advisory_xact_lock(${ENDING}, hashtext($2 || $4))
       ON CONFLICT DO NOTHING`);
     // The wait for another transaction that holds the message is bounded, and the caller's own
-    // lock_timeout is as before when the statement has ended. Each part reads what the one before it
-    // returns, which fixes their order: the old bound, the new one and the insert, the old one again.
+    // lock_timeout is as before when the statement has ended. The nested CASE and the parts that read
+    // what the one before them returns fix the order: the old bound, the new one, the lock, the insert,
+    // the old bound again. Without the lock the next claim would get it at once and wait without a bound.
     this.#endOrWait = new Prepared(`WITH bound AS MATERIALIZED (
         SELECT current_setting('lock_timeout') AS before
       ), ended AS (
         INSERT INTO ${quoted}.inbox (tenant, group_name, source, id, state)
-        SELECT $1, $2, $3, $4, CASE WHEN set_config('lock_timeout', $6, true) IS NOT NULL THEN $5 END
+        SELECT $1, $2, $3, $4, CASE WHEN set_config('lock_timeout', $6, true) IS NOT NULL
+          THEN CASE WHEN pg_advisory_xact_lock(${ENDING}, hashtext($2 || $4)) IS NOT NULL THEN $5 END
+        END
         FROM bound
         ON CONFLICT DO NOTHING
         RETURNING state
@@ -42,7 +45,8 @@ export class InboxClaims {
 
   /**
    * Ends a message, or says who has ended it before. Waits at most `waitMs` for another claim that is
-   * about to, and for nothing else but single statements that prune, replay or discard.
+   * about to; for what prunes, replays or discards just that message, as long as that takes: single
+   * statements, and at most a few seconds where one of those waits itself.
    *
    * @throws InboxBusyError
    */
@@ -53,11 +57,11 @@ export class InboxClaims {
     waitMs: number,
   ): Promise<'new' | 'done' | 'dead'> {
     const values = keyValues(key);
-    const { rowCount } = await on.query(this.#end.with([...values, state]));
-    if (rowCount === 1) return 'new';
     // 0 would be a wait without an end.
     const bound = String(Math.max(1, Math.ceil(waitMs)));
     try {
+      const { rowCount } = await on.query(this.#end.with([...values, state]));
+      if (rowCount === 1) return 'new';
       for (;;) {
         // A statement of its own, so that it sees what the insert has waited for.
         const known = await on.query<StateRow>(this.#known.with(values));

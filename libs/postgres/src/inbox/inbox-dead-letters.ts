@@ -1,5 +1,18 @@
-import type { DeadLetterFilter, InboxDeadLetter, InboxDeath, InboxKey, Message } from '@sagaz/core';
-import type { PgTransactions, Queryable, SchemaName, SagazPool } from '../connection/index.js';
+import {
+  DeadLetterBusyError,
+  type DeadLetterFilter,
+  type InboxDeadLetter,
+  type InboxDeath,
+  type InboxKey,
+  type Message,
+} from '@sagaz/core';
+import {
+  isLockTimeout,
+  type PgTransactions,
+  type Queryable,
+  type SchemaName,
+  type SagazPool,
+} from '../connection/index.js';
 import { keyValues } from './inbox-claims.js';
 
 interface LetterRow {
@@ -19,6 +32,9 @@ const COLUMNS = `l.group_name, l.place, l.envelope::text AS envelope, l.payload,
   l.error, l.died_at, l.replay_due_at IS NOT NULL AS replaying, l.replays`;
 const KEY = '(tenant, group_name, source, id)';
 const KEYS = `unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS k ${KEY}`;
+
+/** So long a discard waits for a replay of one of its letters, and between two of its own statements. */
+const DISCARD_WAIT_MS = 5_000;
 
 /** Messages of the inbox that were given up. */
 export class InboxDeadLetters {
@@ -156,11 +172,26 @@ export class InboxDeadLetters {
   /**
    * Two statements: inbox rows first and letters second, the order in which a burial takes them, so
    * that the two wait for each other and not both at once.
+   *
+   * @throws DeadLetterBusyError
    */
-  discard(keys: readonly InboxKey[]): Promise<number> {
+  async discard(keys: readonly InboxKey[]): Promise<number> {
+    try {
+      return await this.#discard(keys);
+    } catch (error) {
+      if (!isLockTimeout(error)) throw error;
+      throw new DeadLetterBusyError(DISCARD_WAIT_MS, { cause: error });
+    }
+  }
+
+  #discard(keys: readonly InboxKey[]): Promise<number> {
     return this.#transactions.run(async (transaction) => {
-      // A claim of one of these messages waits for this transaction without a bound of its own.
-      await transaction.query({ text: `SET LOCAL idle_in_transaction_session_timeout = '5s'` });
+      // A claim of one of these messages waits for this transaction without a bound of its own, and
+      // this transaction for claims of others.
+      await transaction.query({
+        text: `SELECT set_config('idle_in_transaction_session_timeout', $1, true), set_config('lock_timeout', $1, true)`,
+        values: [String(DISCARD_WAIT_MS)],
+      });
       await transaction.query({
         text: `INSERT INTO ${this.#schema}.inbox (tenant, group_name, source, id, state)
           SELECT l.tenant, l.group_name, l.source, l.id, 'done'

@@ -221,18 +221,20 @@ describeEachPostgres('handlers on PostgreSQL', (server) => {
     });
   }
 
-  it('claims a message whose lock another one has', async () => {
+  it('puts a message off while another one of the same number is handled', async () => {
     const message = newMessage();
     const [mine, other] = [await client(), await client()];
+    const lock = [group, message.id];
+    const handle = async (): Promise<string | undefined> => {
+      await receive(message, unitOn(mine, 'BEGIN'), () => Promise.resolve());
+      return events.at(-1)?.outcome.kind;
+    };
     try {
-      // As a message would whose number is the same.
-      await other.query('SELECT pg_advisory_lock(1396786501, hashtext($1 || $2))', [
-        group,
-        message.id,
-      ]);
-      const handled = await receive(message, unitOn(mine, 'BEGIN'), () => Promise.resolve());
-      expect(handled.kind).toBe('done');
-      expect(events.at(-1)?.outcome.kind).toBe('committed');
+      await other.query('SELECT pg_advisory_lock(1396786501, hashtext($1 || $2))', lock);
+      expect(await handle()).toBe('retry');
+      expect(events.at(-1)?.outcome).toMatchObject({ counted: false });
+      await other.query('SELECT pg_advisory_unlock(1396786501, hashtext($1 || $2))', lock);
+      expect(await handle()).toBe('committed');
     } finally {
       await Promise.all([mine.end(), other.end()]);
     }

@@ -20,8 +20,8 @@ export interface Surroundings {
   readonly epoch: number;
   /** The store's clock, in milliseconds since 1970. */
   readonly now: number;
-  /** When this incarnation of the engine was registered, by the store's clock. */
-  readonly bornAt: number;
+  /** Since when this engine has been there without a gap, by the store's clock. */
+  readonly backAt: number;
   /** By the store's clock; null: none. */
   readonly deadlineAt: number | null;
   readonly room: Room;

@@ -41,7 +41,7 @@ export class Membership {
   readonly #options: MembershipOptions;
   readonly #seen = new Map<string, Seen>();
   #incarnation = '';
-  #bornAt = 0;
+  #backAt = 0;
   /** When the last heartbeat that went through was sent; durations start before the request. */
   #lastBeat = Number.NEGATIVE_INFINITY;
   #ownBeats = 0;
@@ -60,9 +60,12 @@ export class Membership {
     return this.#incarnation;
   }
 
-  /** When the incarnation was registered, by the monotonic clock. */
-  get bornAt(): number {
-    return this.#bornAt;
+  /**
+   * Since when its heartbeats have had no gap of a lease, by the monotonic clock: before that this
+   * process was not there, was frozen, or had no store to read anything from.
+   */
+  get backAt(): number {
+    return this.#backAt;
   }
 
   /** Whether this engine can prove, to itself, that nobody may have declared it dead. */
@@ -91,7 +94,7 @@ export class Membership {
     const sent = clock.now();
     await engines.register({ incarnation, ...identity, ttlMs });
     this.#incarnation = incarnation;
-    this.#bornAt = sent;
+    this.#backAt = sent;
     this.#lastBeat = sent;
     this.#ownBeats = 0;
     this.#seen.clear();
@@ -118,7 +121,10 @@ export class Membership {
           return true;
         }
         // It may have been too old for a moment, between two looks: who had to wait then is told below.
-        if (!this.lives) this.#fence(true);
+        if (!this.lives) {
+          this.#fence(true);
+          this.#backAt = clock.now();
+        }
         this.#lastBeat = sent;
         this.#ownBeats += 1;
         await this.#watch();

@@ -18,8 +18,8 @@ export interface Inside {
   /** False: a command would wait for its reply in vain. */
   readonly hearsReplies: boolean;
   readonly incarnation: string;
-  /** When it was registered, by the store's clock. */
-  readonly bornAt: number;
+  /** Since when it has been there without a gap, by the store's clock. */
+  readonly backAt: number;
   readonly settings: EngineSettings;
   readonly clock: Clock;
   readonly logger: Logger;

@@ -13,7 +13,7 @@ export function surroundingsOf(inside: Inside, run: SagaRun, attempts: Attempts)
     incarnation: inside.incarnation,
     epoch: run.epoch,
     now: inside.storeNow(),
-    bornAt: inside.bornAt,
+    backAt: inside.backAt,
     deadlineAt: run.deadlineAt,
     room: inside.places.room(run),
     unsettled: (role, step) =>

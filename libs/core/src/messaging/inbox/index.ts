@@ -18,6 +18,7 @@ export { storeUnit } from './store-unit.js';
 export {
   HandlerCrashedError,
   HandlerNotReachedError,
+  DeadLetterBusyError,
   InboxBusyError,
   MalformedCommandError,
   UnsendableReplyError,

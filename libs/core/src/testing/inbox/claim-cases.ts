@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as pause } from 'node:timers/promises';
 import { contractError } from './contract-error.js';
 import type { ContractCase } from '../contract-case.js';
 import {
@@ -145,6 +146,30 @@ export const claimCases: readonly ContractCase<InboxStoreFixture>[] = [
         await first.commit();
       }
       assert.equal(await claimOnce(other, key), 'done');
+    },
+  },
+  {
+    name: 'the wait is bounded also for who comes after one that has waited',
+    guards:
+      'What holds a message after the first holder is gone must hold it in the same way, or the next delivery waits without end.',
+    async run({ store, newStore }) {
+      const key = freshKey();
+      const [other, third] = [await newStore(), await newStore()];
+      const first = await openTransaction(store.transactions);
+      await store.inbox.claim(key, first.transaction, WAIT_MS);
+      const second = await openTransaction(other.transactions);
+      const taken = other.inbox.claim(key, second.transaction, WAIT_MS);
+      // Round trips, in which the second comes to wait.
+      for (let trip = 0; trip < 3; trip += 1) await claimOnce(third, freshKey());
+      await first.rollback();
+      assert.equal(await taken, 'new');
+      const late = third.transactions.run((transaction) =>
+        third.inbox.claim(key, transaction, SHORT_MS),
+      );
+      const refused = assert.rejects(late, contractError('SAGAZ_INBOX_BUSY', key.id));
+      await Promise.race([refused, pause(WAIT_MS, undefined, { ref: false })]);
+      await second.commit();
+      await refused;
     },
   },
   {
