@@ -92,14 +92,20 @@ export class DueRows {
       const promoted = await this.#store.promote(LIMIT);
       if (promoted > 0) this.#reader.hint();
       const read = this.#book.readsBegun;
+      // What is worked on now may be done, removed and forgotten before the answer is here, which shows
+      // it as it was: it would be done again.
+      const inFlight = new Set(this.#book.rows.keys());
       const rows = await this.#store.readDueRetries(this.#incarnation, leases, LIMIT);
-      const epochs = new Map(leases.map((lease) => [lease.slot, lease]));
+      const asked = new Map(leases.map((lease) => [lease.slot, lease]));
+      const held = new Map(this.#leases().map((lease) => [lease.slot, lease]));
       let taken = 0;
       for (const row of rows) {
-        const lease = epochs.get(row.slot);
+        const lease = asked.get(row.slot);
         if (lease === undefined || !this.#states.isLoaded(row.slot)) continue;
+        // Lost, or lost and gained again, while its rows were on their way.
+        if (held.get(row.slot)?.epoch !== lease.epoch) continue;
         if (this.#closed) return;
-        if (this.#book.rows.has(row.seq)) continue;
+        if (inFlight.has(row.seq) || this.#book.rows.has(row.seq)) continue;
         if (await this.#reader.admit(row, lease, read)) taken += 1;
       }
       if (taken > 0) this.#took();
