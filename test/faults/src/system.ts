@@ -94,7 +94,9 @@ export class System {
   ): Promise<System> {
     const environment = { service: 'system', logger, clock, faults };
     const store = async (schema: string): Promise<Store> => {
-      const made = await postgres({ url, schema, pool: { max: 4 } }).create(environment);
+      // A start is to fail at what it is about, not at a machine that does many things at once.
+      const pool = { max: 4, connectTimeoutMs: 20_000 };
+      const made = await postgres({ url, schema, pool }).create(environment);
       await made.start({ migrate: false });
       return made;
     };
