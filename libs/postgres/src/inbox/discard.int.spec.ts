@@ -1,20 +1,15 @@
 import { newId, type InboxKey } from '@sagaz/core';
-import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
+import { describeEachPostgres } from '@sagaz/test-support';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { InboxDatabase } from './inbox.fixture.js';
 
 describeEachPostgres('discarding dead letters', (server) => {
-  let db: TestDatabase;
   let database: InboxDatabase;
 
   beforeAll(async () => {
-    db = await createDatabase(server);
-    database = await InboxDatabase.open(db.url);
+    database = await InboxDatabase.open(server);
   });
-  afterAll(async () => {
-    await database.close();
-    await db.drop();
-  });
+  afterAll(() => database.drop());
 
   it('does not wait without end for a replay: it discards nothing, and says so', async () => {
     const { inbox, transactions } = database.store(0);

@@ -12,7 +12,7 @@ import {
   type InboxUnit,
   type Message,
 } from '@sagaz/core';
-import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
+import { describeEachPostgres } from '@sagaz/test-support';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { InboxDatabase } from './inbox.fixture.js';
@@ -51,22 +51,17 @@ function newCommand(): Message {
 }
 
 describeEachPostgres('handlers on PostgreSQL', (server) => {
-  let db: TestDatabase;
   let database: InboxDatabase;
   const events: InboxEvent[] = [];
 
   beforeAll(async () => {
-    db = await createDatabase(server);
-    database = await InboxDatabase.open(db.url);
+    database = await InboxDatabase.open(server);
     const { pool } = database.store(0);
     await pool.query({
       text: 'CREATE TABLE stock (sku text PRIMARY KEY, amount integer NOT NULL)',
     });
   });
-  afterAll(async () => {
-    await database.close();
-    await db.drop();
-  });
+  afterAll(() => database.drop());
 
   /** A unit of work on a client of the application's own, as an ORM would open it. */
   function unitOn(client: pg.Client, begin: string): InboxUnit {
@@ -115,7 +110,7 @@ describeEachPostgres('handlers on PostgreSQL', (server) => {
   }
 
   async function client(): Promise<pg.Client> {
-    const opened = new pg.Client({ connectionString: db.url });
+    const opened = new pg.Client({ connectionString: database.url });
     await opened.connect();
     return opened;
   }
@@ -298,7 +293,7 @@ describeEachPostgres('handlers on PostgreSQL', (server) => {
       killAt: string,
     ): Promise<number | NodeJS.Signals | null> {
       const payload = Buffer.from(message.payload).toString('base64');
-      const task = { url: db.url, group, attempt, killAt, message: { ...message, payload } };
+      const task = { url: database.url, group, attempt, killAt, message: { ...message, payload } };
       return new Promise((resolve) => {
         const child_ = execFile(process.execPath, [child, JSON.stringify(task)], () => undefined);
         child_.on('exit', (code, signal) => {

@@ -1,5 +1,6 @@
 import type { Transaction } from '@sagaz/core';
 import type { EffectTable, InboxParts } from '@sagaz/core/testing';
+import { createDatabase, type PostgresServer, type TestDatabase } from '@sagaz/test-support';
 import { PgTransactions, SagazPool, schemaName } from '../connection/index.js';
 import { Migrator } from '../migrations/index.js';
 import { PgInboxStore } from './pg-inbox-store.js';
@@ -12,18 +13,20 @@ interface PgInboxParts extends InboxParts {
   readonly transactions: PgTransactions;
 }
 
-/** A database with the schema in it, and stores onto it, each with connections of its own. */
+/** A fresh database with the schema in it, and stores onto it, each with connections of its own. */
 export class InboxDatabase {
   readonly url: string;
+  readonly #database: TestDatabase;
   readonly #pools: SagazPool[] = [];
   readonly #stores = new Map<number, PgInboxParts>();
 
-  private constructor(url: string) {
-    this.url = url;
+  private constructor(database: TestDatabase) {
+    this.#database = database;
+    this.url = database.url;
   }
 
-  static async open(url: string): Promise<InboxDatabase> {
-    const database = new InboxDatabase(url);
+  static async open(server: PostgresServer): Promise<InboxDatabase> {
+    const database = new InboxDatabase(await createDatabase(server));
     const pool = database.newPool();
     await new Migrator({ pool, schema: 'sagaz', set: 'store' }).migrate();
     await pool.query({
@@ -77,7 +80,9 @@ export class InboxDatabase {
     };
   }
 
-  async close(): Promise<void> {
+  /** Ends the stores' connections and removes the database. */
+  async drop(): Promise<void> {
     await Promise.all(this.#pools.map((pool) => pool.end()));
+    await this.#database.drop();
   }
 }

@@ -1,20 +1,15 @@
 import { inboxDeliveryContract, inboxStoreContract, runContract } from '@sagaz/core/testing';
-import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
+import { describeEachPostgres } from '@sagaz/test-support';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { InboxDatabase } from './inbox.fixture.js';
 
 describeEachPostgres('the inbox store', (server) => {
-  let db: TestDatabase;
   let database: InboxDatabase;
 
   beforeAll(async () => {
-    db = await createDatabase(server);
-    database = await InboxDatabase.open(db.url);
+    database = await InboxDatabase.open(server);
   });
-  afterAll(async () => {
-    await database.close();
-    await db.drop();
-  });
+  afterAll(() => database.drop());
 
   const fixture = () =>
     Promise.resolve({
