@@ -24,11 +24,17 @@ export function withDatabaseOptions(command: Command): Command {
     .option('--json', 'write one line of JSON');
 }
 
-/** Connects as the options and the environment say. Throws `NoUrlError`, `WrongUrlError`. */
-export function connect(options: DatabaseOptions, io: ConsoleIo): ConnectedMigrator {
+/** The database that the options and the environment name. Throws `NoUrlError`, `WrongUrlError`. */
+export function urlOf(options: Pick<DatabaseOptions, 'url'>, io: ConsoleIo): string {
   const url = options.url ?? io.env.SAGAZ_DATABASE_URL;
   if (url === undefined || url === '') throw new NoUrlError();
   if (!/^postgres(ql)?:\/\//i.test(url)) throw new WrongUrlError();
+  return url;
+}
+
+/** Connects as the options and the environment say. Throws `NoUrlError`, `WrongUrlError`. */
+export function connect(options: DatabaseOptions, io: ConsoleIo): ConnectedMigrator {
+  const url = urlOf(options, io);
   const schema = options.schema ?? io.env.SAGAZ_SCHEMA;
   return connectMigrator({
     url,

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
-import { migrateCommand, sqlCommand, statusCommand } from './commands/index.js';
+import { groupsCommand, migrateCommand, sqlCommand, statusCommand } from './commands/index.js';
 import type { ConsoleIo } from './console-io.js';
 import { EXIT_CODE, type ExitCode } from './exit-code.js';
 import { failureOf } from './failure.js';
@@ -26,7 +26,7 @@ export async function run(args: readonly string[], io: ConsoleIo): Promise<ExitC
     code = given;
   };
   const program = new Command('sagaz')
-    .description('Tables of Sagaz: apply, inspect, print.')
+    .description('Tables of Sagaz: apply, inspect, print. Consumer groups: see, remove.')
     .version(version())
     .addHelpText('after', HELP)
     .exitOverride()
@@ -39,7 +39,8 @@ export async function run(args: readonly string[], io: ConsoleIo): Promise<ExitC
       },
     })
     .showHelpAfterError('Run with --help to see what there is.');
-  for (const add of [migrateCommand, statusCommand, sqlCommand]) add(program, io, end);
+  for (const add of [migrateCommand, statusCommand, sqlCommand, groupsCommand])
+    add(program, io, end);
   const tellScript = (code: string, message: string): void => {
     if (args.includes('--json')) io.out(JSON.stringify({ error: { code, message } }));
   };

@@ -127,6 +127,25 @@ describeEachPostgres('sagaz on a database', (server) => {
     expect(rows).toEqual([{ store: null, broker: 'sagaz_broker.migration' }]);
   });
 
+  it('lists groups that nobody serves, and removes one', async () => {
+    await sagaz(['migrate', '--broker'], env);
+    await query(`SELECT sagaz_broker.subscribe('billing', '{order}', '{1}')`);
+    await query(
+      `SELECT sagaz_broker.publish('{1}', '{1}', '{id-1}', '{""}', '{order}', '{k}', '{t}', '{s}', '{now}', '{c}', '{"{}"}', '{"x"}')`,
+    );
+    const before = await sagaz(['groups', 'unserved'], env);
+    expect(before).toMatchObject({ code: 0, stderr: '' });
+    expect(before.stdout).toContain('group billing: the oldest message has waited for');
+    const json = await sagaz(['groups', 'unserved', '--json'], env);
+    expect(JSON.parse(json.stdout)).toMatchObject({ queues: [{ kind: 'group', name: 'billing' }] });
+    const removed = await sagaz(['groups', 'remove', 'billing', '--json'], env);
+    expect(JSON.parse(removed.stdout)).toMatchObject({ removed: 'billing', messages: 1 });
+    expect((await sagaz(['groups', 'unserved'], env)).stdout).toContain('Nothing waits');
+    const again = await sagaz(['groups', 'remove', 'billing'], env);
+    expect(again).toMatchObject({ code: 1 });
+    expect(again.stderr).toContain("no consumer group 'billing'");
+  });
+
   it('says what to do about a password, a database and a right that is missing', async () => {
     const wrong = new URL(db.url);
     wrong.pathname = '/no_such_database';

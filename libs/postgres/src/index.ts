@@ -1,7 +1,10 @@
 export {
   BrokerClosedError,
+  connectGroups,
   PgBroker,
   postgresBroker,
+  type ConnectedGroups,
+  type ConnectGroupsOptions,
   type GroupLag,
   type PostgresBrokerOptions,
 } from './broker/index.js';

@@ -1,3 +1,4 @@
+export { groupsCommand } from './groups.command.js';
 export { migrateCommand } from './migrate.command.js';
 export { sqlCommand } from './sql.command.js';
 export { statusCommand } from './status.command.js';

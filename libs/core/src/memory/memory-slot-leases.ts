@@ -46,6 +46,12 @@ export class MemorySlotLeases {
     return { members: this.#members.size, leases };
   }
 
+  /** Whether a member lives. */
+  get served(): boolean {
+    const now = this.#clock.now();
+    return [...this.#members.values()].some((until) => until > now);
+  }
+
   /** Slots that nobody living owns, in random order. */
   free(): number[] {
     const now = this.#clock.now();

@@ -209,6 +209,18 @@ export class MemorySlotQueue implements SlotQueueStore {
     });
   }
 
+  async unserved(): Promise<number | null> {
+    if (this.leases.served) return null;
+    const now = this.clock.now();
+    let oldest: number | null = null;
+    for (const row of this.rows.table.committed().values()) {
+      const due = isPromotable(row) || row.status === 'retrying';
+      if (row.status !== 'pending' && !(due && row.dueAt <= now)) continue;
+      oldest = Math.min(oldest ?? Infinity, due ? row.dueAt : row.writtenAt);
+    }
+    return oldest === null ? null : now - oldest;
+  }
+
   async stats(): Promise<{
     readonly byStatus: ReadonlyMap<QueuedStatus, number>;
     readonly oldestPendingMs: number | null;

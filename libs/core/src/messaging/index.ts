@@ -7,3 +7,4 @@ export * from './inbox/index.js';
 export * from './slots/index.js';
 export * from './relay/index.js';
 export * from './envelope/index.js';
+export * from './unserved/index.js';

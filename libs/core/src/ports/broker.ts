@@ -47,6 +47,20 @@ export interface Subscription {
   problem(): string | null;
 }
 
+/** A queue in which messages wait and that no living process works on. */
+export interface UnservedQueue {
+  /**
+   * - `outbox`: no relay lives that publishes what is in it.
+   * - `group`: no process of the consumer group lives.
+   * - `topic`: no consumer group has ever joined the topic.
+   */
+  readonly kind: 'outbox' | 'group' | 'topic';
+  /** Of an outbox the connection, of a group or topic its name. */
+  readonly name: string;
+  /** For how many milliseconds the oldest of its messages has waited. */
+  readonly oldestMs: number;
+}
+
 /**
  * A message broker. Every implementation passes the same contract on a real server:
  * acknowledged means durable; a message to a topic that no group has joined yet is kept or refused,
@@ -65,5 +79,17 @@ export interface Broker {
   subscribe(request: SubscribeRequest): Promise<Subscription>;
   /** Rejects with what is wrong. */
   health(): Promise<void>;
+  /**
+   * Consumer groups and topics in which messages wait for nobody, at most 100. Asked regularly, so its
+   * cost does not depend on how much waits. Absent where the broker cannot tell.
+   */
+  unserved?(): Promise<readonly UnservedQueue[]>;
+  /**
+   * Removes a consumer group that nobody will serve again, with everything that waits for it, and
+   * resolves to how many messages that were. Rejects with `GroupInUseError` while a process of the
+   * group lives, and with `UnknownGroupError` where there is none. Absent where the broker's own tools
+   * do that.
+   */
+  removeGroup?(group: string): Promise<number>;
   close(): Promise<void>;
 }

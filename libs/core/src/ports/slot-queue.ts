@@ -204,6 +204,13 @@ export interface SlotQueueStore {
     changes: readonly SlotChange[],
   ): Promise<readonly SlotChangeOutcome[]>;
 
+  /**
+   * Whether messages wait here that nobody takes: null where a process lives that works on the queue,
+   * or where nothing waits. Otherwise for how many milliseconds the oldest of the messages that could
+   * be worked on now has waited. Costs the same however much waits: it is asked regularly.
+   */
+  unserved(): Promise<number | null>;
+
   /** For metrics and health: how many rows per status, and the age of the oldest pending one. */
   stats(): Promise<{
     readonly byStatus: ReadonlyMap<QueuedStatus, number>;

@@ -1,4 +1,5 @@
 export { EveryMinute } from './every-minute.js';
 export { WorkObservers, type WorkObserver } from './observers.js';
 export { SagazLifecycle } from './sagaz-lifecycle.js';
+export { UnservedQueues } from './unserved-queues.js';
 export { Workers, type Worker } from './workers.js';

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { EngineObserver, RelayObserver } from '@sagaz/core';
+import type { EngineObserver, RelayObserver, UnservedQueue } from '@sagaz/core';
 import type { EnlistObserver } from '../enlist/index.js';
 
 /** Is told what the process does, connection by connection; for metrics. */
@@ -8,6 +8,8 @@ export interface WorkObserver extends EnlistObserver {
   relay?(connection: string): RelayObserver;
   /** What the engine of a connection is to tell. Asked once for each. */
   engine?(connection: string): EngineObserver;
+  /** Told every half minute: queues in which messages have waited for nobody for a minute or longer. */
+  unserved?(queues: readonly UnservedQueue[]): void;
 }
 
 type Events<Observer> = { [Name in keyof Observer]-?: NonNullable<Observer[Name]> };
@@ -28,6 +30,10 @@ export class WorkObservers implements Required<WorkObserver> {
 
   lost(connection: string, count: number): void {
     for (const observer of this.#observers) observer.lost?.(connection, count);
+  }
+
+  unserved(queues: readonly UnservedQueue[]): void {
+    for (const observer of this.#observers) observer.unserved?.(queues);
   }
 
   relay(connection: string): RelayObserver {

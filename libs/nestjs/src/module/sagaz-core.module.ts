@@ -4,7 +4,7 @@ import { systemClock, type Broker, type Clock, type Logger } from '@sagaz/core';
 import { DeadLetters } from '../dead-letters/index.js';
 import { Connections, TypeOrmConnection, poolOf } from '../enlist/index.js';
 import { Consumers, HandlerObservers, HandlerSet, SagazServer } from '../handlers/index.js';
-import { Workers, WorkObservers } from '../lifecycle/index.js';
+import { UnservedQueues, Workers, WorkObservers } from '../lifecycle/index.js';
 import { readOptions, type EffectiveOptions } from '../options/index.js';
 import { Outbox, Relays, loadTracing } from '../outbox/index.js';
 import { Engines, Replies, SagaSet, Sagas } from '../sagas/index.js';
@@ -55,6 +55,7 @@ import { NestSagazLogger } from './nest-logger.js';
     Workers,
     Outbox,
     Relays,
+    UnservedQueues,
     SagaSet,
     Engines,
     Replies,
@@ -74,6 +75,7 @@ import { NestSagazLogger } from './nest-logger.js';
     Connections,
     WorkObservers,
     Workers,
+    UnservedQueues,
     Outbox,
     Sagas,
     Engines,

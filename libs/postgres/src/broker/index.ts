@@ -1,3 +1,8 @@
 export { BrokerClosedError } from './broker.errors.js';
 export { PgBroker, type GroupLag } from './pg-broker.js';
 export { postgresBroker, type PostgresBrokerOptions } from './postgres-broker.js';
+export {
+  connectGroups,
+  type ConnectedGroups,
+  type ConnectGroupsOptions,
+} from './connect-groups.js';

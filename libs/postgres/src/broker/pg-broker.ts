@@ -9,12 +9,14 @@ import {
   type PublishOutcome,
   type SubscribeRequest,
   type Subscription,
+  type UnservedQueue,
 } from '@sagaz/core';
 import type { SagazPool, SchemaName } from '../connection/index.js';
 import { PgSlotQueue } from '../slots/index.js';
 import type { PgWakeUps } from '../wake-ups/index.js';
 import { Announcements } from './announcements.js';
 import { BrokerClosedError } from './broker.errors.js';
+import { Groups } from './groups.js';
 import { HandOver } from './hand-over.js';
 import { joinTopics } from './membership.js';
 import { Publisher } from './publisher.js';
@@ -55,11 +57,13 @@ export class PgBroker implements Broker {
   readonly orderedBatches = true;
   readonly #parts: PgBrokerParts;
   readonly #publisher: Publisher;
+  readonly #groups: Groups;
   readonly #open = new Set<Subscription>();
   #closed: Promise<void> | null = null;
 
   constructor(parts: PgBrokerParts) {
     this.#parts = parts;
+    this.#groups = new Groups(parts.pool, parts.schema);
     this.#publisher = new Publisher(
       parts.pool,
       parts.schema,
@@ -131,6 +135,14 @@ export class PgBroker implements Broker {
     await this.#parts.pool.query({
       text: `SELECT EXISTS (SELECT FROM ${this.#parts.schema.quoted}.subscription)`,
     });
+  }
+
+  unserved(): Promise<readonly UnservedQueue[]> {
+    return this.#groups.unserved();
+  }
+
+  removeGroup(group: string): Promise<number> {
+    return this.#groups.remove(group);
   }
 
   /** How far each group of this broker is behind, for metrics. One scan of the rows that wait. */

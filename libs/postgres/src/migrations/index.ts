@@ -1,5 +1,6 @@
 export {
   connectMigrator,
+  defaultSchema,
   type ConnectedMigrator,
   type ConnectMigratorOptions,
 } from './connect-migrator.js';

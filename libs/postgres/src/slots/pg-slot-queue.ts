@@ -103,6 +103,10 @@ export class PgSlotQueue implements SlotQueueStore {
     return this.#changes.change(incarnation, leases, changes);
   }
 
+  unserved(): Promise<number | null> {
+    return this.#reads.unserved();
+  }
+
   stats(): Promise<{
     readonly byStatus: ReadonlyMap<QueuedStatus, number>;
     readonly oldestPendingMs: number | null;

@@ -173,6 +173,29 @@ export class SlotReads {
     return next === undefined ? null : Math.max(0, Math.ceil(next.ms));
   }
 
+  /** The heads of the slots and the first row that is due, and those only where no member lives. */
+  async unserved(): Promise<number | null> {
+    const { table, lease, member, queue } = this.#names;
+    const only = this.#names.and('o');
+    const { rows } = await this.#db.query<{ oldest_ms: number | null }>({
+      text: `SELECT date_part('epoch', clock_timestamp() - min(head.since)) * 1000 AS oldest_ms FROM (
+          SELECT first.created_at AS since FROM (SELECT slot FROM ${lease} WHERE queue = $1) AS l
+          CROSS JOIN LATERAL (
+            SELECT o.created_at FROM ${table} o
+            WHERE o.slot = l.slot ${only} AND o.status = 'pending' ORDER BY o.seq LIMIT 1
+          ) AS first
+          UNION ALL (
+            SELECT o.due_at FROM ${table} o
+            WHERE o.due_at <= (SELECT clock_timestamp()) ${only} ORDER BY o.due_at LIMIT 1
+          )
+        ) AS head
+        WHERE NOT EXISTS (SELECT FROM ${member} WHERE queue = $1 AND expires_at > clock_timestamp())`,
+      values: [queue],
+    });
+    const oldest = rows[0]?.oldest_ms ?? null;
+    return oldest === null ? null : Math.max(0, oldest);
+  }
+
   /** Two index scans and the heads of the slots; the pending rows themselves are only counted. */
   async stats(): Promise<{
     byStatus: ReadonlyMap<QueuedStatus, number>;

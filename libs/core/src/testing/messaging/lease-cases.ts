@@ -16,6 +16,23 @@ const TTL_MS = 150;
 
 export const leaseCases: readonly ContractCase<SlotQueueFixture>[] = [
   {
+    name: 'messages wait for nobody until a member lives',
+    guards: 'An outbox without a relay, or a group without a process, waits in silence.',
+    async run({ queue, add, pass }) {
+      assert.equal(await queue.unserved(), null, 'nothing waits');
+      await add([outboxMessage('a', 1)]);
+      const waited = await queue.unserved();
+      assert.ok(
+        waited !== null && waited >= 0,
+        `It waits for nobody, and ${String(waited)} says so.`,
+      );
+      await queue.join('somebody', TTL_MS);
+      assert.equal(await queue.unserved(), null, 'somebody lives');
+      await pass(2 * TTL_MS);
+      assert.notEqual(await queue.unserved(), null, 'and has died');
+    },
+  },
+  {
     name: 'two owners that ask at once share no slot and leave none over',
     guards: 'One key has one worker: with two its messages would overtake each other.',
     async run({ queue, newQueue }) {

@@ -1,0 +1,125 @@
+import type { Clock, Logger, Timer, UnservedQueue } from '../../ports/index.js';
+
+/** Somebody who can say which of its queues have messages and no process. */
+export type UnservedSource = () => Promise<readonly UnservedQueue[]>;
+
+export interface UnservedWatchOptions {
+  readonly sources: readonly UnservedSource[];
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Is told after every look which queues are unserved now. What it throws is logged. */
+  readonly observer?: (queues: readonly UnservedQueue[]) => void;
+  /** How often to look, in ms. Default 30,000. */
+  readonly everyMs?: number;
+  /** For how long a queue is seen unserved before it counts, in ms: a deployment is no fault. Default 60,000. */
+  readonly graceMs?: number;
+}
+
+const EVERY_MS = 30_000;
+const GRACE_MS = 60_000;
+/** A queue that stays unserved is written about again so often. */
+const REPEAT_MS = 3_600_000;
+
+interface Seen {
+  readonly since: number;
+  warnedAt: number | null;
+}
+
+/**
+ * Looks regularly for messages that wait for nobody: an outbox without a relay, a consumer group
+ * without a process, a topic without a group. No process that works is concerned by these, so without
+ * the look nobody would ever say that they wait.
+ */
+export class UnservedWatch {
+  readonly #options: UnservedWatchOptions;
+  readonly #seen = new Map<string, Seen>();
+  #current: readonly UnservedQueue[] = [];
+  #timer: Timer | null = null;
+  #looking: Promise<void> | null = null;
+  #stopped = false;
+
+  constructor(options: UnservedWatchOptions) {
+    this.#options = options;
+  }
+
+  /** Queues that were unserved at the last look, and have been for longer than the grace. */
+  get current(): readonly UnservedQueue[] {
+    return this.#current;
+  }
+
+  /** Looks now, and from then on regularly. */
+  start(): void {
+    this.#looking ??= this.#round();
+  }
+
+  /** Ends after the look under way. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#timer?.cancel();
+    await this.#looking;
+  }
+
+  async #round(): Promise<void> {
+    await this.#look();
+    this.#looking = null;
+    if (this.#stopped) return;
+    this.#timer = this.#options.clock.after(this.#options.everyMs ?? EVERY_MS, () => this.start());
+  }
+
+  async #look(): Promise<void> {
+    const { sources, logger, observer } = this.#options;
+    const found: UnservedQueue[] = [];
+    let complete = true;
+    for (const source of sources) {
+      try {
+        found.push(...(await source()));
+      } catch (error) {
+        complete = false;
+        logger.warn('It could not be seen whether messages wait for nobody; it is looked again.', {
+          error: error instanceof Error ? error.message : String(error),
+        });
+      }
+    }
+    // What a source could not say is as it was.
+    if (!complete) return;
+    this.#current = this.#judge(found);
+    try {
+      observer?.(this.#current);
+    } catch (error) {
+      logger.error('An observer of unserved queues failed.', {}, error);
+    }
+  }
+
+  #judge(found: readonly UnservedQueue[]): readonly UnservedQueue[] {
+    const { clock, graceMs = GRACE_MS } = this.#options;
+    const now = clock.now();
+    const names = new Set(found.map(nameOf));
+    for (const name of this.#seen.keys()) if (!names.has(name)) this.#seen.delete(name);
+    return found.filter((queue) => {
+      const seen = this.#seen.get(nameOf(queue)) ?? { since: now, warnedAt: null };
+      this.#seen.set(nameOf(queue), seen);
+      if (now - seen.since < graceMs) return false;
+      if (seen.warnedAt === null || now - seen.warnedAt >= REPEAT_MS) {
+        seen.warnedAt = now;
+        this.#options.logger.warn(warningOf(queue), { ...queue });
+      }
+      return true;
+    });
+  }
+}
+
+function nameOf({ kind, name }: UnservedQueue): string {
+  return `${kind} ${name}`;
+}
+
+function warningOf({ kind, name, oldestMs }: UnservedQueue): string {
+  const waited = `the oldest has waited for ${Math.round(oldestMs / 1_000)} s`;
+  switch (kind) {
+    case 'outbox':
+      return `Messages wait in the outbox of the connection '${name}' and no relay lives that publishes them; ${waited}. Start a process with the relay role on this database.`;
+    case 'group':
+      return `Messages wait for the consumer group '${name}' and none of its processes lives; ${waited}. Start one, or remove the group where nobody will serve it again: npx sagaz groups remove ${name}.`;
+    case 'topic':
+      return `Messages wait in the topic '${name}', which no consumer group has ever joined; ${waited}. Start the service that handles them, or stop publishing them.`;
+  }
+}

@@ -1,0 +1,60 @@
+import { NoDatabaseError, SagazPool, schemaName } from '../connection/index.js';
+import { defaultSchema } from '../migrations/index.js';
+import type { UnservedQueue } from '@sagaz/core';
+import { Groups } from './groups.js';
+
+export interface ConnectGroupsOptions {
+  /** `postgres://user:password@host:5432/database`, where the Postgres broker is. */
+  readonly url: string;
+  /** `sagaz_broker` unless given. */
+  readonly schema?: string;
+}
+
+/** What an operator's tool can do with the consumer groups of a Postgres broker. */
+export interface ConnectedGroups {
+  /** Groups without a process and topics without a group in which messages wait, at most 100. */
+  unserved(): Promise<readonly UnservedQueue[]>;
+  /**
+   * Removes a group and what waits for it; resolves to how many messages that were.
+   *
+   * @throws GroupInUseError while a process of the group lives, UnknownGroupError
+   */
+  remove(group: string): Promise<number>;
+  readonly schema: string;
+  /** Host, port and database; never user or password. */
+  readonly place: string;
+  close(): Promise<void>;
+}
+
+const silent = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+};
+
+/**
+ * Opens the consumer groups of a broker for a tool.
+ *
+ * @throws NoDatabaseError when the url is none, InvalidSchemaNameError
+ */
+export function connectGroups(options: ConnectGroupsOptions): ConnectedGroups {
+  if (options.url === '') throw new NoDatabaseError('The url of the database is empty.');
+  const schema = schemaName(options.schema ?? defaultSchema('broker'));
+  const pool = new SagazPool({
+    source: { kind: 'url', url: options.url },
+    applicationName: 'sagaz groups',
+    connectTimeoutMs: 10_000,
+    statementTimeoutMs: 60_000,
+    max: 1,
+    logger: silent,
+  });
+  const groups = new Groups(pool, schema);
+  return {
+    unserved: () => groups.unserved(),
+    remove: (group) => groups.remove(group),
+    schema: schema.text,
+    place: pool.place,
+    close: () => pool.end(),
+  };
+}
