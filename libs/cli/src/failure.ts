@@ -1,10 +1,5 @@
-import { isSagazError } from '@sagaz/core';
-import {
-  DatabaseUnreachableError,
-  InvalidSchemaNameError,
-  NoDatabaseError,
-  redact,
-} from '@sagaz/postgres';
+import { isSagazError, redact } from '@sagaz/core';
+import { DatabaseUnreachableError, InvalidSchemaNameError, NoDatabaseError } from '@sagaz/postgres';
 import { NoUrlError, WrongUrlError } from './cli.errors.js';
 import { EXIT_CODE, type ExitCode } from './exit-code.js';
 

@@ -18,7 +18,6 @@ export {
   DatabaseUnreachableError,
   InvalidSchemaNameError,
   NoDatabaseError,
-  redact,
   UnsuitableServerError,
 } from './connection/index.js';
 export {

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
-import { SagazError } from '@sagaz/core';
-import { NoDatabaseError, redact, type PoolSource } from './connection/index.js';
+import { SagazError, redact } from '@sagaz/core';
+import { NoDatabaseError, type PoolSource } from './connection/index.js';
 
 export interface PostgresPoolOptions {
   /** Connections at most, at least 2. Default 10. Two more stay open for heartbeats and listening. */

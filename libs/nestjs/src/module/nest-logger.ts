@@ -1,12 +1,28 @@
 import { inspect } from 'node:util';
 import { Logger as NestLogger } from '@nestjs/common';
-import type { LogFields, Logger } from '@sagaz/core';
+import { oneLine, redact, type LogFields, type Logger } from '@sagaz/core';
 import { withLogFields } from '../logging/index.js';
+
+/** One event is one line, whatever texts of other people are in it, and no line shows a password. */
+function safe(text: string): string {
+  return oneLine(redact(text));
+}
 
 function line(message: string, fields: LogFields | undefined): string {
   const facts = Object.entries(fields ?? {}).filter(([, value]) => value !== undefined);
-  if (facts.length === 0) return message;
-  return `${message} (${facts.map(([name, value]) => `${name}=${String(value)}`).join(', ')})`;
+  if (facts.length === 0) return safe(message);
+  return safe(
+    `${message} (${facts.map(([name, value]) => `${name}=${String(value)}`).join(', ')})`,
+  );
+}
+
+/** The frames of a stack stay lines of their own; the error's text in front of them becomes one. */
+function safeStack({ stack, message }: Error): string | undefined {
+  if (stack === undefined) return undefined;
+  const at = stack.indexOf(message);
+  const end = at === -1 ? 0 : at + message.length;
+  const frames = stack.slice(end).split('\n').map(safe).join('\n');
+  return safe(stack.slice(0, end)) + frames;
 }
 
 const WORK = ['sagaId', 'saga', 'step', 'messageId', 'messageType', 'traceId'] as const;
@@ -40,8 +56,9 @@ export class NestSagazLogger implements Logger {
     const text = line(message, fields);
     about(fields, () => {
       if (cause === undefined) this.#logger.error(text);
-      else if (cause instanceof Error) this.#logger.error(`${text}: ${cause.message}`, cause.stack);
-      else this.#logger.error(`${text}: ${inspect(cause)}`);
+      else if (cause instanceof Error) {
+        this.#logger.error(`${text}: ${safe(cause.message)}`, safeStack(cause));
+      } else this.#logger.error(`${text}: ${safe(inspect(cause))}`);
     });
   }
 }

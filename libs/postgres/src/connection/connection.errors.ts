@@ -1,5 +1,4 @@
-import { SagazError } from '@sagaz/core';
-import { redact } from './redact.js';
+import { SagazError, redact } from '@sagaz/core';
 
 /** The name given for Sagaz's schema cannot be one. */
 export class InvalidSchemaNameError extends SagazError {

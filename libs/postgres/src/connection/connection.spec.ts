@@ -1,21 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { connectionOptions, placeOf } from './pool-source.js';
-import { redact } from './redact.js';
 import { schemaName } from './schema-name.js';
 import { isConnectionError, isDataError, isTransientError, sqlState } from './sql-state.js';
-
-describe('redact', () => {
-  it.each([
-    ['postgres://me:top-secret@host/db', 'postgres://me:***@host/db'],
-    ['at postgres://me:a%40b:c@host:5432/db?x=1 now', 'at postgres://me:***@host:5432/db?x=1 now'],
-    ['postgres://:top-secret@host/db', 'postgres://:***@host/db'],
-    ["host=x password='a b' user=me", 'host=x password=*** user=me'],
-    ['postgres://host/db?user=me&password=p&x=1', 'postgres://host/db?user=me&password=***&x=1'],
-    ['nothing to hide at http://host:80/a', 'nothing to hide at http://host:80/a'],
-  ])('makes %j into %j', (given, expected) => {
-    expect(redact(given)).toBe(expected);
-  });
-});
 
 describe('the name of a schema', () => {
   it.each(['sagaz', '_x', 'a1', 'a'.repeat(63)])('may be %j', (name) => {

@@ -14,7 +14,6 @@ export {
 export { behindPooler, unnamed } from './named-statements.js';
 export { Prepared } from './prepared.js';
 export type { Queryable, Statement } from './queryable.js';
-export { redact } from './redact.js';
 export { SagazClient } from './sagaz-client.js';
 export { SagazPool, type PooledClient } from './sagaz-pool.js';
 export { checkServer, UnsuitableServerError } from './server-checks.js';

@@ -1,0 +1,2 @@
+export { oneLine } from './one-line.js';
+export { redact } from './redact.js';

@@ -1,0 +1,60 @@
+import { HIDDEN } from './hidden.js';
+
+/** A name that tells of a secret, and what stands between it and the value. */
+const NAME =
+  /(?:password|passwd|passphrase|pwd|secret|authorization)(?:\\*["'`])?[ \t]{0,8}(?:=>|[=:])[ \t]{0,8}/gi;
+const OPENING_QUOTE = /(\\*)(["'`])/y;
+/**
+ * Ends a value that stands in no quotes: the next parameter, or the end of what surrounds it. Nothing
+ * in it may begin to look at each character of a run, or a long run takes the square of its length.
+ */
+const VALUE_END =
+  /[&;\r\n]|(?<=[ \t,])[\w.-]+[ \t]?[=:]|["'`](?=[ \t]{0,8}(?:[,}\])\s:;]|$))|[}\]](?=[\s,}\])]|$)/g;
+
+/** Takes the value out of every `password=…`, `"password": "…"` and the like. */
+export function redactParameters(text: string): string {
+  let result = '';
+  let done = 0;
+  NAME.lastIndex = 0;
+  for (let found = NAME.exec(text); found !== null; found = NAME.exec(text)) {
+    const from = found.index + found[0].length;
+    const { open, to } = valueAt(text, from);
+    result += text.slice(done, from + open) + HIDDEN;
+    done = to;
+    NAME.lastIndex = Math.max(to, from);
+  }
+  return result + text.slice(done);
+}
+
+/** How long the quote in front of the value is (it stays), and where the value ends. */
+function valueAt(text: string, from: number): { readonly open: number; readonly to: number } {
+  OPENING_QUOTE.lastIndex = from;
+  const quote = OPENING_QUOTE.exec(text)?.[0];
+  if (quote !== undefined) return { open: quote.length, to: closingQuote(text, from, quote) };
+  VALUE_END.lastIndex = from;
+  const end = VALUE_END.exec(text);
+  return { open: 0, to: end === null ? text.length : withoutTail(text, from, end.index) };
+}
+
+/** Blanks, commas and backslashes in front of what ends the value belong to that. */
+function withoutTail(text: string, from: number, end: number): number {
+  let to = end;
+  while (to > from && ' \t,\\'.includes(text.charAt(to - 1))) to -= 1;
+  return to;
+}
+
+/** Where the quote that ends the value stands; with none, all that follows is hidden. */
+function closingQuote(text: string, from: number, quote: string): number {
+  const mark = quote.slice(-1);
+  let backslashes = 0;
+  for (let at = from + quote.length; at < text.length; at += 1) {
+    if (text[at] === '\\') {
+      backslashes += 1;
+      continue;
+    }
+    // As many backslashes as in front: JSON within JSON. More of them: a quote within the value.
+    if (text[at] === mark && backslashes <= quote.length - 1) return at - backslashes;
+    backslashes = 0;
+  }
+  return text.length;
+}
