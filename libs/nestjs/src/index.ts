@@ -45,6 +45,7 @@ export {
   SagaOf,
   SagaRefusal,
   SagaStep,
+  SagaWaitEndedError,
   SagaWaitTimeoutError,
   StepContext,
   StepResult,

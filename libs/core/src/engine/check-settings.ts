@@ -10,12 +10,14 @@ const LEAST: Readonly<Record<keyof EngineSettings, 0 | 1>> = {
   ttlMs: 1,
   pollMs: 1,
   ownedCheckMs: 1,
+  unservedCheckMs: 1,
   flushers: 1,
   flushShare: 1,
   flushGroup: 1,
   stuckMs: 1,
   settleBoundMs: 0,
   shortDelayMs: 0,
+  maxWaits: 1,
   shutdownMs: 0,
 };
 

@@ -1,4 +1,13 @@
-import type { Clock, LoadedSaga, Logger, Mail, SagaStore, Timer, WakeUps } from '../ports/index.js';
+import type {
+  Clock,
+  LoadedSaga,
+  Logger,
+  Mail,
+  RunnableSaga,
+  SagaStore,
+  Timer,
+  WakeUps,
+} from '../ports/index.js';
 import type { SagaDefinition } from '../saga/index.js';
 
 export interface ClaimLoopOptions {
@@ -8,10 +17,7 @@ export interface ClaimLoopOptions {
   readonly wakeUps: WakeUps;
   readonly pollMs: number;
   readonly ownedCheckMs: number;
-  readonly definitions: () => readonly {
-    readonly name: string;
-    readonly versions: readonly number[];
-  }[];
+  readonly definitions: () => readonly RunnableSaga[];
   readonly incarnation: () => string;
   /** How many sagas may be taken now. */
   readonly room: () => number;
@@ -156,9 +162,7 @@ export class ClaimLoop {
 }
 
 /** Which versions of which names an engine with these definitions may claim. */
-export function runnable(
-  definitions: readonly SagaDefinition[],
-): { readonly name: string; readonly versions: readonly number[] }[] {
+export function runnable(definitions: readonly SagaDefinition[]): readonly RunnableSaga[] {
   const versions = new Map<string, number[]>();
   for (const { name, version } of definitions) {
     versions.set(name, [...(versions.get(name) ?? []), version]);

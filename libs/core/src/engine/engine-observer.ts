@@ -1,4 +1,4 @@
-import type { SagaStatus } from '../ports/index.js';
+import type { SagaStatus, UnservedSagas } from '../ports/index.js';
 import type { AttentionReason, Role } from './journal/index.js';
 
 /** How one attempt ended. `unknown`: it was given up and may still have its effect. */
@@ -40,6 +40,11 @@ export interface EngineObserver {
   ): void;
   /** An effect came after its saga was over or had been given to another engine. */
   lateEffect?(event: SagaFacts & { readonly step: string }): void;
+  /**
+   * The due sagas that no living engine runs, by definition, as the latest look found them; none where
+   * every definition is served. Told after each look, so that a gauge follows it down to nothing.
+   */
+  unservedSagas?(event: { readonly found: readonly UnservedSagas[] }): void;
   /** This incarnation was declared dead and returned as a new one. */
   declaredDead?(event: { readonly incarnation: string }): void;
   /** This engine declared another one dead. */

@@ -22,6 +22,11 @@ export interface EngineSettings {
   readonly pollMs: number;
   /** How often the engine looks for sagas it owns and does not know. Default 5,000. */
   readonly ownedCheckMs: number;
+  /**
+   * How often the engine looks for due sagas that no living engine runs; it speaks of those that have
+   * waited for as long as this. Default 30,000.
+   */
+  readonly unservedCheckMs: number;
   /** Flushes of transitions in flight at once. Default 4. */
   readonly flushers: number;
   /** Transitions a further flush waits for. Default 16. */
@@ -37,6 +42,11 @@ export interface EngineSettings {
   readonly settleBoundMs: number;
   /** Delays shorter than this stay in memory; longer ones give the saga back meanwhile. Default 1,000. */
   readonly shortDelayMs: number;
+  /**
+   * Calls of `outcome()` and `result()` that may wait at once; one more is refused with
+   * `TooManySagaWaitsError`. Default 10,000.
+   */
+  readonly maxWaits: number;
   /** How long a shutdown waits for running steps. Default 10,000. */
   readonly shutdownMs: number;
 }
@@ -48,12 +58,14 @@ export const DEFAULT_ENGINE_SETTINGS: EngineSettings = Object.freeze({
   ttlMs: 15_000,
   pollMs: 1_000,
   ownedCheckMs: 5_000,
+  unservedCheckMs: 30_000,
   flushers: 4,
   flushShare: 16,
   flushGroup: 500,
   stuckMs: 30_000,
   settleBoundMs: 30_000,
   shortDelayMs: 1_000,
+  maxWaits: 10_000,
   shutdownMs: 10_000,
 });
 

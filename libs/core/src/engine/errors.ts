@@ -143,6 +143,33 @@ export class SagaWaitTimeoutError extends SagazError {
   }
 }
 
+/** The wait for a saga's end was over because this engine closes. The saga goes on elsewhere. */
+export class SagaWaitEndedError extends SagazError {
+  readonly code = 'SAGAZ_SAGA_WAIT_ENDED';
+
+  constructor(readonly sagaId: string) {
+    super(
+      `The wait for saga ${sagaId} has ended, because this process shuts down; the saga goes on.`,
+      'Ask another process for it by its id, or this one once it runs again.',
+    );
+  }
+}
+
+/** More callers wait for the ends of sagas than this engine allows. */
+export class TooManySagaWaitsError extends SagazError {
+  readonly code = 'SAGAZ_TOO_MANY_SAGA_WAITS';
+
+  constructor(
+    readonly sagaId: string,
+    readonly limit: number,
+  ) {
+    super(
+      `Saga ${sagaId} cannot be waited for: ${limit} callers wait for the ends of sagas already, which is the limit maxWaits. The saga goes on.`,
+      'Look at it later by its id, wait with shorter timeouts, or raise the setting maxWaits.',
+    );
+  }
+}
+
 /** The end of a saga was awaited inside the transaction that starts it. */
 export class SagaNotCommittedError extends SagazError {
   readonly code = 'SAGAZ_SAGA_NOT_COMMITTED';

@@ -29,8 +29,10 @@ export {
   SagaFailedError,
   SagaNotCommittedError,
   SagaNotFoundError,
+  SagaWaitEndedError,
   SagaWaitTimeoutError,
   StepAbortedError,
+  TooManySagaWaitsError,
   UnsendableCommandError,
   UnstorableResultError,
 } from './errors.js';

@@ -6,6 +6,7 @@ import {
   type RecordedEntry,
   type SagaFilter,
   type SagaSummary,
+  type UnservedSagas,
 } from '../ports/index.js';
 import {
   UnknownSagaError,
@@ -26,9 +27,10 @@ import {
 import { EngineClosedError, SagaNotFoundError } from './errors.js';
 import { StartFlusher, TransitionFlusher } from './flush/index.js';
 import { OutcomeWatch, SagaHandle } from './handle/index.js';
-import { Membership, StoreTime, Upkeep } from './ownership/index.js';
+import { Membership, StoreTime, UnservedWatch, Upkeep } from './ownership/index.js';
 import { RunningSagas } from './running-sagas.js';
 import { SagaStarter, type StartOptions } from './saga-starter.js';
+import { giveBack } from './shutdown.js';
 import { storeTransactions } from './step-transactions.js';
 
 /** The distance to the store's clock changes with its host: a failover, a correction. */
@@ -53,6 +55,7 @@ export class SagaEngine {
   readonly #watch: OutcomeWatch;
   readonly #starter: SagaStarter;
   readonly #upkeep: Upkeep;
+  readonly #unserved: UnservedWatch;
   #state: 'new' | 'running' | 'closing' | 'closed' = 'new';
 
   constructor(options: SagaEngineOptions) {
@@ -90,6 +93,7 @@ export class SagaEngine {
         service: options.service,
         host: options.host ?? '',
         pid: options.pid ?? process.pid,
+        runs: runnable(options.definitions),
       },
       moves: () => this.#flusher.unansweredMs() < settings.stuckMs,
       onDeath: async () => {
@@ -153,9 +157,19 @@ export class SagaEngine {
       claimed: () => faults.reach('claim.after-commit'),
     });
     this.#upkeep = new Upkeep(clock, logger);
-    this.#watch = new OutcomeWatch(store.sagas, clock, store.wakeUps, (id) =>
-      this.#running.knows(id),
-    );
+    this.#unserved = new UnservedWatch({
+      store: store.sagas,
+      logger,
+      olderThanMs: settings.unservedCheckMs,
+      onFound: (found) => this.#running.observe((one) => one.unservedSagas?.({ found })),
+    });
+    this.#watch = new OutcomeWatch({
+      store: store.sagas,
+      clock,
+      wakeUps: store.wakeUps,
+      runsHere: (id) => this.#running.knows(id),
+      maxWaits: settings.maxWaits,
+    });
     this.#starter = new SagaStarter({
       running: this.#running,
       store: store.sagas,
@@ -189,6 +203,14 @@ export class SagaEngine {
     return this.#state === 'running' && this.#membership.lives;
   }
 
+  /**
+   * Due sagas that no living engine runs, of any service on this store, as this engine last looked
+   * ({@link EngineSettings.unservedCheckMs}); empty before its first look.
+   */
+  get unserved(): readonly UnservedSagas[] {
+    return this.#unserved.found;
+  }
+
   /** Registers the engine and begins to work. Rejects when the store cannot be reached. */
   async run(): Promise<void> {
     if (this.#state !== 'new') throw new EngineClosedError();
@@ -197,30 +219,41 @@ export class SagaEngine {
     this.#state = 'running';
     this.#claims.start();
     this.#upkeep.every(TIME_CHECK_MS, "Asking for the store's time", () => this.#time.measure());
+    this.#upkeep.every(this.settings.unservedCheckMs, 'Looking for sagas that nobody runs', () =>
+      this.#unserved.look(),
+    );
     this.#upkeep.every(DEAD_MAIL_CHECK_MS, 'Dropping mail of ended sagas', () =>
       this.#options.store.sagas.dropDeadMail(ORPHAN_MAIL_MS),
     );
   }
 
   /**
-   * Takes no more work, lets running steps end for at most `shutdownMs`, gives the rest back, and
-   * retires. No step that was given back counts as crashed.
+   * Takes no more work, ends the waits for outcomes at once, lets running steps end for at most
+   * `shutdownMs`, gives the rest back, and retires. No step that was given back counts as crashed.
    */
   async close(): Promise<void> {
     if (this.#state === 'closed' || this.#state === 'closing') return;
     const ran = this.#state === 'running';
     this.#state = 'closing';
+    // Whoever waits for a saga that somebody else goes on with would hold up the whole shutdown.
+    this.#watch.close();
     if (ran) {
       // Timers of a clock keep no process alive, and what is given back has to be committed.
       const alive = setInterval(() => undefined, 1_000);
       try {
-        await this.#giveBack();
+        await giveBack({
+          running: this.#running,
+          claims: this.#claims,
+          membership: this.#membership,
+          clock: this.#clock,
+          logger: this.#options.logger,
+          shutdownMs: this.settings.shutdownMs,
+        });
       } finally {
         clearInterval(alive);
       }
     }
     this.#upkeep.close();
-    this.#watch.close();
     this.#running.alarms.close();
     this.#state = 'closed';
   }
@@ -284,22 +317,6 @@ export class SagaEngine {
     return this.#control(id, 'terminate', reason);
   }
 
-  async #giveBack(): Promise<void> {
-    const { shutdownMs } = this.settings;
-    this.#running.drain();
-    await this.#within(this.#claims.close(), shutdownMs * 0.1);
-    // What a claim that was under way brought comes too late to be started, and is given back.
-    this.#running.pokeAll();
-    if (!(await this.#within(this.#running.emptied(), shutdownMs * 0.5))) {
-      this.#running.abortAll();
-      if (!(await this.#within(this.#running.emptied(), shutdownMs * 0.2))) {
-        this.#running.releaseAll();
-        await this.#within(this.#running.emptied(), shutdownMs * 0.1);
-      }
-    }
-    await this.#within(this.#membership.leave(true), shutdownMs * 0.1);
-  }
-
   async #control(
     id: string,
     kind: 'cancel' | 'retry' | 'terminate',
@@ -324,24 +341,5 @@ export class SagaEngine {
 
   #mayStart(): boolean {
     return this.#state === 'running' && this.#running.room > 0 && this.#running.mayStart();
-  }
-
-  /** Whether the promise resolved in time. */
-  #within(promise: Promise<void>, ms: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const timer = this.#clock.after(ms, () => resolve(false));
-      const end = (inTime: boolean): void => {
-        timer.cancel();
-        resolve(inTime);
-      };
-      promise.then(
-        () => end(true),
-        (error: unknown) => {
-          // The store is away: what could not be given back is adopted, as after a crash.
-          this.#options.logger.warn('A part of the shutdown failed.', { error: String(error) });
-          end(false);
-        },
-      );
-    });
   }
 }

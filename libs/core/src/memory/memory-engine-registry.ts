@@ -1,4 +1,4 @@
-import type { Clock, EngineBeat, EngineRegistry } from '../ports/index.js';
+import type { Clock, EngineBeat, EngineRegistry, NewEngine, RunnableSaga } from '../ports/index.js';
 import { MemoryTable } from './memory-table.js';
 import type { MemoryTransactions } from './memory-transaction.js';
 
@@ -7,6 +7,7 @@ interface EngineRow {
   readonly host: string;
   readonly pid: number;
   readonly ttlMs: number;
+  readonly runs: readonly RunnableSaga[];
   readonly beat: number;
   /** By the clock of this store, which plays the database's. */
   readonly expiresAt: number;
@@ -28,13 +29,16 @@ export class MemoryEngineRegistry implements EngineRegistry {
     return this.#rows.committed().has(incarnation);
   }
 
-  async register(engine: {
-    incarnation: string;
-    service: string;
-    host: string;
-    pid: number;
-    ttlMs: number;
-  }): Promise<void> {
+  /** Whether a living engine runs these sagas. */
+  serves(name: string, version: number): boolean {
+    return this.#rows
+      .entries()
+      .some(([, { runs }]) =>
+        runs.some((one) => one.name === name && one.versions.includes(version)),
+      );
+  }
+
+  async register(engine: NewEngine): Promise<void> {
     const { incarnation, ...rest } = engine;
     await this.#transactions.within(undefined, (transaction) => {
       const row = { ...rest, beat: 1, expiresAt: this.#clock.now() + engine.ttlMs };

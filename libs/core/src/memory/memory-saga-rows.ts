@@ -1,5 +1,8 @@
 import {
   FINAL_STATUSES,
+  type Clock,
+  type NewSaga,
+  type SagaFilter,
   type SagaHeader,
   type SagaStatus,
   type SagaSummary,
@@ -64,6 +67,29 @@ export class SagaRows extends MemoryTable<SagaRow> {
   }
 }
 
+/** The row of a saga that begins. */
+export function rowOf(saga: NewSaga, clock: Clock): SagaRow {
+  const now = clock.now();
+  const date = clock.date();
+  return {
+    id: saga.id,
+    tenant: saga.tenant,
+    name: saga.name,
+    version: saga.version,
+    key: saga.key,
+    inputDigest: saga.inputDigest,
+    status: saga.status,
+    revision: 0,
+    owner: saga.owner,
+    epoch: saga.owner === null ? 0 : 1,
+    wakeAt: saga.wakeInMs === null ? null : now + saga.wakeInMs,
+    deadlineAt: saga.deadlineInMs === null ? null : now + saga.deadlineInMs,
+    transitionId: saga.transitionId,
+    createdAt: date,
+    updatedAt: date,
+  };
+}
+
 export function headerOf(row: SagaRow, now: number): SagaHeader {
   return {
     id: row.id,
@@ -81,6 +107,16 @@ export function headerOf(row: SagaRow, now: number): SagaHeader {
 
 export function summaryOf(row: SagaRow, now: number): SagaSummary {
   return { ...headerOf(row, now), createdAt: row.createdAt, updatedAt: row.updatedAt };
+}
+
+export function matches(row: SagaRow, filter: SagaFilter): boolean {
+  return (
+    (filter.tenant === undefined || row.tenant === filter.tenant) &&
+    (filter.name === undefined || row.name === filter.name) &&
+    (filter.key === undefined || row.key === filter.key) &&
+    (filter.statuses === undefined || filter.statuses.includes(row.status)) &&
+    (filter.before === undefined || row.id < filter.before)
+  );
 }
 
 /** What stands against a transition: null, nothing. */

@@ -17,12 +17,23 @@ import type {
   StartOutcome,
   Transaction,
   TransitionOutcome,
+  UnservedSagas,
 } from '../ports/index.js';
 import type { MemoryEngineRegistry } from './memory-engine-registry.js';
 import { MemorySagaMail } from './memory-saga-mail.js';
-import { guard, headerOf, isFinal, SagaRows, summaryOf, type SagaRow } from './memory-saga-rows.js';
+import {
+  guard,
+  headerOf,
+  isFinal,
+  matches,
+  rowOf,
+  SagaRows,
+  summaryOf,
+  type SagaRow,
+} from './memory-saga-rows.js';
 import { MemoryTable } from './memory-table.js';
 import type { MemoryTransaction, MemoryTransactions } from './memory-transaction.js';
+import { unservedSagas } from './memory-unserved-sagas.js';
 
 /** How long a start waits for another transaction that holds the same idempotency key. */
 const KEY_WAIT_MS = 10_000;
@@ -136,6 +147,15 @@ export class MemorySagaStore implements SagaStore {
     return Promise.resolve(loaded);
   }
 
+  unserved(look: {
+    readonly olderThanMs: number;
+    readonly limit: number;
+  }): Promise<readonly UnservedSagas[]> {
+    const { clock, engines } = this.#parts;
+    const rows = [...this.#claimable()].flatMap((id) => this.#rows.get(id) ?? []);
+    return Promise.resolve(unservedSagas(rows, look, clock, engines));
+  }
+
   nextDueInMs(): Promise<number | null> {
     let next: number | null = null;
     for (const id of this.#rows.unowned) {
@@ -178,18 +198,16 @@ export class MemorySagaStore implements SagaStore {
     return Promise.resolve(row === undefined ? null : summaryOf(row, this.#parts.clock.now()));
   }
 
+  statusesOf(ids: readonly string[]): Promise<ReadonlyMap<string, SagaStatus>> {
+    const rows = ids.flatMap((id) => this.#rows.get(id) ?? []);
+    return Promise.resolve(new Map(rows.map(({ id, status }) => [id, status])));
+  }
+
   find(filter: SagaFilter): Promise<readonly SagaSummary[]> {
     const limit = Math.min(filter.limit ?? 50, 1_000);
     const now = this.#parts.clock.now();
     const found = [...this.#rows.committed().values()]
-      .filter(
-        (row) =>
-          (filter.tenant === undefined || row.tenant === filter.tenant) &&
-          (filter.name === undefined || row.name === filter.name) &&
-          (filter.key === undefined || row.key === filter.key) &&
-          (filter.statuses === undefined || filter.statuses.includes(row.status)) &&
-          (filter.before === undefined || row.id < filter.before),
-      )
+      .filter((row) => matches(row, filter))
       .sort((a, b) => (a.id < b.id ? 1 : -1))
       .slice(0, limit);
     return Promise.resolve(found.map((row) => summaryOf(row, now)));
@@ -216,30 +234,8 @@ export class MemorySagaStore implements SagaStore {
     if (there !== undefined) {
       return { kind: 'exists', id: there.id, inputDigest: there.inputDigest };
     }
-    const now = this.#parts.clock.now();
-    const date = this.#parts.clock.date();
     if (saga.key !== null) this.#keys.set(key, saga.id, transaction);
-    this.#rows.set(
-      saga.id,
-      {
-        id: saga.id,
-        tenant: saga.tenant,
-        name: saga.name,
-        version: saga.version,
-        key: saga.key,
-        inputDigest: saga.inputDigest,
-        status: saga.status,
-        revision: 0,
-        owner: saga.owner,
-        epoch: saga.owner === null ? 0 : 1,
-        wakeAt: saga.wakeInMs === null ? null : now + saga.wakeInMs,
-        deadlineAt: saga.deadlineInMs === null ? null : now + saga.deadlineInMs,
-        transitionId: saga.transitionId,
-        createdAt: date,
-        updatedAt: date,
-      },
-      transaction,
-    );
+    this.#rows.set(saga.id, rowOf(saga, this.#parts.clock), transaction);
     this.#record(saga.id, 0, saga.transitionId, saga.entries, transaction);
     if (saga.messages.length > 0) await this.#parts.outbox.append(saga.messages, transaction);
     return { kind: 'started' };

@@ -153,11 +153,31 @@ export interface LoadedSaga extends SagaHeader {
   readonly adoptedFrom: string | null;
 }
 
+/** Versions of a saga that an engine can run. */
+export interface RunnableSaga {
+  readonly name: string;
+  readonly versions: readonly number[];
+}
+
 export interface ClaimRequest {
   readonly incarnation: string;
   /** The definitions this engine can run. */
-  readonly definitions: readonly { readonly name: string; readonly versions: readonly number[] }[];
+  readonly definitions: readonly RunnableSaga[];
   readonly limit: number;
+}
+
+/** Sagas of one definition that could go on, while no living engine runs that definition. */
+export interface UnservedSagas {
+  readonly name: string;
+  readonly version: number;
+  /** How many were found; at most the limit of the look. */
+  readonly count: number;
+  /** The look came to its limit: there may be more. */
+  readonly more: boolean;
+  /** For how long the first of them has waited, in milliseconds by the store's clock. */
+  readonly oldestMs: number;
+  /** The id of one of them. */
+  readonly example: string;
 }
 
 export interface SagaFilter {
@@ -219,6 +239,16 @@ export interface SagaStore {
   owned(incarnation: string): Promise<readonly string[]>;
   /** Loads sagas as they are, if the incarnation owns them; `adoptedFrom` is null. */
   load(ids: readonly string[], incarnation: string): Promise<readonly LoadedSaga[]>;
+  /**
+   * Sagas that {@link claim} would give to an engine that runs their name and version, for at least
+   * `olderThanMs` now, where no living engine registered that it does. Looks at no more than `limit`
+   * due sagas, as many letters and as many sagas of dead engines, those that have waited longest first,
+   * so that it costs little however many sagas there are.
+   */
+  unserved(look: {
+    readonly olderThanMs: number;
+    readonly limit: number;
+  }): Promise<readonly UnservedSagas[]>;
   /** Milliseconds until the next unowned saga is due; null when none has a time. */
   nextDueInMs(): Promise<number | null>;
 
@@ -234,6 +264,8 @@ export interface SagaStore {
   dropDeadMail(orphanAgeMs: number): Promise<number>;
 
   get(id: string, transaction?: Transaction): Promise<SagaSummary | null>;
+  /** Where sagas stand, by their ids; those that do not exist are left out. The caller bounds the ids. */
+  statusesOf(ids: readonly string[]): Promise<ReadonlyMap<string, SagaStatus>>;
   find(filter: SagaFilter): Promise<readonly SagaSummary[]>;
   history(id: string): Promise<readonly RecordedEntry[]>;
   /** How many sagas stand in each status. Final ones may be left out. */
@@ -250,15 +282,19 @@ export interface EngineBeat {
   readonly ttlMs: number;
 }
 
+export interface NewEngine {
+  readonly incarnation: string;
+  readonly service: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly ttlMs: number;
+  /** The definitions it runs, so that the others see which sagas nobody serves. */
+  readonly runs: readonly RunnableSaga[];
+}
+
 /** Heartbeats of engines, on a connection of their own, so that a full pool never looks like death. */
 export interface EngineRegistry {
-  register(engine: {
-    incarnation: string;
-    service: string;
-    host: string;
-    pid: number;
-    ttlMs: number;
-  }): Promise<void>;
+  register(engine: NewEngine): Promise<void>;
   /** false: this incarnation was declared dead; it must stop everything and return as a new one. */
   beat(incarnation: string): Promise<boolean>;
   observe(): Promise<readonly EngineBeat[]>;

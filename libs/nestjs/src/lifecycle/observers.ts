@@ -62,6 +62,7 @@ export class WorkObservers implements Required<WorkObserver> {
       needsAttention: (event) => all().forEach((one) => one.needsAttention?.(event)),
       lateEffect: (event) => all().forEach((one) => one.lateEffect?.(event)),
       declaredDead: (event) => all().forEach((one) => one.declaredDead?.(event)),
+      unservedSagas: (event) => all().forEach((one) => one.unservedSagas?.(event)),
       engineBuried: (event) => all().forEach((one) => one.engineBuried?.(event)),
     };
     return events;

@@ -1,4 +1,4 @@
-import type { EngineBeat, EngineRegistry } from '@sagaz/core';
+import type { EngineBeat, EngineRegistry, NewEngine } from '@sagaz/core';
 import type { Queryable, SchemaName } from '../connection/index.js';
 
 /**
@@ -14,19 +14,20 @@ export class PgEngineRegistry implements EngineRegistry {
     this.#schema = schema;
   }
 
-  async register(engine: {
-    incarnation: string;
-    service: string;
-    host: string;
-    pid: number;
-    ttlMs: number;
-  }): Promise<void> {
+  async register(engine: NewEngine): Promise<void> {
     // Again by the same incarnation (the first answer was lost): a heartbeat.
     await this.#on.query({
-      text: `INSERT INTO ${this.#schema.quoted}.engine AS e (incarnation, service, host, pid, ttl_ms)
-        VALUES ($1, $2, $3, $4, $5)
+      text: `INSERT INTO ${this.#schema.quoted}.engine AS e (incarnation, service, host, pid, ttl_ms, runs)
+        VALUES ($1, $2, $3, $4, $5, $6::jsonb)
         ON CONFLICT (incarnation) DO UPDATE SET beat = e.beat + 1, beat_at = clock_timestamp()`,
-      values: [engine.incarnation, engine.service, engine.host, engine.pid, engine.ttlMs],
+      values: [
+        engine.incarnation,
+        engine.service,
+        engine.host,
+        engine.pid,
+        engine.ttlMs,
+        JSON.stringify(Object.fromEntries(engine.runs.map((one) => [one.name, one.versions]))),
+      ],
     });
   }
 

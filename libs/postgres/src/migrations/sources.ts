@@ -81,6 +81,7 @@ CREATE TABLE sagaz.engine (
   pid integer NOT NULL,
   beat bigint NOT NULL DEFAULT 1,
   ttl_ms integer NOT NULL,
+  runs jsonb NOT NULL DEFAULT '{}',
   beat_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   started_at timestamptz NOT NULL DEFAULT clock_timestamp()
 )
@@ -88,6 +89,7 @@ WITH (fillfactor = 50, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scal
 
 COMMENT ON TABLE sagaz.engine IS 'The living engines. A saga whose owner is not here may be taken by any of them.';
 COMMENT ON COLUMN sagaz.engine.beat IS 'Rises with every heartbeat.';
+COMMENT ON COLUMN sagaz.engine.runs IS 'Names of the sagas it runs, each with its versions: {"place-order": [1, 2]}.';
 
 -- @down
 DROP TABLE sagaz.engine, sagaz.saga_mail, sagaz.saga_journal, sagaz.saga;

@@ -16,6 +16,7 @@ import {
   type StartOutcome,
   type Transaction,
   type TransitionOutcome,
+  type UnservedSagas,
   type WakeUps,
 } from '@sagaz/core';
 import type {
@@ -27,9 +28,10 @@ import type {
 } from '../connection/index.js';
 import { SagaClaimer } from './saga-claimer.js';
 import { dropDeadMail, putMail, readMailOfOwned } from './saga-mail.js';
-import { countSagas, findSagas, getSaga, readHistories } from './saga-queries.js';
+import { countSagas, findSagas, getSaga, readHistories, readStatuses } from './saga-queries.js';
 import { SagaStarter } from './saga-starter.js';
 import { TransitionWriter } from './transition-writer.js';
+import { findUnserved } from './unserved-sagas.js';
 
 export interface PgSagaStoreParts {
   readonly pool: SagazPool;
@@ -113,6 +115,13 @@ export class PgSagaStore implements SagaStore {
     return this.#claimer.load(ids, incarnation);
   }
 
+  unserved(look: {
+    readonly olderThanMs: number;
+    readonly limit: number;
+  }): Promise<readonly UnservedSagas[]> {
+    return findUnserved(this.#pool, this.#schema, look);
+  }
+
   nextDueInMs(): Promise<number | null> {
     return this.#claimer.nextDueInMs();
   }
@@ -136,6 +145,10 @@ export class PgSagaStore implements SagaStore {
   get(id: string, transaction?: Transaction): Promise<SagaSummary | null> {
     const on: Queryable = this.#own(transaction) ?? this.#pool;
     return getSaga(on, this.#schema, id);
+  }
+
+  statusesOf(ids: readonly string[]): Promise<ReadonlyMap<string, SagaStatus>> {
+    return readStatuses(this.#pool, this.#schema, ids);
   }
 
   find(filter: SagaFilter): Promise<readonly SagaSummary[]> {

@@ -135,7 +135,7 @@ export class SagaClaimer {
  * Whether something may be left to do: not ended, or ended and then an effect came late, from a
  * process that had lost it. What a person has ended stays so.
  */
-function open(schema: string): string {
+export function open(schema: string): string {
   return `(s.status <> ALL (${FINAL}) OR (s.status <> 'terminated' AND EXISTS (
               SELECT FROM ${schema}.saga_mail l WHERE l.saga_id = s.id AND l.kind = 'late'
             )))`;

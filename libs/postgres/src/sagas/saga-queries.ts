@@ -32,6 +32,27 @@ export async function getSaga(
   return row === undefined ? null : summaryOf(row);
 }
 
+export async function readStatuses(
+  on: Queryable,
+  schema: SchemaName,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, SagaStatus>> {
+  const known = ids.filter((id) => UUID.test(id));
+  if (known.length === 0) return new Map();
+  const { rows } = await on.query<{ id: string; status: SagaStatus }>({
+    text: `SELECT s.id, s.status FROM ${schema.quoted}.saga s WHERE s.id = ANY ($1::uuid[])`,
+    values: [known],
+  });
+  // PostgreSQL writes an id in lower case, whatever was asked for.
+  const statuses = new Map(rows.map(({ id, status }) => [id, status]));
+  return new Map(
+    known.flatMap((id) => {
+      const status = statuses.get(id.toLowerCase());
+      return status === undefined ? [] : [[id, status] as const];
+    }),
+  );
+}
+
 /** Newest first: ids are ordered by time. */
 export async function findSagas(
   on: Queryable,

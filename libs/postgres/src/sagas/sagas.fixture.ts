@@ -139,7 +139,7 @@ export async function openSagas(server: PostgresServer) {
     },
     async engine(ttlMs = 60_000): Promise<string> {
       const incarnation = randomUUID();
-      await engines.register({ incarnation, service: 's', host: 'h', pid: 1, ttlMs });
+      await engines.register({ incarnation, service: 's', host: 'h', pid: 1, ttlMs, runs: [] });
       return incarnation;
     },
     async started(count: number, owner: string): Promise<NewSaga[]> {

@@ -1,118 +1,220 @@
-import type { Clock, SagaStore, Timer, WakeUps } from '../../ports/index.js';
+import type { Clock, SagaStatus, SagaStore, Timer, WakeUps } from '../../ports/index.js';
+import { SagaNotFoundError, SagaWaitEndedError, TooManySagaWaitsError } from '../errors.js';
 import { decodeEntry } from '../journal/index.js';
 import { emptyState, fold } from '../state/index.js';
 import { isSettled, outcomeOf, type SagaOutcome } from './saga-outcome.js';
 
-type Resolve = (outcome: SagaOutcome<unknown>) => void;
+/** Somebody who waits for the end of a saga. */
+export interface OutcomeWaiter {
+  resolve(outcome: SagaOutcome<unknown>): void;
+  reject(error: Error): void;
+}
 
-const FIRST_LOOK_MS = 25;
-const LONGEST_LOOK_MS = 1_000;
+export interface OutcomeWatchOptions {
+  readonly store: Pick<SagaStore, 'statusesOf' | 'history'>;
+  readonly clock: Clock;
+  readonly wakeUps: WakeUps;
+  /** Whether this process runs the saga, and so will say when it ends. */
+  readonly runsHere: (id: string) => boolean;
+  readonly maxWaits: number;
+}
+
+/** A saga that is waited for. */
+interface Awaited {
+  readonly waiters: Set<OutcomeWaiter>;
+  /** When to look at it next, by the monotonic clock, and the pause after that look. */
+  lookAt: number;
+  pauseMs: number;
+}
+
+const FIRST_PAUSE_MS = 25;
+const LONGEST_PAUSE_MS = 1_000;
+/** Sagas that one statement asks for at most. */
+const BATCH = 500;
+/** Journals of ended sagas that are read at once. */
+const READERS = 4;
 
 /**
  * Waits for the ends of sagas, wherever they run: what ends in this process tells at once, what ends
  * elsewhere is hinted, and a look at the store now and then is what guarantees.
+ *
+ * Each saga has a pause of its own, from 25 ms to a second: whoever begins to wait neither puts off
+ * the look at those who wait already nor makes it more frequent. One round is under way at a time and
+ * asks in batches, so the store has the same work however hints and newcomers arrive.
  */
 export class OutcomeWatch {
-  readonly #store: Pick<SagaStore, 'get' | 'history'>;
-  readonly #clock: Clock;
-  readonly #waiting = new Map<string, Set<Resolve>>();
+  readonly #options: OutcomeWatchOptions;
+  readonly #awaited = new Map<string, Awaited>();
   readonly #stopHints: () => void;
+  #waits = 0;
   #timer: Timer | null = null;
-  #pauseMs = FIRST_LOOK_MS;
+  #timerAt = Number.POSITIVE_INFINITY;
+  #looking = false;
+  #scheduled = false;
+  #closed = false;
 
-  constructor(
-    store: Pick<SagaStore, 'get' | 'history'>,
-    clock: Clock,
-    wakeUps: WakeUps,
-    /** Whether this process runs the saga, and so will say when it ends. */
-    readonly runsHere: (id: string) => boolean,
-  ) {
-    this.#store = store;
-    this.#clock = clock;
-    this.#stopHints = wakeUps.on('ended', (id) => {
-      if (id === undefined) this.#lookSoon();
-      // What ends here is told with its outcome; the store hints at it a moment earlier.
-      else if (this.#waiting.has(id) && !this.runsHere(id)) void this.#look(id);
+  constructor(options: OutcomeWatchOptions) {
+    this.#options = options;
+    this.#stopHints = options.wakeUps.on('ended', (id) => {
+      if (id === undefined) this.#hurryAll();
+      else this.#hurry(id);
     });
   }
 
-  /** Calls `resolve` once the saga has ended; the answer stops waiting. */
-  wait(id: string, resolve: Resolve): () => void {
-    const waiting = this.#waiting.get(id);
-    if (waiting === undefined) this.#waiting.set(id, new Set([resolve]));
-    else waiting.add(resolve);
-    if (!this.runsHere(id)) this.#lookSoon();
-    else this.#arm();
+  /** Tells the waiter once the saga has ended, or why that cannot be awaited; the answer stops it. */
+  wait(id: string, waiter: OutcomeWaiter): () => void {
+    const { clock, maxWaits, runsHere } = this.#options;
+    if (this.#closed) {
+      waiter.reject(new SagaWaitEndedError(id));
+      return () => undefined;
+    }
+    if (this.#waits >= maxWaits) {
+      waiter.reject(new TooManySagaWaitsError(id, maxWaits));
+      return () => undefined;
+    }
+    let awaited = this.#awaited.get(id);
+    if (awaited === undefined) {
+      awaited = { waiters: new Set(), lookAt: 0, pauseMs: FIRST_PAUSE_MS };
+      this.#awaited.set(id, awaited);
+    }
+    awaited.waiters.add(waiter);
+    this.#waits += 1;
+    // It may have ended before anybody waited. What runs here says so by itself.
+    awaited.lookAt = clock.now() + (runsHere(id) ? FIRST_PAUSE_MS : 0);
+    this.#arm(awaited.lookAt);
     return () => {
-      const left = this.#waiting.get(id);
-      left?.delete(resolve);
-      if (left?.size === 0) this.#waiting.delete(id);
+      if (awaited.waiters.delete(waiter)) this.#waits -= 1;
+      if (awaited.waiters.size === 0 && this.#awaited.get(id) === awaited) this.#awaited.delete(id);
     };
   }
 
   /** A saga ended in this process. */
   ended(id: string, outcome: SagaOutcome<unknown>): void {
-    const waiting = this.#waiting.get(id);
-    if (waiting === undefined) return;
-    this.#waiting.delete(id);
-    for (const resolve of waiting) resolve(outcome);
+    for (const waiter of this.#take(id)) waiter.resolve(outcome);
   }
 
-  /** The end of a saga as its journal tells it; null: it has not ended, undefined: there is none. */
-  async look(id: string): Promise<SagaOutcome<unknown> | null | undefined> {
-    const saga = await this.#store.get(id);
-    if (saga === null) return undefined;
-    if (!isSettled(saga.status)) return null;
-    const state = emptyState();
-    let unreadable: Error | null = null;
-    for (const entry of await this.#store.history(id)) {
-      try {
-        fold(state, decodeEntry(entry), entry.recordedAt.getTime());
-      } catch (error) {
-        // One that is parked for just that reason says so in a later entry.
-        unreadable = error instanceof Error ? error : new Error(String(error));
-      }
-    }
-    const outcome = outcomeOf(state);
-    if (outcome === null && unreadable !== null) throw unreadable;
-    return outcome;
-  }
-
+  /** Ends every wait at once, and refuses further ones: the sagas go on without this engine. */
   close(): void {
+    this.#closed = true;
     this.#stopHints();
     this.#timer?.cancel();
-    this.#waiting.clear();
+    for (const id of [...this.#awaited.keys()]) {
+      for (const waiter of this.#take(id)) waiter.reject(new SagaWaitEndedError(id));
+    }
   }
 
-  #lookSoon(): void {
-    this.#pauseMs = FIRST_LOOK_MS;
+  #take(id: string): Iterable<OutcomeWaiter> {
+    const awaited = this.#awaited.get(id);
+    if (awaited === undefined) return [];
+    this.#awaited.delete(id);
+    const waiters = [...awaited.waiters];
+    this.#waits -= waiters.length;
+    awaited.waiters.clear();
+    return waiters;
+  }
+
+  /** A saga ended elsewhere. What ends here is told with its outcome; the store hints a moment earlier. */
+  #hurry(id: string): void {
+    const awaited = this.#awaited.get(id);
+    if (awaited === undefined || this.#options.runsHere(id)) return;
+    awaited.lookAt = this.#options.clock.now();
+    this.#arm(awaited.lookAt);
+  }
+
+  /** Hints may have been missed. */
+  #hurryAll(): void {
+    const at = this.#options.clock.now() + FIRST_PAUSE_MS;
+    for (const awaited of this.#awaited.values()) awaited.lookAt = Math.min(awaited.lookAt, at);
+    this.#arm(at);
+  }
+
+  #arm(at: number): void {
+    const { clock } = this.#options;
+    if (this.#closed || this.#looking || this.#scheduled || at >= this.#timerAt) return;
     this.#timer?.cancel();
     this.#timer = null;
-    this.#arm();
-  }
-
-  #arm(): void {
-    if (this.#timer !== null || this.#waiting.size === 0) return;
-    this.#timer = this.#clock.after(this.#pauseMs, () => {
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    if (at <= clock.now()) {
+      // At the end of the tick: who begins to wait together is asked for together.
+      this.#scheduled = true;
+      queueMicrotask(() => {
+        this.#scheduled = false;
+        void this.#lookAtDue();
+      });
+      return;
+    }
+    this.#timerAt = at;
+    this.#timer = clock.after(at - clock.now(), () => {
       this.#timer = null;
-      this.#pauseMs = Math.min(this.#pauseMs * 2, LONGEST_LOOK_MS);
-      void this.#lookAtAll();
+      this.#timerAt = Number.POSITIVE_INFINITY;
+      void this.#lookAtDue();
     });
   }
 
-  async #lookAtAll(): Promise<void> {
-    for (const id of [...this.#waiting.keys()]) {
-      if (!this.runsHere(id)) await this.#look(id);
+  async #lookAtDue(): Promise<void> {
+    if (this.#looking || this.#closed) return;
+    this.#looking = true;
+    const { clock, runsHere } = this.#options;
+    const now = clock.now();
+    const due: string[] = [];
+    for (const [id, awaited] of this.#awaited) {
+      if (awaited.lookAt > now) continue;
+      awaited.lookAt = now + awaited.pauseMs;
+      awaited.pauseMs = Math.min(awaited.pauseMs * 2, LONGEST_PAUSE_MS);
+      if (!runsHere(id)) due.push(id);
     }
-    this.#arm();
+    for (let at = 0; at < due.length; at += BATCH) {
+      // Also those of the engine's last moment are not asked for any more.
+      const awaited = due.slice(at, at + BATCH).filter((id) => this.#awaited.has(id));
+      if (awaited.length > 0) await this.#lookAt(awaited);
+    }
+    this.#looking = false;
+    let next = Number.POSITIVE_INFINITY;
+    for (const { lookAt } of this.#awaited.values()) next = Math.min(next, lookAt);
+    if (next < Number.POSITIVE_INFINITY) this.#arm(next);
   }
 
-  async #look(id: string): Promise<void> {
+  async #lookAt(ids: readonly string[]): Promise<void> {
+    let statuses: ReadonlyMap<string, SagaStatus>;
     try {
-      const outcome = await this.look(id);
-      if (outcome !== null && outcome !== undefined) this.ended(id, outcome);
+      statuses = await this.#options.store.statusesOf(ids);
     } catch {
       // The store is away; the next look finds out. Whoever waits has a timeout of their own.
+      return;
     }
+    const ended: string[] = [];
+    for (const id of ids) {
+      const status = statuses.get(id);
+      if (status === undefined) {
+        for (const waiter of this.#take(id)) waiter.reject(new SagaNotFoundError(id));
+      } else if (isSettled(status)) {
+        ended.push(id);
+      }
+    }
+    const read = async (): Promise<void> => {
+      for (let id = ended.pop(); id !== undefined; id = ended.pop()) {
+        if (!this.#awaited.has(id)) continue;
+        const outcome = await this.#read(id);
+        if (outcome !== null) this.ended(id, outcome);
+      }
+    };
+    await Promise.all(Array.from({ length: READERS }, read));
+  }
+
+  /** The end of a saga as its journal tells it; null: it cannot be told now. */
+  async #read(id: string): Promise<SagaOutcome<unknown> | null> {
+    const state = emptyState();
+    try {
+      for (const entry of await this.#options.store.history(id)) {
+        try {
+          fold(state, decodeEntry(entry), entry.recordedAt.getTime());
+        } catch {
+          // One that is parked for just that reason says so in a later entry.
+        }
+      }
+    } catch {
+      return null;
+    }
+    return outcomeOf(state);
   }
 }

@@ -1,11 +1,6 @@
 import type { Clock } from '../../ports/index.js';
 import { parseDuration, type Duration } from '../../retry/index.js';
-import {
-  SagaFailedError,
-  SagaNotCommittedError,
-  SagaNotFoundError,
-  SagaWaitTimeoutError,
-} from '../errors.js';
+import { SagaFailedError, SagaNotCommittedError, SagaWaitTimeoutError } from '../errors.js';
 import type { OutcomeWatch } from './outcome-watch.js';
 import { causeText, type SagaOutcome } from './saga-outcome.js';
 
@@ -40,6 +35,8 @@ export class SagaHandle<Output> {
    * ended.
    *
    * @throws SagaWaitTimeoutError when the wait is over first; the saga goes on
+   * @throws SagaWaitEndedError at once when the engine closes; the saga goes on
+   * @throws TooManySagaWaitsError beyond the setting `maxWaits`; the saga goes on
    * @throws SagaNotCommittedError inside the transaction that starts it
    * @throws SagaNotFoundError when that transaction was rolled back
    */
@@ -67,33 +64,20 @@ export class SagaHandle<Output> {
 
   #wait(timeoutMs: number): Promise<SagaOutcome<unknown>> {
     return new Promise((resolve, reject) => {
-      let done = false;
-      const finish = (): void => {
-        done = true;
-        stop();
-        timer.cancel();
-      };
-      const stop = this.#watch.wait(this.id, (outcome) => {
-        if (done) return;
-        finish();
-        resolve(outcome);
-      });
       const timer = this.#clock.after(timeoutMs, () => {
-        if (done) return;
-        finish();
+        stop();
         reject(new SagaWaitTimeoutError(this.id, timeoutMs));
       });
-      if (this.#watch.runsHere(this.id)) return;
-      // It may have ended before anybody waited.
-      this.#watch.look(this.id).then(
-        (outcome) => {
-          if (done || outcome === null) return;
-          finish();
-          if (outcome === undefined) reject(new SagaNotFoundError(this.id));
-          else resolve(outcome);
+      const stop = this.#watch.wait(this.id, {
+        resolve: (outcome) => {
+          timer.cancel();
+          resolve(outcome);
         },
-        () => undefined,
-      );
+        reject: (error) => {
+          timer.cancel();
+          reject(error);
+        },
+      });
     });
   }
 }

@@ -1,3 +1,4 @@
 export { Membership } from './membership.js';
 export { Upkeep } from './upkeep.js';
 export { StoreTime } from './store-time.js';
+export { UnservedWatch } from './unserved-watch.js';

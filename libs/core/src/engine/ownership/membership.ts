@@ -1,11 +1,11 @@
-import type { Clock, EngineRegistry, Logger, Timer } from '../../ports/index.js';
+import type { Clock, EngineRegistry, Logger, NewEngine, Timer } from '../../ports/index.js';
 
 export interface MembershipOptions {
   readonly engines: EngineRegistry;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly ttlMs: number;
-  readonly identity: { readonly service: string; readonly host: string; readonly pid: number };
+  readonly identity: Omit<NewEngine, 'incarnation' | 'ttlMs'>;
   /** Whether this engine's loops move: a stuck one must not look alive. */
   readonly moves: () => boolean;
   /** This incarnation was declared dead. All its work must stop before a new one is registered. */

@@ -14,7 +14,8 @@ export interface EngineRegistryFixture {
 
 async function register(fixture: EngineRegistryFixture, ttlMs = 600_000): Promise<string> {
   const incarnation = newNonce();
-  await fixture.engines.register({ incarnation, service: 'contract', host: 'here', pid: 1, ttlMs });
+  const identity = { service: 'contract', host: 'here', pid: 1, runs: [] };
+  await fixture.engines.register({ incarnation, ...identity, ttlMs });
   return incarnation;
 }
 

@@ -6,6 +6,7 @@ import { queryCases } from './query-cases.js';
 import type { SagaStoreFixture } from './saga-material.js';
 import { settleCases } from './settle-cases.js';
 import { startCases } from './start-cases.js';
+import { unservedCases } from './unserved-cases.js';
 
 export { engineRegistryContract, type EngineRegistryFixture } from './engine-registry-cases.js';
 export type { SagaStoreFixture } from './saga-material.js';
@@ -18,4 +19,5 @@ export const sagaStoreContract: readonly ContractCase<SagaStoreFixture>[] = [
   ...claimCases,
   ...mailCases,
   ...queryCases,
+  ...unservedCases,
 ];

@@ -51,6 +51,25 @@ export const queryCases: readonly ContractCase<SagaStoreFixture>[] = [
     },
   },
   {
+    name: 'tells where many sagas stand by their ids, and nothing of those that do not exist',
+    guards: 'Whoever waits for the ends of a thousand sagas asks once, not a thousand times.',
+    async run(fixture) {
+      const me = await engine(fixture);
+      const one = await ownedSaga(fixture, me);
+      const two = newSaga();
+      await fixture.sagas.start([two]);
+      const ids = [one.id, newId(), two.id, 'no id at all'];
+      assert.deepEqual(
+        await fixture.other.statusesOf(ids),
+        new Map([
+          [one.id, 'running'],
+          [two.id, 'pending'],
+        ]),
+      );
+      assert.deepEqual(await fixture.other.statusesOf([]), new Map());
+    },
+  },
+  {
     name: 'tells what happened in the order of revisions and of places within a transition',
     guards: 'State is a fold over the journal: another order is another state.',
     async run(fixture) {

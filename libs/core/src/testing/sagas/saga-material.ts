@@ -6,6 +6,7 @@ import type {
   NewMail,
   NewSaga,
   OutboxMessage,
+  RunnableSaga,
   SagaStore,
   SagaTransition,
   Transaction,
@@ -69,9 +70,14 @@ export function newSaga(change: Partial<NewSaga> = {}): NewSaga {
 }
 
 /** Registers an engine that lives for the whole case. */
-export async function engine(fixture: SagaStoreFixture, ttlMs = 600_000): Promise<string> {
+export async function engine(
+  fixture: SagaStoreFixture,
+  ttlMs = 600_000,
+  runs: readonly RunnableSaga[] = [],
+): Promise<string> {
   const incarnation = newNonce();
-  await fixture.engines.register({ incarnation, service: 'contract', host: 'here', pid: 1, ttlMs });
+  const identity = { service: 'contract', host: 'here', pid: 1 };
+  await fixture.engines.register({ incarnation, ...identity, ttlMs, runs });
   return incarnation;
 }
 

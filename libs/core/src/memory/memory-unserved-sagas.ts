@@ -1,0 +1,32 @@
+import type { Clock, UnservedSagas } from '../ports/index.js';
+import type { MemoryEngineRegistry } from './memory-engine-registry.js';
+import type { SagaRow } from './memory-saga-rows.js';
+
+/** Groups the claimable sagas whose definition no living engine runs. */
+export function unservedSagas(
+  claimable: readonly SagaRow[],
+  { olderThanMs, limit }: { readonly olderThanMs: number; readonly limit: number },
+  clock: Clock,
+  engines: Pick<MemoryEngineRegistry, 'serves'>,
+): readonly UnservedSagas[] {
+  const waiting = claimable
+    .map((row) => ({ row, waitedMs: waitedMs(row, clock) }))
+    .filter((one) => one.waitedMs >= olderThanMs)
+    .sort((a, b) => b.waitedMs - a.waitedMs);
+  const more = waiting.length > limit;
+  const groups = new Map<string, UnservedSagas>();
+  for (const { row, waitedMs: oldestMs } of waiting.slice(0, limit)) {
+    const { id, name, version } = row;
+    if (engines.serves(name, version)) continue;
+    const key = `${name} ${String(version)}`;
+    const before = groups.get(key);
+    const group = before ?? { name, version, count: 0, more, oldestMs, example: id };
+    groups.set(key, { ...group, count: group.count + 1 });
+  }
+  return [...groups.values()];
+}
+
+/** For how long it could have gone on; where only mail woke it, since it last changed. */
+function waitedMs({ wakeAt, updatedAt }: SagaRow, clock: Clock): number {
+  return wakeAt === null ? clock.date().getTime() - updatedAt.getTime() : clock.now() - wakeAt;
+}
