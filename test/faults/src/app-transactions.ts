@@ -34,6 +34,7 @@ export class AppTransactions implements StepTransactions {
     beforeCommit: (transaction: Transaction) => Promise<void> = async () => {},
   ): Promise<T> {
     const client = await this.pool.connect();
+    let broken = false;
     try {
       await client.query('BEGIN');
       const transaction = this.store.transactions.enlist(client);
@@ -56,10 +57,10 @@ export class AppTransactions implements StepTransactions {
       if (command !== 'COMMIT') throw new TransactionAbortedError();
       return value;
     } catch (error) {
-      await client.query('ROLLBACK').catch(() => {});
+      await client.query('ROLLBACK').catch(() => (broken = true));
       throw error;
     } finally {
-      client.release();
+      client.release(broken);
     }
   }
 
