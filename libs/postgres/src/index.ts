@@ -17,6 +17,7 @@ export {
 export {
   DatabaseUnreachableError,
   InvalidSchemaNameError,
+  NoAnswerError,
   NoDatabaseError,
   UnsuitableServerError,
 } from './connection/index.js';

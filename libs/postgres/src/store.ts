@@ -1,6 +1,5 @@
 import {
   VERSION,
-  type Clock,
   type EngineRegistry,
   type InboxStore,
   type Logger,
@@ -38,9 +37,6 @@ import {
   type PostgresPoolOptions,
 } from './postgres-options.js';
 
-/** How long closing waits for connections that are still at work; their statements end with them. */
-const CLOSE_MS = 5_000;
-
 /**
  * The store of sagas, outbox and inbox in PostgreSQL 14 or later:
  * `SagazModule.forRoot({ store: postgres() })`.
@@ -76,7 +72,6 @@ class PgStore implements Store {
   readonly #wakeUps: PgWakeUps;
   readonly #schema: SchemaName;
   readonly #logger: Logger;
-  readonly #clock: Clock;
   #closing: Promise<void> | null = null;
 
   constructor(
@@ -89,10 +84,9 @@ class PgStore implements Store {
     this.name = `postgres ${placeOf(source)} ${schema.text}`;
     this.#schema = schema;
     this.#logger = logger;
-    this.#clock = clock;
     const settings: ConnectionSettings = { applicationName: `sagaz ${service}`, ...limits };
     this.#pool = new SagazPool({ ...settings, source, max: limits.max, logger });
-    this.#heartbeats = new SagazClient(source, settings);
+    this.#heartbeats = new SagazClient(source, settings, (askedAt) => this.#pool.suspect(askedAt));
     const transactions = new PgTransactions(this.name, this.#pool);
     this.#wakeUps = new PgWakeUps({ source, settings, pool: this.#pool, schema, logger, clock });
     const parts = { pool: this.#pool, transactions, schema, wakeUps: this.#wakeUps };
@@ -131,7 +125,7 @@ class PgStore implements Store {
   }
 
   async health(): Promise<void> {
-    const { rows } = await this.#pool.query<{ in_recovery: boolean }>({
+    const { rows } = await this.#pool.for('health').query<{ in_recovery: boolean }>({
       text: 'SELECT pg_is_in_recovery() AS in_recovery',
     });
     if (rows[0]?.in_recovery !== true) return;
@@ -149,12 +143,6 @@ class PgStore implements Store {
 
   async #close(): Promise<void> {
     await this.#wakeUps.close();
-    const ended = Promise.all([this.#heartbeats.end(), this.#pool.end()]);
-    const patience = new Promise((resolve) =>
-      this.#clock.after(CLOSE_MS, () => {
-        resolve(null);
-      }),
-    );
-    await Promise.race([ended, patience]);
+    await Promise.all([this.#heartbeats.end(), this.#pool.end()]);
   }
 }

@@ -15,7 +15,7 @@ export async function joinTopics(
   topics: readonly string[],
 ): Promise<Membership> {
   const asked = [...new Set(topics)];
-  const { rows } = await pool.query<{ number: number; unfinished: string[] }>({
+  const { rows } = await pool.for('work').query<{ number: number; unfinished: string[] }>({
     // As JSON: arrays of the database are read as text.
     text: `SELECT group_id AS number, to_json(unfinished) AS unfinished FROM ${quoted}.subscribe($1, $2, $3)`,
     values: [group, asked, topicLocks(asked)],

@@ -132,7 +132,7 @@ export class PgBroker implements Broker {
   async health(): Promise<void> {
     if (this.#closed !== null) throw new BrokerClosedError('ask');
     // Looks at the table as well: a reachable database without the broker's schema takes nothing.
-    await this.#parts.pool.query({
+    await this.#parts.pool.for('health').query({
       text: `SELECT EXISTS (SELECT FROM ${this.#parts.schema.quoted}.subscription)`,
     });
   }
@@ -148,7 +148,7 @@ export class PgBroker implements Broker {
   /** How far each group of this broker is behind, for metrics. One scan of the rows that wait. */
   async lag(): Promise<readonly GroupLag[]> {
     const { quoted } = this.#parts.schema;
-    const { rows } = await this.#parts.pool.query<{
+    const { rows } = await this.#parts.pool.for('count').query<{
       group: string;
       waiting: string;
       oldest_ms: number | null;

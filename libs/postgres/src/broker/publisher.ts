@@ -1,6 +1,8 @@
 import { placeOfKey, type Clock, type Message, type PublishOutcome } from '@sagaz/core';
 import {
   isDataError,
+  limited,
+  LIMITS,
   Prepared,
   sqlState,
   type PooledClient,
@@ -103,7 +105,7 @@ export class Publisher {
       return { kind: 'unavailable', error };
     }
     try {
-      const { rows } = await client.query<{ groups: string[] }>(
+      const { rows } = await limited(client, LIMITS.publish).query<{ groups: string[] }>(
         this.#sql.with([
           topicLocks(batch.map((message) => message.topic)),
           slotsOf(batch),

@@ -40,3 +40,21 @@ export class DatabaseUnreachableError extends SagazError {
     );
   }
 }
+
+/**
+ * A connection gave no answer in the time that this use of it may take, and was thrown away. Whether the
+ * statement was carried out is unknown.
+ */
+export class NoAnswerError extends SagazError {
+  readonly code = 'SAGAZ_NO_ANSWER';
+
+  constructor(
+    /** Milliseconds that were waited. */
+    readonly waitedMs: number,
+  ) {
+    super(
+      `The database gave no answer for ${String(waitedMs)} ms; the connection was thrown away, and whether the statement was carried out is unknown.`,
+      'Look for a firewall or NAT that forgets connections, for locks, and for a server that is overloaded.',
+    );
+  }
+}

@@ -1,8 +1,12 @@
+export { answeredWithin } from './answered-within.js';
+export { abandon, BoundedClient } from './bounded-client.js';
 export {
   DatabaseUnreachableError,
   InvalidSchemaNameError,
+  NoAnswerError,
   NoDatabaseError,
 } from './connection.errors.js';
+export { beatLimit, LIMITS } from './limits.js';
 export { PgTransaction, PgTransactions } from './pg-transaction.js';
 export {
   connectionOptions,
@@ -13,7 +17,7 @@ export {
 } from './pool-source.js';
 export { behindPooler, unnamed } from './named-statements.js';
 export { Prepared } from './prepared.js';
-export type { Queryable, Statement } from './queryable.js';
+export { limited, type Queryable, type Statement } from './queryable.js';
 export { SagazClient } from './sagaz-client.js';
 export { SagazPool, type PooledClient } from './sagaz-pool.js';
 export { checkServer, UnsuitableServerError } from './server-checks.js';

@@ -68,8 +68,8 @@ export class NamedStatements {
 }
 
 /** The statement to be parsed and planned for this one time. */
-export function unnamed({ text, values, types }: Statement): Statement {
-  return { text, ...(values && { values }), ...(types && { types }) };
+export function unnamed({ name: _, ...statement }: Statement): Statement {
+  return statement;
 }
 
 /**

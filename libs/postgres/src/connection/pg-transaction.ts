@@ -7,7 +7,10 @@ import {
   type Transactions,
 } from '@sagaz/core';
 import type { QueryResult, QueryResultRow } from 'pg';
+import { answeredWithin } from './answered-within.js';
+import { abandon } from './bounded-client.js';
 import { COLUMN_TYPES } from './column-types.js';
+import { LIMITS, statementLimit } from './limits.js';
 import type { Queryable, Statement } from './queryable.js';
 import type { PooledClient, SagazPool } from './sagaz-pool.js';
 import { isAbortedTransaction, isConnectionError, sqlState } from './sql-state.js';
@@ -67,7 +70,10 @@ export class PgTransactions implements Transactions {
     try {
       // Said outright, because a role or a database may have another default: under REPEATABLE READ
       // the second statement of an idempotent insert does not see what the first one waited for.
-      await client.query({ text: 'BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE' });
+      await client.query({
+        text: 'BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE',
+        limitMs: LIMITS.begin,
+      });
       result = await work(transaction);
     } catch (error) {
       transaction.close(false);
@@ -84,12 +90,17 @@ export class PgTransactions implements Transactions {
     return result;
   }
 
+  /** Of the application's statements on that client none has a limit of Sagaz's. */
   enlist(client: unknown): PgTransaction {
     const foreign = this.#asClient(client);
-    const { statements } = this.#pool;
+    const { statements, statementTimeoutMs } = this.#pool;
     return new PgTransaction(this.#store, {
       query: <R extends QueryResultRow>(statement: Statement) =>
-        statements.run<R>(foreign, statement),
+        answeredWithin(
+          statement.limitMs ?? statementLimit(statementTimeoutMs),
+          statements.run<R>(foreign, statement),
+          () => abandon(foreign),
+        ),
     });
   }
 
@@ -141,7 +152,7 @@ function tellsStatus(client: object): client is { getTransactionStatus(): unknow
 
 async function rollBack(client: PooledClient): Promise<void> {
   try {
-    await client.query({ text: 'ROLLBACK' });
+    await client.query({ text: 'ROLLBACK', limitMs: LIMITS.rollback });
     client.release();
   } catch {
     // Closing the connection rolls back as well; what the caller must hear of is the first error.
@@ -152,7 +163,7 @@ async function rollBack(client: PooledClient): Promise<void> {
 async function commit(client: PooledClient): Promise<void> {
   let tag: string;
   try {
-    const { command } = await client.query({ text: 'COMMIT' });
+    const { command } = await client.query({ text: 'COMMIT', limitMs: LIMITS.commit });
     tag = command;
   } catch (error) {
     // An ERROR in answer to COMMIT (a deferred constraint, a serialization failure) is an answer:

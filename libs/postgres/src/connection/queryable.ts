@@ -6,9 +6,19 @@ export interface Statement {
   readonly values?: unknown[];
   readonly name?: string;
   readonly types?: CustomTypesConfig;
+  /** Milliseconds within which it is answered; without one that of its connection. See `limits.ts`. */
+  readonly limitMs?: number;
 }
 
 /** Anything that runs statements as a `pg` client does. */
 export interface Queryable {
   query<R extends QueryResultRow = QueryResultRow>(statement: Statement): Promise<QueryResult<R>>;
+}
+
+/** The same connections, where each statement that brings no limit of its own has this one. */
+export function limited(on: Queryable, limitMs: number): Queryable {
+  return {
+    query: <R extends QueryResultRow>(statement: Statement) =>
+      on.query<R>({ limitMs, ...statement }),
+  };
 }

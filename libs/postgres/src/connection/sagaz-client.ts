@@ -1,6 +1,9 @@
-import pg from 'pg';
+import type pg from 'pg';
 import type { QueryResult, QueryResultRow } from 'pg';
-import { DatabaseUnreachableError } from './connection.errors.js';
+import { answeredWithin } from './answered-within.js';
+import { abandon, BoundedClient } from './bounded-client.js';
+import { DatabaseUnreachableError, NoAnswerError } from './connection.errors.js';
+import { statementLimit } from './limits.js';
 import { unnamed } from './named-statements.js';
 import {
   connectionOptions,
@@ -12,59 +15,92 @@ import {
 import type { Queryable, Statement } from './queryable.js';
 import { isConnectionError } from './sql-state.js';
 
+/** A connection that is being opened or is open. */
+class Opened {
+  /** The latest client: where the server refuses settings, a second one is made. */
+  client: BoundedClient | null = null;
+  readonly ready: Promise<pg.Client>;
+
+  constructor(connect: (opened: Opened) => Promise<pg.Client>) {
+    this.ready = connect(this);
+  }
+}
+
 /**
  * One connection that comes back: opened by the first statement, and again by the first one after
  * it was lost. Heartbeats live here, so that a full pool never looks like death. Its statements are
- * few, so none is prepared.
+ * few, so none is prepared. The limit of a statement covers the opening of the connection too.
  */
 export class SagazClient implements Queryable {
   readonly #source: PoolSource;
   readonly #settings: ConnectionSettings;
-  #client: Promise<pg.Client> | null = null;
+  readonly #onSilence: (askedAt: number) => void;
+  #opened: Opened | null = null;
   #tuned = true;
   #ended = false;
 
-  constructor(source: PoolSource, settings: ConnectionSettings) {
+  /** @param onSilence is told when a statement that was sent at that moment had no answer */
+  constructor(
+    source: PoolSource,
+    settings: ConnectionSettings,
+    onSilence: (askedAt: number) => void = () => undefined,
+  ) {
     this.#source = source;
     this.#settings = settings;
+    this.#onSilence = onSilence;
   }
 
   async query<R extends QueryResultRow>(statement: Statement): Promise<QueryResult<R>> {
     if (this.#ended) throw new DatabaseUnreachableError(placeOf(this.#source), 'closed by us');
-    this.#client ??= this.#connect();
-    const connection = this.#client;
+    const opened = (this.#opened ??= new Opened((it) => this.#connect(it)));
+    const askedAt = performance.now();
+    const limitMs = statement.limitMs ?? statementLimit(this.#settings.statementTimeoutMs);
+    try {
+      return await answeredWithin(limitMs, this.#ask<R>(opened, statement), () => {
+        this.#forget(opened);
+        abandon(opened.client);
+      });
+    } catch (error) {
+      if (error instanceof NoAnswerError) this.#onSilence(askedAt);
+      throw error;
+    }
+  }
+
+  /** Bounded, as the goodbye of its client is. */
+  async end(): Promise<void> {
+    this.#ended = true;
+    const opened = this.#opened;
+    this.#opened = null;
+    await opened?.client?.end().catch(() => undefined);
+  }
+
+  async #ask<R extends QueryResultRow>(
+    opened: Opened,
+    statement: Statement,
+  ): Promise<QueryResult<R>> {
     let client: pg.Client;
     try {
-      client = await connection;
+      client = await opened.ready;
     } catch (error) {
-      this.#forget(connection);
+      this.#forget(opened);
       throw new DatabaseUnreachableError(placeOf(this.#source), error);
     }
     try {
       return await client.query<R>(unnamed(statement));
     } catch (error) {
       if (isConnectionError(error)) {
-        this.#forget(connection);
+        this.#forget(opened);
         client.end().catch(() => undefined);
       }
       throw error;
     }
   }
 
-  async end(): Promise<void> {
-    this.#ended = true;
-    const client = await this.#client?.catch(() => undefined);
-    this.#client = null;
-    await client?.end();
-  }
-
-  async #connect(): Promise<pg.Client> {
-    const client = new pg.Client(connectionOptions(this.#source, this.#settings, this.#tuned));
+  async #connect(opened: Opened): Promise<pg.Client> {
+    const client = new BoundedClient(connectionOptions(this.#source, this.#settings, this.#tuned));
+    opened.client = client;
     const forget = (): void => {
-      if (this.#current === client) {
-        this.#client = null;
-        this.#current = null;
-      }
+      if (opened.client === client) this.#forget(opened);
     };
     client.on('error', forget);
     client.on('end', forget);
@@ -74,15 +110,12 @@ export class SagazClient implements Queryable {
       client.end().catch(() => undefined);
       if (!this.#tuned || !refusesSettings(error)) throw error;
       this.#tuned = false;
-      return this.#connect();
+      return this.#connect(opened);
     }
-    this.#current = client;
     return client;
   }
 
-  #current: pg.Client | null = null;
-
-  #forget(connection: Promise<pg.Client>): void {
-    if (this.#client === connection) this.#client = null;
+  #forget(opened: Opened): void {
+    if (this.#opened === opened) this.#opened = null;
   }
 }

@@ -1,4 +1,4 @@
-import { DatabaseUnreachableError } from './connection.errors.js';
+import { DatabaseUnreachableError, NoAnswerError } from './connection.errors.js';
 
 /** The SQLSTATE of an error of PostgreSQL; undefined for any other value. */
 export function sqlState(error: unknown): string | undefined {
@@ -52,7 +52,7 @@ export function isAbortedTransaction(error: unknown): boolean {
  * socket died. Whatever was under way may or may not have happened.
  */
 export function isConnectionError(error: unknown): boolean {
-  if (error instanceof DatabaseUnreachableError) return true;
+  if (error instanceof DatabaseUnreachableError || error instanceof NoAnswerError) return true;
   const state = sqlState(error);
   if (state !== undefined) return /^(08|57P|53300)/.test(state);
   if (!(error instanceof Error)) return false;

@@ -1,5 +1,5 @@
 import type { EngineBeat, EngineRegistry, NewEngine } from '@sagaz/core';
-import type { Queryable, SchemaName } from '../connection/index.js';
+import { beatLimit, type Queryable, type SchemaName } from '../connection/index.js';
 
 /**
  * Heartbeats in PostgreSQL. The connection is the registry's own: behind a full pool a living engine
@@ -8,6 +8,8 @@ import type { Queryable, SchemaName } from '../connection/index.js';
 export class PgEngineRegistry implements EngineRegistry {
   readonly #on: Queryable;
   readonly #schema: SchemaName;
+  /** Of the engine that registered last, which is the one whose lease everything here must keep. */
+  #limitMs = beatLimit(15_000);
 
   constructor(on: Queryable, schema: SchemaName) {
     this.#on = on;
@@ -15,8 +17,10 @@ export class PgEngineRegistry implements EngineRegistry {
   }
 
   async register(engine: NewEngine): Promise<void> {
+    this.#limitMs = beatLimit(engine.ttlMs);
     // Again by the same incarnation (the first answer was lost): a heartbeat.
     await this.#on.query({
+      limitMs: this.#limitMs,
       text: `INSERT INTO ${this.#schema.quoted}.engine AS e (incarnation, service, host, pid, ttl_ms, runs)
         VALUES ($1, $2, $3, $4, $5, $6::jsonb)
         ON CONFLICT (incarnation) DO UPDATE SET beat = e.beat + 1, beat_at = clock_timestamp()`,
@@ -33,6 +37,7 @@ export class PgEngineRegistry implements EngineRegistry {
 
   async beat(incarnation: string): Promise<boolean> {
     const { rowCount } = await this.#on.query({
+      limitMs: this.#limitMs,
       text: `UPDATE ${this.#schema.quoted}.engine SET beat = beat + 1, beat_at = clock_timestamp()
         WHERE incarnation = $1`,
       values: [incarnation],
@@ -43,6 +48,7 @@ export class PgEngineRegistry implements EngineRegistry {
   async observe(): Promise<readonly EngineBeat[]> {
     return (
       await this.#on.query<EngineBeat>({
+        limitMs: this.#limitMs,
         text: `SELECT incarnation, beat, ${OVERDUE} AS overdue, ttl_ms AS "ttlMs"
           FROM ${this.#schema.quoted}.engine ORDER BY incarnation`,
       })
@@ -55,6 +61,7 @@ export class PgEngineRegistry implements EngineRegistry {
    */
   async declareDead(incarnation: string, beat: string): Promise<boolean> {
     const { rowCount } = await this.#on.query({
+      limitMs: this.#limitMs,
       text: `DELETE FROM ${this.#schema.quoted}.engine
         WHERE incarnation = $1 AND beat = $2::bigint AND ${OVERDUE}`,
       values: [incarnation, beat],
@@ -64,6 +71,7 @@ export class PgEngineRegistry implements EngineRegistry {
 
   async retire(incarnation: string): Promise<void> {
     await this.#on.query({
+      limitMs: this.#limitMs,
       text: `DELETE FROM ${this.#schema.quoted}.engine WHERE incarnation = $1`,
       values: [incarnation],
     });

@@ -98,7 +98,7 @@ export class InboxDeadLetters {
   }
 
   async count(): Promise<number> {
-    const { rows } = await this.#pool.query<{ count: string }>({
+    const { rows } = await this.#pool.for('count').query<{ count: string }>({
       text: `SELECT count(*) AS count FROM ${this.#schema}.inbox_dead_letter`,
     });
     return Number(rows[0]?.count ?? 0);
@@ -134,7 +134,7 @@ export class InboxDeadLetters {
     limit: number,
     leaseMs: number,
   ): Promise<readonly InboxDeadLetter[]> {
-    const { rows } = await this.#pool.query<LetterRow>({
+    const { rows } = await this.#pool.for('work').query<LetterRow>({
       text: `WITH due AS MATERIALIZED (
           SELECT d.tenant, d.group_name, d.source, d.id FROM ${this.#schema}.inbox_dead_letter AS d
           WHERE d.replay_due_at <= clock_timestamp() AND d.group_name = ANY ($1)
@@ -151,7 +151,7 @@ export class InboxDeadLetters {
   }
 
   async postponeReplay(key: InboxKey, delayMs: number): Promise<void> {
-    await this.#pool.query({
+    await this.#pool.for('inbox').query({
       text: `UPDATE ${this.#schema}.inbox_dead_letter
         SET replay_due_at = clock_timestamp() + $5 * interval '1 millisecond'
         WHERE tenant = $1 AND group_name = $2 AND source = $3 AND id = $4
@@ -161,7 +161,7 @@ export class InboxDeadLetters {
   }
 
   async endReplay(key: InboxKey): Promise<void> {
-    await this.#pool.query({
+    await this.#pool.for('inbox').query({
       text: `DELETE FROM ${this.#schema}.inbox_dead_letter AS l USING ${this.#schema}.inbox AS i
         WHERE l.tenant = $1 AND l.group_name = $2 AND l.source = $3 AND l.id = $4
           AND l.replay_due_at IS NOT NULL AND ${sameKey('i', 'l')} AND i.state = 'done'`,

@@ -86,15 +86,15 @@ export class PgInboxStore implements InboxStore {
   }
 
   readAttempts(key: InboxKey): Promise<InboxAttempts> {
-    return readAttempts(this.#pool, this.#schema, key);
+    return readAttempts(this.#pool.for('inbox'), this.#schema, key);
   }
 
   noteStart(key: InboxKey): Promise<InboxAttempts> {
-    return noteAttempt(this.#pool, this.#schema, key, 'start');
+    return noteAttempt(this.#pool.for('inbox'), this.#schema, key, 'start');
   }
 
   noteEnd(key: InboxKey, end: 'failed' | 'uncounted'): Promise<InboxAttempts> {
-    return noteAttempt(this.#pool, this.#schema, key, end);
+    return noteAttempt(this.#pool.for('inbox'), this.#schema, key, end);
   }
 
   async bury(
@@ -146,7 +146,7 @@ export class PgInboxStore implements InboxStore {
   }
 
   async msUntil(instant: string): Promise<number> {
-    const { rows } = await this.#pool.query<{ ms: number }>({
+    const { rows } = await this.#pool.for('work').query<{ ms: number }>({
       text: `SELECT (extract(epoch FROM $1::timestamptz - clock_timestamp()) * 1000)::float8 AS ms`,
       values: [instant],
     });

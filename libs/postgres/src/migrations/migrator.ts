@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   isTransientError,
+  LIMITS,
   schemaName,
   sqlState,
   type PooledClient,
@@ -165,14 +166,14 @@ export class Migrator {
         // Read again under the lock: somebody may have been quicker.
         const pending = this.#check(await this.#status(client));
         for (const migration of pending) {
-          await client.query({ text: migration.up });
+          await client.query({ text: migration.up, limitMs: LIMITS.migrate });
           await client.query({ text: recordMigrationSql(this.#schema, migration) });
         }
-        await client.query({ text: 'COMMIT' });
+        await client.query({ text: 'COMMIT', limitMs: LIMITS.commit });
         broken = false;
         return pending.map(({ name }) => name);
       } catch (error) {
-        await client.query({ text: 'ROLLBACK' });
+        await client.query({ text: 'ROLLBACK', limitMs: LIMITS.rollback });
         broken = false;
         throw error;
       }

@@ -66,7 +66,7 @@ export class PgOutboxStore extends PgSlotQueue implements OutboxStore {
     if (messages.length === 0) return;
     await this.#faults.reach('outbox.before-append', messages[0]?.type);
     if (transaction === undefined) {
-      await this.#pool.query(this.#appendSql.statement(messages, false));
+      await this.#pool.for('flush').query(this.#appendSql.statement(messages, false));
       await this.#faults.reach('outbox.after-append', messages[0]?.type);
       hintSlots(this.#wakeUps, 'outbox', messages);
       return;

@@ -57,8 +57,8 @@ export class PgSagaStore implements SagaStore {
     this.#transactions = transactions;
     this.#schema = schema;
     this.#wakeUps = wakeUps;
-    this.#starter = new SagaStarter(pool, schema);
-    this.#claimer = new SagaClaimer(pool, schema);
+    this.#starter = new SagaStarter(pool.for('flush'), schema);
+    this.#claimer = new SagaClaimer(pool.for('work'), schema);
     this.#writer = new TransitionWriter(pool, transactions, schema);
   }
 
@@ -128,14 +128,14 @@ export class PgSagaStore implements SagaStore {
 
   async putMail(mail: readonly NewMail[], transaction?: Transaction): Promise<void> {
     const own = this.#own(transaction);
-    await putMail(own ?? this.#pool, this.#schema, mail);
+    await putMail(own ?? this.#pool.for('flush'), this.#schema, mail);
     this.#committed(own, () => {
       this.#wakeUps.hint('saga');
     });
   }
 
   mailOfOwned(incarnation: string): Promise<readonly Mail[]> {
-    return readMailOfOwned(this.#pool, this.#schema, incarnation);
+    return readMailOfOwned(this.#pool.for('work'), this.#schema, incarnation);
   }
 
   dropDeadMail(orphanAgeMs: number): Promise<number> {
@@ -161,7 +161,7 @@ export class PgSagaStore implements SagaStore {
   }
 
   countByStatus(): Promise<ReadonlyMap<SagaStatus, number>> {
-    return countSagas(this.#pool, this.#schema);
+    return countSagas(this.#pool.for('count'), this.#schema);
   }
 
   #own(transaction: Transaction | undefined): PgTransaction | undefined {

@@ -1,5 +1,5 @@
 import type { ClaimRequest, LoadedSaga, Mail, RecordedEntry } from '@sagaz/core';
-import type { Queryable, SagazPool, SchemaName } from '../connection/index.js';
+import type { Queryable, SchemaName } from '../connection/index.js';
 import { HEADER_COLUMNS, headerOf, type HeaderRow } from './saga-rows.js';
 import { readHistories } from './saga-queries.js';
 import { readMail } from './saga-mail.js';
@@ -10,10 +10,10 @@ interface ClaimedRow extends HeaderRow {
 
 /** Takes sagas for engines, and loads them. */
 export class SagaClaimer {
-  readonly #pool: SagazPool;
+  readonly #pool: Queryable;
   readonly #schema: SchemaName;
 
-  constructor(pool: SagazPool, schema: SchemaName) {
+  constructor(pool: Queryable, schema: SchemaName) {
     this.#pool = pool;
     this.#schema = schema;
   }

@@ -1,9 +1,9 @@
 import { LockTimeoutError, type NewSaga, type StartOutcome } from '@sagaz/core';
 import {
   isLockTimeout,
+  LIMITS,
   Prepared,
   type Queryable,
-  type SagazPool,
   type SchemaName,
 } from '../connection/index.js';
 import { outboxInsert } from '../outbox/index.js';
@@ -20,12 +20,12 @@ interface TakenRow {
 
 /** Inserts sagas with everything that belongs to their beginning. */
 export class SagaStarter {
-  readonly #pool: SagazPool;
+  readonly #pool: Queryable;
   readonly #schema: SchemaName;
   readonly #plain: Prepared;
   readonly #sending: Prepared;
 
-  constructor(pool: SagazPool, schema: SchemaName) {
+  constructor(pool: Queryable, schema: SchemaName) {
     this.#pool = pool;
     this.#schema = schema;
     this.#plain = new Prepared(insertSql(schema, false));
@@ -90,7 +90,13 @@ export class SagaStarter {
     if (messages) values.push(...messageArrays(sagas.map((saga) => saga.messages)));
     const statement = (messages ? this.#sending : this.#plain).with(values);
     try {
-      const { rows } = await (transaction ?? this.#pool).query<{ place: number }>(statement);
+      // In a caller's transaction the wait for a key is not bounded here; without a key there is none.
+      const waits = sagas.some(({ key }) => key !== null);
+      const limit = waits && transaction === undefined ? { limitMs: LIMITS.locked } : {};
+      const { rows } = await (transaction ?? this.#pool).query<{ place: number }>({
+        ...statement,
+        ...limit,
+      });
       return new Set(rows.map(({ place }) => place - 1));
     } catch (error) {
       if (!isLockTimeout(error)) throw error;

@@ -9,6 +9,8 @@ import {
   isForgottenStatement,
   isLockTimeout,
   isTransientError,
+  limited,
+  LIMITS,
   type PgTransaction,
   type PgTransactions,
   type Queryable,
@@ -28,13 +30,13 @@ const MAX_BYTES = 8 * 1024 * 1024;
 
 /** Commits transitions, and finds out what became of those that did not go through. */
 export class TransitionWriter {
-  readonly #pool: SagazPool;
+  readonly #pool: Queryable;
   readonly #transactions: PgTransactions;
   readonly #schema: SchemaName;
   readonly #sql: TransitionSql;
 
   constructor(pool: SagazPool, transactions: PgTransactions, schema: SchemaName) {
-    this.#pool = pool;
+    this.#pool = pool.for('flush');
     this.#transactions = transactions;
     this.#schema = schema;
     this.#sql = new TransitionSql(schema);
@@ -77,7 +79,8 @@ export class TransitionWriter {
    */
   async settle(transition: SagaTransition): Promise<SettledOutcome> {
     try {
-      return await this.#transactions.run(async (transaction) => {
+      return await this.#transactions.run(async (open) => {
+        const transaction = limited(open, LIMITS.locked);
         await transaction.query({ text: `SET LOCAL lock_timeout = ${String(SETTLE_WAIT_MS)}` });
         await transaction.query({
           text: `SELECT FROM ${this.#schema.quoted}.saga WHERE id = $1 FOR UPDATE`,

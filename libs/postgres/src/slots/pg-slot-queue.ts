@@ -12,6 +12,7 @@ import {
   type SlotLease,
   type SlotQueueStore,
 } from '@sagaz/core';
+import { limited, LIMITS } from '../connection/index.js';
 import { SlotChanges, type MailInsert } from './slot-changes.js';
 import { SlotLeases } from './slot-leases.js';
 import { SlotReads } from './slot-reads.js';
@@ -31,8 +32,9 @@ export class PgSlotQueue implements SlotQueueStore {
   constructor(db: SlotConnection, table: SlotTable, mailInsert?: MailInsert) {
     const names = new SlotNames(table);
     this.#leases = new SlotLeases(db, names);
-    this.#reads = new SlotReads(db, names);
-    this.#changes = new SlotChanges(db, names, mailInsert);
+    const work = limited(db, LIMITS.work);
+    this.#reads = new SlotReads(work, names, limited(db, LIMITS.count));
+    this.#changes = new SlotChanges(work, names, mailInsert);
   }
 
   join(incarnation: string, ttlMs: number): Promise<void> {

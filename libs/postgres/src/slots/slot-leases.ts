@@ -1,4 +1,5 @@
 import type { SlotLease } from '@sagaz/core';
+import { beatLimit } from '../connection/index.js';
 import type { SlotConnection, SlotNames } from './slot-table.js';
 
 interface LeaseRow {
@@ -25,6 +26,8 @@ const LEASE_COLUMNS = 'l.slot, l.epoch, l.version, l.crashes, l.suspect';
 export class SlotLeases {
   readonly #db: SlotConnection;
   readonly #names: SlotNames;
+  /** Of what must come through before the leases of the one member that works here expire. */
+  #limitMs = beatLimit(10_000);
 
   constructor(db: SlotConnection, names: SlotNames) {
     this.#db = db;
@@ -32,7 +35,9 @@ export class SlotLeases {
   }
 
   async join(incarnation: string, ttlMs: number): Promise<void> {
+    this.#limitMs = beatLimit(ttlMs);
     await this.#db.query({
+      limitMs: this.#limitMs,
       text: this.#membership('$3'),
       values: [this.#names.queue, incarnation, ttlMs],
     });
@@ -45,6 +50,7 @@ export class SlotLeases {
   ): Promise<{ members: number; leases: readonly SlotLease[] }> {
     const { lease, member, queue } = this.#names;
     const { rows } = await this.#db.query<RenewedRow>({
+      limitMs: this.#limitMs,
       text: `WITH joined AS (${this.#membership('$3')}),
         mine AS MATERIALIZED (
           SELECT slot FROM ${lease} WHERE queue = $1 AND owner = $2 ORDER BY slot FOR NO KEY UPDATE
@@ -72,6 +78,7 @@ export class SlotLeases {
   async acquire(incarnation: string, ttlMs: number, limit: number): Promise<readonly SlotLease[]> {
     const { lease, member, queue } = this.#names;
     const { rows } = await this.#db.query<LeaseRow>({
+      limitMs: this.#limitMs,
       text: `WITH swept AS (
           DELETE FROM ${member}
           WHERE queue = $1 AND incarnation <> $2 AND expires_at < clock_timestamp() - interval '10 minutes'
@@ -95,6 +102,7 @@ export class SlotLeases {
 
   async release(incarnation: string, slots: readonly number[]): Promise<void> {
     await this.#db.query({
+      limitMs: this.#limitMs,
       text: this.#giveBack('AND slot = ANY($3::int[])'),
       values: [this.#names.queue, incarnation, [...slots]],
     });
@@ -102,6 +110,7 @@ export class SlotLeases {
 
   async leave(incarnation: string): Promise<void> {
     await this.#db.query({
+      limitMs: this.#limitMs,
       text: `WITH gone AS (DELETE FROM ${this.#names.member} WHERE queue = $1 AND incarnation = $2)
         ${this.#giveBack('')}`,
       values: [this.#names.queue, incarnation],
@@ -111,6 +120,7 @@ export class SlotLeases {
   /** Committed before the message is worked on, or nobody would know which one killed the process. */
   async noteSuspect(incarnation: string, lease: SlotLease, seq: string | null): Promise<void> {
     await this.#db.query({
+      limitMs: this.#limitMs,
       text: `UPDATE ${this.#names.lease}
         SET suspect = $5::bigint, crashes = CASE WHEN $5::bigint IS NULL THEN 0 ELSE crashes END
         WHERE queue = $1 AND slot = $2 AND owner = $3 AND epoch = $4`,

@@ -43,14 +43,17 @@ function sameKey(a: string, b: string): string {
 export class SlotReads {
   readonly #db: SlotConnection;
   readonly #names: SlotNames;
+  readonly #counts: SlotConnection;
   readonly #probe: Prepared;
   readonly #asText: Prepared;
   readonly #asRawBytes: Prepared;
   /** How many of the next reads ask for bytes. */
   #asBytes = 0;
 
-  constructor(db: SlotConnection, names: SlotNames) {
+  /** @param counts where what only metrics ask for is counted */
+  constructor(db: SlotConnection, names: SlotNames, counts: SlotConnection) {
     this.#db = db;
+    this.#counts = counts;
     this.#names = names;
     this.#probe = new Prepared(`WITH drawn AS MATERIALIZED (
         SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS last FROM ${names.sequence}
@@ -203,7 +206,7 @@ export class SlotReads {
   }> {
     const { table } = this.#names;
     const only = this.#names.and('o');
-    const { rows } = await this.#db.query<{
+    const { rows } = await this.#counts.query<{
       status: QueuedStatus;
       rows: string;
       oldest_ms: number | null;

@@ -1,8 +1,13 @@
 import type { Clock, Logger, Timer } from '@sagaz/core';
-import pg from 'pg';
+import type pg from 'pg';
 import {
+  abandon,
+  answeredWithin,
   behindPooler,
+  BoundedClient,
   connectionOptions,
+  LIMITS,
+  NoAnswerError,
   placeOf,
   refusesSettings,
   type ConnectionSettings,
@@ -26,6 +31,8 @@ export interface ListenerOptions {
   readonly ownChannel: string;
   /** Milliseconds between proofs, and within which one must be heard. */
   readonly heartbeatMs: number;
+  /** The connection gave no sign of life since that moment, and neither may others. */
+  readonly silent: (askedAt: number) => void;
   /** A payload on the channel of all. */
   readonly hear: (payload: string) => void;
   /** Listens (again): whatever was said meanwhile was missed. */
@@ -71,7 +78,7 @@ export class Listener {
   async open(): Promise<void> {
     if (this.#closed) return;
     const { source, settings, channel, ownChannel } = this.#options;
-    const client = new pg.Client(connectionOptions(source, settings, this.#tuned));
+    const client = new BoundedClient(connectionOptions(source, settings, this.#tuned));
     this.#client = client;
     this.#last = Promise.resolve();
     client.on('error', (error) => {
@@ -135,7 +142,11 @@ export class Listener {
   }
 
   #query(client: pg.Client, statement: Statement): Promise<unknown> {
-    const query = this.#last.then(() => client.query(statement));
+    const query = this.#last.then(() =>
+      answeredWithin(LIMITS.listen, client.query(statement), () => {
+        this.#lost(client, new NoAnswerError(LIMITS.listen));
+      }),
+    );
     this.#last = query.catch(() => undefined);
     return query;
   }
@@ -143,7 +154,9 @@ export class Listener {
   /** What is not heard by then is taken for dead. */
   #within(client: pg.Client): void {
     this.#timer?.cancel();
+    const askedAt = performance.now();
     this.#timer = this.#options.clock.after(this.#options.heartbeatMs, () => {
+      this.#options.silent(askedAt);
       this.#lost(
         client,
         new Error(`it heard nothing of itself for ${String(this.#options.heartbeatMs)} ms`),
@@ -176,7 +189,7 @@ export class Listener {
     this.#timer?.cancel();
     // A half-open connection does not end by asking: the goodbye would wait for an answer.
     client.end().catch(() => undefined);
-    client.connection.stream.destroy();
+    abandon(client);
     if (!this.#warned) {
       this.#warned = true;
       this.#options.logger.warn(

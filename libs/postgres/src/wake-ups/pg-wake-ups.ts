@@ -7,7 +7,13 @@ import {
   type WakeListener,
   type WakeUps,
 } from '@sagaz/core';
-import type { ConnectionSettings, PoolSource, Queryable, SchemaName } from '../connection/index.js';
+import {
+  LIMITS,
+  type ConnectionSettings,
+  type PoolSource,
+  type SagazPool,
+  type SchemaName,
+} from '../connection/index.js';
 import { HintBatch, hintsOf } from './hint-batch.js';
 import { Listener, notify } from './listener.js';
 
@@ -15,7 +21,7 @@ export interface PgWakeUpsOptions {
   readonly source: PoolSource;
   readonly settings: ConnectionSettings;
   /** Speaks while nothing listens. */
-  readonly pool: Queryable;
+  readonly pool: SagazPool;
   readonly schema: SchemaName;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -28,7 +34,6 @@ export interface PgWakeUpsOptions {
 const SPACING_MS = 5;
 /** So many hints at once, beside the first, are spaced out in full. */
 const CROWD = 8;
-const HEARTBEAT_MS = 5_000;
 
 /**
  * Hints between the processes of one database by LISTEN and NOTIFY.
@@ -41,7 +46,7 @@ const HEARTBEAT_MS = 5_000;
 export class PgWakeUps implements WakeUps {
   readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #pool: Queryable;
+  readonly #pool: SagazPool;
   readonly #channel: string;
   readonly #spacingMs: number;
   readonly #listener: Listener;
@@ -63,10 +68,13 @@ export class PgWakeUps implements WakeUps {
       settings: options.settings,
       clock: options.clock,
       logger: options.logger,
-      pool: options.pool,
+      pool: options.pool.for('listen'),
       channel: this.#channel,
       ownChannel: `wake_${this.#self}`,
-      heartbeatMs: options.heartbeatMs ?? HEARTBEAT_MS,
+      heartbeatMs: options.heartbeatMs ?? LIMITS.listen,
+      silent: (askedAt) => {
+        options.pool.suspect(askedAt);
+      },
       hear: (payload) => {
         this.#hear(payload);
       },
@@ -172,7 +180,7 @@ export class PgWakeUps implements WakeUps {
   async #say(payloads: readonly string[]): Promise<void> {
     try {
       if (this.#listener.listening) await this.#listener.say(payloads);
-      else await this.#pool.query(notify(this.#channel, payloads));
+      else await this.#pool.for('listen').query(notify(this.#channel, payloads));
     } catch (error) {
       this.#logger.debug('A hint was not sent; polling finds what it was about.', {
         reason: error instanceof Error ? error.message : String(error),

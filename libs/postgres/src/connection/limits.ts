@@ -1,0 +1,70 @@
+/**
+ * How long each use of a connection may take, in milliseconds, counted here and not by the server: a
+ * connection whose packets vanish (a firewall or a NAT has forgotten it, a host is cut off) answers
+ * nothing and ends nothing, and the kernel waits some 15 minutes for it. What has no answer in its time
+ * is thrown away together with its connection, and may or may not have happened.
+ *
+ * Each limit is shorter than what depends on the use:
+ *
+ * | use | what it is for | limit | what depends on it |
+ * | --- | --- | --- | --- |
+ * | `heartbeat` | an engine's heartbeat and its watch on others | a third of `engine.lease`, at most 5 s | the lease |
+ * | `lease` | slots of relays and consumers | a third of their lease, at most 5 s | the lease |
+ * | `listen` | LISTEN, and the proof that it hears | 5 s | hints; polling replaces them |
+ * | `publish` | messages into the Postgres broker | 4 s | `relay.publishTimeout`, 5 s |
+ * | `flush` | transitions, starts, mail, messages without a transaction | 6 s | an engine without an answer stops its heartbeat after 30 s |
+ * | `locked` | the same where it waits for a lock: a start with an idempotency key, looking up what became of a transition | 15 s, after the 10 s of `lock_timeout` | the same |
+ * | `work` | claims, loads, reads of queues, their changes and removals | 10 s | a consumer without progress gives up its slots after 60 s |
+ * | `inbox` | what handlers' attempts are counted and ended by | 15 s | a handler's place |
+ * | `health` | probes | 2 s | the probe itself answers within 3 s |
+ * | `count` | metrics | 5 s | the scrape |
+ * | `begin`, `rollback` | the ends of a transaction that hold nothing up | 5 s | its caller |
+ * | `commit` | COMMIT, which may wait for a synchronous standby | 15 s | its caller |
+ * | `connect` | opening a connection (`pool.connectTimeoutMs`) | 5 s | every use that needs a new one |
+ * | `close` | saying goodbye | 2 s | the shutdown |
+ * | `migrate` | one statement of a migration, which may build an index | 30 min | the deployment |
+ *
+ * Everything else (operators' lists, histories, replays, pruning, statements in a caller's transaction)
+ * has the server's own limit and {@link AFTER_THE_SERVER_MS} more ({@link statementLimit}).
+ */
+export const LIMITS = {
+  listen: 5_000,
+  publish: 4_000,
+  flush: 6_000,
+  locked: 15_000,
+  work: 10_000,
+  inbox: 15_000,
+  health: 2_000,
+  count: 5_000,
+  begin: 5_000,
+  rollback: 5_000,
+  commit: 15_000,
+  close: 2_000,
+  migrate: 1_800_000,
+} as const;
+
+/** A use of a connection whose limit depends on nothing that is configured. */
+export type Use = keyof typeof LIMITS;
+
+const LONGEST_BEAT_MS = 5_000;
+/** Below this a third of a lease would end healthy connections of a busy machine. */
+const SHORTEST_BEAT_MS = 1_000;
+/** Leases of less than half a second are for tests. */
+const LEAST_MS = 250;
+
+/** Of a heartbeat, or of renewing a lease, that must come through before `ttlMs` have passed. */
+export function beatLimit(ttlMs: number): number {
+  const third = Math.min(LONGEST_BEAT_MS, Math.max(SHORTEST_BEAT_MS, ttlMs / 3));
+  // Something must be left of the lease for another try on a new connection.
+  return Math.max(LEAST_MS, Math.min(third, ttlMs * 0.6));
+}
+
+/** So much later than the server, which ends a statement by itself where it can. */
+export const AFTER_THE_SERVER_MS = 5_000;
+/** Where the server has no limit. */
+const WITHOUT_THE_SERVER_MS = 60_000;
+
+/** Of a statement whose use has no limit of its own. */
+export function statementLimit(statementTimeoutMs: number): number {
+  return statementTimeoutMs > 0 ? statementTimeoutMs + AFTER_THE_SERVER_MS : WITHOUT_THE_SERVER_MS;
+}

@@ -1,0 +1,89 @@
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+
+interface Pair {
+  readonly client: Socket;
+  readonly target: Socket;
+  silent: boolean;
+}
+
+/**
+ * Stands before a server, and forgets connections as a firewall or a NAT does: what is sent on them
+ * vanishes, in both directions, and neither side is told.
+ */
+export class SilentProxy {
+  /** The given url, by way of the proxy. */
+  readonly url: string;
+  readonly #server: Server;
+  readonly #pairs = new Set<Pair>();
+  readonly #targets = new Set<Socket>();
+  #silent = false;
+
+  private constructor(server: Server, target: URL) {
+    this.#server = server;
+    const { port } = server.address() as AddressInfo;
+    const through = new URL(target);
+    through.hostname = '127.0.0.1';
+    through.port = String(port);
+    this.url = through.href;
+    server.on('connection', (client) => this.#join(client, target));
+  }
+
+  static async before(url: string): Promise<SilentProxy> {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return new SilentProxy(server, new URL(url));
+  }
+
+  /** Connections that are open now; those that were forgotten as long as the client keeps them. */
+  get open(): number {
+    return this.#pairs.size;
+  }
+
+  /** Those of them that were forgotten and that their clients have not closed. */
+  get forgotten(): number {
+    return [...this.#pairs].filter(({ silent }) => silent).length;
+  }
+
+  /** Forgets what is open now; new connections work. Returns how many there were. */
+  forget(): number {
+    for (const pair of this.#pairs) pair.silent = true;
+    return this.#pairs.size;
+  }
+
+  /** Whether new connections are taken and never answered, too. */
+  silence(on: boolean): void {
+    this.#silent = on;
+    if (on) this.forget();
+  }
+
+  async close(): Promise<void> {
+    for (const { client } of this.#pairs) client.destroy();
+    for (const target of this.#targets) target.destroy();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #join(client: Socket, url: URL): void {
+    const target = connect(Number(url.port || 5432), url.hostname);
+    const pair: Pair = { client, target, silent: this.#silent };
+    this.#pairs.add(pair);
+    this.#targets.add(target);
+    client.on('data', (data) => {
+      if (!pair.silent) target.write(data);
+    });
+    target.on('data', (data) => {
+      if (!pair.silent) client.write(data);
+    });
+    for (const [one, other] of [
+      [client, target],
+      [target, client],
+    ] as const) {
+      one.on('error', () => undefined);
+      one.on('close', () => {
+        // Of the end of a forgotten connection the other side does not hear either.
+        if (!pair.silent) other.destroy();
+        if (one === client) this.#pairs.delete(pair);
+        else this.#targets.delete(target);
+      });
+    }
+  }
+}
