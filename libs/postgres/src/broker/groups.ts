@@ -23,7 +23,7 @@ export class Groups {
    */
   async unserved(): Promise<readonly UnservedQueue[]> {
     const schema = this.#schema;
-    const { rows } = await this.#pool.query<{
+    const { rows } = await this.#pool.for('count').query<{
       kind: 'group' | 'topic';
       name: string;
       oldest_ms: number;
