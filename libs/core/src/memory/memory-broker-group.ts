@@ -1,3 +1,4 @@
+import { HandlerTimeoutError, settlesWithin, type Places } from '../messaging/index.js';
 import type { Clock, Delivery, DeliveryOutcome, Message } from '../ports/index.js';
 
 /** A message in a group, until it is handled. */
@@ -14,18 +15,22 @@ interface Line {
 
 /** Somebody in this process who handles messages of a group. */
 export interface Consumer {
-  readonly concurrency: number;
+  readonly places: Places;
+  /** Null: `handle` ends in any case. */
+  readonly timeoutMs: number | null;
   readonly handle: (delivery: Delivery) => Promise<DeliveryOutcome>;
   /** Of the deliveries that are running. */
   readonly aborts: Set<AbortController>;
   /** False: it takes nothing more. */
   open: boolean;
-  running: number;
   /** Called when nothing of it is running any more. */
   idle: (() => void) | undefined;
 }
 
 const DEFAULT_RETRY_MS = 1_000;
+/** How long a handler that is told to stop is waited for, and how long its key then waits for it. */
+const GRACE_MS = 10_000;
+const HELD_MS = 3_600_000;
 
 /** The messages of one consumer group: in order by key, across keys at once. */
 export class MemoryBrokerGroup {
@@ -82,7 +87,7 @@ export class MemoryBrokerGroup {
       const consumer = this.#freeConsumer();
       if (consumer === undefined) return;
       line.busy = true;
-      consumer.running += 1;
+      consumer.places.take();
       void this.#deliver(consumer, line, next);
     }
   }
@@ -90,8 +95,8 @@ export class MemoryBrokerGroup {
   #freeConsumer(): Consumer | undefined {
     let free: Consumer | undefined;
     for (const consumer of this.#consumers) {
-      if (!consumer.open || consumer.running >= consumer.concurrency) continue;
-      if (free === undefined || consumer.running < free.running) free = consumer;
+      if (!consumer.open || consumer.places.free <= 0) continue;
+      if (free === undefined || consumer.places.taken < free.places.taken) free = consumer;
     }
     return free;
   }
@@ -103,10 +108,21 @@ export class MemoryBrokerGroup {
     const gone = new Promise<null>((resolve) => {
       abort.signal.addEventListener('abort', () => resolve(null), { once: true });
     });
-    const outcome = await Promise.race([this.#handle(consumer, item, abort.signal), gone]);
+    const stop = new AbortController();
+    const signal = AbortSignal.any([abort.signal, stop.signal]);
+    const ended = Promise.race([this.#handle(consumer, item, signal), gone]);
+    const hangs = await this.#hangs(consumer, item, ended, stop);
+    consumer.places.release();
+    if (consumer.places.taken === 0) consumer.idle?.();
+    // Its place is free; its key waits for it, or for the next attempt.
+    if (hangs) this.#dispatchSoon();
+    const held = !hangs || (await settlesWithin(ended, this.#clock, HELD_MS));
     consumer.aborts.delete(abort);
-    consumer.running -= 1;
-    if (consumer.running === 0) consumer.idle?.();
+    if (!held) {
+      this.#free(line);
+      return;
+    }
+    const outcome = await ended;
     if (outcome?.kind === 'done') {
       line.waiting.shift();
     } else if (outcome?.kind === 'retry') {
@@ -114,6 +130,19 @@ export class MemoryBrokerGroup {
       return;
     }
     this.#free(line);
+  }
+
+  /** Whether the handler is still at work although its time is over and it was told to stop. */
+  async #hangs(
+    { timeoutMs }: Consumer,
+    { message }: Waiting,
+    ended: Promise<unknown>,
+    stop: AbortController,
+  ): Promise<boolean> {
+    if (timeoutMs === null || (await settlesWithin(ended, this.#clock, timeoutMs))) return false;
+    const graceful = settlesWithin(ended, this.#clock, GRACE_MS);
+    stop.abort(new HandlerTimeoutError(message.type, timeoutMs));
+    return !(await graceful);
   }
 
   #free(line: Line): void {

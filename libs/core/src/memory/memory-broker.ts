@@ -6,6 +6,7 @@ import type {
   SubscribeRequest,
   Subscription,
 } from '../ports/index.js';
+import { Places } from '../messaging/index.js';
 import { MemoryBrokerGroup, type Consumer } from './memory-broker-group.js';
 
 export interface MemoryBrokerOptions {
@@ -102,11 +103,11 @@ export class MemoryBroker implements Broker {
       for (const message of topic.kept.splice(0)) group.add(message);
     }
     const consumer: Consumer = {
-      concurrency: request.concurrency,
+      places: new Places(this.#clock, request.concurrency),
+      timeoutMs: request.timeoutMs === undefined ? 900_000 : request.timeoutMs,
       handle: request.handle,
       aborts: new Set(),
       open: true,
-      running: 0,
       idle: undefined,
     };
     this.#consumers.add(consumer);
@@ -115,7 +116,8 @@ export class MemoryBroker implements Broker {
       close: (withinMs) => this.#leave(group, consumer, withinMs),
       problem: () => {
         if (!consumer.open) return 'The subscription is closed.';
-        return this.#down === null ? null : `The broker is down: ${this.#down.message}`;
+        if (this.#down !== null) return `The broker is down: ${this.#down.message}`;
+        return consumer.places.problem(`the consumer group ${request.group}`);
       },
     };
   }
@@ -140,7 +142,7 @@ export class MemoryBroker implements Broker {
 
   async #leave(group: MemoryBrokerGroup, consumer: Consumer, withinMs: number): Promise<void> {
     consumer.open = false;
-    if (consumer.running > 0) {
+    if (consumer.places.taken > 0) {
       await new Promise<void>((resolve) => {
         const timer = this.#clock.after(withinMs, resolve);
         consumer.idle = () => {

@@ -36,6 +36,12 @@ export interface SubscribeRequest {
   readonly topics: readonly string[];
   /** Messages of different keys handled at once. */
   readonly concurrency: number;
+  /**
+   * How long `handle` may take, in milliseconds; default 900,000. Then the signal of its delivery is
+   * aborted, and soon after an attempt is counted and its place is free for messages of other keys.
+   * Its key waits until the promise settles, or for the next attempt. Null: `handle` ends in any case.
+   */
+  readonly timeoutMs?: number | null;
   /** Never rejects in normal life; a rejection is a retry with the broker's default delay. */
   readonly handle: (delivery: Delivery) => Promise<DeliveryOutcome>;
 }

@@ -30,6 +30,7 @@ export class ConsumerBench extends RelayBench {
         afterDeath: boolean,
       ) => RowOutcome | Promise<RowOutcome>;
       readonly patienceMs?: number;
+      readonly timeoutMs?: number | null;
       readonly settings?: Partial<SlotSettings>;
     } = {},
   ): SlotConsumer {
@@ -41,8 +42,11 @@ export class ConsumerBench extends RelayBench {
       wake: { wakeUps: this.wakeUps, channel: 'outbox' },
       faults: this.faults,
       work: handleEach({
+        name: 'spec',
+        clock: this.clock,
         concurrency: given.concurrency ?? 4,
-        patienceMs: given.patienceMs ?? 600_000,
+        ...(given.patienceMs === undefined ? {} : { patienceMs: given.patienceMs }),
+        ...(given.timeoutMs === undefined ? {} : { timeoutMs: given.timeoutMs }),
         faults: this.faults,
         handle: async (row, signal, afterDeath) => {
           this.handled.push(...textsOf([row.message]));

@@ -103,7 +103,10 @@ export class PgBroker implements Broker {
       ...(settings === undefined ? {} : { settings }),
       ...(faults === undefined ? {} : { faults }),
       work: handleEach({
+        name: `the consumer group ${group}`,
+        clock,
         concurrency: request.concurrency,
+        ...(request.timeoutMs === undefined ? {} : { timeoutMs: request.timeoutMs }),
         ...(faults === undefined ? {} : { faults }),
         handle: async (row, signal, afterDeath) => {
           const attempt = row.attempts + 1;

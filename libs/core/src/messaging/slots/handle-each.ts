@@ -1,23 +1,45 @@
-import { noFaults, type FaultPoints, type QueuedMessage } from '../../ports/index.js';
+import { noFaults, type Clock, type FaultPoints, type QueuedMessage } from '../../ports/index.js';
+import { HandlerTimeoutError } from '../handler-timeout.error.js';
+import { Places } from '../places.js';
+import { settlesWithin } from '../settles-within.js';
 import type { RowOutcome, SlotWork, TakenRow, WorkSource } from './slot-work.js';
 
+/** How long a row may be worked on, unless it is said. */
+const TIMEOUT_MS = 900_000;
+/** How long whoever is told to stop is waited for. */
+const GRACE_MS = 10_000;
+/** How long a key waits for a handling that goes on beyond its time limit. */
+const HELD_MS = 3_600_000;
+/** How much longer than a handling may take a loop may show no progress. */
+const MARGIN_MS = 60_000;
+
 export interface HandleEachOptions {
+  /** For {@link SlotWork.problem}: whose places these are. */
+  readonly name: string;
+  readonly clock: Clock;
   /** Rows of different keys worked on at once. */
   readonly concurrency: number;
   /**
-   * The signal is aborted when the right to work on the row is lost. `afterDeath`: it may have been
-   * what the slot's owner before died of. A rejection is a retry.
+   * The signal is aborted when the right to work on the row is lost, or the time for it is over.
+   * `afterDeath`: it may have been what the slot's owner before died of. A rejection is a retry.
    */
   readonly handle: (
     row: QueuedMessage,
     signal: AbortSignal,
     afterDeath: boolean,
   ) => Promise<RowOutcome>;
+  /**
+   * How long a handling may take, in milliseconds. Then its signal is aborted, and soon after an
+   * attempt is counted and its place is free for another key; its own key waits until the promise
+   * settles, or an hour for the next attempt. Default 900,000. Null: `handle` sees to it that it ends.
+   */
+  readonly timeoutMs?: number | null;
   /** How long a row waits whose handling rejected, in milliseconds. Default 1,000. */
   readonly retryDelayMs?: number;
   /**
    * While rows wait and none has ended for so many milliseconds, the slots are given up, so that
-   * messages are never stuck behind a process that only looks alive. Default 600,000.
+   * messages are never stuck behind a process that only looks alive. Default: a minute more than a
+   * handling may take; where that is not limited, and all places are taken, never.
    */
   readonly patienceMs?: number;
   readonly faults?: FaultPoints;
@@ -25,44 +47,93 @@ export interface HandleEachOptions {
 
 /** Works on rows one by one: those of one key one after the other, those of different keys at once. */
 export function handleEach(options: HandleEachOptions): SlotWork {
-  const faults = options.faults ?? noFaults;
-  let source: WorkSource | undefined;
-  let running = 0;
-  let stopped = false;
+  return new HandleEach(options);
+}
 
-  async function outcomeOf(taken: TakenRow, signal: AbortSignal): Promise<RowOutcome> {
-    try {
-      await faults.reach('queue.before-handle', taken.row.message.id);
-      const outcome = await options.handle(taken.row, signal, taken.afterDeath);
-      await faults.reach('queue.after-handle', taken.row.message.id);
-      return outcome;
-    } catch (error) {
-      return { kind: 'retry', delayMs: options.retryDelayMs ?? 1_000, counts: true, error };
+class HandleEach implements SlotWork {
+  readonly buffer: number;
+  readonly patienceMs: number;
+  readonly #options: HandleEachOptions;
+  readonly #faults: FaultPoints;
+  readonly #places: Places;
+  readonly #timeoutMs: number | null;
+  #source: WorkSource | undefined;
+  #stopped = false;
+
+  constructor(options: HandleEachOptions) {
+    const { concurrency, clock, timeoutMs = TIMEOUT_MS } = options;
+    this.#options = options;
+    this.#faults = options.faults ?? noFaults;
+    this.#places = new Places(clock, concurrency);
+    this.#timeoutMs = timeoutMs;
+    this.buffer = Math.max(2 * concurrency, 16);
+    this.patienceMs = options.patienceMs ?? (timeoutMs ?? TIMEOUT_MS) + GRACE_MS + MARGIN_MS;
+  }
+
+  attach(source: WorkSource): void {
+    this.#source = source;
+  }
+
+  wake(): void {
+    const source = this.#source;
+    if (source === undefined || this.#stopped || this.#places.free <= 0) return;
+    for (const taken of source.take(this.#places.free, 1, 0)) {
+      source.progressed();
+      this.#places.take();
+      void this.#work(source, taken);
     }
   }
 
-  async function work(from: WorkSource, taken: TakenRow): Promise<void> {
-    const outcome = await outcomeOf(taken, from.signalOf(taken));
-    running -= 1;
-    from.progressed();
-    from.settle(taken, outcome);
+  stop(): void {
+    this.#stopped = true;
   }
 
-  return {
-    buffer: Math.max(2 * options.concurrency, 16),
-    patienceMs: options.patienceMs ?? 600_000,
-    attach: (attached) => (source = attached),
-    wake() {
-      if (source === undefined || stopped) return;
-      const free = options.concurrency - running;
-      if (free <= 0) return;
-      for (const taken of source.take(free, 1, 0)) {
+  get waitsForItself(): boolean {
+    return (
+      this.#timeoutMs === null && this.#options.patienceMs === undefined && this.#places.free <= 0
+    );
+  }
+
+  problem(): string | null {
+    return this.#places.problem(this.#options.name);
+  }
+
+  async #work(source: WorkSource, taken: TakenRow): Promise<void> {
+    const { clock } = this.#options;
+    const stop = new AbortController();
+    const signal = AbortSignal.any([source.signalOf(taken), stop.signal]);
+    const handling = this.#outcomeOf(taken, signal);
+    const limit = this.#timeoutMs;
+    if (limit !== null && !(await settlesWithin(handling, clock, limit))) {
+      const error = new HandlerTimeoutError(taken.row.message.type, limit);
+      stop.abort(error);
+      if (!(await settlesWithin(handling, clock, GRACE_MS))) {
+        this.#places.release();
         source.progressed();
-        running += 1;
-        void work(source, taken);
+        source.overdue(taken, { delayMs: HELD_MS, error });
+        this.wake();
+        const late = await settlesWithin(handling, clock, HELD_MS);
+        // The attempt has been counted.
+        const next: RowOutcome = { kind: 'retry', delayMs: 0, counts: false, error };
+        source.settle(taken, late ? await handling : next);
+        return;
       }
-    },
-    stop: () => (stopped = true),
-    problem: () => null,
-  };
+    }
+    const outcome = await handling;
+    this.#places.release();
+    source.progressed();
+    source.settle(taken, outcome);
+  }
+
+  async #outcomeOf(taken: TakenRow, signal: AbortSignal): Promise<RowOutcome> {
+    const { handle, retryDelayMs = 1_000 } = this.#options;
+    try {
+      await this.#faults.reach('queue.before-handle', taken.row.message.id);
+      const outcome = await handle(taken.row, signal, taken.afterDeath);
+      await this.#faults.reach('queue.after-handle', taken.row.message.id);
+      return outcome;
+    } catch (error) {
+      return { kind: 'retry', delayMs: retryDelayMs, counts: true, error };
+    }
+  }
 }

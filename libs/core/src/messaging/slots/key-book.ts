@@ -30,7 +30,7 @@ export class KeyBook {
     return this.readsBegun;
   }
 
-  /** Rows of a slot that are not finished. */
+  /** Rows of a slot that are not finished, without those that are overdue: others may have them. */
   countOf(slot: number): number {
     return this.#perSlot.get(slot) ?? 0;
   }
@@ -69,6 +69,7 @@ export class KeyBook {
       line,
       afterDeath,
       batchLimit: Infinity,
+      overdue: false,
       state: hold ? 'ending' : 'waiting',
       lost: false,
     };
@@ -92,10 +93,21 @@ export class KeyBook {
   forget(taken: TakenRow): void {
     if (!this.rows.delete(taken.row.seq)) return;
     this.bytes -= taken.row.message.payload.byteLength;
-    const left = this.countOf(taken.row.slot) - 1;
-    if (left > 0) this.#perSlot.set(taken.row.slot, left);
-    else this.#perSlot.delete(taken.row.slot);
+    if (!taken.overdue) this.#uncount(taken.row.slot);
     this.tidy(taken.line);
+  }
+
+  /** The store has the row as a retry: its slot may go to another process before it is finished here. */
+  markOverdue(taken: TakenRow): void {
+    if (taken.overdue || !this.rows.has(taken.row.seq)) return;
+    taken.overdue = true;
+    this.#uncount(taken.row.slot);
+  }
+
+  #uncount(slot: number): void {
+    const left = this.countOf(slot) - 1;
+    if (left > 0) this.#perSlot.set(slot, left);
+    else this.#perSlot.delete(slot);
   }
 
   /** The line may go on: whatever its key had to wait for is over. */
@@ -131,6 +143,15 @@ export class KeyBook {
   dropWaiting(): void {
     for (const taken of [...this.rows.values()]) {
       if (taken.state === 'waiting') this.#dropOne(taken);
+    }
+  }
+
+  /** The consumer closes: what is overdue is a retry in the store, whoever has the slot then. */
+  dropOverdue(): void {
+    for (const taken of [...this.rows.values()]) {
+      if (!taken.overdue) continue;
+      taken.lost = true;
+      this.forget(taken);
     }
   }
 

@@ -240,10 +240,14 @@ export class LeaseKeeper {
   }
 
   async #giveBack(share: number): Promise<void> {
-    const kept = [...this.#held].filter(([, held]) => !held.draining);
-    for (let surplus = kept.length - share; surplus > 0; surplus -= 1) {
-      const [picked] = kept.splice(Math.floor(Math.random() * kept.length), 1);
-      if (picked !== undefined) picked[1].draining = true;
+    const kept = shuffled([...this.#held].filter(([, held]) => !held.draining));
+    const surplus = kept.length - share;
+    if (surplus > 0) {
+      // Nothing more is read of a slot that is to be given back, so one that is idle comes first: behind
+      // a handler that takes long all other keys of its slot would wait.
+      const idle = kept.filter(([slot]) => this.#events.drained(slot));
+      const busy = kept.filter(([slot]) => !this.#events.drained(slot));
+      for (const [, held] of [...idle, ...busy].slice(0, surplus)) held.draining = true;
       this.#draining = true;
     }
     const ready = [...this.#held].filter(
@@ -275,4 +279,15 @@ export class LeaseKeeper {
     if (lost.length > 0) this.#events.lost(lost);
     this.#watchExpiry();
   }
+}
+
+function shuffled<T>(items: T[]): T[] {
+  for (let at = items.length - 1; at > 0; at -= 1) {
+    const other = Math.floor(Math.random() * (at + 1));
+    const [a, b] = [items[at], items[other]];
+    if (a === undefined || b === undefined) continue;
+    items[at] = b;
+    items[other] = a;
+  }
+  return items;
 }

@@ -10,6 +10,7 @@ export class RowSource implements WorkSource {
   readonly #clock: Clock;
   readonly #leases: LeaseKeeper;
   readonly #settle: (taken: TakenRow, outcome: RowOutcome) => void;
+  readonly overdue: WorkSource['overdue'];
   readonly #took: () => void;
   readonly #settled: () => void;
   readonly progressed: () => void;
@@ -22,6 +23,7 @@ export class RowSource implements WorkSource {
     readonly clock: Clock;
     readonly leases: LeaseKeeper;
     readonly settle: (taken: TakenRow, outcome: RowOutcome) => void;
+    readonly overdue: WorkSource['overdue'];
     readonly took: () => void;
     readonly settled: () => void;
     readonly progressed: () => void;
@@ -30,6 +32,7 @@ export class RowSource implements WorkSource {
     this.#clock = options.clock;
     this.#leases = options.leases;
     this.#settle = options.settle;
+    this.overdue = options.overdue;
     this.#took = options.took;
     this.#settled = options.settled;
     this.progressed = options.progressed;

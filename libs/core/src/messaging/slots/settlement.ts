@@ -15,6 +15,8 @@ export interface SettlementEvents {
   /** Rows are pending again that a read must find. */
   readAgain(): void;
   lostLease(): void;
+  /** A slot may have nothing under way any more. */
+  drained(): void;
 }
 
 /** Turns outcomes into what the store is told and into who of the key may go next. */
@@ -58,6 +60,27 @@ export class Settlement {
         this.#deadLetter(taken, outcome);
         return;
     }
+  }
+
+  /** The work on a row goes on beyond its time: the store has it as a retry, and this process in hand. */
+  overdue(taken: TakenRow, retry: { readonly delayMs: number; readonly error: unknown }): void {
+    if (taken.lost) return;
+    this.#changes.push({
+      kind: 'change',
+      lease: taken.lease,
+      change: {
+        kind: 'retry',
+        place: placeOf(taken),
+        delayMs: retry.delayMs,
+        counts: true,
+        error: textOf(retry.error),
+      },
+      done: (outcome) => {
+        if (outcome === 'changed') this.#book.markOverdue(taken);
+        if (outcome === 'lost_lease') this.#events.lostLease();
+        this.#events.drained();
+      },
+    });
   }
 
   /** Moves a row aside: something holds back its key. */

@@ -127,6 +127,7 @@ export class SlotConsumer {
         dueIn: (ms) => this.#due.in(ms),
         readAgain: () => this.#reader.hint(),
         lostLease: () => this.#leases.doubt(),
+        drained: () => this.#leases.noteDrained(),
       },
     });
     this.#source = new RowSource({
@@ -134,6 +135,7 @@ export class SlotConsumer {
       clock,
       leases: this.#leases,
       settle: (taken, outcome) => this.#settlement.settle(taken, outcome),
+      overdue: (taken, retry) => this.#settlement.overdue(taken, retry),
       took: () => this.#reader.makeRoom(),
       settled: () => options.work.wake(),
       progressed: () => (this.#progressedAt = clock.now()),
@@ -217,14 +219,14 @@ export class SlotConsumer {
   /** Null while it works; otherwise what is wrong and what to do. */
   problem(): string | null {
     if (this.#closed !== undefined) return `${this.#name} is closed.`;
-    const problem = this.#work.problem();
-    if (problem !== null) return problem;
     if (this.#completions.failures >= this.#settings.maxFailedCompletions) {
       return `${this.#name} cannot remove what is done and reads no more: ${textOf(this.#completions.lastError)}`;
     }
     if (this.#leases.stalled) {
       return `${this.#name} has shown no progress for ${this.#settings.stallAfterMs} ms and has given up its slots.`;
     }
+    const problem = this.#work.problem();
+    if (problem !== null) return problem;
     const error = this.#leases.error ?? this.#troubles.current?.error;
     if (error !== null && error !== undefined)
       return `${this.#name} cannot reach its store: ${textOf(error)}`;
@@ -248,6 +250,7 @@ export class SlotConsumer {
     const drained = (async () => {
       await Promise.all([this.#reader.close(), this.#due.close()]);
       this.#book.dropWaiting();
+      this.#book.dropOverdue();
       while (!this.#isIdle()) {
         if (this.#book.rows.size > 0) {
           await new Promise<void>((resolve) => (this.#idle = resolve));
@@ -270,7 +273,8 @@ export class SlotConsumer {
     const now = this.#clock.now();
     if (now - this.#reader.movedAt > this.#settings.stallAfterMs) return false;
     // Once its slots are given up nothing waits any more: that is no progress.
-    if (this.#book.waiting === 0 && !this.#leases.stalled) this.#progressedAt = now;
+    const waits = this.#book.waiting > 0 && this.#work.waitsForItself !== true;
+    if (!waits && !this.#leases.stalled) this.#progressedAt = now;
     const patienceMs = Math.max(this.#settings.stallAfterMs, this.#work.patienceMs);
     return now - this.#progressedAt <= patienceMs;
   }

@@ -37,6 +37,8 @@ export interface TakenRow {
   /** It may be worked on together with at most so many others, itself counted; lowered by doubt. */
   batchLimit: number;
   state: 'waiting' | 'working' | 'ending';
+  /** The time for it is over: the store has it as a retry already, should nothing more come of it. */
+  overdue: boolean;
   /** The slot was lost since: nothing about this row may be written, except that it is done. */
   lost: boolean;
 }
@@ -51,6 +53,12 @@ export interface WorkSource {
   take(limit: number, perKey: number, budgetMs: number, bytes?: number): readonly TakenRow[];
   /** Every row taken is settled exactly once. */
   settle(row: TakenRow, outcome: RowOutcome): void;
+  /**
+   * The work on a row goes on beyond its time. Counts an attempt and notes a retry in the store, for
+   * the case that this process is not there then. The row is settled later all the same, and its key
+   * waits until then.
+   */
+  overdue(row: TakenRow, retry: { readonly delayMs: number; readonly error: unknown }): void;
   /** Whether something that takes up to `budgetMs` may still be begun with the row. */
   trusts(row: TakenRow, budgetMs: number): boolean;
   /** Leaves rows of a topic alone for a while. */
@@ -73,6 +81,8 @@ export interface SlotWork {
   wake(): void;
   /** Takes nothing more. */
   stop(): void;
+  /** True: what waits does so because all places are taken by work that has no time limit. */
+  readonly waitsForItself?: boolean;
   /** Null while it works; otherwise what is wrong. */
   problem(): string | null;
 }

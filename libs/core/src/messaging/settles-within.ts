@@ -1,0 +1,17 @@
+import type { Clock } from '../ports/index.js';
+
+/** Whether a promise settles within so many milliseconds. A rejection is left to whoever has the promise. */
+export function settlesWithin(
+  promise: Promise<unknown>,
+  clock: Clock,
+  ms: number,
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = clock.after(ms, () => resolve(false));
+    const settled = (): void => {
+      timer.cancel();
+      resolve(true);
+    };
+    promise.then(settled, settled);
+  });
+}
