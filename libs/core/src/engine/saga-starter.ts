@@ -1,9 +1,9 @@
 import { newId, newNonce } from '../ids.js';
 import { journalText, parseJournal } from '../messaging/index.js';
-import type { NewSaga, SagaStore, StartOutcome, Transaction } from '../ports/index.js';
+import type { NewSaga, SagaStore, Transaction } from '../ports/index.js';
 import type { SagaDefinition } from '../saga/index.js';
 import { IdempotencyConflictError } from './errors.js';
-import type { StartFlusher } from './flush/index.js';
+import { settledStart, type SettledStart, type StartFlusher } from './flush/index.js';
 import { inputDigest } from './input-digest.js';
 import { encodeEntry, type SagaEntry, type TraceHeaders } from './journal/index.js';
 import { SagaRun, type Pending } from './run/index.js';
@@ -81,7 +81,7 @@ export class SagaStarter {
     this.#running.add(run);
     let pending: Pending | null = null;
     let saga: NewSaga;
-    let outcome: StartOutcome;
+    let outcome: SettledStart;
     try {
       pending = run.decide();
       saga = this.#newSaga(definition, input, options, run, pending, this.#running.incarnation);
@@ -95,7 +95,7 @@ export class SagaStarter {
     return this.#answer(definition, saga, outcome, () => true);
   }
 
-  async #submit(saga: NewSaga): Promise<StartOutcome> {
+  async #submit(saga: NewSaga): Promise<SettledStart> {
     await this.#running.faults.reach('start.before-commit', saga.id);
     const outcome = await this.#flusher.submit(saga);
     await this.#running.faults.reach('start.after-commit', saga.id);
@@ -115,8 +115,8 @@ export class SagaStarter {
       afterCommit !== undefined && this.#mayOwn(definition) ? this.#running.incarnation : null;
     const saga = this.#newSaga(definition, input, options, run, null, own);
     let committed = afterCommit === undefined;
-    const [outcome] = await this.#store.start([saga], transaction);
-    if (outcome === undefined) throw new TypeError('The store gave no outcome of a start.');
+    const [answer] = await this.#store.start([saga], transaction);
+    const outcome = settledStart(saga, answer, 0);
     afterCommit?.(() => {
       committed = true;
       if (outcome.kind !== 'started') return;
@@ -135,7 +135,7 @@ export class SagaStarter {
   #answer(
     definition: SagaDefinition,
     saga: NewSaga,
-    outcome: StartOutcome,
+    outcome: SettledStart,
     committed: () => boolean,
   ): Started {
     if (outcome.kind === 'started') return { id: saga.id, committed };

@@ -20,6 +20,7 @@ import type {
   UnservedSagas,
 } from '../ports/index.js';
 import type { MemoryEngineRegistry } from './memory-engine-registry.js';
+import { keyOf, placesOf, refusal } from './memory-saga-locks.js';
 import { MemorySagaMail } from './memory-saga-mail.js';
 import {
   guard,
@@ -37,7 +38,6 @@ import { unservedSagas } from './memory-unserved-sagas.js';
 
 /** How long a start waits for another transaction that holds the same idempotency key. */
 const KEY_WAIT_MS = 10_000;
-const NOT_STORABLE = /\0|[\uD800-\uDFFF]/u;
 
 export interface MemorySagaStoreParts {
   readonly transactions: MemoryTransactions;
@@ -68,7 +68,13 @@ export class MemorySagaStore implements SagaStore {
     const ordered = [...sagas.entries()].sort(([, a], [, b]) => (keyOf(a) < keyOf(b) ? -1 : 1));
     return this.#parts.transactions.within(transaction, async (own) => {
       const outcomes: StartOutcome[] = [];
-      for (const [at, saga] of ordered) outcomes[at] = await this.#insert(saga, own);
+      for (const [at, saga] of ordered) {
+        const lock = `saga-key:${keyOf(saga)}`;
+        // What a unique index does: the second inserter waits for the end of the first, then looks.
+        if (transaction !== undefined) await own.lock(lock, { waitMs: KEY_WAIT_MS });
+        const refused = refusal(saga.entries) ?? (own.tryLock(lock) ? null : { kind: 'busy' });
+        outcomes[at] = refused ?? (await this.#insert(saga, own));
+      }
       return outcomes;
     });
   }
@@ -83,7 +89,10 @@ export class MemorySagaStore implements SagaStore {
       for (const [at, transition] of ordered) {
         const id = transition.sagaId;
         // Twice in one statement would change the row once and acknowledge both.
-        const free = !seen.has(id) && transaction.tryLock(`saga:${id}`);
+        const free =
+          !seen.has(id) &&
+          placesOf(transition.messages).every((place) => transaction.tryLock(place)) &&
+          transaction.tryLock(`saga:${id}`);
         seen.add(id);
         outcomes[at] = free ? await this.#write(transition, transaction) : { kind: 'busy' };
       }
@@ -93,6 +102,9 @@ export class MemorySagaStore implements SagaStore {
 
   async apply(transition: SagaTransition, transaction: Transaction): Promise<TransitionOutcome> {
     return this.#parts.transactions.within(transaction, async (own) => {
+      for (const place of placesOf(transition.messages)) {
+        await own.lock(place, { waitMs: KEY_WAIT_MS });
+      }
       await own.lock(`saga:${transition.sagaId}`, { waitMs: KEY_WAIT_MS });
       return this.#write(transition, own);
     });
@@ -227,8 +239,6 @@ export class MemorySagaStore implements SagaStore {
 
   async #insert(saga: NewSaga, transaction: MemoryTransaction): Promise<StartOutcome> {
     const key = keyOf(saga);
-    // What a unique index does: the second inserter waits for the end of the first, then looks.
-    await transaction.lock(`saga-key:${key}`, { waitMs: KEY_WAIT_MS });
     const taken = this.#keys.get(key, transaction) ?? saga.id;
     const there = this.#rows.get(taken, transaction);
     if (there !== undefined) {
@@ -250,11 +260,8 @@ export class MemorySagaStore implements SagaStore {
     if (row === undefined) return { kind: 'missing' };
     const refused = guard(row, transition);
     if (refused !== null) return refused;
-    for (const entry of transition.entries) {
-      if (entry.data !== null && NOT_STORABLE.test(entry.data)) {
-        return { kind: 'rejected', error: new Error(`The data of "${entry.kind}" is no text.`) };
-      }
-    }
+    const unstorable = refusal(transition.entries);
+    if (unstorable !== null) return unstorable;
     const revision = row.revision + 1;
     const { ownership } = transition;
     const now = this.#parts.clock.now();
@@ -336,9 +343,4 @@ export class MemorySagaStore implements SagaStore {
       if (row !== undefined && isFinal(row.status) && this.#isOpen(row)) yield row;
     }
   }
-}
-
-/** Sagas without a key are unique by their id. */
-function keyOf(saga: NewSaga): string {
-  return saga.key === null ? `id\0${saga.id}` : `${saga.tenant}\0${saga.name}\0${saga.key}`;
 }

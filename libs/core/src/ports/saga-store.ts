@@ -129,7 +129,11 @@ export interface NewSaga {
 export type StartOutcome =
   | { readonly kind: 'started' }
   /** The key is taken: by this saga. It may be the same start, repeated. */
-  | { readonly kind: 'exists'; readonly id: string; readonly inputDigest: string };
+  | { readonly kind: 'exists'; readonly id: string; readonly inputDigest: string }
+  /** Another open transaction starts a saga with this key or id; nothing was changed: go again later. */
+  | { readonly kind: 'busy' }
+  /** The database refused this start's data; nothing of it was written. */
+  | { readonly kind: 'rejected'; readonly error: unknown };
 
 export interface SagaHeader {
   readonly id: string;
@@ -209,6 +213,10 @@ export interface SagaStore {
    * Inserts sagas with their first journal entries and messages. A taken key is answered `exists`,
    * read by a second statement so that it sees what a concurrent start committed meanwhile (one
    * statement's snapshot does not). Never fails because of a taken key.
+   *
+   * Without a transaction it never waits for another transaction's key: such a start is answered
+   * `busy`, one whose data the store refuses `rejected`, and those beside them are started. With a
+   * transaction it waits for the key for some seconds, then throws `LockTimeoutError`.
    */
   start(sagas: readonly NewSaga[], transaction?: Transaction): Promise<readonly StartOutcome[]>;
 
@@ -216,6 +224,9 @@ export interface SagaStore {
    * Commits transitions of different sagas in one set-based statement, with an outcome for each, in
    * the order given; at most one per saga. A poisonous transition is `rejected` and does not take
    * its neighbours with it. Rejects only when the outcome of all is unknown.
+   *
+   * A message whose key is not the saga's id takes its place in that key as {@link OutboxStore.append}
+   * does, before its number is drawn; where another transaction holds the key, its transition is `busy`.
    */
   flush(transitions: readonly SagaTransition[]): Promise<readonly TransitionOutcome[]>;
 

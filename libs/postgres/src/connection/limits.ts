@@ -13,7 +13,7 @@
  * | `listen` | LISTEN, and the proof that it hears | 5 s | hints; polling replaces them |
  * | `publish` | messages into the Postgres broker | 4 s | `relay.publishTimeout`, 5 s |
  * | `flush` | transitions, starts, mail, messages without a transaction | 6 s | an engine without an answer stops its heartbeat after 30 s |
- * | `locked` | the same where it waits for a lock: a start with an idempotency key, looking up what became of a transition | 15 s, after the 10 s of `lock_timeout` | the same |
+ * | `locked` | the same where it waits for a lock: a start with an idempotency key in a caller's transaction, looking up what became of a transition | 15 s, after the 10 s of `lock_timeout` | the same |
  * | `work` | claims, loads, reads of queues, their changes and removals | 10 s | a consumer without progress gives up its slots after 60 s |
  * | `inbox` | what handlers' attempts are counted and ended by | 15 s | a handler's place |
  * | `health` | probes | 2 s | the probe itself answers within 3 s |

@@ -1,48 +1,8 @@
 import { placeOfKey, type OutboxMessage } from '@sagaz/core';
 import { Prepared, type SchemaName, type Statement } from '../connection/index.js';
 import { bytes } from '../slots/index.js';
+import { keyLocks, LOCK_SPACE } from './key-locks.js';
 import { outboxArrays } from './outbox-columns.js';
-
-/**
- * Beyond this many keys a transaction locks whole slots. PostgreSQL's lock table is of a fixed size
- * and shared by all transactions of the server: 20,000 keys of one transaction fill it, and then
- * everybody's statements fail.
- */
-const KEYS_LOCKED_ONE_BY_ONE = 64;
-
-/** The lock spaces of slots and of keys, as in the function outbox_lock. */
-const LOCK_SPACE = { slots: 1396786497, keys: 1396786498 } as const;
-
-/** Locks in the order in which they are taken. */
-interface KeyLocks {
-  readonly slots: readonly number[];
-  readonly keys: readonly number[];
-  readonly exclusively: boolean;
-}
-
-/**
- * The locks that put messages in order. All transactions take slots ascending and then keys
- * ascending, each once, so that no two can wait for each other.
- */
-export function keyLocks(
-  messages: readonly Pick<OutboxMessage, 'tenant' | 'topic' | 'key' | 'ordered' | 'delayMs'>[],
-): KeyLocks {
-  const slots = new Set<number>();
-  const keys = new Set<number>();
-  for (const message of messages) {
-    // What is delayed takes its place in its key when its time has come.
-    if (!message.ordered || message.delayMs > 0) continue;
-    const place = placeOfKey(message.tenant, message.topic, message.key);
-    slots.add(place.slot);
-    keys.add(place.lock);
-  }
-  const exclusively = keys.size > KEYS_LOCKED_ONE_BY_ONE;
-  return {
-    slots: [...slots].sort(ascending),
-    keys: exclusively ? [] : [...keys].sort(ascending),
-    exclusively,
-  };
-}
 
 /**
  * The statements that write messages in one round trip: locks, then numbers, then rows, where nobody
@@ -120,8 +80,4 @@ function valuesOfOne(message: OutboxMessage): unknown[] {
     JSON.stringify(message.headers),
     bytes(message.payload),
   ];
-}
-
-function ascending(a: number, b: number): number {
-  return a - b;
 }

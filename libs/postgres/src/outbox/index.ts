@@ -1,2 +1,11 @@
+export {
+  keyLockRows,
+  keyLockSource,
+  keyLockValues,
+  KEYS_LOCKED_ONE_BY_ONE,
+  TAKE_KEY_LOCK,
+  TRY_KEY_LOCK,
+  type KeyLockRow,
+} from './key-locks.js';
 export { outboxInsert, outboxInsertValues } from './outbox-columns.js';
 export { PgOutboxStore } from './pg-outbox-store.js';

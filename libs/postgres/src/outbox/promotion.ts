@@ -1,5 +1,5 @@
 import type { PgTransaction, PgTransactions, Queryable, SchemaName } from '../connection/index.js';
-import { keyLocks } from './append.js';
+import { keyLocks } from './key-locks.js';
 
 interface DueRow {
   readonly slot: number;

@@ -78,6 +78,7 @@ describeEachPostgres('the saga store', (server) => {
           store.start([newSaga({ key, messages: [message(text)] })]),
         ),
       );
+      expect(await store.start([newSaga({ key })])).toMatchObject([{ kind: 'exists' }]);
       expect(outcomes.flat().filter(({ kind }) => kind === 'started')).toHaveLength(1);
       expect(await outboxOf(text)).toBe(1);
     });
@@ -88,7 +89,7 @@ describeEachPostgres('the saga store', (server) => {
       let second: Promise<unknown> = Promise.resolve();
       await open.transactions.run(async (transaction) => {
         await store.start([first], transaction);
-        second = store.start([newSaga({ key })]);
+        second = open.transactions.run((other) => store.start([newSaga({ key })], other));
         await waitUntilBlocked(open.pool);
       });
       expect(await second).toEqual([{ kind: 'exists', id: first.id, inputDigest: 'digest' }]);

@@ -1,11 +1,16 @@
 import { Prepared, type SchemaName } from '../connection/index.js';
-import { outboxInsert } from '../outbox/index.js';
+import { keyLockSource, outboxInsert, TAKE_KEY_LOCK, TRY_KEY_LOCK } from '../outbox/index.js';
 
 /** Which parts a statement has: what nobody needs costs even when it inserts nothing. */
 export interface TransitionParts {
   readonly messages: boolean;
   readonly mail: boolean;
+  /** Messages whose keys are not their saga's id: those keys are locked first. */
+  readonly locks: boolean;
 }
+
+/** How long one transition waits for the keys of its messages: in a line with others it gets its turn. */
+const KEY_WAIT_MS = 50;
 
 const FINAL = "('completed', 'compensated', 'partially_committed', 'terminated')";
 
@@ -21,10 +26,19 @@ const CHANGE = `
         THEN clock_timestamp() + t.wake_ms * interval '1 millisecond' END,
       updated_at = clock_timestamp()`;
 
+/** The places of the transitions that somebody else's lock of a key keeps waiting. */
+const KEYS_TRIED = `keys AS MATERIALIZED (
+    SELECT k.place FROM ${keyLockSource(15)}
+    WHERE NOT ${TRY_KEY_LOCK}
+  ), `;
+
 /**
  * The statements that write transitions. All have the same shape, and the order of its parts is what
  * makes them safe:
  *
+ * 0. `keys` takes the places of messages in keys that are not their saga's id, before any row is locked
+ *    and any number drawn, as publishers do. Many transitions wait for none: one whose key somebody
+ *    else holds is left out.
  * 1. `locked` locks the rows in ascending order, so that overlapping writers never deadlock, and
  *    (except in a caller's own transaction) skips what is locked, so that one open transaction stalls
  *    one saga and not a whole flush.
@@ -46,7 +60,7 @@ export class TransitionSql {
   /**
    * Many transitions, as arrays: $1 ids, $2 owners, $3 epochs, $4 revisions, $5 statuses,
    * $6 give back, $7 wake in ms, $8 transition ids; then entries: $9 place, $10 ordinal, $11 kind,
-   * $12 step, $13 attempt, $14 data; then, where there are any, mail: place and id; messages.
+   * $12 step, $13 attempt, $14 data; then, where there are any, key locks; mail: place and id; messages.
    */
   many(parts: TransitionParts): Prepared {
     return this.#prepared('many', parts, () => {
@@ -54,13 +68,14 @@ export class TransitionSql {
       return `WITH t AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::text[], $6::bool[], $7::float8[], $8::uuid[])
       WITH ORDINALITY AS t (id, owner, epoch, revision, status, gives_back, wake_ms, transition_id, place)
-  ), locked AS MATERIALIZED (
+  ), ${parts.locks ? KEYS_TRIED : ''}locked AS MATERIALIZED (
     SELECT s.ctid AS at, s.id, s.owner, s.epoch, s.revision FROM ${schema}.saga s
     WHERE s.id = ANY ($1::uuid[]) ORDER BY s.id FOR UPDATE SKIP LOCKED
   ), changed AS (
     UPDATE ${schema}.saga s SET ${CHANGE}
     FROM locked l JOIN t ON t.id = l.id
     WHERE s.ctid = l.at AND l.owner = t.owner AND l.epoch = t.epoch AND l.revision = t.revision
+      ${parts.locks ? 'AND NOT EXISTS (SELECT FROM keys WHERE keys.place = t.place)' : ''}
     RETURNING t.place::int AS place, s.id, s.revision, t.transition_id
   )${this.#writes(parts, 9)}
   SELECT place FROM changed`;
@@ -72,7 +87,14 @@ export class TransitionSql {
    * $8 transition id, the rest as in {@link many}.
    */
   one(parts: TransitionParts): Prepared {
-    return this.#prepared('one', parts, () => this.#single(parts, 9, '', 'SKIP LOCKED'));
+    const limits = parts.locks
+      ? `before AS MATERIALIZED (
+    SELECT current_setting('lock_timeout') AS lock_timeout
+  ), limits AS MATERIALIZED (
+    SELECT set_config('lock_timeout', '${String(KEY_WAIT_MS)}', true) AS lock_wait FROM before
+  ), `
+      : '';
+    return this.#prepared('one', parts, () => this.#single(parts, 9, limits, 'SKIP LOCKED'));
   }
 
   /**
@@ -91,8 +113,20 @@ export class TransitionSql {
   #single(parts: TransitionParts, first: number, limits: string, wait: string): string {
     const schema = this.#schema.quoted;
     const source = limits === '' ? `${schema}.saga s` : `limits CROSS JOIN ${schema}.saga s`;
-    return `WITH ${limits}locked AS MATERIALIZED (
-    SELECT s.ctid AS at, s.owner, s.epoch, s.revision FROM ${source} WHERE s.id = $1::uuid
+    const keys = parts.locks
+      ? `keys AS MATERIALIZED (
+    SELECT ${TAKE_KEY_LOCK} AS taken FROM limits CROSS JOIN ${keyLockSource(first + 6)}
+  ), `
+      : '';
+    // Asked for once, before the first row is looked for; the bound is for the keys alone.
+    const taken = '(SELECT count(taken) FROM keys) > 0';
+    const after = !parts.locks
+      ? ''
+      : wait === ''
+        ? `AND ${taken}`
+        : `AND (SELECT set_config('lock_timeout', lock_timeout, true) FROM before WHERE ${taken}) IS NOT NULL`;
+    return `WITH ${limits}${keys}locked AS MATERIALIZED (
+    SELECT s.ctid AS at, s.owner, s.epoch, s.revision FROM ${source} WHERE s.id = $1::uuid ${after}
     FOR UPDATE OF s ${wait}
   ), t AS (
     SELECT $5::text AS status, $6::bool AS gives_back, $7::float8 AS wake_ms
@@ -108,7 +142,7 @@ export class TransitionSql {
   #writes(parts: TransitionParts, first: number): string {
     const schema = this.#schema.quoted;
     const p = (offset: number): string => `$${String(first + offset)}`;
-    let next = first + 6;
+    let next = first + (parts.locks ? 10 : 6);
     let sql = `, journal AS (
     INSERT INTO ${schema}.saga_journal (saga_id, revision, ordinal, transition_id, kind, step, attempt, data)
     SELECT c.id, c.revision, e.ordinal, c.transition_id, e.kind, e.step, e.attempt, e.data
@@ -134,7 +168,7 @@ export class TransitionSql {
   }
 
   #prepared(form: string, parts: TransitionParts, text: () => string): Prepared {
-    const name = `${form}${parts.messages ? '+messages' : ''}${parts.mail ? '+mail' : ''}`;
+    const name = `${form}${parts.messages ? '+messages' : ''}${parts.mail ? '+mail' : ''}${parts.locks ? '+locks' : ''}`;
     let prepared = this.#cache.get(name);
     if (prepared === undefined) {
       prepared = new Prepared(text());

@@ -1,5 +1,10 @@
 import type { JournalEntry, OutboxMessage, SagaTransition } from '@sagaz/core';
-import { outboxInsertValues } from '../outbox/index.js';
+import {
+  keyLockRows,
+  keyLockValues,
+  outboxInsertValues,
+  type KeyLockRow,
+} from '../outbox/index.js';
 import type { TransitionParts } from './transition-sql.js';
 
 /** What the transitions have between them. */
@@ -7,6 +12,7 @@ export function partsOf(transitions: readonly SagaTransition[]): TransitionParts
   return {
     messages: transitions.some(({ messages }) => messages.length > 0),
     mail: transitions.some(({ consumedMail }) => consumedMail.length > 0),
+    locks: transitions.some((one) => locksOf(one, 0).length > 0),
   };
 }
 
@@ -78,6 +84,17 @@ export function messageArrays(messagesByPlace: readonly (readonly OutboxMessage[
   return outboxInsertValues(messagesByPlace.flat(), places);
 }
 
+/**
+ * The locks of keys that are not the saga's id. What a saga sends with its id as the key its one row
+ * puts in order, and needs no lock.
+ */
+export function locksOf({ sagaId, messages }: SagaTransition, place: number): KeyLockRow[] {
+  return keyLockRows(
+    place,
+    messages.filter(({ key }) => key !== sagaId),
+  );
+}
+
 /** About how many bytes a transition sends: what bounds a statement beside their number. */
 export function bytesOf(transition: SagaTransition): number {
   let bytes = 200;
@@ -89,6 +106,9 @@ export function bytesOf(transition: SagaTransition): number {
 
 function writeValues(transitions: readonly SagaTransition[], parts: TransitionParts): unknown[] {
   const values: unknown[] = entryArrays(transitions.map(({ entries }) => entries));
+  if (parts.locks) {
+    values.push(...keyLockValues(transitions.flatMap((one, at) => locksOf(one, at + 1))));
+  }
   if (parts.mail) {
     const places: number[] = [];
     const ids: string[] = [];

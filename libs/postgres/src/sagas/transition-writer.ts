@@ -17,8 +17,9 @@ import {
   type SagazPool,
   type SchemaName,
 } from '../connection/index.js';
+import { KEYS_LOCKED_ONE_BY_ONE } from '../outbox/index.js';
 import { TransitionSql } from './transition-sql.js';
-import { bytesOf, manyValues, oneValues, partsOf } from './transition-values.js';
+import { bytesOf, locksOf, manyValues, oneValues, partsOf } from './transition-values.js';
 
 /** How long the last statement of a caller's transaction waits for the saga's row. */
 const ROW_WAIT_MS = 5_000;
@@ -27,6 +28,8 @@ const SILENCE_MS = 5_000;
 /** How long settling waits for a statement whose client is gone. */
 const SETTLE_WAIT_MS = 10_000;
 const MAX_BYTES = 8 * 1024 * 1024;
+/** Locks of keys that one statement takes: the server's table of locks is shared by all. */
+const MAX_LOCKS = 2 * KEYS_LOCKED_ONE_BY_ONE;
 
 /** Commits transitions, and finds out what became of those that did not go through. */
 export class TransitionWriter {
@@ -193,14 +196,18 @@ function onceEach(transitions: readonly SagaTransition[]): readonly SagaTransiti
 function* batches(transitions: readonly SagaTransition[]): Generator<readonly SagaTransition[]> {
   let from = 0;
   let bytes = 0;
+  let locks = 0;
   for (const [at, transition] of transitions.entries()) {
     const more = bytesOf(transition);
-    if (at > from && bytes + more > MAX_BYTES) {
+    const moreLocks = locksOf(transition, 0).length;
+    if (at > from && (bytes + more > MAX_BYTES || locks + moreLocks > MAX_LOCKS)) {
       yield transitions.slice(from, at);
       from = at;
       bytes = 0;
+      locks = 0;
     }
     bytes += more;
+    locks += moreLocks;
   }
   if (from < transitions.length) yield from === 0 ? transitions : transitions.slice(from);
 }

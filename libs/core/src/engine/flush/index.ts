@@ -1,2 +1,3 @@
+export { settledStart, type SettledStart } from './settled-start.js';
 export { StartFlusher } from './start-flusher.js';
 export { TransitionFlusher } from './transition-flusher.js';

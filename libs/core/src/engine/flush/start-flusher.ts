@@ -1,9 +1,12 @@
-import type { Clock, NewSaga, SagaStore, StartOutcome } from '../../ports/index.js';
+import type { Clock, NewSaga, SagaStore } from '../../ports/index.js';
+import { settledStart, type SettledStart } from './settled-start.js';
 
 interface Waiting {
   readonly saga: NewSaga;
-  readonly resolve: (outcome: StartOutcome) => void;
+  readonly resolve: (outcome: SettledStart) => void;
   readonly reject: (error: unknown) => void;
+  /** When its key was first found in another transaction's hands. */
+  busySince: number | null;
 }
 
 export interface StartFlusherOptions {
@@ -16,26 +19,37 @@ export interface StartFlusherOptions {
 
 /** What one statement sends at most, unless its first saga alone is larger; as with transitions. */
 const MOST_BYTES = 8 * 1_024 * 1_024;
-/** How often a start without an answer is repeated before the caller is told. */
+/** How often starts without an answer are repeated before their callers are told. */
 const MOST_REPEATS = 4;
+/** How long a start waits for another transaction that holds its idempotency key. */
+const KEY_WAIT_MS = 10_000;
+/** Pauses between two attempts at the keys that others hold. */
+const FIRST_PAUSE_MS = 20;
+const LONGEST_PAUSE_MS = 250;
 
 /**
  * Starts sagas together, as transitions are flushed. Repeating a start that had no answer is
  * harmless: its id or its key is there then, and it is told so.
+ *
+ * No start waits in the database: one whose key another open transaction holds is set aside and tried
+ * again, together with others like it and apart from those that nothing keeps waiting.
  */
 export class StartFlusher {
   readonly #options: StartFlusherOptions;
   #queue: Waiting[] = [];
+  #contended: Waiting[] = [];
   #inFlight = 0;
   #scheduled = false;
+  #retrying = false;
 
   constructor(options: StartFlusherOptions) {
     this.#options = options;
   }
 
-  submit(saga: NewSaga): Promise<StartOutcome> {
+  /** @throws LockTimeoutError where another transaction holds the saga's key for too long */
+  submit(saga: NewSaga): Promise<SettledStart> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ saga, resolve, reject });
+      this.#queue.push({ saga, resolve, reject, busySince: null });
       this.#schedule();
     });
   }
@@ -52,7 +66,7 @@ export class StartFlusher {
         (this.#inFlight === 0 || this.#queue.length >= share)
       ) {
         this.#inFlight += 1;
-        void this.#flush(this.#queue.splice(0, this.#fitting())).finally(() => {
+        void this.#flush(this.#queue.splice(0, this.#fitting(this.#queue))).finally(() => {
           this.#inFlight -= 1;
           this.#schedule();
         });
@@ -61,47 +75,69 @@ export class StartFlusher {
   }
 
   /** How many of those that wait go together: inputs are of any size, and a statement is held whole. */
-  #fitting(): number {
-    const most = Math.min(this.#options.group, this.#queue.length);
+  #fitting(waiting: readonly Waiting[]): number {
+    const most = Math.min(this.#options.group, waiting.length);
     let bytes = 0;
     for (let at = 0; at < most; at += 1) {
-      const waiting = this.#queue[at];
-      bytes += waiting === undefined ? 0 : bytesOf(waiting.saga);
+      const one = waiting[at];
+      bytes += one === undefined ? 0 : bytesOf(one.saga);
       if (at > 0 && bytes > MOST_BYTES) return at;
     }
     return most;
   }
 
   async #flush(batch: readonly Waiting[]): Promise<void> {
-    try {
-      const outcomes = await this.#options.store.start(batch.map((one) => one.saga));
-      batch.forEach((one, at) => {
-        const outcome = outcomes[at];
-        if (outcome === undefined)
-          one.reject(new TypeError('The store gave no outcome of a start.'));
-        else one.resolve(outcome);
-      });
-    } catch (error) {
-      // One saga the store cannot take must not fail those that were started beside it.
-      await Promise.all(batch.map((one) => this.#alone(one, error)));
-    }
-  }
-
-  async #alone(one: Waiting, first: unknown): Promise<void> {
-    let last = first;
-    for (let repeat = 0; repeat < MOST_REPEATS; repeat += 1) {
-      await new Promise<void>((resolve) => this.#options.clock.after(20 * 4 ** repeat, resolve));
+    const { clock, store } = this.#options;
+    let last: unknown;
+    for (let repeat = 0; repeat <= MOST_REPEATS; repeat += 1) {
+      if (repeat > 0) await this.#pause(20 * 4 ** (repeat - 1));
       try {
-        const [outcome] = await this.#options.store.start([one.saga]);
-        if (outcome !== undefined) {
-          one.resolve(outcome);
-          return;
-        }
+        const outcomes = await store.start(batch.map((one) => one.saga));
+        batch.forEach((one, at) => {
+          const outcome = outcomes[at];
+          if (outcome?.kind === 'busy') one.busySince ??= clock.now();
+          const waitedMs = clock.now() - (one.busySince ?? clock.now());
+          if (outcome?.kind === 'busy' && waitedMs < KEY_WAIT_MS) {
+            this.#again(one);
+            return;
+          }
+          try {
+            one.resolve(settledStart(one.saga, outcome, waitedMs));
+          } catch (error) {
+            one.reject(error);
+          }
+        });
+        return;
       } catch (error) {
         last = error;
       }
     }
-    one.reject(last);
+    for (const one of batch) one.reject(last);
+  }
+
+  #again(one: Waiting): void {
+    this.#contended.push(one);
+    if (!this.#retrying) void this.#retry();
+  }
+
+  /** One statement at a time, beside those of other starts: they neither wait for it nor it for them. */
+  async #retry(): Promise<void> {
+    this.#retrying = true;
+    let pauseMs = FIRST_PAUSE_MS;
+    while (this.#contended.length > 0) {
+      await this.#pause(pauseMs);
+      const round = this.#contended;
+      const before = round.length;
+      this.#contended = [];
+      while (round.length > 0) await this.#flush(round.splice(0, this.#fitting(round)));
+      const progress = this.#contended.length < before;
+      pauseMs = progress ? FIRST_PAUSE_MS : Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
+    }
+    this.#retrying = false;
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.#options.clock.after(ms, resolve));
   }
 }
 

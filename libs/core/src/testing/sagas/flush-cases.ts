@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { newId, newNonce } from '../../ids.js';
-import type { ContractCase } from '../contract-case.js';
+import { freshName, type ContractCase } from '../contract-case.js';
 import {
   engine,
   entry,
@@ -138,6 +138,40 @@ export const flushCases: readonly ContractCase<SagaStoreFixture>[] = [
       assert.deepEqual(await flushing, [{ kind: 'busy' }, { kind: 'applied' }]);
       await open.rollback();
       assert.deepEqual(await fixture.other.flush([transition(held, me)]), [{ kind: 'applied' }]);
+    },
+  },
+  {
+    name: 'waits with one transition, and with no other, for a key that an open transaction has taken',
+    guards:
+      'A command with a key of its own must not overtake a message that took the key before, and one contended key must not stall every other saga of the engine.',
+    async run(fixture) {
+      const me = await engine(fixture);
+      const [publisher, behind, apart, own] = await Promise.all(
+        Array.from({ length: 4 }, () => ownedSaga(fixture, me)),
+      );
+      assert.ok(publisher && behind && apart && own);
+      const key = freshName('key');
+      const open = await openTransaction(fixture, (transaction) =>
+        fixture.sagas.apply(transition(publisher, me, { messages: [message(key)] }), transaction),
+      );
+      const moves = [
+        transition(apart, me, { messages: [message(freshName('key'))] }),
+        transition(behind, me, { messages: [message(key), message(freshName('key'))] }),
+        transition(own, me, { messages: [message(own.id)] }),
+      ];
+      const flushing = fixture.other.flush(moves);
+      assert.ok(await settlesByItself(fixture, flushing), 'the flush waits for a key');
+      assert.deepEqual(
+        (await flushing).map(({ kind }) => kind),
+        ['applied', 'busy', 'applied'],
+      );
+      const alone = fixture.other.flush(moves.slice(1, 2));
+      assert.ok(await settlesByItself(fixture, alone), 'a single transition waits without a bound');
+      assert.deepEqual(await alone, [{ kind: 'busy' }]);
+      assert.equal(await fixture.messagesOf(key), 0);
+      await open.commit();
+      assert.deepEqual(await fixture.other.flush(moves.slice(1, 2)), [{ kind: 'applied' }]);
+      assert.equal(await fixture.messagesOf(key), 2);
     },
   },
   {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { newNonce } from '../../ids.js';
+import type { NewSaga, SagaStore, StartOutcome } from '../../ports/index.js';
 import type { ContractCase } from '../contract-case.js';
 import { freshName } from '../contract-case.js';
 import {
@@ -8,8 +9,22 @@ import {
   newSaga,
   openTransaction,
   pendingStill,
+  settlesByItself,
   type SagaStoreFixture,
 } from './saga-material.js';
+
+/** Starts again and again until no other start holds the key. */
+async function startWhenFree(
+  fixture: SagaStoreFixture,
+  store: SagaStore,
+  saga: NewSaga,
+): Promise<StartOutcome | undefined> {
+  for (;;) {
+    const [outcome] = await store.start([saga]);
+    if (outcome?.kind !== 'busy') return outcome;
+    await fixture.pass(1);
+  }
+}
 
 export const startCases: readonly ContractCase<SagaStoreFixture>[] = [
   {
@@ -118,10 +133,9 @@ export const startCases: readonly ContractCase<SagaStoreFixture>[] = [
       const name = freshName('saga');
       const sagas = Array.from({ length: 20 }, () => newSaga({ name, key: 'one' }));
       const outcomes = await Promise.all(
-        sagas.map(async (saga, at) => {
-          const [outcome] = await (at % 2 === 0 ? fixture.sagas : fixture.other).start([saga]);
-          return outcome;
-        }),
+        sagas.map((saga, at) =>
+          startWhenFree(fixture, at % 2 === 0 ? fixture.sagas : fixture.other, saga),
+        ),
       );
       assert.equal(outcomes.filter((outcome) => outcome?.kind === 'started').length, 1);
       const winner = sagas[outcomes.findIndex((outcome) => outcome?.kind === 'started')]?.id;
@@ -181,10 +195,57 @@ export const startCases: readonly ContractCase<SagaStoreFixture>[] = [
       const open = await openTransaction(fixture, (transaction) =>
         fixture.sagas.start([first], transaction),
       );
-      const second = fixture.other.start([newSaga({ name: first.name, key: 'k' })]);
+      const second = fixture.transactions.run((transaction) =>
+        fixture.other.start([newSaga({ name: first.name, key: 'k' })], transaction),
+      );
       assert.ok(await pendingStill(fixture, second));
       await open.commit();
       assert.deepEqual(await second, [{ kind: 'exists', id: first.id, inputDigest: 'first' }]);
+    },
+  },
+  {
+    name: 'keeps no start waiting for a key or an id that an open transaction holds, and starts its neighbours',
+    guards: 'One contended key must not hold up every start of a process.',
+    async run(fixture) {
+      const first = newSaga({ key: 'k', inputDigest: 'first' });
+      const byId = newSaga();
+      const open = await openTransaction(fixture, async (transaction) => {
+        await fixture.sagas.start([first], transaction);
+        await fixture.sagas.start([byId], transaction);
+      });
+      const again = newSaga({ name: first.name, key: 'k' });
+      const free = [newSaga(), newSaga({ name: first.name, key: 'another' }), newSaga()];
+      const group = [free[0], again, free[1], byId, free[2]].flatMap((saga) => saga ?? []);
+      const starting = fixture.other.start(group);
+      assert.ok(await settlesByItself(fixture, starting), 'the group waits for a key');
+      assert.deepEqual(
+        (await starting).map(({ kind }) => kind),
+        ['started', 'busy', 'started', 'busy', 'started'],
+      );
+      assert.equal(await fixture.other.get(again.id), null);
+      await open.commit();
+      assert.deepEqual(await fixture.other.start([again, byId]), [
+        { kind: 'exists', id: first.id, inputDigest: 'first' },
+        { kind: 'exists', id: byId.id, inputDigest: byId.inputDigest },
+      ]);
+    },
+  },
+  {
+    name: 'rejects the starts among 100 whose data the store cannot hold, and starts the others',
+    guards: 'One poisonous input must not fail the callers that start something beside it.',
+    async run(fixture) {
+      const sagas = Array.from({ length: 100 }, (_, at) =>
+        newSaga({
+          entries: [entry('saga_started', at % 40 === 7 ? '"raw \u0000 nul"' : '{"ok":true}')],
+        }),
+      );
+      const outcomes = await fixture.sagas.start(sagas);
+      assert.deepEqual(
+        outcomes.map(({ kind }) => kind),
+        sagas.map((_, at) => (at % 40 === 7 ? 'rejected' : 'started')),
+      );
+      assert.equal(await fixture.sagas.get(sagas[7]?.id ?? ''), null);
+      assert.equal((await fixture.sagas.history(sagas[8]?.id ?? '')).length, 1);
     },
   },
   {
@@ -195,7 +256,9 @@ export const startCases: readonly ContractCase<SagaStoreFixture>[] = [
       const open = await openTransaction(fixture, (transaction) =>
         fixture.sagas.start([first], transaction),
       );
-      const second = fixture.other.start([newSaga({ name: first.name, key: 'k' })]);
+      const second = fixture.transactions.run((transaction) =>
+        fixture.other.start([newSaga({ name: first.name, key: 'k' })], transaction),
+      );
       assert.ok(await pendingStill(fixture, second));
       await open.rollback();
       assert.deepEqual(await second, [{ kind: 'started' }]);

@@ -1,0 +1,98 @@
+import { Prepared, type SchemaName } from '../connection/index.js';
+import { outboxInsert } from '../outbox/index.js';
+
+/** How long a start in a caller's transaction waits for another transaction that holds the same key. */
+export const KEY_WAIT_MS = 10_000;
+/**
+ * How long a group waits where no lock tells that a key is held: an id that two transactions start at
+ * once, or a transaction that starts more sagas than it locks keys of.
+ */
+const GROUP_WAIT_MS = 50;
+
+/** The statement for starts without and with messages. */
+export interface StartForms {
+  readonly plain: Prepared;
+  readonly sending: Prepared;
+}
+
+/** @param within they run in a transaction of a caller's */
+export function startForms(schema: SchemaName, within: boolean): StartForms {
+  return {
+    plain: new Prepared(insertSql(schema, within, false)),
+    sending: new Prepared(insertSql(schema, within, true)),
+  };
+}
+
+/** The lock space of idempotency keys; those of the outbox and the inbox are other numbers. */
+const KEYS = 1396786502;
+
+/**
+ * Beyond this many, a transaction of a caller's locks no further keys: PostgreSQL's lock table is of a
+ * fixed size and shared by all. Who meets one of those is told by `lock_timeout`.
+ */
+const KEYS_LOCKED = 64;
+
+/** How many the transaction has locked so far. */
+const LOCKED = "coalesce(nullif(current_setting('sagaz.keys_locked', true), ''), '0')::int";
+
+/**
+ * $1 id, $2 tenant, $3 name, $4 version, $5 key, $6 digest, $7 status, $8 owner, $9 wake in ms,
+ * $10 deadline in ms, $11 transition id, $12 lock of the key, $13–$18 entries, $19… messages.
+ *
+ * Rows go in by key, so that two transactions with the same keys wait for each other in one order.
+ * Whoever inserts a key holds its lock until both are committed or gone: outside of a caller's
+ * transaction a key whose lock is taken is left out, for its insert would wait. The caller's own
+ * lock_timeout is as before when the statement has ended.
+ */
+function insertSql(schema: SchemaName, within: boolean, messages: boolean): string {
+  const sent = messages
+    ? `, sent AS (
+    ${outboxInsert(schema, 19, 'JOIN placed c ON c.place = m.owner')}
+  )`
+    : '';
+  const wait = within ? KEY_WAIT_MS : GROUP_WAIT_MS;
+  const free = within
+    ? `SELECT t.place, CASE WHEN t.lock IS NOT NULL THEN
+        CASE WHEN ${LOCKED} < ${String(KEYS_LOCKED)} THEN
+          CASE WHEN pg_advisory_xact_lock(${String(KEYS)}, t.lock) IS NOT NULL
+            THEN set_config('sagaz.keys_locked', (${LOCKED} + 1)::text, true)
+      END END END AS counted
+    FROM limits CROSS JOIN (SELECT * FROM t ORDER BY t.lock) AS t`
+    : `SELECT t.place FROM limits CROSS JOIN t
+    WHERE t.lock IS NULL OR pg_try_advisory_xact_lock(${String(KEYS)}, t.lock)`;
+  return `WITH before AS MATERIALIZED (
+    SELECT current_setting('lock_timeout') AS lock_timeout
+  ), limits AS MATERIALIZED (
+    SELECT set_config('lock_timeout', '${String(wait)}', true) AS lock_wait FROM before
+  ), t AS MATERIALIZED (
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::float8[], $10::float8[], $11::uuid[], $12::int[])
+      WITH ORDINALITY AS t (id, tenant, name, version, key, input_digest, status, owner, wake_ms, deadline_ms, transition_id, lock, place)
+  ), free AS MATERIALIZED (
+    ${free}
+  ), inserted AS (
+    INSERT INTO ${schema.quoted}.saga
+      (id, tenant, name, version, key, input_digest, status, revision, owner, epoch, wake_at, deadline)
+    SELECT t.id, t.tenant, t.name, t.version, t.key, t.input_digest, t.status, 0, t.owner,
+      CASE WHEN t.owner IS NULL THEN 0 ELSE 1 END,
+      CASE WHEN t.owner IS NULL THEN clock_timestamp() + t.wake_ms * interval '1 millisecond' END,
+      clock_timestamp() + t.deadline_ms * interval '1 millisecond'
+    FROM free JOIN t USING (place)
+    ORDER BY t.tenant, t.name, t.key, t.id
+    ON CONFLICT DO NOTHING
+    RETURNING id
+  ), placed AS MATERIALIZED (
+    SELECT min(t.place)::int AS place, t.id FROM inserted JOIN t USING (id) GROUP BY t.id
+  ), journal AS (
+    INSERT INTO ${schema.quoted}.saga_journal (saga_id, revision, ordinal, transition_id, kind, step, attempt, data)
+    SELECT c.id, 0, e.ordinal, t.transition_id, e.kind, e.step, e.attempt, e.data
+    FROM unnest($13::int[], $14::int[], $15::text[], $16::text[], $17::int[], $18::text[])
+      AS e (place, ordinal, kind, step, attempt, data)
+    JOIN placed c ON c.place = e.place
+    JOIN t ON t.place = c.place
+  )${sent}, ended AS MATERIALIZED (
+    SELECT set_config('lock_timeout', before.lock_timeout, true) AS restored
+    FROM before CROSS JOIN (SELECT count(*) FROM placed) AS all_placed
+  )
+  SELECT f.place::int AS place, p.place IS NOT NULL AS started
+  FROM ended CROSS JOIN free f LEFT JOIN placed p ON p.place = f.place`;
+}
