@@ -1,4 +1,4 @@
-import { isSagazError, redact } from '@sagaz/core';
+import { errorMessage, propertyOf, redact } from '@sagaz/core';
 import { DatabaseUnreachableError, InvalidSchemaNameError, NoDatabaseError } from '@sagaz/postgres';
 import { NoUrlError, WrongUrlError } from './cli.errors.js';
 import { EXIT_CODE, type ExitCode } from './exit-code.js';
@@ -11,7 +11,7 @@ export interface Failure {
 }
 
 export function failureOf(error: unknown): Failure {
-  const message = redact(error instanceof Error ? error.message || error.name : String(error));
+  const message = redact(errorMessage(error));
   return { exitCode: exitCodeOf(error), code: codeOf(error), message };
 }
 
@@ -22,8 +22,6 @@ function exitCodeOf(error: unknown): ExitCode {
 }
 
 function codeOf(error: unknown): string {
-  if (isSagazError(error)) return error.code;
-  if (error instanceof Error && 'code' in error && typeof error.code === 'string')
-    return error.code;
-  return 'SAGAZ_FAILED';
+  const code = propertyOf(error, 'code');
+  return typeof code === 'string' ? code : 'SAGAZ_FAILED';
 }

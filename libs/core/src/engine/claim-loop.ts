@@ -1,3 +1,4 @@
+import { errorText } from '../errors/index.js';
 import type {
   Clock,
   LoadedSaga,
@@ -104,7 +105,7 @@ export class ClaimLoop {
       (error: unknown) => {
         this.#round = null;
         this.#failures += 1;
-        logger.warn('The engine could not ask its store for work.', { error: String(error) });
+        logger.warn('The engine could not ask its store for work.', { error: errorText(error) });
         this.#armIn(Math.min(pollMs * 2 ** Math.min(this.#failures, 8), LONGEST_PAUSE_MS));
       },
     );

@@ -16,7 +16,6 @@ export {
 export {
   UnreadableJournalError,
   type AttentionReason,
-  type ErrorRecord,
   type Failure,
   type Role,
 } from './journal/index.js';

@@ -1,3 +1,4 @@
+import { errorText } from '../errors/index.js';
 import { newNonce } from '../ids.js';
 import type {
   LoadedSaga,
@@ -106,7 +107,7 @@ export class LeftAlone {
       loaded = await store.load([id], incarnation());
     } catch (error) {
       // Its mail lies there, and is met again at the next look.
-      logger.warn('A saga could not be read again.', { sagaId: id, error: String(error) });
+      logger.warn('A saga could not be read again.', { sagaId: id, error: errorText(error) });
     }
     this.#busy.delete(id);
     if (this.has(id)) take(loaded);

@@ -1,3 +1,4 @@
+import { errorText } from '../errors/index.js';
 import type {
   Clock,
   FaultPoints,
@@ -246,7 +247,7 @@ export class RunningSagas implements Inside {
   }
 
   leaveAlone(saga: Unrunnable, error: unknown): void {
-    const detail = error instanceof UnreadableJournalError ? error.detail : String(error);
+    const detail = error instanceof UnreadableJournalError ? error.detail : errorText(error);
     this.#leftAlone.leave(saga, 'journal_unreadable', detail, error);
   }
 

@@ -7,3 +7,6 @@ export {
 } from './transaction.errors.js';
 export { SagaRefusal, isSagaRefusal } from './saga-refusal.js';
 export { NonRetryableError, isNonRetryable, markNonRetryable } from './non-retryable.error.js';
+export { CAUSE_TOLD, errorRecord, type ErrorRecord } from './error-record.js';
+export { asError, errorMessage, errorText, recordMessage } from './error-text.js';
+export { isError, propertyOf } from './thrown-value.js';

@@ -1,4 +1,5 @@
 import { SagazError } from './sagaz-error.js';
+import { isMarkedError } from './thrown-value.js';
 
 const NON_RETRYABLE = Symbol.for('sagaz.non-retryable');
 
@@ -27,5 +28,5 @@ export function markNonRetryable(error: Error): void {
 
 /** Whether an error says of itself that no attempt can succeed, also in another copy of the package. */
 export function isNonRetryable(value: unknown): value is Error {
-  return value instanceof Error && NON_RETRYABLE in value;
+  return isMarkedError(value, NON_RETRYABLE);
 }

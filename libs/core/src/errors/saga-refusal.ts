@@ -1,4 +1,5 @@
 import { SagazError } from './sagaz-error.js';
+import { isMarkedError } from './thrown-value.js';
 
 const REFUSAL = Symbol.for('sagaz.refusal');
 
@@ -24,5 +25,5 @@ export class SagaRefusal extends SagazError {
 
 /** Whether a thrown value is a {@link SagaRefusal}, also of another installed copy of the package. */
 export function isSagaRefusal(value: unknown): value is SagaRefusal {
-  return value instanceof Error && REFUSAL in value;
+  return isMarkedError(value, REFUSAL);
 }

@@ -1,3 +1,5 @@
+import { isMarkedError } from './thrown-value.js';
+
 const SAGAZ_ERROR = Symbol.for('sagaz.error');
 
 /**
@@ -25,5 +27,5 @@ export abstract class SagazError extends Error {
 
 /** Whether a thrown value is an error of Sagaz, also of another installed copy of the package. */
 export function isSagazError(value: unknown): value is SagazError {
-  return value instanceof Error && SAGAZ_ERROR in value;
+  return isMarkedError(value, SAGAZ_ERROR);
 }

@@ -1,4 +1,4 @@
-import { isNonRetryable, isSagaRefusal } from '../errors/index.js';
+import { isNonRetryable, isSagaRefusal, propertyOf } from '../errors/index.js';
 
 /**
  * What to do about a thrown value.
@@ -17,17 +17,12 @@ const CONFLICTS: ReadonlySet<unknown> = new Set(['40001', '40P01', '55P03']);
 /** 4xx that may pass by themselves: request timeout, conflict, too early, too many requests. */
 const PASSING: ReadonlySet<number> = new Set([408, 409, 425, 429]);
 
-function property(value: object, name: string): unknown {
-  return name in value ? (value as Readonly<Record<string, unknown>>)[name] : undefined;
-}
-
 /** The HTTP status an error carries, in the shapes of Nest, fetch wrappers and axios. */
 function httpStatus(error: object): number | undefined {
-  const response = property(error, 'response');
   const candidates = [
-    property(error, 'status'),
-    property(error, 'statusCode'),
-    typeof response === 'object' && response !== null ? property(response, 'status') : undefined,
+    propertyOf(error, 'status'),
+    propertyOf(error, 'statusCode'),
+    propertyOf(propertyOf(error, 'response'), 'status'),
   ];
   return candidates.find(
     (status): status is number => typeof status === 'number' && status >= 100 && status < 600,
@@ -39,19 +34,19 @@ function isConflict(error: object): boolean {
   let current: unknown = error;
   // Bounded, because a chain of causes may be a circle.
   for (let depth = 0; depth < 8 && typeof current === 'object' && current !== null; depth += 1) {
-    if (CONFLICTS.has(property(current, 'code'))) return true;
-    current = property(current, 'driverError') ?? property(current, 'cause');
+    if (CONFLICTS.has(propertyOf(current, 'code'))) return true;
+    current = propertyOf(current, 'driverError') ?? propertyOf(current, 'cause');
   }
   return false;
 }
 
-/** Says what to do about whatever a step or handler threw. */
+/** Says what to do about whatever a step or handler threw. Never throws itself. */
 export function classify(error: unknown): ErrorClass {
   if (typeof error !== 'object' || error === null) return 'retryable';
   if (isSagaRefusal(error)) return 'refusal';
   if (isNonRetryable(error)) return 'final';
   if (isConflict(error)) return 'conflict';
-  if (property(error, 'name') === 'AbortError') return 'aborted';
+  if (propertyOf(error, 'name') === 'AbortError') return 'aborted';
   const status = httpStatus(error);
   if (status !== undefined && status >= 400 && status < 500 && !PASSING.has(status)) return 'final';
   return 'retryable';

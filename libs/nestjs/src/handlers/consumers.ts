@@ -12,6 +12,7 @@ import {
   type Logger,
   type Subscription,
   type Timer,
+  errorMessage,
 } from '@sagaz/core';
 import { Connections, detached, type Connection } from '../enlist/index.js';
 import { Workers, type Worker } from '../lifecycle/index.js';
@@ -143,7 +144,7 @@ export class Consumers implements Worker, OnModuleInit {
       else this.#subscriptions.push(subscription);
     } catch (error) {
       // Not a reason to end the process: it is what a broker that starts after its services does.
-      this.#failures.set(group, error instanceof Error ? error.message : String(error));
+      this.#failures.set(group, errorMessage(error));
       this.logger.error(
         `The broker refused the subscription of the group '${group}'; it is tried again.`,
         {},

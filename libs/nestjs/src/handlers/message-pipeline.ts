@@ -5,6 +5,7 @@ import {
   type InboxAttempt,
   type InboxUnit,
   type Message,
+  asError,
 } from '@sagaz/core';
 import { isObservable, lastValueFrom } from 'rxjs';
 import { nextOrdinal, type Connection } from '../enlist/index.js';
@@ -35,7 +36,7 @@ async function decode({ contract, inbox }: DeclaredHandler, message: Message): P
   try {
     return { payload: await validatePayload(contract, inbox.codec.decode(message.payload)) };
   } catch (error) {
-    return { problem: error instanceof Error ? error : new Error(String(error)) };
+    return { problem: asError(error) };
   }
 }
 

@@ -1,3 +1,4 @@
+import { errorMessage } from '@sagaz/core';
 import { Inject, Injectable } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
 import type { Broker } from '@sagaz/core';
@@ -56,7 +57,7 @@ export class SagazHealth {
       await Promise.race([question(), late]);
       return indicator.up();
     } catch (error) {
-      return indicator.down(error instanceof Error ? error.message : String(error));
+      return indicator.down(errorMessage(error));
     } finally {
       clearTimeout(timer);
     }

@@ -1,3 +1,4 @@
+import { errorText } from '@sagaz/core';
 import type { Clock, Logger, Timer } from '@sagaz/core';
 
 const INTERVAL_MS = 60_000;
@@ -30,7 +31,7 @@ export class EveryMinute {
       await this.work(() => this.#stopped);
     } catch (error) {
       this.logger.warn(`${this.failure}; it is tried again in a minute.`, {
-        error: error instanceof Error ? error.message : String(error),
+        error: errorText(error),
       });
     }
     if (!this.#stopped) this.start();

@@ -1,6 +1,13 @@
 import { Inject, Injectable, type OnModuleDestroy, type Provider } from '@nestjs/common';
 import { makeGaugeProvider } from '@willsoto/nestjs-prometheus';
-import { SAGA_STATUSES, type Clock, type Logger, type SagaStatus, type Store } from '@sagaz/core';
+import {
+  SAGA_STATUSES,
+  type Clock,
+  type Logger,
+  type SagaStatus,
+  type Store,
+  errorText,
+} from '@sagaz/core';
 import { register, type Gauge } from 'prom-client';
 import { Connections } from '../enlist/index.js';
 import { SAGAZ_CLOCK, SAGAZ_LOGGER } from '../tokens/index.js';
@@ -60,7 +67,7 @@ export class StoreCounts implements OnModuleDestroy {
         // The process's own metrics are wanted most when its database is away.
         this.logger.warn('What lies in the store could not be counted for its metrics.', {
           connection: name,
-          error: error instanceof Error ? error.message : String(error),
+          error: errorText(error),
         });
       }
     });

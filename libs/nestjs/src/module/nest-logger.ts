@@ -1,6 +1,5 @@
-import { inspect } from 'node:util';
 import { Logger as NestLogger } from '@nestjs/common';
-import { oneLine, redact, type LogFields, type Logger } from '@sagaz/core';
+import { errorMessage, errorRecord, oneLine, redact, type ErrorRecord, type LogFields, type Logger } from '@sagaz/core';
 import { withLogFields } from '../logging/index.js';
 
 /** One event is one line, whatever texts of other people are in it, and no line shows a password. */
@@ -17,7 +16,7 @@ function line(message: string, fields: LogFields | undefined): string {
 }
 
 /** The frames of a stack stay lines of their own; the error's text in front of them becomes one. */
-function safeStack({ stack, message }: Error): string | undefined {
+function safeStack({ stack, message }: ErrorRecord): string | undefined {
   if (stack === undefined) return undefined;
   const at = stack.indexOf(message);
   const end = at === -1 ? 0 : at + message.length;
@@ -56,9 +55,10 @@ export class NestSagazLogger implements Logger {
     const text = line(message, fields);
     about(fields, () => {
       if (cause === undefined) this.#logger.error(text);
-      else if (cause instanceof Error) {
-        this.#logger.error(`${text}: ${safe(cause.message)}`, safeStack(cause));
-      } else this.#logger.error(`${text}: ${safe(inspect(cause))}`);
+      else {
+        const record = errorRecord(cause);
+        this.#logger.error(`${text}: ${safe(errorMessage(cause))}`, safeStack(record));
+      }
     });
   }
 }

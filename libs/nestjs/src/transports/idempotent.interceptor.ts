@@ -5,7 +5,14 @@ import {
   type ExecutionContext,
   type NestInterceptor,
 } from '@nestjs/common';
-import { HEADERS, inboxKeyOf, type Clock, type InboxKey, type Logger } from '@sagaz/core';
+import {
+  HEADERS,
+  inboxKeyOf,
+  type Clock,
+  type InboxKey,
+  type Logger,
+  errorText,
+} from '@sagaz/core';
 import { defer, lastValueFrom, type Observable } from 'rxjs';
 import { Connections } from '../enlist/index.js';
 import { HandlerObservers, inHandlerTransaction } from '../handlers/index.js';
@@ -121,7 +128,7 @@ export class IdempotentInterceptor implements NestInterceptor {
       } catch (error) {
         // Its channel is closed, and with it the message is back in the queue.
         this.logger.debug(`A message of ${method} went back to its queue with its channel.`, {
-          error: String(error),
+          error: errorText(error),
         });
       }
     });

@@ -1,3 +1,4 @@
+import { errorMessage } from '@sagaz/core';
 import type { Clock, Logger, Timer } from '@sagaz/core';
 import type { SagazPool, SchemaName } from '../connection/index.js';
 import type { Membership } from './membership.js';
@@ -89,7 +90,7 @@ export class HandOver {
   }
 
   async #failed(topic: string, error: unknown): Promise<void> {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = errorMessage(error);
     this.#problem = `What lay in the topic '${topic}' before the group '${this.#group}' joined it cannot be handed over: ${reason}`;
     this.#logger.warn('Handing over the messages of a topic failed; it is tried again.', {
       group: this.#group,

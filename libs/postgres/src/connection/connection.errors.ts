@@ -1,4 +1,4 @@
-import { SagazError, redact } from '@sagaz/core';
+import { CAUSE_TOLD, SagazError, errorMessage, redact } from '@sagaz/core';
 
 /** The name given for Sagaz's schema cannot be one. */
 export class InvalidSchemaNameError extends SagazError {
@@ -27,6 +27,8 @@ export class NoDatabaseError extends SagazError {
 /** The database could not be reached or refused the connection. */
 export class DatabaseUnreachableError extends SagazError {
   readonly code = 'SAGAZ_DATABASE_UNREACHABLE';
+  // The cause may quote the connection string.
+  readonly [CAUSE_TOLD] = true;
 
   constructor(
     /** Host, port and database; never the password. */
@@ -34,7 +36,7 @@ export class DatabaseUnreachableError extends SagazError {
     cause: unknown,
   ) {
     super(
-      `No connection to the database ${place}: ${redact(cause instanceof Error ? cause.message || cause.name : String(cause))}.`,
+      `No connection to the database ${place}: ${redact(errorMessage(cause))}.`,
       'Check that it runs, that host, port, user and password are right, and that it has connections left.',
       { cause },
     );

@@ -1,3 +1,4 @@
+import { errorMessage } from '@sagaz/core';
 import type { Logger } from '@sagaz/core';
 import pg from 'pg';
 import type { PoolClient, QueryResult, QueryResultRow } from 'pg';
@@ -192,7 +193,7 @@ export class SagazPool implements Queryable {
     this.#tuned = false;
     this.#options.logger.warn(
       'The database refuses connection settings (a pooler in between?); those of the role hold instead.',
-      { place: this.place, reason: error instanceof Error ? error.message : String(error) },
+      { place: this.place, reason: errorMessage(error) },
     );
     // Not ended yet: who waits there for a connection would wait in vain, and is refused and comes
     // here as well.

@@ -1,3 +1,4 @@
+import { errorMessage } from '@sagaz/core';
 import type { Clock, Logger, Timer } from '@sagaz/core';
 import type pg from 'pg';
 import {
@@ -194,7 +195,7 @@ export class Listener {
       this.#warned = true;
       this.#options.logger.warn(
         'Hints of other processes do not arrive; polling finds what they would have said.',
-        { ...this.#where(), reason: cause instanceof Error ? cause.message : String(cause) },
+        { ...this.#where(), reason: errorMessage(cause) },
       );
     }
     // Spread out, or all processes come back in the same moment.

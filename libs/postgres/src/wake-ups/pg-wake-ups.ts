@@ -6,6 +6,7 @@ import {
   type WakeChannel,
   type WakeListener,
   type WakeUps,
+  errorMessage,
 } from '@sagaz/core';
 import {
   LIMITS,
@@ -183,7 +184,7 @@ export class PgWakeUps implements WakeUps {
       else await this.#pool.for('listen').query(notify(this.#channel, payloads));
     } catch (error) {
       this.#logger.debug('A hint was not sent; polling finds what it was about.', {
-        reason: error instanceof Error ? error.message : String(error),
+        reason: errorMessage(error),
       });
     }
   }

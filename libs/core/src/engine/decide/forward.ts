@@ -1,3 +1,4 @@
+import { recordMessage } from '../../errors/index.js';
 import type { StepDefinition } from '../../saga/index.js';
 import { taskOf, type SagaState } from '../state/index.js';
 import type { Draft } from './decision.js';
@@ -86,7 +87,7 @@ function askForHelp(draft: Draft, broken: readonly StepDefinition[]): void {
   draft.add({
     kind: 'needs_attention',
     reason: 'recovery_failed',
-    detail: `The recovery of '${gaveUp.name}' failed: ${error?.message ?? 'unknown'}`,
+    detail: `The recovery of '${gaveUp.name}' failed: ${error === null ? 'unknown' : recordMessage(error)}`,
   });
 }
 

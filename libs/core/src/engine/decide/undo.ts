@@ -1,3 +1,4 @@
+import { recordMessage } from '../../errors/index.js';
 import { committedSteps, compensationOrder } from '../../saga/index.js';
 import { taskOf } from '../state/index.js';
 import type { Draft } from './decision.js';
@@ -30,7 +31,7 @@ export function undo(draft: Draft): void {
     if (step === undefined || task.status === 'done') continue;
     left = true;
     if (task.status === 'failed' || task.status === 'unknown') {
-      failed ??= `The compensation of '${name}' failed: ${task.error?.message ?? 'unknown'}`;
+      failed ??= `The compensation of '${name}' failed: ${task.error === null ? 'unknown' : recordMessage(task.error)}`;
     } else if (task.status === 'running') {
       busy = true;
     } else if (task.status === 'awaiting_reply') {

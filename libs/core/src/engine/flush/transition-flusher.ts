@@ -1,4 +1,4 @@
-import { LockTimeoutError } from '../../errors/index.js';
+import { LockTimeoutError, errorText } from '../../errors/index.js';
 import type {
   Clock,
   Logger,
@@ -117,7 +117,7 @@ export class TransitionFlusher {
     } catch (error) {
       logger.warn('A flush of saga transitions had no answer; each of them is looked up.', {
         transitions: batch.length,
-        error: String(error),
+        error: errorText(error),
       });
       this.#begun.delete(number);
       this.#failingSince ??= begun;

@@ -1,3 +1,4 @@
+import { recordMessage } from '../../errors/index.js';
 import type { SagaStatus } from '../../ports/index.js';
 import type { AttentionReason, Failure } from '../journal/index.js';
 import type { SagaState } from '../state/index.js';
@@ -85,7 +86,7 @@ export function causeText(outcome: SagaOutcome<unknown>): string {
         case 'deadline':
           return 'its deadline passed.';
         case 'step':
-          return `step '${cause.step}' failed: ${cause.error.message}`;
+          return `step '${cause.step}' failed: ${recordMessage(cause.error)}`;
       }
     }
   }

@@ -7,7 +7,14 @@ const text: Check = (value) => typeof value === 'string';
 const number: Check = (value) => typeof value === 'number';
 const flag: Check = (value) => typeof value === 'boolean';
 const list: Check = Array.isArray;
-const error: Check = (value) => isObject(value) && text(value['name']) && text(value['message']);
+const maybeText: Check = (value) => value === undefined || typeof value === 'string';
+const error: Check = (value) =>
+  isObject(value) &&
+  text(value['name']) &&
+  text(value['message']) &&
+  ['code', 'reason', 'stack'].every((field) => maybeText(value[field])) &&
+  (value['causes'] === undefined ||
+    (Array.isArray(value['causes']) && value['causes'].every((cause) => text(cause))));
 const trace: Check = (value) =>
   value === undefined || (isObject(value) && Object.values(value).every(text));
 const final: Check = (value) => FINAL_STATUSES.some((status) => status === value);

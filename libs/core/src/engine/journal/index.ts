@@ -1,5 +1,5 @@
 export { decodeEntry, encodeEntry } from './entry-codec.js';
-export { errorRecord, type ErrorRecord } from './error-record.js';
+export { errorRecord, type ErrorRecord } from '../../errors/index.js';
 export { readJournal } from './read-journal.js';
 export { taskKeyOf } from './idempotency-key.js';
 export type {

@@ -1,5 +1,5 @@
+import type { ErrorRecord } from '../../errors/index.js';
 import type { FinalStatus } from '../../ports/index.js';
-import type { ErrorRecord } from './error-record.js';
 
 /** What a method of the saga class is run for. */
 export type Role = 'step' | 'compensation' | 'recovery';

@@ -1,3 +1,4 @@
+import { errorText } from '../../errors/index.js';
 import type { Clock, EngineRegistry, Logger, NewEngine, Timer } from '../../ports/index.js';
 
 export interface MembershipOptions {
@@ -135,7 +136,7 @@ export class Membership {
       }
     } catch (error) {
       answered = false;
-      logger.warn('A heartbeat failed.', { error: String(error) });
+      logger.warn('A heartbeat failed.', { error: errorText(error) });
     }
     this.#fence(!this.lives);
     return answered;

@@ -1,3 +1,4 @@
+import { errorText } from '../../errors/index.js';
 import type { Clock, Logger, Timer } from '../../ports/index.js';
 
 /** Small things done now and then. A failed round is logged and tried again in time. */
@@ -18,7 +19,9 @@ export class Upkeep {
       this.#timers.delete(timer);
       work()
         .catch((error: unknown) => {
-          this.#logger.warn(`${what} failed; it is tried again later.`, { error: String(error) });
+          this.#logger.warn(`${what} failed; it is tried again later.`, {
+            error: errorText(error),
+          });
         })
         .finally(() => this.every(ms, what, work));
     });

@@ -1,3 +1,4 @@
+import { recordMessage } from '../../errors/index.js';
 import { parseTraceParent } from '../../messaging/index.js';
 import type { ErrorRecord, Failure, SagaEntry, TraceHeaders } from '../journal/index.js';
 import type { SagaFacts } from '../engine-observer.js';
@@ -56,8 +57,8 @@ function traceOf({ traceparent }: TraceHeaders): { readonly traceId?: string } {
   return parent === undefined ? {} : { traceId: parent.traceId };
 }
 
-function textOf({ name, message, reason }: ErrorRecord): string {
-  return `${name}: ${reason === undefined ? message : reason}`;
+function textOf(error: ErrorRecord): string {
+  return `${error.name}: ${error.reason ?? recordMessage(error)}`;
 }
 
 function causeOf(failure: Failure): string {

@@ -1,3 +1,4 @@
+import { errorText } from '../../errors/index.js';
 import type { Happening } from '../decide/index.js';
 
 /** What a saga does next could not be decided; `news` were put back. */
@@ -6,6 +7,6 @@ export class Undecided extends Error {
     readonly news: readonly Happening[],
     override readonly cause: unknown,
   ) {
-    super(`What the saga does next could not be decided: ${String(cause)}`, { cause });
+    super(`What the saga does next could not be decided: ${errorText(cause)}`, { cause });
   }
 }

@@ -1,7 +1,7 @@
+import { errorText } from '../../errors/index.js';
 import { HEADERS, type Message } from '../../ports/index.js';
 import { jsonCodec } from '../codec/index.js';
 import { replyProblem } from '../contract/index.js';
-import { errorText } from './failure.js';
 import { negativeReply } from './reply.js';
 
 /**

@@ -7,7 +7,7 @@ import {
   TransactionAbortedError,
 } from '../../errors/index.js';
 import { InboxBusyError } from './errors.js';
-import { errorText, failureOf } from './failure.js';
+import { failureOf } from './failure.js';
 
 function sqlError(code: string): Error {
   return Object.assign(new Error(code), { code, severity: 'ERROR' });
@@ -43,16 +43,6 @@ describe('what a failed attempt means', () => {
     ['nothing', undefined, 'retryable'],
   ])('%s', (_, error, meaning) => {
     expect(failureOf(error)).toBe(meaning);
-  });
-
-  it('is kept as a bounded text that any database can hold', () => {
-    expect(errorText(new TypeError('a\0b\ud800c'))).toBe('TypeError: a\ufffdb\ufffdc');
-    expect(errorText('x'.repeat(10_000))).toHaveLength(4_000);
-    expect(errorText({ status: 'error', message: 'Forbidden resource' })).toBe(
-      'Forbidden resource',
-    );
-    expect(errorText({ code: 1 })).toBe('{"code":1}');
-    expect(errorText({ amount: 1n })).toBe('[object Object]');
   });
 });
 

@@ -1,4 +1,4 @@
-import { isSagazError } from '../../errors/index.js';
+import { isSagazError, propertyOf } from '../../errors/index.js';
 import { classify } from '../../retry/index.js';
 
 /**
@@ -32,10 +32,8 @@ function codesOf(error: unknown): unknown[] {
   let current: unknown = error;
   // Bounded, because a chain of causes may be a circle.
   for (let depth = 0; depth < 8 && typeof current === 'object' && current !== null; depth += 1) {
-    if ('code' in current) codes.push(current.code);
-    if ('driverError' in current && current.driverError !== undefined)
-      current = current.driverError;
-    else current = 'cause' in current ? current.cause : null;
+    codes.push(propertyOf(current, 'code'));
+    current = propertyOf(current, 'driverError') ?? propertyOf(current, 'cause');
   }
   return codes;
 }
@@ -43,7 +41,7 @@ function codesOf(error: unknown): unknown[] {
 /** Says what a failed attempt means. */
 export function failureOf(error: unknown): Failure {
   if (isSagazError(error)) {
-    const known = BY_CODE.get(error.code);
+    const known = BY_CODE.get(propertyOf(error, 'code'));
     if (known !== undefined) return known;
   }
   const kind = classify(error);
@@ -58,25 +56,4 @@ export function failureOf(error: unknown): Failure {
         ? 'unavailable'
         : 'retryable';
   }
-}
-
-/** An error as text for a dead letter: bounded, and without what a database cannot hold. */
-export function errorText(error: unknown): string {
-  return clean(described(error)).slice(0, 4_000);
-}
-
-function described(error: unknown): string {
-  if (error instanceof Error) return `${error.name}: ${error.message}`;
-  if (typeof error !== 'object' || error === null) return String(error);
-  // What a filter has made of an error is a plain object.
-  if ('message' in error && typeof error.message === 'string') return error.message;
-  try {
-    return JSON.stringify(error);
-  } catch {
-    return Object.prototype.toString.call(error);
-  }
-}
-
-function clean(text: string): string {
-  return text.replace(/\0|[\ud800-\udfff]/gu, '\ufffd');
 }

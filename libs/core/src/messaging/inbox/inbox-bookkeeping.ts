@@ -1,3 +1,4 @@
+import { errorText } from '../../errors/index.js';
 import type {
   Clock,
   InboxKey,
@@ -8,7 +9,7 @@ import type {
   Transaction,
   Transactions,
 } from '../../ports/index.js';
-import { errorText, failureOf } from './failure.js';
+import { failureOf } from './failure.js';
 import type { BurialReason, InboxOutcome } from './inbox.types.js';
 import type { MessagePart } from './message-role.js';
 import { negativeReply, replyMessage, type NegativeReply } from './reply.js';

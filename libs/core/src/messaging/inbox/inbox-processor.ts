@@ -1,3 +1,4 @@
+import { errorText } from '../../errors/index.js';
 import { noFaults, type Delivery, type DeliveryOutcome, type InboxKey } from '../../ports/index.js';
 import { delayOf, type RetryPolicy } from '../../retry/index.js';
 import { HandlerCrashedError, HandlerNotReachedError, SuspectWaitError } from './errors.js';
@@ -298,7 +299,7 @@ export class InboxProcessor {
       logger.warn(`Message '${message.type}' is tried again in ${outcome.delayMs} ms.`, {
         ...fields,
         counted: outcome.counted,
-        error: outcome.error instanceof Error ? outcome.error.message : String(outcome.error),
+        error: errorText(outcome.error),
       });
     }
     try {

@@ -1,3 +1,4 @@
+import { errorText } from '../../errors/index.js';
 import type {
   Clock,
   Delivery,
@@ -122,7 +123,7 @@ export class InboxReplayer {
       }
     } catch (error) {
       logger.warn('Replaying dead letters of the inbox failed; it is tried again.', {
-        error: error instanceof Error ? error.message : String(error),
+        error: errorText(error),
       });
       return tried;
     }

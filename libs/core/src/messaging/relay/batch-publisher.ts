@@ -1,5 +1,6 @@
+import { errorText } from '../../errors/index.js';
 import type { Broker, Clock, FaultPoints, Logger, PublishOutcome } from '../../ports/index.js';
-import { Backoff, textOf, type SlotWork, type TakenRow, type WorkSource } from '../slots/index.js';
+import { Backoff, type SlotWork, type TakenRow, type WorkSource } from '../slots/index.js';
 import { judge, type Judgement } from './judgement.js';
 import type { RelayObserver } from './relay-observer.js';
 import type { RelaySettings } from './relay-settings.js';
@@ -75,7 +76,7 @@ export class BatchPublisher implements SlotWork {
       return `The broker ${broker.name} has not answered a publish for more than ${2 * settings.publishTimeoutMs} ms; the keys in it wait. Restart the process if it stays so.`;
     }
     if (this.#paused || this.#refusals > 1) {
-      return `The broker ${broker.name} takes nothing: ${textOf(this.#pauseReason)}`;
+      return `The broker ${broker.name} takes nothing: ${errorText(this.#pauseReason)}`;
     }
     return null;
   }
@@ -271,7 +272,7 @@ export class BatchPublisher implements SlotWork {
   #log(message: string, error: unknown): void {
     this.#options.logger.warn(message, {
       broker: this.#options.broker.name,
-      error: textOf(error),
+      error: errorText(error),
     });
   }
 

@@ -1,3 +1,4 @@
+import { errorText } from '../../errors/index.js';
 import {
   noFaults,
   type Broker,
@@ -10,7 +11,7 @@ import {
   type QueuedMessage,
   type WakeUps,
 } from '../../ports/index.js';
-import { DEFAULT_SLOT_SETTINGS, SlotConsumer, textOf, type RowOutcome } from '../slots/index.js';
+import { DEFAULT_SLOT_SETTINGS, SlotConsumer, type RowOutcome } from '../slots/index.js';
 import { BatchPublisher } from './batch-publisher.js';
 import { awaitedRole, undeliverableReply } from './failure-reply.js';
 import { PublishTimeoutTooLongError } from './publish-timeout-too-long.error.js';
@@ -130,7 +131,7 @@ export class Relay {
           type: message.type,
           topic: message.topic,
           reason,
-          error: textOf(error),
+          error: errorText(error),
         });
         observer?.deadLettered?.(message, reason, error);
         if (mail !== null) wakeUps?.hint('saga');
@@ -141,7 +142,7 @@ export class Relay {
   #mailOf(message: Message, error: unknown): NewMail | null {
     const { clock, logger, replyMail } = this.#options;
     try {
-      const reply = undeliverableReply(message, textOf(error), clock);
+      const reply = undeliverableReply(message, errorText(error), clock);
       return reply === null ? null : replyMail(reply);
     } catch (failure) {
       // Headers that look like a command's and are none: nobody can be told, but it must not live on.

@@ -7,4 +7,3 @@ export { handleEach, type HandleEachOptions } from './handle-each.js';
 export { hintSlots } from './slot-hints.js';
 export { compareSeq } from './seq.js';
 export { Backoff } from './backoff.js';
-export { textOf } from './settlement.js';

@@ -1,3 +1,4 @@
+import { errorText } from '../../errors/index.js';
 import type { Clock, Logger, SlotLease, SlotQueueStore, Timer } from '../../ports/index.js';
 
 /** What the keeper tells the consumer it keeps slots for. */
@@ -134,7 +135,7 @@ export class LeaseKeeper {
       else await this.#store.release(this.#incarnation, drained);
     } catch (error) {
       this.#logger.warn('The slots could not be given back; they expire by themselves.', {
-        error: String(error),
+        error: errorText(error),
       });
     }
   }

@@ -1,3 +1,4 @@
+import { errorText } from '../../errors/index.js';
 import type { Place, SlotChangeOutcome, SlotLease } from '../../ports/index.js';
 import type { ChangePump } from './change-pump.js';
 import type { CompletionPump } from './completion-pump.js';
@@ -168,7 +169,7 @@ export class Settlement {
         place: placeOf(taken),
         delayMs: outcome.delayMs,
         counts: outcome.counts,
-        error: textOf(outcome.error),
+        error: errorText(outcome.error),
       },
       done: (answer) => this.#retried(taken, outcome.delayMs, answer),
     });
@@ -208,7 +209,7 @@ export class Settlement {
         kind: 'dead_letter',
         place: placeOf(taken),
         counts: outcome.counts,
-        error: textOf(outcome.error),
+        error: errorText(outcome.error),
         reason: outcome.reason,
         block: outcome.block && row.ordered,
         ...(outcome.mail === undefined ? {} : { mail: outcome.mail }),
@@ -247,10 +248,4 @@ export class Settlement {
 
 function placeOf(taken: TakenRow): Place {
   return { slot: taken.row.slot, seq: taken.row.seq };
-}
-
-/** What is kept of an error for people to read. NUL cannot be stored as text. */
-export function textOf(error: unknown): string {
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return text.replaceAll('\u0000', '\uFFFD').slice(0, 4_000);
 }

@@ -1,3 +1,4 @@
+import { errorText } from '../../errors/index.js';
 import { newNonce } from '../../ids.js';
 import {
   noFaults,
@@ -13,7 +14,7 @@ import { Floors } from './floors.js';
 import { KeyBook } from './key-book.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { DEFAULT_SLOT_SETTINGS, type SlotSettings } from './settings.js';
-import { Settlement, textOf } from './settlement.js';
+import { Settlement } from './settlement.js';
 import type { SlotObserver } from './slot-observer.js';
 import { SlotReader } from './slot-reader.js';
 import { RowSource } from './row-source.js';
@@ -220,7 +221,7 @@ export class SlotConsumer {
   problem(): string | null {
     if (this.#closed !== undefined) return `${this.#name} is closed.`;
     if (this.#completions.failures >= this.#settings.maxFailedCompletions) {
-      return `${this.#name} cannot remove what is done and reads no more: ${textOf(this.#completions.lastError)}`;
+      return `${this.#name} cannot remove what is done and reads no more: ${errorText(this.#completions.lastError)}`;
     }
     if (this.#leases.stalled) {
       return `${this.#name} has shown no progress for ${this.#settings.stallAfterMs} ms and has given up its slots.`;
@@ -229,7 +230,7 @@ export class SlotConsumer {
     if (problem !== null) return problem;
     const error = this.#leases.error ?? this.#troubles.current?.error;
     if (error !== null && error !== undefined)
-      return `${this.#name} cannot reach its store: ${textOf(error)}`;
+      return `${this.#name} cannot reach its store: ${errorText(error)}`;
     return null;
   }
 
@@ -332,7 +333,7 @@ export class SlotConsumer {
     this.#observer.storeFailed?.(error);
     this.#logger.warn('The store of a queue failed; it is tried again.', {
       consumer: this.#name,
-      error: textOf(error),
+      error: errorText(error),
     });
   }
 }

@@ -1,0 +1,265 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { decodeEntry, encodeEntry } from '../engine/journal/index.js';
+import { failureOf } from '../messaging/inbox/failure.js';
+import { classify } from '../retry/index.js';
+import {
+  NonRetryableError,
+  SagaRefusal,
+  asError,
+  errorMessage,
+  errorRecord,
+  errorText,
+  isNonRetryable,
+  isSagaRefusal,
+  isSagazError,
+} from './index.js';
+
+/** Properties that the library reads of thrown values, here and in judging them. */
+const NAMES = [
+  'name',
+  'message',
+  'code',
+  'stack',
+  'cause',
+  'errors',
+  'driverError',
+  'status',
+  'statusCode',
+  'response',
+  'reason',
+  'details',
+  'error',
+  'toJSON',
+  'toString',
+  'constructor',
+  Symbol.toPrimitive,
+  Symbol.toStringTag,
+];
+
+/** Made when they are needed: the generator itself looks at what it generates. */
+type Make = () => unknown;
+
+const odd: fc.Arbitrary<Make> = fc.oneof(
+  fc
+    .oneof(
+      fc.anything({ withBigInt: true, withDate: true, withMap: true, withSet: true, maxDepth: 3 }),
+      fc.string({ unit: 'binary' }),
+    )
+    .map((value) => () => value),
+  fc.constantFrom<Make>(
+    () => Symbol('s'),
+    () => () => undefined,
+    () => 'x'.repeat(100_000),
+    () => '\ud800',
+    () => 'a\u0000b',
+    () => Number.NaN,
+    () => -0,
+    () => ({ toJSON: () => undefined }),
+    () => new Date(Number.NaN),
+    () => ['a', 'b'],
+    () => [Symbol('t')],
+    revoked,
+    throwing,
+  ),
+);
+
+/** An error or object some of whose properties are odd, throw, or refer to itself. */
+const hostile = fc
+  .tuple(
+    fc.constantFrom(
+      () => new Error('e'),
+      () => new AggregateError([new Error('inner'), 1, null]),
+      () => new SagaRefusal('no', { n: 1n }),
+      () => new NonRetryableError('no'),
+      () => ({}),
+      () => Object.create(null) as object,
+      () => (): void => undefined,
+    ),
+    fc.array(
+      fc.tuple(
+        fc.constantFrom(...NAMES),
+        fc.oneof(
+          odd.map((make) => ({ make })),
+          fc.constantFrom({ throws: true }, { itself: true }),
+        ),
+      ),
+      { maxLength: 6 },
+    ),
+    fc.boolean(),
+  )
+  .map(([make, properties, proxied]): Make => () => {
+    const target: object = make();
+    // Formatted now: it would ask for the properties below while they are defined.
+    Reflect.get(target, 'stack');
+    for (const [name, how] of properties) {
+      Reflect.defineProperty(target, name, {
+        configurable: true,
+        enumerable: true,
+        get: () => {
+          if ('throws' in how) throw new Error('a getter');
+          return 'itself' in how ? target : how.make();
+        },
+      });
+    }
+    return proxied ? new Proxy(target, { has: throws, getPrototypeOf: throws }) : target;
+  });
+
+function throws(): never {
+  throw new Error('a trap');
+}
+
+function throwing(): object {
+  return new Proxy(
+    {},
+    {
+      get: throws,
+      has: throws,
+      ownKeys: throws,
+      getPrototypeOf: throws,
+      getOwnPropertyDescriptor: throws,
+    },
+  );
+}
+
+function revoked(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+}
+
+describe('whatever was thrown', () => {
+  it('becomes a record that is stored, and read back as it was', () => {
+    fc.assert(
+      fc.property(fc.oneof(hostile, odd), (make) => {
+        const thrown = make();
+        const error = errorRecord(thrown);
+        expect(error.message).not.toBe('');
+        expect(error.message.length).toBeLessThanOrEqual(4_000);
+        expect(JSON.stringify(error).length).toBeLessThan(600_000);
+        const entry = { kind: 'failed', role: 'step', step: 'a', attempt: 1, error, doubt: false };
+        const written = encodeEntry({ ...entry, kind: 'failed', role: 'step' });
+        expect(decodeEntry(written)).toStrictEqual(entry);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('becomes a text that any database and log can hold', () => {
+    fc.assert(
+      fc.property(fc.oneof(hostile, odd), (make) => {
+        const thrown = make();
+        expect(typeof errorMessage(thrown)).toBe('string');
+        expect(asError(thrown)).toBeInstanceOf(Error);
+        expect(errorText(thrown).length).toBeLessThanOrEqual(4_000);
+        expect(errorText(thrown)).not.toMatch(/\0|\p{Surrogate}/u);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it('is judged without a throw', () => {
+    fc.assert(
+      fc.property(fc.oneof(hostile, odd), (make) => {
+        const thrown = make();
+        classify(thrown);
+        failureOf(thrown);
+        for (const is of [isNonRetryable, isSagaRefusal, isSagazError]) is(thrown);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it.each<[string, unknown, string]>([
+    ['an error', new TypeError('a\0b\ud800c'), 'TypeError: a\ufffdb\ufffdc'],
+    ['an error of no name of its own', new Error('no'), 'Error: no'],
+    ['a text', 'no', 'no'],
+    ['nothing', undefined, 'undefined was thrown.'],
+    ['null', null, 'null was thrown.'],
+    ['a symbol', Symbol('no'), 'Symbol(no)'],
+    ['a function', () => 1, 'A function was thrown.'],
+    ['an object with a message', { status: 'error', message: 'Forbidden' }, 'Forbidden'],
+    ['an object with a list of messages', { message: ['a', 'b'] }, 'a; b'],
+    ['an object with a message in it', { message: { text: 'a' } }, '{"text":"a"}'],
+    ['an object with data', { code: 1, amount: 1n }, '{"code":1,"amount":"1"}'],
+    ['an object that tells nothing', { toJSON: () => undefined }, '[object Object] was thrown.'],
+    ['a promise', Promise.resolve(), '[object Promise] was thrown.'],
+    ['a revoked proxy', revoked(), 'Something was thrown that cannot be read.'],
+    ['an error whose name is no text', named(undefined), 'Declared: no'],
+    ['an error whose name is a number', named(7), 'Declared: no'],
+    [
+      'an aggregate of errors',
+      new AggregateError([new Error('connect ::1'), new Error('connect 127.0.0.1')]),
+      'AggregateError: connect ::1; connect 127.0.0.1',
+    ],
+    [
+      'an error with a cause',
+      new TypeError('fetch failed', { cause: new Error('getaddrinfo ENOTFOUND cards') }),
+      'TypeError: fetch failed (caused by getaddrinfo ENOTFOUND cards)',
+    ],
+    [
+      'an error whose cause says the same',
+      new Error('No way: ECONNREFUSED', { cause: new Error('ECONNREFUSED') }),
+      'Error: No way: ECONNREFUSED',
+    ],
+    [
+      'a chain of causes',
+      new Error('a', { cause: new RangeError('b', { cause: new Error('c') }) }),
+      'Error: a (caused by RangeError: b; c)',
+    ],
+    ['an error without a message', new RangeError(), 'RangeError: RangeError without a message.'],
+    [
+      'an error with no more than a code',
+      Object.assign(new Error(''), { code: 'ECONNRESET' }),
+      'Error: ECONNRESET',
+    ],
+  ])('tells what it was: %s', (_, thrown, text) => {
+    expect(errorText(thrown)).toBe(text);
+  });
+
+  it('keeps the reason of a refusal, whatever its details are', () => {
+    const circle: Record<string, unknown> = { sku: 12n, at: new Date(0), fields: new Set(['a']) };
+    circle['again'] = circle;
+    expect(errorRecord(new SagaRefusal('out_of_stock', circle))).toMatchObject({
+      reason: 'out_of_stock',
+      details: { sku: '12', at: '1970-01-01T00:00:00.000Z', fields: ['a'], again: '…' },
+    });
+    expect(
+      errorRecord(
+        new SagaRefusal('no', {
+          get a() {
+            return throws();
+          },
+          b: 1,
+        }),
+      ),
+    ).toMatchObject({
+      details: { b: 1 },
+    });
+  });
+
+  it('keeps plain details of a refusal as they are, keys like __proto__ included', () => {
+    const details: unknown = JSON.parse(
+      '{"left":0,"note":null,"list":[1,"\\u0000",{"constructor":"x"}],"__proto__":{"admin":true}}',
+    );
+    const { details: kept } = errorRecord(new SagaRefusal('no', details));
+    expect(kept).toStrictEqual(details);
+    expect(Reflect.get(Object(kept) as object, 'admin')).toBeUndefined();
+  });
+
+  it('bounds what is kept of many causes, a circle of them, and large details', () => {
+    const many = new AggregateError(Array.from({ length: 1_000 }, (_, n) => new Error(`no ${n}`)));
+    expect(errorRecord(many).causes).toHaveLength(8);
+    const circle = new Error('round');
+    circle.cause = new Error('and round', { cause: circle });
+    expect(errorText(circle)).toBe('Error: round (caused by and round)');
+    const large = Array.from({ length: 100_000 }, () => 'x'.repeat(100));
+    const { details } = errorRecord(new SagaRefusal('no', large));
+    expect(JSON.stringify(details).length).toBeLessThan(100_000);
+  });
+});
+
+function named(name: unknown): Error {
+  class Declared extends Error {}
+  return Object.assign(new Declared('no'), { name });
+}

@@ -1,0 +1,175 @@
+import { plainDetails } from './plain-details.js';
+import { isSagaRefusal } from './saga-refusal.js';
+import { isError, propertyOf } from './thrown-value.js';
+import { bounded } from './well-formed.js';
+
+/** A thrown value as it is stored: what a person needs, bounded, and plain data. */
+export interface ErrorRecord {
+  readonly name: string;
+  readonly message: string;
+  /** The error's own `code`, where it has one. */
+  readonly code?: string;
+  /** The reason of a refusal, `out_of_stock` for example. */
+  readonly reason?: string;
+  readonly details?: unknown;
+  /** What is behind it, nearest first: its `cause`, that one's cause, and the errors of an `AggregateError`. */
+  readonly causes?: readonly string[];
+  readonly stack?: string;
+}
+
+const LONGEST_NAME = 200;
+const LONGEST_MESSAGE = 4_000;
+const LONGEST_STACK = 4_000;
+const LONGEST_CAUSE = 1_000;
+const LONGEST_REASON = 500;
+const MOST_CAUSES = 8;
+
+/**
+ * On an error whose message tells its cause in its own words, without the password that stands in the
+ * cause's, for instance: the cause is for debuggers, and is not written anywhere.
+ */
+export const CAUSE_TOLD: unique symbol = Symbol.for('sagaz.cause-told');
+
+/**
+ * Whatever was thrown, as a record that JSON holds and the journal reads back. Errors, plain objects,
+ * texts, nothing at all, and values that throw when they are looked at: never throws itself.
+ */
+export function errorRecord(thrown: unknown): ErrorRecord {
+  try {
+    return describe(thrown);
+  } catch {
+    return { name: 'Error', message: UNREADABLE };
+  }
+}
+
+const UNREADABLE = 'Something was thrown that cannot be read.';
+
+function describe(thrown: unknown): ErrorRecord {
+  const name = nameOf(thrown);
+  const causes = causesOf(thrown);
+  const own = messageOf(thrown);
+  const code = propertyOf(thrown, 'code');
+  const stack = propertyOf(thrown, 'stack');
+  return {
+    name,
+    // An AggregateError of a socket says nothing itself: what it is about stands in its errors.
+    message: bounded(own === '' ? without(causes, code, name) : own, LONGEST_MESSAGE),
+    ...(typeof code === 'string' || typeof code === 'number'
+      ? { code: bounded(String(code), LONGEST_NAME) }
+      : {}),
+    ...refusalOf(thrown),
+    ...(causes.length === 0 ? {} : { causes }),
+    ...(typeof stack === 'string' && isError(thrown)
+      ? { stack: bounded(stack, LONGEST_STACK) }
+      : {}),
+  };
+}
+
+function without(causes: readonly string[], code: unknown, name: string): string {
+  if (causes.length > 0) return causes.join('; ');
+  return typeof code === 'string' && code !== '' ? code : `${name} without a message.`;
+}
+
+/** A text that names the class of what was thrown. */
+function nameOf(thrown: unknown): string {
+  const own = propertyOf(thrown, 'name');
+  if (typeof own === 'string' && own !== '' && typeof thrown !== 'function') {
+    return bounded(own, LONGEST_NAME);
+  }
+  if (!isError(thrown)) return 'Error';
+  const made = propertyOf(propertyOf(thrown, 'constructor'), 'name');
+  return typeof made === 'string' && made !== '' ? bounded(made, LONGEST_NAME) : 'Error';
+}
+
+function messageOf(thrown: unknown): string {
+  switch (typeof thrown) {
+    case 'string':
+      return thrown;
+    case 'undefined':
+      return 'undefined was thrown.';
+    case 'number':
+    case 'boolean':
+    case 'bigint':
+    case 'symbol':
+      return String(thrown);
+    case 'function':
+      return 'A function was thrown.';
+    case 'object':
+      return thrown === null ? 'null was thrown.' : ofObject(thrown);
+  }
+}
+
+function ofObject(thrown: object): string {
+  const message = propertyOf(thrown, 'message');
+  if (typeof message === 'string') return message;
+  // Nest's exceptions and validators give lists of texts.
+  if (message !== undefined && message !== null) return shown(message);
+  if (isError(thrown)) return '';
+  const told = propertyOf(thrown, 'error');
+  if (typeof told === 'string') return told;
+  return shown(thrown);
+}
+
+/** A value as JSON text, or the kind of thing it is where that says nothing. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (Array.isArray(value) && value.every((one) => typeof one === 'string')) {
+    return value.join('; ');
+  }
+  if (typeof value === 'symbol') return String(value);
+  const text = JSON.stringify(plainDetails(value));
+  return text === '{}' ? `${Object.prototype.toString.call(value)} was thrown.` : text;
+}
+
+function refusalOf(thrown: unknown): Pick<ErrorRecord, 'reason' | 'details'> {
+  if (!isSagaRefusal(thrown)) return {};
+  const reason = propertyOf(thrown, 'reason');
+  return {
+    reason: bounded(
+      typeof reason === 'string' ? reason : shown(plainDetails(reason)),
+      LONGEST_REASON,
+    ),
+    details: plainDetails(propertyOf(thrown, 'details')),
+  };
+}
+
+/** What is behind an error: bounded, since causes may be many, and form a circle. */
+function causesOf(thrown: unknown): readonly string[] {
+  const causes: string[] = [];
+  const seen = new Set<unknown>([thrown]);
+  const told = messageOf(thrown);
+  const queue = behind(thrown);
+  for (let cause = queue.shift(); cause !== undefined; cause = queue.shift()) {
+    if (causes.length >= MOST_CAUSES) break;
+    if (seen.has(cause.value)) continue;
+    seen.add(cause.value);
+    const message = messageOf(cause.value);
+    queue.push(...behind(cause.value));
+    // Many a wrapper repeats what it wraps.
+    if (message === '' || (told !== '' && told.includes(message))) continue;
+    causes.push(bounded(titled(nameOf(cause.value), message), LONGEST_CAUSE));
+  }
+  return causes;
+}
+
+/** The errors right behind one; boxed, because an error's cause may be `undefined` or `null`. */
+function behind(thrown: unknown): { readonly value: unknown }[] {
+  const found: { readonly value: unknown }[] = [];
+  if (propertyOf(thrown, CAUSE_TOLD) === true) return found;
+  const cause = propertyOf(thrown, 'cause');
+  if (isError(thrown) ? cause !== undefined && cause !== null : isError(cause)) {
+    found.push({ value: cause });
+  }
+  const errors = propertyOf(thrown, 'errors');
+  if (Array.isArray(errors)) {
+    for (const value of errors.slice(0, MOST_CAUSES) as unknown[]) {
+      if (isError(value)) found.push({ value });
+    }
+  }
+  return found;
+}
+
+/** A message behind the name of its class, where that says anything. */
+export function titled(name: string, message: string): string {
+  return name === 'Error' ? message : `${name}: ${message}`;
+}
