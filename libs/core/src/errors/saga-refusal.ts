@@ -12,7 +12,8 @@ export class SagaRefusal extends SagazError {
 
   /**
    * @param reason - a stable, machine-readable word such as `out_of_stock`
-   * @param details - anything JSON can hold; travels to the saga with the reason
+   * @param details - plain data that travels to the saga with the reason; what JSON cannot hold is
+   *   kept as text, and of more than 2,000 values or 64,000 characters the beginning
    */
   constructor(
     readonly reason: string,

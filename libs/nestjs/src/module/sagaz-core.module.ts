@@ -1,6 +1,6 @@
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
-import { systemClock, type Broker, type Clock, type Logger } from '@sagaz/core';
+import { systemClock, type Broker, type Clock, type Logger, errorText } from '@sagaz/core';
 import { DeadLetters } from '../dead-letters/index.js';
 import { Connections, TypeOrmConnection, poolOf } from '../enlist/index.js';
 import { Consumers, HandlerObservers, HandlerSet, SagazServer } from '../handlers/index.js';
@@ -105,7 +105,7 @@ export class SagazCoreModule extends ConfigurableModuleClass implements OnApplic
     for (const closed of await Promise.allSettled(closing.map((one) => one.close()))) {
       if (closed.status === 'rejected') {
         this.logger.warn('A store or broker did not close in good order.', {
-          error: String(closed.reason),
+          error: errorText(closed.reason),
         });
       }
     }

@@ -1,10 +1,12 @@
+import { errorRecord, isError, propertyOf } from '@sagaz/core';
 import { DatabaseUnreachableError, NoAnswerError } from './connection.errors.js';
 
 /** The SQLSTATE of an error of PostgreSQL; undefined for any other value. */
 export function sqlState(error: unknown): string | undefined {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
-  const { code } = error;
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) && 'severity' in error
+  const code = propertyOf(error, 'code');
+  return typeof code === 'string' &&
+    /^[0-9A-Z]{5}$/.test(code) &&
+    propertyOf(error, 'severity') !== undefined
     ? code
     : undefined;
 }
@@ -52,13 +54,13 @@ export function isAbortedTransaction(error: unknown): boolean {
  * socket died. Whatever was under way may or may not have happened.
  */
 export function isConnectionError(error: unknown): boolean {
+  if (!isError(error)) return false;
   if (error instanceof DatabaseUnreachableError || error instanceof NoAnswerError) return true;
   const state = sqlState(error);
   if (state !== undefined) return /^(08|57P|53300)/.test(state);
-  if (!(error instanceof Error)) return false;
-  if ('code' in error && typeof error.code === 'string' && /^E[A-Z]+$/.test(error.code))
-    return true;
+  const code = propertyOf(error, 'code');
+  if (typeof code === 'string' && /^E[A-Z]+$/.test(code)) return true;
   return /Connection terminated|Client has encountered a connection error|timeout expired|timeout exceeded when trying to connect|Query read timeout/i.test(
-    error.message,
+    errorRecord(error).message,
   );
 }
