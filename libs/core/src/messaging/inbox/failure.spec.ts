@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   CommitUnknownError,
@@ -6,6 +7,7 @@ import {
   SagaRefusal,
   TransactionAbortedError,
 } from '../../errors/index.js';
+import { anythingThrown } from '../../errors/hostile.fixture.js';
 import { InboxBusyError } from './errors.js';
 import { failureOf } from './failure.js';
 
@@ -43,6 +45,14 @@ describe('what a failed attempt means', () => {
     ['nothing', undefined, 'retryable'],
   ])('%s', (_, error, meaning) => {
     expect(failureOf(error)).toBe(meaning);
+  });
+
+  it('is said of whatever a handler throws', () => {
+    fc.assert(
+      fc.property(anythingThrown, (make) => {
+        expect(typeof failureOf(make())).toBe('string');
+      }),
+    );
   });
 });
 

@@ -1,0 +1,20 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { anythingThrown } from '../../errors/hostile.fixture.js';
+import { decodeEntry, encodeEntry, errorRecord, type SagaEntry } from './index.js';
+
+it('holds the error of a step, whatever was thrown, so that the next engine can read it', () => {
+  fc.assert(
+    fc.property(anythingThrown, (make) => {
+      const error = errorRecord(make());
+      const failed = { role: 'step', step: 'a', attempt: 1, error, doubt: false } as const;
+      const entries: readonly SagaEntry[] = [
+        { ...failed, kind: 'failed' },
+        { ...failed, kind: 'attempt_failed', delayMs: 1 },
+        { kind: 'failing', failure: { kind: 'step', step: 'a', error } },
+      ];
+      for (const entry of entries) expect(decodeEntry(encodeEntry(entry))).toStrictEqual(entry);
+    }),
+    { numRuns: 1_000 },
+  );
+});
