@@ -1,3 +1,4 @@
+import { errorText } from '../errors/index.js';
 import type { Clock, Logger } from '../ports/index.js';
 import type { ClaimLoop } from './claim-loop.js';
 import type { Membership } from './ownership/index.js';
@@ -49,7 +50,7 @@ function within(
       () => end(true),
       (error: unknown) => {
         // The store is away: what could not be given back is adopted, as after a crash.
-        logger.warn('A part of the shutdown failed.', { error: String(error) });
+        logger.warn('A part of the shutdown failed.', { error: errorText(error) });
         end(false);
       },
     );

@@ -1,5 +1,13 @@
 import { Logger as NestLogger } from '@nestjs/common';
-import { errorMessage, errorRecord, oneLine, redact, type ErrorRecord, type LogFields, type Logger } from '@sagaz/core';
+import {
+  errorMessage,
+  errorRecord,
+  oneLine,
+  redact,
+  type ErrorRecord,
+  type LogFields,
+  type Logger,
+} from '@sagaz/core';
 import { withLogFields } from '../logging/index.js';
 
 /** One event is one line, whatever texts of other people are in it, and no line shows a password. */

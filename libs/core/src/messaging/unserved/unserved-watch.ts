@@ -1,3 +1,4 @@
+import { errorText } from '../../errors/index.js';
 import type { Clock, Logger, Timer, UnservedQueue } from '../../ports/index.js';
 
 /** Somebody who can say which of its queues have messages and no process. */
@@ -76,7 +77,7 @@ export class UnservedWatch {
       } catch (error) {
         complete = false;
         logger.warn('It could not be seen whether messages wait for nobody; it is looked again.', {
-          error: error instanceof Error ? error.message : String(error),
+          error: errorText(error),
         });
       }
     }
