@@ -54,10 +54,10 @@ export function isAbortedTransaction(error: unknown): boolean {
  * socket died. Whatever was under way may or may not have happened.
  */
 export function isConnectionError(error: unknown): boolean {
-  if (!isError(error)) return false;
-  if (error instanceof DatabaseUnreachableError || error instanceof NoAnswerError) return true;
   const state = sqlState(error);
   if (state !== undefined) return /^(08|57P|53300)/.test(state);
+  if (!isError(error)) return false;
+  if (error instanceof DatabaseUnreachableError || error instanceof NoAnswerError) return true;
   const code = propertyOf(error, 'code');
   if (typeof code === 'string' && /^E[A-Z]+$/.test(code)) return true;
   return /Connection terminated|Client has encountered a connection error|timeout expired|timeout exceeded when trying to connect|Query read timeout/i.test(

@@ -74,7 +74,7 @@ export class Settlement {
         place: placeOf(taken),
         delayMs: retry.delayMs,
         counts: true,
-        error: textOf(retry.error),
+        error: errorText(retry.error),
       },
       done: (outcome) => {
         if (outcome === 'changed') this.#book.markOverdue(taken);
