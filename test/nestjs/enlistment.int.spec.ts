@@ -1,6 +1,6 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { UnserializableValueError } from '@sagaz/core';
-import { NoTransactionError } from '@sagaz/nestjs';
+import { NoTransactionError, TransactionEndedError } from '@sagaz/nestjs';
 import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Observer, startApp } from './app.js';
@@ -132,7 +132,7 @@ describeEachPostgres('messages in TypeORM transactions', (server) => {
         late = gate.promise.then(() => service.publish('late'));
       });
       gate.resolve();
-      await expect(late).rejects.toThrow(NoTransactionError);
+      await expect(late).rejects.toThrow(TransactionEndedError);
       expect(await seen.outbox()).toEqual([]);
     });
   });

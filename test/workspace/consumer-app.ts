@@ -26,4 +26,10 @@ export function runConsumer(folder: string, databaseUrl: string): Promise<string
 }
 
 /** What it prints when everything that Sagaz promises it has come true. */
-export const consumerSays = ['rolled back', 'heard both: true', 'notes: 2', 'closed'];
+export const consumerSays = [
+  'rolled back',
+  'late: SAGAZ_TRANSACTION_ENDED',
+  'heard both: true',
+  'notes: 2',
+  'closed',
+];

@@ -17,6 +17,7 @@ export {
 export {
   AmbiguousTransactionError,
   NoTransactionError,
+  OutsideTransactionError,
   PoolTooSmallError,
   RawTransactionControlError,
   SagazTypeOrmAdapter,
@@ -24,6 +25,7 @@ export {
   TransactionEndedError,
   TransactionHostError,
   TwoPhaseCommitError,
+  UnfinishedSavepointError,
   UnknownDataSourceError,
   UnsavedEntityMessagesError,
   type SagazTransactionOptions,

@@ -20,7 +20,7 @@ import {
 } from '@sagaz/nestjs';
 import { postgres, postgresBroker } from '@sagaz/postgres';
 import { ClsModule } from 'nestjs-cls';
-import { Column, Entity, PrimaryGeneratedColumn, Repository } from 'typeorm';
+import { Column, DataSource, Entity, PrimaryGeneratedColumn, Repository } from 'typeorm';
 
 interface Written {
   readonly id: string;
@@ -38,9 +38,22 @@ class Note {
 }
 
 @Injectable()
+class CustomNotes extends Repository<Note> {
+  constructor(dataSource: DataSource) {
+    super(Note, dataSource.createEntityManager());
+  }
+}
+
+@Injectable()
 class Notes {
+  /** Opened when the failed transaction is over. */
+  readonly over: { open: () => void; promise: Promise<void> } = gateOf();
+  late: Promise<unknown> | undefined;
+
   constructor(
     @InjectRepository(Note) private readonly notes: Repository<Note>,
+    private readonly custom: CustomNotes,
+    private readonly dataSource: DataSource,
     private readonly outbox: Outbox,
   ) {}
 
@@ -54,6 +67,16 @@ class Notes {
   @Transactional()
   async writeAndFail(text: string): Promise<void> {
     await this.write(text);
+    await this.custom.insert({ text });
+    await this.custom.createQueryBuilder().insert().values({ text }).execute();
+    await this.dataSource.query('INSERT INTO note (text) VALUES ($1)', [text]);
+    await this.dataSource.transaction((manager) => manager.insert(Note, { text }));
+    const runner = this.dataSource.createQueryRunner();
+    await runner.startTransaction();
+    await runner.manager.insert(Note, { text });
+    await runner.commitTransaction();
+    await runner.release();
+    this.late = this.over.promise.then(() => this.custom.insert({ text }));
     throw new Error('undo this');
   }
 
@@ -73,6 +96,16 @@ class WriteNoteSaga extends SagaOf<{ text: string }, Written> {
   write(@SagaInput() input: { text: string }): Promise<Written> {
     return this.notes.write(input.text);
   }
+}
+
+function codeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
+}
+
+function gateOf(): { open: () => void; promise: Promise<void> } {
+  let open: () => void = () => undefined;
+  const promise = new Promise<void>((resolve) => (open = resolve));
+  return { open: () => open(), promise };
 }
 
 let heard: (ids: ReadonlySet<string>) => void = () => undefined;
@@ -103,7 +136,7 @@ function appModule(url: string): Type {
       SagazModule.forRoot({ service: 'notes', store: postgres(), broker: postgresBroker() }),
     ],
     controllers: [Reader],
-    providers: [Notes, WriteNoteSaga],
+    providers: [Notes, CustomNotes, WriteNoteSaga],
   })
   class AppModule {}
   return AppModule;
@@ -124,6 +157,8 @@ async function main(): Promise<void> {
   });
   const written = await notes.write('first');
   await notes.writeAndFail('never').catch(() => console.log('rolled back'));
+  notes.over.open();
+  await notes.late?.catch((error: unknown) => console.log(`late: ${codeOf(error)}`));
   const handle = await app.get(Sagas).start(WriteNoteSaga, { text: 'second' });
   const { id } = await handle.result({ timeout: '30s' });
   await arrived;

@@ -44,8 +44,13 @@ export interface Connection {
   readonly store: Store;
   /** How many units of work may run at once: below the size of the pool they run on. */
   readonly concurrency: number;
-  /** The ambient transaction, if one is open here. */
-  current(): EnlistedTransaction | undefined;
+  /**
+   * The ambient transaction, if one is open here.
+   *
+   * @param action what it is asked for, as errors say it: `publish order.confirmed`
+   * @throws TransactionEndedError where it has ended, and the code was not awaited
+   */
+  current(action: string): EnlistedTransaction | undefined;
   /**
    * Runs `work` in a new transaction, whatever is ambient unless told to join it, and commits. Everything that asks for the
    * ambient transaction inside `work` gets this one; repositories join. Rejects with

@@ -58,7 +58,7 @@ export class Connections {
     }
     const candidates = name === undefined ? this.all : [this.get(name)];
     const open = candidates.flatMap((connection) => {
-      const current = connection.current();
+      const current = connection.current(action);
       return current === undefined ? [] : [{ connection, enlisted: current }];
     });
     if (open.length > 1) {
@@ -107,11 +107,18 @@ export class Connections {
 /** Of all applications in the process: an entity that records a message knows none of them. */
 const enlisted = new Set<TypeOrmConnection>();
 
-/** The one ambient transaction in which this entity could be persisted, if there is exactly one. */
-export function ambientTransactionFor(entity: object): EnlistedTransaction | undefined {
+/**
+ * The one ambient transaction in which this entity could be persisted, if there is exactly one.
+ *
+ * @throws TransactionEndedError where it has ended, and the code was not awaited
+ */
+export function ambientTransactionFor(
+  entity: object,
+  action: string,
+): EnlistedTransaction | undefined {
   const open = [...enlisted].flatMap((connection) => {
     if (!connection.dataSource.hasMetadata(entity.constructor)) return [];
-    const current = connection.current();
+    const current = connection.current(action);
     return current === undefined ? [] : [current];
   });
   return open.length === 1 ? open[0] : undefined;

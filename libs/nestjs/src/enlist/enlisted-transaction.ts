@@ -64,7 +64,8 @@ export class EnlistedTransaction {
   /** Ends that TypeORM's own savepoints account for, from the number heard when this was made. */
   #expectedEnds = Number.NaN;
   #written: OutboxMessage[] = [];
-  #phase: 'open' | 'sealed' | 'ended' = 'open';
+  /** `sealed`: its messages are written; `closing`: COMMIT is about to be sent. */
+  #phase: 'open' | 'sealed' | 'closing' | 'ended' = 'open';
 
   constructor(binding: TransactionBinding) {
     this.#binding = binding;
@@ -80,11 +81,12 @@ export class EnlistedTransaction {
   }
 
   get ended(): boolean {
-    return this.#phase === 'ended';
+    return this.#phase === 'closing' || this.#phase === 'ended';
   }
 
-  /** The store's view of the transaction. */
+  /** The store's view of the transaction. @throws TransactionEndedError */
   async transaction(): Promise<Transaction> {
+    if (this.ended) throw new TransactionEndedError('work in a transaction');
     return (await this.#opened).transaction;
   }
 
@@ -163,9 +165,15 @@ export class EnlistedTransaction {
     }
   }
 
+  /** Immediately before the outermost COMMIT is sent: what is written from now on would follow it. */
+  async closing(): Promise<void> {
+    if (this.#phase === 'sealed') this.#phase = 'closing';
+    await this.#settle();
+  }
+
   /** After the outermost COMMIT. Never throws: the caller's transaction is committed. */
   committed(): void {
-    const flushed = this.#phase === 'sealed';
+    const flushed = this.#phase === 'closing' || this.#phase === 'sealed';
     this.#phase = 'ended';
     if (!flushed && this.#said.length > 0) {
       this.#binding.logger.error(
@@ -234,10 +242,15 @@ export class EnlistedTransaction {
   }
 
   async #usable(action: string): Promise<Transaction> {
-    if (this.#phase === 'ended') throw new TransactionEndedError(action);
+    this.#requireOpen(action);
     const { transaction, ends } = await this.#opened;
+    this.#requireOpen(action);
     if (ends.count !== this.#expectedEnds) throw new RawTransactionControlError(this.connection);
     return transaction;
+  }
+
+  #requireOpen(action: string): void {
+    if (this.ended) throw new TransactionEndedError(action);
   }
 
   async #settle(): Promise<void> {

@@ -1,11 +1,25 @@
-import type { DataSource, EntityManager, EntityMetadata, QueryRunner } from 'typeorm';
+import type { DataSource, EntityManager, EntityMetadata } from 'typeorm';
+import type { Interception } from './managers.js';
+import { ambientQueryRunner } from './query-runners.js';
 import { anyRecorded, hasRecorded } from './recorded-messages.js';
 import type { EnlistedTransactions } from './transaction-subscriber.js';
 
-const METHODS = ['save', 'remove', 'softRemove', 'recover'] as const;
+/** Those that write what is related to an entity as well. */
+const CASCADING = ['save', 'remove', 'softRemove', 'recover'] as const;
+/** Those that write the objects they are given, or the rows that these objects name. */
+const DIRECT = [
+  'insert',
+  'upsert',
+  'update',
+  'delete',
+  'softDelete',
+  'restore',
+  'increment',
+  'decrement',
+] as const;
 
 /** The objects among the arguments of `save(entity)`, `save([…])`, `save(Target, entity, options)`. */
-function objectsAmong(values: readonly unknown[]): object[] {
+export function objectsAmong(values: readonly unknown[]): object[] {
   return values.flatMap((value) =>
     Array.isArray(value)
       ? objectsAmong(value)
@@ -37,53 +51,48 @@ function recordedWithin(dataSource: DataSource, roots: readonly object[]): objec
 }
 
 /**
- * Sees to it that messages recorded on an entity leave with its `save`, also when no column has
- * changed: TypeORM then writes nothing, opens no transaction and calls no subscriber, and the
- * messages would be lost without a word. Returns what undoes it.
+ * Sees to it that messages recorded on an entity leave with it, whichever method of a manager or of a
+ * repository writes it. TypeORM's own events are not enough: it calls no subscriber where no column has
+ * changed, where listeners are off, and for an entity given to `update()` or `delete()`; and `insert()`
+ * opens no transaction that messages could be written in.
  */
-export function coverUnchangedSaves(
+export function entityPersistence(
   dataSource: DataSource,
+  joins: boolean,
   transactions: EnlistedTransactions,
-): () => void {
-  const cover = (manager: EntityManager): void => {
-    for (const name of METHODS) {
-      const original = Reflect.get(manager, name) as (...args: unknown[]) => Promise<unknown>;
-      Object.defineProperty(manager, name, {
-        configurable: true,
-        value: async (...given: unknown[]): Promise<unknown> => {
-          const persist = (): Promise<unknown> => original.apply(manager, given);
-          if (!anyRecorded()) return persist();
-          const entities = recordedWithin(dataSource, objectsAmong(given));
-          if (entities.length === 0) return persist();
-          const queryRunner = manager.queryRunner;
-          if (queryRunner?.isTransactionActive !== true) {
-            // One transaction around both the entity's write, if any, and its messages.
-            return manager.transaction(async (inner) => {
-              const again = Reflect.get(inner, name) as typeof original;
-              return again.apply(inner, given);
-            });
-          }
-          const result = await persist();
-          for (const entity of entities) transactions.of(queryRunner).take(entity);
-          return result;
-        },
-      });
-    }
-  };
+): Readonly<Record<string, Interception>> {
+  const writing =
+    (name: string, written: (given: readonly unknown[]) => object[]): Interception =>
+    async (manager, original, given) => {
+      const entities = anyRecorded() ? written(given) : [];
+      if (entities.length === 0) return original(...given);
+      const queryRunner =
+        manager.queryRunner ?? (joins ? ambientQueryRunner(dataSource, name) : undefined);
+      if (queryRunner?.isTransactionActive !== true) {
+        // One transaction around both the entity's write, if any, and its messages.
+        return manager.transaction((inner) => methodOf(inner, name)(...given));
+      }
+      const result = await original(...given);
+      for (const entity of entities) transactions.of(queryRunner).take(entity);
+      return result;
+    };
 
-  cover(dataSource.manager);
-  const create = dataSource.createEntityManager.bind(dataSource);
-  Object.defineProperty(dataSource, 'createEntityManager', {
-    configurable: true,
-    value: (queryRunner?: QueryRunner) => {
-      const manager = create(queryRunner);
-      cover(manager);
-      return manager;
-    },
-  });
+  return Object.fromEntries([
+    ...CASCADING.map((name) => [
+      name,
+      writing(name, (given) => recordedWithin(dataSource, objectsAmong(given))),
+    ]),
+    ...DIRECT.map((name) => [
+      name,
+      writing(name, (given) => objectsAmong(given).filter(hasRecorded)),
+    ]),
+  ]) as Record<string, Interception>;
+}
 
-  return () => {
-    Reflect.deleteProperty(dataSource, 'createEntityManager');
-    for (const name of METHODS) Reflect.deleteProperty(dataSource.manager, name);
-  };
+function methodOf(
+  manager: EntityManager,
+  name: string,
+): (...given: readonly unknown[]) => Promise<unknown> {
+  const method = Reflect.get(manager, name) as (...given: readonly unknown[]) => Promise<unknown>;
+  return method.bind(manager);
 }

@@ -48,19 +48,29 @@ export class UnknownDataSourceError extends SagazError {
   }
 }
 
-/** Entities recorded messages in a transaction that ends without having persisted them. */
+/**
+ * Entities recorded messages that would be lost: their transaction ends, or their rows are written,
+ * without having persisted the entities themselves.
+ */
 export class UnsavedEntityMessagesError extends SagazError {
   readonly code = 'SAGAZ_UNSAVED_ENTITY_MESSAGES';
 
   constructor(
     /** Entity and message type of each. */
     readonly messages: readonly { readonly entity: string; readonly type: string }[],
+    /** What was refused. Outside of a transaction there is no commit to refuse. */
+    readonly refused: 'commit' | 'statement' = 'commit',
   ) {
     super(
-      `The transaction was not committed: ${messages
-        .map(({ entity, type }) => `${entity} recorded "${type}" and was never saved in it`)
+      `${
+        refused === 'commit' ? 'The transaction was not committed' : 'The statement was not run'
+      }: ${messages
+        .map(
+          ({ entity, type }) =>
+            `${entity} recorded "${type}" and ${refused === 'commit' ? 'was never saved in it' : 'its row is written without it'}`,
+        )
         .join('; ')}.`,
-      'Save or remove the entity through its repository (update(), upsert() and query builders carry no messages), or publish through the Outbox.',
+      'Give the entity itself to save(), insert(), upsert() or remove() of its repository, or publish through the Outbox.',
     );
   }
 }
@@ -89,14 +99,44 @@ export class TwoPhaseCommitError extends SagazError {
   }
 }
 
-/** The transaction has ended; whoever still works in it was not awaited. */
+/**
+ * The transaction that surrounds the code has ended, and something in it still runs because it was not
+ * awaited: `Promise.all` answers at the first rejection, and the others go on.
+ */
 export class TransactionEndedError extends SagazError {
   readonly code = 'SAGAZ_TRANSACTION_ENDED';
 
-  constructor(readonly action: string) {
+  constructor(
+    /** What was to be done, for example `publish order.confirmed`. */
+    readonly action: string,
+  ) {
     super(
-      `Cannot ${action}: the transaction has ended meanwhile.`,
-      'Await everything that belongs to a transaction before its function returns.',
+      `Cannot ${action}: the transaction around this code has ended, so it would happen whatever became of that.`,
+      'Await everything that belongs to a transaction before its function returns (Promise.allSettled instead of Promise.all); what is meant to run beside or after it goes into a method with @Transactional(Propagation.NotSupported) or RequiresNew.',
+    );
+  }
+}
+
+/** A query runner that was made before a transaction began was used inside it. */
+export class OutsideTransactionError extends SagazError {
+  readonly code = 'SAGAZ_OUTSIDE_TRANSACTION';
+
+  constructor(readonly connection: string) {
+    super(
+      `A query runner of the connection "${connection}" that was made before the transaction around this code began was used inside it: its statements would stay when the transaction is rolled back.`,
+      'Make the query runner inside the transaction, or use a repository: both join. For work that is meant to stay, use a method with @Transactional(Propagation.NotSupported).',
+    );
+  }
+}
+
+/** A transaction was to be committed while a nested one in it was still open. */
+export class UnfinishedSavepointError extends SagazError {
+  readonly code = 'SAGAZ_UNFINISHED_SAVEPOINT';
+
+  constructor(readonly connection: string) {
+    super(
+      `A transaction of the connection "${connection}" was rolled back instead of committed: a nested transaction in it had not ended.`,
+      'Await the nested transaction; one that was started with a query runner has to be committed or rolled back.',
     );
   }
 }

@@ -10,12 +10,14 @@ export type { EnlistedTransaction } from './enlisted-transaction.js';
 export {
   AmbiguousTransactionError,
   NoTransactionError,
+  OutsideTransactionError,
   PoolTooSmallError,
   RawTransactionControlError,
   StoreElsewhereError,
   TransactionEndedError,
   TransactionHostError,
   TwoPhaseCommitError,
+  UnfinishedSavepointError,
   UnknownDataSourceError,
   UnsavedEntityMessagesError,
 } from './errors.js';

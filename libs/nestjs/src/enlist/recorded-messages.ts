@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { OutboxMessage } from '@sagaz/core';
 
 /** A message that waits on an entity until the entity is persisted. */
@@ -23,10 +24,14 @@ const recorded = new WeakMap<object, readonly RecordedMessage[]>();
  * unseen, so this may be too high, never too low: 0 means that nobody need look.
  */
 let waiting = 0;
+/** Entities on which the running code or one of its callers recorded something. */
+const here = new AsyncLocalStorage<readonly WeakRef<object>[]>();
 
 export function record(entity: object, message: RecordedMessage): void {
-  recorded.set(entity, [...(recorded.get(entity) ?? []), message]);
+  recorded.set(entity, [...recordedOn(entity), message]);
   waiting += 1;
+  const others = recordedHere().filter((other) => other !== entity);
+  here.enterWith([...others, entity].map((one) => new WeakRef(one)));
 }
 
 export function anyRecorded(): boolean {
@@ -37,9 +42,24 @@ export function hasRecorded(entity: object): boolean {
   return recorded.has(entity);
 }
 
+export function recordedOn(entity: object): readonly RecordedMessage[] {
+  return recorded.get(entity) ?? [];
+}
+
+/**
+ * Entities that still have messages which the running code, or one of its callers, recorded. Those of a
+ * request that happens to run at the same time are none of its business.
+ */
+export function recordedHere(): readonly object[] {
+  return (here.getStore() ?? []).flatMap((reference) => {
+    const entity = reference.deref();
+    return entity !== undefined && hasRecorded(entity) ? [entity] : [];
+  });
+}
+
 /** Takes the messages off an entity. */
 export function takeRecorded(entity: object): readonly RecordedMessage[] {
-  const messages = recorded.get(entity) ?? [];
+  const messages = recordedOn(entity);
   recorded.delete(entity);
   waiting -= messages.length;
   return messages;
@@ -47,7 +67,7 @@ export function takeRecorded(entity: object): readonly RecordedMessage[] {
 
 /** Puts a message back on its entity, because the transaction that took it was rolled back. */
 export function restoreRecorded(entity: object, message: RecordedMessage): void {
-  const messages = [...(recorded.get(entity) ?? []), message];
+  const messages = [...recordedOn(entity), message];
   recorded.set(
     entity,
     messages.sort((a, b) => a.ordinal - b.ordinal),
@@ -56,5 +76,5 @@ export function restoreRecorded(entity: object, message: RecordedMessage): void 
 }
 
 export function isRecorded(entity: object, message: RecordedMessage): boolean {
-  return recorded.get(entity)?.includes(message) ?? false;
+  return recordedOn(entity).includes(message);
 }

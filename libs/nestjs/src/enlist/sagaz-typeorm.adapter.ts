@@ -1,13 +1,12 @@
 import type { TransactionalAdapter, TransactionalAdapterOptions } from '@nestjs-cls/transactional';
-import { Logger } from '@nestjs/common';
 import { getDataSourceToken } from '@nestjs/typeorm';
-import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
-import { isCommitted } from './transaction-subscriber.js';
+import type { DataSource, EntityManager } from 'typeorm';
+import { inOwnTransaction, type IsolationLevel } from './own-transaction.js';
 
 /** Options of `@Transactional()` and of `TransactionHost.withTransaction`. */
 export interface SagazTransactionOptions {
   /** Default: the DataSource's own, else the database's. */
-  readonly isolationLevel?: Parameters<QueryRunner['startTransaction']>[0];
+  readonly isolationLevel?: IsolationLevel;
 }
 
 type Options = TransactionalAdapterOptions<EntityManager, SagazTransactionOptions>;
@@ -37,8 +36,6 @@ export class SagazTypeOrmAdapter implements TransactionalAdapter<
   EntityManager,
   SagazTransactionOptions
 > {
-  readonly #logger = new Logger('SagazTypeOrmAdapter');
-
   /** @param connectionToken token of the DataSource, `getDataSourceToken('billing')` for a named one */
   constructor(
     readonly connectionToken: ReturnType<typeof getDataSourceToken> = getDataSourceToken(),
@@ -47,24 +44,8 @@ export class SagazTypeOrmAdapter implements TransactionalAdapter<
   readonly optionsFactory = (dataSource: DataSource): Options => {
     adapted.add(dataSource);
     return {
-      wrapWithTransaction: async (options, work, setTransaction) => {
-        const queryRunner = dataSource.createQueryRunner();
-        try {
-          await queryRunner.startTransaction(options.isolationLevel);
-          let result: unknown;
-          try {
-            setTransaction(queryRunner.manager);
-            result = await work();
-          } catch (error) {
-            await this.#rollBack(queryRunner);
-            throw error;
-          }
-          await this.#commit(queryRunner);
-          return result;
-        } finally {
-          await queryRunner.release();
-        }
-      },
+      wrapWithTransaction: (options, work, setTransaction) =>
+        inOwnTransaction(dataSource, { ...options, setTransaction }, () => work()),
       wrapWithNestedTransaction: (_options, work, setTransaction, manager) =>
         manager.transaction((nested) => {
           setTransaction(nested);
@@ -73,31 +54,4 @@ export class SagazTypeOrmAdapter implements TransactionalAdapter<
       getFallbackInstance: () => dataSource.manager,
     };
   };
-
-  async #commit(queryRunner: QueryRunner): Promise<void> {
-    try {
-      await queryRunner.commitTransaction();
-    } catch (error) {
-      if (isCommitted(queryRunner)) {
-        // Somebody's after-commit hook threw. To the caller this is a committed transaction; told
-        // otherwise it would do everything again.
-        this.#logger.error('A hook after a commit failed; the transaction is committed.', error);
-        return;
-      }
-      await this.#rollBack(queryRunner);
-      throw error;
-    }
-  }
-
-  async #rollBack(queryRunner: QueryRunner): Promise<void> {
-    try {
-      await queryRunner.rollbackTransaction();
-    } catch {
-      // A subscriber that throws before the rollback keeps ROLLBACK from being sent. The connection
-      // must not go back to the pool inside a transaction; where it is lost, this fails as well.
-      if (queryRunner.isTransactionActive) {
-        await queryRunner.query('ROLLBACK').catch(() => undefined);
-      }
-    }
-  }
 }

@@ -4,6 +4,7 @@ import { ConcurrencyLimit } from './concurrency-limit.js';
 import type { Connection, ConnectionParts, UnitOfWork, UnitOfWorkOptions } from './connection.js';
 import { detached } from './detached.js';
 import { EnlistedTransaction } from './enlisted-transaction.js';
+import { TransactionEndedError } from './errors.js';
 
 /** Units of work at once on the store's own pool, half of its default size. */
 const CONCURRENCY = 5;
@@ -26,8 +27,10 @@ export class StoreConnection implements Connection {
     this.store = parts.store;
   }
 
-  current(): EnlistedTransaction | undefined {
-    return this.#ambient.getStore();
+  current(action: string): EnlistedTransaction | undefined {
+    const enlisted = this.#ambient.getStore();
+    if (enlisted?.ended === true) throw new TransactionEndedError(action);
+    return enlisted;
   }
 
   async run<T>(
@@ -35,7 +38,7 @@ export class StoreConnection implements Connection {
     { last, join }: UnitOfWorkOptions = {},
   ): Promise<T> {
     if (join !== true) return this.#limit.run(() => this.#run(work, last));
-    const enlisted = this.current();
+    const enlisted = this.current('join a transaction');
     if (enlisted === undefined) return this.#run(work, last);
     return work({ enlisted, transaction: await enlisted.transaction(), manager: undefined });
   }
@@ -80,6 +83,7 @@ export class StoreConnection implements Connection {
             work({ enlisted: own, transaction, manager: undefined }),
           );
           await own.flush();
+          await own.closing();
           return value;
         } catch (error) {
           await own.abandon();

@@ -105,6 +105,9 @@ export class TransactionSubscriber implements EntitySubscriberInterface {
    * What goes past TypeORM is noticed afterwards, by the tag with which it is answered.
    */
   beforeQuery({ query, queryRunner }: QueryEvent): Promise<void> | void {
+    if (query === 'COMMIT' && depthOf(queryRunner) === 1) {
+      return this.#transactions.find(queryRunner)?.closing();
+    }
     if (!PREPARES.test(query)) return undefined;
     const transaction = this.#transactions.find(queryRunner);
     if (transaction === undefined) return undefined;

@@ -1,7 +1,9 @@
-import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import type { DataSource, EntityManager, ObjectLiteral, QueryBuilder, QueryRunner } from 'typeorm';
 
 /** TypeORM 1.x says `dataSource` and deprecates `connection`, the only name that 0.3 has. */
-export function dataSourceOf(holder: EntityManager | QueryRunner): DataSource {
+export function dataSourceOf(
+  holder: EntityManager | QueryRunner | QueryBuilder<ObjectLiteral>,
+): DataSource {
   const dataSource: unknown = Reflect.get(holder, 'dataSource');
   return (dataSource ?? Reflect.get(holder, 'connection')) as DataSource;
 }

@@ -1,24 +1,30 @@
 import { Propagation, type TransactionHost } from '@nestjs-cls/transactional';
 import { hintSlots, type Store } from '@sagaz/core';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
-import { joinAmbientTransaction } from './ambient-repositories.js';
 import { ConcurrencyLimit } from './concurrency-limit.js';
 import type { Connection, ConnectionParts, UnitOfWork, UnitOfWorkOptions } from './connection.js';
 import { detached } from './detached.js';
 import { EnlistedTransaction } from './enlisted-transaction.js';
-import { coverUnchangedSaves } from './entity-persistence.js';
+import { entityPersistence } from './entity-persistence.js';
 import {
   NoTransactionError,
   PoolTooSmallError,
   StoreElsewhereError,
+  TransactionEndedError,
   TransactionHostError,
 } from './errors.js';
+import { interceptManagers } from './managers.js';
+import { transactionOf } from './nested-transactions.js';
+import { ambientQueryRunner, newQueryRunner, takeOverQueryRunners } from './query-runners.js';
 import { hasRecorded } from './recorded-messages.js';
+import { guardOf } from './runner-guard.js';
 import { isSameDatabase } from './same-database.js';
 import { isAdapted, type SagazTypeOrmAdapter } from './sagaz-typeorm.adapter.js';
 import { transactionEndsOf } from './transaction-ends.js';
+import { noticeEnds } from './transaction-hosts.js';
 import { TransactionSubscriber, type EnlistedTransactions } from './transaction-subscriber.js';
 import { dataSourceOf, depthOf, poolOf } from './typeorm-access.js';
+import { coverWriteBuilders } from './write-builders.js';
 
 export type TypeOrmTransactionHost = TransactionHost<SagazTypeOrmAdapter>;
 
@@ -51,20 +57,30 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
     this.name = parts.name;
     this.store = parts.store;
     this.dataSource = parts.dataSource;
-    // One connection stays free for what does not join, such as dataSource.query().
+    // One connection stays free for what does not join, a REQUIRES_NEW for instance.
     this.concurrency = Math.max(1, (poolOf(parts.dataSource)?.max ?? 10) - 1);
     this.#limit = new ConcurrencyLimit(this.concurrency);
     this.#enlist();
   }
 
-  current(): EnlistedTransaction | undefined {
-    const queryRunner = this.#ambient();
+  current(action: string): EnlistedTransaction | undefined {
+    const queryRunner = this.#ambient(action);
     return queryRunner?.isTransactionActive === true ? this.of(queryRunner) : undefined;
   }
 
-  /** The transaction of a manager. @throws NoTransactionError when it has none open */
+  /**
+   * The transaction of a manager. One that has no query runner of its own, the DataSource's for instance,
+   * works on the ambient transaction.
+   *
+   * @throws NoTransactionError when it has none open
+   * @throws TransactionEndedError when it was a transaction's own, and that has ended
+   */
   ofManager(manager: EntityManager, action: string): EnlistedTransaction {
-    const { queryRunner } = manager;
+    const joined = this.#parts.ambient === 'join' ? () => this.#ambient(action) : () => undefined;
+    const queryRunner = manager.queryRunner ?? joined();
+    if (queryRunner !== undefined && guardOf(queryRunner)?.closed === true) {
+      throw new TransactionEndedError(action);
+    }
     if (queryRunner?.isTransactionActive !== true) {
       throw new NoTransactionError(action, this.name, 'the manager has no transaction open');
     }
@@ -76,7 +92,7 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
     { last, join }: UnitOfWorkOptions = {},
   ): Promise<T> {
     if (join !== true) return this.#limit.run(() => this.#run(work, last));
-    const manager = this.#ambient()?.manager;
+    const manager = this.#ambient('join a transaction')?.manager;
     if (manager === undefined) return this.#run(work, last);
     const enlisted = this.ofManager(manager, 'join the transaction');
     return work({ enlisted, transaction: await enlisted.transaction(), manager });
@@ -89,7 +105,7 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
   }
 
   async check(): Promise<void> {
-    const queryRunner = this.dataSource.createQueryRunner();
+    const { queryRunner } = newQueryRunner(this.dataSource);
     try {
       await queryRunner.startTransaction();
       await this.#requireSameDatabase(queryRunner);
@@ -171,13 +187,26 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
       const at = dataSource.subscribers.indexOf(subscriber);
       if (at !== -1) dataSource.subscribers.splice(at, 1);
     });
-    if (this.#parts.ambient === 'join') {
-      this.#undo.push(joinAmbientTransaction(dataSource, () => this.#ambient()));
+    const { name } = this;
+    const joins = this.#parts.ambient === 'join';
+    this.#undo.push(
+      takeOverQueryRunners({ name, dataSource, joins }),
+      interceptManagers(dataSource, {
+        transaction: transactionOf(dataSource, joins),
+        ...entityPersistence(dataSource, joins, this),
+      }),
+      coverWriteBuilders(dataSource, { joins, transactions: this }),
+    );
+    const host = this.#parts.host();
+    if (host !== undefined) {
+      this.#undo.push(noticeEnds(host, dataSource, isAdapted(dataSource)));
     }
-    this.#undo.push(coverUnchangedSaves(dataSource, this));
   }
 
-  #ambient(): QueryRunner | undefined {
+  #ambient(action: string): QueryRunner | undefined {
+    const queryRunner = ambientQueryRunner(this.dataSource, action);
+    if (queryRunner !== undefined || isAdapted(this.dataSource)) return queryRunner;
+    // Of another adapter, which is allowed where repositories do not join.
     const host = this.#parts.host();
     if (host?.isTransactionActive() !== true) return undefined;
     const manager = host.tx;

@@ -3,9 +3,9 @@ import { ambientTransactionFor, nextOrdinal, record } from '../enlist/index.js';
 import { draftMessage, type MessageOptions } from './message-draft.js';
 
 /**
- * Records a message on an entity; it is published when the entity is saved or removed through its
- * repository, in that transaction, also when no column has changed. When the transaction is rolled
- * back the entity has its message again.
+ * Records a message on an entity; it is published when the entity is saved, inserted or removed through
+ * a repository, a manager or a query builder that is given the entity itself, in that transaction, also
+ * when no column has changed. When the transaction is rolled back the entity has its message again.
  *
  * ```ts
  * confirm() {
@@ -15,10 +15,11 @@ import { draftMessage, type MessageOptions } from './message-draft.js';
  * ```
  *
  * A message recorded inside a transaction on an entity that is not saved in it fails the commit with
- * `UnsavedEntityMessagesError`. `update()`, `upsert()` and query builders have no entity in hand and
- * carry no messages.
+ * `UnsavedEntityMessagesError`. The same error refuses an `update()`, `delete()` or query builder that
+ * writes the entity's row by its id and has not got the entity in hand. SQL of your own is not seen.
  *
  * @throws UnserializableValueError, InvalidHeaderError, InvalidDurationError
+ * @throws TransactionEndedError where the transaction around the code has ended
  */
 export function recordMessage<Payload>(
   entity: object,
@@ -32,6 +33,7 @@ export function recordMessage<Payload>(
     type: contract.type,
     seal: (source: string) => draft.seal(source),
   };
+  const transaction = ambientTransactionFor(entity, `record ${contract.type}`);
   record(entity, message);
-  ambientTransactionFor(entity)?.await(entity, message);
+  transaction?.await(entity, message);
 }

@@ -83,7 +83,7 @@ export class Sagas {
         throw new SagaConnectionError(definition.name, connection.name, found.connection.name);
       }
       enlisted = found?.enlisted;
-    } else if (standalone !== true) enlisted = connection.current();
+    } else if (standalone !== true) enlisted = connection.current(action);
     if (enlisted === undefined) return detached(() => engine.start(saga, input, given));
     const joined = enlisted;
     return joined.write(action, (transaction) =>
