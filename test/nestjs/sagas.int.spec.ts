@@ -57,10 +57,10 @@ class PlaceOrderSaga extends SagaOf<Place, string> {
   ): Promise<string> {
     await this.orders.insert({ id, status: 'confirmed' });
     await this.outbox.publish(OrderPlaced, { id }, { key: id });
+    // The DataSource joins, so that the pool need not have a second connection left.
+    await this.dataSource.query('SELECT 1');
     if (fail === 'confirm') throw new Error('not today');
     if (fail === 'swallow') await this.orders.insert({ id }).catch(() => 'swallowed');
-    // Past the transaction, on a connection of its own: the pool must have one left.
-    await this.dataSource.query('SELECT 1');
     return `confirmed with ${key}`;
   }
 }
