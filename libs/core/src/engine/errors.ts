@@ -23,7 +23,7 @@ export class StepAbortedError extends SagazError {
 
   constructor(
     readonly step: string,
-    readonly reason: 'timeout' | 'given_up' | 'shutdown',
+    readonly reason: 'timeout' | 'given_up' | 'shutdown' | 'restarted',
     remedy = 'Nothing has to be done; the saga decides what follows.',
   ) {
     super(`Step '${step}' was aborted: ${WHY[reason]}.`, remedy);
@@ -94,6 +94,7 @@ const WHY = {
   timeout: 'it took longer than its timeout allows',
   given_up: 'its saga failed elsewhere, was cancelled, or is late',
   shutdown: 'the process shuts down',
+  restarted: 'an operator asked for it to begin again',
 } as const;
 
 /** The same idempotency key was used with another input. */

@@ -212,7 +212,13 @@ export class RunningSagas implements Inside {
     for (const run of [...this.#runs.values()]) run.releaseAll();
   }
 
+  mailWaits(): void {
+    this.#options.onGap('claim');
+  }
+
   orphan(attempt: Attempt): void {
+    // One that was abandoned had its bound: nobody waits for it, and it may never settle.
+    if (attempt.settled || attempt.abandoned) return;
     const { id } = attempt.run;
     const orphans = this.#orphans.get(id) ?? new Attempts();
     orphans.add(attempt);
@@ -221,7 +227,7 @@ export class RunningSagas implements Inside {
 
   orphanMoved(attempt: Attempt): void {
     const { id } = attempt.run;
-    if (attempt.settled) {
+    if (attempt.settled || attempt.abandoned) {
       const orphans = this.#orphans.get(id);
       orphans?.delete(attempt);
       if (orphans?.size === 0) this.#orphans.delete(id);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { InvalidDurationError, parseDuration } from './index.js';
+import { InvalidDurationError, parseDuration, parseTimeLimit } from './index.js';
 
 describe('a duration', () => {
   it.each([
@@ -32,5 +32,28 @@ describe('a duration', () => {
     expect(() => parseDuration(given, 'retry.backoff')).toThrow(
       `retry.backoff: ${problem}. Give a number of milliseconds, or a text of a number and a unit: '200ms', '30s', '5m', '1h', '2d'.`,
     );
+  });
+});
+
+describe('a time limit', () => {
+  it.each([
+    [undefined, 900_000],
+    [false, null],
+    ['30s', 30_000],
+    [5, 5],
+  ])('%j is %j ms', (given, ms) => {
+    expect(parseTimeLimit(given)).toBe(ms);
+  });
+
+  it.each([
+    [0, '0 leaves no time at all. Give a time'],
+    ['0.1ms', "'0.1ms' leaves no time at all. Give a time"],
+    [true, 'true is no time limit. Give a time'],
+    [null, 'null is no time limit. Give a time'],
+    [{}, 'a value of type object is no time limit. Give a time'],
+    ['soon', "'soon' is not a duration. Give a number of milliseconds"],
+    [-1, '-1 is negative'],
+  ])('%j is refused with the option, what was given and the remedy', (given, text) => {
+    expect(() => parseTimeLimit(given)).toThrow(`timeout: ${text}`);
   });
 });

@@ -16,7 +16,8 @@ const LONGEST_MS = 3_650 * 86_400_000;
 
 function shown(given: unknown): string {
   if (typeof given === 'string') return `'${given}'`;
-  if (typeof given === 'number' || typeof given === 'bigint') return String(given);
+  if (typeof given === 'number' || typeof given === 'bigint' || typeof given === 'boolean')
+    return String(given);
   return given === null ? 'null' : `a value of type ${typeof given}`;
 }
 
@@ -43,4 +44,31 @@ export function parseDuration(given: unknown, option = 'duration'): number {
     throw new InvalidDurationError(option, given, `${shown(given)} is longer than ten years`);
   }
   return Math.round(ms);
+}
+
+/** The time limit of an attempt: a duration; `false` waives it. */
+export type TimeLimit = Duration | false;
+
+/** How long an attempt may take where nothing else is said: every wait ends. */
+export const DEFAULT_TIME_LIMIT_MS = 15 * 60_000;
+
+/**
+ * Milliseconds of a time limit; null: it was waived.
+ *
+ * @param given - undefined: {@link DEFAULT_TIME_LIMIT_MS}
+ * @param option - named in the error
+ * @throws InvalidDurationError for what is no duration, and for no time at all
+ */
+export function parseTimeLimit(given: unknown, option = 'timeout'): number | null {
+  if (given === undefined) return DEFAULT_TIME_LIMIT_MS;
+  if (given === false) return null;
+  const remedy = "Give a time, such as '30s' or '5m', or false for no limit.";
+  if (typeof given !== 'number' && typeof given !== 'string') {
+    throw new InvalidDurationError(option, given, `${shown(given)} is no time limit`, remedy);
+  }
+  const ms = parseDuration(given, option);
+  if (ms === 0) {
+    throw new InvalidDurationError(option, given, `${shown(given)} leaves no time at all`, remedy);
+  }
+  return ms;
 }

@@ -1,4 +1,10 @@
-export { parseDuration, type Duration } from './duration.js';
+export {
+  DEFAULT_TIME_LIMIT_MS,
+  parseDuration,
+  parseTimeLimit,
+  type Duration,
+  type TimeLimit,
+} from './duration.js';
 export { InvalidDurationError } from './invalid-duration.error.js';
 export {
   COMPENSATION_RETRY,

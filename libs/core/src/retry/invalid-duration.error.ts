@@ -8,10 +8,8 @@ export class InvalidDurationError extends SagazError {
     readonly option: string,
     readonly given: unknown,
     problem: string,
+    remedy = "Give a number of milliseconds, or a text of a number and a unit: '200ms', '30s', '5m', '1h', '2d'.",
   ) {
-    super(
-      `${option}: ${problem}.`,
-      "Give a number of milliseconds, or a text of a number and a unit: '200ms', '30s', '5m', '1h', '2d'.",
-    );
+    super(`${option}: ${problem}.`, remedy);
   }
 }

@@ -84,7 +84,7 @@ describe('the definition of a saga', () => {
     });
     expect(step('reserve')).toMatchObject({
       retry: { attempts: 2, backoffMs: 200, factor: 2, maxDelayMs: 30_000, jitter: 0.5 },
-      timeoutMs: null,
+      timeoutMs: 15 * 60_000,
       replyTimeoutMs: 15 * 60_000,
       transactional: false,
       pivot: false,
@@ -94,7 +94,11 @@ describe('the definition of a saga', () => {
       replyTimeoutMs: 10_000,
       pivot: true,
     });
-    expect(step('reserve').compensation).toMatchObject({ retry: { attempts: 12 } });
+    expect(step('reserve').compensation).toMatchObject({
+      retry: { attempts: 12 },
+      timeoutMs: 15 * 60_000,
+      replyTimeoutMs: 15 * 60_000,
+    });
   });
 
   it('cannot be changed, not even its collections', () => {

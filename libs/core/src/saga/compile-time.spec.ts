@@ -138,7 +138,7 @@ const refused: readonly (readonly [promise: string, source: string, message: str
   [
     'a duration has a unit nobody knows',
     saga(`@SagaStep({ timeout: '5 parsecs' }) a() {}`),
-    `Type '"5 parsecs"' is not assignable to type 'Duration`,
+    `Type '"5 parsecs"' is not assignable to type 'TimeLimit | undefined'`,
   ],
   [
     'a step has an option that does not exist',
@@ -257,7 +257,7 @@ const accepted: readonly (readonly [promise: string, source: string])[] = [
   [
     'durations and policies',
     saga(
-      `@SagaStep({ timeout: 500, replyTimeout: '1.5h', retry: { attempts: 3, backoff: '200ms', maxDelay: '1m', jitter: 0 } }) a() {}`,
+      `@SagaStep({ timeout: 500, replyTimeout: '1.5h', retry: { attempts: 3, backoff: '200ms', maxDelay: '1m', jitter: 0 } }) a() {} @Compensate('a', { timeout: false }) u() {}`,
     ),
   ],
   [

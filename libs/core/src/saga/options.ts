@@ -1,4 +1,4 @@
-import type { Duration, RetryOptions } from '../retry/index.js';
+import type { Duration, RetryOptions, TimeLimit } from '../retry/index.js';
 import type { FailureStrategy } from './saga-definition.js';
 
 /** Options of `@Saga`. */
@@ -27,9 +27,15 @@ export interface SagaOptions<Output extends string = string> {
 interface AttemptOptions {
   /** Default of a step: 5 attempts from 200 ms; of a compensation: 12 from 500 ms. */
   readonly retry?: RetryOptions;
-  /** Of one attempt. Default: none. */
-  readonly timeout?: Duration;
-  /** Of the wait for the reply, when it returns a command. Default: `timeout`, else `'15m'`. */
+  /**
+   * Of one attempt: then its `signal` is aborted, and it counts as failed. Default `'15m'`; `false`: no
+   * limit, for work that takes longer and ends by itself.
+   */
+  readonly timeout?: TimeLimit;
+  /**
+   * Of the wait for the reply, when it returns a command. Default: the time of `timeout`, else `'15m'`. It
+   * cannot be waived.
+   */
   readonly replyTimeout?: Duration;
   /** Its database writes commit with the record of its completion, or not at all. Default false. */
   readonly transactional?: boolean;

@@ -1,4 +1,11 @@
-import { COMPENSATION_RETRY, STEP_RETRY, parseDuration, parseRetry } from '../retry/index.js';
+import {
+  COMPENSATION_RETRY,
+  DEFAULT_TIME_LIMIT_MS,
+  STEP_RETRY,
+  parseDuration,
+  parseRetry,
+  parseTimeLimit,
+} from '../retry/index.js';
 import type { RetryOptions } from '../retry/index.js';
 import { methodsOf } from './metadata.js';
 import type { MethodMetadata } from './metadata.js';
@@ -10,8 +17,6 @@ import type {
   SagaClass,
   StepDefinition,
 } from './saga-definition.js';
-
-const DEFAULT_REPLY_TIMEOUT_MS = 15 * 60_000;
 
 /** A step as its decorators describe it, before the graph is known. */
 export type StepDraft = Omit<
@@ -115,29 +120,28 @@ function readAttempts(
     problems.add(method, `${name} is ${JSON.stringify(value)}.`, 'Give true or false.');
   }
   const { timeout, replyTimeout } = options;
-  const duration = (value: unknown, name: string): number | null =>
-    value === undefined ? null : problems.attempt(method, () => parseDuration(value, name), null);
-  const timeoutMs = duration(timeout, 'timeout');
-  const replyTimeoutMs = duration(replyTimeout, 'replyTimeout');
-  for (const [name, ms] of [
-    ['timeout', timeoutMs],
-    ['replyTimeout', replyTimeoutMs],
-  ] as const) {
-    if (ms === 0) {
-      problems.add(
-        method,
-        `${name}: 0 ms leaves no time at all.`,
-        'Give it time, or leave it out.',
-      );
-    }
-  }
+  const timeoutMs = problems.attempt(method, () => parseTimeLimit(timeout), DEFAULT_TIME_LIMIT_MS);
+  const replyTimeoutMs =
+    replyTimeout === undefined
+      ? (timeoutMs ?? DEFAULT_TIME_LIMIT_MS)
+      : readReplyTimeout(method, replyTimeout, problems);
   return {
     method,
     transactional: options.transactional ?? false,
     retry: problems.attempt(method, () => parseRetry(options.retry, defaults), defaults),
     timeoutMs,
-    replyTimeoutMs: replyTimeoutMs ?? timeoutMs ?? DEFAULT_REPLY_TIMEOUT_MS,
+    replyTimeoutMs,
   };
+}
+
+function readReplyTimeout(method: string, given: unknown, problems: Problems): number {
+  const read = (): number => parseDuration(given, 'replyTimeout');
+  const ms = problems.attempt(method, read, DEFAULT_TIME_LIMIT_MS);
+  if (ms === 0) {
+    const problem = 'replyTimeout: 0 ms leaves no time at all.';
+    problems.add(method, problem, 'Give it time, or leave it out.');
+  }
+  return ms;
 }
 
 /** Reads what the decorators of a class recorded, and notes what cannot be read. */

@@ -22,6 +22,7 @@ export interface StepMethod {
 
 export interface CompensationDefinition extends StepMethod {
   readonly retry: RetryPolicy;
+  /** Of one attempt. Null: its limit was waived. */
   readonly timeoutMs: number | null;
   /** Of the wait for the reply, when it is a command. */
   readonly replyTimeoutMs: number;
@@ -37,7 +38,7 @@ export interface StepDefinition extends StepMethod {
   readonly transactional: boolean;
   readonly pivot: boolean;
   readonly retry: RetryPolicy;
-  /** Of one attempt of a local step. Null: none. */
+  /** Of one attempt. Null: its limit was waived. */
   readonly timeoutMs: number | null;
   /** Of the wait for a command's reply: every wait has a deadline. */
   readonly replyTimeoutMs: number;

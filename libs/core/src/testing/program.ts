@@ -1,4 +1,4 @@
-import type { RetryPolicy } from '../retry/index.js';
+import { parseTimeLimit, type RetryPolicy } from '../retry/index.js';
 import type {
   ArgumentSource,
   CompensationDefinition,
@@ -28,7 +28,8 @@ export interface ProgramStep {
   readonly recover?: Behaviour;
   readonly retry?: Partial<RetryPolicy>;
   readonly undoRetry?: Partial<RetryPolicy>;
-  readonly timeoutMs?: number;
+  /** Of one attempt. Default: what a decorated step has; `false`: none. */
+  readonly timeoutMs?: number | false;
   readonly replyTimeoutMs?: number;
   readonly pivot?: boolean;
   readonly transactional?: boolean;
@@ -140,7 +141,7 @@ export class Program {
       transactional: given.transactional ?? false,
       pivot: given.pivot ?? false,
       retry: { ...NO_RETRY, ...given.retry },
-      timeoutMs: given.timeoutMs ?? null,
+      timeoutMs: parseTimeLimit(given.timeoutMs),
       replyTimeoutMs: given.replyTimeoutMs ?? 60_000,
       compensation:
         given.undo === undefined
@@ -159,7 +160,7 @@ export class Program {
       method,
       arguments: ARGUMENTS,
       retry: { ...NO_RETRY, ...given.undoRetry },
-      timeoutMs: given.timeoutMs ?? null,
+      timeoutMs: parseTimeLimit(given.timeoutMs),
       replyTimeoutMs: given.replyTimeoutMs ?? 60_000,
       transactional: given.transactionalUndo ?? false,
     };

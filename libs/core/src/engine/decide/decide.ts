@@ -1,6 +1,6 @@
 import type { Ownership, SagaStatus } from '../../ports/index.js';
 import { forkState, stepOf, type SagaState } from '../state/index.js';
-import type { SagaEntry } from '../journal/index.js';
+import { ROLES, type SagaEntry } from '../journal/index.js';
 import { Draft, type Decision, type Surroundings } from './decision.js';
 import { definitionProblem } from './definition-problem.js';
 import { advance } from './forward.js';
@@ -8,6 +8,7 @@ import type { Happening } from './happening.js';
 import { takeMail } from './take-mail.js';
 import { taken } from './taken.js';
 import { lateSuccess, settle } from './task-result.js';
+import { stillNeedsPerson } from './operator-request.js';
 import { takeTime } from './timers.js';
 import { undo } from './undo.js';
 
@@ -22,13 +23,14 @@ export function decide(
 ): Decision {
   const draft = new Draft(forkState(state), around);
   for (const happening of happenings) take(draft, happening);
-  if (state.phase === 'ended' && draft.entries.some((entry) => isNews(state, draft, entry))) {
+  if (draft.entries.some((entry) => leavesEffect(state, draft, entry))) {
     draft.add({
       kind: 'needs_attention',
       reason: 'late_effect',
-      detail: 'A step that had been given up succeeded after the saga had ended.',
+      detail: 'A step that had been abandoned succeeded after the saga had ended.',
     });
   }
+  resume(draft);
   if (draft.state.phase === 'forward' || draft.state.phase === 'undoing') {
     const problem = definitionProblem(draft.state, around.definition);
     if (problem !== null) {
@@ -42,10 +44,22 @@ export function decide(
   return finish(draft);
 }
 
-/** A late effect that changed something: not one that is the same as what is there, by the same key. */
-function isNews(before: SagaState, draft: Draft, entry: SagaEntry): boolean {
+/**
+ * Whether an effect was added to a saga that had ended by itself: not one that is the same as what is
+ * there, by the same key. What a person has ended stays so; the journal tells of the effect.
+ */
+function leavesEffect(before: SagaState, draft: Draft, entry: SagaEntry): boolean {
+  if (before.phase !== 'ended' || before.end?.status === 'terminated') return false;
   if (entry.kind !== 'late_success') return false;
   return stepOf(draft.state, entry.step) !== stepOf(before, entry.step);
+}
+
+/** Goes on where the news have settled what a person was asked for. */
+function resume(draft: Draft): void {
+  const { state, around } = draft;
+  if (state.phase !== 'attention' || state.attention === null) return;
+  if (stillNeedsPerson(state.attention.reason, state, around.definition)) return;
+  draft.add({ kind: 'retry_requested', again: [] });
 }
 
 function take(draft: Draft, happening: Happening): void {
@@ -73,9 +87,8 @@ function take(draft: Draft, happening: Happening): void {
 /** Nothing of a saga that has ended, or waits for a person, is wanted any more. */
 function abortAll(draft: Draft): void {
   for (const [step, roles] of draft.state.steps) {
-    for (const role of ['step', 'compensation', 'recovery'] as const) {
+    for (const role of ROLES)
       if (roles[role].status === 'running') draft.aborts.push({ role, step });
-    }
   }
 }
 
@@ -95,6 +108,7 @@ function finish(draft: Draft): Decision {
     ownership,
     starts: draft.starts,
     aborts: draft.aborts,
+    restarts: draft.restarts,
     starved: draft.starved,
     lacks: draft.lacks,
     wakeAt: ownership.kind === 'keep' ? draft.wakeAt : null,
@@ -103,13 +117,9 @@ function finish(draft: Draft): Decision {
 
 function ownershipOf(draft: Draft): Ownership {
   const { state, around } = draft;
-  if (state.phase === 'attention') return { kind: 'give_back', wakeInMs: null };
-  if (state.phase === 'ended') {
-    // While a promise that was given up may still have its effect, the saga stays this engine's, so
-    // that it can say so.
-    return state.end?.status !== 'terminated' && around.lateExpected && !around.draining
-      ? { kind: 'keep' }
-      : { kind: 'give_back', wakeInMs: null };
+  // Whatever still runs of it: what comes of that late is told by mail to whoever takes it then.
+  if (state.phase === 'attention' || state.phase === 'ended') {
+    return { kind: 'give_back', wakeInMs: null };
   }
   if (anythingHere(draft)) return { kind: 'keep' };
   const inMs = draft.wakeAt === null ? null : Math.max(0, draft.wakeAt - around.now);
@@ -122,7 +132,7 @@ function ownershipOf(draft: Draft): Ownership {
 /** Whether something of the saga runs in this process, or is about to. */
 function anythingHere(draft: Draft): boolean {
   for (const [step, roles] of draft.state.steps) {
-    for (const role of ['step', 'compensation', 'recovery'] as const) {
+    for (const role of ROLES) {
       if (roles[role].status === 'running' || draft.around.unsettled(role, step)) return true;
     }
   }

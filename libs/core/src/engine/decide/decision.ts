@@ -27,8 +27,6 @@ export interface Surroundings {
   readonly room: Room;
   /** Whether a promise of this task, or of the step itself, is unsettled in this process. */
   readonly unsettled: (role: TaskRef['role'], step: string) => boolean;
-  /** Whether an attempt that was given up is unsettled in this process: its effect may come late. */
-  readonly lateExpected: boolean;
   readonly random: () => number;
   /** CloudEvents source of commands. */
   readonly service: string;
@@ -60,6 +58,8 @@ export interface Decision {
   readonly starts: readonly PlannedStart[];
   /** Running ones whose result is not wanted any more. */
   readonly aborts: readonly TaskRef[];
+  /** Running ones that are asked to stop and to begin again. */
+  readonly restarts: readonly TaskRef[];
   /** Something could have been started had there been room. */
   readonly starved: boolean;
   /** The kinds of places there was no room in. */
@@ -75,6 +75,7 @@ export class Draft {
   readonly consumedMail: string[] = [];
   readonly starts: PlannedStart[] = [];
   readonly aborts: TaskRef[] = [];
+  readonly restarts: TaskRef[] = [];
   starved = false;
   readonly lacks = new Set<keyof Room>();
   wakeAt: number | null = null;

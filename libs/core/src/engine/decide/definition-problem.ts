@@ -1,5 +1,5 @@
 import type { SagaDefinition } from '../../saga/index.js';
-import type { SagaState } from '../state/index.js';
+import { stageOf, type SagaState } from '../state/index.js';
 
 /**
  * Why a journal cannot be continued with this definition; null: it can. A renamed step would run
@@ -11,10 +11,10 @@ export function definitionProblem(state: SagaState, definition: SagaDefinition):
     if (step === undefined) {
       return `The journal knows a step '${name}', which ${definition.name} v${definition.version} does not have (any more).`;
     }
-    if (roles.compensation.status !== 'idle' && step.compensation === null) {
+    if (stageOf(roles.compensation) !== 'not_begun' && step.compensation === null) {
       return `The compensation of '${name}' was begun, but '${name}' has none any more.`;
     }
-    if (roles.recovery.status !== 'idle' && step.forwardRecovery === null) {
+    if (stageOf(roles.recovery) !== 'not_begun' && step.forwardRecovery === null) {
       return `The recovery of '${name}' was begun, but '${name}' has none any more.`;
     }
   }

@@ -1,8 +1,16 @@
 import { recordMessage } from '../../errors/index.js';
 import type { StepDefinition } from '../../saga/index.js';
-import { taskOf, type SagaState } from '../state/index.js';
+import { stageOf, stepOf, taskOf } from '../state/index.js';
 import type { Draft } from './decision.js';
-import { forwardCommitted, pivotOpen, satisfied, unresolved } from './progress.js';
+import {
+  failedRecovery,
+  forwardCommitted,
+  halted,
+  lostSteps,
+  pivotInDoubt,
+  satisfied,
+  unresolved,
+} from './progress.js';
 import { replyDueAt } from './reply-due.js';
 import { startTask } from './start-task.js';
 import { windDown } from './wind-down.js';
@@ -10,34 +18,18 @@ import { windDown } from './wind-down.js';
 /** Moves a saga that goes forward as far as it goes now. */
 export function advance(draft: Draft): void {
   const { state, around } = draft;
-  const steps = [...around.definition.steps.values()];
-  const broken = steps.filter((step) => unresolved(state, step.name));
-  const halted = state.failures.some((failure) => failure.kind !== 'step');
-  const committed = forwardCommitted(draft);
-  // Behind the point of no return a failure is made good by going forward, where there is a way.
-  const lost = broken.filter((step) => !committed || step.forwardRecovery === null);
-  if (lost.length === 0 && !(halted && !committed)) {
-    for (const step of broken) recover(draft, step);
-    goOn(draft, steps);
-    if (broken.length > 0) askForHelp(draft, broken);
-    return;
-  }
-  if (committed) for (const step of broken) recover(draft, step);
-  const open = windDown(draft, steps);
-  if (open || draft.starved || draft.state.phase !== 'forward') return;
-  // A pivot may have been passed while the others came to rest; then the view above is the past.
-  const stuck = steps.find(
-    (step) => step.pivot && taskOf(state, 'step', step.name).status === 'unknown',
-  );
-  if (stuck !== undefined) {
-    draft.add({
-      kind: 'needs_attention',
-      reason: 'pivot_unknown',
-      detail: `Nobody can say whether the pivot '${stuck.name}' had its effect.`,
-    });
-    return;
-  }
-  draft.add({ kind: 'compensating' });
+  const { definition } = around;
+  const steps = [...definition.steps.values()];
+  const committed = forwardCommitted(state, definition);
+  const stops = lostSteps(state, definition).length > 0 || (halted(state) && !committed);
+  if (stops) windDown(draft, steps);
+  else goOn(draft, steps);
+  // Behind the point of no return a failure is made good by going forward, where there is a way: also
+  // the failure of a step that was given up just now.
+  if (committed) for (const step of steps) recover(draft, step);
+  if (state.phase !== 'forward' || draft.starved || underWay(draft, committed)) return;
+  // Nothing of it moves any more. What only a person can settle comes before anything is undone.
+  if (!askForHelp(draft) && stops) draft.add({ kind: 'compensating' });
 }
 
 function goOn(draft: Draft, steps: readonly StepDefinition[]): void {
@@ -68,35 +60,50 @@ function resultOf(draft: Draft, step: string): unknown {
 }
 
 function recover(draft: Draft, step: StepDefinition): void {
-  if (step.forwardRecovery === null || pivotOpen(draft.state, step)) return;
+  if (step.forwardRecovery === null || !unresolved(draft.state, step.name)) return;
   const task = taskOf(draft.state, 'recovery', step.name);
   if (task.status === 'awaiting_reply') draft.wakeBy(replyDueAt(task, draft.around));
   startTask(draft, 'recovery', step);
 }
 
-/** When a recovery has failed for good and nothing else moves any more, a person has to. */
-function askForHelp(draft: Draft, broken: readonly StepDefinition[]): void {
-  const { state } = draft;
-  if (state.phase !== 'forward') return;
-  const gaveUp = broken.find((step) => {
-    const { status } = taskOf(state, 'recovery', step.name);
-    return status === 'failed' || status === 'unknown';
-  });
-  if (gaveUp === undefined || draft.starved || underWay(state)) return;
-  const error = taskOf(state, 'recovery', gaveUp.name).error;
-  draft.add({
-    kind: 'needs_attention',
-    reason: 'recovery_failed',
-    detail: `The recovery of '${gaveUp.name}' failed: ${error === null ? 'unknown' : recordMessage(error)}`,
+/**
+ * Whether an attempt of a step or recovery runs, is awaited, or follows. With `committed`, what failed
+ * and has a recovery gets it: at the latest when a promise of the step has settled.
+ */
+function underWay({ state, around }: Draft, committed: boolean): boolean {
+  return [...around.definition.steps.values()].some((step) => {
+    const roles = stepOf(state, step.name);
+    if (stageOf(roles.step) === 'under_way') return true;
+    switch (stageOf(roles.recovery)) {
+      case 'not_begun':
+        return committed && step.forwardRecovery !== null && unresolved(state, step.name);
+      case 'under_way':
+        return true;
+      case 'succeeded':
+      case 'gave_up':
+        return false;
+    }
   });
 }
 
-function underWay(state: SagaState): boolean {
-  for (const roles of state.steps.values()) {
-    for (const role of ['step', 'recovery'] as const) {
-      const { status } = roles[role];
-      if (status === 'running' || status === 'awaiting_reply' || status === 'backoff') return true;
-    }
+/**
+ * Parks the saga where only a person knows how it goes on. A recovery that has given up is such a
+ * place whatever failed beside it, and whether it failed or nobody knows: its effect may be there,
+ * and nothing undoes the effect of a recovery.
+ */
+function askForHelp(draft: Draft): boolean {
+  const { state, around } = draft;
+  const pivot = pivotInDoubt(state, around.definition);
+  if (pivot !== undefined) {
+    const detail = `Nobody can say whether the pivot '${pivot.name}' had its effect.`;
+    draft.add({ kind: 'needs_attention', reason: 'pivot_unknown', detail });
+    return true;
   }
-  return false;
+  const gaveUp = failedRecovery(state, around.definition);
+  if (gaveUp === undefined) return false;
+  const { status, error } = taskOf(state, 'recovery', gaveUp.name);
+  const end = status === 'unknown' ? 'gave up, and may have had its effect' : 'failed';
+  const detail = `The recovery of '${gaveUp.name}' ${end}: ${error === null ? 'unknown' : recordMessage(error)}`;
+  draft.add({ kind: 'needs_attention', reason: 'recovery_failed', detail });
+  return true;
 }

@@ -1,11 +1,10 @@
-import type { StepDefinition } from '../../saga/index.js';
-import { stepOf, taskOf, type SagaState } from '../state/index.js';
-import type { Draft } from './decision.js';
+import type { SagaDefinition, StepDefinition } from '../../saga/index.js';
+import { stageOf, stepOf, taskOf, type SagaState } from '../state/index.js';
 
 /** Whether a point of no return is passed: a pivot is done. */
-export function forwardCommitted(draft: Draft): boolean {
-  for (const step of draft.around.definition.steps.values()) {
-    if (step.pivot && taskOf(draft.state, 'step', step.name).status === 'done') return true;
+export function forwardCommitted(state: SagaState, definition: SagaDefinition): boolean {
+  for (const step of definition.steps.values()) {
+    if (step.pivot && stageOf(taskOf(state, 'step', step.name)) === 'succeeded') return true;
   }
   return false;
 }
@@ -13,13 +12,74 @@ export function forwardCommitted(draft: Draft): boolean {
 /** Whether what depends on the step may go on: it is done, or was recovered. */
 export function satisfied(state: SagaState, step: string): boolean {
   const roles = stepOf(state, step);
-  return roles.step.status === 'done' || roles.recovery.status === 'done';
+  return stageOf(roles.step) === 'succeeded' || stageOf(roles.recovery) === 'succeeded';
 }
 
 /** Whether the step has failed, or nobody knows, and no recovery made up for it. */
 export function unresolved(state: SagaState, step: string): boolean {
-  const { status } = taskOf(state, 'step', step);
-  return (status === 'failed' || status === 'unknown') && !satisfied(state, step);
+  return stageOf(taskOf(state, 'step', step)) === 'gave_up' && !satisfied(state, step);
+}
+
+/** Unresolved steps for which there is no way forward: the saga cannot complete any more. */
+export function lostSteps(state: SagaState, definition: SagaDefinition): readonly StepDefinition[] {
+  const committed = forwardCommitted(state, definition);
+  return [...definition.steps.values()].filter(
+    (step) => unresolved(state, step.name) && (!committed || step.forwardRecovery === null),
+  );
+}
+
+/** The first unresolved step whose recovery has given up; undefined: none. */
+export function failedRecovery(
+  state: SagaState,
+  definition: SagaDefinition,
+): StepDefinition | undefined {
+  return [...definition.steps.values()].find(
+    ({ name }) => unresolved(state, name) && stageOf(taskOf(state, 'recovery', name)) === 'gave_up',
+  );
+}
+
+/** The first pivot of which nobody can say whether it had its effect; undefined: none. */
+export function pivotInDoubt(
+  state: SagaState,
+  definition: SagaDefinition,
+): StepDefinition | undefined {
+  return [...definition.steps.values()].find(
+    ({ name, pivot }) =>
+      pivot && unresolved(state, name) && taskOf(state, 'step', name).status === 'unknown',
+  );
+}
+
+/** Whether the saga was told to stop: it was cancelled, or its deadline is over. */
+export function halted(state: SagaState): boolean {
+  return state.failures.some(({ kind }) => {
+    switch (kind) {
+      case 'cancelled':
+      case 'deadline':
+        return true;
+      case 'step':
+        return false;
+    }
+  });
+}
+
+/**
+ * Why neither a cancel nor the deadline changes how the saga goes on; null: it does, since the saga goes
+ * forward, or waits for the siblings of a step that failed.
+ */
+export function whyNotHalted(state: SagaState, definition: SagaDefinition): string | null {
+  switch (state.phase) {
+    case 'ended':
+      return 'the saga has ended';
+    case 'attention':
+      return 'it needs a person, who can retry or terminate it';
+    case 'undoing':
+      return 'it undoes what it did already; each attempt of that has a time limit';
+    case 'forward':
+      break;
+  }
+  if (halted(state)) return 'it was stopped before, and comes to rest';
+  const lost = lostSteps(state, definition).length > 0;
+  return forwardCommitted(state, definition) && !lost ? 'its point of no return is passed' : null;
 }
 
 /** A pivot that may have had its effect, or may still have it: it must be settled, never given up. */
@@ -43,5 +103,15 @@ export function pivotOpen(state: SagaState, step: StepDefinition): boolean {
 /** Whether an effect of the step is there, or may be. */
 export function mayHaveEffect(state: SagaState, step: string): boolean {
   const task = taskOf(state, 'step', step);
-  return task.status === 'done' || task.status === 'unknown' || task.doubt;
+  switch (task.status) {
+    case 'done':
+    case 'unknown':
+      return true;
+    case 'idle':
+    case 'running':
+    case 'awaiting_reply':
+    case 'backoff':
+    case 'failed':
+      return task.doubt;
+  }
 }

@@ -1,5 +1,6 @@
 import { journalText, parseJournal } from '../../messaging/index.js';
 import { HEADERS, type Message, type NewMail } from '../../ports/index.js';
+import type { TaskRef } from '../journal/index.js';
 import { MalformedReplyError } from './malformed-reply.error.js';
 
 /** What an answer to a command says, as mail keeps it. */
@@ -14,6 +15,7 @@ export interface ReplyMail {
   /** The body as text; empty: nothing. */
   readonly payload: string;
 }
+import type { OperatorRequest } from './operator-request.js';
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
@@ -68,11 +70,7 @@ export function replyMail(message: Message): NewMail {
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** Mail of operators and users. */
-export function controlMail(
-  sagaId: string,
-  kind: 'cancel' | 'retry' | 'terminate',
-  reason: string,
-): NewMail {
+export function controlMail(sagaId: string, kind: OperatorRequest, reason: string): NewMail {
   return { sagaId, kind, dedupeKey: kind, data: journalText({ reason }) ?? '{}' };
 }
 
@@ -80,12 +78,17 @@ export function controlMail(
  * That a promise of a process which does not own the saga any more came back with success: whoever
  * owns it now has to know, or an effect would stand that is believed undone.
  */
-export function lateMail(sagaId: string, step: string, attempt: number, output: unknown): NewMail {
+export function lateMail(
+  sagaId: string,
+  { role, step }: TaskRef,
+  attempt: number,
+  output: unknown,
+): NewMail {
   return {
     sagaId,
     kind: 'late',
-    dedupeKey: `late:${step}:${attempt}`,
-    data: journalText({ step, attempt, output }) ?? '{}',
+    dedupeKey: `late:${role}:${step}:${attempt}`,
+    data: journalText({ role, step, attempt, output }) ?? '{}',
   };
 }
 

@@ -11,11 +11,20 @@ import { methodOf } from './task-result.js';
 export function startTask(draft: Draft, role: Role, step: StepDefinition): void {
   const { around, state } = draft;
   const task = taskOf(state, role, step.name);
-  if (task.status === 'backoff' && task.dueAt > around.now) {
-    draft.wakeBy(task.dueAt);
-    return;
+  switch (task.status) {
+    case 'idle':
+      break;
+    case 'backoff':
+      if (task.dueAt <= around.now) break;
+      draft.wakeBy(task.dueAt);
+      return;
+    case 'running':
+    case 'awaiting_reply':
+    case 'done':
+    case 'failed':
+    case 'unknown':
+      return;
   }
-  if (task.status !== 'idle' && task.status !== 'backoff') return;
   // Neither the next attempt nor an undo runs beside a promise that may still have its effect. The
   // runner reports at the latest after its bound, which makes this be asked again.
   if (around.unsettled(role, step.name)) return;

@@ -1,12 +1,10 @@
 import type { Mail } from '../../ports/index.js';
-import type { ErrorRecord, Role, TaskRef } from '../journal/index.js';
-import { taskOf, type SagaState } from '../state/index.js';
+import { ROLES, type ErrorRecord, type TaskRef } from '../journal/index.js';
+import { taskOf, type SagaState, type TaskState } from '../state/index.js';
 import type { Draft } from './decision.js';
 import { letterOf } from './saga-mail.js';
 import { failAttempt, lateSuccess } from './task-result.js';
-import { forwardCommitted } from './progress.js';
-
-const ROLES: readonly Role[] = ['step', 'compensation', 'recovery'];
+import { answerTo, retried, type OperatorRequest } from './operator-request.js';
 
 /** Takes one letter into account. Every letter leaves a trace in the journal, also an ignored one. */
 export function takeMail(draft: Draft, mail: Mail): void {
@@ -25,17 +23,18 @@ function take(draft: Draft, mail: Mail, letter: Readonly<Record<string, unknown>
     case 'reply':
       return takeReply(draft, letter);
     case 'cancel':
-      return cancel(draft, reason);
     case 'terminate':
-      return terminate(draft, reason);
     case 'retry':
-      return retry(draft);
-    case 'late':
-      if (typeof letter.step !== 'string' || typeof letter.attempt !== 'number')
+      return operate(draft, mail.kind, reason);
+    case 'late': {
+      const { role, step, attempt, output } = letter;
+      const known = ROLES.find((one) => one === role);
+      if (known === undefined || typeof step !== 'string' || typeof attempt !== 'number')
         return 'unreadable';
-      if (!draft.around.definition.steps.has(letter.step)) return 'unknown step';
-      lateSuccess(draft, { role: 'step', step: letter.step }, letter.attempt, letter.output);
+      if (!draft.around.definition.steps.has(step)) return 'unknown step';
+      lateSuccess(draft, { role: known, step }, attempt, output);
       return 'known already';
+    }
     default:
       return 'unknown kind';
   }
@@ -44,11 +43,15 @@ function take(draft: Draft, mail: Mail, letter: Readonly<Record<string, unknown>
 function takeReply(draft: Draft, letter: Readonly<Record<string, unknown>>): string | null {
   const { key, status, payload, repliesTo } = letter;
   if (typeof key !== 'string' || typeof payload !== 'string') return 'unreadable';
-  const ref = awaiting(draft.state, key, repliesTo === 'compensation' ? 'compensation' : 'command');
+  const undoing = repliesTo === 'compensation';
+  const body = bodyOf(payload);
+  const awaited = addressee(draft.state, key, undoing, awaits);
+  const definite = status === 'refused' || (status === 'ok' && body.ok);
+  // An answer that says what became of the command settles it also when it comes late.
+  const ref = awaited ?? (definite ? addressee(draft.state, key, undoing, settles(draft)) : null);
   if (ref === null) return 'nobody waits for it any more';
   const { role, step } = ref;
   const { attempt, commandId, lastReply } = taskOf(draft.state, role, step);
-  const body = bodyOf(payload);
   if (status === 'ok' && body.ok) {
     draft.add({ kind: 'completed', role, step, attempt, output: body.value });
     return null;
@@ -70,18 +73,44 @@ function takeReply(draft: Draft, letter: Readonly<Record<string, unknown>>): str
   return null;
 }
 
-function awaiting(
-  state: SagaState,
-  key: string,
-  repliesTo: 'command' | 'compensation',
-): TaskRef | null {
+type Fits = (task: TaskState, ref: TaskRef) => boolean;
+
+/** The task whose latest command has this key, if it takes the reply. */
+function addressee(state: SagaState, key: string, undoing: boolean, fits: Fits): TaskRef | null {
   for (const [step, roles] of state.steps) {
     for (const role of ROLES) {
-      if ((role === 'compensation') !== (repliesTo === 'compensation')) continue;
-      if (roles[role].status === 'awaiting_reply' && roles[role].key === key) return { role, step };
+      const ref = { role, step };
+      if ((role === 'compensation') !== undoing || roles[role].key !== key) continue;
+      if (fits(roles[role], ref)) return ref;
     }
   }
   return null;
+}
+
+const awaits: Fits = ({ status }) => status === 'awaiting_reply';
+
+/**
+ * Whether a late answer still decides something: between two attempts always, and of what gave up
+ * where that has to be known: a pivot in doubt, an undo, a recovery. Any other step that was given up is
+ * being undone, or was, and its party refuses what comes after that.
+ */
+function settles({ state, around }: Draft): Fits {
+  return ({ status }, { role, step }) => {
+    if (state.phase === 'ended') return false;
+    switch (status) {
+      case 'backoff':
+        return true;
+      case 'failed':
+        return role === 'compensation' || role === 'recovery';
+      case 'unknown':
+        return role !== 'step' || around.definition.steps.get(step)?.pivot === true;
+      case 'idle':
+      case 'running':
+      case 'awaiting_reply':
+      case 'done':
+        return false;
+    }
+  };
 }
 
 type Body = { readonly ok: true; readonly value: unknown } | { readonly ok: false };
@@ -116,33 +145,30 @@ function explained(details: unknown): string {
   return typeof details.error === 'string' ? ` (${details.error.replace(/\.$/, '')})` : '';
 }
 
-function cancel(draft: Draft, reason: string): string | null {
-  const { state } = draft;
-  if (state.phase !== 'forward') return 'the saga does not go forward any more';
-  if (forwardCommitted(draft)) return 'its point of no return is passed';
-  if (state.failures.length > 0) return 'it fails already';
-  draft.add({ kind: 'failing', failure: { kind: 'cancelled', reason } });
-  return null;
-}
-
-function terminate(draft: Draft, reason: string): string | null {
-  if (draft.state.phase === 'ended') return 'the saga has ended';
-  draft.add({ kind: 'saga_ended', status: 'terminated', output: undefined, reason });
-  return null;
-}
-
-function retry(draft: Draft): string | null {
-  const { state, around } = draft;
-  if (state.phase !== 'attention') return 'the saga does not need attention';
-  const again: TaskRef[] = [];
-  for (const [step, roles] of state.steps) {
-    for (const role of ROLES) {
-      const { status } = roles[role];
-      const pivot = around.definition.steps.get(step)?.pivot === true;
-      const gaveUp = status === 'failed' || status === 'unknown';
-      if (role === 'step' ? pivot && status === 'unknown' : gaveUp) again.push({ role, step });
-    }
+function operate(draft: Draft, request: OperatorRequest, reason: string): string | null {
+  const answer = answerTo(request, draft.state, draft.around.definition);
+  if (!answer.acts) return answer.why;
+  switch (request) {
+    case 'cancel':
+      cancel(draft, reason);
+      return null;
+    case 'terminate':
+      draft.add({ kind: 'saga_ended', status: 'terminated', output: undefined, reason });
+      return null;
+    case 'retry':
+      retry(draft);
+      return null;
   }
+}
+
+function cancel(draft: Draft, reason: string): void {
+  draft.add({ kind: 'failing', failure: { kind: 'cancelled', reason } });
+  // Parked because of a recovery: there is nothing else to bring to rest.
+  if (draft.state.phase === 'attention') draft.add({ kind: 'compensating' });
+}
+
+function retry(draft: Draft): void {
+  const { again, restarts } = retried(draft.state, draft.around.definition);
   draft.add({ kind: 'retry_requested', again });
-  return null;
+  draft.restarts.push(...restarts);
 }

@@ -1,9 +1,8 @@
-import type { ErrorRecord, Role, TaskRef } from '../journal/index.js';
+import { ROLES, type ErrorRecord, type TaskRef } from '../journal/index.js';
 import { taskOf } from '../state/index.js';
 import type { Draft } from './decision.js';
 import { methodOf } from './task-result.js';
 
-const ROLES: readonly Role[] = ['step', 'compensation', 'recovery'];
 const CRASHED: ErrorRecord = {
   name: 'Crashed',
   message: 'The process that ran it died, again and again.',
@@ -18,6 +17,8 @@ const LONGEST_CRASH_DELAY_MS = 60_000;
  */
 export function taken(draft: Draft, from: string | null): void {
   const { around, state } = draft;
+  // It was taken for an effect that came late; what ran when it ended is not run again.
+  if (state.phase === 'ended') return;
   const open: TaskRef[] = [];
   for (const [step, roles] of state.steps) {
     for (const role of ROLES) if (roles[role].status === 'running') open.push({ role, step });
@@ -27,18 +28,18 @@ export function taken(draft: Draft, from: string | null): void {
   // Its last owner could not read its journal, this one can: nobody has to be asked.
   if (state.attention?.reason === 'journal_unreadable')
     draft.add({ kind: 'retry_requested', again: [] });
-  for (const ref of open) crash(draft, ref);
+  for (const ref of open) crash(draft, ref, from);
 }
 
-function crash(draft: Draft, { role, step }: TaskRef): void {
+function crash(draft: Draft, { role, step }: TaskRef, from: string | null): void {
   const { around } = draft;
   const { attempt, by, crashes } = taskOf(draft.state, role, step);
   const definition = around.definition.steps.get(step);
   const method = definition === undefined ? null : methodOf(definition, role);
   // What a transaction did went down with it, unless its transition is in the journal.
   const doubt = method?.transactional !== true;
-  if (by === around.incarnation) {
-    // Journaled by this process: no crash. Its promise may be unsettled, or have settled while the
+  if (by === around.incarnation || from === null) {
+    // Journaled by this process, or given back while it ran (a person was needed): no crash. Its promise may be unsettled, or have settled while the
     // saga was being loaded anew, and then nobody took what it said. An undo too many harms nothing.
     draft.add({ kind: 'released', role, step, attempt, doubt });
     return;

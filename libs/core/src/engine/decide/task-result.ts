@@ -91,10 +91,18 @@ export function failAttempt(
   else draft.add({ kind: 'failed', role, step: name, attempt, error, doubt });
 }
 
-/** An attempt that had been given up succeeded: its effect is there and may have to be undone. */
+/**
+ * An attempt that had been abandoned succeeded: its effect is there. It settles a pivot and a recovery of
+ * which nobody knew; a step's effect may have to be undone. Of an undo it is only noted: the step may
+ * have had its effect once more since then, so the undo is done again.
+ */
 export function lateSuccess(draft: Draft, ref: TaskRef, attempt: number, output: unknown): void {
-  if (ref.role !== 'step') return;
-  const forward = taskOf(draft.state, 'step', ref.step);
-  if (forward.status === 'done' && forward.attempt === attempt) return;
-  draft.add({ kind: 'late_success', role: 'step', step: ref.step, attempt, output });
+  const { role, step } = ref;
+  const task = taskOf(draft.state, role, step);
+  if (task.status === 'done' && (role !== 'step' || task.attempt === attempt)) return;
+  const pivot = draft.around.definition.steps.get(step)?.pivot === true;
+  const open = draft.state.phase === 'forward' || draft.state.phase === 'attention';
+  const inDoubt = task.status === 'unknown' && (role === 'step' ? pivot : role === 'recovery');
+  if (open && inDoubt) draft.add({ kind: 'completed', role, step, attempt, output });
+  else draft.add({ kind: 'late_success', role, step, attempt, output });
 }

@@ -1,15 +1,14 @@
-import type { ErrorRecord, Role } from '../journal/index.js';
+import { ROLES, type ErrorRecord, type Role } from '../journal/index.js';
 import { taskOf } from '../state/index.js';
 import type { Draft } from './decision.js';
-import { forwardCommitted } from './progress.js';
+import { whyNotHalted } from './progress.js';
 import { replyDueAt } from './reply-due.js';
 import { failAttempt } from './task-result.js';
-
-const ROLES: readonly Role[] = ['step', 'compensation', 'recovery'];
 
 /** What is due by the store's clock: replies that did not come, and the saga's deadline. */
 export function takeTime(draft: Draft): void {
   const { around, state } = draft;
+  if (state.phase === 'ended') return;
   for (const [step, roles] of [...state.steps]) {
     for (const role of ROLES) {
       const task = roles[role];
@@ -18,10 +17,9 @@ export function takeTime(draft: Draft): void {
       }
     }
   }
-  const { deadlineAt } = around;
-  if (deadlineAt === null || state.phase !== 'forward' || state.failures.length > 0) return;
-  // Behind the point of no return there is no way back, so it goes on, late.
-  if (forwardCommitted(draft)) return;
+  const { deadlineAt, definition } = around;
+  // Also where it fails already: it waits for its other steps no longer then.
+  if (deadlineAt === null || whyNotHalted(state, definition) !== null) return;
   if (deadlineAt <= around.now) draft.add({ kind: 'failing', failure: { kind: 'deadline' } });
   else draft.wakeBy(deadlineAt);
 }

@@ -1,6 +1,6 @@
 import { recordMessage } from '../../errors/index.js';
 import { committedSteps, compensationOrder } from '../../saga/index.js';
-import { taskOf } from '../state/index.js';
+import { stageOf, taskOf, type SagaState } from '../state/index.js';
 import type { Draft } from './decision.js';
 import { mayHaveEffect } from './progress.js';
 import { replyDueAt } from './reply-due.js';
@@ -16,7 +16,7 @@ export function undo(draft: Draft): void {
   const names = [...definition.steps.keys()];
   const kept = committedSteps(
     definition,
-    names.filter((name) => taskOf(state, 'step', name).status === 'done'),
+    names.filter((name) => stageOf(taskOf(state, 'step', name)) === 'succeeded'),
   );
   const order = compensationOrder(
     definition,
@@ -28,19 +28,29 @@ export function undo(draft: Draft): void {
   for (const [name, before] of order) {
     const step = definition.steps.get(name);
     const task = taskOf(state, 'compensation', name);
-    if (step === undefined || task.status === 'done') continue;
-    left = true;
-    if (task.status === 'failed' || task.status === 'unknown') {
-      failed ??= `The compensation of '${name}' failed: ${task.error === null ? 'unknown' : recordMessage(task.error)}`;
-    } else if (task.status === 'running') {
-      busy = true;
-    } else if (task.status === 'awaiting_reply') {
-      busy = true;
-      draft.wakeBy(replyDueAt(task, draft.around));
-    } else if ([...before].every((one) => taskOf(state, 'compensation', one).status === 'done')) {
-      // Blocked ones are not counted as busy: when what blocks them has given up, nothing moves.
-      busy = true;
-      startTask(draft, 'compensation', step);
+    if (step === undefined) continue;
+    if (stageOf(task) !== 'succeeded') left = true;
+    switch (task.status) {
+      case 'done':
+        break;
+      case 'failed':
+      case 'unknown':
+        failed ??= `The compensation of '${name}' failed: ${task.error === null ? 'unknown' : recordMessage(task.error)}`;
+        break;
+      case 'running':
+        busy = true;
+        break;
+      case 'awaiting_reply':
+        busy = true;
+        draft.wakeBy(replyDueAt(task, draft.around));
+        break;
+      case 'idle':
+      case 'backoff':
+        // One that is blocked is not counted as busy: when what blocks it has given up, nothing moves.
+        if (![...before].every((one) => compensated(state, one))) break;
+        busy = true;
+        startTask(draft, 'compensation', step);
+        break;
     }
   }
   if (!left) {
@@ -50,4 +60,8 @@ export function undo(draft: Draft): void {
   }
   if (busy || failed === null) return;
   draft.add({ kind: 'needs_attention', reason: 'compensation_failed', detail: failed });
+}
+
+function compensated(state: SagaState, step: string): boolean {
+  return stageOf(taskOf(state, 'compensation', step)) === 'succeeded';
 }

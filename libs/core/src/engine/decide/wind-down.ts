@@ -1,8 +1,8 @@
 import type { StepDefinition } from '../../saga/index.js';
 import type { ErrorRecord } from '../journal/index.js';
-import { taskOf } from '../state/index.js';
+import { stageOf, taskOf } from '../state/index.js';
 import type { Draft } from './decision.js';
-import { pivotOpen } from './progress.js';
+import { halted, pivotOpen } from './progress.js';
 import { replyDueAt } from './reply-due.js';
 import { startTask } from './start-task.js';
 
@@ -11,77 +11,56 @@ const GIVEN_UP: ErrorRecord = {
   message: 'It was given up because the saga failed elsewhere.',
 };
 
-/**
- * Brings the siblings of a failed step to rest, as the failure strategy says. Nothing new begins.
- * Returns whether something is still under way.
- */
-export function windDown(draft: Draft, steps: readonly StepDefinition[]): boolean {
+/** Brings the siblings of a failed step to rest, as the failure strategy says. Nothing new begins. */
+export function windDown(draft: Draft, steps: readonly StepDefinition[]): void {
   const { state, around } = draft;
   const { failureStrategy, graceMs } = around.definition;
-  const halted = state.failures.some((failure) => failure.kind !== 'step');
   const graceOver = around.now >= state.failingSince + graceMs;
   // A cancelled or late saga waits for nobody, whatever its strategy says about failing siblings.
   const patient =
-    !halted &&
+    !halted(state) &&
     (failureStrategy === 'wait-all' || (failureStrategy === 'fail-fast-with-grace' && !graceOver));
-  let open = false;
   for (const step of steps) {
-    const under = restOne(draft, step, patient);
-    open = open || under;
+    restOne(draft, step, patient);
+    const under = stageOf(taskOf(state, 'step', step.name)) === 'under_way';
     if (under && patient && failureStrategy === 'fail-fast-with-grace') {
       draft.wakeBy(state.failingSince + graceMs);
     }
-    const recovery = taskOf(state, 'recovery', step.name).status;
-    if (recovery !== 'idle' && recovery !== 'done' && recovery !== 'failed') open = true;
   }
-  return open;
 }
 
-/** Whether the step is still under way afterwards. */
-function restOne(draft: Draft, step: StepDefinition, patient: boolean): boolean {
+/** Lets the step end, or gives it up. */
+function restOne(draft: Draft, step: StepDefinition, patient: boolean): void {
   const { state, around } = draft;
   const { name } = step;
   const task = taskOf(state, 'step', name);
   const wait = patient || pivotOpen(state, step);
   switch (task.status) {
     case 'idle':
-      // Given back while it ran: it was under way, unlike a step that never began.
-      if (task.attempt === 0) return false;
-      if (wait) {
-        startTask(draft, 'step', step);
-        return true;
-      }
-      giveUp(draft, name);
-      return false;
     case 'backoff':
-      if (wait) {
-        startTask(draft, 'step', step);
-        return true;
-      }
+      // Given back while it ran, it was under way, unlike a step that never began.
+      if (stageOf(task) === 'not_begun') return;
       // Its promise may be unsettled although it was timed out: what it does is late then.
-      giveUp(draft, name);
-      return false;
+      if (wait) startTask(draft, 'step', step);
+      else giveUp(draft, name);
+      return;
     case 'running':
       if (!wait && around.unsettled('step', name)) draft.aborts.push({ role: 'step', step: name });
-      return true;
-    case 'awaiting_reply':
+      return;
+    case 'awaiting_reply': {
       if (wait) {
         draft.wakeBy(replyDueAt(task, draft.around));
-        return true;
+        return;
       }
       // The command is out; nobody knows what becomes of it. Its compensation finds out.
-      draft.add({
-        kind: 'unknown',
-        role: 'step',
-        step: name,
-        attempt: task.attempt,
-        error: GIVEN_UP,
-      });
-      return false;
+      const { attempt } = task;
+      draft.add({ kind: 'unknown', role: 'step', step: name, attempt, error: GIVEN_UP });
+      return;
+    }
     case 'done':
     case 'failed':
     case 'unknown':
-      return false;
+      return;
   }
 }
 

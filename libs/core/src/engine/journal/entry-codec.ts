@@ -2,7 +2,7 @@ import { journalText, parseJournal } from '../../messaging/index.js';
 import type { JournalEntry } from '../../ports/index.js';
 import { damagedField, isObject } from './entry-shape.js';
 import { UnreadableJournalError } from './unreadable-journal.error.js';
-import type { Role, SagaEntry, TaskEntry, WholeEntry } from './saga-entry.js';
+import { ROLES, type Role, type SagaEntry, type TaskEntry, type WholeEntry } from './saga-entry.js';
 
 type TaskKind = TaskEntry['kind'];
 type WholeKind = WholeEntry['kind'];
@@ -29,7 +29,6 @@ const WHOLE_KINDS: Readonly<Record<WholeKind, true>> = {
   retry_requested: true,
   saga_ended: true,
 };
-const ROLES: readonly Role[] = ['step', 'compensation', 'recovery'];
 
 /** Written kind → what it means: every role of every kind of task entry. */
 const WRITTEN = new Map<string, { readonly role: Role; readonly kind: string }>(

@@ -2,7 +2,8 @@ import type { ErrorRecord } from '../../errors/index.js';
 import type { FinalStatus } from '../../ports/index.js';
 
 /** What a method of the saga class is run for. */
-export type Role = 'step' | 'compensation' | 'recovery';
+export const ROLES = ['step', 'compensation', 'recovery'] as const;
+export type Role = (typeof ROLES)[number];
 
 /** Headers of W3C Trace Context: `traceparent`, and `tracestate` if there is one. */
 export type TraceHeaders = Readonly<Record<string, string>>;
@@ -67,7 +68,7 @@ export type TaskEntry =
   | (AttemptOf & { readonly kind: 'crashed'; readonly delayMs: number; readonly doubt: boolean })
   /** Given back in grace. No crash. */
   | (AttemptOf & { readonly kind: 'released'; readonly doubt: boolean })
-  /** An attempt that had been given up succeeded after all: its effect is there. */
+  /** An attempt that had been abandoned succeeded after all: its effect is there. */
   | (AttemptOf & { readonly kind: 'late_success'; readonly output: unknown });
 
 /** Entries about the saga as a whole. */
@@ -85,7 +86,10 @@ export type WholeEntry =
   | { readonly kind: 'parked' }
   | { readonly kind: 'mail_ignored'; readonly mail: string; readonly reason: string }
   | { readonly kind: 'needs_attention'; readonly reason: AttentionReason; readonly detail: string }
-  /** A person asked to go on, or the journal can be read again: `again` gets its attempts anew. */
+  /**
+   * It goes on: a person asked for it, the journal can be read again, or news settled what a person was
+   * needed for. `again` gets its attempts anew.
+   */
   | { readonly kind: 'retry_requested'; readonly again: readonly TaskRef[] }
   | {
       readonly kind: 'saga_ended';

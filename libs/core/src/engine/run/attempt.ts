@@ -21,7 +21,8 @@ import { HeldTurn } from './held-turn.js';
 import type { Inside } from './inside.js';
 import type { SagaRun } from './saga-run.js';
 
-export type AbortReason = 'timeout' | 'given_up' | 'shutdown';
+/** `restarted`: it is to stop and to begin again; no attempt is counted. */
+export type AbortReason = 'timeout' | 'given_up' | 'shutdown' | 'restarted';
 
 /**
  * One attempt of a step, compensation or recovery in this process. It is reported exactly once:
@@ -77,14 +78,13 @@ export class Attempt {
     this.#stopBound = this.inside.alarms.set(this.inside.settings.settleBoundMs, () => {
       if (this.settled || this.abandoned) return;
       this.abandoned = true;
+      // A transaction that has not ended by now is refused its commit.
+      const doubt = !this.transactional;
+      const error = errorRecord(new StepAbortedError(this.start.step, reason));
       this.#report(
-        {
-          kind: 'failed',
-          error: errorRecord(new StepAbortedError(this.start.step, reason)),
-          // A transaction that has not ended by now is refused its commit.
-          doubt: !this.transactional,
-          final: reason !== 'timeout',
-        },
+        reason === 'restarted'
+          ? { kind: 'released', doubt }
+          : { kind: 'failed', error, doubt, final: reason === 'given_up' },
         reason === 'timeout' ? 'timed_out' : 'aborted',
       );
     });
@@ -164,7 +164,8 @@ export class Attempt {
   failure(error: unknown): AttemptResult {
     const kind = classify(error);
     const known = kind === 'refusal' || this.transactional;
-    if (this.aborted === 'shutdown' && kind !== 'refusal' && kind !== 'final') {
+    const givenBack = this.aborted === 'shutdown' || this.aborted === 'restarted';
+    if (givenBack && kind !== 'refusal' && kind !== 'final') {
       return { kind: 'released', doubt: !known };
     }
     return {

@@ -9,12 +9,6 @@ export class Attempts {
     return this.#all.size;
   }
 
-  /** Whether one that was given up may still have its effect. */
-  get lateExpected(): boolean {
-    for (const one of this.#all) if (one.abandoned && !one.transactional) return true;
-    return false;
-  }
-
   add(attempt: Attempt): void {
     this.#all.add(attempt);
   }
@@ -31,10 +25,10 @@ export class Attempts {
     return false;
   }
 
-  abort(ref: TaskRef): void {
+  abort(ref: TaskRef, reason: AbortReason): void {
     for (const attempt of this.#all) {
       const { start } = attempt;
-      if (start.role === ref.role && start.step === ref.step) attempt.abort('given_up');
+      if (start.role === ref.role && start.step === ref.step) attempt.abort(reason);
     }
   }
 

@@ -1,5 +1,5 @@
 import type { Happening } from '../decide/index.js';
-import { errorRecord } from '../journal/index.js';
+import { errorRecord, type TaskRef } from '../journal/index.js';
 import { UnstorableResultError } from '../errors.js';
 
 /**
@@ -8,7 +8,7 @@ import { UnstorableResultError } from '../errors.js';
  */
 export function harmless(
   happening: Happening,
-  transactional: (step: string) => boolean,
+  transactional: (ref: TaskRef) => boolean,
 ): Happening | null {
   switch (happening.kind) {
     case 'settled': {
@@ -18,7 +18,7 @@ export function harmless(
         case 'completed':
         case 'command': {
           // A command that could not be sent had no effect.
-          const doubt = result.kind === 'completed' && !transactional(step);
+          const doubt = result.kind === 'completed' && !transactional(happening);
           const failed = { kind: 'failed', error, doubt, final: true } as const;
           return { ...happening, result: failed };
         }

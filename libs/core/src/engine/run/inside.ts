@@ -40,7 +40,9 @@ export interface Inside {
   observe(tell: (observer: EngineObserver) => void): void;
   /** The promise of an attempt outlives the run it belongs to. */
   orphan(attempt: Attempt): void;
-  /** Such a promise has settled, or was given up. */
+  /** Mail was put for a saga that may be nobody's: the store should be asked soon. */
+  mailWaits(): void;
+  /** Such a promise has settled, or was abandoned. */
   orphanMoved(attempt: Attempt): void;
   orphansOf(sagaId: string): Attempts;
   /** The run holds nothing any more: the saga was given back, has ended, or is somebody else's. */

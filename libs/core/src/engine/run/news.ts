@@ -1,5 +1,6 @@
 import type { Mail } from '../../ports/index.js';
 import type { Happening } from '../decide/index.js';
+import type { TaskRef } from '../journal/index.js';
 import { harmless } from './harmless.js';
 
 /** What a saga was told and has not yet taken into account. */
@@ -44,13 +45,14 @@ export class News {
     return this.#waiting.splice(0, 1);
   }
 
-  /** Successes of steps among what waits. */
-  *successes(): Generator<{ step: string; attempt: number; output: unknown }> {
+  /** Successes among what waits. */
+  *successes(): Generator<TaskRef & { attempt: number; output: unknown }> {
     for (const one of this.#waiting) {
       if (one.kind === 'late_success') {
         yield one;
-      } else if (one.kind === 'settled' && one.role === 'step' && one.result.kind === 'completed') {
-        yield { step: one.step, attempt: one.attempt, output: one.result.output };
+      } else if (one.kind === 'settled' && one.result.kind === 'completed') {
+        const { role, step, attempt, result } = one;
+        yield { role, step, attempt, output: result.output };
       }
     }
   }
@@ -64,7 +66,7 @@ export class News {
    * The store cannot keep what followed from these news, which have been put back: finds out which
    * it was, then tells it otherwise, and in the end that nothing helps. False: not even that fits.
    */
-  refuse(happenings: readonly Happening[], transactional: (step: string) => boolean): boolean {
+  refuse(happenings: readonly Happening[], transactional: (ref: TaskRef) => boolean): boolean {
     if (happenings.length > 1) {
       this.#singly = happenings.length;
       return true;

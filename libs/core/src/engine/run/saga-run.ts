@@ -11,7 +11,7 @@ import {
 } from '../decide/index.js';
 import type { SagaFacts } from '../engine-observer.js';
 import { outcomeOf } from '../handle/index.js';
-import { encodeEntry } from '../journal/index.js';
+import { encodeEntry, type TaskRef } from '../journal/index.js';
 import type { SagaState } from '../state/index.js';
 import { Attempt, type AbortReason } from './attempt.js';
 import { Attempts } from './attempts.js';
@@ -110,7 +110,7 @@ export class SagaRun {
     this.#attempts.delete(attempt);
     if (this.closed) {
       this.#tooLate(attempt, result);
-    } else if (result.kind === 'completed' && attempt.start.role === 'step') {
+    } else if (result.kind === 'completed') {
       const { role, step, attempt: number } = attempt.start;
       this.tell({ kind: 'late_success', role, step, attempt: number, output: result.output });
     } else {
@@ -218,8 +218,7 @@ export class SagaRun {
     this.closed = true;
     // A success that no transition took: without it an effect would stand that is believed undone.
     for (const success of this.#news.successes()) {
-      const transactional = this.definition.steps.get(success.step)?.transactional === true;
-      if (!transactional) tellHeir(this.#inside, this.facts, success);
+      if (!this.#isTransactional(success)) tellHeir(this.#inside, this.facts, success);
     }
     this.#stopAlarm?.();
     this.#inside.places.leave(this);
@@ -291,20 +290,22 @@ export class SagaRun {
 
   /** Whether something else can be told, where this cannot be kept or made sense of. */
   #refuse(happenings: readonly Happening[]): boolean {
-    const transactional = (step: string): boolean =>
-      this.definition.steps.get(step)?.transactional === true;
-    this.#poked = this.#news.refuse(happenings, transactional);
+    this.#poked = this.#news.refuse(happenings, (ref) => this.#isTransactional(ref));
     return this.#poked;
   }
 
+  #isTransactional({ role, step: name }: TaskRef): boolean {
+    const step = this.definition.steps.get(name);
+    return step !== undefined && methodOf(step, role)?.transactional === true;
+  }
+
   #placeOf(start: PlannedStart): { transactional: boolean; suspect: boolean } {
-    const step = this.definition.steps.get(start.step);
-    const method = step === undefined ? null : methodOf(step, start.role);
-    return { transactional: method?.transactional === true, suspect: start.suspect };
+    return { transactional: this.#isTransactional(start), suspect: start.suspect };
   }
 
   #carryOut(decision: Decision): void {
-    for (const ref of decision.aborts) this.#attempts.abort(ref);
+    for (const ref of decision.aborts) this.#attempts.abort(ref, 'given_up');
+    for (const ref of decision.restarts) this.#attempts.abort(ref, 'restarted');
     for (const start of decision.starts) this.#begin(start);
     this.#stopAlarm?.();
     this.#stopAlarm = null;
@@ -337,7 +338,7 @@ export class SagaRun {
     const inside = this.#inside;
     inside.orphanMoved(attempt);
     const { role, step, attempt: number } = attempt.start;
-    if (role !== 'step' || result.kind !== 'completed' || attempt.transactional) return;
-    tellHeir(inside, this.facts, { step, attempt: number, output: result.output });
+    if (result.kind !== 'completed' || attempt.transactional) return;
+    tellHeir(inside, this.facts, { role, step, attempt: number, output: result.output });
   }
 }

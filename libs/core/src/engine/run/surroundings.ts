@@ -18,7 +18,6 @@ export function surroundingsOf(inside: Inside, run: SagaRun, attempts: Attempts)
     room: inside.places.room(run),
     unsettled: (role, step) =>
       attempts.unsettled(role, step) || inside.orphansOf(run.id).unsettled(role, step),
-    lateExpected: attempts.lateExpected,
     random: inside.random,
     service: inside.service,
     mayStart: inside.mayStart(),

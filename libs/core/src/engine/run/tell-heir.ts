@@ -1,4 +1,5 @@
 import { lateMail } from '../decide/index.js';
+import type { TaskRef } from '../journal/index.js';
 import type { SagaFacts } from '../engine-observer.js';
 import type { Inside } from './inside.js';
 
@@ -15,14 +16,15 @@ const MOST_TRIES = 1_000;
 export function tellHeir(
   inside: Inside,
   facts: SagaFacts,
-  success: { readonly step: string; readonly attempt: number; readonly output: unknown },
+  success: TaskRef & { readonly attempt: number; readonly output: unknown },
 ): void {
-  const { step, attempt, output } = success;
+  const { role, step, attempt, output } = success;
   const { sagaId } = facts;
   inside.observe((observer) => observer.lateEffect?.({ ...facts, step }));
-  const letter = lateMail(sagaId, step, attempt, output);
+  const letter = lateMail(sagaId, { role, step }, attempt, output);
   const put = (tries: number): void => {
-    inside.sagas.putMail([letter]).catch((error: unknown) => {
+    const told = inside.sagas.putMail([letter]).then(() => inside.mailWaits());
+    told.catch((error: unknown) => {
       // Said at once, since the process may end before anybody could be told.
       if (tries === 1 || tries === MOST_TRIES) {
         inside.logger.error(

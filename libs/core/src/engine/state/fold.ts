@@ -1,5 +1,6 @@
-import type { SagaEntry, TaskEntry, TaskRef } from '../journal/index.js';
+import type { Failure, Role, SagaEntry, TaskEntry, TaskRef } from '../journal/index.js';
 import { setTask, stepOf, taskOf, type SagaState, type TaskState } from './saga-state.js';
+import { stageOf } from './task-stage.js';
 
 /**
  * Takes one entry into the state. `at` is when it was recorded, by the store's clock in
@@ -22,6 +23,7 @@ export function fold(state: SagaState, entry: SagaEntry, at: number): void {
     case 'compensating':
       state.phase = 'undoing';
       state.resume = 'undoing';
+      state.attention = null;
       return;
     case 'needs_attention':
       state.phase = 'attention';
@@ -66,7 +68,10 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
         doubt: false,
         crashes: 0,
         key: null,
+        commandId: null,
       });
+      // It had given up, and its success came late: nothing has failed.
+      if (role === 'step') forgiveStep(state, step);
       return;
     case 'attempt_failed':
       setTask(state, role, step, {
@@ -78,8 +83,6 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
         doubt: task.doubt || entry.doubt,
         error: entry.error,
         dueAt: at + entry.delayMs,
-        key: null,
-        commandId: null,
         lastReply: entry.reply ?? null,
       });
       return;
@@ -124,13 +127,13 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
       setTask(state, role, step, { status: 'idle', doubt: task.doubt || entry.doubt });
       return;
     case 'late_success':
-      foldLateSuccess(state, entry.step, entry.output);
+      foldLateSuccess(state, role, step, entry.output);
       return;
   }
 }
 
 function ended(error: TaskState['error']): Partial<TaskState> {
-  return { error, crashes: 0, key: null };
+  return { error, crashes: 0 };
 }
 
 function fail(
@@ -139,12 +142,21 @@ function fail(
   at: number,
 ): void {
   if (state.failures.length === 0) state.failingSince = at;
-  state.failures = [...state.failures, { kind: 'step', step: entry.step, error: entry.error }];
+  const failure: Failure = { kind: 'step', step: entry.step, error: entry.error };
+  const known = state.failures.findIndex((one) => one.kind === 'step' && one.step === entry.step);
+  // A late answer may tell how a step failed of which nobody knew: it is one failure.
+  state.failures = known < 0 ? [...state.failures, failure] : state.failures.with(known, failure);
 }
 
 /** The effect is there. What was undone, or is being undone, has to be undone once more. */
-function foldLateSuccess(state: SagaState, step: string, output: unknown): void {
+function foldLateSuccess(state: SagaState, role: Role, step: string, output: unknown): void {
   const { step: forward, compensation } = stepOf(state, step);
+  // Of an undo it is only noted, since the effect may have come once more after it.
+  if (role === 'compensation') return;
+  if (role === 'recovery') {
+    setTask(state, role, step, { doubt: true, output });
+    return;
+  }
   if (forward.status === 'done') {
     // An earlier attempt's, by the same key: nothing new, unless the undo of the later one had begun.
     if (compensation.status === 'idle') return;
@@ -159,8 +171,15 @@ function foldLateSuccess(state: SagaState, step: string, output: unknown): void 
 /** After an operator's retry, what had given up starts counting from nothing. */
 function freshChance(state: SagaState, again: readonly TaskRef[]): void {
   for (const { role, step } of again) {
-    setTask(state, role, step, { status: 'idle', failures: 0, crashes: 0 });
-    if (role !== 'step') continue;
-    state.failures = state.failures.filter((one) => one.kind !== 'step' || one.step !== step);
+    const task = taskOf(state, role, step);
+    // One that waits after a crash stays suspect: it has not been seen to live through a run.
+    const crashes = stageOf(task) === 'gave_up' ? 0 : task.crashes;
+    setTask(state, role, step, { status: 'idle', failures: 0, crashes });
+    if (role === 'step') forgiveStep(state, step);
   }
+}
+
+function forgiveStep(state: SagaState, step: string): void {
+  const left = state.failures.filter((one) => one.kind !== 'step' || one.step !== step);
+  if (left.length < state.failures.length) state.failures = left;
 }

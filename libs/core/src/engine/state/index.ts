@@ -7,3 +7,4 @@ export {
   type SagaState,
   type TaskState,
 } from './saga-state.js';
+export { stageOf, type TaskStage } from './task-stage.js';

@@ -38,9 +38,9 @@ export interface TaskState {
   readonly dueAt: number;
   /** When the command that is awaited was sent. */
   readonly sentAt: number;
-  /** The idempotency key of the command that is awaited. */
+  /** The idempotency key of the command that was sent last; null: none, or it is done. */
   readonly key: string | null;
-  /** The message of the command that is awaited. */
+  /** The message of that command. */
   readonly commandId: string | null;
   /** The reply that ended the attempt before: delivered again, it ends no other. */
   readonly lastReply: string | null;
