@@ -10,6 +10,7 @@ import type {
   WakeUps,
 } from '../ports/index.js';
 import type { SagaDefinition } from '../saga/index.js';
+import { MAIL_KINDS } from './decide/index.js';
 
 export interface ClaimLoopOptions {
   readonly store: Pick<SagaStore, 'claim' | 'mailOfOwned' | 'nextDueInMs' | 'owned' | 'load'>;
@@ -119,7 +120,12 @@ export class ClaimLoop {
     let full = false;
     if (limit > 0) {
       const definitions = this.#options.definitions();
-      const claimed = await store.claim({ incarnation: me, definitions, limit });
+      const claimed = await store.claim({
+        incarnation: me,
+        definitions,
+        limit,
+        mailKinds: MAIL_KINDS,
+      });
       await this.#options.claimed();
       // A new incarnation has begun meanwhile: what the old one took is adopted like all it had.
       if (me !== incarnation()) return 0;

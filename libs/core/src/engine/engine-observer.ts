@@ -16,7 +16,7 @@ export interface SagaFacts {
  */
 export interface EngineObserver {
   sagaStarted?(event: SagaFacts): void;
-  /** It has ended, or needs a person. `durationMs`: since this engine knows it. */
+  /** It has ended, or needs a person. `durationMs`: since it was started, by the store's clock. */
   sagaEnded?(event: SagaFacts & { readonly status: SagaStatus; readonly durationMs: number }): void;
   attemptEnded?(
     event: SagaFacts & {

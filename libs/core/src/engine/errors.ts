@@ -1,4 +1,6 @@
 import { NonRetryableError, SagazError } from '../errors/index.js';
+import type { SagaStatus } from '../ports/index.js';
+import type { OperatorRequest } from './decide/index.js';
 import type { SagaOutcome } from './handle/index.js';
 import type { Role } from './journal/index.js';
 
@@ -191,6 +193,42 @@ export class SagaNotFoundError extends SagazError {
     super(
       `There is no saga ${sagaId}.`,
       'Check the id, and the store and schema it is looked up in.',
+    );
+  }
+}
+
+/** A request was put to a saga that has ended. */
+export class SagaEndedError extends SagazError {
+  readonly code = 'SAGAZ_SAGA_ENDED';
+
+  constructor(
+    readonly sagaId: string,
+    readonly request: OperatorRequest,
+    /** How it ended. */
+    readonly status: SagaStatus,
+  ) {
+    super(
+      `Saga ${sagaId} cannot be asked to ${request}: it has ended as '${status}'.`,
+      'Nothing can be asked of a saga that has ended; its history says how it came to its end.',
+    );
+  }
+}
+
+/** A request that a saga could only ignore, as it stands. */
+export class SagaRequestRefusedError extends SagazError {
+  readonly code = 'SAGAZ_SAGA_REQUEST_REFUSED';
+
+  constructor(
+    readonly sagaId: string,
+    readonly request: OperatorRequest,
+    /** How it stands. */
+    readonly status: SagaStatus,
+    /** Why it would do nothing about it. */
+    readonly why: string,
+  ) {
+    super(
+      `Saga ${sagaId} ('${status}') would do nothing about ${request}: ${why}.`,
+      'Look at its history; terminate ends any saga that has not ended, and undoes nothing.',
     );
   }
 }

@@ -7,6 +7,7 @@ export {
   type SagaEngineOptions,
 } from './engine-options.js';
 export type { StartOptions } from './saga-starter.js';
+export type { OperatorAnswer } from './operator-requests.js';
 export {
   SagaHandle,
   type SagaFailure,
@@ -25,9 +26,11 @@ export {
   IdempotencyConflictError,
   InvalidEngineSettingError,
   LeaseLostError,
+  SagaEndedError,
   SagaFailedError,
   SagaNotCommittedError,
   SagaNotFoundError,
+  SagaRequestRefusedError,
   SagaWaitEndedError,
   SagaWaitTimeoutError,
   StepAbortedError,
@@ -39,4 +42,10 @@ export {
 // To join it with a framework.
 export { storeTransactions, type StepTransactions } from './step-transactions.js';
 export type { AttemptOutcome, EngineObserver, SagaFacts } from './engine-observer.js';
-export { MalformedReplyError, controlMail, replyMail, replyTopicOf } from './decide/index.js';
+export {
+  MalformedReplyError,
+  controlMail,
+  replyMail,
+  replyTopicOf,
+  type OperatorRequest,
+} from './decide/index.js';

@@ -20,6 +20,8 @@ export interface Unrunnable extends Pick<
   'id' | 'name' | 'version' | 'epoch' | 'revision'
 > {
   readonly mail: readonly Mail[];
+  /** By the store's clock, in milliseconds since 1970; null: its first entry is missing. */
+  readonly startedAt: number | null;
   /** Its journal says already that a person is needed because it cannot be read. */
   readonly parked: boolean;
 }
@@ -28,6 +30,7 @@ export interface LeftAloneOptions {
   readonly logger: Logger;
   readonly flusher: Pick<TransitionFlusher, 'submit'>;
   readonly incarnation: () => string;
+  readonly storeNow: () => number;
   readonly observe: (tell: (observer: EngineObserver) => void) => void;
   readonly store: Pick<SagaStore, 'load'>;
   readonly take: (loaded: readonly LoadedSaga[]) => void;
@@ -146,18 +149,24 @@ export class LeftAlone {
     }
   }
 
-  #tell({ id, name, version }: Unrunnable, entry: SagaEntry): void {
-    const { observe, onParked } = this.#options;
+  #tell({ id, name, version, startedAt }: Unrunnable, entry: SagaEntry): void {
+    const { observe, onParked, storeNow } = this.#options;
+    const durationMs = startedAt === null ? 0 : Math.max(0, storeNow() - startedAt);
     const facts: SagaFacts = { sagaId: id, saga: name, version };
     if (entry.kind === 'needs_attention') {
       const { reason, detail } = entry;
-      observe((one) => one.sagaEnded?.({ ...facts, status: 'needs_attention', durationMs: 0 }));
+      observe((one) => one.sagaEnded?.({ ...facts, status: 'needs_attention', durationMs }));
       onParked(id, { status: 'needs_attention', reason, detail, failure: null });
     } else if (entry.kind === 'saga_ended') {
-      observe((one) => one.sagaEnded?.({ ...facts, status: 'terminated', durationMs: 0 }));
+      observe((one) => one.sagaEnded?.({ ...facts, status: 'terminated', durationMs }));
       onParked(id, { status: 'terminated', reason: entry.reason });
     }
   }
+}
+
+/** When a saga was started, as far as its journal can be read. */
+export function startOf(entries: readonly RecordedEntry[]): number | null {
+  return entries.find(({ kind }) => kind === 'saga_started')?.recordedAt.getTime() ?? null;
 }
 
 /** Whether a journal that cannot be read ends with just that. */

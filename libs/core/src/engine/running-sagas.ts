@@ -14,7 +14,7 @@ import type { EngineSettings } from './engine-options.js';
 import type { TransitionFlusher } from './flush/index.js';
 import type { SagaOutcome } from './handle/index.js';
 import { readJournal, UnreadableJournalError } from './journal/index.js';
-import { LeftAlone, parkedUnread, type Unrunnable } from './left-alone.js';
+import { LeftAlone, parkedUnread, startOf, type Unrunnable } from './left-alone.js';
 import {
   Alarms,
   Attempts,
@@ -92,6 +92,7 @@ export class RunningSagas implements Inside {
       logger: options.logger,
       flusher: options.flusher,
       incarnation: options.incarnation,
+      storeNow: options.storeNow,
       observe: (tell) => this.observe(tell),
       store: options.sagas,
       take: (loaded) => this.take(loaded),
@@ -261,14 +262,16 @@ export class RunningSagas implements Inside {
     const definition = this.#options.definitionOf(saga.name, saga.version);
     if (definition === undefined) {
       const detail = `This engine has no definition of ${saga.name}, version ${saga.version}.`;
-      this.#leftAlone.leave({ ...saga, parked: false }, 'definition_changed', detail);
+      const startedAt = startOf(saga.entries);
+      this.#leftAlone.leave({ ...saga, startedAt, parked: false }, 'definition_changed', detail);
       return;
     }
     const state = emptyState();
     try {
       for (const { entry, at } of readJournal(saga.entries, saga.revision)) fold(state, entry, at);
     } catch (error) {
-      this.leaveAlone({ ...saga, parked: parkedUnread(saga.entries) }, error);
+      const startedAt = startOf(saga.entries);
+      this.leaveAlone({ ...saga, startedAt, parked: parkedUnread(saga.entries) }, error);
       return;
     }
     this.#leftAlone.forget(saga.id);

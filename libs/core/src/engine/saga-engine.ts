@@ -18,15 +18,15 @@ import {
 } from '../saga/index.js';
 import { checkDefinitions, checkSettings } from './check-settings.js';
 import { ClaimLoop, runnable } from './claim-loop.js';
-import { controlMail } from './decide/index.js';
 import {
   DEFAULT_ENGINE_SETTINGS,
   type EngineSettings,
   type SagaEngineOptions,
 } from './engine-options.js';
-import { EngineClosedError, SagaNotFoundError } from './errors.js';
+import { EngineClosedError } from './errors.js';
 import { StartFlusher, TransitionFlusher } from './flush/index.js';
 import { OutcomeWatch, SagaHandle } from './handle/index.js';
+import { OperatorRequests, type OperatorAnswer } from './operator-requests.js';
 import { Membership, StoreTime, UnservedWatch, Upkeep } from './ownership/index.js';
 import { RunningSagas } from './running-sagas.js';
 import { SagaStarter, type StartOptions } from './saga-starter.js';
@@ -56,6 +56,7 @@ export class SagaEngine {
   readonly #starter: SagaStarter;
   readonly #upkeep: Upkeep;
   readonly #unserved: UnservedWatch;
+  readonly #requests: OperatorRequests;
   #state: 'new' | 'running' | 'closing' | 'closed' = 'new';
 
   constructor(options: SagaEngineOptions) {
@@ -68,6 +69,9 @@ export class SagaEngine {
     const clock = options.clock ?? systemClock;
     const faults = options.faults ?? noFaults;
     const observer = options.observer ?? {};
+    const definitionOf = (name: string, version: number): SagaDefinition | undefined =>
+      options.definitions.find((one) => one.name === name && one.version === version);
+    this.#requests = new OperatorRequests(store, definitionOf);
     this.#clock = clock;
     this.#time = new StoreTime(clock, store.inbox);
     const sizes = {
@@ -126,8 +130,7 @@ export class SagaEngine {
       resolve: options.resolve,
       runInContext: options.runInContext ?? ((_fields, work) => work()),
       observer,
-      definitionOf: (name, version) =>
-        options.definitions.find((one) => one.name === name && one.version === version),
+      definitionOf,
       incarnation: () => this.#membership.incarnation,
       lives: () => this.#membership.lives,
       storeNow: () => this.#time.now(),
@@ -298,34 +301,34 @@ export class SagaEngine {
   }
 
   /**
-   * Asks a saga to stop and undo what it did. Too late behind its point of no return, or when it
-   * fails already; its history says which.
+   * Asks a saga to stop and undo what it did, also while it waits for the siblings of a step that
+   * failed. Where a recovery has given up behind the point of no return: to go on without it.
    *
    * @throws SagaNotFoundError
+   * @throws SagaEndedError when it has ended
+   * @throws SagaRequestRefusedError when it could only ignore that: behind its point of no return, and
+   *   while it undoes already
    */
-  cancel(id: string, reason = ''): Promise<void> {
-    return this.#control(id, 'cancel', reason);
+  cancel(id: string, reason = ''): Promise<OperatorAnswer> {
+    return this.#requests.put(id, 'cancel', reason);
   }
 
-  /** Lets a saga that needs attention go on where it stopped. @throws SagaNotFoundError */
-  retry(id: string, reason = ''): Promise<void> {
-    return this.#control(id, 'retry', reason);
+  /**
+   * Lets a saga that needs attention go on where it stopped. Before that: what waits for its next attempt
+   * is tried at once, with all its attempts, and an undo or a recovery that runs is aborted and begins
+   * again. A step that runs is left to its time limit.
+   *
+   * @throws SagaNotFoundError
+   * @throws SagaEndedError when it has ended
+   * @throws SagaRequestRefusedError when nothing of it waits for another attempt
+   */
+  retry(id: string, reason = ''): Promise<OperatorAnswer> {
+    return this.#requests.put(id, 'retry', reason);
   }
 
-  /** Ends a saga as it is; nothing is undone. @throws SagaNotFoundError */
-  terminate(id: string, reason = ''): Promise<void> {
-    return this.#control(id, 'terminate', reason);
-  }
-
-  async #control(
-    id: string,
-    kind: 'cancel' | 'retry' | 'terminate',
-    reason: string,
-  ): Promise<void> {
-    const { sagas, wakeUps } = this.#options.store;
-    if ((await sagas.get(id)) === null) throw new SagaNotFoundError(id);
-    await sagas.putMail([controlMail(id, kind, reason)]);
-    wakeUps.hint('saga');
+  /** Ends a saga as it is; nothing is undone. @throws SagaNotFoundError, SagaEndedError */
+  terminate(id: string, reason = ''): Promise<OperatorAnswer> {
+    return this.#requests.put(id, 'terminate', reason);
   }
 
   #definitionOf(saga: SagaClass | SagaDefinition): SagaDefinition {

@@ -10,8 +10,10 @@ interface Letter extends Mail {
 export class MemorySagaMail {
   readonly #bySaga = new Map<string, Map<string, Letter>>();
 
-  has(sagaId: string): boolean {
-    return this.#bySaga.has(sagaId);
+  /** Whether mail lies there, of one of these kinds where some are given. */
+  has(sagaId: string, kinds?: readonly string[]): boolean {
+    if (kinds === undefined) return this.#bySaga.has(sagaId);
+    return this.of(sagaId).some(({ kind }) => kinds.includes(kind));
   }
 
   /** Whether an effect was told that came late. */

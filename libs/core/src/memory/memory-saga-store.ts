@@ -125,7 +125,7 @@ export class MemorySagaStore implements SagaStore {
     const known = new Map(request.definitions.map((one) => [one.name, new Set(one.versions)]));
     return this.#parts.transactions.within(undefined, (transaction) => {
       const claimed: LoadedSaga[] = [];
-      for (const id of this.#claimable()) {
+      for (const id of this.#claimable(request.mailKinds)) {
         if (claimed.length >= request.limit) break;
         const seen = this.#rows.get(id);
         if (seen === undefined || known.get(seen.name)?.has(seen.version) !== true) continue;
@@ -198,7 +198,7 @@ export class MemorySagaStore implements SagaStore {
       if (row === undefined) {
         dropped += this.#mail.drop(sagaId, this.#parts.clock.now() - orphanAgeMs);
       } else if (isFinal(row.status)) {
-        dropped += this.#mail.drop(sagaId, Number.POSITIVE_INFINITY, row.status !== 'terminated');
+        dropped += this.#mail.drop(sagaId, Number.POSITIVE_INFINITY, true);
       }
     }
     return Promise.resolve(dropped);
@@ -316,12 +316,12 @@ export class MemorySagaStore implements SagaStore {
   }
 
   /** Ids of due sagas without an owner, then of those whose owner is no living engine: for ever. */
-  *#claimable(): Generator<string> {
+  *#claimable(mailKinds?: readonly string[]): Generator<string> {
     const now = this.#parts.clock.now();
     for (const id of [...this.#rows.unowned]) {
       const row = this.#rows.get(id);
       if (row === undefined) continue;
-      if ((row.wakeAt !== null && row.wakeAt <= now) || this.#mail.has(id)) yield id;
+      if ((row.wakeAt !== null && row.wakeAt <= now) || this.#mail.has(id, mailKinds)) yield id;
     }
     for (const [owner, ids] of [...this.#rows.byOwner]) {
       if (!this.#parts.engines.lives(owner)) yield* [...ids];
@@ -332,8 +332,7 @@ export class MemorySagaStore implements SagaStore {
   }
 
   #isOpen(row: SagaRow): boolean {
-    if (!isFinal(row.status)) return true;
-    return row.status !== 'terminated' && this.#mail.hasLate(row.id);
+    return !isFinal(row.status) || this.#mail.hasLate(row.id);
   }
 
   /** Sagas that have ended, and then an effect came late. */

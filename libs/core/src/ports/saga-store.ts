@@ -168,6 +168,11 @@ export interface ClaimRequest {
   /** The definitions this engine can run. */
   readonly definitions: readonly RunnableSaga[];
   readonly limit: number;
+  /**
+   * The kinds of mail this engine can take into account: mail of another kind makes no saga due for it, and
+   * lies there for an engine of a version that knows it. Default: all.
+   */
+  readonly mailKinds?: readonly string[];
 }
 
 /** Sagas of one definition that could go on, while no living engine runs that definition. */
@@ -269,8 +274,8 @@ export interface SagaStore {
   mailOfOwned(incarnation: string): Promise<readonly Mail[]>;
   /**
    * Deletes mail of final sagas, and mail older than `orphanAgeMs` of sagas that do not exist. Not mail
-   * of kind `late` of a saga that ended by itself: it tells of an effect that came afterwards, and makes
-   * the saga due although it is final. Returns how much.
+   * of kind `late`: it tells of an effect that came afterwards, and makes the saga due although it is
+   * final. Returns how much.
    */
   dropDeadMail(orphanAgeMs: number): Promise<number>;
 

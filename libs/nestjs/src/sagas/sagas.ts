@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import {
   SagaNotFoundError,
   type AnySaga,
+  type OperatorAnswer,
   type RecordedEntry,
   type SagaClass,
   type SagaEngine,
@@ -123,21 +124,35 @@ export class Sagas {
   }
 
   /**
-   * Asks a saga to stop and to undo what it did. Too late behind its point of no return, or when it
-   * undoes already; its history says which. @throws SagaNotFoundError
+   * Asks a saga to stop and to undo what it did, also while it waits for the siblings of a step that
+   * failed. Where a recovery has given up behind the point of no return: to go on without it. The answer
+   * says what the saga is going to do.
+   *
+   * @throws SagaNotFoundError
+   * @throws SagaEndedError when it has ended
+   * @throws SagaRequestRefusedError when it could only ignore that: behind its point of no return, and
+   *   while it undoes already
    */
-  async cancel(id: string, reason?: string): Promise<void> {
-    await (await this.#engineOf(id)).cancel(id, reason);
+  async cancel(id: string, reason?: string): Promise<OperatorAnswer> {
+    return (await this.#engineOf(id)).cancel(id, reason);
   }
 
-  /** Lets a saga that needs attention go on where it stopped. @throws SagaNotFoundError */
-  async retry(id: string, reason?: string): Promise<void> {
-    await (await this.#engineOf(id)).retry(id, reason);
+  /**
+   * Lets a saga that needs attention go on where it stopped. Before that: what waits for its next attempt
+   * is tried at once, with all its attempts, and an undo or a recovery that runs is aborted and begins
+   * again. A step that runs is left to its time limit.
+   *
+   * @throws SagaNotFoundError
+   * @throws SagaEndedError when it has ended
+   * @throws SagaRequestRefusedError when nothing of it waits for another attempt
+   */
+  async retry(id: string, reason?: string): Promise<OperatorAnswer> {
+    return (await this.#engineOf(id)).retry(id, reason);
   }
 
-  /** Ends a saga as it is; nothing is undone. @throws SagaNotFoundError */
-  async terminate(id: string, reason?: string): Promise<void> {
-    await (await this.#engineOf(id)).terminate(id, reason);
+  /** Ends a saga as it is; nothing is undone. @throws SagaNotFoundError, SagaEndedError */
+  async terminate(id: string, reason?: string): Promise<OperatorAnswer> {
+    return (await this.#engineOf(id)).terminate(id, reason);
   }
 
   async #engineOf(id: string): Promise<SagaEngine> {

@@ -56,7 +56,9 @@ export class SagaClaimer {
           ORDER BY s.wake_at LIMIT $4 FOR UPDATE OF s SKIP LOCKED
         ), mailed AS MATERIALIZED (
           SELECT s.id, s.owner FROM ${schema}.saga s
-          WHERE s.id = ANY (ARRAY(SELECT m.saga_id FROM ${schema}.saga_mail m))
+          WHERE s.id = ANY (ARRAY(
+              SELECT m.saga_id FROM ${schema}.saga_mail m WHERE $5::text[] IS NULL OR m.kind = ANY ($5)
+            ))
             AND s.owner IS NULL AND ${open(schema)}
             AND (s.name, s.version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
           ORDER BY s.id LIMIT $4 FOR UPDATE OF s SKIP LOCKED
@@ -77,7 +79,7 @@ export class SagaClaimer {
         FROM taken
         WHERE s.id = taken.id
         RETURNING ${HEADER_COLUMNS}, taken.owner AS adopted_from`,
-      values: [request.incarnation, names, versions, request.limit],
+      values: [request.incarnation, names, versions, request.limit, request.mailKinds ?? null],
     });
     return this.#complete(rows);
   }
@@ -85,8 +87,6 @@ export class SagaClaimer {
   async owned(incarnation: string): Promise<readonly string[]> {
     const schema = this.#schema.quoted;
     const { rows } = await this.#pool.query<{ id: string }>({
-      // Of those that have ended nothing is left to do but to say what comes late, which only a process
-      // that still knows them can.
       text: `SELECT s.id FROM ${schema}.saga s WHERE s.owner = $1 AND ${open(schema)} ORDER BY s.id`,
       values: [incarnation],
     });
@@ -131,14 +131,11 @@ export class SagaClaimer {
   }
 }
 
-/**
- * Whether something may be left to do: not ended, or ended and then an effect came late, from a
- * process that had lost it. What a person has ended stays so.
- */
+/** Whether something may be left to do: not ended, or ended and then an effect came late. */
 export function open(schema: string): string {
-  return `(s.status <> ALL (${FINAL}) OR (s.status <> 'terminated' AND EXISTS (
+  return `(s.status <> ALL (${FINAL}) OR EXISTS (
               SELECT FROM ${schema}.saga_mail l WHERE l.saga_id = s.id AND l.kind = 'late'
-            )))`;
+            ))`;
 }
 
 const FINAL = "'{completed,compensated,partially_committed,terminated}'::text[]";

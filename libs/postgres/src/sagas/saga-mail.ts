@@ -85,8 +85,7 @@ export async function dropDeadMail(
     text: `DELETE FROM ${schema.quoted}.saga_mail WHERE id IN (
         SELECT m.id FROM ${schema.quoted}.saga_mail m
         LEFT JOIN ${schema.quoted}.saga s ON s.id = m.saga_id
-        WHERE s.status = 'terminated'
-          OR (s.status IN ('completed', 'compensated', 'partially_committed') AND m.kind <> 'late')
+        WHERE (s.status IN ('completed', 'compensated', 'partially_committed', 'terminated') AND m.kind <> 'late')
           OR (s.id IS NULL AND m.created_at < statement_timestamp() - $1::float8 * interval '1 millisecond')
         LIMIT ${String(SWEEP)} FOR UPDATE OF m SKIP LOCKED
       )`,

@@ -3,6 +3,13 @@ export { decide } from './decide.js';
 export type { Decision, PlannedStart, Room, Surroundings } from './decision.js';
 export type { AttemptResult, Happening } from './happening.js';
 export { MalformedReplyError } from './malformed-reply.error.js';
-export { controlMail, lateMail, letterOf, replyMail } from './saga-mail.js';
+export {
+  controlMail,
+  isKnownMail,
+  lateMail,
+  letterOf,
+  MAIL_KINDS,
+  replyMail,
+} from './saga-mail.js';
 export { answerTo, type OperatorRequest, type RequestAnswer } from './operator-request.js';
 export { methodOf } from './task-result.js';

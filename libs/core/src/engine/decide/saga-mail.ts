@@ -17,6 +17,15 @@ export interface ReplyMail {
 }
 import type { OperatorRequest } from './operator-request.js';
 
+/** The kinds of mail that this version takes into account. A newer form of one is a kind of its own. */
+export const MAIL_KINDS = ['reply', 'late', 'cancel', 'retry', 'terminate'] as const;
+export type MailKind = (typeof MAIL_KINDS)[number];
+
+/** Whether this version can take such mail: what it cannot is left for an engine that does. */
+export function isKnownMail(kind: string): kind is MailKind {
+  return MAIL_KINDS.some((known) => known === kind);
+}
+
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 /**

@@ -2,30 +2,37 @@ import type { Mail } from '../../ports/index.js';
 import { ROLES, type ErrorRecord, type TaskRef } from '../journal/index.js';
 import { taskOf, type SagaState, type TaskState } from '../state/index.js';
 import type { Draft } from './decision.js';
-import { letterOf } from './saga-mail.js';
+import { isKnownMail, letterOf, type MailKind } from './saga-mail.js';
 import { failAttempt, lateSuccess } from './task-result.js';
 import { answerTo, retried, type OperatorRequest } from './operator-request.js';
 
 /** Takes one letter into account. Every letter leaves a trace in the journal, also an ignored one. */
 export function takeMail(draft: Draft, mail: Mail): void {
+  const { kind } = mail;
+  // Of another version: it lies there for an engine that knows it.
+  if (!isKnownMail(kind)) return;
   draft.consumedMail.push(mail.id);
   const before = draft.entries.length;
   const letter = letterOf(mail.data);
-  const why = take(draft, mail, letter);
+  const why = take(draft, kind, letter);
   if (draft.entries.length === before) {
-    draft.add({ kind: 'mail_ignored', mail: mail.kind, reason: why ?? 'nothing to change' });
+    draft.add({ kind: 'mail_ignored', mail: kind, reason: why ?? 'nothing to change' });
   }
 }
 
-function take(draft: Draft, mail: Mail, letter: Readonly<Record<string, unknown>>): string | null {
+function take(
+  draft: Draft,
+  kind: MailKind,
+  letter: Readonly<Record<string, unknown>>,
+): string | null {
   const reason = typeof letter.reason === 'string' ? letter.reason : '';
-  switch (mail.kind) {
+  switch (kind) {
     case 'reply':
       return takeReply(draft, letter);
     case 'cancel':
     case 'terminate':
     case 'retry':
-      return operate(draft, mail.kind, reason);
+      return operate(draft, kind, reason);
     case 'late': {
       const { role, step, attempt, output } = letter;
       const known = ROLES.find((one) => one === role);
@@ -35,8 +42,6 @@ function take(draft: Draft, mail: Mail, letter: Readonly<Record<string, unknown>
       lateSuccess(draft, { role: known, step }, attempt, output);
       return 'known already';
     }
-    default:
-      return 'unknown kind';
   }
 }
 

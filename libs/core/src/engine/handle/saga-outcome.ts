@@ -68,6 +68,11 @@ export function isSettled(status: SagaStatus): boolean {
   }
 }
 
+/** Whether nothing leaves the status any more: an operator can still move on what needs attention. */
+export function isFinal(status: SagaStatus): boolean {
+  return isSettled(status) && status !== 'needs_attention';
+}
+
 /** The failure in one line, for a message. */
 export function causeText(outcome: SagaOutcome<unknown>): string {
   switch (outcome.status) {

@@ -3,6 +3,7 @@ import type { JournalEntry, Mail, SagaTransition, TransitionOutcome } from '../.
 import type { SagaDefinition } from '../../saga/index.js';
 import {
   decide,
+  isKnownMail,
   methodOf,
   type AttemptResult,
   type Decision,
@@ -51,7 +52,6 @@ export class SagaRun {
   #revision: number;
   readonly tenant: string;
   readonly #inside: Inside;
-  readonly #begun: number;
   readonly #news = new News();
   readonly #attempts = new Attempts();
   readonly #turn = new Turn();
@@ -69,7 +69,6 @@ export class SagaRun {
     this.epoch = seed.epoch;
     this.deadlineAt = seed.deadlineAt;
     this.facts = { sagaId: seed.id, saga: seed.definition.name, version: seed.definition.version };
-    this.#begun = inside.clock.now();
   }
 
   /** Looks whether there is something to do, in a turn of its own. */
@@ -91,6 +90,8 @@ export class SagaRun {
 
   /** Mail that was seen lying there; each letter is taken once. */
   receive(mail: Mail): void {
+    // Of another version: it lies there for an engine that knows it.
+    if (!isKnownMail(mail.kind)) return;
     if (this.#news.addMail(mail)) this.poke();
   }
 
@@ -201,7 +202,7 @@ export class SagaRun {
     this.#revision += 1;
     this.state = decision.next;
     this.#news.forgetMail(transition.consumedMail);
-    tellObserver(this.#inside, this.facts, decision, this.#inside.clock.now() - this.#begun);
+    tellObserver(this.#inside, this.facts, decision);
     this.#carryOut(decision);
   }
 
@@ -284,7 +285,9 @@ export class SagaRun {
     const mail = this.#news.mail();
     this.drop('unreadable');
     const { id, epoch } = this;
-    const saga = { id, name, version, epoch, revision: this.#revision, mail, parked: false };
+    const { startedAt } = this.state;
+    const revision = this.#revision;
+    const saga = { id, name, version, epoch, revision, mail, startedAt, parked: false };
     this.#inside.leaveAlone(saga, cause);
   }
 

@@ -9,8 +9,9 @@ export function tellObserver(
   inside: Inside,
   facts: SagaFacts,
   { entries, next, status }: Decision,
-  durationMs: number,
 ): void {
+  // By the store's clock, so that it holds across waits and processes; a clock may have been set back.
+  const durationMs = Math.max(0, inside.storeNow() - next.startedAt);
   logEntries(inside, facts, next.trace, entries);
   for (const entry of entries) {
     if (entry.kind === 'crashed' || (entry.kind === 'unknown' && entry.error.name === 'Crashed')) {

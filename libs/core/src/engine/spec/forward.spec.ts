@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { NonRetryableError, SagaRefusal } from '../../errors/index.js';
 import { EngineBench, Gate, Program, type ProgramOptions } from '../../testing/index.js';
+import { SagaEndedError } from '../index.js';
 
 let bench: EngineBench;
 afterEach(() => bench.close());
@@ -247,7 +248,7 @@ describe('going forward', () => {
     expect(program.calls).toEqual(['step a', 'step b', 'compensation a']);
   });
 
-  it('stops at a cancel, and undoes; a second cancel, and one after the end, change nothing', async () => {
+  it('stops at a cancel, and undoes; one after the end changes nothing', async () => {
     const [program] = sagas({
       steps: {
         a: { undo: true },
@@ -264,7 +265,7 @@ describe('going forward', () => {
       status: 'compensated',
       failure: { cause: { kind: 'cancelled', reason: 'changed my mind' } },
     });
-    await engine.cancel(handle.id);
+    await expect(engine.cancel(handle.id)).rejects.toThrow(SagaEndedError);
     await bench.clock.advance(10_000);
     expect((await bench.sagas.get(handle.id))?.status).toBe('compensated');
   });

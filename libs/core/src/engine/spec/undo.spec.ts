@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { NonRetryableError } from '../../errors/index.js';
 import { EngineBench, Gate, Program, type ProgramOptions } from '../../testing/index.js';
+import { controlMail } from '../index.js';
 
 let bench: EngineBench;
 afterEach(() => bench.close());
@@ -270,7 +271,7 @@ describe('compensation', () => {
     const engine = await bench.engine({ settings: { settleBoundMs: 1_000 } });
     const handle = await bench.start(engine, program);
     expect((await bench.clock.until(handle.outcome())).status).toBe('compensated');
-    await engine.cancel(handle.id);
+    await bench.sagas.putMail([controlMail(handle.id, 'cancel', 'too late')]);
     await bench.clock.advance(100);
     expect((await bench.sagas.get(handle.id))?.status).toBe('compensated');
     late.open();

@@ -13,6 +13,7 @@ export function fold(state: SagaState, entry: SagaEntry, at: number): void {
   }
   switch (entry.kind) {
     case 'saga_started':
+      state.startedAt = at;
       state.input = entry.input;
       state.trace = entry.trace ?? {};
       return;

@@ -7,4 +7,4 @@ export {
   type SagaState,
   type TaskState,
 } from './saga-state.js';
-export { stageOf, type TaskStage } from './task-stage.js';
+export { stageOf } from './task-stage.js';

@@ -52,6 +52,8 @@ export type Phase = 'forward' | 'undoing' | 'attention' | 'ended';
 
 /** A saga as its journal tells it. */
 export interface SagaState {
+  /** By the store's clock, in milliseconds since 1970. */
+  startedAt: number;
   input: unknown;
   /** The trace it belongs to; empty: none. */
   trace: TraceHeaders;
@@ -92,6 +94,7 @@ const FRESH_STEP: StepState = Object.freeze({ step: FRESH, compensation: FRESH, 
 
 export function emptyState(): SagaState {
   return {
+    startedAt: 0,
     input: undefined,
     trace: {},
     phase: 'forward',

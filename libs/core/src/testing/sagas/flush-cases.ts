@@ -250,26 +250,6 @@ export const flushCases: readonly ContractCase<SagaStoreFixture>[] = [
     },
   },
   {
-    name: 'leaves a saga that has ended with the engine that keeps it, which may still say what came late',
-    guards:
-      'A charge that lands after its saga was undone is told by nobody but its owner: one that lost the saga with the end of it drops the news in silence.',
-    async run(fixture) {
-      const me = await engine(fixture);
-      const saga = await ownedSaga(fixture, me);
-      const end = transition(saga, me, { status: 'compensated' });
-      assert.deepEqual(await fixture.sagas.flush([end]), [{ kind: 'applied' }]);
-      assert.deepEqual(await fixture.sagas.load([saga.id], me), []);
-      const late = transition(saga, me, {
-        revision: 1,
-        status: 'needs_attention',
-        ownership: { kind: 'give_back', wakeInMs: null },
-      });
-      assert.deepEqual(await fixture.sagas.flush([late]), [{ kind: 'applied' }]);
-      const found = await fixture.sagas.get(saga.id);
-      assert.deepEqual([found?.status, found?.owner], ['needs_attention', null]);
-    },
-  },
-  {
     name: 'refuses in a transaction what it refuses outside',
     guards:
       'The fence of a business transaction: a zombie learns it before its COMMIT and rolls back.',

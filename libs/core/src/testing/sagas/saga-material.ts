@@ -132,12 +132,18 @@ export function claim(
   fixture: SagaStoreFixture,
   incarnation: string,
   name: string,
-  change: { versions?: readonly number[]; limit?: number; store?: SagaStore } = {},
+  change: {
+    versions?: readonly number[];
+    limit?: number;
+    store?: SagaStore;
+    mailKinds?: readonly string[];
+  } = {},
 ): Promise<readonly LoadedSaga[]> {
   return (change.store ?? fixture.sagas).claim({
     incarnation,
     definitions: [{ name, versions: change.versions ?? [1] }],
     limit: change.limit ?? 100,
+    ...(change.mailKinds === undefined ? {} : { mailKinds: change.mailKinds }),
   });
 }
 

@@ -1,0 +1,71 @@
+import type { SagaStatus } from '../ports/index.js';
+import type { SagaDefinition } from '../saga/index.js';
+import { answerTo, controlMail, type OperatorRequest, type RequestAnswer } from './decide/index.js';
+import type { EngineStore } from './engine-options.js';
+import { SagaEndedError, SagaNotFoundError, SagaRequestRefusedError } from './errors.js';
+import { isFinal } from './handle/index.js';
+import { readJournal, UnreadableJournalError } from './journal/index.js';
+import { emptyState, fold, type SagaState } from './state/index.js';
+
+/** What becomes of a request that was put to a saga. */
+export interface OperatorAnswer {
+  readonly sagaId: string;
+  readonly request: OperatorRequest;
+  /** How the saga stood when it was asked. */
+  readonly status: SagaStatus;
+  /**
+   * What the saga does once its engine reads the request, in words: `stops, and undoes what it did`. What
+   * happens to it in between comes first; its history tells how the request was taken.
+   */
+  readonly effect: string;
+}
+
+/** Puts requests of operators to sagas, wherever those run, and says what they will do. */
+export class OperatorRequests {
+  readonly #store: Pick<EngineStore, 'sagas' | 'wakeUps'>;
+  readonly #definitionOf: (name: string, version: number) => SagaDefinition | undefined;
+
+  constructor(
+    store: Pick<EngineStore, 'sagas' | 'wakeUps'>,
+    definitionOf: (name: string, version: number) => SagaDefinition | undefined,
+  ) {
+    this.#store = store;
+    this.#definitionOf = definitionOf;
+  }
+
+  /** @throws SagaNotFoundError, SagaEndedError, SagaRequestRefusedError */
+  async put(sagaId: string, request: OperatorRequest, reason: string): Promise<OperatorAnswer> {
+    const { sagas, wakeUps } = this.#store;
+    const saga = await sagas.get(sagaId);
+    if (saga === null) throw new SagaNotFoundError(sagaId);
+    const { status, name, version } = saga;
+    if (isFinal(status)) throw new SagaEndedError(sagaId, request, status);
+    const state = await this.#stateOf(sagaId);
+    if (state?.phase === 'ended') {
+      throw new SagaEndedError(sagaId, request, state.end?.status ?? 'terminated');
+    }
+    // A journal that cannot be read here may be read where the saga runs.
+    const answer: RequestAnswer =
+      state === null
+        ? { acts: true, effect: 'is read again, and does what it then can' }
+        : answerTo(request, state, this.#definitionOf(name, version));
+    if (!answer.acts) throw new SagaRequestRefusedError(sagaId, request, status, answer.why);
+    await sagas.putMail([controlMail(sagaId, request, reason)]);
+    wakeUps.hint('saga');
+    return { sagaId, request, status, effect: answer.effect };
+  }
+
+  /** Null: its journal cannot be read here. */
+  async #stateOf(id: string): Promise<SagaState | null> {
+    const state = emptyState();
+    try {
+      const recorded = await this.#store.sagas.history(id);
+      const revision = recorded.at(-1)?.revision ?? 0;
+      for (const { entry, at } of readJournal(recorded, revision)) fold(state, entry, at);
+    } catch (error) {
+      if (error instanceof UnreadableJournalError) return null;
+      throw error;
+    }
+    return state;
+  }
+}

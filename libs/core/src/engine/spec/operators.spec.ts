@@ -1,0 +1,241 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { NonRetryableError } from '../../errors/index.js';
+import {
+  EngineBench,
+  Gate,
+  Program,
+  type Behaviour,
+  type ProgramOptions,
+} from '../../testing/index.js';
+import type { SagaEngine } from '../index.js';
+import {
+  controlMail,
+  SagaEndedError,
+  SagaNotFoundError,
+  SagaRequestRefusedError,
+} from '../index.js';
+
+let bench: EngineBench;
+afterEach(() => bench.close());
+
+const fails = (): never => {
+  throw new NonRetryableError('broken');
+};
+/** Ends only when it is told to. */
+const hangs: Behaviour = ({ context }) =>
+  new Promise((_resolve, reject) => {
+    context.signal.addEventListener('abort', () => reject(new Error('stopped')));
+  });
+/** Does not even end then. */
+const deaf: Behaviour = () => new Promise(() => undefined);
+const HOUR = 3_600_000;
+
+async function started(options: ProgramOptions): Promise<{
+  program: Program;
+  engine: SagaEngine;
+  id: string;
+  status: () => Promise<string | undefined>;
+}> {
+  const program = new Program(options);
+  bench = new EngineBench([program]);
+  const engine = await bench.engine({ settings: { settleBoundMs: 1_000 } });
+  const { id } = await bench.start(engine, program);
+  await bench.clock.advance(100);
+  return { program, engine, id, status: async () => (await bench.sagas.get(id))?.status };
+}
+
+/** A step that failed, and beside it one that the strategy waits for. */
+const waiting = (
+  strategy: Pick<ProgramOptions, 'failureStrategy' | 'graceMs' | 'deadlineMs'>,
+): ProgramOptions => ({
+  ...strategy,
+  steps: {
+    first: { undo: true },
+    bad: { dependsOn: ['first'], run: fails },
+    slow: { dependsOn: ['first'], undo: true, timeoutMs: false, run: hangs },
+  },
+});
+
+describe('a saga that waits for the siblings of a step that failed', () => {
+  for (const strategy of [
+    { failureStrategy: 'wait-all' },
+    { failureStrategy: 'fail-fast-with-grace', graceMs: HOUR },
+  ] as const) {
+    it(`stops waiting at its deadline (${strategy.failureStrategy})`, async () => {
+      const { status } = await started(waiting({ ...strategy, deadlineMs: 10_000 }));
+      await bench.clock.advance(9_000);
+      expect(await status()).toBe('running');
+      await bench.clock.advance(2_000);
+      expect(await status()).toBe('compensated');
+    });
+
+    it(`stops waiting at a cancel (${strategy.failureStrategy})`, async () => {
+      const { engine, id, status } = await started(waiting(strategy));
+      const answer = await engine.cancel(id, 'please');
+      expect(answer).toMatchObject({ sagaId: id, request: 'cancel', status: 'running' });
+      expect(answer.effect).toContain('stops');
+      await bench.clock.advance(1_000);
+      expect(await status()).toBe('compensated');
+    });
+  }
+
+  it('stops waiting behind its point of no return too, and keeps what that committed', async () => {
+    const { engine, id, status, program } = await started({
+      failureStrategy: 'wait-all',
+      steps: {
+        pay: { pivot: true },
+        bad: { dependsOn: ['pay'], run: fails },
+        slow: { dependsOn: ['pay'], undo: true, timeoutMs: false, run: hangs },
+      },
+    });
+    await engine.cancel(id);
+    await bench.clock.advance(1_000);
+    expect(await status()).toBe('partially_committed');
+    expect(program.calls).toContain('compensation slow');
+  });
+});
+
+describe('a cancel', () => {
+  it('is refused with its reason behind the point of no return', async () => {
+    const { engine, id } = await started({
+      steps: { pay: { pivot: true }, ship: { dependsOn: ['pay'], run: hangs } },
+    });
+    const refusal = engine.cancel(id);
+    await expect(refusal).rejects.toThrow(SagaRequestRefusedError);
+    await expect(refusal).rejects.toMatchObject({
+      sagaId: id,
+      request: 'cancel',
+      status: 'running',
+      why: 'its point of no return is passed',
+    });
+  });
+
+  it('is refused while the saga undoes already, and a second one while it comes to rest', async () => {
+    const { engine, id } = await started({
+      steps: { a: { undo: hangs }, b: { dependsOn: ['a'], run: fails } },
+    });
+    await expect(engine.cancel(id)).rejects.toThrow('it undoes what it did already');
+    const other = await started({ steps: { a: { timeoutMs: false, run: deaf } } });
+    await other.engine.cancel(other.id);
+    await bench.clock.advance(100);
+    await expect(other.engine.cancel(other.id)).rejects.toThrow('it was stopped before');
+  });
+
+  it('that meets another state when it is read is ignored, with a trace', async () => {
+    const shipping = new Gate();
+    const { id, status } = await started({
+      steps: { pay: { pivot: true }, ship: { dependsOn: ['pay'], run: () => shipping.pass() } },
+    });
+    await bench.sagas.putMail([controlMail(id, 'cancel', 'too late')]);
+    await bench.clock.advance(2_000);
+    expect(await bench.journal(id)).toContain('mail_ignored');
+    shipping.open();
+    await bench.clock.advance(1_000);
+    expect(await status()).toBe('completed');
+  });
+});
+
+describe('a retry', () => {
+  it('goes on at once with what waits for its next attempt', async () => {
+    let broken = true;
+    const retry = { attempts: 3, backoffMs: HOUR, maxDelayMs: HOUR };
+    const { engine, id, status } = await started({
+      steps: { a: { retry, run: () => (broken ? Promise.reject(new Error('503')) : 'done') } },
+    });
+    expect(await status()).toBe('waiting');
+    broken = false;
+    expect((await engine.retry(id)).effect).toBe("tries again at once: the step 'a'");
+    await bench.clock.advance(2_000);
+    expect(await status()).toBe('completed');
+  });
+
+  for (const [how, undo] of [
+    ['hangs until it is told to stop', hangs],
+    ['does not stop even then', deaf],
+  ] as const) {
+    it(`lets a compensation begin again that ${how}`, async () => {
+      let runs = 0;
+      const { engine, id, status, program } = await started({
+        steps: {
+          a: {
+            timeoutMs: false,
+            undo: (call) => {
+              runs += 1;
+              return runs === 1 ? undo(call) : 'undone';
+            },
+          },
+          b: { dependsOn: ['a'], run: fails },
+        },
+      });
+      await bench.clock.advance(HOUR);
+      expect(await status()).toBe('compensating');
+      expect((await engine.retry(id)).effect).toContain("the compensation 'a'");
+      await bench.clock.advance(5_000);
+      expect(await status()).toBe('compensated');
+      // It used up no attempt: the policy of the program allows one.
+      expect(program.calls.filter((call) => call === 'compensation a')).toHaveLength(2);
+    });
+  }
+
+  it('is refused where nothing waits for another attempt, and leaves what runs alone', async () => {
+    const { engine, id, status } = await started({ steps: { a: { run: hangs } } });
+    await expect(engine.retry(id)).rejects.toThrow('nothing of it waits for another attempt');
+    await bench.clock.advance(1_000);
+    expect(await status()).toBe('running');
+  });
+});
+
+describe('an attempt that hangs, whatever it is of', () => {
+  const one = (role: 'step' | 'compensation' | 'recovery'): ProgramOptions => {
+    switch (role) {
+      case 'step':
+        return { steps: { a: { run: deaf, undo: true } } };
+      case 'compensation':
+        return { steps: { a: { undo: deaf }, b: { dependsOn: ['a'], run: fails } } };
+      case 'recovery':
+        return {
+          steps: { pay: { pivot: true }, b: { dependsOn: ['pay'], run: fails, recover: deaf } },
+        };
+    }
+  };
+  for (const [role, end] of [
+    ['step', 'compensated'],
+    ['compensation', 'needs_attention'],
+    ['recovery', 'needs_attention'],
+  ] as const) {
+    it(`is given up after 15 minutes: a ${role}`, async () => {
+      const { status } = await started(one(role));
+      const before = await status();
+      await bench.clock.advance(14 * 60_000);
+      expect(await status()).toBe(before);
+      await bench.clock.advance(2 * 60_000);
+      expect(await status()).toBe(end);
+    });
+  }
+
+  it('is not, where that is waived', async () => {
+    const { status } = await started({ steps: { a: { run: deaf, timeoutMs: false } } });
+    await bench.clock.advance(48 * HOUR);
+    expect(await status()).toBe('running');
+  });
+});
+
+describe('a saga that has ended', () => {
+  for (const request of ['cancel', 'retry', 'terminate'] as const) {
+    it(`refuses to ${request}, and says so`, async () => {
+      const { engine, id, status } = await started({ steps: { a: {} } });
+      expect(await status()).toBe('completed');
+      const refusal = engine[request](id);
+      await expect(refusal).rejects.toThrow(SagaEndedError);
+      await expect(refusal).rejects.toThrow(`it has ended as 'completed'`);
+      await expect(refusal).rejects.toMatchObject({ sagaId: id, request, status: 'completed' });
+      expect(await bench.sagas.mailOfOwned(engine.incarnation)).toEqual([]);
+    });
+  }
+
+  it('is told from one that is not there', async () => {
+    const { engine } = await started({ steps: { a: {} } });
+    const nobody = '01890000-0000-7000-8000-000000000009';
+    await expect(engine.retry(nobody)).rejects.toThrow(SagaNotFoundError);
+  });
+});
