@@ -8,7 +8,7 @@ const noDoubleAssertion = {
 };
 
 export default defineConfig(
-  globalIgnores(['**/dist/', '**/node_modules/', '**/coverage/', 'bench/']),
+  globalIgnores(['**/dist/', '**/node_modules/', '**/coverage/', 'bench/', 'docs/api/']),
   {
     linterOptions: {
       // A rule that is wrong here is changed here, for everybody, with a reason.

@@ -2,6 +2,7 @@ import { inspect } from 'node:util';
 import { SagazError, redact } from '@sagaz/core';
 import { NoDatabaseError, type PoolSource } from './connection/index.js';
 
+/** Connections that Sagaz keeps beside those of the application. */
 export interface PostgresPoolOptions {
   /** Connections at most, at least 2. Default 10. Two more stay open for heartbeats and listening. */
   readonly max?: number;
@@ -11,6 +12,7 @@ export interface PostgresPoolOptions {
   readonly statementTimeoutMs?: number;
 }
 
+/** Options of `postgres()`. */
 export interface PostgresOptions {
   /**
    * `postgres://user:password@host:5432/database`. Without it the database of the application's own

@@ -93,6 +93,7 @@ export class MemoryBroker implements Broker {
     });
   }
 
+  /** Delivers what is published to the topics, per key in order, until the subscription is closed. */
   async subscribe(request: SubscribeRequest): Promise<Subscription> {
     const group = this.#group(request.group);
     for (const name of request.topics) {
@@ -127,6 +128,7 @@ export class MemoryBroker implements Broker {
     if (this.#down !== null) throw this.#down;
   }
 
+  /** Delivers nothing any more; what was not acknowledged is forgotten. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const consumer of this.#consumers) {

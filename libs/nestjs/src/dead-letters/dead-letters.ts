@@ -7,6 +7,7 @@ export type DeadLetterRef =
   | { readonly side: 'outbox'; readonly connection: string; readonly id: string }
   | { readonly side: 'inbox'; readonly connection: string; readonly key: InboxKey };
 
+/** A message that was given up, with the reason. */
 export interface DeadLetter {
   readonly ref: DeadLetterRef;
   /** Where to go on: `after` of the next call of {@link DeadLetters.list}. */
@@ -27,6 +28,7 @@ export interface DeadLetter {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** Which dead letters are listed; everything that is left out does not matter. */
 export interface ListDeadLettersOptions extends DeadLetterFilter {
   /** `outbox`: the broker never took them. `inbox`: handlers gave them up. */
   readonly side: 'outbox' | 'inbox';
@@ -39,6 +41,7 @@ export interface ListDeadLettersOptions extends DeadLetterFilter {
 export class DeadLetters {
   constructor(@Inject(Connections) private readonly connections: Connections) {}
 
+  /** Dead letters of the outbox or the inbox, oldest first. */
   async list({
     side,
     connection: name,

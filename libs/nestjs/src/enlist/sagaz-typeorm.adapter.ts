@@ -41,6 +41,7 @@ export class SagazTypeOrmAdapter implements TransactionalAdapter<
     readonly connectionToken: ReturnType<typeof getDataSourceToken> = getDataSourceToken(),
   ) {}
 
+  /** Called by `@nestjs-cls/transactional`: how a transaction of this data source is begun and ended. */
   readonly optionsFactory = (dataSource: DataSource): Options => {
     adapted.add(dataSource);
     return {

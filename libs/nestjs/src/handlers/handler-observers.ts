@@ -20,10 +20,12 @@ export interface HandlerObserver extends InboxObserver {
 export class HandlerObservers implements Required<HandlerObserver> {
   readonly #observers: HandlerObserver[] = [];
 
+  /** Tells this observer too, from now on. */
   add(observer: HandlerObserver): void {
     this.#observers.push(observer);
   }
 
+  /** Tells every observer how the handling of a message ended. */
   ended(event: InboxEvent): void {
     for (const observer of this.#observers) observer.ended(event);
   }

@@ -28,6 +28,7 @@ export class SagazServer extends Server implements CustomTransportStrategy {
     super();
   }
 
+  /** Called by Nest for each handler method; refuses a second one for the same group and type. */
   override addHandler(
     _pattern: unknown,
     callback: MessageHandler,

@@ -1,5 +1,6 @@
 import { SagazError } from '@sagaz/core';
 
+/** One option that cannot have the value it was given. */
 export interface OptionProblem {
   /** For example `relay.batchSize`. */
   readonly option: string;

@@ -10,6 +10,7 @@ export interface RoleOptions {
   readonly consume?: boolean;
 }
 
+/** How this process runs sagas. Durations are milliseconds or texts such as `'5s'`. */
 export interface EngineOptions {
   /** Steps that run in this process at once. Default 500. `SAGAZ_ENGINE_MAX_IN_FLIGHT`. */
   readonly maxInFlight?: number;
@@ -19,6 +20,7 @@ export interface EngineOptions {
   readonly lease?: Duration;
 }
 
+/** How this process publishes what lies in the outbox. Durations are milliseconds or texts such as `'5s'`. */
 export interface RelayOptions {
   /** Messages published at once, 1 to 10,000. Default 1,000. `SAGAZ_RELAY_BATCH_SIZE`. */
   readonly batchSize?: number;
@@ -37,6 +39,7 @@ export interface RelayOptions {
   readonly onDead?: Readonly<Record<string, 'skip' | 'block'>>;
 }
 
+/** How this process handles messages and how long it remembers them. Durations are milliseconds or texts such as `'5s'`. */
 export interface InboxOptions {
   /** Of handlers that name none of their own. `SAGAZ_INBOX_RETRY_ATTEMPTS`, `…_BACKOFF`, `…_MAX_DELAY`. */
   readonly retry?: RetryOptions;

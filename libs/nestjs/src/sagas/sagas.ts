@@ -20,6 +20,7 @@ import { SagaConnectionError } from './errors.js';
 import { SagaSet } from './saga-set.js';
 import { checkStart, checkStatuses } from './start-checks.js';
 
+/** What may be said about a saga when it is started. */
 export interface StartSagaOptions {
   /**
    * The same key and input give the same saga, from however many callers at once; the same key with
@@ -34,6 +35,7 @@ export interface StartSagaOptions {
   readonly standalone?: boolean;
 }
 
+/** Which sagas `Sagas.find` lists; everything that is left out does not matter. */
 export interface FindSagasOptions extends SagaFilter {
   /** Only those that this connection keeps. Default: the main one. */
   readonly connection?: string;

@@ -35,6 +35,7 @@ export type SagazTestingOptions = Omit<SagazOptions, 'store' | 'stores' | 'broke
   exports: [MemoryBroker],
 })
 export class SagazTestingModule {
+  /** Sagaz with stores and broker in memory, for a test of the application. */
   static forRoot(options: SagazTestingOptions): DynamicModule {
     return {
       module: SagazTestingModule,

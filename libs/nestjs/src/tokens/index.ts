@@ -2,7 +2,7 @@
 export const SAGAZ_OPTIONS = Symbol.for('sagaz.nestjs.options');
 /** The {@link Logger} port as Sagaz writes to it. */
 export const SAGAZ_LOGGER = Symbol.for('sagaz.nestjs.logger');
-/** The {@link Clock} port. */
+/** The `Clock` port. */
 export const SAGAZ_CLOCK = Symbol.for('sagaz.nestjs.clock');
 /** The broker; null where none is configured. */
 export const SAGAZ_BROKER = Symbol.for('sagaz.nestjs.broker');

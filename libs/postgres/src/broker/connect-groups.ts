@@ -3,6 +3,7 @@ import { defaultSchema } from '../migrations/index.js';
 import type { UnservedQueue } from '@sagaz/core';
 import { Groups } from './groups.js';
 
+/** Where the Postgres broker is. */
 export interface ConnectGroupsOptions {
   /** `postgres://user:password@host:5432/database`, where the Postgres broker is. */
   readonly url: string;
@@ -23,6 +24,7 @@ export interface ConnectedGroups {
   readonly schema: string;
   /** Host, port and database; never user or password. */
   readonly place: string;
+  /** Closes the connection. */
   close(): Promise<void>;
 }
 

@@ -12,6 +12,7 @@ import { Migrator } from '../migrations/index.js';
 import { PgWakeUps } from '../wake-ups/index.js';
 import { PgBroker } from './pg-broker.js';
 
+/** Options of {@link postgresBroker}. */
 export interface PostgresBrokerOptions {
   /**
    * Where the broker's database is: `postgres://user:password@host:5432/database`. Every service and

@@ -2,6 +2,7 @@ import { NoDatabaseError, SagazPool } from '../connection/index.js';
 import type { MigrationSet } from './migration.js';
 import { Migrator } from './migrator.js';
 
+/** Which tables are migrated, and where. */
 export interface ConnectMigratorOptions {
   /** `postgres://user:password@host:5432/database` */
   readonly url: string;
@@ -17,6 +18,7 @@ export interface ConnectedMigrator {
   readonly schema: string;
   /** Host, port and database; never user or password. */
   readonly place: string;
+  /** Closes the connection. */
   readonly close: () => Promise<void>;
 }
 

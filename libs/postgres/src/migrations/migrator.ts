@@ -23,6 +23,7 @@ import {
 import { migrationsOf, type Migration, type MigrationSet } from './migration.js';
 import { createMigrationTable, migrationTableSql, recordMigrationSql } from './migration-table.js';
 
+/** A migration as the schema remembers it. */
 export interface AppliedMigration {
   readonly version: number;
   readonly name: string;
@@ -30,6 +31,7 @@ export interface AppliedMigration {
   readonly appliedAt: Date;
 }
 
+/** What a schema has and what it lacks. */
 export interface MigrationStatus {
   readonly schema: string;
   readonly applied: readonly AppliedMigration[];

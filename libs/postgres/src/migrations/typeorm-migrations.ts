@@ -5,6 +5,7 @@ import { migrationsOf, type Migration, type MigrationSet } from './migration.js'
 
 /** What a TypeORM migration is given. */
 export interface TypeOrmQueryRunner {
+  /** Runs one statement in the migration's transaction. */
   query(sql: string): Promise<unknown>;
 }
 
@@ -12,7 +13,9 @@ export interface TypeOrmQueryRunner {
 export interface TypeOrmMigrationClass {
   new (): {
     readonly name: string;
+    /** Brings the schema one version further. */
     up(runner: TypeOrmQueryRunner): Promise<void>;
+    /** Takes the version back. */
     down(runner: TypeOrmQueryRunner): Promise<void>;
   };
 }

@@ -94,6 +94,7 @@ export interface InboxEvent {
 
 /** Counts what the inbox does. What it throws is logged and goes no further. */
 export interface InboxObserver {
+  /** The handling of a delivery has ended, however it ended. */
   ended(event: InboxEvent): void;
 }
 
