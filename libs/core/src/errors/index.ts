@@ -10,3 +10,4 @@ export { NonRetryableError, isNonRetryable, markNonRetryable } from './non-retry
 export { CAUSE_TOLD, errorRecord, type ErrorRecord } from './error-record.js';
 export { asError, errorMessage, errorText, recordMessage } from './error-text.js';
 export { isError, propertyOf } from './thrown-value.js';
+export { storeFailureOf, type StoreFailure } from './store-failure.js';

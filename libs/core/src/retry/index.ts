@@ -16,3 +16,4 @@ export {
   type RetryPolicy,
 } from './retry-policy.js';
 export { classify, type ErrorClass } from './classify.js';
+export { RepeatedFailure, type RepeatedFailureOptions } from './repeated-failure.js';
