@@ -1,3 +1,5 @@
+import { propertyOf } from './thrown-value.js';
+
 /**
  * What a failed use of a database or broker says about the next one.
  * - `refused`: it fails again in the same way until a person changes something: a missing grant, schema,
@@ -37,16 +39,16 @@ export function storeFailureOf(error: unknown): StoreFailure {
   let current = error;
   let away = false;
   // Bounded, because a chain of causes may be a circle.
-  for (let depth = 0; depth < 8 && typeof current === 'object' && current !== null; depth += 1) {
-    const code: unknown = 'code' in current ? current.code : undefined;
+  for (let depth = 0; depth < 8 && current != null; depth += 1) {
+    const code = propertyOf(current, 'code');
     if (typeof code === 'string') {
       if (REFUSED.test(code) && code !== '42P05') return 'refused';
       if (AWAY.test(code) || SOCKET.has(code) || code === 'SAGAZ_NO_ANSWER') away = true;
     }
-    if (current instanceof Error && LOST.test(current.message)) away = true;
-    const errors: unknown = current instanceof AggregateError ? current.errors[0] : undefined;
-    const driver: unknown = 'driverError' in current ? current.driverError : undefined;
-    current = driver ?? errors ?? ('cause' in current ? current.cause : null);
+    const message = propertyOf(current, 'message');
+    if (typeof message === 'string' && LOST.test(message)) away = true;
+    const several = propertyOf(propertyOf(current, 'errors'), 0);
+    current = propertyOf(current, 'driverError') ?? several ?? propertyOf(current, 'cause');
   }
   return away ? 'away' : 'failed';
 }

@@ -1,4 +1,4 @@
-import { storeFailureOf, type StoreFailure } from '../errors/index.js';
+import { errorMessage, storeFailureOf, type StoreFailure } from '../errors/index.js';
 import type { Clock, Logger } from '../ports/index.js';
 
 export interface RepeatedFailureOptions {
@@ -62,7 +62,7 @@ export class RepeatedFailure {
     this.#failures += 1;
     const kind = storeFailureOf(error);
     this.#options.onFailure?.(kind);
-    this.#say(kind, error instanceof Error ? error.message || error.name : String(error));
+    this.#say(kind, errorMessage(error));
     // Half fixed, half random: processes that failed together do not come back together.
     const pauseMs = full / 2 + (random() * full) / 2;
     this.#pausedUntil = clock.now() + pauseMs;

@@ -4,7 +4,7 @@ import {
   type RowOutcome,
   type SlotSettings,
 } from '../messaging/index.js';
-import type { QueuedMessage, SlotQueueStore } from '../ports/index.js';
+import type { Logger, QueuedMessage, SlotQueueStore } from '../ports/index.js';
 import { textsOf } from './messaging/index.js';
 import { RelayBench } from './relay-bench.js';
 
@@ -32,13 +32,14 @@ export class ConsumerBench extends RelayBench {
       readonly patienceMs?: number;
       readonly timeoutMs?: number | null;
       readonly settings?: Partial<SlotSettings>;
+      readonly logger?: Logger;
     } = {},
   ): SlotConsumer {
     return new SlotConsumer({
       name: 'spec',
       store: given.store ?? this.outbox,
       clock: this.clock,
-      logger: silent,
+      logger: given.logger ?? silent,
       wake: { wakeUps: this.wakeUps, channel: 'outbox' },
       faults: this.faults,
       work: handleEach({

@@ -20,6 +20,7 @@ export {
 export * from './messaging/index.js';
 export { RelayBench } from './relay-bench.js';
 export { severable, type Severed } from './severable.js';
+export { refusing, type Refusing } from './refusing.js';
 export { ConsumerBench } from './consumer-bench.js';
 export * from './random/index.js';
 export { SagaTest, sagaTest, type SagaTestResult } from './saga-test.js';

@@ -1,3 +1,4 @@
+import { storeFailureOf } from '../../errors/index.js';
 import type { Clock, SlotQueueStore } from '../../ports/index.js';
 import { Backoff } from './backoff.js';
 import type { TakenRow } from './slot-work.js';
@@ -117,6 +118,8 @@ export class CompletionPump {
     } catch (error) {
       this.#lastError = error;
       this.#failed(error);
+      // Refused or not answered, it is none of the rows that is at fault.
+      if (storeFailureOf(error) !== 'failed') return rows;
     }
     // One row that can never be removed must not keep the others: slot by slot, then.
     const bySlot = new Map<number, TakenRow[]>();

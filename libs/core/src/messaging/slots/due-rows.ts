@@ -19,10 +19,12 @@ export class DueRows {
   readonly #leases: () => readonly SlotLease[];
   readonly #pollMs: number;
   readonly #took: () => void;
-  readonly #failed: (error: unknown) => void;
+  readonly #failed: (error: unknown) => number;
   readonly #worked: () => void;
   #timer: Timer | undefined;
   #dueAt = Infinity;
+  /** A store that has refused is not asked again at every hint. */
+  #notBefore = -Infinity;
   #running: Promise<void> | undefined;
   #closed = false;
 
@@ -36,7 +38,7 @@ export class DueRows {
     readonly leases: () => readonly SlotLease[];
     readonly pollMs: number;
     readonly took: () => void;
-    readonly failed: (error: unknown) => void;
+    readonly failed: (error: unknown) => number;
     readonly worked: () => void;
   }) {
     this.#store = options.store;
@@ -58,7 +60,7 @@ export class DueRows {
 
   /** Something is due in so many milliseconds. */
   in(ms: number): void {
-    const at = this.#clock.now() + Math.max(0, ms);
+    const at = Math.max(this.#notBefore, this.#clock.now() + Math.max(0, ms));
     if (this.#closed || at >= this.#dueAt) return;
     this.#dueAt = at;
     if (this.#running === undefined) this.#arm();
@@ -115,7 +117,7 @@ export class DueRows {
       this.#worked();
       this.in(Math.min(this.#pollMs, Math.max(next ?? Infinity, again)));
     } catch (error) {
-      this.#failed(error);
+      this.#notBefore = this.#clock.now() + this.#failed(error);
       this.in(this.#pollMs);
     }
   }

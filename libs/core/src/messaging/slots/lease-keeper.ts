@@ -13,7 +13,10 @@ export interface LeaseEvents {
   drained(slot: number): boolean;
   /** The loop has moved lately; otherwise the leases are not renewed. */
   alive(): boolean;
-  failed(error: unknown): void;
+  /** For how long it is better not tried again, in milliseconds; 0 where it may pass by itself. */
+  failed(error: unknown): number;
+  /** A whole round went through. */
+  worked(): void;
 }
 
 interface Held {
@@ -167,11 +170,11 @@ export class LeaseKeeper {
       try {
         const wants = await this.#renew();
         this.#error = null;
+        this.#events.worked();
         if (wants) nextMs = Math.min(nextMs, 1_000, this.#ttlMs / 5);
       } catch (error) {
         this.#error = error;
-        this.#events.failed(error);
-        nextMs = this.#ttlMs / 10;
+        nextMs = Math.max(this.#ttlMs / 10, this.#events.failed(error));
       }
     }
     this.#dropExpired();

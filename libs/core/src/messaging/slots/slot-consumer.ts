@@ -33,7 +33,6 @@ import type { SlotWork, TakenRow } from './slot-work.js';
 export class SlotConsumer {
   readonly #name: string;
   readonly #clock: Clock;
-  readonly #logger: Logger;
   readonly #work: SlotWork;
   readonly #settings: SlotSettings;
   readonly #observer: SlotObserver;
@@ -50,7 +49,7 @@ export class SlotConsumer {
   readonly #reader: SlotReader;
   readonly #due: DueRows;
   readonly #entry: SlotEntry;
-  readonly #troubles = new StoreTroubles();
+  readonly #troubles: StoreTroubles;
   #unsubscribe: (() => void) | undefined;
   #progressedAt: number;
   #started = false;
@@ -65,7 +64,6 @@ export class SlotConsumer {
     const reach = (point?: FaultPoint) => point && faults.reach(point, options.name);
     this.#name = options.name;
     this.#clock = clock;
-    this.#logger = options.logger;
     this.#work = options.work;
     this.#settings = settings;
     this.#observer = options.observer ?? {};
@@ -74,13 +72,20 @@ export class SlotConsumer {
     const incarnation = this.#incarnation;
     const failed =
       (use: StoreUse) =>
-      (error: unknown): void => {
-        this.#troubles.failed(use, error);
+      (error: unknown): number => {
         this.#noteFailure(error);
+        return this.#troubles.failed(use, error);
       };
-    this.#states = new SlotStates(store, clock, incarnation, settings, (error) =>
-      this.#noteFailure(error),
-    );
+    this.#troubles = new StoreTroubles({
+      name: options.name,
+      clock,
+      logger: options.logger,
+      firstMs: settings.leaseTtlMs / 10,
+    });
+    this.#states = new SlotStates(store, clock, incarnation, settings, {
+      failed: failed('suspect'),
+      worked: () => this.#troubles.worked('suspect'),
+    });
     this.#leases = new LeaseKeeper({
       store,
       clock,
@@ -94,10 +99,11 @@ export class SlotConsumer {
         },
         lost: (slots) => this.#lost(slots),
         renewed: () => this.#work.wake(),
+        worked: () => this.#troubles.worked('lease'),
         changed: (lease) => this.#entry.changed(lease),
         drained: (slot) => this.#book.countOf(slot) === 0,
         alive: () => this.#alive(),
-        failed: (error) => this.#noteFailure(error),
+        failed: failed('lease'),
       },
     });
     this.#changes = new ChangePump({
@@ -156,6 +162,7 @@ export class SlotConsumer {
       took: () => options.work.wake(),
       failed: failed('read'),
       worked: () => this.#troubles.worked('read'),
+      probes: { failed: failed('floor'), worked: () => this.#troubles.worked('floor') },
     });
     this.#due = new DueRows({
       store,
@@ -331,9 +338,5 @@ export class SlotConsumer {
     // Whatever answers next may be another server, which lacks what this one knew.
     this.#floors.resetAll();
     this.#observer.storeFailed?.(error);
-    this.#logger.warn('The store of a queue failed; it is tried again.', {
-      consumer: this.#name,
-      error: errorText(error),
-    });
   }
 }

@@ -14,6 +14,13 @@ const PROBE_EVERY_MS = 200;
 /** Payloads in memory are let grow to about this. */
 const ROOM_BYTES = 64 * 1_024 * 1_024;
 
+/** Is told how asking for the floor went. */
+interface SlotReaderProbes {
+  /** Milliseconds for which it is better not asked again. */
+  readonly failed: (error: unknown) => number;
+  readonly worked: () => void;
+}
+
 interface Found {
   readonly rows: number;
   /** There are more of them than were read. */
@@ -41,6 +48,7 @@ export class SlotReader {
   readonly #took: () => void;
   readonly #failed: (error: unknown) => void;
   readonly #worked: () => void;
+  readonly #probes: SlotReaderProbes;
   readonly #pace: Pace;
   readonly #lookAt = new SlotsToLookAt();
   readonly #backoff: Backoff;
@@ -69,6 +77,7 @@ export class SlotReader {
     readonly took: () => void;
     readonly failed: (error: unknown) => void;
     readonly worked: () => void;
+    readonly probes: SlotReaderProbes;
   }) {
     this.#store = options.store;
     this.#clock = options.clock;
@@ -84,6 +93,7 @@ export class SlotReader {
     this.#took = options.took;
     this.#failed = options.failed;
     this.#worked = options.worked;
+    this.#probes = options.probes;
     this.#pace = new Pace(
       options.clock,
       options.settings.busyIntervalMs,
@@ -286,7 +296,14 @@ export class SlotReader {
     if (!this.#removedSinceProbe || now - this.#probedAt < PROBE_EVERY_MS) return;
     this.#probedAt = now;
     this.#removedSinceProbe = false;
-    this.#floors.addProbe(await this.#store.probeFloor());
+    try {
+      this.#floors.addProbe(await this.#store.probeFloor());
+      this.#probes.worked();
+    } catch (error) {
+      // Without it the floors do not rise: reads take longer, and find everything all the same.
+      this.#removedSinceProbe = true;
+      this.#probedAt = now + this.#probes.failed(error);
+    }
   }
 
   #raiseFloors(

@@ -17,6 +17,12 @@ interface SlotState {
   blamed: string | null;
 }
 
+export interface SlotStateEvents {
+  /** Milliseconds for which it is better not tried again. */
+  readonly failed: (error: unknown) => number;
+  readonly worked: () => void;
+}
+
 /**
  * What this process knows of the slots it holds: which may be read, and which are under suspicion
  * because their owners died one after the other. Of those one message at a time is worked on in the
@@ -29,7 +35,9 @@ export class SlotStates {
   readonly #clock: Clock;
   readonly #incarnation: string;
   readonly #settings: SlotSettings;
-  readonly #failed: (error: unknown) => void;
+  readonly #events: SlotStateEvents;
+  /** Before that a suspicion is not cleared, because the store has refused it. */
+  #clearsFrom = -Infinity;
   /** Slots in the order in which they are read, turned a little with each read. */
   #order: number[] = [];
   #turn = 0;
@@ -39,13 +47,13 @@ export class SlotStates {
     clock: Clock,
     incarnation: string,
     settings: SlotSettings,
-    failed: (error: unknown) => void,
+    events: SlotStateEvents,
   ) {
     this.#store = store;
     this.#clock = clock;
     this.#incarnation = incarnation;
     this.#settings = settings;
-    this.#failed = failed;
+    this.#events = events;
   }
 
   gain(lease: SlotLease): void {
@@ -132,14 +140,17 @@ export class SlotStates {
   clear(lease: SlotLease): void {
     const state = this.#states.get(lease.slot);
     if (state === undefined || state.crashes === 0 || state.blamed !== null) return;
+    if (this.#clock.now() < this.#clearsFrom) return;
     const { crashes } = state;
     state.crashes = 0;
-    // Tried again when the slot next runs empty, if it is still here then. Nobody else waits for it, so
-    // it is no trouble of the consumer: a trouble lasts until its use of the store works again.
-    this.#store.noteSuspect(this.#incarnation, lease, null).catch((error: unknown) => {
-      state.crashes = crashes;
-      state.survivors = 0;
-      this.#failed(error);
-    });
+    // Tried again when the slot next runs empty, if it is still here then.
+    this.#store.noteSuspect(this.#incarnation, lease, null).then(
+      () => this.#events.worked(),
+      (error: unknown) => {
+        state.crashes = crashes;
+        state.survivors = 0;
+        this.#clearsFrom = this.#clock.now() + this.#events.failed(error);
+      },
+    );
   }
 }
