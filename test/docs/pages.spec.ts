@@ -123,17 +123,22 @@ describe('the documentation', () => {
     const page = await readPage('docs/reference/cli.md');
     const help = async (...args: string[]): Promise<string> =>
       (await run(process.execPath, [commandLine, ...args, '--help'])).stdout;
-    const commands = [...(await help()).matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(
-      ([, name = '']) => name,
-    );
+    const namesIn = (text: string): string[] =>
+      [...text.matchAll(/^ {2}([a-z]+)(?: \[options\]| <[a-z]+>)* {2,}\S/gm)]
+        .map(([, name = '']) => name)
+        .filter((name) => name !== 'help');
+    const commands = namesIn(await help());
     expect(commands).toContain('migrate');
     expect(named(page, /^## `sagaz ([a-z]+)`/gm).sort()).toEqual(
       commands.map((name) => `## \`sagaz ${name}\``).sort(),
     );
     for (const command of commands) {
-      for (const option of named(await help(command), /--[a-z]+/g)) {
+      const own = await help(command);
+      const texts = [own, ...(await Promise.all(namesIn(own).map((name) => help(command, name))))];
+      for (const option of named(texts.join('\n'), /--[a-z]+/g)) {
         if (option !== '--help') expect(page, command).toContain(`\`${option}`);
       }
+      for (const name of namesIn(own)) expect(page).toContain(`npx sagaz ${command} ${name}`);
     }
   });
 
