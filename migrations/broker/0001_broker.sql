@@ -130,7 +130,8 @@ LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 BEGIN
   RETURN convert_from(bytes, 'UTF8');
 EXCEPTION WHEN OTHERS THEN
-  RETURN '\x' || encode(bytes, 'hex');
+  -- Not written as a text: what a backslash means in one depends on the session.
+  RETURN chr(92) || 'x' || encode(bytes, 'hex');
 END
 $$;
 

@@ -1,5 +1,10 @@
 import { GroupInUseError, UnknownGroupError, type UnservedQueue } from '@sagaz/core';
-import type { PooledClient, SagazPool, SchemaName } from '../connection/index.js';
+import {
+  epochMs,
+  type PooledClient,
+  type SagazPool,
+  type SchemaName,
+} from '../connection/index.js';
 import { topicLocks } from './publisher.js';
 
 /** More than so many unserved queues are one fault, and named often enough. */
@@ -38,7 +43,7 @@ export class Groups {
             WHERE m.status = 'unrouted' AND m.topic > topic.topic ORDER BY m.topic, m.seq LIMIT 1
           ) AS next
         )
-        (SELECT 'group' AS kind, g.name, date_part('epoch', clock_timestamp() - oldest.since) * 1000 AS oldest_ms
+        (SELECT 'group' AS kind, g.name, ${epochMs('clock_timestamp() - oldest.since')} AS oldest_ms
           FROM ${schema}.consumer_group g
           CROSS JOIN LATERAL (
             SELECT min(head.since) AS since FROM (
@@ -60,7 +65,7 @@ export class Groups {
           )
           LIMIT $1)
         UNION ALL
-        (SELECT 'topic', t.topic, date_part('epoch', clock_timestamp() - t.created_at) * 1000
+        (SELECT 'topic', t.topic, ${epochMs('clock_timestamp() - t.created_at')}
           FROM (SELECT * FROM topic LIMIT $1) AS t
           WHERE NOT EXISTS (SELECT FROM ${schema}.subscription s WHERE s.topic = t.topic))
         LIMIT $1`,

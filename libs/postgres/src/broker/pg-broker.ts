@@ -11,7 +11,7 @@ import {
   type Subscription,
   type UnservedQueue,
 } from '@sagaz/core';
-import type { SagazPool, SchemaName } from '../connection/index.js';
+import { epochMs, type SagazPool, type SchemaName } from '../connection/index.js';
 import { PgSlotQueue } from '../slots/index.js';
 import type { PgWakeUps } from '../wake-ups/index.js';
 import { Announcements } from './announcements.js';
@@ -157,7 +157,7 @@ export class PgBroker implements Broker {
       oldest_ms: number | null;
     }>({
       text: `SELECT g.name AS group, count(m.seq) AS waiting,
-          date_part('epoch', clock_timestamp() - min(m.created_at)) * 1000 AS oldest_ms
+          ${epochMs('clock_timestamp() - min(m.created_at)')} AS oldest_ms
         FROM ${quoted}.consumer_group g
         LEFT JOIN ${quoted}.message m
           ON m.consumer_group = g.id AND m.status IN ('pending', 'retrying', 'held')

@@ -1,3 +1,4 @@
+import { epochMs } from './column-types.js';
 import { CommitUnknownError } from '@sagaz/core';
 import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
 import pg from 'pg';
@@ -78,19 +79,28 @@ describeEachPostgres('connections', (server) => {
     pg.types.setTypeParser(pg.types.builtins.INT8, () => 'changed');
     try {
       const { rows } = await open().query({
-        text: "SELECT 9007199254740993::int8 AS n, '2026-01-02T03:04:05.678901Z'::timestamptz AS t, '\\x00ff'::bytea AS b",
+        text: `SELECT 9007199254740993::int8 AS n, decode('00ff', 'hex') AS b,
+          ${epochMs("'2026-01-02T03:04:05.678901Z'::timestamptz")} AS t`,
       });
       expect(rows).toEqual([
         {
           n: '9007199254740993',
-          t: new Date('2026-01-02T03:04:05.678Z'),
           b: Buffer.from([0, 255]),
+          t: 1_767_323_045_678.901,
         },
       ]);
     } finally {
       pg.types.setTypeParser(pg.types.builtins.INT8, original);
     }
   });
+
+  it.each(['1.5::float8', 'clock_timestamp()', 'current_date', "interval '1 s'"])(
+    'refuse to read %s, whose text depends on the session',
+    async (expression) => {
+      const reading = open().query({ text: `SELECT ${expression} AS it` });
+      await expect(reading).rejects.toThrow(/depends on settings of the session/);
+    },
+  );
 
   it('never show the password, also not in the error of a server that is away', async () => {
     const pool = open({ kind: 'url', url: 'postgres://me:top-secret@127.0.0.1:1/shop' });

@@ -1,4 +1,5 @@
 export { answeredWithin } from './answered-within.js';
+export { epochMs } from './column-types.js';
 export { abandon, BoundedClient } from './bounded-client.js';
 export {
   DatabaseUnreachableError,

@@ -7,6 +7,7 @@ import {
   type Message,
 } from '@sagaz/core';
 import {
+  epochMs,
   isLockTimeout,
   type PgTransactions,
   type Queryable,
@@ -23,13 +24,13 @@ interface LetterRow {
   readonly attempts: number;
   readonly reason: string;
   readonly error: string;
-  readonly died_at: Date;
+  readonly died_at: number;
   readonly replaying: boolean;
   readonly replays: number;
 }
 
 const COLUMNS = `l.group_name, l.place, l.envelope::text AS envelope, l.payload, l.attempts, l.reason,
-  l.error, l.died_at, l.replay_due_at IS NOT NULL AS replaying, l.replays`;
+  l.error, ${epochMs('l.died_at')} AS died_at, l.replay_due_at IS NOT NULL AS replaying, l.replays`;
 const KEY = '(tenant, group_name, source, id)';
 const KEYS = `unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS k ${KEY}`;
 
@@ -237,7 +238,7 @@ function letterOf(row: LetterRow): InboxDeadLetter {
     attempts: row.attempts,
     reason: row.reason,
     error: row.error,
-    diedAt: row.died_at,
+    diedAt: new Date(row.died_at),
     replaying: row.replaying,
     replays: row.replays,
   };

@@ -25,12 +25,16 @@ export class InboxDatabase {
     this.url = database.url;
   }
 
-  static async open(server: PostgresServer): Promise<InboxDatabase> {
+  static async open(
+    server: PostgresServer,
+    prepare?: (url: string) => Promise<void>,
+  ): Promise<InboxDatabase> {
     const database = new InboxDatabase(await createDatabase(server));
+    await prepare?.(database.url);
     const pool = database.newPool();
     await new Migrator({ pool, schema: 'sagaz', set: 'store' }).migrate();
     await pool.query({
-      text: 'CREATE TABLE effect (place bigserial PRIMARY KEY, entry json NOT NULL)',
+      text: 'CREATE TABLE public.effect (place bigserial PRIMARY KEY, entry json NOT NULL)',
     });
     return database;
   }
@@ -67,13 +71,13 @@ export class InboxDatabase {
     return {
       record: async (text: string, transaction: Transaction) => {
         await transactions.own(transaction).query({
-          text: 'INSERT INTO effect (entry) VALUES ($1)',
+          text: 'INSERT INTO public.effect (entry) VALUES ($1)',
           values: [JSON.stringify(text)],
         });
       },
       recorded: async () => {
         const { rows } = await pool.query<{ entry: string }>({
-          text: 'SELECT entry::text AS entry FROM effect ORDER BY place',
+          text: 'SELECT entry::text AS entry FROM public.effect ORDER BY place',
         });
         return rows.map(({ entry }) => JSON.parse(entry) as string);
       },

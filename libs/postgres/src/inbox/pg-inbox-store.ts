@@ -10,7 +10,12 @@ import type {
   ParticipantState,
   Transaction,
 } from '@sagaz/core';
-import type { PgTransactions, SagazPool, SchemaName } from '../connection/index.js';
+import {
+  epochMs,
+  type PgTransactions,
+  type SagazPool,
+  type SchemaName,
+} from '../connection/index.js';
 import { InboxClaims, noteAttempt, readAttempts } from './inbox-claims.js';
 import { InboxDeadLetters } from './inbox-dead-letters.js';
 import { prune } from './inbox-pruning.js';
@@ -146,12 +151,14 @@ export class PgInboxStore implements InboxStore {
   }
 
   async msUntil(instant: string): Promise<number> {
+    // Read here: how the database reads a date depends on the session.
+    const at = Date.parse(instant);
+    if (Number.isNaN(at)) throw new RangeError(`"${instant}" is no instant.`);
     const { rows } = await this.#pool.for('work').query<{ ms: number }>({
-      text: `SELECT (extract(epoch FROM $1::timestamptz - clock_timestamp()) * 1000)::float8 AS ms`,
-      values: [instant],
+      text: `SELECT ${epochMs('clock_timestamp()')} AS ms`,
     });
     const [row] = rows;
     if (row === undefined) throw new Error('The clock of the database returned no row.');
-    return row.ms;
+    return at - row.ms;
   }
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  epochMs,
   isTransientError,
   LIMITS,
   schemaName,
@@ -227,15 +228,15 @@ export class Migrator {
       version: number;
       name: string;
       checksum: string;
-      applied_at: Date;
+      applied_at: number;
     }>({
-      text: `SELECT version, name, checksum, applied_at FROM ${this.#schema.quoted}.migration ORDER BY version`,
+      text: `SELECT version, name, checksum, ${epochMs('applied_at')} AS applied_at FROM ${this.#schema.quoted}.migration ORDER BY version`,
     });
     return rows.map(({ version, name, checksum, applied_at }) => ({
       version,
       name,
       checksum,
-      appliedAt: applied_at,
+      appliedAt: new Date(applied_at),
     }));
   }
 }

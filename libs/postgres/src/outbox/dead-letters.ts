@@ -1,5 +1,5 @@
 import type { DeadLetterFilter, OutboxDeadLetter } from '@sagaz/core';
-import type { Queryable, SchemaName } from '../connection/index.js';
+import { epochMs, type Queryable, type SchemaName } from '../connection/index.js';
 
 interface LetterRow {
   readonly seq: string;
@@ -11,7 +11,7 @@ interface LetterRow {
   readonly attempts: number;
   readonly reason: string | null;
   readonly error: string | null;
-  readonly died_at: Date;
+  readonly died_at: number;
   readonly content_type: string;
   readonly payload: Buffer;
   readonly headers: string;
@@ -35,7 +35,7 @@ export class OutboxDeadLetters {
     if (filter.group !== undefined) return [];
     const limit = Math.min(Math.max(1, filter.limit ?? DEFAULT_PAGE), LARGEST_PAGE);
     const { rows } = await this.#db.query<LetterRow>({
-      text: `SELECT o.seq, o.id, o.tenant, o.topic, o.key, o.type, o.attempts, o.reason, o.error, o.died_at,
+      text: `SELECT o.seq, o.id, o.tenant, o.topic, o.key, o.type, o.attempts, o.reason, o.error, ${epochMs('o.died_at')} AS died_at,
           o.content_type, o.payload, o.headers::text AS headers
         FROM ${this.#schema.quoted}.outbox o
         WHERE o.status = 'dead_letter' AND o.seq > $1
@@ -60,7 +60,7 @@ export class OutboxDeadLetters {
       attempts: row.attempts,
       reason: row.reason ?? '',
       error: row.error ?? '',
-      diedAt: row.died_at,
+      diedAt: new Date(row.died_at),
       contentType: row.content_type,
       payload: row.payload,
       headers: JSON.parse(row.headers) as Record<string, string>,

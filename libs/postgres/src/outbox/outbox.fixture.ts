@@ -29,8 +29,12 @@ export class OutboxDatabase {
     this.url = database.url;
   }
 
-  static async create(server: PostgresServer): Promise<OutboxDatabase> {
+  static async create(
+    server: PostgresServer,
+    prepare?: (url: string) => Promise<void>,
+  ): Promise<OutboxDatabase> {
     const made = new OutboxDatabase(await createDatabase(server));
+    await prepare?.(made.url);
     await new Migrator({ pool: made.pool(), schema: 'sagaz', set: 'store' }).migrate();
     return made;
   }

@@ -1,5 +1,5 @@
 import type { ClaimRequest, LoadedSaga, Mail, RecordedEntry } from '@sagaz/core';
-import type { Queryable, SchemaName } from '../connection/index.js';
+import { epochMs, type Queryable, type SchemaName } from '../connection/index.js';
 import { HEADER_COLUMNS, headerOf, type HeaderRow } from './saga-rows.js';
 import { readHistories } from './saga-queries.js';
 import { readMail } from './saga-mail.js';
@@ -107,7 +107,7 @@ export class SagaClaimer {
 
   async nextDueInMs(): Promise<number | null> {
     const { rows } = await this.#pool.query<{ ms: number | null }>({
-      text: `SELECT (extract(epoch FROM min(wake_at) - clock_timestamp()) * 1000)::float8 AS ms
+      text: `SELECT ${epochMs('min(wake_at) - clock_timestamp()')} AS ms
         FROM ${this.#schema.quoted}.saga WHERE owner IS NULL AND wake_at IS NOT NULL`,
     });
     const ms = rows[0]?.ms ?? null;

@@ -1,5 +1,5 @@
 import type { RecordedEntry, SagaFilter, SagaStatus, SagaSummary } from '@sagaz/core';
-import type { Queryable, SchemaName } from '../connection/index.js';
+import { epochMs, type Queryable, type SchemaName } from '../connection/index.js';
 import { HEADER_COLUMNS, summaryOf, type SummaryRow } from './saga-rows.js';
 
 interface EntryRow {
@@ -11,10 +11,10 @@ interface EntryRow {
   readonly step: string | null;
   readonly attempt: number;
   readonly data: string | null;
-  readonly recorded_at: Date;
+  readonly recorded_at: number;
 }
 
-const SUMMARY_COLUMNS = `${HEADER_COLUMNS}, s.created_at, s.updated_at`;
+const SUMMARY_COLUMNS = `${HEADER_COLUMNS}, ${epochMs('s.created_at')} AS created_at, ${epochMs('s.updated_at')} AS updated_at`;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export async function getSaga(
@@ -88,7 +88,7 @@ export async function readHistories(
 ): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
   const known = ids.filter((id) => UUID.test(id));
   const { rows } = await on.query<EntryRow>({
-    text: `SELECT saga_id, revision, ordinal, transition_id, kind, step, attempt, data, recorded_at
+    text: `SELECT saga_id, revision, ordinal, transition_id, kind, step, attempt, data, ${epochMs('recorded_at')} AS recorded_at
       FROM ${schema.quoted}.saga_journal WHERE saga_id = ANY ($1::uuid[])
       ORDER BY saga_id, revision, ordinal`,
     values: [known],
@@ -103,7 +103,7 @@ export async function readHistories(
       revision: row.revision,
       ordinal: row.ordinal,
       transitionId: row.transition_id,
-      recordedAt: row.recorded_at,
+      recordedAt: new Date(row.recorded_at),
     };
     const list = bySaga.get(row.saga_id);
     if (list === undefined) bySaga.set(row.saga_id, [entry]);

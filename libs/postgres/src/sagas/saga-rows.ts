@@ -1,3 +1,4 @@
+import { epochMs } from '../connection/index.js';
 import type { SagaHeader, SagaStatus, SagaSummary } from '@sagaz/core';
 
 export interface HeaderRow {
@@ -14,13 +15,13 @@ export interface HeaderRow {
 }
 
 export interface SummaryRow extends HeaderRow {
-  readonly created_at: Date;
-  readonly updated_at: Date;
+  readonly created_at: number;
+  readonly updated_at: number;
 }
 
 /** Columns of a saga `s` as {@link headerOf} reads them. */
 export const HEADER_COLUMNS = `s.id, s.tenant, s.name, s.version, s.key, s.status, s.revision, s.owner, s.epoch,
-  (extract(epoch FROM s.deadline - clock_timestamp()) * 1000)::float8 AS deadline_in_ms`;
+  ${epochMs('s.deadline - clock_timestamp()')} AS deadline_in_ms`;
 
 export function headerOf(row: HeaderRow): SagaHeader {
   return {
@@ -38,5 +39,9 @@ export function headerOf(row: HeaderRow): SagaHeader {
 }
 
 export function summaryOf(row: SummaryRow): SagaSummary {
-  return { ...headerOf(row), createdAt: row.created_at, updatedAt: row.updated_at };
+  return {
+    ...headerOf(row),
+    createdAt: new Date(row.created_at),
+    updatedAt: new Date(row.updated_at),
+  };
 }

@@ -81,8 +81,9 @@ export function transition(
 }
 
 /** A database with the tables, a store on it, and what specs ask of them. */
-export async function openSagas(server: PostgresServer) {
+export async function openSagas(server: PostgresServer, prepare?: (url: string) => Promise<void>) {
   const db = await createDatabase(server);
+  await prepare?.(db.url);
   const openPool = (url = db.url): SagazPool =>
     new SagazPool({
       source: { kind: 'url', url },

@@ -1,5 +1,5 @@
 import type { UnservedSagas } from '@sagaz/core';
-import type { Queryable, SchemaName } from '../connection/index.js';
+import { epochMs, type Queryable, type SchemaName } from '../connection/index.js';
 import { open } from './saga-claimer.js';
 
 interface UnservedRow {
@@ -57,7 +57,7 @@ export async function findUnserved(
       SELECT f.name, f.version, least(count(DISTINCT f.id), $2)::int AS count,
         (SELECT count(*) FROM due) >= $2 OR (SELECT count(*) FROM letters) >= $2
           OR (SELECT count(*) FROM orphaned) >= $2 AS more,
-        (extract(epoch FROM clock_timestamp() - min(f.since)) * 1000)::float8 AS oldest_ms,
+        ${epochMs('clock_timestamp() - min(f.since)')} AS oldest_ms,
         min(f.id::text) AS example
       FROM found f
       WHERE NOT EXISTS (

@@ -7,7 +7,7 @@ import type {
   ReadResult,
   SlotLease,
 } from '@sagaz/core';
-import { isDataError, Prepared } from '../connection/index.js';
+import { epochMs, isDataError, Prepared } from '../connection/index.js';
 import {
   BYTE_COLUMNS,
   numberArray,
@@ -166,7 +166,7 @@ export class SlotReads {
 
   async nextDueInMs(slots: readonly number[]): Promise<number | null> {
     const { rows } = await this.#db.query<{ ms: number }>({
-      text: `SELECT date_part('epoch', o.due_at - clock_timestamp()) * 1000 AS ms
+      text: `SELECT ${epochMs('o.due_at - clock_timestamp()')} AS ms
         FROM ${this.#names.table} o
         WHERE o.due_at IS NOT NULL AND o.slot = ANY ($1::int[]) ${this.#names.and('o')}
         ORDER BY o.due_at LIMIT 1`,
@@ -181,7 +181,7 @@ export class SlotReads {
     const { table, lease, member, queue } = this.#names;
     const only = this.#names.and('o');
     const { rows } = await this.#db.query<{ oldest_ms: number | null }>({
-      text: `SELECT date_part('epoch', clock_timestamp() - min(head.since)) * 1000 AS oldest_ms FROM (
+      text: `SELECT ${epochMs('clock_timestamp() - min(head.since)')} AS oldest_ms FROM (
           SELECT first.created_at AS since FROM (SELECT slot FROM ${lease} WHERE queue = $1) AS l
           CROSS JOIN LATERAL (
             SELECT o.created_at FROM ${table} o
@@ -212,7 +212,7 @@ export class SlotReads {
       oldest_ms: number | null;
     }>({
       text: `SELECT 'pending' AS status, count(*) AS rows, (
-          SELECT max(date_part('epoch', clock_timestamp() - head.created_at)) * 1000
+          SELECT ${epochMs('max(clock_timestamp() - head.created_at)')}
           FROM (SELECT slot FROM ${this.#names.lease} WHERE queue = $1) AS l
           CROSS JOIN LATERAL (
             SELECT created_at FROM ${table} o

@@ -1,5 +1,5 @@
 import type { QueuedMessage } from '@sagaz/core';
-import type { Queryable, SchemaName } from '../connection/index.js';
+import { epochMs, type Queryable, type SchemaName } from '../connection/index.js';
 
 /** A table that is a queue cut into slots, and what of it one queue is. */
 export interface SlotTable {
@@ -65,7 +65,7 @@ export interface MessageRow {
 
 /** Columns of a message of the row `o`. Headers as text: `pg` parses JSON as the application told it to. */
 const COLUMNS = `o.slot, o.seq, o.attempts, o.ordered,
-  date_part('epoch', clock_timestamp() - o.created_at) * 1000 AS age_ms,
+  ${epochMs('clock_timestamp() - o.created_at')} AS age_ms,
   o.id, o.tenant, o.topic, o.key, o.type, o.source, o.time, o.content_type, o.headers::text AS headers`;
 
 /** The same with the payload as bytes, which always works. `pg` gets bytes as twice as many digits. */
