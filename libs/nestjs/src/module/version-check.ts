@@ -1,6 +1,6 @@
-import { createRequire } from 'node:module';
 import { SagazError, VERSION } from '@sagaz/core';
 import type { EffectiveOptions } from '../options/index.js';
+import { NESTJS_VERSION } from '../version.js';
 
 /** Packages of Sagaz of different versions are installed. */
 export class VersionMismatchError extends SagazError {
@@ -21,11 +21,8 @@ export class VersionMismatchError extends SagazError {
 
 /** @throws VersionMismatchError */
 export function checkVersions({ store, stores, broker }: EffectiveOptions): void {
-  const manifest = createRequire(import.meta.url)('@sagaz/nestjs/package.json') as {
-    readonly version: string;
-  };
   const versions: Record<string, string> = {
-    '@sagaz/nestjs': manifest.version,
+    '@sagaz/nestjs': NESTJS_VERSION,
     '@sagaz/core': VERSION,
   };
   for (const [what, driver] of [
