@@ -130,6 +130,8 @@ export class ClaimLoop {
       // A new incarnation has begun meanwhile: what the old one took is adopted like all it had.
       if (me !== incarnation()) return 0;
       this.#options.onClaimed(claimed, 'claimed');
+      // What came meanwhile is given back; nothing else is asked for any more.
+      if (!this.#open) return pollMs;
       full = claimed.length >= limit;
     }
     const mail = await store.mailOfOwned(me);

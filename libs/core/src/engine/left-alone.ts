@@ -100,7 +100,11 @@ export class LeftAlone {
         reason: typeof why === 'string' ? why : '',
       });
     }
-    if (entries.length > 0) void this.#write(saga, entries, letters, ending !== undefined);
+    if (entries.length === 0) return;
+    this.#write(saga, entries, letters, ending !== undefined).catch(() => {
+      // The engine is closed: whoever adopts the saga parks it.
+      this.#busy.delete(sagaId);
+    });
   }
 
   async #readAgain(id: string): Promise<void> {

@@ -257,6 +257,7 @@ export class SagaEngine {
       }
     }
     this.#upkeep.close();
+    this.#flusher.close();
     this.#running.alarms.close();
     this.#state = 'closed';
   }

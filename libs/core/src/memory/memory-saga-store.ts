@@ -38,6 +38,8 @@ import { unservedSagas } from './memory-unserved-sagas.js';
 
 /** How long a start waits for another transaction that holds the same idempotency key. */
 const KEY_WAIT_MS = 10_000;
+/** How long a look at a lost transition waits for its row; then others are looked at. */
+const SETTLE_WAIT_MS = 500;
 
 export interface MemorySagaStoreParts {
   readonly transactions: MemoryTransactions;
@@ -112,7 +114,7 @@ export class MemorySagaStore implements SagaStore {
 
   async settle(transition: SagaTransition): Promise<SettledOutcome> {
     return this.#parts.transactions.within(undefined, async (own) => {
-      await own.lock(`saga:${transition.sagaId}`);
+      await own.lock(`saga:${transition.sagaId}`, { waitMs: SETTLE_WAIT_MS });
       const row = this.#rows.get(transition.sagaId);
       if (row === undefined) return { kind: 'missing' };
       const journal = this.#journal.get(row.id) ?? [];

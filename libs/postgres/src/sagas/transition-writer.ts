@@ -25,8 +25,11 @@ import { bytesOf, locksOf, manyValues, oneValues, partsOf } from './transition-v
 const ROW_WAIT_MS = 5_000;
 /** How long a transaction may be silent once it holds the saga's row; then the server ends it. */
 const SILENCE_MS = 5_000;
-/** How long settling waits for a statement whose client is gone. */
-const SETTLE_WAIT_MS = 10_000;
+/**
+ * How long a look at a lost transition waits for a statement whose client is gone. Short, because it
+ * holds a connection: while the row stays locked the others are looked at, and then it is once more.
+ */
+const SETTLE_WAIT_MS = 500;
 const MAX_BYTES = 8 * 1024 * 1024;
 /** Locks of keys that one statement takes: the server's table of locks is shared by all. */
 const MAX_LOCKS = 2 * KEYS_LOCKED_ONE_BY_ONE;

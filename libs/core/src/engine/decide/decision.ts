@@ -7,9 +7,14 @@ import { fold, type SagaState } from '../state/index.js';
 export interface Room {
   steps: number;
   transactional: number;
-  /** A step that may have killed a process runs alone among its like. */
+  /** Steps that were running when their process died, and may have killed it: a group at a time. */
   suspects: number;
+  /** Those whose next crash is their last: with no other suspect beside them. */
+  alone: number;
 }
+
+/** Whether a start may be of what killed a process before, and beside whom it may run then. */
+export type Suspicion = 'none' | 'group' | 'alone';
 
 /** What a decision needs to know beside the saga itself. Nothing here is looked up later. */
 export interface Surroundings {
@@ -43,7 +48,7 @@ export interface Surroundings {
 export interface PlannedStart extends TaskRef {
   readonly attempt: number;
   readonly generation: number;
-  readonly suspect: boolean;
+  readonly suspicion: Suspicion;
 }
 
 /** What one turn of a saga is going to do. */

@@ -1,6 +1,6 @@
 export { replyTopicOf } from './command-message.js';
 export { decide } from './decide.js';
-export type { Decision, PlannedStart, Room, Surroundings } from './decision.js';
+export type { Decision, PlannedStart, Room, Surroundings, Suspicion } from './decision.js';
 export type { AttemptResult, Happening } from './happening.js';
 export { MalformedReplyError } from './malformed-reply.error.js';
 export {

@@ -65,7 +65,7 @@ function surroundings(options: ProgramOptions): Surroundings {
     now: NOW,
     backAt: 0,
     deadlineAt: null,
-    room: { steps: 100, transactional: 100, suspects: 1 },
+    room: { steps: 100, transactional: 100, suspects: 1, alone: 1 },
     unsettled: () => false,
     random: () => 0,
     service: 'test',

@@ -1,7 +1,7 @@
 import type { StepDefinition } from '../../saga/index.js';
 import type { Role } from '../journal/index.js';
 import { taskOf } from '../state/index.js';
-import type { Draft, Room } from './decision.js';
+import type { Draft, Room, Suspicion } from './decision.js';
 import { methodOf } from './task-result.js';
 
 /**
@@ -36,8 +36,8 @@ export function startTask(draft: Draft, role: Role, step: StepDefinition): void 
   const { room } = around;
   const method = methodOf(step, role);
   if (method === null) return;
-  const suspect = task.crashes > 0;
-  const short = shortOf(room, method.transactional, suspect);
+  const suspicion = suspicionOf(task.crashes, around.definition.maxCrashes);
+  const short = shortOf(room, method.transactional, suspicion);
   if (short !== null) {
     draft.starved = true;
     draft.lacks.add(short);
@@ -45,7 +45,13 @@ export function startTask(draft: Draft, role: Role, step: StepDefinition): void 
   }
   room.steps -= 1;
   if (method.transactional) room.transactional -= 1;
-  if (suspect) room.suspects -= 1;
+  if (suspicion === 'group') {
+    room.suspects -= 1;
+    room.alone = 0;
+  } else if (suspicion === 'alone') {
+    room.alone = 0;
+    room.suspects = 0;
+  }
   const attempt = task.failures + 1;
   const generation = taskOf(state, 'step', step.name).generation;
   draft.add({
@@ -57,12 +63,23 @@ export function startTask(draft: Draft, role: Role, step: StepDefinition): void 
     epoch: around.epoch,
     generation,
   });
-  draft.starts.push({ role, step: step.name, attempt, generation, suspect });
+  draft.starts.push({ role, step: step.name, attempt, generation, suspicion });
+}
+
+/**
+ * One death makes nobody suspect enough to run alone: dozens of steps may have been running. Of those
+ * that were there again, and of those whose next crash is the last that is allowed, each runs alone,
+ * so that nobody is given up for what a neighbour did.
+ */
+function suspicionOf(crashes: number, maxCrashes: number): Suspicion {
+  if (crashes === 0) return 'none';
+  return crashes >= 2 || crashes + 1 >= maxCrashes ? 'alone' : 'group';
 }
 
 /** The rarest kind of place it needs and cannot have: whoever waits for that is in nobody else's way. */
-function shortOf(room: Room, transactional: boolean, suspect: boolean): keyof Room | null {
-  if (suspect && room.suspects < 1) return 'suspects';
+function shortOf(room: Room, transactional: boolean, suspicion: Suspicion): keyof Room | null {
+  if (suspicion === 'alone' && room.alone < 1) return 'alone';
+  if (suspicion === 'group' && room.suspects < 1) return 'suspects';
   if (transactional && room.transactional < 1) return 'transactional';
   return room.steps < 1 ? 'steps' : null;
 }

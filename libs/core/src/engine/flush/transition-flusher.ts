@@ -4,8 +4,11 @@ import type {
   Logger,
   SagaStore,
   SagaTransition,
+  SettledOutcome,
   TransitionOutcome,
 } from '../../ports/index.js';
+import { EngineClosedError } from '../errors.js';
+import { RetryLane } from './retry-lane.js';
 
 export interface FlusherOptions {
   readonly store: Pick<SagaStore, 'flush' | 'settle'>;
@@ -26,39 +29,97 @@ export interface FlusherOptions {
 interface Waiting {
   readonly transition: SagaTransition;
   readonly resolve: (outcome: TransitionOutcome) => void;
+  readonly reject: (error: unknown) => void;
+  /** How often its row was locked. */
   busy: number;
+  /** How often nobody could say what had become of it. */
+  lost: number;
+}
+
+/** A transition whose answer was lost. */
+interface Lost {
+  readonly transition: SagaTransition;
+  readonly tell: (outcome: SettledOutcome) => void;
+  readonly reject: (error: unknown) => void;
+  pauseMs: number;
 }
 
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 2_000;
 const FIRST_BUSY_MS = 2;
 const LONGEST_BUSY_MS = 200;
+/** Lost transitions that are looked up at once. Each look may wait for a lock, and holds a connection. */
+const LOOKS = 4;
 
 /**
  * Commits transitions of many sagas together. What queues while flushes are in flight goes into the
  * next one; with little load a transition goes at the end of the current tick. Each saga has at most
- * one transition here at a time: its turn sees to that.
+ * one transition here at a time, its turn sees to that, so what waits here is bounded by the sagas in
+ * this process.
+ *
+ * A transition in trouble leaves the queue, so that it delays none of those that are not: one whose
+ * row was locked goes again with its like, in one flush at a time; one whose answer was lost is looked
+ * up, a few at a time.
  */
 export class TransitionFlusher {
   readonly #options: FlusherOptions;
-  #queue: Waiting[] = [];
+  readonly #queue: Waiting[] = [];
+  readonly #busy: RetryLane<Waiting>;
+  readonly #lost: RetryLane<Lost>;
   #inFlight = 0;
   #scheduled = false;
   readonly #begun = new Map<number, number>();
   #flushes = 0;
   /** Since when every call has failed. */
   #failingSince: number | null = null;
+  #closed = false;
 
   constructor(options: FlusherOptions) {
     this.#options = options;
+    const { clock, group } = options;
+    this.#busy = new RetryLane({ clock, lanes: 1, group, work: (batch) => this.#flush(batch) });
+    this.#lost = new RetryLane({
+      clock,
+      lanes: LOOKS,
+      group: 1,
+      work: async (some) => {
+        for (const one of some) await this.#look(one);
+      },
+    });
   }
 
-  /** Resolves with the outcome once it is known; an unreachable store only makes it wait. */
+  /**
+   * Resolves with the outcome once it is known; an unreachable store only makes it wait.
+   *
+   * @throws EngineClosedError when the engine is closed before that
+   */
   submit(transition: SagaTransition): Promise<TransitionOutcome> {
-    return new Promise((resolve) => {
-      this.#queue.push({ transition, resolve, busy: 0 });
+    return new Promise((resolve, reject) => {
+      if (this.#closed) {
+        reject(new EngineClosedError());
+        return;
+      }
+      this.#queue.push({ transition, resolve, reject, busy: 0, lost: 0 });
       this.#schedule();
     });
+  }
+
+  /**
+   * What became of a transition that was written elsewhere and had no answer. Resolves once it is known.
+   *
+   * @throws EngineClosedError when the engine is closed before that
+   */
+  lookUp(transition: SagaTransition): Promise<SettledOutcome> {
+    return new Promise((tell, reject) => {
+      this.#lookLater({ transition, tell, reject, pauseMs: 0 });
+    });
+  }
+
+  /** Asks the store for nothing any more. Whoever waits is told that the engine is closed. */
+  close(): void {
+    this.#closed = true;
+    const waiting = [...this.#queue.splice(0), ...this.#busy.clear(), ...this.#lost.clear()];
+    for (const { reject } of waiting) reject(new EngineClosedError());
   }
 
   /**
@@ -70,10 +131,6 @@ export class TransitionFlusher {
     let oldest = this.#failingSince === null ? 0 : now - this.#failingSince;
     for (const begun of this.#begun.values()) oldest = Math.max(oldest, now - begun);
     return oldest;
-  }
-
-  get idle(): boolean {
-    return this.#queue.length === 0 && this.#inFlight === 0;
   }
 
   /** At the end of the tick: whatever settles together goes together. */
@@ -121,7 +178,7 @@ export class TransitionFlusher {
       });
       this.#begun.delete(number);
       this.#failingSince ??= begun;
-      await this.#settleAll(batch);
+      for (const one of batch) this.#lose(one);
       return;
     }
     this.#begun.delete(number);
@@ -129,50 +186,63 @@ export class TransitionFlusher {
     this.#options.onFlush(batch.length, clock.now() - begun);
     batch.forEach((one, at) => {
       const outcome = outcomes[at];
-      if (outcome === undefined) void this.#settleAll([one]);
+      if (outcome === undefined) this.#lose(one);
       else if (outcome.kind === 'busy') this.#again(one);
       else one.resolve(outcome);
     });
   }
 
-  /** The row was locked: once more, alone and a little later, so that it delays nobody else. */
+  /** The row was locked: once more a little later, among others like it. */
   #again(one: Waiting): void {
-    const pause = Math.min(FIRST_BUSY_MS * 2 ** one.busy, LONGEST_BUSY_MS);
+    if (this.#closed) {
+      one.reject(new EngineClosedError());
+      return;
+    }
+    const pauseMs = Math.min(FIRST_BUSY_MS * 2 ** Math.min(one.busy, 16), LONGEST_BUSY_MS);
     one.busy += 1;
-    this.#options.clock.after(pause, () => void this.#flush([one]));
+    this.#busy.add(one, pauseMs);
   }
 
   /**
    * No answer means unknown: the statement may still be running on the server. Looked up under the
    * row's lock, and repeated only where it is certain not to have been applied.
    */
-  async #settleAll(batch: readonly Waiting[]): Promise<void> {
-    let pause = FIRST_PAUSE_MS;
-    let left = [...batch];
-    while (left.length > 0) {
-      await this.#pause(pause);
-      pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
-      const open: Waiting[] = [];
-      for (const one of left) {
-        try {
-          const outcome = await this.#options.store.settle(one.transition);
-          this.#failingSince = null;
-          if (outcome.kind === 'not_applied') this.#queue.push(one);
-          else if (outcome.kind === 'busy') open.push(one);
-          else one.resolve(outcome);
-        } catch (error) {
-          // The store is still away. Whoever waits goes on waiting; nothing is lost meanwhile.
-          open.push(one);
-          // A lock that somebody holds is an answer too.
-          if (error instanceof LockTimeoutError) this.#failingSince = null;
-        }
+  #lose(one: Waiting): void {
+    const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(one.lost, 16), LONGEST_PAUSE_MS);
+    one.lost += 1;
+    const { transition, resolve, reject } = one;
+    const tell = (outcome: SettledOutcome): void => {
+      if (outcome.kind !== 'not_applied') {
+        resolve(outcome);
+      } else if (this.#closed) {
+        reject(new EngineClosedError());
+      } else {
+        this.#queue.push(one);
+        this.#schedule();
       }
-      left = open;
-      this.#schedule();
-    }
+    };
+    this.#lookLater({ transition, tell, reject, pauseMs });
   }
 
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => this.#options.clock.after(ms, resolve));
+  #lookLater(one: Lost): void {
+    if (this.#closed) one.reject(new EngineClosedError());
+    else this.#lost.add(one, one.pauseMs);
+  }
+
+  async #look(one: Lost): Promise<void> {
+    try {
+      const outcome = await this.#options.store.settle(one.transition);
+      this.#failingSince = null;
+      if (outcome.kind !== 'busy') {
+        one.tell(outcome);
+        return;
+      }
+    } catch (error) {
+      // The store is still away. Whoever waits goes on waiting; nothing is lost meanwhile.
+      // A lock that somebody holds is an answer too.
+      if (error instanceof LockTimeoutError) this.#failingSince = null;
+    }
+    one.pauseMs = Math.min(Math.max(one.pauseMs, FIRST_PAUSE_MS / 2) * 2, LONGEST_PAUSE_MS);
+    this.#lookLater(one);
   }
 }

@@ -128,7 +128,7 @@ export class Membership {
         }
         this.#lastBeat = sent;
         this.#ownBeats += 1;
-        await this.#watch();
+        if (!this.#closed) await this.#watch();
       } else {
         logger.error(
           'The engine has no answer from its store; it stops its heartbeat until it has.',

@@ -3,12 +3,14 @@ import type { Clock, Timer } from '../../ports/index.js';
 interface Alarm {
   readonly at: number;
   readonly ring: () => void;
-  off: boolean;
+  /** Its place in the heap; -1: it has rung, or was turned off. */
+  place: number;
 }
 
 /**
  * Alarms of all sagas of a process on one timer: ten thousand sagas in a short delay cost a heap, not
- * ten thousand timers.
+ * ten thousand timers. An alarm that is turned off leaves the heap at once, because what it would
+ * ring for (a saga with all its results) stays in memory for as long as the alarm does.
  */
 export class Alarms {
   readonly #clock: Clock;
@@ -21,22 +23,25 @@ export class Alarms {
     this.#clock = clock;
   }
 
+  /** How many are set. */
+  get size(): number {
+    return this.#heap.length;
+  }
+
   /** Rings once in `ms` milliseconds; the answer turns it off. */
   set(ms: number, ring: () => void): () => void {
-    const alarm: Alarm = { at: this.#clock.now() + Math.max(0, ms), ring, off: false };
+    const alarm: Alarm = { at: this.#clock.now() + Math.max(0, ms), ring, place: -1 };
     if (!this.#closed) {
-      this.#push(alarm);
+      this.#rise(alarm, this.#heap.length);
       this.#arm();
     }
-    return () => {
-      alarm.off = true;
-    };
+    return () => this.#remove(alarm);
   }
 
   /** No alarm rings any more, also none that is set afterwards. */
   close(): void {
     this.#closed = true;
-    this.#heap.length = 0;
+    for (const alarm of this.#heap.splice(0)) alarm.place = -1;
     this.#timer?.cancel();
   }
 
@@ -55,44 +60,56 @@ export class Alarms {
   #ringDue(): void {
     const now = this.#clock.now();
     for (let first = this.#heap[0]; first !== undefined && first.at <= now; first = this.#heap[0]) {
-      this.#pop();
-      if (!first.off) first.ring();
+      this.#remove(first);
+      first.ring();
     }
   }
 
-  #push(alarm: Alarm): void {
+  #remove(alarm: Alarm): void {
+    const { place } = alarm;
+    if (place < 0) return;
+    alarm.place = -1;
+    const last = this.#heap.pop();
+    if (last === undefined || last === alarm) return;
+    // The last one takes its place, and belongs above or below it.
+    this.#rise(last, place);
+    this.#sink(last, last.place);
+  }
+
+  /** Puts it at this place, or above. */
+  #rise(alarm: Alarm, from: number): void {
     const heap = this.#heap;
-    let at = heap.push(alarm) - 1;
+    let at = from;
     while (at > 0) {
       const parent = (at - 1) >> 1;
       const above = heap[parent];
       if (above === undefined || above.at <= alarm.at) break;
-      heap[at] = above;
+      this.#put(above, at);
       at = parent;
     }
-    heap[at] = alarm;
+    this.#put(alarm, at);
   }
 
-  #pop(): void {
+  /** Puts it at this place, or below. */
+  #sink(alarm: Alarm, from: number): void {
     const heap = this.#heap;
-    const last = heap.pop();
-    if (last === undefined || heap.length === 0) return;
-    let at = 0;
+    let at = from;
     for (;;) {
       const left = 2 * at + 1;
-      let child = left;
       const a = heap[left];
-      if (a === undefined) break;
-      let smaller = a;
       const b = heap[left + 1];
-      if (b !== undefined && b.at < a.at) {
-        child = left + 1;
-        smaller = b;
-      }
-      if (smaller.at >= last.at) break;
-      heap[at] = smaller;
-      at = child;
+      if (a === undefined) break;
+      const smaller = b !== undefined && b.at < a.at ? b : a;
+      if (smaller.at >= alarm.at) break;
+      const next = smaller.place;
+      this.#put(smaller, at);
+      at = next;
     }
-    heap[at] = last;
+    this.#put(alarm, at);
+  }
+
+  #put(alarm: Alarm, at: number): void {
+    this.#heap[at] = alarm;
+    alarm.place = at;
   }
 }

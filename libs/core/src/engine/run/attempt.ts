@@ -246,6 +246,7 @@ export class Attempt {
   #freePlace(): void {
     if (this.#placeFreed) return;
     this.#placeFreed = true;
-    this.inside.places.free({ transactional: this.transactional, suspect: this.start.suspect });
+    const { transactional, start } = this;
+    this.inside.places.free({ transactional, suspicion: start.suspicion });
   }
 }

@@ -3,4 +3,5 @@ export type { Attempt } from './attempt.js';
 export { Attempts } from './attempts.js';
 export type { ClosedBecause, Inside } from './inside.js';
 export { Places } from './places.js';
-export { SagaRun, type Pending } from './saga-run.js';
+export type { Pending } from './pending.js';
+export { SagaRun } from './saga-run.js';

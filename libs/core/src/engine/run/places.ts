@@ -1,45 +1,63 @@
-import type { Room } from '../decide/index.js';
+import type { Room, Suspicion } from '../decide/index.js';
 
 export interface Place {
   readonly transactional: boolean;
-  readonly suspect: boolean;
+  readonly suspicion: Suspicion;
 }
 
 /** Somebody who could start a step had there been room. */
 export interface Waiter {
+  /** Whether it could take a place now: nothing else of its saga is being committed or holds its turn. */
+  readonly able: boolean;
   poke(): void;
 }
 
 type Kind = keyof Room;
 
+/** Steps that were running when their process died run beside so many of their like at most. */
+const MOST_SUSPECTS = 20;
+/** And take no more than this part of the places: they may hang again, as they perhaps did. */
+const PART_OF_SUSPECTS = 1 / 5;
+
 /**
  * The places for running steps of this process. A start is journaled only with a place taken, since
  * a start in the journal counts as a crash when the process dies.
  *
- * Who waits stands in the line of the kind of place that is short: hundreds of suspects, which run
- * one at a time, or of transactional steps must not keep a free place from a step that needs no other.
+ * Who waits stands in the line of the kind of place that is short: hundreds of suspects or of
+ * transactional steps must not keep a free place from a step that needs no other. A place is kept free
+ * for each of those who wait, and only for those who can take it: one whose turn is held, perhaps for
+ * as long as a user's transaction hangs, keeps its position and nothing else. Who has got a place and
+ * wants more goes to the end of the line.
+ *
+ * Suspects: one death makes nobody suspect enough to run alone, so those of a first crash run in
+ * groups. Those of the last crash that is allowed run with no other suspect beside them, so that
+ * another death tells who it was; they come first, because everybody else waits for that answer.
  */
 export class Places {
   readonly #total: number;
+  readonly #suspects: number;
   readonly #free: Record<Kind, number>;
   /** First come, first served; a saga stands once in each. */
   readonly #lines: Readonly<Record<Kind, Set<Waiter>>> = {
     steps: new Set(),
     transactional: new Set(),
     suspects: new Set(),
+    alone: new Set(),
   };
 
   constructor(steps: number, transactional: number) {
     this.#total = steps;
-    this.#free = { steps, transactional, suspects: 1 };
+    this.#suspects = Math.max(1, Math.min(MOST_SUSPECTS, Math.floor(steps * PART_OF_SUSPECTS)));
+    this.#free = { steps, transactional, suspects: this.#suspects, alone: 1 };
   }
 
-  /** What is free, for a decision to count down. Those who wait come first. */
+  /** What is free for this one, for a decision to count down. Those who wait before it come first. */
   room(asking: Waiter): Room {
     return {
       steps: this.#roomIn('steps', asking),
       transactional: this.#roomIn('transactional', asking),
       suspects: this.#roomIn('suspects', asking),
+      alone: this.#roomIn('alone', asking),
     };
   }
 
@@ -48,16 +66,25 @@ export class Places {
   }
 
   free(place: Place): void {
-    const kinds = kindsOf(place);
-    for (const kind of kinds) this.#free[kind] += 1;
-    for (const kind of kinds) this.#next(kind);
+    for (const kind of kindsOf(place)) this.#free[kind] += 1;
+    this.#next('steps');
+    if (place.transactional) this.#next('transactional');
+    if (place.suspicion !== 'none') this.#nextSuspects();
   }
 
-  /** Waits for these kinds of places, in the order of asking; for none: waits no more. */
-  wait(waiter: Waiter, kinds: ReadonlySet<Kind>): void {
+  /**
+   * Waits for these kinds of places, in the order of asking; for none: waits no more. `served`: it has
+   * just got some, so others come before it gets more.
+   */
+  wait(waiter: Waiter, kinds: ReadonlySet<Kind>, served: boolean): void {
     for (const kind of KINDS) {
-      if (kinds.has(kind)) this.#lines[kind].add(waiter);
-      else this.#leave(waiter, kind);
+      const line = this.#lines[kind];
+      if (!kinds.has(kind)) {
+        this.#leave(waiter, kind);
+      } else {
+        if (served) line.delete(waiter);
+        line.add(waiter);
+      }
     }
   }
 
@@ -65,37 +92,82 @@ export class Places {
     for (const kind of KINDS) this.#leave(waiter, kind);
   }
 
+  /** It was asked, and cannot take a place now after all: the next ones are. */
+  passOn(waiter: Waiter): void {
+    for (const kind of KINDS) if (this.#lines[kind].has(waiter)) this.#next(kind);
+    if (this.#lines.alone.has(waiter)) this.#next('suspects');
+  }
+
   get running(): number {
     return this.#total - this.#free.steps;
   }
 
   #roomIn(kind: Kind, asking: Waiter): number {
-    const line = this.#lines[kind];
-    const free = this.#free[kind];
-    const [first] = line;
-    return first === undefined || first === asking || free > line.size ? free : 0;
+    const free = this.#freeIn(kind, asking);
+    if (free === 0) return 0;
+    let before = 0;
+    let others = 0;
+    let waits = false;
+    for (const waiter of this.#lines[kind]) {
+      if (waiter === asking) waits = true;
+      else if (waiter.able) {
+        others += 1;
+        if (!waits) before += 1;
+      }
+      if (before >= free || others >= free) break;
+    }
+    if (before >= free) return 0;
+    return Math.max(waits ? 1 : 0, free - others);
+  }
+
+  /** How many of a kind may be taken, whoever does. */
+  #freeIn(kind: Kind, asking?: Waiter): number {
+    switch (kind) {
+      case 'steps':
+      case 'transactional':
+        return this.#free[kind];
+      case 'alone':
+        return this.#free.suspects === this.#suspects ? this.#free.alone : 0;
+      case 'suspects':
+        return this.#free.alone > 0 && !this.#waitsAlone(asking) ? this.#free.suspects : 0;
+    }
+  }
+
+  /** Whether somebody else could run alone as soon as the group has ended. */
+  #waitsAlone(asking: Waiter | undefined): boolean {
+    for (const waiter of this.#lines.alone) if (waiter !== asking && waiter.able) return true;
+    return false;
   }
 
   #leave(waiter: Waiter, kind: Kind): void {
-    if (this.#lines[kind].delete(waiter) && this.#free[kind] > 0) this.#next(kind);
+    if (!this.#lines[kind].delete(waiter)) return;
+    if (kind === 'alone') this.#nextSuspects();
+    else this.#next(kind);
   }
 
-  /** Asks whoever waits longest. */
+  #nextSuspects(): void {
+    this.#next('alone');
+    this.#next('suspects');
+  }
+
+  /** Asks those who wait longest, as many as there are places for. */
   #next(kind: Kind): void {
-    let asked = 0;
+    let left = this.#freeIn(kind);
     for (const waiter of this.#lines[kind]) {
-      if (asked >= this.#free[kind]) return;
-      asked += 1;
+      if (left <= 0) return;
+      // Also who cannot decide now: it looks again when it can.
       waiter.poke();
+      if (waiter.able) left -= 1;
     }
   }
 }
 
-const KINDS: readonly Kind[] = ['steps', 'transactional', 'suspects'];
+const KINDS: readonly Kind[] = ['steps', 'transactional', 'suspects', 'alone'];
 
-function kindsOf({ transactional, suspect }: Place): Kind[] {
+function kindsOf({ transactional, suspicion }: Place): Kind[] {
   const kinds: Kind[] = ['steps'];
   if (transactional) kinds.push('transactional');
-  if (suspect) kinds.push('suspects');
+  if (suspicion === 'group') kinds.push('suspects');
+  if (suspicion === 'alone') kinds.push('alone');
   return kinds;
 }

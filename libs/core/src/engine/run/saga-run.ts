@@ -1,5 +1,4 @@
-import { newNonce } from '../../ids.js';
-import type { JournalEntry, Mail, SagaTransition, TransitionOutcome } from '../../ports/index.js';
+import type { JournalEntry, Mail, TransitionOutcome } from '../../ports/index.js';
 import type { SagaDefinition } from '../../saga/index.js';
 import {
   decide,
@@ -11,6 +10,7 @@ import {
   type PlannedStart,
 } from '../decide/index.js';
 import type { SagaFacts } from '../engine-observer.js';
+import { EngineClosedError } from '../errors.js';
 import { outcomeOf } from '../handle/index.js';
 import { encodeEntry, type TaskRef } from '../journal/index.js';
 import type { SagaState } from '../state/index.js';
@@ -18,6 +18,8 @@ import { Attempt, type AbortReason } from './attempt.js';
 import { Attempts } from './attempts.js';
 import type { ClosedBecause, Inside } from './inside.js';
 import { News } from './news.js';
+import { transitionOf, type Pending } from './pending.js';
+import type { Place } from './places.js';
 import type { SagaSeed } from './saga-seed.js';
 import { surroundingsOf } from './surroundings.js';
 import { tellHeir } from './tell-heir.js';
@@ -28,13 +30,6 @@ import { Undecided } from './undecided.js';
 
 /** Before a saga whose journal is refused altogether is tried again. */
 const REFUSED_PAUSE_MS = 60_000;
-
-/** A transition that was decided and not yet answered. */
-export interface Pending {
-  readonly decision: Decision;
-  readonly transition: SagaTransition;
-  readonly happenings: readonly Happening[];
-}
 
 /**
  * A saga in this process. It has one turn: at most one transition is in flight, decided from what is
@@ -71,6 +66,11 @@ export class SagaRun {
     this.facts = { sagaId: seed.id, saga: seed.definition.name, version: seed.definition.version };
   }
 
+  /** Whether it could move now. */
+  get able(): boolean {
+    return !this.closed && !this.#turn.taken;
+  }
+
   /** Looks whether there is something to do, in a turn of its own. */
   poke(): void {
     if (this.closed) return;
@@ -79,7 +79,10 @@ export class SagaRun {
     this.#scheduled = true;
     queueMicrotask(() => {
       this.#scheduled = false;
-      if (!this.closed && this.#turn.tryTake()) void this.#move();
+      if (this.closed) return;
+      if (this.#turn.tryTake()) void this.#move();
+      // Somebody took the turn first, perhaps for long: a place that was kept free for it is not.
+      else this.#inside.places.passOn(this);
     });
   }
 
@@ -165,24 +168,14 @@ export class SagaRun {
       this.#poked = true;
       throw new Undecided(news, error);
     }
-    inside.places.wait(this, decision.lacks);
+    inside.places.wait(this, decision.lacks, decision.starts.length > 0);
     if (decision.entries.length === 0) {
       this.#carryOut(decision);
       return null;
     }
     for (const start of decision.starts) inside.places.take(this.#placeOf(start));
-    const transition: SagaTransition = {
-      id: newNonce(),
-      sagaId: this.id,
-      owner: inside.incarnation,
-      epoch: this.epoch,
-      revision: this.#revision,
-      status: decision.status,
-      ownership: decision.ownership,
-      entries,
-      messages: decision.messages,
-      consumedMail: decision.consumedMail,
-    };
+    const fence = { sagaId: this.id, owner: inside.incarnation, epoch: this.epoch };
+    const transition = transitionOf({ ...fence, revision: this.#revision }, decision, entries);
     return { decision, transition, happenings };
   }
 
@@ -238,6 +231,8 @@ export class SagaRun {
       }
     } catch (error) {
       if (error instanceof Undecided) this.#cannotDecide(error);
+      // Nobody knows what became of it; whoever adopts the saga finds out.
+      else if (error instanceof EngineClosedError) this.drop('lost');
       else {
         const what = 'A saga could not be moved on; it is loaded anew.';
         this.#inside.logger.error(what, { sagaId: this.id }, error);
@@ -302,8 +297,8 @@ export class SagaRun {
     return step !== undefined && methodOf(step, role)?.transactional === true;
   }
 
-  #placeOf(start: PlannedStart): { transactional: boolean; suspect: boolean } {
-    return { transactional: this.#isTransactional(start), suspect: start.suspect };
+  #placeOf(start: PlannedStart): Place {
+    return { transactional: this.#isTransactional(start), suspicion: start.suspicion };
   }
 
   #carryOut(decision: Decision): void {

@@ -1,11 +1,11 @@
 import { CommitUnknownError, LockTimeoutError } from '../../errors/index.js';
-import type { Transaction } from '../../ports/index.js';
+import type { SettledOutcome, Transaction } from '../../ports/index.js';
 import { classify } from '../../retry/index.js';
 import { LeaseLostError, StepAbortedError, UnstorableResultError } from '../errors.js';
 import type { AttemptResult, Happening } from '../decide/index.js';
 import type { Attempt } from './attempt.js';
 import { callMethod } from './call-method.js';
-import type { Pending } from './saga-run.js';
+import type { Pending } from './pending.js';
 
 /** What PostgreSQL calls it, and what makes an error a conflict wherever it comes from. */
 const LOCK_NOT_AVAILABLE = '55P03';
@@ -128,7 +128,14 @@ async function after(attempt: Attempt, { pending, mine }: Fence, error: unknown)
   const { run, inside } = attempt;
   if (pending === null) return { kind: 'failed', error };
   // Once the fence was sent, an error may also have come after the COMMIT: it is looked up.
-  const outcome = await settled(attempt, pending);
+  let outcome: SettledOutcome['kind'];
+  try {
+    outcome = (await inside.flusher.lookUp(pending.transition)).kind;
+  } catch {
+    // The engine is closed: nobody here will know. Whoever adopts the saga reads its journal.
+    run.drop('lost', pending);
+    return { kind: 'failed', error };
+  }
   if (outcome === 'applied') {
     attempt.committed();
     run.applied(pending);
@@ -151,17 +158,4 @@ async function after(attempt: Attempt, { pending, mine }: Fence, error: unknown)
 
 function lostCommit(attempt: Attempt, cause: unknown): Error {
   return new Error(`The commit of '${attempt.start.step}' was lost and did not happen.`, { cause });
-}
-
-async function settled(attempt: Attempt, pending: Pending): Promise<string> {
-  const { inside } = attempt;
-  for (let pause = 20; ; pause = Math.min(pause * 2, 2_000)) {
-    try {
-      const outcome = await inside.sagas.settle(pending.transition);
-      if (outcome.kind !== 'busy') return outcome.kind;
-    } catch {
-      // The store is away: nobody can know yet, and nobody else is kept from anything.
-    }
-    await new Promise<void>((resolve) => inside.clock.after(pause, resolve));
-  }
 }
