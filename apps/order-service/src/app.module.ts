@@ -1,7 +1,13 @@
 import { ClsPluginTransactional } from '@nestjs-cls/transactional';
 import { Module } from '@nestjs/common';
+import { APP_FILTER } from '@nestjs/core';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
-import { SagazModule, SagazTypeOrmAdapter, sagazLogFields } from '@sagaz/nestjs';
+import {
+  SagazExceptionFilter,
+  SagazModule,
+  SagazTypeOrmAdapter,
+  sagazLogFields,
+} from '@sagaz/nestjs';
 import { SagazHealthModule } from '@sagaz/nestjs/health';
 import { SagazMetricsModule } from '@sagaz/nestjs/metrics';
 import { postgres, postgresBroker } from '@sagaz/postgres';
@@ -47,5 +53,7 @@ const config = readConfig();
       roles: { relay: false },
     }),
   ],
+  // A repeated key with other content is answered by 409, an unknown saga by 404, and so on.
+  providers: [{ provide: APP_FILTER, useClass: SagazExceptionFilter }],
 })
 export class AppModule {}

@@ -118,6 +118,9 @@ export {
   type IdempotentOptions,
 } from './transports/index.js';
 
+// Answering over HTTP
+export { SagazExceptionFilter } from './http/index.js';
+
 // Operating
 export {
   DeadLetters,

@@ -9,7 +9,6 @@ import {
   type UnservedSagas,
 } from '../ports/index.js';
 import {
-  UnknownSagaError,
   type AnySaga,
   type SagaClass,
   type SagaDefinition,
@@ -28,6 +27,7 @@ import { StartFlusher, TransitionFlusher } from './flush/index.js';
 import { OutcomeWatch, SagaHandle } from './handle/index.js';
 import { OperatorRequests, type OperatorAnswer } from './operator-requests.js';
 import { Membership, StoreTime, UnservedWatch, Upkeep } from './ownership/index.js';
+import { latestDefinition } from './latest-definition.js';
 import { RunningSagas } from './running-sagas.js';
 import { SagaStarter, type StartOptions } from './saga-starter.js';
 import { giveBack } from './shutdown.js';
@@ -263,6 +263,15 @@ export class SagaEngine {
   }
 
   /**
+   * Ends the waits for outcomes at once, by a `SagaWaitEndedError`, and refuses further ones. Sagas are
+   * still started and run until {@link close}. For the beginning of a shutdown: whoever waits for a saga
+   * that another process goes on with would hold it up.
+   */
+  endWaits(): void {
+    this.#watch.close();
+  }
+
+  /**
    * Starts a saga.
    *
    * @throws IdempotencyConflictError, UnknownSagaError, UnserializableValueError
@@ -333,14 +342,7 @@ export class SagaEngine {
   }
 
   #definitionOf(saga: SagaClass | SagaDefinition): SagaDefinition {
-    if (typeof saga !== 'function') return saga;
-    const all = this.#options.definitions.filter((one) => one.sagaClass === saga);
-    const latest = all.reduce<SagaDefinition | undefined>(
-      (best, one) => (best === undefined || one.version > best.version ? one : best),
-      undefined,
-    );
-    if (latest === undefined) throw new UnknownSagaError(saga.name);
-    return latest;
+    return latestDefinition(this.#options.definitions, saga);
   }
 
   #mayStart(): boolean {

@@ -13,6 +13,7 @@ import { withLogFields } from '../logging/index.js';
 import { traceIdOf, withHeaders, withTraceOf } from '../outbox/index.js';
 import type { DeclaredHandler } from './handler-set.js';
 import { MessageContext, type Decoded } from './message-context.js';
+import { withoutNestsReport } from './quiet-attempts.js';
 import { inHandlerTransaction } from './transaction-manager.decorator.js';
 
 /** The transaction of a connection, as the inbox asks for it. */
@@ -74,8 +75,10 @@ export async function callHandler(handler: DeclaredHandler, attempt: InboxAttemp
   await withLogFields(fields, () =>
     withTraceOf(message.headers, () =>
       withHeaders(headersFrom(message), async () => {
-        const answer: unknown = await handler.invoke(decoded.payload, context);
-        if (isObservable(answer)) await lastValueFrom(answer, { defaultValue: undefined });
+        await withoutNestsReport(async () => {
+          const answer: unknown = await handler.invoke(decoded.payload, context);
+          if (isObservable(answer)) await lastValueFrom(answer, { defaultValue: undefined });
+        });
       }),
     ),
   );

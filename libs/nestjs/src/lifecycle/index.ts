@@ -2,4 +2,5 @@ export { EveryMinute } from './every-minute.js';
 export { WorkObservers, type WorkObserver } from './observers.js';
 export { SagazLifecycle } from './sagaz-lifecycle.js';
 export { UnservedQueues } from './unserved-queues.js';
+export { drainTimeOf, endedWithin, httpTimeOf } from './shutdown-times.js';
 export { Workers, type Worker } from './workers.js';

@@ -1,13 +1,18 @@
 import {
   Inject,
   Injectable,
+  Optional,
   type OnApplicationBootstrap,
+  type OnApplicationShutdown,
   type OnModuleDestroy,
 } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
 import type { Logger } from '@sagaz/core';
 import { Connections } from '../enlist/index.js';
 import { describeOptions, unknownVariables, type EffectiveOptions } from '../options/index.js';
 import { SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
+import { OpenRequests } from './open-requests.js';
+import { drainTimeOf, endedWithin, httpTimeOf } from './shutdown-times.js';
 import { Workers, type Worker } from './workers.js';
 
 /**
@@ -16,15 +21,21 @@ import { Workers, type Worker } from './workers.js';
  * the clients that steps and handlers use are closed already.
  */
 @Injectable()
-export class SagazLifecycle implements OnApplicationBootstrap, OnModuleDestroy {
+export class SagazLifecycle
+  implements OnApplicationBootstrap, OnModuleDestroy, OnApplicationShutdown
+{
   readonly #started: Worker[] = [];
+  readonly #openRequests: OpenRequests;
 
   constructor(
     @Inject(SAGAZ_OPTIONS) private readonly options: EffectiveOptions,
     @Inject(SAGAZ_LOGGER) private readonly logger: Logger,
     @Inject(Connections) private readonly connections: Connections,
     @Inject(Workers) private readonly workers: Workers,
-  ) {}
+    @Optional() @Inject(HttpAdapterHost) http?: HttpAdapterHost,
+  ) {
+    this.#openRequests = new OpenRequests(http, logger);
+  }
 
   async onApplicationBootstrap(): Promise<void> {
     for (const connection of this.connections.all) await connection.check();
@@ -42,7 +53,11 @@ export class SagazLifecycle implements OnApplicationBootstrap, OnModuleDestroy {
   }
 
   async onModuleDestroy(): Promise<void> {
-    const withinMs = this.options.shutdownTimeout;
+    const { shutdownTimeout } = this.options;
+    const withinMs = drainTimeOf(shutdownTimeout);
+    // Before it waits for anything: requests that wait for sagas are answered now.
+    this.workers.announceStop();
+    this.#openRequests.closeAfter(httpTimeOf(shutdownTimeout));
     const stopping = this.#started.splice(0).map(async (worker) => {
       try {
         await worker.stop(withinMs);
@@ -50,15 +65,13 @@ export class SagazLifecycle implements OnApplicationBootstrap, OnModuleDestroy {
         this.logger.error(`The ${worker.name} did not stop in good order.`, {}, error);
       }
     });
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<'late'>((resolve) => {
-      // Every worker keeps to the time it was given; this is for the one that hangs.
-      timer = setTimeout(() => resolve('late'), withinMs + 500);
-    });
-    const outcome = await Promise.race([Promise.all(stopping), late]);
-    clearTimeout(timer);
-    if (outcome === 'late') {
+    // Every worker keeps to the time it was given; this is for the one that hangs.
+    if (!(await endedWithin(httpTimeOf(shutdownTimeout), stopping))) {
       this.logger.warn('Not all background work ended within the shutdown timeout.', { withinMs });
     }
+  }
+
+  onApplicationShutdown(): void {
+    this.#openRequests.done();
   }
 }

@@ -19,10 +19,21 @@ export interface Worker {
 @Injectable()
 export class Workers {
   readonly #workers: Worker[] = [];
+  readonly #stopping: (() => void)[] = [];
 
   /** To be called before the application has bootstrapped, from a constructor or `onModuleInit`. */
   add(worker: Worker): void {
     this.#workers.push(worker);
+  }
+
+  /** Calls back at the very beginning of a shutdown, before any worker is stopped. */
+  whenStopping(callback: () => void): void {
+    this.#stopping.push(callback);
+  }
+
+  /** Used by the lifecycle. */
+  announceStop(): void {
+    for (const callback of this.#stopping.splice(0)) callback();
   }
 
   get all(): readonly Worker[] {

@@ -4,7 +4,13 @@ import { systemClock, type Broker, type Clock, type Logger, errorText } from '@s
 import { DeadLetters } from '../dead-letters/index.js';
 import { Connections, TypeOrmConnection, poolOf } from '../enlist/index.js';
 import { Consumers, HandlerObservers, HandlerSet, SagazServer } from '../handlers/index.js';
-import { UnservedQueues, Workers, WorkObservers } from '../lifecycle/index.js';
+import {
+  UnservedQueues,
+  Workers,
+  WorkObservers,
+  endedWithin,
+  httpTimeOf,
+} from '../lifecycle/index.js';
 import { readOptions, type EffectiveOptions } from '../options/index.js';
 import { Outbox, Relays, loadTracing } from '../outbox/index.js';
 import { Engines, Replies, SagaSet, Sagas } from '../sagas/index.js';
@@ -91,6 +97,7 @@ export class SagazCoreModule extends ConfigurableModuleClass implements OnApplic
     @Inject(Connections) private readonly connections: Connections,
     @Inject(SAGAZ_BROKER) private readonly broker: Broker | null,
     @Inject(SAGAZ_LOGGER) private readonly logger: Logger,
+    @Inject(SAGAZ_OPTIONS) private readonly options: EffectiveOptions,
   ) {
     super();
   }
@@ -102,12 +109,21 @@ export class SagazCoreModule extends ConfigurableModuleClass implements OnApplic
       ...(this.broker === null ? [] : [this.broker]),
       ...this.connections.all.map(({ store }) => store),
     ];
-    for (const closed of await Promise.allSettled(closing.map((one) => one.close()))) {
-      if (closed.status === 'rejected') {
-        this.logger.warn('A store or broker did not close in good order.', {
-          error: errorText(closed.reason),
-        });
-      }
+    const left = this.options.shutdownTimeout - httpTimeOf(this.options.shutdownTimeout);
+    const ended = await endedWithin(
+      left,
+      closing.map(async (one) => {
+        try {
+          await one.close();
+        } catch (error) {
+          this.logger.warn('A store or broker did not close in good order.', {
+            error: errorText(error),
+          });
+        }
+      }),
+    );
+    if (!ended) {
+      this.logger.warn('A store or broker did not close within the shutdown timeout; it is left.');
     }
   }
 }

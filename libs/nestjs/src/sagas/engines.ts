@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { HEADERS, SagaEngine, type Broker, type Clock, type Logger } from '@sagaz/core';
 import { Connections, detached, type Connection } from '../enlist/index.js';
-import { WorkObservers, Workers } from '../lifecycle/index.js';
+import { WorkObservers, Workers, drainTimeOf } from '../lifecycle/index.js';
 import { withLogFields, type WorkFields } from '../logging/index.js';
 import type { EffectiveOptions } from '../options/index.js';
 import { traceIdOf, withHeaders, withTraceOf } from '../outbox/index.js';
@@ -15,6 +15,7 @@ import { stepTransactionsOf } from './step-transactions.js';
 @Injectable()
 export class Engines implements OnModuleInit, OnApplicationShutdown {
   readonly #engines = new Map<Connection, SagaEngine>();
+  #stopping = false;
 
   constructor(
     @Inject(SAGAZ_OPTIONS) private readonly options: EffectiveOptions,
@@ -28,6 +29,11 @@ export class Engines implements OnModuleInit, OnApplicationShutdown {
   ) {}
 
   onModuleInit(): void {
+    // Also where no engine runs: requests wait for sagas that other processes run.
+    this.workers.whenStopping(() => {
+      this.#stopping = true;
+      for (const engine of this.#engines.values()) engine.endWaits();
+    });
     for (const connection of this.connections.all) {
       const definitions = this.sagas.of(connection);
       const transactional = definitions.some(({ steps }) =>
@@ -85,6 +91,12 @@ export class Engines implements OnModuleInit, OnApplicationShutdown {
   }
 
   #make(connection: Connection): SagaEngine {
+    const engine = this.#construct(connection);
+    if (this.#stopping) engine.endWaits();
+    return engine;
+  }
+
+  #construct(connection: Connection): SagaEngine {
     return new SagaEngine({
       service: this.options.service,
       hearsReplies: this.broker !== null,
@@ -106,7 +118,7 @@ export class Engines implements OnModuleInit, OnApplicationShutdown {
         maxInFlight: this.options.engine.maxInFlight,
         ttlMs: this.options.engine.lease,
         maxTransactions: connection.concurrency,
-        shutdownMs: this.options.shutdownTimeout,
+        shutdownMs: drainTimeOf(this.options.shutdownTimeout),
       },
     });
   }

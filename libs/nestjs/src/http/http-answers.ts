@@ -1,0 +1,94 @@
+import { SagaFailedError, SagaRefusal, type SagazError } from '@sagaz/core';
+
+/** How an error is told to an HTTP client. */
+export interface HttpAnswer {
+  readonly status: number;
+  /** For the client: without advice that is meant for whoever runs the service. */
+  readonly message: string;
+  /** The business "no" of a participant, where there is one. */
+  readonly reason?: string;
+  /** Seconds after which the same request may be repeated. */
+  readonly retryAfter?: number;
+}
+
+/** Whoever asks again meets another process, or this one once it runs again. */
+const SOON = 1;
+
+const said = (error: SagazError): string => withoutRemedy(error);
+const say = (text: string) => (): string => text;
+
+/**
+ * By code and not by class: some belong to packages that are not a dependency of this one. What is not
+ * here is a fault of the service, and stays a 500.
+ */
+const ANSWERS: Readonly<
+  Record<string, readonly [status: number, (error: SagazError) => string, retryAfter?: number]>
+> = {
+  // There is no such thing.
+  SAGAZ_SAGA_NOT_FOUND: [404, said],
+  SAGAZ_UNKNOWN_GROUP: [404, said],
+  // It is not as the request takes it to be.
+  SAGAZ_IDEMPOTENCY_CONFLICT: [409, say('The idempotency key was used with other content before.')],
+  SAGAZ_SAGA_ENDED: [409, said],
+  SAGAZ_SAGA_REQUEST_REFUSED: [409, said],
+  SAGAZ_DEAD_LETTER_BUSY: [409, said],
+  SAGAZ_GROUP_IN_USE: [409, said],
+  // What was given cannot be taken.
+  SAGAZ_INVALID_START: [400, said],
+  SAGAZ_INVALID_SAGA_FILTER: [400, said],
+  SAGAZ_INVALID_PUBLISH: [400, said],
+  SAGAZ_INVALID_HEADER: [400, said],
+  SAGAZ_INVALID_DURATION: [400, said],
+  SAGAZ_MESSAGE_INVALID: [400, said],
+  SAGAZ_UNSERIALIZABLE_VALUE: [400, said],
+  // Not now.
+  SAGAZ_SAGA_WAIT_ENDED: [503, say('This process shuts down; the saga goes on.'), SOON],
+  SAGAZ_TOO_MANY_SAGA_WAITS: [503, say('Too many requests wait; the saga goes on.'), SOON],
+  SAGAZ_ENGINE_CLOSED: [503, say('This process shuts down.'), SOON],
+  SAGAZ_DATABASE_UNREACHABLE: [503, say('The database does not answer.'), SOON],
+  SAGAZ_NO_ANSWER: [503, say('The database does not answer.'), SOON],
+  SAGAZ_LOCK_TIMEOUT: [503, say('Others work on the same data.'), SOON],
+  SAGAZ_SAGA_WAIT_TIMEOUT: [504, say('The saga has not ended in time; it goes on.')],
+};
+
+/** Undefined: it is no answer to a request, but a fault. */
+export function httpAnswerOf(error: SagazError): HttpAnswer | undefined {
+  if (error instanceof SagaRefusal) {
+    return { status: 409, message: 'It was refused.', reason: error.reason };
+  }
+  if (error instanceof SagaFailedError) return ofOutcome(error);
+  if (!Object.hasOwn(ANSWERS, error.code)) return undefined;
+  const answer = ANSWERS[error.code];
+  if (answer === undefined) return undefined;
+  const [status, message, retryAfter] = answer;
+  return {
+    status,
+    message: message(error),
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  };
+}
+
+/** Of a saga that was undone: the request was in conflict with how things stand. Else a person must act. */
+function ofOutcome({ outcome }: SagaFailedError): HttpAnswer | undefined {
+  switch (outcome.status) {
+    case 'compensated': {
+      const { cause } = outcome.failure;
+      const reason = cause.kind === 'step' ? cause.error.reason : undefined;
+      return {
+        status: 409,
+        message: 'The saga failed, and what it had done was undone.',
+        ...(typeof reason === 'string' ? { reason } : {}),
+      };
+    }
+    case 'terminated':
+      return { status: 409, message: 'The saga was terminated.' };
+    case 'completed':
+    case 'partially_committed':
+    case 'needs_attention':
+      return undefined;
+  }
+}
+
+function withoutRemedy({ message, remedy }: SagazError): string {
+  return message.endsWith(remedy) ? message.slice(0, -remedy.length).trim() : message;
+}

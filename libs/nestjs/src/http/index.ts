@@ -1,0 +1,1 @@
+export { SagazExceptionFilter } from './sagaz-exception.filter.js';
