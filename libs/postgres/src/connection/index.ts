@@ -1,3 +1,4 @@
+export { apart, countApart } from './apart.js';
 export { answeredWithin } from './answered-within.js';
 export { epochMs } from './column-types.js';
 export { abandon, BoundedClient } from './bounded-client.js';
@@ -17,6 +18,7 @@ export {
   type PoolSource,
 } from './pool-source.js';
 export { behindPooler, unnamed } from './named-statements.js';
+export { inPlainJson, inPlainText, storable } from './plain-text.js';
 export { Prepared } from './prepared.js';
 export { limited, type Queryable, type Statement } from './queryable.js';
 export { SagazClient } from './sagaz-client.js';

@@ -13,12 +13,16 @@ export function sqlState(error: unknown): string | undefined {
 
 /**
  * The statement's data is at fault, not the moment: it fails again however often it is repeated.
- * Class 22: data exception (a NUL, a number out of range); 23: constraint; 54: a limit, such as a
- * row that is too wide for an index.
+ * Class 22: data exception (a NUL, a character that the encoding lacks, a number out of range);
+ * 23: constraint; 54: a limit, such as a row that is too wide for an index; P0001: a trigger refused it;
+ * XX000 from the server's memory: one value of more than a gigabyte. A text that grows too long for
+ * this process while it is written for the server is a RangeError.
  */
 export function isDataError(error: unknown): boolean {
   const state = sqlState(error);
-  return state !== undefined && /^(22|23|54)/.test(state);
+  if (state === undefined) return isError(error) && propertyOf(error, 'name') === 'RangeError';
+  if (state === 'XX000') return propertyOf(error, 'file') === 'mcxt.c';
+  return state === 'P0001' || /^(22|23|54)/.test(state);
 }
 
 /**

@@ -7,8 +7,13 @@ import {
   type Message,
 } from '@sagaz/core';
 import {
+  apart,
+  countApart,
   epochMs,
+  inPlainJson,
+  inPlainText,
   isLockTimeout,
+  storable,
   type PgTransactions,
   type Queryable,
   type SchemaName,
@@ -49,8 +54,34 @@ export class InboxDeadLetters {
     this.#schema = schema.quoted;
   }
 
-  /** Keeps a message whose inbox row the transaction has just written. One statement. */
+  /**
+   * Keeps a message whose inbox row the transaction has just written. Where the database refuses a
+   * text (its encoding lacks a character), the same in characters that it has: the letter is all that is
+   * left of the message.
+   */
   async put(on: Queryable, key: InboxKey, death: InboxDeath): Promise<void> {
+    await on.query({ text: 'SAVEPOINT sagaz_letter' });
+    await apart(
+      [death],
+      async () => {
+        await this.#put(on, key, death, storable, (json) => json);
+        return [];
+      },
+      async () => {
+        await on.query({ text: 'ROLLBACK TO SAVEPOINT sagaz_letter' });
+        await this.#put(on, key, death, inPlainText, inPlainJson);
+      },
+    );
+    await on.query({ text: 'RELEASE SAVEPOINT sagaz_letter' });
+  }
+
+  async #put(
+    on: Queryable,
+    key: InboxKey,
+    death: InboxDeath,
+    kept: (text: string) => string,
+    keptJson: (json: string) => string,
+  ): Promise<void> {
     const { payload, ...envelope } = death.message;
     await on.query({
       text: `WITH forgotten AS (
@@ -67,14 +98,14 @@ export class InboxDeadLetters {
           replay_due_at = NULL, replays = 0`,
       values: [
         ...keyValues(key),
-        storable(envelope.topic),
-        storable(envelope.key),
-        storable(envelope.type),
-        JSON.stringify(envelope),
+        kept(envelope.topic),
+        kept(envelope.key),
+        kept(envelope.type),
+        keptJson(JSON.stringify(envelope)),
         Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength),
         death.attempts,
-        storable(death.reason),
-        storable(death.error),
+        kept(death.reason),
+        kept(death.error),
       ],
     });
   }
@@ -105,8 +136,12 @@ export class InboxDeadLetters {
     return Number(rows[0]?.count ?? 0);
   }
 
+  requestReplay(keys: readonly InboxKey[]): Promise<number> {
+    return countApart(keys, (part) => this.#requestReplay(part));
+  }
+
   /** One statement: the letters are locked in one order, marked, and their inbox rows cleared. */
-  async requestReplay(keys: readonly InboxKey[]): Promise<number> {
+  async #requestReplay(keys: readonly InboxKey[]): Promise<number> {
     const { rows } = await this.#pool.query<{ count: string }>({
       text: `WITH letters AS MATERIALIZED (
           SELECT l.tenant, l.group_name, l.source, l.id FROM ${this.#schema}.inbox_dead_letter AS l
@@ -178,7 +213,7 @@ export class InboxDeadLetters {
    */
   async discard(keys: readonly InboxKey[]): Promise<number> {
     try {
-      return await this.#discard(keys);
+      return await countApart(keys, (part) => this.#discard(part));
     } catch (error) {
       if (!isLockTimeout(error)) throw error;
       throw new DeadLetterBusyError(DISCARD_WAIT_MS, { cause: error });
@@ -242,9 +277,4 @@ function letterOf(row: LetterRow): InboxDeadLetter {
     replaying: row.replaying,
     replays: row.replays,
   };
-}
-
-/** These columns serve people and filters; the exact text is in the envelope. */
-function storable(text: string): string {
-  return text.replace(/\0|[\ud800-\udfff]/gu, '\ufffd');
 }

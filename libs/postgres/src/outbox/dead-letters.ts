@@ -1,5 +1,6 @@
 import type { DeadLetterFilter, OutboxDeadLetter } from '@sagaz/core';
-import { epochMs, type Queryable, type SchemaName } from '../connection/index.js';
+import { headersOf } from '../slots/index.js';
+import { countApart, epochMs, type Queryable, type SchemaName } from '../connection/index.js';
 
 interface LetterRow {
   readonly seq: string;
@@ -63,7 +64,7 @@ export class OutboxDeadLetters {
       diedAt: new Date(row.died_at),
       contentType: row.content_type,
       payload: row.payload,
-      headers: JSON.parse(row.headers) as Record<string, string>,
+      headers: headersOf(row.headers),
     }));
   }
 
@@ -90,7 +91,11 @@ export class OutboxDeadLetters {
    * starts from the beginning again and reads anew which keys are held, and so finds both the
    * message at its old place and what it held back.
    */
-  async #move(ids: readonly string[], change: string): Promise<number> {
+  #move(ids: readonly string[], change: string): Promise<number> {
+    return countApart(ids, (part) => this.#moveTogether(part, change));
+  }
+
+  async #moveTogether(ids: readonly string[], change: string): Promise<number> {
     const { quoted } = this.#schema;
     const { rows } = await this.#db.query<{ moved: string }>({
       text: `WITH letters AS MATERIALIZED (

@@ -10,6 +10,9 @@ export const KEYS_LOCKED_ONE_BY_ONE = 64;
 /** The lock spaces of slots and of keys, as in the function outbox_lock. */
 export const LOCK_SPACE = { slots: 1396786497, keys: 1396786498 } as const;
 
+/** What of a message says where its place is. */
+type Placed = Pick<OutboxMessage, 'tenant' | 'topic' | 'key' | 'ordered' | 'delayMs'>;
+
 /** Locks in the order in which they are taken. */
 interface KeyLocks {
   readonly slots: readonly number[];
@@ -21,9 +24,7 @@ interface KeyLocks {
  * The locks that put messages in order. All transactions take slots ascending and then keys
  * ascending, each once, so that no two can wait for each other.
  */
-export function keyLocks(
-  messages: readonly Pick<OutboxMessage, 'tenant' | 'topic' | 'key' | 'ordered' | 'delayMs'>[],
-): KeyLocks {
+export function keyLocks(messages: readonly Placed[]): KeyLocks {
   const slots = new Set<number>();
   const keys = new Set<number>();
   for (const message of messages) {
@@ -50,7 +51,7 @@ export interface KeyLockRow {
 }
 
 /** The locks of one subject's messages, in the order in which everybody takes them. */
-export function keyLockRows(place: number, messages: readonly OutboxMessage[]): KeyLockRow[] {
+export function keyLockRows(place: number, messages: readonly Placed[]): KeyLockRow[] {
   const { slots, keys, exclusively } = keyLocks(messages);
   return [
     ...slots.map((number) => ({

@@ -1,5 +1,11 @@
 import type { PgTransaction, PgTransactions, Queryable, SchemaName } from '../connection/index.js';
-import { keyLocks } from './key-locks.js';
+import {
+  keyLockRows,
+  KEYS_LOCKED_ONE_BY_ONE,
+  keyLockSource,
+  keyLockValues,
+  TRY_KEY_LOCK,
+} from './key-locks.js';
 
 interface DueRow {
   readonly slot: number;
@@ -12,6 +18,9 @@ interface DueRow {
 
 /** The lock space in which one promoter keeps the others out, and its only number. */
 const PROMOTION = '1396786499, 0';
+
+/** Messages of held keys that one round passes by, before it leaves the rest to the next. */
+const MOST_SKIPPED = 1_000;
 
 /** Moves messages on whose waiting was not a failure. */
 export class Promotion {
@@ -34,26 +43,65 @@ export class Promotion {
         ) AS due`,
     });
     if (rows[0]?.due !== true) return 0;
-    return this.#transactions.run(async (transaction) => {
-      const due = await this.#due(transaction, limit);
-      if (due.length > 0) await this.#number(transaction, due);
-      return due.length + (await this.#endHolds(transaction, limit));
-    });
+    const skipped: DueRow[] = [];
+    let numbered = 0;
+    for (;;) {
+      const due = await this.#transactions.run(async (transaction) => {
+        const found = await this.#due(
+          transaction,
+          Math.min(limit, KEYS_LOCKED_ONE_BY_ONE),
+          skipped,
+        );
+        const free = await this.#free(transaction, found);
+        if (free.length > 0) await this.#number(transaction, free);
+        skipped.push(...found.filter((row) => !free.includes(row)));
+        numbered += free.length;
+        return found.length;
+      });
+      if (due === 0 || numbered >= limit || skipped.length >= MOST_SKIPPED) break;
+    }
+    return (
+      numbered + (await this.#transactions.run((transaction) => this.#endHolds(transaction, limit)))
+    );
   }
 
   /**
    * One promoter at a time: two of them could give messages of one key, delayed alike, their numbers
    * in the wrong order. Who does not get the lock has nothing to do.
    */
-  async #due(transaction: PgTransaction, limit: number): Promise<readonly DueRow[]> {
+  async #due(
+    transaction: PgTransaction,
+    limit: number,
+    skipped: readonly DueRow[],
+  ): Promise<readonly DueRow[]> {
     const { rows } = await transaction.query<DueRow>({
       text: `WITH alone AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(${PROMOTION}) AS got)
         SELECT o.slot, o.seq, o.tenant, o.topic, o.key, o.ordered FROM ${this.#schema.quoted}.outbox o
         WHERE (SELECT got FROM alone) AND o.due_at <= (SELECT clock_timestamp()) AND o.status = 'delayed'
+          AND (o.tenant, o.topic, o.key) NOT IN (SELECT * FROM unnest($2::text[], $3::text[], $4::text[]))
         ORDER BY o.due_at, o.seq LIMIT $1 FOR UPDATE SKIP LOCKED`,
-      values: [limit],
+      values: [
+        limit,
+        skipped.map((row) => row.tenant),
+        skipped.map((row) => row.topic),
+        skipped.map((row) => row.key),
+      ],
     });
     return rows;
+  }
+
+  /**
+   * Those whose keys nobody else holds, and which this transaction holds now: a message of a key that
+   * an open transaction has taken is left for the next time, with all others of that key.
+   */
+  async #free(transaction: PgTransaction, due: readonly DueRow[]): Promise<readonly DueRow[]> {
+    const locks = due.flatMap((row, at) => keyLockRows(at, [{ ...row, delayMs: 0 }]));
+    const { rows } = await transaction.query<{ place: number }>({
+      text: `SELECT k.place FROM ${keyLockSource(1)} WHERE NOT ${TRY_KEY_LOCK}`,
+      values: keyLockValues(locks),
+    });
+    const held = new Set(rows.map(({ place }) => place));
+    return due.filter((_, at) => !held.has(at));
   }
 
   /**
@@ -62,11 +110,6 @@ export class Promotion {
    * assigned by the row locks.
    */
   async #number(transaction: PgTransaction, due: readonly DueRow[]): Promise<void> {
-    const locks = keyLocks(due.map((row) => ({ ...row, delayMs: 0 })));
-    await transaction.query({
-      text: `SELECT ${this.#schema.quoted}.outbox_lock($1, $2, $3)`,
-      values: [locks.slots, locks.keys, locks.exclusively],
-    });
     await transaction.query({
       text: `WITH numbered AS MATERIALIZED (
           SELECT due.slot, due.seq AS provisional, nextval('${this.#schema.quoted}.outbox_seq') AS seq

@@ -27,7 +27,7 @@ import type {
   SchemaName,
 } from '../connection/index.js';
 import { SagaClaimer } from './saga-claimer.js';
-import { dropDeadMail, putMail, readMailOfOwned } from './saga-mail.js';
+import { dropDeadMail, putMail, putMailApart, readMailOfOwned } from './saga-mail.js';
 import { countSagas, findSagas, getSaga, readHistories, readStatuses } from './saga-queries.js';
 import { SagaStarter } from './saga-starter.js';
 import { TransitionWriter } from './transition-writer.js';
@@ -128,7 +128,8 @@ export class PgSagaStore implements SagaStore {
 
   async putMail(mail: readonly NewMail[], transaction?: Transaction): Promise<void> {
     const own = this.#own(transaction);
-    await putMail(own ?? this.#pool.for('flush'), this.#schema, mail);
+    if (own === undefined) await putMailApart(this.#pool.for('flush'), this.#schema, mail);
+    else await putMail(own, this.#schema, mail);
     this.#committed(own, () => {
       this.#wakeUps.hint('saga');
     });

@@ -1,5 +1,5 @@
 import type { Mail, NewMail } from '@sagaz/core';
-import type { Queryable, SchemaName } from '../connection/index.js';
+import { apart, type Queryable, type SchemaName } from '../connection/index.js';
 
 interface MailRow {
   readonly id: string;
@@ -13,6 +13,29 @@ const COLUMNS = 'm.id, m.saga_id, m.kind, m.dedupe_key, m.data';
 /** Rows at most that one sweep removes, so that it never holds many locks. */
 const SWEEP = 10_000;
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/**
+ * Mail outside of a transaction: where some of it is refused, the rest is put all the same, and then
+ * the first refusal is thrown. Mail for an id that no saga can have is dropped, as mail for a saga
+ * that does not exist is after a while.
+ */
+export async function putMailApart(
+  on: Queryable,
+  schema: SchemaName,
+  mail: readonly NewMail[],
+): Promise<void> {
+  const refusals = await apart<NewMail, { readonly error: unknown } | null>(
+    mail,
+    async (part) => {
+      await putMail(on, schema, part);
+      return [];
+    },
+    (_, error) => ({ error }),
+  );
+  for (const refusal of refusals) if (refusal !== null) throw refusal.error;
+}
+
 /**
  * Locks no saga row. In one order, so that two writers of the same mail wait for each other and
  * never in a circle; what lies there already stays.
@@ -20,8 +43,9 @@ const SWEEP = 10_000;
 export async function putMail(
   on: Queryable,
   schema: SchemaName,
-  mail: readonly NewMail[],
+  given: readonly NewMail[],
 ): Promise<void> {
+  const mail = given.filter(({ sagaId }) => UUID.test(sagaId));
   if (mail.length === 0) return;
   await on.query({
     text: `INSERT INTO ${schema.quoted}.saga_mail (saga_id, kind, dedupe_key, data)

@@ -5,6 +5,7 @@ import {
   type TransitionOutcome,
 } from '@sagaz/core';
 import {
+  apart,
   isDataError,
   isForgottenStatement,
   isLockTimeout,
@@ -105,7 +106,17 @@ export class TransitionWriter {
     }
   }
 
-  async #write(transitions: readonly SagaTransition[]): Promise<readonly TransitionOutcome[]> {
+  #write(transitions: readonly SagaTransition[]): Promise<readonly TransitionOutcome[]> {
+    return apart<SagaTransition, TransitionOutcome>(
+      transitions,
+      (part) => this.#writeTogether(part),
+      (_, error) => ({ kind: 'rejected', error }),
+    );
+  }
+
+  async #writeTogether(
+    transitions: readonly SagaTransition[],
+  ): Promise<readonly TransitionOutcome[]> {
     const [first] = transitions;
     if (first === undefined) return [];
     const parts = partsOf(transitions);
@@ -119,7 +130,6 @@ export class TransitionWriter {
       if (rows.length === transitions.length) return transitions.map(() => ({ kind: 'applied' }));
       applied = new Set(rows.map(({ place }) => place - 1));
     } catch (error) {
-      if (isDataError(error)) return this.#bisect(transitions, error);
       if (isTransientError(error)) return transitions.map(() => ({ kind: 'busy' }));
       throw error;
     }
@@ -132,19 +142,6 @@ export class TransitionWriter {
       next += 1;
       return reason.kind === 'not_applied' ? { kind: 'busy' } : reason;
     });
-  }
-
-  /** The whole statement failed because of one transition's data: halves until that one is alone. */
-  async #bisect(
-    transitions: readonly SagaTransition[],
-    error: unknown,
-  ): Promise<readonly TransitionOutcome[]> {
-    if (transitions.length === 1) return [{ kind: 'rejected', error }];
-    const middle = Math.ceil(transitions.length / 2);
-    return [
-      ...(await this.#write(transitions.slice(0, middle))),
-      ...(await this.#write(transitions.slice(middle))),
-    ];
   }
 
   /**

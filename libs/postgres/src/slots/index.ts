@@ -1,3 +1,4 @@
 export { bytes, messageArrays, slotsOf } from './message-arrays.js';
 export { PgSlotQueue } from './pg-slot-queue.js';
+export { headersOf } from './slot-table.js';
 export type { MailInsert } from './slot-changes.js';

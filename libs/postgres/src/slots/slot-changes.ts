@@ -1,8 +1,13 @@
 import type { NewMail, Place, SlotChange, SlotChangeOutcome, SlotLease } from '@sagaz/core';
+import { apart, inPlainJson, inPlainText, sqlState, storable } from '../connection/index.js';
 import { numberArray, type SlotConnection, type SlotNames } from './slot-table.js';
 
 type RowChange = Exclude<SlotChange, { kind: 'release' }>;
 type Release = Extract<SlotChange, { kind: 'release' }>;
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+/** What PostgreSQL can add to a date; nobody waits so long. */
+const LONGEST_DELAY_MS = 10 * 365 * 86_400_000;
 
 interface OutcomeRow {
   readonly leased: boolean;
@@ -15,6 +20,8 @@ interface OutcomeRow {
  * among the rows of `changed`.
  */
 export type MailInsert = (first: number) => string;
+
+const UNCHANGED: OutcomeRow = { leased: true, changed: false };
 
 /** Before these a change finds its row; in any other status somebody else has moved it. */
 const LEGAL = `CASE w.kind
@@ -74,7 +81,7 @@ export class SlotChanges {
   ): Promise<readonly SlotChangeOutcome[]> {
     const outcomes: SlotChangeOutcome[] = [];
     for (const run of runsOf(changes)) {
-      const values = [
+      const lease = [
         this.#names.queue,
         incarnation,
         leases.map((l) => l.slot),
@@ -82,13 +89,42 @@ export class SlotChanges {
       ];
       const rows =
         run.kind === 'rows'
-          ? await this.#changeRows(values, run.changes)
-          : await this.#release(values, run.changes);
+          ? await apart(
+              run.changes,
+              (part) => this.#changeRows(lease, part),
+              (one, error) => this.#changeRefused(lease, one, error),
+            )
+          : await apart(
+              run.changes,
+              (part) => this.#release(lease, part),
+              () => UNCHANGED,
+            );
       for (const row of rows) {
         outcomes.push(!row.leased ? 'lost_lease' : row.changed ? 'changed' : 'gone');
       }
     }
     return outcomes;
+  }
+
+  /**
+   * What became of a message must be recorded, whatever words and numbers it came with: first in
+   * characters that every database has, then without them. A row that cannot even be changed so is
+   * left as it is, and does not keep the others waiting.
+   */
+  async #changeRefused(
+    lease: readonly unknown[],
+    change: RowChange,
+    error: unknown,
+  ): Promise<OutcomeRow> {
+    for (const plainer of [inPlainWords(change), withoutWords(change, error)]) {
+      const [row] = await apart(
+        [plainer],
+        (part) => this.#changeRows(lease, part),
+        () => UNCHANGED,
+      );
+      if (row !== undefined && row !== UNCHANGED) return row;
+    }
+    return UNCHANGED;
   }
 
   async #changeRows(
@@ -206,7 +242,7 @@ function rowArrays(changes: readonly RowChange[]): unknown[] {
     changes.map(({ place }) => place.seq),
     changes.map(({ kind }) => kind),
     changes.map((c) => (c.kind !== 'hold' && c.counts ? 1 : 0)),
-    changes.map((c) => (c.kind === 'retry' ? c.delayMs : 0)),
+    changes.map((c) => (c.kind === 'retry' ? delayOf(c.delayMs) : 0)),
     changes.map((c) => (c.kind === 'hold' ? '' : storable(c.error))),
     changes.map((c) => (c.kind === 'dead_letter' ? storable(c.reason) : '')),
     changes.map((c) => c.kind === 'dead_letter' && c.block),
@@ -219,6 +255,8 @@ function mailOf(changes: readonly RowChange[]): unknown[] | null {
   const mail: NewMail[] = [];
   changes.forEach((change, i) => {
     if (change.kind !== 'dead_letter' || change.mail === undefined) return;
+    // The id came in a header: no saga of this database has one of another form.
+    if (!UUID.test(change.mail.sagaId)) return;
     places.push(i + 1);
     mail.push(change.mail);
   });
@@ -232,7 +270,38 @@ function mailOf(changes: readonly RowChange[]): unknown[] | null {
   ];
 }
 
-/** PostgreSQL holds no NUL in a text; an error's own words must not make it impossible to record it. */
-function storable(text: string): string {
-  return text.replaceAll('\u0000', '\ufffd');
+function delayOf(ms: number): number {
+  return Number.isNaN(ms) ? 0 : Math.min(Math.max(0, ms), LONGEST_DELAY_MS);
+}
+
+function inPlainWords(change: RowChange): RowChange {
+  switch (change.kind) {
+    case 'hold':
+      return change;
+    case 'retry':
+      return { ...change, error: inPlainText(change.error) };
+    case 'dead_letter': {
+      const { mail } = change;
+      return {
+        ...change,
+        error: inPlainText(change.error),
+        reason: inPlainText(change.reason),
+        ...(mail === undefined ? {} : { mail: { ...mail, data: inPlainJson(mail.data) } }),
+      };
+    }
+  }
+}
+
+function withoutWords(change: RowChange, refused: unknown): RowChange {
+  const error = `The error cannot be stored (${sqlState(refused) ?? 'it is too large'}).`;
+  switch (change.kind) {
+    case 'hold':
+      return change;
+    case 'retry':
+      return { ...change, error };
+    case 'dead_letter': {
+      const { kind, place, counts, block } = change;
+      return { kind, place, counts, block, error, reason: 'unknown' };
+    }
+  }
 }

@@ -108,8 +108,16 @@ export function queuedMessage(row: MessageRow): QueuedMessage {
 /** Shared by the many messages that have none. */
 const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
 
-function headersOf(text: string): Readonly<Record<string, string>> {
-  return text === '{}' ? NO_HEADERS : (JSON.parse(text) as Record<string, string>);
+/** A row that somebody else wrote may have any JSON here, and must not keep its neighbours from being read. */
+export function headersOf(text: string): Readonly<Record<string, string>> {
+  if (text === '{}') return NO_HEADERS;
+  const read: unknown = JSON.parse(text);
+  if (typeof read !== 'object' || read === null || Array.isArray(read)) return NO_HEADERS;
+  const headers = Object.entries(read).map(([name, value]): [string, string] => [
+    name,
+    typeof value === 'string' ? value : JSON.stringify(value),
+  ]);
+  return Object.fromEntries(headers);
 }
 
 /** Numbers as an array of PostgreSQL. `pg` would quote and escape each one, a thousand times a read. */
