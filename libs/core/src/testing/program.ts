@@ -28,6 +28,8 @@ export interface ProgramStep {
   readonly recover?: Behaviour;
   readonly retry?: Partial<RetryPolicy>;
   readonly undoRetry?: Partial<RetryPolicy>;
+  /** Default: `undoRetry`. */
+  readonly recoverRetry?: Partial<RetryPolicy>;
   /** Of one attempt. Default: what a decorated step has; `false`: none. */
   readonly timeoutMs?: number | false;
   readonly replyTimeoutMs?: number;
@@ -151,7 +153,12 @@ export class Program {
               given,
             ),
       forwardRecovery:
-        given.recover === undefined ? null : this.#second(method('recovery', given.recover), given),
+        given.recover === undefined
+          ? null
+          : this.#second(method('recovery', given.recover), {
+              ...given,
+              undoRetry: given.recoverRetry ?? given.undoRetry ?? {},
+            }),
     };
   }
 

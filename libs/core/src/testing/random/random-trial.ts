@@ -1,53 +1,44 @@
 import type { SagaEngine } from '../../engine/index.js';
-import { NonRetryableError, SagaRefusal } from '../../errors/index.js';
-import { newId } from '../../ids.js';
-import { MemoryTable, MemoryTransaction } from '../../memory/index.js';
-import { command, defineCommand } from '../../messaging/index.js';
-import { EngineBench, type BenchEngineOptions } from '../engine-bench.js';
-import { Program, type Behaviour, type Call, type ProgramStep } from '../program.js';
-import { checkTrial } from './invariants.js';
+import { MemoryTable } from '../../memory/index.js';
+import { EngineBench } from '../engine-bench.js';
+import type { Call, Program } from '../program.js';
+import { checkPeace, checkWaits, type Waits } from './liveness.js';
+import { checkSaga, type SagaEvidence } from './invariants.js';
 import { Outside } from './outside.js';
-import { pick, randomOf } from './seeded-random.js';
-import { describePlan, planSaga, type Fault, type StepPlan } from './saga-plan.js';
+import { randomOf } from './seeded-random.js';
+import { programOf, type TrialWorld } from './trial-programs.js';
+import { describeTrial, planTrial, type OperatorAct, type TrialPlan } from './trial-plan.js';
 
-const Do = defineCommand<{ step: string }, string>()('party.do');
-const Undo = defineCommand<{ step: string }>()('party.undo');
-const ENGINE: BenchEngineOptions = {
-  settings: { settleBoundMs: 2_000, maxInFlight: 4, shutdownMs: 3_000 },
-};
-const OVER = ['completed', 'compensated', 'partially_committed', 'needs_attention'];
+/** Within so much virtual time, from the last start or request on, every saga has ended or is parked. */
+const LONGEST_MS = 30 * 60_000;
+const ENGINES = 2;
 
 /**
- * One saga of a random graph with random faults, run by engines that die and are replaced. It must
- * end all forward, all undone, or parked with a reason; every effect as its journal says.
+ * Sagas of random graphs with random faults, side by side on engines with little room that die and are
+ * replaced, while operators ask at random moments. Each must end all forward, all undone, or parked with
+ * a reason, every effect as its journal says; the room returns, and nobody waits for a neighbour.
  */
-export class RandomTrial {
-  readonly plans: ReadonlyMap<string, StepPlan>;
-  readonly program: Program;
-  readonly bench: EngineBench;
-  readonly outside: Outside;
-  /** What transactional steps wrote, by idempotency key. */
+export class RandomTrial implements TrialWorld {
+  readonly plan: TrialPlan;
   readonly rows = new MemoryTable<string>();
-  /** Idempotency keys that were not what they must be. */
-  readonly wrongKeys: string[] = [];
-  readonly #random: () => number;
+  readonly random: () => number;
+  readonly outside: Outside;
+  readonly #bench: EngineBench;
+  readonly #programs: readonly Program[];
   readonly #engines: SagaEngine[] = [];
-  readonly #calls = new Map<string, number>();
+  readonly #ids = new Map<number, string>();
+  readonly #terminated = new Set<number>();
+  readonly #wrongKeys: string[] = [];
+  readonly #waits: Waits = { deaths: [], readyAt: new Map(), waits: [] };
 
-  constructor(readonly seed: number) {
-    this.#random = randomOf(seed);
-    this.plans = planSaga(this.#random);
-    const steps: Record<string, ProgramStep> = {};
-    for (const [name, plan] of this.plans) steps[name] = this.#step(name, plan);
-    this.program = new Program({
-      steps,
-      maxCrashes: 4,
-      failureStrategy: pick(this.#random, 'fail-fast', 'wait-all', 'fail-fast-with-grace'),
-      graceMs: 400,
-      ...(this.#random() < 0.15 ? { deadlineMs: 5_000 + Math.floor(this.#random() * 60_000) } : {}),
-    });
-    this.bench = new EngineBench([this.program]);
-    this.outside = new Outside(this.bench, this.#random);
+  constructor(given: number | TrialPlan) {
+    this.plan = typeof given === 'number' ? planTrial(given) : given;
+    // Of its own: what chance does while it runs does not hang on the size of the plan.
+    this.random = randomOf(this.plan.seed ^ 0x5bd1e995);
+    const programs = this.plan.sagas.map((saga, at) => programOf(saga, at, this));
+    this.#programs = programs;
+    this.#bench = new EngineBench(programs);
+    this.outside = new Outside(this.#bench, this.random);
   }
 
   /** Runs it to its end and checks all that must hold. Throws with the seed and the plan. */
@@ -55,136 +46,146 @@ export class RandomTrial {
     try {
       await this.#run();
     } catch (error) {
-      throw new Error(`Seed ${this.seed}:\n${describePlan(this.plans)}\n${String(error)}`, {
-        cause: error,
-      });
+      const told = error instanceof Error ? error.message : String(error);
+      const text = `Seed ${this.plan.seed}: ${told}\n${describeTrial(this.plan)}`;
+      throw new Error(text, { cause: error });
     }
   }
 
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.#bench.clock.after(ms, resolve);
+    });
+  }
+
+  die(): Promise<never> {
+    this.#waits.deaths.push(this.#bench.clock.now());
+    for (const engine of this.#engines.splice(0)) this.#bench.kill(engine);
+    return new Promise(() => undefined);
+  }
+
+  called(saga: number, { role, context }: Call, step: string): void {
+    const { sagaId, idempotencyKey } = context;
+    const key = `${sagaId}:${step}${role === 'recovery' ? ':recovery' : ''}`;
+    if (idempotencyKey !== key) this.#wrongKeys.push(idempotencyKey);
+    if (saga !== this.plan.sagas.length - 1) return;
+    const { readyAt, waits } = this.#waits;
+    const now = this.#bench.clock.now();
+    waits.push({ from: readyAt.get(saga) ?? now, to: now });
+    readyAt.set(saga, now);
+  }
+
   async #run(): Promise<void> {
-    const { bench } = this;
-    const first = await bench.engine(ENGINE);
-    this.#engines.push(first);
+    const { clock } = this.#bench;
     await this.#keepAlive();
-    const { id } = await bench.start(first, this.program);
-    if (this.#random() < 0.1) {
-      bench.clock.after(Math.floor(this.#random() * 2_000), () => {
-        void first.cancel(id, 'random').catch(() => undefined);
-      });
-    }
-    // An operator who asks at any moment, needed or not: whichever engine lives then takes it.
-    let moves = 0;
-    if (this.#random() < 0.3) {
-      for (let asked = 0; asked < 6; asked += 1) {
-        const at = Math.floor(this.#random() ** 3 * 400_000);
-        moves = Math.max(moves, bench.clock.now() + at + 120_000);
-        bench.clock.after(at, () => {
-          void this.#engines[0]?.retry(id, 'random').catch(() => undefined);
-        });
-      }
-    }
-    for (let round = 0; round < 400; round += 1) {
-      await bench.clock.advance(round < 40 ? 250 : 15_000);
+    for (const [saga, atMs] of this.plan.startsAtMs.entries()) this.#startAt(saga, atMs);
+    for (const act of this.plan.acts) this.#askAt(act);
+    const last = Math.max(...this.plan.startsAtMs, ...this.plan.acts.map(({ atMs }) => atMs));
+    while (clock.now() < last + LONGEST_MS) {
+      await clock.advance(clock.now() < 10_000 ? 250 : 5_000);
       await this.#keepAlive();
       this.outside.answer();
-      if (bench.clock.now() < moves) continue;
-      if (OVER.includes((await bench.sagas.get(id))?.status ?? '')) break;
+      if (clock.now() > last && (await this.#allSettled())) break;
     }
     // What is late comes now.
-    await bench.clock.advance(200_000);
+    await clock.advance(30_000);
+    await this.#keepAlive();
     this.outside.answer();
-    await bench.clock.advance(20_000);
-    const status = (await bench.sagas.get(id))?.status;
-    checkTrial(this, id, status, await bench.journal(id));
-    await bench.close();
+    await clock.advance(60_000);
+    for (let saga = 0; saga < this.#programs.length; saga += 1)
+      checkSaga(await this.#evidence(saga));
+    await checkPeace(this.#bench, this.#engines, [...this.#ids.values()]);
+    checkWaits(this.#waits);
+    await this.#bench.close();
+  }
+
+  #startAt(saga: number, atMs: number): void {
+    const program = this.#programs[saga];
+    if (program === undefined) return;
+    const attempt = (): void => {
+      const { clock } = this.#bench;
+      const engine = this.#engines[0];
+      // Nobody is there: whoever starts it tries again.
+      if (engine === undefined) {
+        clock.after(1_000, attempt);
+        return;
+      }
+      this.#waits.readyAt.set(saga, clock.now());
+      void this.#bench.start(engine, program).then(
+        ({ id }) => this.#ids.set(saga, id),
+        () => undefined,
+      );
+      // Its process may die before anybody hears of the start; the saga then begins anyway or never.
+      clock.after(20_000, () => {
+        if (!this.#ids.has(saga)) attempt();
+      });
+    };
+    this.#bench.clock.after(atMs, attempt);
+  }
+
+  #askAt({ request, saga, atMs }: OperatorAct): void {
+    this.#bench.clock.after(atMs, () => {
+      const id = this.#ids.get(saga);
+      const engine = this.#engines[0];
+      if (id === undefined || engine === undefined) return;
+      if (request === 'terminate') this.#terminated.add(saga);
+      // Needed or not, and refused where it makes no sense.
+      void Promise.resolve(engine[request](id, 'random')).catch(() => undefined);
+    });
+  }
+
+  async #allSettled(): Promise<boolean> {
+    for (let saga = 0; saga < this.#programs.length; saga += 1) {
+      const id = this.#ids.get(saga);
+      if (id === undefined) return false;
+      const status = (await this.#bench.sagas.get(id))?.status;
+      switch (status) {
+        case 'completed':
+        case 'compensated':
+        case 'partially_committed':
+        case 'needs_attention':
+        case 'terminated':
+          break;
+        case undefined:
+        case 'pending':
+        case 'running':
+        case 'waiting':
+        case 'compensating':
+          return false;
+      }
+    }
+    return true;
+  }
+
+  async #evidence(saga: number): Promise<SagaEvidence> {
+    const id = this.#ids.get(saga) ?? '';
+    const plan = this.plan.sagas[saga];
+    const program = this.#programs[saga];
+    if (plan === undefined || program === undefined)
+      throw new TypeError(`There is no saga ${saga}.`);
+    const history = await this.#bench.sagas.history(id);
+    const rows = this.rows.entries().map(([row]) => row);
+    return {
+      saga,
+      id,
+      plan,
+      definition: program.definition,
+      bystander: saga === this.plan.sagas.length - 1,
+      terminated: this.#terminated.has(saga),
+      status: (await this.#bench.sagas.get(id))?.status,
+      journal: history.map(({ kind, step }) => (step === null ? kind : `${kind} ${step}`)),
+      reason: history.findLast(({ kind }) => kind === 'needs_attention')?.data ?? null,
+      applied: this.outside.applied,
+      undone: this.outside.undone,
+      rows,
+      wrongKeys: this.#wrongKeys,
+    };
   }
 
   /** Dead processes are replaced. */
   async #keepAlive(): Promise<void> {
-    while (this.#engines.length < 2) this.#engines.push(await this.bench.engine(ENGINE));
-  }
-
-  #die(): Promise<never> {
-    for (const engine of this.#engines.splice(0)) this.bench.kill(engine);
-    return new Promise(() => undefined);
-  }
-
-  #step(name: string, plan: StepPlan): ProgramStep {
-    return {
-      dependsOn: plan.dependsOn,
-      pivot: plan.pivot,
-      transactional: plan.kind === 'transactional',
-      timeoutMs: 3_000,
-      replyTimeoutMs: 10_000,
-      retry: { attempts: 3, backoffMs: 200, factor: 4, maxDelayMs: 5_000 },
-      undoRetry: { attempts: 6, backoffMs: 200, factor: 2, maxDelayMs: 2_000 },
-      run: this.#behaviour(name, plan, plan.faults),
-      ...(plan.undo ? { undo: this.#behaviour(name, plan, plan.undoFaults) } : {}),
-      ...(plan.recover ? { recover: () => 'recovered' } : {}),
-    };
-  }
-
-  #behaviour(name: string, plan: StepPlan, faults: readonly Fault[]): Behaviour {
-    return async (call) => {
-      const task = `${call.role} ${name}`;
-      const count = this.#calls.get(task) ?? 0;
-      this.#calls.set(task, count + 1);
-      const effect = (): unknown => this.#effect(name, plan, call);
-      switch (faults[count] ?? 'ok') {
-        case 'throw':
-          if (call.role === 'compensation' && this.#random() < 0.5) effect();
-          throw new Error(`${task} failed`);
-        case 'final':
-          throw new NonRetryableError('never');
-        case 'refuse':
-          throw new SagaRefusal('no');
-        case 'hang':
-          return new Promise((_resolve, reject) => {
-            call.context.signal.addEventListener('abort', () => reject(new Error('stopped')));
-          });
-        case 'deaf':
-          await this.#sleep(6_000 + Math.floor(this.#random() * 4_000));
-          return effect();
-        case 'die':
-          return this.#die();
-        case 'die_after':
-          effect();
-          return this.#die();
-        case 'slow':
-          await this.#sleep(Math.floor(this.#random() * 2_500));
-          return effect();
-        case 'ok':
-          return effect();
-      }
-    };
-  }
-
-  #sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.bench.clock.after(ms, resolve);
-    });
-  }
-
-  #effect(name: string, plan: StepPlan, { role, context, manager }: Call): unknown {
-    const key = context.idempotencyKey;
-    if (key !== `${context.sagaId}:${name}`) this.wrongKeys.push(key);
-    const undo = role === 'compensation';
-    switch (plan.kind) {
-      case 'command':
-        return undo ? command(Undo, { step: name }) : command(Do, { step: name });
-      case 'transactional':
-        if (undo) {
-          this.outside.undo(key);
-          return name;
-        }
-        if (!(manager instanceof MemoryTransaction))
-          throw new TypeError('There is no transaction.');
-        this.rows.set(`${key} ${newId()}`, 'written', manager);
-        return name;
-      case 'local':
-        if (undo) this.outside.undo(key);
-        else this.outside.apply(key);
-        return name;
+    while (this.#engines.length < ENGINES) {
+      this.#engines.push(await this.#bench.engine({ settings: this.plan.settings }));
     }
   }
 }
