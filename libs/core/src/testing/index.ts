@@ -24,3 +24,4 @@ export { refusing, type Refusing } from './refusing.js';
 export { ConsumerBench } from './consumer-bench.js';
 export * from './random/index.js';
 export { SagaTest, sagaTest, type SagaTestResult } from './saga-test.js';
+export { UnansweredCommandError } from './unanswered-command.error.js';

@@ -3,6 +3,7 @@ import { SagaRefusal } from '../errors/index.js';
 import { command, defineCommand } from '../messaging/index.js';
 import { Compensate, Saga, SagaInput, SagaOf, SagaStep, StepResult } from '../saga/index.js';
 import { sagaTest } from './saga-test.js';
+import { UnansweredCommandError } from './unanswered-command.error.js';
 
 const Reserve = defineCommand<{ sku: string }, { shelf: number }>()('inventory.reserve');
 const Release = defineCommand<{ sku: string }>()('inventory.release');
@@ -62,6 +63,67 @@ describe('a saga under test', () => {
       status: 'compensated',
       failure: { cause: { error: { reason: 'out_of_stock' } } },
     });
+  });
+
+  it('names a command that nobody answers, and the step that sent it', async () => {
+    await expect(sagaTest(OrderSaga).run({ sku: 'a' })).rejects.toThrow(
+      "Nobody answers the command 'inventory.reserve' that 'reserve' sent.",
+    );
+    await expect(sagaTest(OrderSaga).run({ sku: 'a' })).rejects.toBeInstanceOf(
+      UnansweredCommandError,
+    );
+  });
+
+  it('leaves a command unanswered where that is what the test is about', async () => {
+    const { outcome, tookMs } = await sagaTest(OrderSaga)
+      .leaveUnanswered(Reserve)
+      .reply(Release, () => undefined)
+      .run({ sku: 'a' });
+    expect(outcome.status).toBe('compensated');
+    expect(tookMs).toBeGreaterThanOrEqual(15 * 60_000);
+  });
+
+  it('fails compensations as often as it is told', async () => {
+    const test = (times: number) =>
+      sagaTest(OrderSaga)
+        .reply(Reserve, () => ({ shelf: 1 }))
+        .reply(Release, () => undefined)
+        .fail('charge', 3)
+        .failCompensation('reserve', times)
+        .run({ sku: 'a' });
+    expect((await test(1)).outcome.status).toBe('compensated');
+    expect((await test(1_000)).outcome.status).toBe('needs_attention');
+  });
+
+  it('says which step has nothing that could fail', () => {
+    expect(() => sagaTest(OrderSaga).failCompensation('charge')).toThrow(
+      "tested-order has no compensation of 'charge'. Its steps are: reserve, charge.",
+    );
+  });
+
+  it('waits for a method that waits in the time of the host', async () => {
+    @Saga({ name: 'waiting', version: 1, output: 'read' })
+    class WaitingSaga extends SagaOf<object, string> {
+      @SagaStep({ timeout: '1s' })
+      async read(): Promise<string> {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return 'read';
+      }
+    }
+    const { outcome } = await sagaTest(WaitingSaga).run({});
+    expect(outcome).toEqual({ status: 'completed', output: 'read' });
+  });
+
+  it('lets a method that hangs reach its timeout in virtual time', async () => {
+    @Saga({ name: 'hanging', version: 1 })
+    class HangingSaga extends SagaOf<object, void> {
+      @SagaStep({ timeout: '10m', retry: { attempts: 1 } })
+      hang(): Promise<void> {
+        return new Promise(() => undefined);
+      }
+    }
+    const { outcome } = await sagaTest(HangingSaga).run({});
+    expect(outcome.status).toBe('compensated');
   });
 
   it('survives the death of its process at any point of a step', async () => {

@@ -13,6 +13,8 @@ import {
 } from '../saga/index.js';
 import { EngineBench } from './engine-bench.js';
 import { FaultBoard } from './gates.js';
+import { HostWork } from './host-work.js';
+import { UnansweredCommandError } from './unanswered-command.error.js';
 
 /** What came of a saga under test. */
 export interface SagaTestResult<Output> {
@@ -21,7 +23,7 @@ export interface SagaTestResult<Output> {
   readonly journal: readonly string[];
   /** Every command that was sent, compensations included. */
   readonly sent: readonly OutboxMessage[];
-  /** Milliseconds of virtual time it took. */
+  /** Milliseconds of virtual time it took: retries and timeouts count, the host's time does not. */
   readonly tookMs: number;
 }
 
@@ -35,6 +37,10 @@ const LOOK_MS = 10;
  * A saga in a test: its class with an instance made of test doubles, failures on demand, answers to
  * its commands and crashes of its process, on a memory store and a virtual clock.
  *
+ * Its time is virtual: delays of retries, timeouts and deadlines take no time of the host. A method that
+ * itself waits for something of the host (a timer, a file) is waited for up to 200 ms of the host's time;
+ * after that the virtual time goes on, and the attempt may reach its timeout.
+ *
  * ```ts
  * const { outcome } = await sagaTest(PlaceOrderSaga)
  *   .provide(new PlaceOrderSaga(payments))
@@ -47,6 +53,7 @@ export class SagaTest<S extends AnySaga> {
   readonly #class: SagaClass<S>;
   readonly #definition: SagaDefinition;
   readonly #answers = new Map<string, Answer>();
+  readonly #unanswered = new Set<string>();
   readonly #failures = new Map<string, { left: number; readonly error: Error }>();
   readonly #faults = new FaultBoard();
   #instance: S | null = null;
@@ -64,12 +71,18 @@ export class SagaTest<S extends AnySaga> {
   }
 
   /** The step fails this often before its method is called; by default with a retryable error. */
-  fail(step: string, times = 1, error: Error = new Error(`'${step}' fails in this test.`)): this {
-    const method = this.#definition.steps.get(step)?.method;
-    if (method === undefined)
-      throw new TypeError(`${this.#definition.name} has no step '${step}'.`);
-    this.#failures.set(method, { left: times, error });
-    return this;
+  fail(step: string, times = 1, error?: Error): this {
+    return this.#failMethod('step', step, times, error);
+  }
+
+  /** The compensation of the step fails this often; by default with a retryable error. */
+  failCompensation(step: string, times = 1, error?: Error): this {
+    return this.#failMethod('compensation', step, times, error);
+  }
+
+  /** The forward recovery of the step fails this often; by default with a retryable error. */
+  failRecovery(step: string, times = 1, error?: Error): this {
+    return this.#failMethod('recovery', step, times, error);
   }
 
   /** How the participant answers a command: a value, or whatever the function returns or throws. */
@@ -82,24 +95,37 @@ export class SagaTest<S extends AnySaga> {
     return this;
   }
 
+  /** Nobody answers this command: its step waits to the end of its reply timeout. */
+  leaveUnanswered(contract: { readonly kind: 'command'; readonly type: string }): this {
+    this.#unanswered.add(contract.type);
+    return this;
+  }
+
   /** The process dies when it reaches the point, once; another one takes over. */
   crashAt(point: FaultPoint): this {
     this.#crash = point;
     return this;
   }
 
-  /** Runs the saga to its end, or until it needs attention; at most an hour of virtual time. */
+  /**
+   * Runs the saga to its end, or until it needs attention; at most an hour of virtual time.
+   *
+   * @throws UnansweredCommandError when a command is sent that the test neither answers nor leaves
+   *   unanswered on purpose
+   */
   async run(input: SagaInputOf<S>): Promise<SagaTestResult<SagaOutputOf<S>>> {
     const bench = new EngineBench([this.#class]);
     const instance = this.#instance ?? bench.instance(this.#class);
-    bench.provide(this.#class, this.#failing(instance));
+    const work = new HostWork();
+    bench.provide(this.#class, this.#failing(instance, work));
     const engine = await bench.engine({ faults: this.#faults });
     const starter = bench.idleEngine();
     this.#arm(bench, engine);
-    const stop = this.#participants(bench);
+    const { stop, missing } = this.#participants(bench);
     try {
       const handle = await starter.start(this.#class, input);
-      const outcome = await bench.clock.until(handle.outcome({ timeout: '1h' }));
+      const ended = Promise.race([handle.outcome({ timeout: '1h' }), missing]);
+      const outcome = await bench.clock.until(ended, undefined, () => work.settled());
       return {
         outcome,
         journal: await bench.journal(handle.id),
@@ -112,15 +138,55 @@ export class SagaTest<S extends AnySaga> {
     }
   }
 
-  #failing(instance: object): object {
+  #failMethod(
+    role: 'step' | 'compensation' | 'recovery',
+    name: string,
+    times: number,
+    error?: Error,
+  ): this {
+    const step = this.#definition.steps.get(name);
+    const methods = {
+      step: step?.method,
+      compensation: step?.compensation?.method,
+      recovery: step?.forwardRecovery?.method,
+    };
+    const method = methods[role];
+    if (method === undefined) {
+      const known = [...this.#definition.steps.keys()].join(', ');
+      const what = step === undefined ? `step '${name}'` : `${role} of '${name}'`;
+      throw new TypeError(`${this.#definition.name} has no ${what}. Its steps are: ${known}.`);
+    }
+    this.#failures.set(method, {
+      left: times,
+      error: error ?? new Error(`The ${role} '${name}' fails in this test.`),
+    });
+    return this;
+  }
+
+  #failing(instance: object, work: HostWork): object {
+    const methods = new Set(
+      [...this.#definition.steps.values()].flatMap((step) => [
+        step.method,
+        step.compensation?.method,
+        step.forwardRecovery?.method,
+      ]),
+    );
     return new Proxy(instance, {
       get: (target, property): unknown => {
         const method: unknown = Reflect.get(target, property);
-        const failure = typeof property === 'string' ? this.#failures.get(property) : undefined;
-        if (failure === undefined || failure.left <= 0) return method;
-        return () => {
-          failure.left -= 1;
-          throw failure.error;
+        if (typeof property !== 'string' || typeof method !== 'function') return method;
+        const failure = this.#failures.get(property);
+        if (failure !== undefined && failure.left > 0) {
+          return () => {
+            failure.left -= 1;
+            throw failure.error;
+          };
+        }
+        if (!methods.has(property)) return method;
+        return (...args: unknown[]): unknown => {
+          const result: unknown = Reflect.apply(method, target, args);
+          work.add(result);
+          return result;
         };
       },
     });
@@ -136,26 +202,38 @@ export class SagaTest<S extends AnySaga> {
   }
 
   /** The other services: they answer every command that there is an answer for. */
-  #participants(bench: EngineBench): () => void {
+  #participants(bench: EngineBench): {
+    readonly stop: () => void;
+    readonly missing: Promise<never>;
+  } {
     let answered = 0;
     let stopped = false;
+    let miss: (error: Error) => void = () => undefined;
+    const missing = new Promise<never>((_resolve, reject) => (miss = reject));
+    missing.catch(() => undefined);
     const look = (): void => {
       if (stopped) return;
       for (; answered < bench.sent.length; answered += 1) {
         const message = bench.sent[answered];
-        if (message !== undefined) void this.#answer(bench, message);
+        if (message === undefined) continue;
+        const answer = this.#answers.get(message.type);
+        if (answer !== undefined) void this.#answer(bench, message, answer);
+        else if (isCommandMessage(message) && !this.#unanswered.has(message.type)) {
+          miss(new UnansweredCommandError(message.type, message.headers[HEADERS.step] ?? ''));
+        }
       }
       bench.clock.after(LOOK_MS, look);
     };
     look();
-    return () => {
-      stopped = true;
+    return {
+      stop: () => {
+        stopped = true;
+      },
+      missing,
     };
   }
 
-  async #answer(bench: EngineBench, message: OutboxMessage): Promise<void> {
-    const answer = this.#answers.get(message.type);
-    if (answer === undefined) return;
+  async #answer(bench: EngineBench, message: OutboxMessage, answer: Answer): Promise<void> {
     let status = 'ok';
     let body: unknown;
     try {
@@ -177,6 +255,11 @@ export class SagaTest<S extends AnySaga> {
     await bench.sagas.putMail([replyMail(reply)]);
     bench.wakeUps.hint('saga');
   }
+}
+
+function isCommandMessage({ headers }: OutboxMessage): boolean {
+  const role = headers[HEADERS.role];
+  return role === 'command' || role === 'compensation';
 }
 
 /** A saga to be tried by itself. */

@@ -55,8 +55,16 @@ export class VirtualClock implements Clock {
     await this.settle();
   }
 
-  /** Moves on, as far as is needed, until the promise settles; throws after `limitMs` of its time. */
-  async until<T>(promise: Promise<T>, limitMs = 3_600_000): Promise<T> {
+  /**
+   * Moves on, as far as is needed, until the promise settles; throws after `limitMs` of its time.
+   *
+   * @param beforeEachTimer awaited before the next timer fires: for work that goes on in the host's time
+   */
+  async until<T>(
+    promise: Promise<T>,
+    limitMs = 3_600_000,
+    beforeEachTimer: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<T> {
     const state = { done: false };
     const finish = (): void => {
       state.done = true;
@@ -65,6 +73,7 @@ export class VirtualClock implements Clock {
     const end = this.#now + limitMs;
     await this.settle();
     for (let turns = 0; !state.done && turns < LONGEST_RUN; turns += 1) {
+      await beforeEachTimer();
       const next = this.#next(end);
       if (next === undefined) break;
       this.#fire(next);
