@@ -66,9 +66,12 @@ const RARE = [
   'sagaz_saga_adopted_total',
   'sagaz_saga_step_crashes_total',
   'sagaz_saga_late_effects_total',
+  'sagaz_unserved_sagas',
   'sagaz_engine_crashes_total',
   'sagaz_engine_returns_total',
 ];
+/** What this broker in memory has no word of, or never happens here: see the alerts' test. */
+const ABSENT = /^sagaz_(broker_|unserved_(queues|oldest))/;
 
 const server = postgresServers()[0]!;
 
@@ -86,7 +89,8 @@ function samplesOf(text: string): ReadonlyMap<string, number> {
 async function counted(name: string, sample?: string, value = 1): Promise<void> {
   for (;;) {
     const samples = samplesOf(await register.getSingleMetricAsString(name));
-    if (sample === undefined ? samples.size > 0 : samples.get(sample) === value) return;
+    const risen = [...samples.values()].some((one) => one > 0);
+    if (sample === undefined ? risen : samples.get(sample) === value) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
@@ -176,7 +180,7 @@ describe('the metrics of an application that has worked', () => {
     samples = samplesOf(await (await fetch(`http://127.0.0.1:${port}/metrics`)).text());
     // Only now: what lies in the store is counted once in five seconds.
     names = (await register.getMetricsAsJSON()).flatMap(({ name }) =>
-      name.startsWith('sagaz_') ? [name] : [],
+      name.startsWith('sagaz_') && !ABSENT.test(name) ? [name] : [],
     );
   });
   afterAll(async () => {
@@ -243,6 +247,9 @@ describe('the metrics of an application that has worked', () => {
     engine.sagaAdopted?.({ ...saga, from: 'another' });
     engine.stepCrashed?.({ ...saga, step: 'first', role: 'step', crashes: 1 });
     engine.lateEffect?.({ ...saga, step: 'first' });
+    const unserved = { name: 'old', version: 1, more: false, oldestMs: 1, example: 's' };
+    engine.unservedSagas?.({ found: [{ ...unserved, name: 'gone', count: 7 }] });
+    engine.unservedSagas?.({ found: [{ ...unserved, count: 1 }] });
     engine.engineBuried?.({ incarnation: 'another' });
     engine.declaredDead?.({ incarnation: 'mine' });
     observers.lost('default', 1);
@@ -250,7 +257,7 @@ describe('the metrics of an application that has worked', () => {
     for (const name of RARE) {
       const values = [...now].filter(([sample]) => sample.startsWith(`${name}{`));
       expect(
-        values.map(([, value]) => value),
+        values.map(([, value]) => value).filter((value) => value > 0),
         name,
       ).toEqual([1]);
     }

@@ -5,7 +5,6 @@ export {
   postgresBroker,
   type ConnectedGroups,
   type ConnectGroupsOptions,
-  type GroupLag,
   type PostgresBrokerOptions,
 } from './broker/index.js';
 export { postgres } from './store.js';

@@ -53,6 +53,22 @@ export interface Subscription {
   problem(): string | null;
 }
 
+/** How many messages wait somewhere, and for how long. */
+export interface Backlog {
+  /** Counted up to 100,000: more than that is told as 100,000. */
+  readonly waiting: number;
+  /** Milliseconds since the oldest of those counted was published; 0 where none waits. */
+  readonly oldestMs: number;
+}
+
+/** Messages that a broker keeps. */
+export interface BrokerLag {
+  /** Of every consumer group, whoever serves it: what it has before it, retries included. */
+  readonly groups: readonly (Backlog & { readonly group: string })[];
+  /** In topics that no group has joined yet. */
+  readonly unrouted: Backlog;
+}
+
 /** A queue in which messages wait and that no living process works on. */
 export interface UnservedQueue {
   /**
@@ -85,6 +101,11 @@ export interface Broker {
   subscribe(request: SubscribeRequest): Promise<Subscription>;
   /** Rejects with what is wrong. */
   health(): Promise<void>;
+  /**
+   * How far consumer groups are behind. Asked for metrics, so its cost is bounded whatever waits. Absent
+   * where the broker's own tools tell.
+   */
+  lag?(): Promise<BrokerLag>;
   /**
    * Consumer groups and topics in which messages wait for nobody, at most 100. Asked regularly, so its
    * cost does not depend on how much waits. Absent where the broker cannot tell.

@@ -4,9 +4,9 @@ import {
   makeCounterProvider,
   makeHistogramProvider,
 } from '@willsoto/nestjs-prometheus';
-import type { InboxEvent } from '@sagaz/core';
+import type { BurialReason, InboxEvent, InboxOutcome } from '@sagaz/core';
 import type { Counter, Histogram } from 'prom-client';
-import { HandlerObservers, HandlerSet } from '../handlers/index.js';
+import { HandlerObservers, HandlerSet, SagazServer } from '../handlers/index.js';
 import { SECONDS } from './buckets.js';
 
 export const inboxMetrics: Provider[] = [
@@ -35,12 +35,34 @@ export const inboxMetrics: Provider[] = [
 
 type Kind = 'group' | 'type';
 
+/** Records, so that the compiler misses here what is added to the inbox. */
+const OUTCOMES: Readonly<Record<InboxOutcome['kind'], true>> = {
+  committed: true,
+  duplicate: true,
+  repeated: true,
+  late: true,
+  expired: true,
+  refused: true,
+  buried: true,
+  retry: true,
+};
+const REASONS: Readonly<Record<BurialReason, true>> = {
+  exhausted: true,
+  final: true,
+  rejected: true,
+  crashed: true,
+  malformed: true,
+};
+/** The type of a message that the group has no handler for. */
+const OTHER = 'other';
+
 /** Counts what becomes of messages. */
 @Injectable()
 export class InboxMetrics {
   constructor(
     @Inject(HandlerObservers) observers: HandlerObservers,
     @Inject(HandlerSet) private readonly handlers: HandlerSet,
+    @Inject(SagazServer) server: SagazServer,
     @InjectMetric('sagaz_inbox_handled_total') private readonly handled: Counter<Kind | 'outcome'>,
     @InjectMetric('sagaz_inbox_duplicates_total') private readonly duplicates: Counter<Kind>,
     @InjectMetric('sagaz_inbox_dead_letters_total')
@@ -58,12 +80,27 @@ export class InboxMetrics {
         else this.seconds.observe({ group, type, outcome }, durationMs / 1_000);
       },
     });
+    // All handlers are known then, and no message has come.
+    server.whenListening(() => {
+      this.#zero();
+    });
+  }
+
+  /** As in the metrics of sagas: what is not there before its first event hides that event. */
+  #zero(): void {
+    const kinds = this.handlers.all.map(({ inbox: { group, type } }) => ({ group, type }));
+    const others = this.handlers.groups.map((group) => ({ group, type: OTHER }));
+    for (const kind of [...kinds, ...others]) {
+      this.duplicates.inc(kind, 0);
+      for (const outcome of Object.keys(OUTCOMES)) this.handled.inc({ ...kind, outcome }, 0);
+      for (const reason of Object.keys(REASONS)) this.deadLetters.inc({ ...kind, reason }, 0);
+    }
   }
 
   #count({ message, group, outcome, durationMs }: InboxEvent): void {
     // Other people choose the types of messages nobody handles; they must not choose how many time
     // series there are.
-    const type = this.handlers.find(group, message.type) === undefined ? 'other' : message.type;
+    const type = this.handlers.find(group, message.type) === undefined ? OTHER : message.type;
     this.handled.inc({ group, type, outcome: outcome.kind });
     if (outcome.kind === 'duplicate') {
       this.duplicates.inc({ group, type });

@@ -1,4 +1,4 @@
-import { Inject, Injectable, type Provider } from '@nestjs/common';
+import { Inject, Injectable, type OnModuleInit, type Provider } from '@nestjs/common';
 import {
   InjectMetric,
   makeCounterProvider,
@@ -7,6 +7,7 @@ import {
 } from '@willsoto/nestjs-prometheus';
 import type { RelayObserver } from '@sagaz/core';
 import type { Counter, Gauge, Histogram } from 'prom-client';
+import { Connections } from '../enlist/index.js';
 import { WorkObservers } from '../lifecycle/index.js';
 import { SECONDS } from './buckets.js';
 
@@ -69,11 +70,12 @@ type One = 'connection';
 
 /** Counts what goes into outboxes and out of them. */
 @Injectable()
-export class RelayMetrics {
+export class RelayMetrics implements OnModuleInit {
   constructor(
     @Inject(WorkObservers) observers: WorkObservers,
-    @InjectMetric('sagaz_outbox_written_total') written: Counter<One>,
-    @InjectMetric('sagaz_outbox_lost_total') lost: Counter<One>,
+    @Inject(Connections) private readonly connections: Connections,
+    @InjectMetric('sagaz_outbox_written_total') private readonly written: Counter<One>,
+    @InjectMetric('sagaz_outbox_lost_total') private readonly lost: Counter<One>,
     @InjectMetric('sagaz_relay_published_total') private readonly published: Counter<One>,
     @InjectMetric('sagaz_relay_failed_total')
     private readonly failed: Counter<One | 'topic' | 'outcome'>,
@@ -94,6 +96,20 @@ export class RelayMetrics {
       },
       relay: (connection) => this.#observe(connection),
     });
+  }
+
+  /** As in the metrics of sagas: what is not there before its first event hides that event. */
+  onModuleInit(): void {
+    for (const { name: connection } of this.connections.all) {
+      for (const counter of [this.written, this.lost, this.published, this.timeouts]) {
+        counter.inc({ connection }, 0);
+      }
+      // The pauses of the whole broker; topics are not known before something goes to them.
+      this.pauses.inc({ connection, topic: '' }, 0);
+      this.seconds.zero({ connection });
+      this.lag.zero({ connection });
+      this.slots.inc({ connection }, 0);
+    }
   }
 
   #observe(connection: string): RelayObserver {

@@ -1,13 +1,22 @@
-import { Inject, Injectable, type Provider } from '@nestjs/common';
+import { Inject, Injectable, type OnModuleInit, type Provider } from '@nestjs/common';
 import {
   InjectMetric,
   makeCounterProvider,
+  makeGaugeProvider,
   makeHistogramProvider,
 } from '@willsoto/nestjs-prometheus';
-import type { EngineObserver } from '@sagaz/core';
-import type { Counter, Histogram } from 'prom-client';
+import {
+  FINAL_STATUSES,
+  type AttentionReason,
+  type EngineObserver,
+  type SagaDefinition,
+  type UnservedSagas,
+} from '@sagaz/core';
+import type { Counter, Gauge, Histogram } from 'prom-client';
+import { Connections } from '../enlist/index.js';
 import { WorkObservers } from '../lifecycle/index.js';
-import { SECONDS } from './buckets.js';
+import { SagaSet } from '../sagas/index.js';
+import { SAGA_SECONDS, SECONDS } from './buckets.js';
 
 export const sagaMetrics: Provider[] = [
   makeCounterProvider({
@@ -22,9 +31,9 @@ export const sagaMetrics: Provider[] = [
   }),
   makeHistogramProvider({
     name: 'sagaz_saga_seconds',
-    help: 'How long a saga took to its end, since this process had it.',
+    help: 'From the start of a saga to its end, waits and other processes included.',
     labelNames: ['saga', 'status'],
-    buckets: SECONDS,
+    buckets: SAGA_SECONDS,
   }),
   makeHistogramProvider({
     name: 'sagaz_saga_step_seconds',
@@ -63,6 +72,11 @@ export const sagaMetrics: Provider[] = [
     help: 'Steps whose effect came after their saga had ended or gone to another process.',
     labelNames: ['saga', 'step'],
   }),
+  makeGaugeProvider({
+    name: 'sagaz_unserved_sagas',
+    help: 'Due sagas whose name and version no living engine runs, as this process last saw: take max() and not sum().',
+    labelNames: ['connection', 'saga', 'version'],
+  }),
   makeCounterProvider({
     name: 'sagaz_engine_crashes_total',
     help: 'Engines of other processes that this one found dead.',
@@ -77,11 +91,34 @@ export const sagaMetrics: Provider[] = [
 
 type Step = 'saga' | 'step';
 
+interface UnservedLabels {
+  readonly connection: string;
+  readonly saga: string;
+  readonly version: number;
+}
+
+/** Where a saga can come to rest. */
+const ENDS = [...FINAL_STATUSES, 'needs_attention'] as const;
+/** Written as a record, so that a reason that is added to the engine is missed here by the compiler. */
+const REASONS: Readonly<Record<AttentionReason, true>> = {
+  compensation_failed: true,
+  recovery_failed: true,
+  pivot_unknown: true,
+  definition_changed: true,
+  late_effect: true,
+  journal_refused: true,
+  journal_unreadable: true,
+};
+
 /** Counts what engines do. */
 @Injectable()
-export class SagaMetrics {
+export class SagaMetrics implements OnModuleInit {
+  readonly #told = new Map<string, readonly UnservedLabels[]>();
+
   constructor(
     @Inject(WorkObservers) observers: WorkObservers,
+    @Inject(Connections) private readonly connections: Connections,
+    @Inject(SagaSet) private readonly sagas: SagaSet,
     @InjectMetric('sagaz_saga_started_total') private readonly started: Counter<'saga'>,
     @InjectMetric('sagaz_saga_ended_total') private readonly ended: Counter<'saga' | 'status'>,
     @InjectMetric('sagaz_saga_seconds') private readonly seconds: Histogram<'saga' | 'status'>,
@@ -95,10 +132,41 @@ export class SagaMetrics {
     @InjectMetric('sagaz_saga_needs_attention_total')
     private readonly attention: Counter<'saga' | 'reason'>,
     @InjectMetric('sagaz_saga_late_effects_total') private readonly lateEffects: Counter<Step>,
+    @InjectMetric('sagaz_unserved_sagas')
+    private readonly unserved: Gauge<'connection' | 'saga' | 'version'>,
     @InjectMetric('sagaz_engine_crashes_total') private readonly crashes: Counter<'connection'>,
     @InjectMetric('sagaz_engine_returns_total') private readonly returns: Counter<'connection'>,
   ) {
     observers.add({ engine: (connection) => this.#observe(connection) });
+  }
+
+  /**
+   * Every series that can be known is there from the first scrape on: one that appears with its first
+   * event has not risen in the eyes of `increase()`, and no alert tells of that event.
+   */
+  onModuleInit(): void {
+    for (const connection of this.connections.all) {
+      const { name } = connection;
+      for (const counter of [this.transitions, this.crashes, this.returns]) {
+        counter.inc({ connection: name }, 0);
+      }
+      this.flushes.zero({ connection: name });
+      for (const definition of this.sagas.of(connection)) this.#zero(definition);
+    }
+  }
+
+  #zero({ name: saga, steps }: SagaDefinition): void {
+    this.started.inc({ saga }, 0);
+    this.adopted.inc({ saga }, 0);
+    for (const status of ENDS) {
+      this.ended.inc({ saga, status }, 0);
+      this.seconds.zero({ saga, status });
+    }
+    for (const reason of Object.keys(REASONS)) this.attention.inc({ saga, reason }, 0);
+    for (const step of steps.keys()) {
+      this.stepCrashes.inc({ saga, step }, 0);
+      this.lateEffects.inc({ saga, step }, 0);
+    }
   }
 
   #observe(connection: string): EngineObserver {
@@ -131,6 +199,9 @@ export class SagaMetrics {
       lateEffect: ({ saga, step }) => {
         this.lateEffects.inc({ saga, step });
       },
+      unservedSagas: ({ found }) => {
+        this.#unserved(connection, found);
+      },
       engineBuried: () => {
         this.crashes.inc({ connection });
       },
@@ -138,5 +209,16 @@ export class SagaMetrics {
         this.returns.inc({ connection });
       },
     };
+  }
+
+  /** Those that have gone since the last look go from the metrics, too. */
+  #unserved(connection: string, found: readonly UnservedSagas[]): void {
+    for (const labels of this.#told.get(connection) ?? []) this.unserved.remove(labels);
+    const now = found.map(({ name, version, count }) => {
+      const labels = { connection, saga: name, version };
+      this.unserved.set(labels, count);
+      return labels;
+    });
+    this.#told.set(connection, now);
   }
 }

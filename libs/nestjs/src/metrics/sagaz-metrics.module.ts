@@ -1,8 +1,10 @@
 import { Module } from '@nestjs/common';
+import { BrokerBacklog, brokerMetrics } from './broker.metrics.js';
 import { InboxMetrics, inboxMetrics } from './inbox.metrics.js';
 import { RelayMetrics, relayMetrics } from './relay.metrics.js';
 import { SagaMetrics, sagaMetrics } from './saga.metrics.js';
 import { StoreCounts, storeCountMetrics } from './store-counts.js';
+import { UnservedMetrics, unservedMetrics } from './unserved.metrics.js';
 
 /**
  * Counts what Sagaz does, in `prom-client`. Where the metrics are served is the application's choice:
@@ -13,7 +15,8 @@ import { StoreCounts, storeCountMetrics } from './store-counts.js';
  *
  * Counters, histograms and `sagaz_relay_leased_slots` tell of this process: `sum()` them over
  * processes. `sagaz_store_…` tell what lies in the database, read when somebody asks and at most every
- * 5 s; every process tells the same, so take `max()`. Two applications in one process share the
+ * 5 s, `sagaz_broker_…` what lies in the broker, at most every 15 s; every process tells the same, so take
+ * `max()`. A scrape waits 2 s for them and then goes without. Two applications in one process share the
  * registry of `prom-client`, and with it their metrics.
  */
 @Module({
@@ -22,10 +25,14 @@ import { StoreCounts, storeCountMetrics } from './store-counts.js';
     ...inboxMetrics,
     ...sagaMetrics,
     ...storeCountMetrics,
+    ...brokerMetrics,
+    ...unservedMetrics,
     RelayMetrics,
     InboxMetrics,
     SagaMetrics,
     StoreCounts,
+    BrokerBacklog,
+    UnservedMetrics,
   ],
 })
 export class SagazMetricsModule {}

@@ -11,9 +11,11 @@ import {
 import { register, type Gauge } from 'prom-client';
 import { Connections } from '../enlist/index.js';
 import { SAGAZ_CLOCK, SAGAZ_LOGGER } from '../tokens/index.js';
+import { RecentAnswer } from './recent-answer.js';
 
-/** Scrapers are many; counting rows is not free. */
 const KEEP_MS = 5_000;
+/** All gauges wait at once, so this is how long a scrape takes while the database hangs. */
+const WITHIN_MS = 2_000;
 const OUTBOX_STATUSES = ['pending', 'delayed', 'retrying', 'held', 'dead_letter'] as const;
 
 interface Counts {
@@ -35,44 +37,44 @@ async function countIn(store: Store): Promise<Counts> {
 /** Counts what lies in the stores, when somebody asks. */
 @Injectable()
 export class StoreCounts implements OnModuleDestroy {
-  #counted: { readonly at: number; readonly counts: Promise<ReadonlyMap<string, Counts>> } | null =
-    null;
+  readonly #looks: readonly { readonly name: string; readonly counts: RecentAnswer<Counts> }[];
 
   constructor(
-    @Inject(Connections) private readonly connections: Connections,
-    @Inject(SAGAZ_CLOCK) private readonly clock: Clock,
-    @Inject(SAGAZ_LOGGER) private readonly logger: Logger,
-  ) {}
+    @Inject(Connections) connections: Connections,
+    @Inject(SAGAZ_CLOCK) clock: Clock,
+    @Inject(SAGAZ_LOGGER) logger: Logger,
+  ) {
+    this.#looks = connections.all.map(({ name, store }) => ({
+      name,
+      counts: new RecentAnswer(() => countIn(store), {
+        clock,
+        keepMs: KEEP_MS,
+        withinMs: WITHIN_MS,
+        failed: (error) => {
+          // The process's own metrics are wanted most when its database is away.
+          logger.warn('What lies in the store could not be counted for its metrics.', {
+            connection: name,
+            error: errorText(error),
+          });
+        },
+      }),
+    }));
+  }
 
   /** By connection; without those that cannot be counted now. Never rejects. */
-  now(): Promise<ReadonlyMap<string, Counts>> {
-    const now = this.clock.now();
-    if (this.#counted === null || now - this.#counted.at >= KEEP_MS) {
-      this.#counted = { at: now, counts: this.#countAll() };
-    }
-    return this.#counted.counts;
+  async now(): Promise<ReadonlyMap<string, Counts>> {
+    const all = new Map<string, Counts>();
+    const looking = this.#looks.map(async ({ name, counts }) => {
+      const counted = await counts.now();
+      if (counted !== undefined) all.set(name, counted);
+    });
+    await Promise.all(looking);
+    return all;
   }
 
   /** The registry outlives the application, and the stores these gauges ask do not. */
   onModuleDestroy(): void {
     for (const name of NAMES) register.removeSingleMetric(name);
-  }
-
-  async #countAll(): Promise<ReadonlyMap<string, Counts>> {
-    const all = new Map<string, Counts>();
-    const counting = this.connections.all.map(async ({ name, store }) => {
-      try {
-        all.set(name, await countIn(store));
-      } catch (error) {
-        // The process's own metrics are wanted most when its database is away.
-        this.logger.warn('What lies in the store could not be counted for its metrics.', {
-          connection: name,
-          error: errorText(error),
-        });
-      }
-    });
-    await Promise.all(counting);
-    return all;
   }
 }
 

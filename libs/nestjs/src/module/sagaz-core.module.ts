@@ -83,6 +83,7 @@ import { NestSagazLogger } from './nest-logger.js';
     Workers,
     UnservedQueues,
     Outbox,
+    SagaSet,
     Sagas,
     Engines,
     DeadLetters,

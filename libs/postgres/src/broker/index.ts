@@ -1,5 +1,5 @@
 export { BrokerClosedError } from './broker.errors.js';
-export { PgBroker, type GroupLag } from './pg-broker.js';
+export { PgBroker } from './pg-broker.js';
 export { postgresBroker, type PostgresBrokerOptions } from './postgres-broker.js';
 export {
   connectGroups,

@@ -244,23 +244,6 @@ describeEachPostgres('the Postgres broker', (server) => {
     expect((await inboxB.count(1))[0]?.message.id).toBe('m1');
   });
 
-  it('says how far each group is behind', async () => {
-    const [topic, one] = [freshTopic(), await broker()];
-    if (!(one instanceof PgBroker)) throw new Error('another broker');
-    const never = new Promise<never>(() => undefined);
-    const subscription = await one.subscribe({
-      group: topic,
-      topics: [topic],
-      concurrency: 1,
-      handle: () => never,
-    });
-    await one.publish([message(topic, 'a'), message(topic, 'b')]);
-    const lag = (await one.lag()).find(({ group }) => group === topic);
-    expect(lag?.waiting).toBe(2);
-    expect(lag?.oldestMs).toBeGreaterThan(0);
-    await subscription.close(0);
-  });
-
   it('is unhealthy once it is closed, and takes nothing', async () => {
     const one = await broker();
     await one.health();

@@ -2,6 +2,7 @@ import {
   handleEach,
   SlotConsumer,
   type Broker,
+  type BrokerLag,
   type Clock,
   type FaultPoints,
   type Logger,
@@ -15,6 +16,7 @@ import { epochMs, type SagazPool, type SchemaName } from '../connection/index.js
 import { PgSlotQueue } from '../slots/index.js';
 import type { PgWakeUps } from '../wake-ups/index.js';
 import { Announcements } from './announcements.js';
+import { readLag } from './broker-lag.js';
 import { BrokerClosedError } from './broker.errors.js';
 import { Groups } from './groups.js';
 import { HandOver } from './hand-over.js';
@@ -34,15 +36,6 @@ export interface PgBrokerParts {
   readonly logger: Logger;
   readonly consumer?: ConsumerSettings;
   readonly faults?: FaultPoints;
-}
-
-/** What a consumer group has before it. */
-export interface GroupLag {
-  readonly group: string;
-  /** Messages that wait to be handled: pending, retrying or held back by one that is. */
-  readonly waiting: number;
-  /** Milliseconds since the oldest of them was published; 0 where none waits. */
-  readonly oldestMs: number;
 }
 
 const CLOSE_WITHIN_MS = 10_000;
@@ -148,26 +141,8 @@ export class PgBroker implements Broker {
     return this.#groups.remove(group);
   }
 
-  /** How far each group of this broker is behind, for metrics. One scan of the rows that wait. */
-  async lag(): Promise<readonly GroupLag[]> {
-    const { quoted } = this.#parts.schema;
-    const { rows } = await this.#parts.pool.for('count').query<{
-      group: string;
-      waiting: string;
-      oldest_ms: number | null;
-    }>({
-      text: `SELECT g.name AS group, count(m.seq) AS waiting,
-          ${epochMs('clock_timestamp() - min(m.created_at)')} AS oldest_ms
-        FROM ${quoted}.consumer_group g
-        LEFT JOIN ${quoted}.message m
-          ON m.consumer_group = g.id AND m.status IN ('pending', 'retrying', 'held')
-        GROUP BY g.name ORDER BY g.name`,
-    });
-    return rows.map((row) => ({
-      group: row.group,
-      waiting: Number(row.waiting),
-      oldestMs: Math.max(0, row.oldest_ms ?? 0),
-    }));
+  lag(): Promise<BrokerLag> {
+    return readLag(this.#parts.pool, this.#parts.schema);
   }
 
   /** Closes what is still subscribed, then the connections. */

@@ -1,0 +1,104 @@
+import { Inject, Injectable, type OnModuleDestroy, type Provider } from '@nestjs/common';
+import { makeGaugeProvider } from '@willsoto/nestjs-prometheus';
+import type { Backlog, Broker, BrokerLag, Clock, Logger } from '@sagaz/core';
+import { register, type Gauge } from 'prom-client';
+import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER } from '../tokens/index.js';
+import { RecentAnswer } from './recent-answer.js';
+
+/** Every process of every service asks for the same. */
+const KEEP_MS = 15_000;
+const WITHIN_MS = 2_000;
+
+/** Asks the broker how far consumer groups are behind, when somebody asks us. */
+@Injectable()
+export class BrokerBacklog implements OnModuleDestroy {
+  readonly #lag: RecentAnswer<BrokerLag | undefined>;
+
+  constructor(
+    @Inject(SAGAZ_BROKER) broker: Broker | null,
+    @Inject(SAGAZ_CLOCK) clock: Clock,
+    @Inject(SAGAZ_LOGGER) logger: Logger,
+  ) {
+    this.#lag = new RecentAnswer(async () => broker?.lag?.(), {
+      clock,
+      keepMs: KEEP_MS,
+      withinMs: WITHIN_MS,
+      failed: (error) => {
+        logger.warn('How far consumer groups are behind could not be read for the metrics.', {
+          error: error instanceof Error ? error.message : String(error),
+        });
+      },
+    });
+  }
+
+  /** Undefined: the broker cannot tell, or not now. Never rejects. */
+  now(): Promise<BrokerLag | undefined> {
+    return this.#lag.now();
+  }
+
+  /** The registry outlives the application, and the broker these gauges ask does not. */
+  onModuleDestroy(): void {
+    for (const name of NAMES) register.removeSingleMetric(name);
+  }
+}
+
+const NAMES = [
+  'sagaz_broker_group_messages',
+  'sagaz_broker_group_oldest_seconds',
+  'sagaz_broker_unrouted_messages',
+  'sagaz_broker_unrouted_oldest_seconds',
+] as const;
+
+function gaugeOf(
+  name: (typeof NAMES)[number],
+  about: string,
+  labelNames: readonly string[],
+  fill: (gauge: Gauge, lag: BrokerLag) => void,
+): Provider {
+  return makeGaugeProvider({
+    name,
+    help: `${about} The same in every process: take max() and not sum().`,
+    labelNames: [...labelNames],
+    inject: [BrokerBacklog],
+    async collect(backlog: BrokerBacklog) {
+      const lag = await backlog.now();
+      this.reset();
+      // What cannot be read now is not told. A gauge without labels begins at 0 after its reset.
+      if (lag !== undefined) fill(this, lag);
+      else if (labelNames.length === 0) this.remove();
+    },
+  });
+}
+
+const seconds = ({ oldestMs }: Backlog): number => oldestMs / 1_000;
+
+export const brokerMetrics: Provider[] = [
+  gaugeOf(
+    NAMES[0],
+    'Messages that a consumer group of the broker has before it, counted up to 100,000.',
+    ['group'],
+    (gauge, { groups }) => {
+      for (const { group, waiting } of groups) gauge.set({ group }, waiting);
+    },
+  ),
+  gaugeOf(
+    NAMES[1],
+    'How long the oldest message that a consumer group has before it has been there.',
+    ['group'],
+    (gauge, { groups }) => {
+      for (const lag of groups) gauge.set({ group: lag.group }, seconds(lag));
+    },
+  ),
+  gaugeOf(
+    NAMES[2],
+    'Messages in topics that no consumer group has joined, counted up to 100,000.',
+    [],
+    (gauge, { unrouted }) => gauge.set(unrouted.waiting),
+  ),
+  gaugeOf(
+    NAMES[3],
+    'How long the oldest message in topics that no consumer group has joined has been there.',
+    [],
+    (gauge, { unrouted }) => gauge.set(seconds(unrouted)),
+  ),
+];

@@ -1,0 +1,65 @@
+import { describeEachPostgres } from '@sagaz/test-support';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { BrokerDatabase, freshTopic, message } from './broker.fixture.js';
+
+describeEachPostgres('how far consumer groups are behind', (server) => {
+  let database: BrokerDatabase;
+  beforeAll(async () => {
+    database = await BrokerDatabase.open(server);
+  });
+  afterEach(() => database.closeBrokers());
+  afterAll(() => database.drop());
+
+  it('is told of every group, with retries and what they hold back, and of topics without a group', async () => {
+    const [topic, idle, nobody] = [freshTopic(), freshTopic(), freshTopic()];
+    const one = await database.broker();
+    expect(await one.lag?.()).toEqual({ groups: [], unrouted: { waiting: 0, oldestMs: 0 } });
+    for (const name of [topic, idle]) {
+      const subscription = await one.subscribe({
+        group: name,
+        topics: [name],
+        concurrency: 1,
+        handle: () => new Promise<never>(() => undefined),
+      });
+      await subscription.close(0);
+    }
+    await one.publish([message(topic, 'a'), message(topic, 'a'), message(topic, 'b')]);
+    await one.publish([message(nobody, 'a')]);
+    await database.admin.query(
+      `UPDATE sagaz_broker.message SET status = 'retrying', due_at = clock_timestamp(),
+        created_at = created_at - interval '1 hour'
+      WHERE topic = $1 AND seq = (SELECT min(seq) FROM sagaz_broker.message WHERE topic = $1)`,
+      [topic],
+    );
+    const lag = await one.lag?.();
+    expect(lag?.groups.map(({ group, waiting }) => [group, waiting])).toEqual([
+      [topic, 3],
+      [idle, 0],
+    ]);
+    expect(lag?.groups[0]?.oldestMs).toBeGreaterThanOrEqual(3_600_000);
+    expect(lag?.groups[1]?.oldestMs).toBe(0);
+    expect(lag?.unrouted.waiting).toBe(1);
+    expect(lag?.unrouted.oldestMs).toBeLessThan(3_600_000);
+  });
+
+  it('reads no more of a group than it counts, however much lies there', async () => {
+    const topic = freshTopic();
+    const one = await database.broker();
+    const subscription = await one.subscribe({
+      group: topic,
+      topics: [topic],
+      concurrency: 1,
+      handle: () => new Promise<never>(() => undefined),
+    });
+    await subscription.close(0);
+    await database.admin.query(
+      `INSERT INTO sagaz_broker.message (consumer_group, slot, status, id, tenant, topic, key, type,
+          source, time, content_type, headers, payload)
+        SELECT g.id, n % 256, 'pending', 'm' || n, '', $1, n::text, 't', 's', '', '', '{}', ''
+        FROM sagaz_broker.consumer_group g, generate_series(1, 100500) AS n WHERE g.name = $1`,
+      [topic],
+    );
+    const lag = await one.lag?.();
+    expect(lag?.groups.find(({ group }) => group === topic)?.waiting).toBe(100_000);
+  });
+});

@@ -1,0 +1,69 @@
+import type { BrokerLag } from '@sagaz/core';
+import { limited, LIMITS, type SagazPool, type SchemaName } from '../connection/index.js';
+
+/** Nobody needs to know more exactly how many of very many there are, and counting costs. */
+const MOST = 100_000;
+
+interface LagRow {
+  /** Null: topics without a group. */
+  readonly group: string | null;
+  readonly waiting: string;
+  readonly oldest_ms: number | null;
+}
+
+/**
+ * Of each group the first {@link MOST} rows along its indexes, pending ones and others, and of those
+ * without a group as many.
+ */
+export async function readLag(pool: SagazPool, { quoted }: SchemaName): Promise<BrokerLag> {
+  const client = await pool.connect();
+  const counting = limited(client, LIMITS.count);
+  try {
+    await counting.query({ text: 'BEGIN READ ONLY' });
+    // Statistics of a queue are always wrong, and a scan of the table reads what waits for all others.
+    await counting.query({ text: 'SET LOCAL enable_seqscan = off' });
+    const { rows } = await counting.query<LagRow>({
+      text: `SELECT g.name AS group, waiting.n AS waiting, ${ageMs('waiting.since')} AS oldest_ms
+        FROM ${quoted}.consumer_group g
+        CROSS JOIN LATERAL (
+          SELECT count(*) AS n, min(counted.created_at) AS since FROM (
+            (SELECT m.created_at FROM ${quoted}.message m
+              WHERE m.consumer_group = g.id AND m.status = 'pending' LIMIT $1)
+            UNION ALL
+            (SELECT m.created_at FROM ${quoted}.message m
+              WHERE m.consumer_group = g.id AND m.status <> 'pending' AND m.status IN ('retrying', 'held')
+              LIMIT $1)
+            LIMIT $1
+          ) AS counted
+        ) AS waiting
+        UNION ALL
+        SELECT NULL, count(*), ${ageMs('min(counted.created_at)')} FROM (
+          SELECT m.created_at FROM ${quoted}.message m WHERE m.status = 'unrouted' LIMIT $1
+        ) AS counted`,
+      values: [MOST],
+    });
+    await counting.query({ text: 'COMMIT' });
+    client.release();
+    return lagOf(rows);
+  } catch (error) {
+    client.release(true);
+    throw error;
+  }
+}
+
+function ageMs(since: string): string {
+  return `date_part('epoch', clock_timestamp() - ${since}) * 1000`;
+}
+
+function lagOf(rows: readonly LagRow[]): BrokerLag {
+  const backlog = (row: LagRow | undefined) => ({
+    waiting: Number(row?.waiting ?? 0),
+    oldestMs: Math.max(0, row?.oldest_ms ?? 0),
+  });
+  return {
+    groups: rows.flatMap((row) =>
+      row.group === null ? [] : [{ group: row.group, ...backlog(row) }],
+    ),
+    unrouted: backlog(rows.find(({ group }) => group === null)),
+  };
+}
