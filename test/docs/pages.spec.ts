@@ -115,7 +115,10 @@ describe('the documentation', () => {
     const metrics = registeredMetrics();
     expect(metrics.length).toBeGreaterThan(0);
     expect(
-      named(operations, /\bsagaz_(?:saga|engine|outbox|relay|inbox|store)_[a-z_]+\b/g),
+      named(
+        operations,
+        /\bsagaz_(?:saga|engine|outbox|relay|inbox|store|broker|unserved)_[a-z_]+\b/g,
+      ),
     ).toEqual(metrics);
   });
 

@@ -10,6 +10,7 @@ export class CuttingProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #cuts = 0;
+  #frozen = false;
 
   private constructor(
     readonly url: string,
@@ -33,6 +34,18 @@ export class CuttingProxy {
   /** The next COMMIT of the application's own pool is answered to nobody. */
   cutNextCommit(): void {
     this.#cuts += 1;
+  }
+
+  /** From now on nothing comes through, on no connection, and nobody is told: a server that hangs. */
+  freeze(): void {
+    this.#frozen = true;
+    for (const socket of this.#sockets) socket.pause();
+  }
+
+  /** All that was held back goes on. */
+  thaw(): void {
+    this.#frozen = false;
+    for (const socket of this.#sockets) socket.resume();
   }
 
   async close(): Promise<void> {
@@ -66,5 +79,6 @@ export class CuttingProxy {
       if (cut) client.destroy();
       else client.write(chunk);
     });
+    if (this.#frozen) for (const socket of [client, database]) socket.pause();
   }
 }

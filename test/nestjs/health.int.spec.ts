@@ -1,14 +1,34 @@
-import { Module, type INestApplication } from '@nestjs/common';
+import { Injectable, Module, type INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { Saga, SagaOf, SagaStep, Sagas, command, defineCommand } from '@sagaz/nestjs';
 import { SagazHealthModule } from '@sagaz/nestjs/health';
+import { SagazMetricsModule } from '@sagaz/nestjs/metrics';
+import { postgresBroker } from '@sagaz/postgres';
 import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
+import { PrometheusModule } from '@willsoto/nestjs-prometheus';
 import type { AddressInfo } from 'node:net';
+import { register } from 'prom-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { appModule } from './app.js';
+import { CuttingProxy } from './cutting-proxy.js';
 import { MessageBench } from './message-bench.js';
 
 @Module({ imports: [SagazHealthModule] })
 class Probes {}
+
+@Module({ imports: [PrometheusModule.register(), SagazMetricsModule] })
+class Monitoring {}
+
+const Pack = defineCommand<undefined>()('stock.pack');
+
+@Saga({ name: 'ship' })
+@Injectable()
+class ShipSaga extends SagaOf<undefined> {
+  @SagaStep()
+  pack() {
+    return command(Pack, undefined);
+  }
+}
 
 interface Answer {
   readonly status: number;
@@ -19,10 +39,20 @@ interface Answer {
 
 const server = postgresServers()[0]!;
 
+function originOf(app: INestApplication): string {
+  const { port } = (app.getHttpServer() as { address(): AddressInfo }).address();
+  return `http://127.0.0.1:${String(port)}`;
+}
+
+async function probe(app: INestApplication, path: 'live' | 'ready'): Promise<Answer> {
+  const response = await fetch(`${originOf(app)}/health/${path}`);
+  const { details } = (await response.json()) as Pick<Answer, 'details'>;
+  return { status: response.status, details };
+}
+
 describe('the probes of an application', () => {
   let db: TestDatabase;
   let app: INestApplication;
-  let origin = '';
   const bench = new MessageBench();
 
   beforeAll(async () => {
@@ -36,18 +66,12 @@ describe('the probes of an application', () => {
       { logger: false },
     );
     await app.listen(0);
-    const { port } = (app.getHttpServer() as { address(): AddressInfo }).address();
-    origin = `http://127.0.0.1:${port}/health`;
   });
   afterAll(async () => {
     await app.close();
   });
 
-  const ask = async (probe: 'live' | 'ready'): Promise<Answer> => {
-    const response = await fetch(`${origin}/${probe}`);
-    const { details } = (await response.json()) as Pick<Answer, 'details'>;
-    return { status: response.status, details };
-  };
+  const ask = (path: 'live' | 'ready'): Promise<Answer> => probe(app, path);
 
   it('are up while all is well, and name what they looked at', async () => {
     expect((await ask('live')).status).toBe(200);
@@ -76,5 +100,107 @@ describe('the probes of an application', () => {
     expect(status).toBe(503);
     expect(details['database']).toMatchObject({ status: 'down' });
     expect((await ask('live')).status).toBe(200);
+  });
+});
+
+describe('an order service whose outbox takes messages', () => {
+  let db: TestDatabase;
+  let app: INestApplication;
+  const bench = new MessageBench();
+
+  beforeAll(async () => {
+    db = await createDatabase(server);
+    app = await NestFactory.create(
+      appModule({
+        databases: [{ url: db.url }],
+        imports: [Probes],
+        providers: [ShipSaga],
+        // As a service that only starts sagas: it has no handler, and another process relays.
+        sagaz: { broker: bench.driver, roles: { engine: true, relay: false, consume: true } },
+      }),
+      { logger: false },
+    );
+    await app.listen(0);
+  });
+  afterAll(async () => {
+    await app.close();
+    await db.drop();
+  });
+
+  it('is ready while the broker is away, says so, and starts sagas', async () => {
+    bench.broker.setDown(new Error('gone fishing'));
+    const { status, details } = await probe(app, 'ready');
+    expect(status).toBe(200);
+    expect(details['broker']).toEqual({
+      status: 'up',
+      message: 'away, and nothing here stops without it: gone fishing',
+    });
+    expect(details['replies']).toMatchObject({ status: 'up' });
+    await app.get(Sagas).start(ShipSaga, undefined);
+    bench.broker.setDown(null);
+    expect((await probe(app, 'ready')).details['broker']).toEqual({ status: 'up' });
+  });
+});
+
+describe('while the database hangs', () => {
+  let db: TestDatabase;
+  let proxy: CuttingProxy;
+  let app: INestApplication;
+
+  beforeAll(async () => {
+    register.clear();
+    db = await createDatabase(server);
+    proxy = await CuttingProxy.before(db.url);
+    app = await NestFactory.create(
+      appModule({
+        databases: [{ url: proxy.url }],
+        imports: [Probes, Monitoring],
+        providers: [ShipSaga],
+        sagaz: {
+          broker: postgresBroker({ url: proxy.url }),
+          roles: { engine: true, relay: true, consume: false },
+        },
+      }),
+      { logger: false },
+    );
+    await app.listen(0);
+    expect((await probe(app, 'ready')).status).toBe(200);
+    proxy.freeze();
+  });
+  afterAll(async () => {
+    proxy.thaw();
+    await app.close();
+    await proxy.close();
+    await db.drop();
+  });
+
+  // That they answer at all shows it: what hangs here hangs until the test is over.
+  it('the process lives, is not ready and says why, however often it is asked', async () => {
+    expect((await probe(app, 'live')).status).toBe(200);
+    const asked = await Promise.all(Array.from({ length: 30 }, () => probe(app, 'ready')));
+    for (const { status, details } of asked) {
+      expect(status).toBe(503);
+      expect(details['database']).toMatchObject({
+        status: 'down',
+        message: expect.stringMatching(/no answer|No connection/) as unknown,
+      });
+    }
+  });
+
+  it('its own metrics are told, without those of the database', async () => {
+    const text = await (await fetch(`${originOf(app)}/metrics`)).text();
+    expect(text).toContain('sagaz_saga_started_total{saga="ship"} 0');
+    expect(text).not.toMatch(/^sagaz_(store|broker)_/m);
+  });
+
+  it('all is well again when it goes on', async () => {
+    proxy.thaw();
+    while ((await probe(app, 'ready')).status !== 200) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    const text = async () => (await fetch(`${originOf(app)}/metrics`)).text();
+    while (!(await text()).includes('sagaz_store_sagas{')) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
   });
 });

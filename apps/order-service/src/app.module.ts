@@ -2,12 +2,7 @@ import { ClsPluginTransactional } from '@nestjs-cls/transactional';
 import { Module } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
-import {
-  SagazExceptionFilter,
-  SagazModule,
-  SagazTypeOrmAdapter,
-  sagazLogFields,
-} from '@sagaz/nestjs';
+import { SagazExceptionFilter, SagazModule, SagazTypeOrmAdapter } from '@sagaz/nestjs';
 import { SagazHealthModule } from '@sagaz/nestjs/health';
 import { SagazMetricsModule } from '@sagaz/nestjs/metrics';
 import { postgres, postgresBroker } from '@sagaz/postgres';
@@ -15,6 +10,7 @@ import { PrometheusModule } from '@willsoto/nestjs-prometheus';
 import { ClsModule } from 'nestjs-cls';
 import { LoggerModule } from 'nestjs-pino';
 import { readConfig } from './config.js';
+import { logging } from './logging.js';
 import { CreateOrders1700000000000 } from './migrations/1700000000000-create-orders.js';
 import { Order } from './orders/order.entity.js';
 import { OrdersModule } from './orders/orders.module.js';
@@ -23,7 +19,7 @@ const config = readConfig();
 
 @Module({
   imports: [
-    LoggerModule.forRoot({ pinoHttp: { level: config.LOG_LEVEL, mixin: sagazLogFields } }),
+    LoggerModule.forRoot(logging),
     TypeOrmModule.forRoot({
       type: 'postgres',
       url: config.DATABASE_URL,

@@ -1,18 +1,19 @@
 import { Module } from '@nestjs/common';
-import { SagazModule, sagazLogFields } from '@sagaz/nestjs';
+import { SagazModule } from '@sagaz/nestjs';
 import { SagazHealthModule } from '@sagaz/nestjs/health';
 import { SagazMetricsModule } from '@sagaz/nestjs/metrics';
 import { postgres, postgresBroker } from '@sagaz/postgres';
 import { PrometheusModule } from '@willsoto/nestjs-prometheus';
 import { LoggerModule } from 'nestjs-pino';
 import { readConfig } from './config.js';
+import { logging } from './logging.js';
 
 const config = readConfig();
 
 /** Publishes what services left in their outboxes. Run as many as you like: they share the slots. */
 @Module({
   imports: [
-    LoggerModule.forRoot({ pinoHttp: { level: config.LOG_LEVEL, mixin: sagazLogFields } }),
+    LoggerModule.forRoot(logging),
     PrometheusModule.register(),
     SagazHealthModule,
     SagazMetricsModule,

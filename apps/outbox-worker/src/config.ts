@@ -21,7 +21,8 @@ const schema = z.object({
       'names must differ',
     ),
   BROKER_URL: postgresUrl,
-  PORT: z.coerce.number().int().min(0).max(65_535).default(3003),
+  /** Where /metrics and /health are; it serves nothing else. */
+  MANAGEMENT_PORT: z.coerce.number().int().min(0).max(65_535).default(4003),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
 });
 

@@ -1,10 +1,9 @@
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
-import { Logger } from 'nestjs-pino';
 import { AppModule } from './app.module.js';
 import { readConfig } from './config.js';
+import { firstLogger } from './logging.js';
 
-const app = await NestFactory.create(AppModule, { bufferLogs: true });
-app.useLogger(app.get(Logger));
+const app = await NestFactory.create(AppModule, { logger: firstLogger() });
 app.enableShutdownHooks();
-await app.listen(readConfig().PORT);
+await app.listen(readConfig().MANAGEMENT_PORT);

@@ -1,7 +1,7 @@
 import { ClsPluginTransactional } from '@nestjs-cls/transactional';
 import { Module } from '@nestjs/common';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
-import { SagazModule, SagazTypeOrmAdapter, sagazLogFields } from '@sagaz/nestjs';
+import { SagazModule, SagazTypeOrmAdapter } from '@sagaz/nestjs';
 import { SagazHealthModule } from '@sagaz/nestjs/health';
 import { SagazMetricsModule } from '@sagaz/nestjs/metrics';
 import { postgres, postgresBroker } from '@sagaz/postgres';
@@ -9,6 +9,7 @@ import { PrometheusModule } from '@willsoto/nestjs-prometheus';
 import { ClsModule } from 'nestjs-cls';
 import { LoggerModule } from 'nestjs-pino';
 import { readConfig } from './config.js';
+import { logging } from './logging.js';
 import { CreatePayments1700000000000 } from './migrations/1700000000000-create-payments.js';
 import { Payment } from './payments/payment.entity.js';
 import { PaymentsModule } from './payments/payments.module.js';
@@ -17,7 +18,7 @@ const config = readConfig();
 
 @Module({
   imports: [
-    LoggerModule.forRoot({ pinoHttp: { level: config.LOG_LEVEL, mixin: sagazLogFields } }),
+    LoggerModule.forRoot(logging),
     TypeOrmModule.forRoot({
       type: 'postgres',
       url: config.DATABASE_URL,

@@ -4,6 +4,8 @@ const schema = z.object({
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }),
   BROKER_URL: z.url({ protocol: /^postgres(ql)?$/ }),
   PORT: z.coerce.number().int().min(0).max(65_535).default(3002),
+  /** Where /metrics, /health and /openapi are: for operators, and not for the world. */
+  MANAGEMENT_PORT: z.coerce.number().int().min(0).max(65_535).default(4002),
   /** The simulated provider: the share of cards it declines, … */
   PROVIDER_DECLINE_RATE: z.coerce.number().min(0).max(1).default(0.02),
   /** … the share of calls that fail, half of them after they took effect, … */

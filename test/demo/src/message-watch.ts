@@ -35,8 +35,8 @@ export class MessageWatch {
 
   private async look(): Promise<void> {
     await Promise.all(
-      this.system.processes.map(async ({ name, address }) => {
-        for (const [metric, value] of await scrape(address)) {
+      this.system.processes.map(async ({ name, management }) => {
+        for (const [metric, value] of await scrape(management)) {
           const key = `${name} ${metric}`;
           const before = this.last.get(key) ?? 0;
           const grown = value >= before ? value - before : value;
@@ -49,10 +49,10 @@ export class MessageWatch {
 }
 
 /** Sums the series of each counter of Sagaz. */
-async function scrape(address: string): Promise<Map<string, number>> {
+async function scrape(management: string): Promise<Map<string, number>> {
   const totals = new Map<string, number>();
   try {
-    const response = await fetch(`${address}/metrics`, { signal: AbortSignal.timeout(2_000) });
+    const response = await fetch(`${management}/metrics`, { signal: AbortSignal.timeout(2_000) });
     for (const line of (await response.text()).split('\n')) {
       const match = /^(sagaz_\w+_total)(?:\{[^}]*\})? (\S+)/.exec(line);
       if (match?.[1] !== undefined) {

@@ -9,6 +9,8 @@ export interface ProcessPlan {
   /** The script Node runs. */
   readonly script: string;
   readonly port: number;
+  /** Where its metrics and its health are. */
+  readonly managementPort: number;
   readonly environment: Readonly<Record<string, string>>;
   readonly logFile: string;
 }
@@ -16,12 +18,15 @@ export interface ProcessPlan {
 /** One service of the system: a process that is started, killed, and started again. */
 export class ServiceProcess {
   readonly address: string;
+  /** Where its metrics and its health are. */
+  readonly management: string;
   kills = 0;
   private child: ChildProcess | null = null;
   private readonly log: WriteStream;
 
   constructor(private readonly plan: ProcessPlan) {
     this.address = `http://127.0.0.1:${String(plan.port)}`;
+    this.management = `http://127.0.0.1:${String(plan.managementPort)}`;
     this.log = createWriteStream(plan.logFile, { flags: 'a' });
   }
 
@@ -30,10 +35,15 @@ export class ServiceProcess {
   }
 
   start(): void {
-    const { script, environment, port } = this.plan;
+    const { script, environment, port, managementPort } = this.plan;
     // Node itself, and not a launcher in between: what is killed must be the service.
     const child = spawn(process.execPath, ['--import', LEASH, '--enable-source-maps', script], {
-      env: { ...inherited(), ...environment, PORT: String(port) },
+      env: {
+        ...inherited(),
+        ...environment,
+        PORT: String(port),
+        MANAGEMENT_PORT: String(managementPort),
+      },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
     child.stdout.pipe(this.log, { end: false });
@@ -48,7 +58,7 @@ export class ServiceProcess {
       if (this.child !== null && hasEnded(this.child)) {
         throw new Error(`${this.name} ended while it started. Its log: ${this.plan.logFile}`);
       }
-      if (await isReady(this.address)) return;
+      if (await isReady(this.management)) return;
       await sleep(50, undefined, { signal });
     }
     throw new Error(
@@ -91,9 +101,11 @@ function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null;
 }
 
-async function isReady(address: string): Promise<boolean> {
+async function isReady(management: string): Promise<boolean> {
   try {
-    const response = await fetch(`${address}/health/ready`, { signal: AbortSignal.timeout(1_000) });
+    const response = await fetch(`${management}/health/ready`, {
+      signal: AbortSignal.timeout(1_000),
+    });
     return response.ok;
   } catch {
     return false;

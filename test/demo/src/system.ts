@@ -41,6 +41,7 @@ export class System {
           name: app,
           script: fileURLToPath(new URL(`../../../apps/${app}/dist/main.js`, import.meta.url)),
           port: await freePort(),
+          managementPort: await freePort(),
           environment: {
             NODE_ENV: 'development',
             LOG_LEVEL: 'warn',

@@ -115,6 +115,11 @@ export class Consumers implements Worker, OnModuleInit {
     return null;
   }
 
+  /** A process that has the role and no handlers only tidies up. */
+  withoutBroker(): 'stops' | 'waits' {
+    return this.#declared.length > 0 ? 'stops' : 'waits';
+  }
+
   #consume(broker: Broker): void {
     if (this.#state !== 'waiting') return;
     this.#state = 'consuming';

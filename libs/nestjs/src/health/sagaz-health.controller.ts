@@ -25,6 +25,7 @@ export class SagazHealthController {
       () => this.health.database(),
       () => this.health.broker(),
       () => this.health.work(),
+      () => this.health.unserved(),
     ]);
   }
 }

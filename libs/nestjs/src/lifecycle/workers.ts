@@ -13,6 +13,14 @@ export interface Worker {
   stop(withinMs: number): Promise<void>;
   /** Null while it works; otherwise what is wrong, for health. */
   problem(): string | null;
+  /**
+   * What it does while the broker is away.
+   * - `stops`: this process cannot do its work then, and is not ready.
+   * - `waits`: its part comes later by itself, and what others ask of this process is done meanwhile.
+   *
+   * Default: it has nothing to do with the broker.
+   */
+  withoutBroker?(): 'stops' | 'waits';
 }
 
 /** What this process runs in the background. */

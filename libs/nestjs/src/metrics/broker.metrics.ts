@@ -1,9 +1,16 @@
 import { Inject, Injectable, type OnModuleDestroy, type Provider } from '@nestjs/common';
 import { makeGaugeProvider } from '@willsoto/nestjs-prometheus';
-import type { Backlog, Broker, BrokerLag, Clock, Logger } from '@sagaz/core';
+import {
+  errorText,
+  type Backlog,
+  type Broker,
+  type BrokerLag,
+  type Clock,
+  type Logger,
+} from '@sagaz/core';
 import { register, type Gauge } from 'prom-client';
+import { RecentAnswer } from '../lifecycle/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER } from '../tokens/index.js';
-import { RecentAnswer } from './recent-answer.js';
 
 /** Every process of every service asks for the same. */
 const KEEP_MS = 15_000;
@@ -25,15 +32,16 @@ export class BrokerBacklog implements OnModuleDestroy {
       withinMs: WITHIN_MS,
       failed: (error) => {
         logger.warn('How far consumer groups are behind could not be read for the metrics.', {
-          error: error instanceof Error ? error.message : String(error),
+          error: errorText(error),
         });
       },
     });
   }
 
   /** Undefined: the broker cannot tell, or not now. Never rejects. */
-  now(): Promise<BrokerLag | undefined> {
-    return this.#lag.now();
+  async now(): Promise<BrokerLag | undefined> {
+    const answer = await this.#lag.now();
+    return answer.kind === 'answer' ? answer.value : undefined;
   }
 
   /** The registry outlives the application, and the broker these gauges ask does not. */

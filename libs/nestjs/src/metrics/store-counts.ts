@@ -1,17 +1,17 @@
 import { Inject, Injectable, type OnModuleDestroy, type Provider } from '@nestjs/common';
 import { makeGaugeProvider } from '@willsoto/nestjs-prometheus';
 import {
+  errorText,
   SAGA_STATUSES,
   type Clock,
   type Logger,
   type SagaStatus,
   type Store,
-  errorText,
 } from '@sagaz/core';
 import { register, type Gauge } from 'prom-client';
 import { Connections } from '../enlist/index.js';
+import { RecentAnswer } from '../lifecycle/index.js';
 import { SAGAZ_CLOCK, SAGAZ_LOGGER } from '../tokens/index.js';
-import { RecentAnswer } from './recent-answer.js';
 
 const KEEP_MS = 5_000;
 /** All gauges wait at once, so this is how long a scrape takes while the database hangs. */
@@ -66,7 +66,7 @@ export class StoreCounts implements OnModuleDestroy {
     const all = new Map<string, Counts>();
     const looking = this.#looks.map(async ({ name, counts }) => {
       const counted = await counts.now();
-      if (counted !== undefined) all.set(name, counted);
+      if (counted.kind === 'answer') all.set(name, counted.value);
     });
     await Promise.all(looking);
     return all;

@@ -50,6 +50,7 @@ export class Relays implements OnModuleInit {
       start: () => detached(() => relay.start()),
       stop: (withinMs) => relay.close(withinMs),
       problem: () => relay.problem(),
+      withoutBroker: () => 'stops',
     };
   }
 }

@@ -68,6 +68,11 @@ export class Replies implements Worker, OnModuleInit {
     return this.#subscription?.problem() ?? null;
   }
 
+  /** Sagas wait for replies anyway; those that are started meanwhile leave their commands in the outbox. */
+  withoutBroker(): 'waits' {
+    return 'waits';
+  }
+
   #stores(): readonly Store[] {
     return this.connections.all
       .filter((connection) => this.sagas.of(connection).length > 0)

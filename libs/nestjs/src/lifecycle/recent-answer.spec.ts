@@ -21,19 +21,22 @@ function bench() {
   return { clock, asked, failures, recent };
 }
 
+const is = (value: number) => ({ kind: 'answer', value });
+const none = (message: string) => ({ kind: 'none', error: new Error(message) });
+
 describe('a question to a server that many ask', () => {
   it('is asked once for all who ask meanwhile, and its answer given out for a while', async () => {
     const { clock, asked, recent } = bench();
     const both = [recent.now(), recent.now()];
     asked[0]?.answer(7);
-    expect(await Promise.all(both)).toEqual([7, 7]);
+    expect(await Promise.all(both)).toEqual([is(7), is(7)]);
     await clock.advance(4_999);
-    expect(await recent.now()).toBe(7);
+    expect(await recent.now()).toEqual(is(7));
     expect(asked).toHaveLength(1);
     await clock.advance(1);
     const again = recent.now();
     asked[1]?.answer(8);
-    expect(await again).toBe(8);
+    expect(await again).toEqual(is(8));
   });
 
   it('is waited for a bounded time, and not asked a second time while the first is under way', async () => {
@@ -41,13 +44,13 @@ describe('a question to a server that many ask', () => {
     for (let scrape = 0; scrape < 5; scrape += 1) {
       const waiting = recent.now();
       await clock.advance(2_000);
-      expect(await waiting).toBeUndefined();
+      expect(await waiting).toEqual(none('no answer within 2000 ms'));
     }
     expect(asked).toHaveLength(1);
     expect(failures, 'told once').toEqual([new Error('no answer within 2000 ms')]);
     asked[0]?.answer(9);
     await clock.advance(0);
-    expect(await recent.now(), 'what came late is an answer').toBe(9);
+    expect(await recent.now(), 'what came late is an answer').toEqual(is(9));
     expect(clock.pending, 'no timer is left behind').toBe(0);
   });
 
@@ -56,11 +59,11 @@ describe('a question to a server that many ask', () => {
     for (const round of [0, 1]) {
       const waiting = recent.now();
       asked[round]?.fail(new Error('away'));
-      expect(await waiting).toBeUndefined();
+      expect(await waiting).toEqual(none('away'));
     }
     expect(failures).toHaveLength(1);
     const well = recent.now();
     asked[2]?.answer(1);
-    expect(await well).toBe(1);
+    expect(await well).toEqual(is(1));
   });
 });
