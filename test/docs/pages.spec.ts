@@ -145,6 +145,19 @@ describe('the documentation', () => {
     }
   });
 
+  it('names every kind of entry of the journal, and nothing that is none', async () => {
+    const page = await readPage('docs/reference/journal.md');
+    const codec = await readPage('libs/core/src/engine/journal/entry-codec.ts');
+    const kindsOf = (record: string): string[] => {
+      const [, body = ''] = new RegExp(`const ${record}[^{]*\\{([^}]*)\\}`).exec(codec) ?? [];
+      return [...body.matchAll(/^ {2}(\w+): true/gm)].map(([, kind = '']) => kind);
+    };
+    const kinds = [...kindsOf('TASK_KINDS').map((kind) => `…_${kind}`), ...kindsOf('WHOLE_KINDS')];
+    expect(kinds.length).toBeGreaterThan(10);
+    const rows = [...page.matchAll(/^\| `(\S+)` \|/gm)].map(([, kind = '']) => kind);
+    expect(rows.sort()).toEqual(kinds.sort());
+  });
+
   it('names every table and every view of the migrations', async () => {
     const page = await readPage('docs/reference/tables.md');
     for (const folder of ['migrations', 'migrations/broker']) {

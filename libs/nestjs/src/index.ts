@@ -65,6 +65,9 @@ export {
   type ReplyOf,
   type SagaHandle,
   type SagaOutcome,
+  type SagaPosition,
+  type TaskPosition,
+  type WaitsFor,
 } from '@sagaz/core';
 
 // Starting sagas
@@ -75,6 +78,8 @@ export {
   SagaScopeError,
   Sagas,
   type FindSagasOptions,
+  type SagaHistoryEntry,
+  type SagaView,
   type StartSagaOptions,
 } from './sagas/index.js';
 

@@ -49,3 +49,11 @@ export {
   replyTopicOf,
   type OperatorRequest,
 } from './decide/index.js';
+export {
+  historyData,
+  POSITION_ENTRIES,
+  positionOf,
+  type SagaPosition,
+  type TaskPosition,
+  type WaitsFor,
+} from './position/index.js';

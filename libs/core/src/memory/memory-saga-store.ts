@@ -231,6 +231,20 @@ export class MemorySagaStore implements SagaStore {
     return Promise.resolve([...(this.#journal.get(id) ?? [])]);
   }
 
+  latestEntries(
+    ids: readonly string[],
+    limit: number,
+  ): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
+    return Promise.resolve(
+      new Map(
+        ids.flatMap((id) => {
+          const entries = this.#journal.get(id)?.slice(-limit);
+          return entries === undefined ? [] : [[id, entries.map(withoutLongData)] as const];
+        }),
+      ),
+    );
+  }
+
   countByStatus(): Promise<ReadonlyMap<SagaStatus, number>> {
     const counts = new Map<SagaStatus, number>();
     for (const row of this.#rows.committed().values()) {
@@ -344,4 +358,11 @@ export class MemorySagaStore implements SagaStore {
       if (row !== undefined && isFinal(row.status) && this.#isOpen(row)) yield row;
     }
   }
+}
+
+const LONGEST_DATA = 8_000;
+
+function withoutLongData(entry: RecordedEntry): RecordedEntry {
+  const long = entry.data !== null && Buffer.byteLength(entry.data) > LONGEST_DATA;
+  return long ? { ...entry, data: null } : entry;
 }

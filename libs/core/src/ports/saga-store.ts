@@ -284,6 +284,14 @@ export interface SagaStore {
   statusesOf(ids: readonly string[]): Promise<ReadonlyMap<string, SagaStatus>>;
   find(filter: SagaFilter): Promise<readonly SagaSummary[]>;
   history(id: string): Promise<readonly RecordedEntry[]>;
+  /**
+   * The last entries of each journal, at most `limit`, in order. Data longer than 8,000 bytes is left
+   * out (null): outputs may be large, and this is asked for lists. The caller bounds the ids.
+   */
+  latestEntries(
+    ids: readonly string[],
+    limit: number,
+  ): Promise<ReadonlyMap<string, readonly RecordedEntry[]>>;
   /** How many sagas stand in each status. Final ones may be left out. */
   countByStatus(): Promise<ReadonlyMap<SagaStatus, number>>;
 }

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { inboxKeyOf, type DeadLetterFilter, type InboxKey } from '@sagaz/core';
 import { Connections, type Connection } from '../enlist/index.js';
+import { contentOf } from './content-of.js';
 
 /** Names a dead letter. */
 export type DeadLetterRef =
@@ -24,7 +25,13 @@ export interface DeadLetter {
   readonly error: string;
   readonly diedAt: Date;
   readonly contentType: string;
+  /** The bytes as they came. */
   readonly payload: Uint8Array;
+  /**
+   * The payload for people to read: the value, where it is JSON; the text, where it is text; null, where it
+   * is neither or damaged.
+   */
+  readonly content: unknown;
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -107,6 +114,7 @@ async function outboxLetters(
     ref: { side: 'outbox', connection: name, id },
     group: null,
     messageId: id,
+    content: contentOf(letter),
   }));
 }
 
@@ -130,6 +138,7 @@ async function inboxLetters(
     diedAt,
     contentType: message.contentType,
     payload: message.payload,
+    content: contentOf(message),
     headers: message.headers,
   }));
 }

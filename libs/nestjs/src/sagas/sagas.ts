@@ -3,14 +3,12 @@ import {
   SagaNotFoundError,
   type AnySaga,
   type OperatorAnswer,
-  type RecordedEntry,
   type SagaClass,
   type SagaEngine,
   type SagaFilter,
   type SagaHandle,
   type SagaInputOf,
   type SagaOutputOf,
-  type SagaSummary,
 } from '@sagaz/core';
 import type { EntityManager } from 'typeorm';
 import { Connections, detached, type EnlistedTransaction } from '../enlist/index.js';
@@ -18,6 +16,7 @@ import { traceHeaders } from '../outbox/index.js';
 import { Engines } from './engines.js';
 import { SagaConnectionError } from './errors.js';
 import { SagaSet } from './saga-set.js';
+import { historyOf, viewsOf, type SagaHistoryEntry, type SagaView } from './saga-view.js';
 import { checkStart, checkStatuses } from './start-checks.js';
 
 /** What may be said about a saga when it is started. */
@@ -103,26 +102,29 @@ export class Sagas {
     return (await this.#engineOf(id)).handle(id);
   }
 
-  /** Null: there is none. */
-  async get(id: string): Promise<SagaSummary | null> {
-    for (const connection of this.connections.all) {
-      const found = await connection.store.sagas.get(id);
-      if (found !== null) return found;
+  /** With where it stands and what it waits for. Null: there is none. */
+  async get(id: string): Promise<SagaView | null> {
+    for (const { store } of this.connections.all) {
+      const found = await store.sagas.get(id);
+      if (found !== null) return (await viewsOf(store.sagas, [found]))[0] ?? null;
     }
     return null;
   }
 
-  /** Newest first. @throws InvalidSagaFilterError */
-  async find({ connection, ...filter }: FindSagasOptions = {}): Promise<readonly SagaSummary[]> {
+  /**
+   * Newest first, each with why it needs a person or does not go forward, the step that is about, and what
+   * it waits for. @throws InvalidSagaFilterError
+   */
+  async find({ connection, ...filter }: FindSagasOptions = {}): Promise<readonly SagaView[]> {
     checkStatuses(filter.statuses);
     const { store } =
       connection === undefined ? this.connections.main : this.connections.get(connection);
-    return store.sagas.find(filter);
+    return viewsOf(store.sagas, await store.sagas.find(filter));
   }
 
-  /** Everything that happened to a saga, in order. @throws SagaNotFoundError */
-  async history(id: string): Promise<readonly RecordedEntry[]> {
-    return (await this.#engineOf(id)).history(id);
+  /** Everything that happened to a saga, in order and decoded. @throws SagaNotFoundError */
+  async history(id: string): Promise<readonly SagaHistoryEntry[]> {
+    return historyOf(await (await this.#engineOf(id)).history(id));
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { BrokerLag } from '@sagaz/core';
-import { limited, LIMITS, type SagazPool, type SchemaName } from '../connection/index.js';
+import { epochMs, limited, LIMITS, type SagazPool, type SchemaName } from '../connection/index.js';
 
 /** Nobody needs to know more exactly how many of very many there are, and counting costs. */
 const MOST = 100_000;
@@ -23,7 +23,7 @@ export async function readLag(pool: SagazPool, { quoted }: SchemaName): Promise<
     // Statistics of a queue are always wrong, and a scan of the table reads what waits for all others.
     await counting.query({ text: 'SET LOCAL enable_seqscan = off' });
     const { rows } = await counting.query<LagRow>({
-      text: `SELECT g.name AS group, waiting.n AS waiting, ${ageMs('waiting.since')} AS oldest_ms
+      text: `SELECT g.name AS group, waiting.n AS waiting, ${epochMs('clock_timestamp() - waiting.since')} AS oldest_ms
         FROM ${quoted}.consumer_group g
         CROSS JOIN LATERAL (
           SELECT count(*) AS n, min(counted.created_at) AS since FROM (
@@ -37,7 +37,7 @@ export async function readLag(pool: SagazPool, { quoted }: SchemaName): Promise<
           ) AS counted
         ) AS waiting
         UNION ALL
-        SELECT NULL, count(*), ${ageMs('min(counted.created_at)')} FROM (
+        SELECT NULL, count(*), ${epochMs('clock_timestamp() - min(counted.created_at)')} FROM (
           SELECT m.created_at FROM ${quoted}.message m WHERE m.status = 'unrouted' LIMIT $1
         ) AS counted`,
       values: [MOST],
@@ -49,10 +49,6 @@ export async function readLag(pool: SagazPool, { quoted }: SchemaName): Promise<
     client.release(true);
     throw error;
   }
-}
-
-function ageMs(since: string): string {
-  return `date_part('epoch', clock_timestamp() - ${since}) * 1000`;
 }
 
 function lagOf(rows: readonly LagRow[]): BrokerLag {

@@ -12,7 +12,7 @@ import {
   type Subscription,
   type UnservedQueue,
 } from '@sagaz/core';
-import { epochMs, type SagazPool, type SchemaName } from '../connection/index.js';
+import type { SagazPool, SchemaName } from '../connection/index.js';
 import { PgSlotQueue } from '../slots/index.js';
 import type { PgWakeUps } from '../wake-ups/index.js';
 import { Announcements } from './announcements.js';

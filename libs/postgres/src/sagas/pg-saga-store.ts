@@ -28,7 +28,14 @@ import type {
 } from '../connection/index.js';
 import { SagaClaimer } from './saga-claimer.js';
 import { dropDeadMail, putMail, putMailApart, readMailOfOwned } from './saga-mail.js';
-import { countSagas, findSagas, getSaga, readHistories, readStatuses } from './saga-queries.js';
+import {
+  countSagas,
+  findSagas,
+  getSaga,
+  readHistories,
+  readLatestEntries,
+  readStatuses,
+} from './saga-queries.js';
 import { SagaStarter } from './saga-starter.js';
 import { TransitionWriter } from './transition-writer.js';
 import { findUnserved } from './unserved-sagas.js';
@@ -159,6 +166,13 @@ export class PgSagaStore implements SagaStore {
   async history(id: string): Promise<readonly RecordedEntry[]> {
     const histories = await readHistories(this.#pool, this.#schema, [id]);
     return histories.get(id) ?? [];
+  }
+
+  latestEntries(
+    ids: readonly string[],
+    limit: number,
+  ): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
+    return readLatestEntries(this.#pool, this.#schema, ids, limit);
   }
 
   countByStatus(): Promise<ReadonlyMap<SagaStatus, number>> {

@@ -93,7 +93,34 @@ export async function readHistories(
       ORDER BY saga_id, revision, ordinal`,
     values: [known],
   });
-  const bySaga = new Map<string, RecordedEntry[]>();
+  return bySaga(rows);
+}
+
+/** The ends of journals, found backwards along their key. */
+export async function readLatestEntries(
+  on: Queryable,
+  schema: SchemaName,
+  ids: readonly string[],
+  limit: number,
+): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
+  const known = ids.filter((id) => UUID.test(id));
+  if (known.length === 0) return new Map();
+  const { rows } = await on.query<EntryRow>({
+    text: `SELECT e.* FROM unnest($1::uuid[]) AS given (id)
+      CROSS JOIN LATERAL (
+        SELECT saga_id, revision, ordinal, transition_id, kind, step, attempt,
+          CASE WHEN octet_length(data) <= 8000 THEN data END AS data, ${epochMs('recorded_at')} AS recorded_at
+        FROM ${schema.quoted}.saga_journal j WHERE j.saga_id = given.id
+        ORDER BY j.revision DESC, j.ordinal DESC LIMIT $2
+      ) AS e
+      ORDER BY e.saga_id, e.revision, e.ordinal`,
+    values: [known, limit],
+  });
+  return bySaga(rows);
+}
+
+function bySaga(rows: readonly EntryRow[]): ReadonlyMap<string, readonly RecordedEntry[]> {
+  const histories = new Map<string, RecordedEntry[]>();
   for (const row of rows) {
     const entry: RecordedEntry = {
       kind: row.kind,
@@ -105,11 +132,11 @@ export async function readHistories(
       transitionId: row.transition_id,
       recordedAt: new Date(row.recorded_at),
     };
-    const list = bySaga.get(row.saga_id);
-    if (list === undefined) bySaga.set(row.saga_id, [entry]);
+    const list = histories.get(row.saga_id);
+    if (list === undefined) histories.set(row.saga_id, [entry]);
     else list.push(entry);
   }
-  return bySaga;
+  return histories;
 }
 
 export async function countSagas(

@@ -55,6 +55,14 @@ const faults: readonly {
     }),
   },
   {
+    fault: 'lists whole journals where their ends were asked for',
+    caughtBy: 'tells the last entries of journals in order, without what is large',
+    make: ({ sagas }) => ({
+      latestEntries: async (ids) =>
+        new Map(await Promise.all(ids.map(async (id) => [id, await sagas.history(id)] as const))),
+    }),
+  },
+  {
     fault: 'acknowledges the second of two transitions of a saga in one flush, and loses it',
     caughtBy:
       'acknowledges no more transitions of a saga than it journals, also when one flush holds two',
