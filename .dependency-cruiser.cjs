@@ -6,7 +6,7 @@ const spec = '[.](spec|fixture)[.]ts$';
 /** Built and shipped with nothing; only specs can want it, and no door should offer it. */
 const fixture = '[.]fixture[.]ts$';
 
-const innermost = 'errors|clock|ports|retry';
+const innermost = 'errors|clock|ports|retry|text';
 const single = '^libs/core/src/[^/]+[.]ts$';
 const door = '^libs/core/src/index[.]ts$';
 const core = (folders) => `^libs/core/src/(${folders})/`;

@@ -127,6 +127,45 @@ describeEachPostgres('sagaz on a database', (server) => {
     expect(rows).toEqual([{ store: null, broker: 'sagaz_broker.migration' }]);
   });
 
+  // Seven processes, each of which takes seconds to start on a busy machine.
+  it(
+    'shows with the status what waits in the store and the broker and has nobody',
+    {
+      timeout: 120_000,
+    },
+    async () => {
+      await sagaz(['migrate'], env);
+      await sagaz(['migrate', '--broker'], env);
+      const calm = await sagaz(['status', '--json'], env);
+      expect(JSON.parse(calm.stdout)).toMatchObject({ unserved: { queues: [], sagas: [] } });
+      await query(
+        `INSERT INTO sagaz.saga (id, tenant, name, version, input_digest, status, revision, epoch, wake_at)
+        SELECT gen_random_uuid(), '', 'order', 2, '', 'waiting', 0, 1, clock_timestamp() - interval '1 hour'
+        FROM generate_series(1, 3)`,
+      );
+      await query(
+        `INSERT INTO sagaz.outbox (slot, id, tenant, topic, key, type, source, time, content_type, headers, payload)
+        VALUES (1, 'm', '', 't', 'k', 't.x', 's', '', '', '{}', '')`,
+      );
+      await query(`SELECT sagaz_broker.subscribe('billing', '{order}', '{1}')`);
+      await query(
+        `SELECT sagaz_broker.publish('{1}', '{1}', '{id-1}', '{""}', '{order}', '{k}', '{t}', '{s}', '{now}', '{c}', '{"{}"}', '{"x"}')`,
+      );
+      const store = await sagaz(['status'], env);
+      expect(store).toMatchObject({ code: 0, stderr: '' });
+      expect(store.stdout).toMatch(
+        /outbox: .* no relay lives\. Start a process with the role relay/,
+      );
+      expect(store.stdout).toMatch(/saga order, version 2: 3 due for up to 36\d\d s.*Deploy it/);
+      const broker = await sagaz(['status', '--broker'], env);
+      expect(broker.stdout).toMatch(/group billing: .*npx sagaz groups remove billing/);
+      const json = await sagaz(['status', '--broker', '--json'], env);
+      expect(JSON.parse(json.stdout)).toMatchObject({
+        unserved: { queues: [{ kind: 'group', name: 'billing' }] },
+      });
+    },
+  );
+
   it('lists groups that nobody serves, and removes one', async () => {
     await sagaz(['migrate', '--broker'], env);
     await query(`SELECT sagaz_broker.subscribe('billing', '{order}', '{1}')`);

@@ -7,6 +7,12 @@ export {
   type ConnectGroupsOptions,
   type PostgresBrokerOptions,
 } from './broker/index.js';
+export {
+  connectUnserved,
+  type ConnectedUnserved,
+  type ConnectUnservedOptions,
+  type Unserved,
+} from './connect-unserved.js';
 export { postgres } from './store.js';
 export {
   InvalidPostgresOptionError,

@@ -1,12 +1,13 @@
-import type { MigrationStatus } from '@sagaz/postgres';
+import { connectUnserved, type MigrationStatus, type Unserved } from '@sagaz/postgres';
 import Table from 'cli-table3';
 import type { Command } from 'commander';
 import pc from 'picocolors';
 import type { ConsoleIo } from '../console-io.js';
-import { connect, withDatabaseOptions, type DatabaseOptions } from '../database-options.js';
+import { connect, urlOf, withDatabaseOptions, type DatabaseOptions } from '../database-options.js';
 import { EXIT_CODE, type ExitCode } from '../exit-code.js';
+import { unservedLines } from '../unserved-text.js';
 
-/** `sagaz status`: what is applied and what is missing. Changes nothing. */
+/** `sagaz status`: what is applied, what is missing, and what waits for nobody. Changes nothing. */
 export function statusCommand(
   program: Command,
   io: ConsoleIo,
@@ -14,7 +15,7 @@ export function statusCommand(
 ): void {
   withDatabaseOptions(program.command('status'))
     .description(
-      `show which migrations are applied; exit code ${String(EXIT_CODE.outdated)} when the schema is not what this version needs`,
+      `show which migrations are applied, and what waits and has no living process; exit code ${String(EXIT_CODE.outdated)} when the schema is not what this version needs`,
     )
     .action(async (options: DatabaseOptions) => {
       const { migrator, schema, place, close } = connect(options, io);
@@ -22,13 +23,31 @@ export function statusCommand(
         const status = await migrator.status();
         const upToDate =
           status.pending.length + status.unknown.length + status.changed.length === 0;
-        if (options.json === true) io.out(JSON.stringify({ database: place, upToDate, ...status }));
-        else io.out(statusText(status, schema, place, migrateCommandFor(options)));
+        // On another schema the questions may not even be understood.
+        const unserved = upToDate ? await look(options, schema, io) : null;
+        if (options.json === true) {
+          io.out(JSON.stringify({ database: place, upToDate, ...status, unserved }));
+        } else {
+          io.out(statusText(status, schema, place, migrateCommandFor(options)));
+          for (const line of unserved === null ? [] : unservedLines(unserved)) {
+            io.out(pc.yellow(line));
+          }
+        }
         end(upToDate ? EXIT_CODE.ok : EXIT_CODE.outdated);
       } finally {
         await close();
       }
     });
+}
+
+async function look(options: DatabaseOptions, schema: string, io: ConsoleIo): Promise<Unserved> {
+  const set = options.broker === true ? 'broker' : 'store';
+  const connected = connectUnserved({ url: urlOf(options, io), set, schema });
+  try {
+    return await connected.look();
+  } finally {
+    await connected.close();
+  }
 }
 
 /** What has to be typed to bring these tables up to date. */

@@ -127,6 +127,14 @@ describe('whatever was thrown', () => {
     expect(Reflect.get(Object(kept) as object, 'admin')).toBeUndefined();
   });
 
+  it('keeps no password that a driver wrote into its message', () => {
+    const cause = new Error('connect to postgres://me:p@ss w@rd@db:5432/shop failed');
+    const thrown = new Error('It failed: host=db password=p@ss user=me', { cause });
+    const told = JSON.stringify(errorRecord(thrown)) + errorText(thrown) + errorText('pwd=p@ss');
+    expect(told).toContain('postgres://me:***@db:5432/shop');
+    expect(told).not.toContain('p@ss');
+  });
+
   it('bounds what is kept of many causes, a circle of them, and large details', () => {
     const many = new AggregateError(Array.from({ length: 1_000 }, (_, n) => new Error(`no ${n}`)));
     expect(errorRecord(many).causes).toHaveLength(8);

@@ -1,3 +1,4 @@
+import { redact } from '../text/index.js';
 import { plainDetails } from './plain-details.js';
 import { isSagaRefusal } from './saga-refusal.js';
 import { isError, propertyOf } from './thrown-value.js';
@@ -32,7 +33,8 @@ export const CAUSE_TOLD: unique symbol = Symbol.for('sagaz.cause-told');
 
 /**
  * Whatever was thrown, as a record that JSON holds and the journal reads back. Errors, plain objects,
- * texts, nothing at all, and values that throw when they are looked at: never throws itself.
+ * texts, nothing at all, and values that throw when they are looked at: never throws itself. Drivers put
+ * urls with passwords into their messages; none of them is kept.
  */
 export function errorRecord(thrown: unknown): ErrorRecord {
   try {
@@ -53,14 +55,14 @@ function describe(thrown: unknown): ErrorRecord {
   return {
     name,
     // An AggregateError of a socket says nothing itself: what it is about stands in its errors.
-    message: bounded(own === '' ? without(causes, code, name) : own, LONGEST_MESSAGE),
+    message: bounded(own === '' ? without(causes, code, name) : redact(own), LONGEST_MESSAGE),
     ...(typeof code === 'string' || typeof code === 'number'
       ? { code: bounded(String(code), LONGEST_NAME) }
       : {}),
     ...refusalOf(thrown),
     ...(causes.length === 0 ? {} : { causes }),
     ...(typeof stack === 'string' && isError(thrown)
-      ? { stack: bounded(stack, LONGEST_STACK) }
+      ? { stack: bounded(redact(stack), LONGEST_STACK) }
       : {}),
   };
 }
@@ -147,7 +149,7 @@ function causesOf(thrown: unknown): readonly string[] {
     queue.push(...behind(cause.value));
     // Many a wrapper repeats what it wraps.
     if (message === '' || (told !== '' && told.includes(message))) continue;
-    causes.push(bounded(titled(nameOf(cause.value), message), LONGEST_CAUSE));
+    causes.push(bounded(redact(titled(nameOf(cause.value), message)), LONGEST_CAUSE));
   }
   return causes;
 }

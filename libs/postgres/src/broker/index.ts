@@ -6,3 +6,4 @@ export {
   type ConnectedGroups,
   type ConnectGroupsOptions,
 } from './connect-groups.js';
+export { Groups } from './groups.js';

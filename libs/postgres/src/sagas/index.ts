@@ -1,1 +1,2 @@
 export { PgSagaStore } from './pg-saga-store.js';
+export { findUnserved } from './unserved-sagas.js';

@@ -1,0 +1,26 @@
+import type { Unserved } from '@sagaz/postgres';
+
+/** What waits for nobody, a line for each, with what to do about it. */
+export function unservedLines({ queues, sagas }: Unserved): readonly string[] {
+  return [
+    ...queues.map(({ kind, name, oldestMs }) => {
+      const since = seconds(oldestMs);
+      switch (kind) {
+        case 'outbox':
+          return `outbox: messages have waited for up to ${since}, and no relay lives. Start a process with the role relay on this database.`;
+        case 'group':
+          return `group ${name}: messages have waited for up to ${since}, and none of its processes lives. Start one, or run \`npx sagaz groups remove ${name}\` where nobody will serve it again.`;
+        case 'topic':
+          return `topic ${name}: messages have waited for up to ${since}, and no group has ever joined it. Start the service that handles them, or stop publishing them.`;
+      }
+    }),
+    ...sagas.map(
+      ({ name, version, count, more, oldestMs }) =>
+        `saga ${name}, version ${String(version)}: ${more ? 'at least ' : ''}${String(count)} due for up to ${seconds(oldestMs)}, and no living engine runs that version. Deploy it beside the newer one until they have ended.`,
+    ),
+  ];
+}
+
+function seconds(ms: number): string {
+  return `${String(Math.round(ms / 1_000))} s`;
+}
