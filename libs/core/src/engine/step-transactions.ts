@@ -21,6 +21,12 @@ export interface StepTransactions {
     work: (manager: unknown) => Promise<void>,
     beforeCommit: (transaction: Transaction) => Promise<void>,
   ): Promise<void>;
+  /**
+   * Whether the error was reported by a connection that {@link run} works on, see
+   * {@link Transactions.reported}: a conflict that another database told the step is the step's own
+   * failure. Absent: every conflict counts as this database's.
+   */
+  reported?(connection: string | undefined, error: unknown): boolean;
 }
 
 /** Steps in transactions of the store itself: `@TransactionManager()` gives its `Transaction`. */
@@ -31,5 +37,6 @@ export function storeTransactions(transactions: Transactions): StepTransactions 
         await work(transaction);
         await beforeCommit(transaction);
       }),
+    reported: (_connection, error) => transactions.reported(error),
   };
 }

@@ -33,6 +33,8 @@ interface Notes extends InboxAttempts {
   readonly at: number;
 }
 
+const NOTHING_NOTED: InboxAttempts = { failures: 0, timeouts: 0, starts: 0, crashes: 0 };
+
 /** An inbox in memory: unique keys make the second writer wait for the end of the first. */
 export class MemoryInboxStore implements InboxStore {
   readonly #transactions: MemoryTransactions;
@@ -129,18 +131,30 @@ export class MemoryInboxStore implements InboxStore {
   }
 
   readAttempts(key: InboxKey): Promise<InboxAttempts> {
-    const { failures, starts } = this.#notes.get(nameOf(key)) ?? { failures: 0, starts: 0 };
-    return Promise.resolve({ failures, starts });
+    const { failures, timeouts, starts, crashes } = this.#notes.get(nameOf(key)) ?? NOTHING_NOTED;
+    return Promise.resolve({ failures, timeouts, starts, crashes });
   }
 
-  noteStart(key: InboxKey): Promise<InboxAttempts> {
-    return this.#note(key, ({ failures, starts }) => ({ failures, starts: starts + 1 }));
+  noteStart(key: InboxKey, alone: boolean): Promise<InboxAttempts> {
+    return this.#note(key, (noted) =>
+      alone ? { ...noted, crashes: noted.crashes + 1 } : { ...noted, starts: noted.starts + 1 },
+    );
   }
 
-  noteEnd(key: InboxKey, end: 'failed' | 'uncounted'): Promise<InboxAttempts> {
-    return this.#note(key, ({ failures }) => ({
-      failures: failures + (end === 'failed' ? 1 : 0),
+  noteCompany(key: InboxKey): Promise<InboxAttempts> {
+    return this.#note(key, (noted) => ({
+      ...noted,
+      starts: noted.starts + 1,
+      crashes: Math.max(0, noted.crashes - 1),
+    }));
+  }
+
+  noteEnd(key: InboxKey, end: 'failed' | 'timed_out' | 'uncounted'): Promise<InboxAttempts> {
+    return this.#note(key, ({ failures, timeouts }) => ({
+      failures: failures + (end === 'uncounted' ? 0 : 1),
+      timeouts: timeouts + (end === 'timed_out' ? 1 : 0),
       starts: 0,
+      crashes: 0,
     }));
   }
 
@@ -250,7 +264,8 @@ export class MemoryInboxStore implements InboxStore {
     return this.#transactions.within(undefined, async (own) => {
       const name = nameOf(key);
       await own.lock(notesLock(name));
-      const noted = change(this.#notes.get(name, own) ?? { failures: 0, starts: 0 });
+      const { at: _, ...before } = this.#notes.get(name, own) ?? { ...NOTHING_NOTED, at: 0 };
+      const noted = change(before);
       this.#notes.set(name, { ...noted, at: this.#clock.now() }, own);
       return noted;
     });

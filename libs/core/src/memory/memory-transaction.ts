@@ -151,6 +151,15 @@ export class MemoryTransactions implements Transactions {
     throw new ForeignTransactionError(this.#store, 'something else');
   }
 
+  abandon(transaction: Transaction): void {
+    if (transaction instanceof MemoryTransaction) transaction.rollback();
+  }
+
+  /** There is no other database that an error could come from. */
+  reported(_error: unknown): boolean {
+    return true;
+  }
+
   enlist(client: unknown): Transaction {
     if (client instanceof MemoryTransaction) return this.own(client);
     throw new ForeignTransactionError(this.#store, `a ${typeof client}`);

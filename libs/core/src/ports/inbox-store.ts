@@ -52,8 +52,15 @@ export interface InboxDeadLetter extends InboxDeath {
 export interface InboxAttempts {
   /** Attempts that failed and count. */
   readonly failures: number;
-  /** Attempts that began since the last one that came to an end: the process died in them. */
+  /** How many of these were given up because their time was over. */
+  readonly timeouts: number;
+  /**
+   * Attempts that were noted when they began, with others beside them, since the last one that came to
+   * an end: the process died while they were at work.
+   */
   readonly starts: number;
+  /** The same of attempts that were alone in their process: it died of them. */
+  readonly crashes: number;
 }
 
 /** Where a consumer remembers what it has done. */
@@ -103,11 +110,17 @@ export interface InboxStore {
   readAttempts(key: InboxKey): Promise<InboxAttempts>;
   /**
    * Notes that an attempt begins whose message was delivered before, to no known end: the process
-   * may have died of it. Commits on its own, so that it survives this process too.
+   * may have died of it; `alone`: nothing else of the process's consumers is at work. Commits on its
+   * own, so that it survives this process too.
    */
-  noteStart(key: InboxKey): Promise<InboxAttempts>;
-  /** Notes how an attempt ended: `failed` counts as a failure, `uncounted` does not. Commits on its own. */
-  noteEnd(key: InboxKey, end: 'failed' | 'uncounted'): Promise<InboxAttempts>;
+  noteStart(key: InboxKey, alone: boolean): Promise<InboxAttempts>;
+  /** Notes that the attempt that began alone goes on beside others. Commits on its own. */
+  noteCompany(key: InboxKey): Promise<InboxAttempts>;
+  /**
+   * Notes how an attempt ended: `failed` and `timed_out` count as failures, `uncounted` does not.
+   * Commits on its own.
+   */
+  noteEnd(key: InboxKey, end: 'failed' | 'timed_out' | 'uncounted'): Promise<InboxAttempts>;
 
   /**
    * Marks the message dead and keeps it, in the given transaction; a letter that was being replayed

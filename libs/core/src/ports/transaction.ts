@@ -24,4 +24,15 @@ export interface Transactions {
    * transaction of this store. The caller keeps the right and the duty to end it.
    */
   enlist(client: unknown): Transaction;
+  /**
+   * Ends a transaction whose owner does not: its connection is closed, here and at the server, so that
+   * nothing of it commits from now on and its locks are free soon. A commit that is on its way already
+   * may still happen.
+   */
+  abandon(transaction: Transaction): void;
+  /**
+   * Whether the error, or what it wraps, was reported by a connection of this store or one that was
+   * enlisted in it. What another database said to the application's code is not.
+   */
+  reported(error: unknown): boolean;
 }

@@ -40,12 +40,20 @@ function isConflict(error: object): boolean {
   return false;
 }
 
-/** Says what to do about whatever a step or handler threw. Never throws itself. */
-export function classify(error: unknown): ErrorClass {
+/**
+ * Says what to do about whatever a step or handler threw. Never throws itself.
+ *
+ * @param reported whether a connection of the store reported the error: a conflict of another database
+ * is none of the work that is run again.
+ */
+export function classify(
+  error: unknown,
+  reported: (error: unknown) => boolean = () => true,
+): ErrorClass {
   if (typeof error !== 'object' || error === null) return 'retryable';
   if (isSagaRefusal(error)) return 'refusal';
   if (isNonRetryable(error)) return 'final';
-  if (isConflict(error)) return 'conflict';
+  if (isConflict(error) && reported(error)) return 'conflict';
   if (propertyOf(error, 'name') === 'AbortError') return 'aborted';
   const status = httpStatus(error);
   if (status !== undefined && status >= 400 && status < 500 && !PASSING.has(status)) return 'final';

@@ -236,5 +236,7 @@ function mortal(transactions: Transactions, life: Life): Transactions {
   return {
     run: (work) => transactions.run((transaction) => Promise.race([work(transaction), life.death])),
     enlist: (client) => transactions.enlist(client),
+    abandon: (transaction) => transactions.abandon(transaction),
+    reported: (error) => transactions.reported(error),
   };
 }

@@ -4,6 +4,7 @@ import {
   HEADERS,
   InboxProcessor,
   InboxReplayer,
+  SoloGate,
   type Broker,
   type Clock,
   type Delivery,
@@ -37,6 +38,7 @@ export class Consumers implements Worker, OnModuleInit {
   readonly #replayers: InboxReplayer[] = [];
   readonly #housekeeping: InboxHousekeeping[] = [];
   readonly #processors = new Map<Connection, InboxProcessor>();
+  readonly #gate: SoloGate;
   #declared: readonly string[] = [];
   #state: 'idle' | 'waiting' | 'consuming' | 'stopped' = 'idle';
   readonly #failures = new Map<string, string>();
@@ -54,7 +56,9 @@ export class Consumers implements Worker, OnModuleInit {
     @Inject(HandlerObservers) private readonly observers: HandlerObservers,
     @Inject(Workers) private readonly workers: Workers,
     @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
-  ) {}
+  ) {
+    this.#gate = new SoloGate(clock);
+  }
 
   onModuleInit(): void {
     if (this.options.roles.consume) this.workers.add(this);
@@ -142,6 +146,8 @@ export class Consumers implements Worker, OnModuleInit {
         group,
         topics: this.handlers.topicsOf(group),
         concurrency: this.options.inbox.concurrency,
+        // Handlers have limits of their own, and each ends when its is over.
+        timeoutMs: null,
         handle: (delivery) => this.#handle(delivery),
       });
       this.#failures.delete(group);
@@ -212,6 +218,9 @@ export class Consumers implements Worker, OnModuleInit {
       logger: this.logger,
       observer: this.observers,
       keepParticipantsMs: this.options.inbox.keepKeys,
+      gate: this.#gate,
+      // A quarter: what once hung must leave places to what did not.
+      slowPlaces: Math.max(1, Math.floor(this.options.inbox.concurrency / 4)),
     });
   }
 

@@ -1,4 +1,10 @@
-import type { CommandContract, EventContract, MessageContract, RetryOptions } from '@sagaz/core';
+import type {
+  CommandContract,
+  Duration,
+  EventContract,
+  MessageContract,
+  RetryOptions,
+} from '@sagaz/core';
 
 /** The transport of Sagaz. Registered, because two copies of this package may meet in one process. */
 export const SAGAZ_TRANSPORT = Symbol.for('sagaz.transport');
@@ -13,6 +19,18 @@ export interface HandlerOptions {
   readonly group?: string;
   /** How often and how soon a failed message is tried again. Default: the module's `inbox.retry`. */
   readonly retry?: RetryOptions;
+  /**
+   * How long it may take, from the beginning of its transaction: `'30s'`, a number of milliseconds, or
+   * false for no limit. Then the signal of its `MessageContext` is aborted, nothing of it commits any
+   * more, an attempt is counted, and its place is free for messages of other keys. Default: the module's
+   * `inbox.timeout`, 15 minutes.
+   */
+  readonly timeout?: Duration | false;
+  /**
+   * How many deaths of the process make a message a dead letter, of those in which it was handled with
+   * nothing beside it: a whole number from 1 to 100. Default: the module's `inbox.maxCrashes`, 3.
+   */
+  readonly maxCrashes?: number;
   /** The connection whose transaction the handler works in. Default: the only one, or `default`. */
   readonly connection?: string;
 }

@@ -1,6 +1,6 @@
 import { applyDecorators, SetMetadata, UseInterceptors } from '@nestjs/common';
 import { MessagePattern } from '@nestjs/microservices';
-import type { MessageContract } from '@sagaz/core';
+import { parseDuration, type MessageContract } from '@sagaz/core';
 import type { Observable } from 'rxjs';
 import { HandlerSetupError } from './errors.js';
 import {
@@ -67,6 +67,7 @@ export function IdempotentHandler<C extends MessageContract>(
   };
 }
 
+const OPTIONS: readonly string[] = ['group', 'retry', 'timeout', 'maxCrashes', 'connection'];
 const GROUP = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 
 /** What the compiler has not seen; an option that nobody reads would be missed in production. */
@@ -79,11 +80,26 @@ function assertMeant(method: string, contract: unknown, options: HandlerOptions)
     );
   }
   for (const name of Object.keys(options)) {
-    if (['group', 'retry', 'connection'].includes(name)) continue;
+    if (OPTIONS.includes(name)) continue;
     throw new HandlerSetupError(
       [method],
       `@IdempotentHandler has no option '${name}'.`,
-      'Give group, retry or connection.',
+      `Give ${OPTIONS.slice(0, -1).join(', ')} or ${OPTIONS.at(-1) ?? ''}.`,
+    );
+  }
+  const { timeout, maxCrashes } = options;
+  if (timeout !== undefined && !isTimeLimit(timeout)) {
+    throw new HandlerSetupError(
+      [method],
+      `its timeout is ${shownOption(timeout)}.`,
+      "Give a duration from 1 ms to 30 days ('30s', '5m', a number of milliseconds), or false for no limit.",
+    );
+  }
+  if (maxCrashes !== undefined && !isCount(maxCrashes)) {
+    throw new HandlerSetupError(
+      [method],
+      `its maxCrashes is ${shownOption(maxCrashes)}.`,
+      'Give a whole number from 1 to 100.',
     );
   }
   if (options.group !== undefined && !GROUP.test(options.group)) {
@@ -93,6 +109,27 @@ function assertMeant(method: string, contract: unknown, options: HandlerOptions)
       "Use letters, digits, '.', '-' and '_', at most 100.",
     );
   }
+}
+
+const LONGEST_MS = 30 * 86_400_000;
+
+/** These are asked of whatever was written, past the compiler. */
+function isTimeLimit(given: unknown): boolean {
+  if (given === false) return true;
+  try {
+    const ms = parseDuration(given);
+    return ms >= 1 && ms <= LONGEST_MS;
+  } catch {
+    return false;
+  }
+}
+
+function isCount(given: unknown): boolean {
+  return typeof given === 'number' && Number.isInteger(given) && given >= 1 && given <= 100;
+}
+
+function shownOption(given: unknown): string {
+  return typeof given === 'string' ? `'${given}'` : String(given);
 }
 
 /** Where Nest keeps what parameter decorators said; it exports no name for it that both majors have. */

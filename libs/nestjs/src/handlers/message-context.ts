@@ -68,7 +68,10 @@ export class MessageContext extends BaseRpcContext<[InboxAttempt]> {
     return this.#attempt.message.headers;
   }
 
-  /** Aborted when the right to work on the message is lost or the process stops. */
+  /**
+   * Aborted when the time for it is over (`timeout`), when the right to work on the message is lost, and
+   * when the process stops. Hand it to whatever takes one: `fetch(url, { signal: context.signal })`.
+   */
   get signal(): AbortSignal {
     return this.#attempt.signal;
   }

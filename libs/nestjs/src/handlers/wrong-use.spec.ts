@@ -30,8 +30,26 @@ describe('@IdempotentHandler is refused when its class is loaded', () => {
 
   it('with an option that there is not', () => {
     expect(decorating(Happened, { grup: 'x' })).toThrow(
-      "Orders.happened: @IdempotentHandler has no option 'grup'. Give group, retry or connection.",
+      "Orders.happened: @IdempotentHandler has no option 'grup'. Give group, retry, timeout, maxCrashes or connection.",
     );
+  });
+
+  it.each([
+    [{ timeout: 0 }, 'its timeout is 0. Give a duration from 1 ms to 30 days'],
+    [{ timeout: 'soon' }, "its timeout is 'soon'. Give a duration"],
+    [{ timeout: true }, 'its timeout is true. Give a duration'],
+    [{ timeout: '31d' }, "its timeout is '31d'. Give a duration"],
+    [{ maxCrashes: 0 }, 'its maxCrashes is 0. Give a whole number from 1 to 100.'],
+    [{ maxCrashes: 1.5 }, 'its maxCrashes is 1.5. Give a whole number'],
+    [{ maxCrashes: '3' }, "its maxCrashes is '3'. Give a whole number"],
+  ])('with %j', (options, message) => {
+    expect(decorating(Happened, options)).toThrow(`Orders.happened: ${message}`);
+  });
+
+  it('and not with a time limit, or none, and a count', () => {
+    for (const timeout of ['30s', 1, false]) {
+      expect(decorating(Happened, { timeout, maxCrashes: 1 })).not.toThrow();
+    }
   });
 
   it('with a group that is no name', () => {

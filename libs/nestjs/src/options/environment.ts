@@ -1,5 +1,5 @@
 /** How the text of a variable becomes the value of an option. */
-type Reading = 'text' | 'number' | 'migrate' | 'roles';
+type Reading = 'text' | 'number' | 'limit' | 'migrate' | 'roles';
 
 /** Every environment variable that sets an option, and the option it sets. */
 export const ENVIRONMENT: readonly {
@@ -22,6 +22,8 @@ export const ENVIRONMENT: readonly {
   { variable: 'SAGAZ_INBOX_RETRY_BACKOFF', option: 'inbox.retry.backoff', reading: 'text' },
   { variable: 'SAGAZ_INBOX_RETRY_MAX_DELAY', option: 'inbox.retry.maxDelay', reading: 'text' },
   { variable: 'SAGAZ_INBOX_CONCURRENCY', option: 'inbox.concurrency', reading: 'number' },
+  { variable: 'SAGAZ_INBOX_TIMEOUT', option: 'inbox.timeout', reading: 'limit' },
+  { variable: 'SAGAZ_INBOX_MAX_CRASHES', option: 'inbox.maxCrashes', reading: 'number' },
   { variable: 'SAGAZ_INBOX_KEEP_DONE', option: 'inbox.keepDone', reading: 'text' },
   { variable: 'SAGAZ_INBOX_KEEP_KEYS', option: 'inbox.keepKeys', reading: 'text' },
   { variable: 'SAGAZ_MIGRATE', option: 'migrate', reading: 'migrate' },
@@ -46,6 +48,8 @@ function read(text: string, reading: Reading): unknown {
     case 'number':
       // What is no number stays text, so that the problem shows what was given.
       return /^-?\d+(\.\d+)?$/.test(trimmed) ? Number(trimmed) : trimmed;
+    case 'limit':
+      return trimmed === 'false' ? false : trimmed;
     case 'migrate':
       return trimmed === 'true' ? true : trimmed === 'false' ? false : trimmed;
     case 'roles': {

@@ -57,6 +57,26 @@ const duration = (standard: Duration, least: Duration, most: Duration) =>
       return z.NEVER;
     });
 
+/** Milliseconds; null: no limit. */
+const timeLimit = (standard: Duration, least: Duration, most: Duration) =>
+  z
+    .unknown()
+    .optional()
+    .transform((given, context): number | null => {
+      if (given === false) return null;
+      try {
+        const ms = parseDuration(given === undefined ? standard : given);
+        if (ms >= parseDuration(least) && ms <= parseDuration(most)) return ms;
+      } catch {
+        // Said below, in the words of an option.
+      }
+      context.addIssue({
+        code: 'custom',
+        message: `give a duration from ${least} to ${most}, such as '30s' or '5m', or false for no limit`,
+      });
+      return z.NEVER;
+    });
+
 const retry = (standard: RetryPolicy) =>
   z
     .strictObject(
@@ -153,10 +173,12 @@ export const optionsSchema = z.strictObject(
         {
           retry: retry(INBOX_RETRY),
           concurrency: whole(1, 1_000, 10),
+          timeout: timeLimit('15m', '1ms', '30d'),
+          maxCrashes: whole(1, 100, 3),
           keepDone: duration('7d', '1m', LONGEST),
           keepKeys: duration('30d', '1m', LONGEST),
         },
-        { error: 'give { retry, concurrency, keepDone, keepKeys }' },
+        { error: 'give { retry, concurrency, timeout, maxCrashes, keepDone, keepKeys }' },
       )
       .prefault({}),
     migrate: z

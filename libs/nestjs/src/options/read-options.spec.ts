@@ -28,7 +28,7 @@ describe('options of SagazModule', () => {
       roles: { engine: true, relay: true, consume: true },
       engine: { maxInFlight: 500 },
       relay: { batchSize: 1000, pollInterval: 1000, publishTimeout: 5000, lease: 10_000 },
-      inbox: { concurrency: 10, keepDone: 7 * 86_400_000 },
+      inbox: { concurrency: 10, timeout: 900_000, maxCrashes: 3, keepDone: 7 * 86_400_000 },
       migrate: 'auto',
       shutdownTimeout: 10_000,
     });
@@ -67,12 +67,23 @@ describe('options of SagazModule', () => {
       inbox: {
         retry: { attempts: 3, backoffMs: 4000, maxDelayMs: 4000 },
         concurrency: 3,
+        timeout: 4000,
+        maxCrashes: 3,
         keepDone: 240_000,
         keepKeys: 240_000,
       },
       migrate: false,
       shutdownTimeout: 4000,
     });
+  });
+
+  it('have no time limit for handlers where that is said', () => {
+    expect(readOptions({ ...minimal, inbox: { timeout: false } }, {}).inbox.timeout).toBeNull();
+    const variable = readOptions(minimal, { SAGAZ_INBOX_TIMEOUT: 'false' });
+    expect(variable.inbox.timeout).toBeNull();
+    expect(problemsOf({ ...minimal, inbox: { timeout: 0, maxCrashes: '2' } }, {})).toMatch(
+      /inbox\.timeout.*give a duration from 1ms to 30d[\s\S]*inbox\.maxCrashes.*whole number from 1 to 100|inbox\.maxCrashes[\s\S]*inbox\.timeout/,
+    );
   });
 
   it('are refused all at once, each with its name, what was given and what is expected', () => {

@@ -45,6 +45,17 @@ export interface InboxOptions {
   readonly retry?: RetryOptions;
   /** Messages of different keys a consumer group handles at once. Default 10. `SAGAZ_INBOX_CONCURRENCY`. */
   readonly concurrency?: number;
+  /**
+   * How long a handler may take that says nothing of it; then its signal is aborted, nothing of it
+   * commits, and an attempt is counted. Default `'15m'`; false: as long as it likes.
+   * `SAGAZ_INBOX_TIMEOUT`, where `false` means false.
+   */
+  readonly timeout?: Duration | false;
+  /**
+   * How many deaths of the process make a message a dead letter, of those in which it was handled with
+   * nothing beside it; where a handler names none of its own. Default 3. `SAGAZ_INBOX_MAX_CRASHES`.
+   */
+  readonly maxCrashes?: number;
   /** How long a handled message is remembered. Default `'7d'`. `SAGAZ_INBOX_KEEP_DONE`. */
   readonly keepDone?: Duration;
   /** How long a command's idempotency key is remembered. Default `'30d'`. `SAGAZ_INBOX_KEEP_KEYS`. */

@@ -14,5 +14,6 @@ export function stepTransactionsOf(connection: Connection): StepTransactions {
           last: beforeCommit,
         }),
       ),
+    reported: (_connection, error) => connection.store.transactions.reported(error),
   };
 }

@@ -15,6 +15,9 @@ import type { Queryable, Statement } from './queryable.js';
 import type { PooledClient, SagazPool } from './sagaz-pool.js';
 import { isAbortedTransaction, isConnectionError, sqlState } from './sql-state.js';
 
+/** How long the server has to end a connection that is to be ended, before it is only closed. */
+const TERMINATE_WITHIN_MS = 2_000;
+
 /** An open transaction on a connection of the store's, or of somebody who enlisted it. */
 export class PgTransaction implements Transaction, Queryable {
   readonly [TRANSACTION]: string;
@@ -22,7 +25,12 @@ export class PgTransaction implements Transaction, Queryable {
   readonly #afterCommit: (() => void)[] = [];
   #open = true;
 
-  constructor(store: string, client: Queryable) {
+  /** @param raw the client of pg behind `client` */
+  constructor(
+    store: string,
+    client: Queryable,
+    readonly raw: object,
+  ) {
     this[TRANSACTION] = store;
     this.#client = client;
   }
@@ -65,7 +73,7 @@ export class PgTransactions implements Transactions {
 
   async run<T>(work: (transaction: PgTransaction) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect();
-    const transaction = new PgTransaction(this.#store, client);
+    const transaction = new PgTransaction(this.#store, client, client.raw);
     let result: T;
     try {
       // Said outright, because a role or a database may have another default: under REPEATABLE READ
@@ -93,15 +101,44 @@ export class PgTransactions implements Transactions {
   /** Of the application's statements on that client none has a limit of Sagaz's. */
   enlist(client: unknown): PgTransaction {
     const foreign = this.#asClient(client);
-    const { statements, statementTimeoutMs } = this.#pool;
-    return new PgTransaction(this.#store, {
+    const { statements, statementTimeoutMs, reported } = this.#pool;
+    reported.watch(foreign);
+    const queryable: Queryable = {
       query: <R extends QueryResultRow>(statement: Statement) =>
         answeredWithin(
           statement.limitMs ?? statementLimit(statementTimeoutMs),
           statements.run<R>(foreign, statement),
           () => abandon(foreign),
         ),
-    });
+    };
+    return new PgTransaction(this.#store, queryable, foreign);
+  }
+
+  /**
+   * The server is told first, while the process of the connection is certainly this one: a client that
+   * is gone does not end a statement that waits for a lock. Then the socket is closed, also where the
+   * server does not answer or may not be told.
+   */
+  abandon(transaction: Transaction): void {
+    const { raw } = this.own(transaction);
+    const pid: unknown = Reflect.get(raw, 'processID');
+    const cut = (): void => abandon(raw);
+    if (typeof pid !== 'number') {
+      cut();
+      return;
+    }
+    const timer = setTimeout(cut, TERMINATE_WITHIN_MS);
+    this.#pool
+      .query({ text: 'SELECT pg_terminate_backend($1)', values: [pid] })
+      .catch(() => undefined)
+      .finally(() => {
+        clearTimeout(timer);
+        cut();
+      });
+  }
+
+  reported(error: unknown): boolean {
+    return this.#pool.reported.has(error);
   }
 
   /** The transaction as one that this store can use, or `ForeignTransactionError`. */

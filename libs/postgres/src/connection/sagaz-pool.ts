@@ -15,6 +15,7 @@ import {
   type PoolSource,
 } from './pool-source.js';
 import { limited, type Queryable, type Statement } from './queryable.js';
+import { ReportedErrors } from './reported-errors.js';
 import { isConnectionError, isForgottenStatement, sqlState } from './sql-state.js';
 
 export interface SagazPoolOptions extends ConnectionSettings {
@@ -37,6 +38,8 @@ const END_MS = 5_000;
 
 /** A client out of the pool. `release(true)` closes its connection. */
 export interface PooledClient extends Queryable {
+  /** The client of pg behind it. */
+  readonly raw: object;
   release(destroy?: boolean): void;
 }
 
@@ -54,6 +57,8 @@ export class SagazPool implements Queryable {
   readonly statementTimeoutMs: number;
   /** Also for clients of the application, which come to the database the same way. */
   readonly statements: NamedStatements;
+  /** What the server reported on this pool's connections, and on those of the application. */
+  readonly reported = new ReportedErrors();
   readonly #options: SagazPoolOptions;
   #pool: pg.Pool;
   #refused: pg.Pool | null = null;
@@ -139,6 +144,7 @@ export class SagazPool implements Queryable {
     const known = this.#knownOf(client);
     known.busy = true;
     return {
+      raw: client,
       query: <R extends QueryResultRow>(statement: Statement) =>
         this.#ask<R>(client, known, statement),
       release: (destroy) => {
@@ -212,6 +218,7 @@ export class SagazPool implements Queryable {
     // process; the statement that needs it next gets the error.
     pool.on('connect', (client) => {
       client.on('error', () => undefined);
+      this.reported.watch(client);
     });
     pool.on('error', (error) => {
       this.#options.logger.warn('An idle connection to the database was lost.', {

@@ -82,34 +82,51 @@ export async function readAttempts(
   schema: SchemaName,
   key: InboxKey,
 ): Promise<InboxAttempts> {
-  const { rows } = await on.query<{ failures: number; starts: number }>({
-    text: `SELECT failures, starts FROM ${schema.quoted}.inbox_attempt
+  const { rows } = await on.query<InboxAttempts>({
+    text: `SELECT failures, timeouts, starts, crashes FROM ${schema.quoted}.inbox_attempt
       WHERE tenant = $1 AND group_name = $2 AND source = $3 AND id = $4`,
     values: keyValues(key),
   });
-  return { failures: rows[0]?.failures ?? 0, starts: rows[0]?.starts ?? 0 };
+  return rows[0] ?? { failures: 0, timeouts: 0, starts: 0, crashes: 0 };
 }
+
+/** What can be noted of an attempt. */
+export type AttemptNote =
+  'started' | 'started_alone' | 'in_company' | 'failed' | 'timed_out' | 'uncounted';
+
+/** What a note adds to failures, timeouts, starts and crashes, and whether the attempt has ended. */
+const NOTES: Readonly<Record<AttemptNote, readonly [number, number, number, number, boolean]>> = {
+  started: [0, 0, 1, 0, false],
+  started_alone: [0, 0, 0, 1, false],
+  in_company: [0, 0, 1, -1, false],
+  failed: [1, 0, 0, 0, true],
+  timed_out: [1, 1, 0, 0, true],
+  uncounted: [0, 0, 0, 0, true],
+};
 
 /** Counts what a handler's transaction, which rolls back, cannot count. One statement. */
 export async function noteAttempt(
   on: Queryable,
   schema: SchemaName,
   key: InboxKey,
-  noted: 'start' | 'failed' | 'uncounted',
+  note: AttemptNote,
 ): Promise<InboxAttempts> {
-  const { rows } = await on.query<{ failures: number; starts: number }>({
-    text: `INSERT INTO ${schema.quoted}.inbox_attempt AS a (tenant, group_name, source, id, failures, starts)
-      VALUES ($1, $2, $3, $4, $5, $6)
+  const { rows } = await on.query<InboxAttempts>({
+    text: `INSERT INTO ${schema.quoted}.inbox_attempt AS a
+        (tenant, group_name, source, id, failures, timeouts, starts, crashes)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, greatest($8::integer, 0))
       ON CONFLICT (tenant, group_name, source, id) DO UPDATE SET
-        failures = a.failures + excluded.failures,
-        starts = CASE WHEN excluded.starts = 0 THEN 0 ELSE a.starts + excluded.starts END,
+        failures = a.failures + $5,
+        timeouts = a.timeouts + $6,
+        starts = CASE WHEN $9 THEN 0 ELSE a.starts + $7 END,
+        crashes = CASE WHEN $9 THEN 0 ELSE greatest(a.crashes + $8::integer, 0) END,
         noted_at = clock_timestamp()
-      RETURNING failures, starts`,
-    values: [...keyValues(key), noted === 'failed' ? 1 : 0, noted === 'start' ? 1 : 0],
+      RETURNING failures, timeouts, starts, crashes`,
+    values: [...keyValues(key), ...NOTES[note]],
   });
   const [row] = rows;
   if (row === undefined) throw new Error('The note of an attempt returned no row.');
-  return { failures: row.failures, starts: row.starts };
+  return row;
 }
 
 export function keyValues({ tenant, group, source, id }: InboxKey): string[] {

@@ -94,11 +94,16 @@ export class PgInboxStore implements InboxStore {
     return readAttempts(this.#pool.for('inbox'), this.#schema, key);
   }
 
-  noteStart(key: InboxKey): Promise<InboxAttempts> {
-    return noteAttempt(this.#pool.for('inbox'), this.#schema, key, 'start');
+  noteStart(key: InboxKey, alone: boolean): Promise<InboxAttempts> {
+    const note = alone ? 'started_alone' : 'started';
+    return noteAttempt(this.#pool.for('inbox'), this.#schema, key, note);
   }
 
-  noteEnd(key: InboxKey, end: 'failed' | 'uncounted'): Promise<InboxAttempts> {
+  noteCompany(key: InboxKey): Promise<InboxAttempts> {
+    return noteAttempt(this.#pool.for('inbox'), this.#schema, key, 'in_company');
+  }
+
+  noteEnd(key: InboxKey, end: 'failed' | 'timed_out' | 'uncounted'): Promise<InboxAttempts> {
     return noteAttempt(this.#pool.for('inbox'), this.#schema, key, end);
   }
 

@@ -362,8 +362,12 @@ CREATE TABLE sagaz.inbox_attempt (
   source text COLLATE "C" NOT NULL,
   id text COLLATE "C" NOT NULL,
   failures integer NOT NULL,
-  -- Begun since the last attempt that came to an end.
+  -- Of the failures, those whose time was over.
+  timeouts integer NOT NULL DEFAULT 0,
+  -- Begun beside others since the last attempt that came to an end.
   starts integer NOT NULL,
+  -- The same, with nothing beside it: the process died of it.
+  crashes integer NOT NULL DEFAULT 0,
   noted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (tenant, group_name, source, id)
 ) WITH (fillfactor = 70);

@@ -22,7 +22,7 @@ export async function runTransactional(attempt: Attempt): Promise<void> {
   const { inside } = attempt;
   for (let conflicts = 0; ; conflicts += 1) {
     const end = await once(attempt);
-    const conflict = end.kind === 'failed' && classify(end.error) === 'conflict';
+    const conflict = end.kind === 'failed' && isOurConflict(attempt, end.error);
     const again = conflict && conflicts < MOST_CONFLICTS && mayGoOn(attempt) && !inside.draining;
     // Before the turn is given back: what is decided next has to find it, to abort it.
     if (again) attempt.again();
@@ -40,6 +40,14 @@ export async function runTransactional(attempt: Attempt): Promise<void> {
     attempt.settle(released ? { kind: 'released', doubt: false } : attempt.failure(end.error));
     return;
   }
+}
+
+/** A race that was lost in another database is a failure of the step. */
+function isOurConflict({ inside, run }: Attempt, error: unknown): boolean {
+  const { transactions } = inside;
+  const { connection } = run.definition;
+  const reported = (one: unknown): boolean => transactions.reported?.(connection, one) ?? true;
+  return classify(error, reported) === 'conflict';
 }
 
 function mayGoOn({ aborted, run }: Attempt): boolean {

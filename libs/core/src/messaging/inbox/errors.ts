@@ -108,20 +108,36 @@ export class HandlerCrashedError extends SagazError {
     readonly crashes: number,
   ) {
     super(
-      `The handler of '${type}' was begun ${crashes} times with this message and the process died each time.`,
+      `The handler of '${type}' was begun ${crashes} times with this message, and nothing else beside it, and the process died each time.`,
       'Find out what in the message ends the process (memory, an endless loop, a native crash) and replay the dead letter.',
     );
   }
 }
 
-/** Messages that may have killed a process run one at a time, and the one before this did not end. */
-export class SuspectWaitError extends SagazError {
-  readonly code = 'SAGAZ_SUSPECT_WAIT';
+/** Only few messages of its kind are handled at once (alone, or after they once hung), and one is. */
+export class TurnWaitError extends SagazError {
+  readonly code = 'SAGAZ_TURN_WAIT';
 
   constructor(readonly type: string) {
     super(
-      `The message '${type}' waited too long for another one that was delivered again after a crash.`,
-      'It is delivered again shortly; when this lasts, look for a handler that never ends.',
+      `The message '${type}' waits for its turn: it may have ended a process or has hung before, and another such message is at work.`,
+      'It is delivered again shortly, and no attempt is counted; when this lasts, look for a handler that never ends.',
+    );
+  }
+}
+
+/** No connection of the application was free for a handler's transaction. Its handler was not begun. */
+export class NoConnectionError extends SagazError {
+  readonly code = 'SAGAZ_NO_CONNECTION';
+
+  constructor(
+    /** The message's type. */
+    readonly type: string,
+    readonly waitedMs: number,
+  ) {
+    super(
+      `The handler of '${type}' waited ${waitedMs} ms for a transaction and got none: all connections were taken.`,
+      'Look for transactions that never end, give the DataSource a larger pool (poolSize), or let fewer handlers run at once (inbox: { concurrency }).',
     );
   }
 }

@@ -15,6 +15,7 @@ export type Failure =
 
 const BY_CODE: ReadonlyMap<unknown, Failure> = new Map<unknown, Failure>([
   ['SAGAZ_INBOX_BUSY', 'busy'],
+  ['SAGAZ_NO_CONNECTION', 'busy'],
   ['SAGAZ_LOCK_TIMEOUT', 'conflict'],
   ['SAGAZ_COMMIT_UNKNOWN', 'unknown'],
   ['SAGAZ_DATABASE_UNREACHABLE', 'unavailable'],
@@ -38,13 +39,21 @@ function codesOf(error: unknown): unknown[] {
   return codes;
 }
 
-/** Says what a failed attempt means. */
-export function failureOf(error: unknown): Failure {
+/**
+ * Says what a failed attempt means.
+ *
+ * @param reported whether a connection of the store reported the error. What another database said to
+ * the handler, a lost race or that it is away, is a failure of the handler.
+ */
+export function failureOf(
+  error: unknown,
+  reported: (error: unknown) => boolean = () => true,
+): Failure {
   if (isSagazError(error)) {
     const known = BY_CODE.get(propertyOf(error, 'code'));
     if (known !== undefined) return known;
   }
-  const kind = classify(error);
+  const kind = classify(error, reported);
   switch (kind) {
     case 'refusal':
     case 'final':
@@ -52,7 +61,8 @@ export function failureOf(error: unknown): Failure {
       return kind;
     case 'aborted':
     case 'retryable':
-      return codesOf(error).some((code) => typeof code === 'string' && AWAY.test(code))
+      return codesOf(error).some((code) => typeof code === 'string' && AWAY.test(code)) &&
+        reported(error)
         ? 'unavailable'
         : 'retryable';
   }

@@ -8,6 +8,7 @@ import type {
   Message,
   OutboxMessage,
   Transaction,
+  Transactions,
 } from '../../ports/index.js';
 import { payloadProblem } from '../rules/index.js';
 import { UnsendableReplyError } from './errors.js';
@@ -27,6 +28,7 @@ export type AttemptResult =
 export interface AttemptTools {
   readonly inbox: InboxStore;
   readonly bookkeeping: InboxBookkeeping;
+  readonly transactions: Pick<Transactions, 'abandon' | 'reported'>;
   readonly service: string;
   readonly clock: Clock;
   readonly faults: FaultPoints;
@@ -41,7 +43,7 @@ type Publish = (message: OutboxMessage) => void;
  * interceptors farther out make of it does not matter.
  */
 export class InboxAttempt {
-  /** Aborted when the right to work on the message is lost. */
+  /** Aborted when the right to work on the message is lost, or the time for it is over. */
   readonly signal: AbortSignal;
   readonly message: Message;
   /** From 1; as the broker counts deliveries. */
@@ -54,6 +56,14 @@ export class InboxAttempt {
   #applied: Applied | null = null;
   #result: AttemptResult | null = null;
   #work: Promise<unknown> | null = null;
+  readonly #stop = new AbortController();
+  /** Set once the time is over: nothing commits from then on. */
+  #over: Error | null = null;
+  #transaction: Transaction | null = null;
+  #cut: (error: Error) => void = () => undefined;
+  #open: () => void = () => undefined;
+  /** Resolves when the handler's first transaction is open. */
+  readonly opened: Promise<void>;
 
   constructor(
     subject: Subject,
@@ -65,7 +75,8 @@ export class InboxAttempt {
     this.#handler = handler;
     this.#tools = tools;
     this.message = subject.message;
-    this.signal = delivery.signal;
+    this.signal = AbortSignal.any([delivery.signal, this.#stop.signal]);
+    this.opened = new Promise((resolve) => (this.#open = resolve));
     this.delivery = delivery.attempt;
     this.group = handler.group;
     this.role = subject.part.role;
@@ -99,9 +110,31 @@ export class InboxAttempt {
         ),
       );
     }
+    // What stands farther out has let it through too late.
+    if (this.#over !== null) return Promise.reject(this.#over);
     const work = this.#run(unit, handler);
     this.#work = work;
     return work;
+  }
+
+  /** The handler was reached, and no transaction was to be had for it yet. */
+  get waitsForTransaction(): boolean {
+    return this.#work !== null && this.#transaction === null;
+  }
+
+  /** Tells the handler to stop. Unless its commit is on its way, nothing of it commits any more. */
+  giveUp(error: Error): void {
+    this.#over = error;
+    this.#stop.abort(error);
+  }
+
+  /** The handler does not stop: it loses its transaction, and how it ends does not matter any more. */
+  sever(): void {
+    const error = this.#over ?? new Error('The attempt was given up.');
+    this.#over = error;
+    this.#result ??= { kind: 'failed', error };
+    if (this.#transaction !== null) this.#tools.transactions.abandon(this.#transaction);
+    this.#cut(error);
   }
 
   /**
@@ -117,10 +150,12 @@ export class InboxAttempt {
       const seen: { value?: T } = {};
       try {
         const outcome = await unit.run((transaction, publish) =>
-          this.#inTransaction(transaction, publish, async () => {
-            seen.value = await handler();
-            return seen.value;
-          }),
+          this.#inTime(transaction, () =>
+            this.#inTransaction(transaction, publish, async () => {
+              seen.value = await handler();
+              return seen.value;
+            }),
+          ),
         );
         await this.#tools.faults.reach('inbox.after-commit', this.message.id);
         this.#end(outcome);
@@ -131,7 +166,7 @@ export class InboxAttempt {
             this.#end(await this.#refuse(error));
             return undefined;
           }
-          const failure = failureOf(error);
+          const failure = failureOf(error, (one) => this.#tools.transactions.reported(one));
           if (
             failure === 'unknown' &&
             (await this.#tools.bookkeeping.hasEnded(this.#subject.key))
@@ -143,17 +178,18 @@ export class InboxAttempt {
           // snapshot; whoever opened it has rolled it back.
           if (failure === 'conflict' && rerun < RERUNS && !this.signal.aborted) continue;
         } catch (inner) {
-          this.#result = { kind: 'failed', error: inner };
+          this.#result ??= { kind: 'failed', error: inner };
           throw inner;
         }
-        this.#result = { kind: 'failed', error };
+        // Whoever is told to stop throws what it likes.
+        this.#result ??= { kind: 'failed', error: this.#over ?? error };
         throw error;
       }
     }
   }
 
   #end(outcome: InboxOutcome): void {
-    this.#result = { kind: 'ended', outcome };
+    this.#result ??= { kind: 'ended', outcome };
   }
 
   #refuse(refusal: SagaRefusal): Promise<InboxOutcome> {
@@ -162,6 +198,23 @@ export class InboxAttempt {
       this.#subject,
       details === undefined ? { reason } : { reason, details },
     );
+  }
+
+  #refuseLate(): void {
+    if (this.#over !== null) throw this.#over;
+  }
+
+  /** Whoever opened the transaction must not wait for a handler that has lost it. */
+  async #inTime<T>(transaction: Transaction, work: () => Promise<T>): Promise<T> {
+    this.#refuseLate();
+    this.#transaction = transaction;
+    this.#open();
+    const cut = new Promise<never>((_, reject) => (this.#cut = reject));
+    try {
+      return await Promise.race([work(), cut]);
+    } finally {
+      this.#transaction = null;
+    }
   }
 
   async #inTransaction(
@@ -201,6 +254,7 @@ export class InboxAttempt {
     }
     const value = await handler();
     await faults.reach('inbox.after-handler', message.id);
+    this.#refuseLate();
     if (part.role !== 'event') {
       const reply = this.#replyOf(value);
       if (part.role === 'command') {
@@ -209,6 +263,7 @@ export class InboxAttempt {
       this.#publishReply(reply, publish);
     }
     await faults.reach('inbox.before-commit', message.id);
+    this.#refuseLate();
     return { kind: 'committed' };
   }
 

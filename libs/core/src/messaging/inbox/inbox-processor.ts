@@ -1,9 +1,18 @@
 import { errorText } from '../../errors/index.js';
 import { noFaults, type Delivery, type DeliveryOutcome, type InboxKey } from '../../ports/index.js';
 import { delayOf, type RetryPolicy } from '../../retry/index.js';
-import { HandlerCrashedError, HandlerNotReachedError, SuspectWaitError } from './errors.js';
+import { HandlerTimeoutError } from '../handler-timeout.error.js';
+import { settlesWithin } from '../settles-within.js';
+import { Admission, type Admitted } from './admission.js';
+import { callWithin } from './call-within.js';
+import {
+  HandlerCrashedError,
+  HandlerNotReachedError,
+  InboxBusyError,
+  TurnWaitError,
+} from './errors.js';
 import { Expiry } from './expiry.js';
-import { failureOf } from './failure.js';
+import { failureOf, type Failure } from './failure.js';
 import { InboxAttempt, type AttemptTools } from './inbox-attempt.js';
 import { InboxBookkeeping, type Subject } from './inbox-bookkeeping.js';
 import type {
@@ -12,14 +21,16 @@ import type {
   InboxOutcome,
   InboxProcessorOptions,
 } from './inbox.types.js';
-import { inboxKeyOf, partOf, partOfMalformed, roleOf, type MessagePart } from './message-role.js';
-import { Suspects } from './suspects.js';
+import { inboxKeyOf, partOf, partOfMalformed, type MessagePart } from './message-role.js';
+import { RecentRetries } from './recent-retries.js';
+import { SoloGate } from './solo-gate.js';
+import { tellOutcome } from './tell-outcome.js';
 
 const WAIT_MS = 1_000;
 const DAY_MS = 86_400_000;
 const MAX_CRASHES = 3;
-/** A suspect waits this long for its turn; then it is put off, and is no suspect any more. */
-const SUSPECT_WAIT_MS = 30_000;
+const TIMEOUT_MS = 900_000;
+const SLOW_PLACES = 2;
 /**
  * Delays of what is not counted: a row somebody else works on, a lost race, an absent database. Not
  * the handler's own policy, whose first delay may be an hour.
@@ -28,9 +39,14 @@ const PUT_OFF: RetryPolicy = {
   attempts: Number.POSITIVE_INFINITY,
   backoffMs: 200,
   factor: 2,
-  maxDelayMs: 5_000,
+  maxDelayMs: 30_000,
   jitter: 0.5,
 };
+/** How long a handler whose time is over is waited for: as long as it had, from one to ten seconds. */
+function graceOf(timeoutMs: number | null): number {
+  return Math.min(Math.max(timeoutMs ?? 0, 1_000), 10_000);
+}
+
 const DONE: DeliveryOutcome = { kind: 'done' };
 
 /**
@@ -46,17 +62,16 @@ export class InboxProcessor {
   readonly #bookkeeping: InboxBookkeeping;
   readonly #expiry: Expiry;
   readonly #tools: AttemptTools;
-  readonly #suspects = new Suspects();
+  readonly #recent = new RecentRetries();
+  readonly #admission: Admission;
   readonly #running = new Map<string, Promise<DeliveryOutcome>>();
   readonly #keepMs: number;
-  readonly #maxCrashes: number;
 
   constructor(options: InboxProcessorOptions) {
     const { inbox, outbox, transactions, service, clock } = options;
     const waitMs = options.waitMs ?? WAIT_MS;
     this.#options = options;
     this.#keepMs = options.keepParticipantsMs ?? 30 * DAY_MS;
-    this.#maxCrashes = options.maxCrashes ?? MAX_CRASHES;
     this.#expiry = new Expiry(inbox, clock);
     this.#bookkeeping = new InboxBookkeeping({
       inbox,
@@ -69,11 +84,22 @@ export class InboxProcessor {
     this.#tools = {
       inbox,
       bookkeeping: this.#bookkeeping,
+      transactions,
       service,
       clock,
       faults: options.faults ?? noFaults,
       waitMs,
     };
+    this.#admission = new Admission({
+      inbox,
+      clock,
+      logger: options.logger,
+      gate: options.gate ?? new SoloGate(clock),
+      recent: this.#recent,
+      slowPlaces: options.slowPlaces ?? SLOW_PLACES,
+      random: options.random ?? Math.random,
+      hasEnded: (key) => this.#bookkeeping.hasEnded(key),
+    });
   }
 
   /**
@@ -88,14 +114,7 @@ export class InboxProcessor {
     const key = inboxKeyOf(handler.group, delivery.message);
     const name = JSON.stringify([key.tenant, key.group, key.source, key.id]);
     const running = this.#running.get(name);
-    if (running !== undefined) {
-      const began = this.#options.clock.now();
-      const outcome = await running;
-      if (outcome.kind === 'done') {
-        this.#observe(delivery, handler, { kind: 'duplicate' }, began);
-      }
-      return outcome;
-    }
+    if (running !== undefined) return this.#join(running, delivery, handler, key);
     const work = this.#receive(delivery, handler, invoke, name);
     this.#running.set(name, work);
     try {
@@ -103,6 +122,28 @@ export class InboxProcessor {
     } finally {
       this.#running.delete(name);
     }
+  }
+
+  /**
+   * A duplicate of a message that this process works on waits for it a little and is then delivered
+   * again: for as long as a handler may take, each of them would keep a place.
+   */
+  async #join(
+    running: Promise<DeliveryOutcome>,
+    delivery: Delivery,
+    handler: InboxHandler,
+    key: InboxKey,
+  ): Promise<DeliveryOutcome> {
+    const { clock } = this.#options;
+    const began = clock.now();
+    const ended = await settlesWithin(running, clock, this.#tools.waitMs);
+    if (!ended) {
+      const delayMs = delayOf(PUT_OFF, 6, this.#options.random);
+      return { kind: 'retry', delayMs, error: InboxBusyError.ofMessage(key, this.#tools.waitMs) };
+    }
+    const outcome = await running;
+    if (outcome.kind === 'done') this.#observe(delivery, handler, { kind: 'duplicate' }, began);
+    return outcome;
   }
 
   async #receive(
@@ -115,54 +156,34 @@ export class InboxProcessor {
     const key = inboxKeyOf(handler.group, delivery.message);
     let outcome: InboxOutcome;
     try {
-      const doubt = await this.#doubt(delivery, key, name);
-      const noted = doubt !== 'none';
-      const handle = (): Promise<InboxOutcome> =>
-        this.#handle(delivery, handler, invoke, { key, name, noted });
-      outcome =
-        doubt === 'alone'
-          ? ((await this.#suspects.alone(handle, this.#options.clock, SUSPECT_WAIT_MS)) ??
-            this.#putOff(name, new SuspectWaitError(delivery.message.type)))
-          : await handle();
+      outcome = await this.#admission.run(delivery, { key, name }, (admitted) =>
+        this.#handle(delivery, handler, invoke, { key, name, ...admitted }),
+      );
     } catch (error) {
       // The bookkeeping itself failed: nothing is known to be done, so nothing is acknowledged.
       outcome = this.#putOff(name, error);
     }
-    if (outcome.kind === 'retry') this.#suspects.noteRetry(name, outcome.counted);
-    else this.#suspects.forget(name);
+    if (outcome.kind !== 'retry') {
+      this.#recent.forget(name);
+    } else if (!(outcome.error instanceof TurnWaitError)) {
+      const slow = outcome.error instanceof HandlerTimeoutError;
+      this.#recent.note(name, { counted: outcome.counted, slow }, this.#options.clock.now());
+    }
     this.#observe(delivery, handler, outcome, began);
     return outcome.kind === 'retry'
       ? { kind: 'retry', delayMs: outcome.delayMs, error: outcome.error }
       : DONE;
   }
 
-  /**
-   * Whether a process may have died of it. `alone`: it was delivered before, to an end neither this
-   * process nor the database knows of; what merely failed has a noted failure for each of its
-   * deliveries. `noted`: it lay in the queue of a process that died, as everything there did. So it
-   * is not made to wait for the others, but should this process die too, its start is on record.
-   */
-  async #doubt(
-    { attempt, afterDeath = false }: Delivery,
-    key: InboxKey,
-    name: string,
-  ): Promise<'none' | 'noted' | 'alone'> {
-    if (attempt <= 1 && !afterDeath) return 'none';
-    if (this.#suspects.retriesOf(name) !== null) return 'none';
-    const { failures, starts } = await this.#options.inbox.readAttempts(key);
-    if (attempt - 1 > failures) return 'alone';
-    if (!afterDeath) return 'none';
-    return starts > 0 ? 'alone' : 'noted';
-  }
-
   async #handle(
     delivery: Delivery,
     handler: InboxHandler,
     invoke: (attempt: InboxAttempt) => Promise<unknown>,
-    about: { readonly key: Subject['key']; readonly name: string; readonly noted: boolean },
+    about: Admitted & { readonly key: InboxKey; readonly name: string },
   ): Promise<InboxOutcome> {
     const { message, signal } = delivery;
-    const { key, name, noted } = about;
+    const { key, name, noted, attempts } = about;
+    const { inbox } = this.#options;
     if (signal.aborted) return this.#putOff(name, signal.reason);
     let part: MessagePart;
     try {
@@ -179,36 +200,43 @@ export class InboxProcessor {
       keepMs = Math.max(keepMs, left + DAY_MS);
     }
     const subject: Subject = { key, message, part, keepMs };
-    if (noted) {
-      const { failures, starts } = await this.#options.inbox.noteStart(key);
-      // The first death was not noted: who could know? So as many have died as have begun by now.
-      if (starts >= this.#maxCrashes) {
-        return this.#bookkeeping.bury(subject, {
-          reason: 'crashed',
-          attempts: failures + starts,
-          error: new HandlerCrashedError(message.type, starts),
-        });
-      }
+    const spent = this.#recent.spent(name);
+    if (spent !== null) return this.#bury(subject, name, spent.reason, spent.error, spent.failures);
+    if (attempts !== null && attempts.failures >= handler.retry.attempts) {
+      const error = new Error(
+        'Its attempts were used up in a process that died, or lost its database.',
+      );
+      return this.#bury(subject, name, 'exhausted', error, attempts.failures);
     }
+    if (attempts !== null && attempts.crashes >= (handler.maxCrashes ?? MAX_CRASHES)) {
+      return this.#bookkeeping.bury(subject, {
+        reason: 'crashed',
+        attempts: attempts.failures + attempts.crashes,
+        error: new HandlerCrashedError(message.type, attempts.crashes),
+      });
+    }
+    if (noted !== 'no') await inbox.noteStart(key, noted === 'alone');
     const attempt = new InboxAttempt(subject, delivery, handler, this.#tools);
-    let thrown: { readonly error: unknown } | null = null;
-    try {
-      await invoke(attempt);
-    } catch (error) {
-      thrown = { error };
-    }
-    await attempt.settled();
+    const givenBack = (): void => this.#giveBack(key);
+    if (noted !== 'no') signal.addEventListener('abort', givenBack, { once: true });
+    const { timeoutMs = TIMEOUT_MS } = handler;
+    const thrown = await callWithin(attempt, invoke, {
+      limitMs: timeoutMs,
+      graceMs: this.#options.graceMs ?? graceOf(timeoutMs),
+      clock: this.#options.clock,
+    });
+    signal.removeEventListener('abort', givenBack);
     const result = attempt.result;
     if (result?.kind === 'ended') return result.outcome;
-    if (result !== null) return this.#failed(subject, handler, name, noted, result.error);
+    if (result !== null) return this.#failed(subject, handler, name, noted !== 'no', result.error);
     if (thrown === null) {
       const error = new HandlerNotReachedError(message.type, handler.group);
-      return this.#failed(subject, handler, name, noted, error);
+      return this.#failed(subject, handler, name, noted !== 'no', error);
     }
     // A guard said no, or an outer interceptor threw. Only an absent database may pass by itself.
-    const failure = failureOf(thrown.error);
+    const failure = this.#failureOf(thrown.error);
     if (failure === 'unavailable' || failure === 'conflict') {
-      return this.#failed(subject, handler, name, noted, thrown.error);
+      return this.#failed(subject, handler, name, noted !== 'no', thrown.error);
     }
     return this.#bookkeeping.bury(subject, {
       reason: 'rejected',
@@ -225,31 +253,55 @@ export class InboxProcessor {
     noted: boolean,
     error: unknown,
   ): Promise<InboxOutcome> {
-    const { inbox } = this.#options;
-    switch (failureOf(error)) {
+    const { inbox, clock } = this.#options;
+    const failure = this.#failureOf(error);
+    switch (failure) {
       case 'conflict':
       case 'busy':
       case 'unknown':
-      case 'unavailable':
+      case 'unavailable': {
+        const kind = failure === 'unavailable' ? 'away' : 'conflict';
+        // A race that is lost again and again is no bad luck: it would hold its key for ever.
+        if (this.#recent.mustCount(name, kind, clock.now())) break;
         if (noted) await inbox.noteEnd(subject.key, 'uncounted');
         return this.#putOff(name, error);
-      case 'final':
-        return this.#bury(subject, 'final', error);
-      case 'refusal':
-      case 'retryable': {
-        // Counted by the database, which forgets nothing when this process dies, and only by it:
-        // while it is away no attempt is used up.
-        const { failures } = await inbox.noteEnd(subject.key, 'failed');
-        if (failures >= handler.retry.attempts) {
-          return this.#bury(subject, 'exhausted', error, failures);
-        }
-        const delayMs = await this.#withinLife(
-          subject.part,
-          delayOf(handler.retry, failures, this.#options.random),
-        );
-        return { kind: 'retry', delayMs, counted: true, error };
       }
+      case 'final':
+        return this.#bury(subject, name, 'final', error);
+      case 'refusal':
+      case 'retryable':
+        break;
     }
+    // Counted by the database, which forgets nothing when this process dies, and only by it: while it
+    // is away no attempt is used up.
+    const timedOut = error instanceof HandlerTimeoutError;
+    const { failures } = await inbox.noteEnd(subject.key, timedOut ? 'timed_out' : 'failed');
+    if (failures >= handler.retry.attempts) {
+      return this.#bury(subject, name, 'exhausted', error, failures);
+    }
+    const policyMs = delayOf(handler.retry, failures, this.#options.random);
+    // What hung keeps its place for at most half of the time.
+    const delayMs = timedOut ? Math.max(policyMs, error.timeoutMs) : policyMs;
+    return {
+      kind: 'retry',
+      delayMs: await this.#withinLife(subject.part, delayMs),
+      counted: true,
+      error,
+    };
+  }
+
+  #failureOf(error: unknown): Failure {
+    return failureOf(error, (one) => this.#options.transactions.reported(one));
+  }
+
+  /** The subscription gives the message back, in good order or because it lost it: no death. */
+  #giveBack(key: InboxKey): void {
+    this.#options.inbox.noteEnd(key, 'uncounted').catch((error: unknown) => {
+      this.#options.logger.warn('It could not be noted that a message was given back.', {
+        messageId: key.id,
+        error: errorText(error),
+      });
+    });
   }
 
   /**
@@ -264,54 +316,26 @@ export class InboxProcessor {
 
   async #bury(
     subject: Subject,
+    name: string,
     reason: BurialReason,
     error: unknown,
     failures?: number,
   ): Promise<InboxOutcome> {
     const attempts =
       failures ?? (await this.#options.inbox.noteEnd(subject.key, 'failed')).failures;
+    // Should the dead letter not be written now, its handler is not called again before that.
+    this.#recent.noteSpent(name, { reason, failures: attempts, error }, this.#options.clock.now());
     return this.#bookkeeping.bury(subject, { reason, attempts, error });
   }
 
   /** Delivered again before long, without counting. The delay grows while this goes on. */
   #putOff(name: string, error: unknown): InboxOutcome {
-    const times = (this.#suspects.retriesOf(name) ?? 0) + 1;
+    const times = this.#recent.uncounted(name) + 1;
     const delayMs = delayOf(PUT_OFF, times, this.#options.random);
     return { kind: 'retry', delayMs, counted: false, error };
   }
 
   #observe(delivery: Delivery, handler: InboxHandler, outcome: InboxOutcome, began: number): void {
-    const { message } = delivery;
-    const { clock, logger, observer } = this.#options;
-    const fields = {
-      messageId: message.id,
-      type: message.type,
-      group: handler.group,
-      delivery: delivery.attempt,
-    };
-    if (outcome.kind === 'buried') {
-      logger.error(
-        `Message '${message.type}' is given up (${outcome.reason}) and kept as a dead letter.`,
-        { ...fields, attempts: outcome.attempts },
-        outcome.error,
-      );
-    } else if (outcome.kind === 'retry') {
-      logger.warn(`Message '${message.type}' is tried again in ${outcome.delayMs} ms.`, {
-        ...fields,
-        counted: outcome.counted,
-        error: errorText(outcome.error),
-      });
-    }
-    try {
-      observer?.ended({
-        message,
-        group: handler.group,
-        role: roleOf(message),
-        outcome,
-        durationMs: clock.now() - began,
-      });
-    } catch (error) {
-      logger.error('An observer of the inbox failed; the message is not affected.', fields, error);
-    }
+    tellOutcome(this.#options, delivery, handler.group, outcome, began);
   }
 }

@@ -11,6 +11,7 @@ import type {
   Transactions,
 } from '../../ports/index.js';
 import type { PayloadCodec } from '../codec/index.js';
+import type { SoloGate } from './solo-gate.js';
 
 /** What the inbox must know of whoever handles a message. */
 export interface InboxHandler {
@@ -18,6 +19,16 @@ export interface InboxHandler {
   /** The contract's type. */
   readonly type: string;
   readonly retry: RetryPolicy;
+  /**
+   * How long it may take, in ms. Then its signal is aborted, its transaction cannot commit any more, and
+   * an attempt is counted. Default 900,000; null: without a limit.
+   */
+  readonly timeoutMs?: number | null;
+  /**
+   * How many deaths of the process are held against a message, of those in which it was handled with
+   * nothing beside it. Default 3.
+   */
+  readonly maxCrashes?: number;
   /** Turns what the handler returns into the body of a reply. */
   readonly codec: PayloadCodec;
 }
@@ -115,6 +126,10 @@ export interface InboxProcessorOptions {
   readonly waitMs?: number;
   /** How long a participant remembers a key at least. Default 30 days. */
   readonly keepParticipantsMs?: number;
-  /** How many deaths of the process a message may cause. Default 3. */
-  readonly maxCrashes?: number;
+  /** How long a handler whose time is over is waited for, in ms. Default: as long as its time was, from 1,000 to 10,000. */
+  readonly graceMs?: number;
+  /** Shared by all processors of a process, so that a suspect is alone in it. Default: one of its own. */
+  readonly gate?: SoloGate;
+  /** How many messages of a group whose handler was once too slow are handled at once. Default 2. */
+  readonly slowPlaces?: number;
 }

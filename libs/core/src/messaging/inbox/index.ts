@@ -14,12 +14,14 @@ export type {
 export { checkedReply } from './checked-reply.js';
 export { inboxKeyOf, roleOf } from './message-role.js';
 export { REPLY_TYPE, negativeReply, replyMessage, type NegativeReply } from './reply.js';
+export { SoloGate, type SoloTimes } from './solo-gate.js';
 export { storeUnit } from './store-unit.js';
 export {
   HandlerCrashedError,
   HandlerNotReachedError,
   DeadLetterBusyError,
   InboxBusyError,
+  NoConnectionError,
   MalformedCommandError,
   UnsendableReplyError,
 } from './errors.js';

@@ -77,6 +77,8 @@ export class Consumer {
   readonly #processor: InboxProcessor;
   readonly #effects: EffectTable;
   readonly #attempts: number;
+  readonly #timeoutMs: number | null;
+  readonly #maxCrashes: number;
 
   constructor(
     fixture: Pick<InboxDeliveryFixture, 'effects'>,
@@ -84,12 +86,16 @@ export class Consumer {
     options: Partial<InboxProcessorOptions> & {
       readonly group?: string;
       readonly attempts?: number;
+      readonly timeoutMs?: number | null;
+      readonly maxCrashes?: number;
       readonly inbox?: InboxStore;
     } = {},
   ) {
     this.parts = parts;
     this.group = options.group ?? freshName('group');
     this.#attempts = options.attempts ?? 3;
+    this.#timeoutMs = options.timeoutMs ?? null;
+    this.#maxCrashes = options.maxCrashes ?? 3;
     this.#effects = fixture.effects;
     this.#processor = new InboxProcessor({
       inbox: parts.inbox,
@@ -158,6 +164,8 @@ export class Consumer {
         maxDelayMs: 60_000,
         jitter: 0,
       },
+      timeoutMs: this.#timeoutMs,
+      maxCrashes: this.#maxCrashes,
       codec: jsonCodec,
     };
     const real = storeUnit({

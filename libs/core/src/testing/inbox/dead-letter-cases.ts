@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { systemClock } from '../../clock/index.js';
+import type { InboxAttempts } from '../../ports/index.js';
 import type { ContractCase } from '../contract-case.js';
 import { contractError } from './contract-error.js';
 import {
@@ -266,17 +267,24 @@ export const deadLetterCases: readonly ContractCase<InboxStoreFixture>[] = [
       const other = await newStore();
       const handler = await openTransaction(store.transactions);
       await store.inbox.claim(key, handler.transaction, WAIT_MS);
-      assert.deepEqual(await store.inbox.noteStart(key), { failures: 0, starts: 1 });
+      const none: InboxAttempts = { failures: 0, timeouts: 0, starts: 0, crashes: 0 };
+      const { inbox } = store;
+      assert.deepEqual(await inbox.noteStart(key, false), { ...none, starts: 1 });
       await handler.rollback();
-      assert.deepEqual(await other.inbox.noteStart(key), { failures: 0, starts: 2 });
-      assert.deepEqual(await other.inbox.noteEnd(key, 'failed'), { failures: 1, starts: 0 });
-      assert.deepEqual(await other.inbox.noteStart(key), { failures: 1, starts: 1 });
-      assert.deepEqual(await other.inbox.noteEnd(key, 'uncounted'), { failures: 1, starts: 0 });
-      assert.deepEqual(await store.inbox.readAttempts(key), { failures: 1, starts: 0 });
-      assert.deepEqual(await store.inbox.readAttempts(freshKey()), { failures: 0, starts: 0 });
-      assert.deepEqual(await store.inbox.noteEnd(key, 'failed'), { failures: 2, starts: 0 });
+      assert.deepEqual(await other.inbox.noteStart(key, true), { ...none, starts: 1, crashes: 1 });
+      assert.deepEqual(await other.inbox.noteCompany(key), { ...none, starts: 2 });
+      assert.deepEqual(await other.inbox.noteCompany(key), { ...none, starts: 3 });
+      const failed = { ...none, failures: 1 };
+      assert.deepEqual(await other.inbox.noteEnd(key, 'failed'), failed);
+      assert.deepEqual(await other.inbox.noteStart(key, true), { ...failed, crashes: 1 });
+      assert.deepEqual(await other.inbox.noteStart(key, true), { ...failed, crashes: 2 });
+      assert.deepEqual(await other.inbox.noteEnd(key, 'uncounted'), failed);
+      assert.deepEqual(await inbox.readAttempts(key), failed);
+      assert.deepEqual(await inbox.readAttempts(freshKey()), none);
+      const timedOut = { ...none, failures: 2, timeouts: 1 };
+      assert.deepEqual(await inbox.noteEnd(key, 'timed_out'), timedOut);
       await buryOnce(store, key);
-      assert.deepEqual(await store.inbox.noteEnd(key, 'failed'), { failures: 1, starts: 0 });
+      assert.deepEqual(await inbox.noteEnd(key, 'failed'), failed);
     },
   },
   {

@@ -12,7 +12,6 @@ function fails(error: unknown) {
     throw error;
   };
 }
-const lostRace = Object.assign(new Error('could not serialize access'), { code: '40001' });
 
 /** How deliveries of a message end. */
 export const deliveryCases: readonly ContractCase<InboxDeliveryFixture>[] = [
@@ -146,26 +145,6 @@ export const deliveryCases: readonly ContractCase<InboxDeliveryFixture>[] = [
       await consumer.receive(gone, works, { delivery: 2 });
       assert.deepEqual(await consumer.effects(there), ['done']);
       assert.deepEqual(await consumer.effects(gone), ['done']);
-    },
-  },
-  {
-    name: 'a handler whose transaction lost a race runs again at once, and no attempt is counted',
-    guards: 'Serialization failures and deadlocks say nothing about the message.',
-    async run(fixture) {
-      const consumer = new Consumer(fixture, fixture.store, { attempts: 1 });
-      const message = freshEvent();
-      let calls = 0;
-      const handle = async ({ effect }: HandlerCall): Promise<void> => {
-        calls += 1;
-        await effect(`run ${calls}`);
-        if (calls < 3) throw lostRace;
-      };
-      assert.deepEqual(await consumer.receive(message, handle), { kind: 'done' });
-      assert.deepEqual(await consumer.effects(message), ['run 3']);
-      const always = freshEvent();
-      const outcome = await consumer.receive(always, () => Promise.reject(lostRace));
-      assert.equal(outcome.kind, 'retry', 'what goes on losing is put off, not buried');
-      assert.deepEqual(consumer.outcomes, ['committed', 'retry']);
     },
   },
   {

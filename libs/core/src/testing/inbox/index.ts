@@ -2,9 +2,11 @@ import type { ContractCase } from '../contract-case.js';
 import { claimCases } from './claim-cases.js';
 import { commandCases } from './command-cases.js';
 import type { InboxDeliveryFixture } from './consumer.js';
+import { crashCases } from './crash-cases.js';
 import { deadLetterCases } from './dead-letter-cases.js';
 import { deliveryCases } from './delivery-cases.js';
 import type { InboxStoreFixture } from './inbox-fixture.js';
+import { limitCases } from './limit-cases.js';
 import { participantCases } from './participant-cases.js';
 import { pipelineCases } from './pipeline-cases.js';
 import { randomCases } from './random-cases.js';
@@ -26,8 +28,10 @@ export const inboxStoreContract: readonly ContractCase<InboxStoreFixture>[] = [
  */
 export const inboxDeliveryContract: readonly ContractCase<InboxDeliveryFixture>[] = [
   ...deliveryCases,
+  ...limitCases,
   ...pipelineCases,
   ...commandCases,
+  ...crashCases,
   ...recoveryCases,
   ...randomCases,
 ];

@@ -1,0 +1,34 @@
+import { errorText } from '../../errors/index.js';
+import type { Delivery } from '../../ports/index.js';
+import type { InboxOutcome, InboxProcessorOptions } from './inbox.types.js';
+import { roleOf } from './message-role.js';
+
+/** Writes to the log and tells the observer how a delivery ended. Never throws. */
+export function tellOutcome(
+  { clock, logger, observer }: Pick<InboxProcessorOptions, 'clock' | 'logger' | 'observer'>,
+  { message, attempt }: Delivery,
+  group: string,
+  outcome: InboxOutcome,
+  began: number,
+): void {
+  const fields = { messageId: message.id, type: message.type, group, delivery: attempt };
+  if (outcome.kind === 'buried') {
+    logger.error(
+      `Message '${message.type}' is given up (${outcome.reason}) and kept as a dead letter.`,
+      { ...fields, attempts: outcome.attempts },
+      outcome.error,
+    );
+  } else if (outcome.kind === 'retry') {
+    logger.warn(`Message '${message.type}' is tried again in ${outcome.delayMs} ms.`, {
+      ...fields,
+      counted: outcome.counted,
+      error: errorText(outcome.error),
+    });
+  }
+  try {
+    const durationMs = clock.now() - began;
+    observer?.ended({ message, group, role: roleOf(message), outcome, durationMs });
+  } catch (error) {
+    logger.error('An observer of the inbox failed; the message is not affected.', fields, error);
+  }
+}
