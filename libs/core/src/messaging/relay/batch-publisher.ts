@@ -1,12 +1,14 @@
 import { errorText } from '../../errors/index.js';
 import type { Broker, Clock, FaultPoints, Logger, PublishOutcome } from '../../ports/index.js';
 import { Backoff, type SlotWork, type TakenRow, type WorkSource } from '../slots/index.js';
+import { settlesWithin } from '../settles-within.js';
 import { judge, type Judgement } from './judgement.js';
 import type { RelayObserver } from './relay-observer.js';
 import type { RelaySettings } from './relay-settings.js';
+import { UnansweredPublishes } from './unanswered-publishes.js';
 
-/** So many publishes may hang in the broker's client before nothing more is given to it. */
-const MAX_HANGING = 4;
+/** How many times `publishTimeoutMs` the messages of a publish wait for its answer beyond that time. */
+const HELD_TIMEOUTS = 6;
 
 export interface BatchPublisherOptions {
   readonly broker: Broker;
@@ -32,8 +34,7 @@ export class BatchPublisher implements SlotWork {
   readonly #topicPauses = new Map<string, Backoff>();
   #source: WorkSource | undefined;
   #publishing = 0;
-  /** When the oldest publish that is beyond its time began to hang. */
-  readonly #hanging = new Map<object, number>();
+  readonly #unanswered: UnansweredPublishes;
   #paused = false;
   #pauseReason: unknown = null;
   /** Batches in a row of which the broker took nothing, for all their topics. */
@@ -45,6 +46,7 @@ export class BatchPublisher implements SlotWork {
     this.buffer = 2 * options.settings.batchSize;
     // A broker that is away is waited for: only a loop that neither publishes nor waits is stuck.
     this.patienceMs = 4 * (options.settings.maxPauseMs + options.settings.publishTimeoutMs);
+    this.#unanswered = new UnansweredPublishes(options.clock);
     this.#pause = new Backoff(options.clock, 100, options.settings.maxPauseMs);
   }
 
@@ -70,9 +72,11 @@ export class BatchPublisher implements SlotWork {
   }
 
   problem(): string | null {
-    const { broker, clock, settings } = this.#options;
-    for (const since of this.#hanging.values()) {
-      if (clock.now() - since < settings.publishTimeoutMs) continue;
+    const { broker, settings } = this.#options;
+    if (this.#unanswered.isFull) {
+      return `The broker ${broker.name} has left so many publishes unanswered that it is given nothing more. Restart the process: its connection to the broker does not recover.`;
+    }
+    if (this.#unanswered.hangsFor(settings.publishTimeoutMs)) {
       return `The broker ${broker.name} has not answered a publish for more than ${2 * settings.publishTimeoutMs} ms; the keys in it wait. Restart the process if it stays so.`;
     }
     if (this.#paused || this.#refusals > 1) {
@@ -86,7 +90,7 @@ export class BatchPublisher implements SlotWork {
       !this.#stopped &&
       !this.#paused &&
       this.#publishing < this.#options.settings.concurrentBatches &&
-      this.#hanging.size < MAX_HANGING
+      this.#unanswered.leavesRoom
     );
   }
 
@@ -115,22 +119,11 @@ export class BatchPublisher implements SlotWork {
     }
     const began = clock.now();
     const answer = this.#publish(rows);
-    const inTime = await this.#within(answer, settings.publishTimeoutMs);
-    if (!inTime) {
-      // Unknown. Its keys stay busy until the client has settled: a late first delivery must not
-      // follow what comes after it.
-      const token = {};
-      this.#hanging.set(token, clock.now());
+    if (!(await settlesWithin(answer, clock, settings.publishTimeoutMs))) {
       this.#guard(() => observer.timedOut?.(rows.length));
-      this.#pauseAll(new Error(`No answer within ${settings.publishTimeoutMs} ms.`));
       this.#publishing -= 1;
-      void answer.then((outcomes) => {
-        this.#hanging.delete(token);
-        this.#settle(source, rows, outcomes, clock.now() - began);
-        this.#again(rest, source);
-        source.progressed();
-        this.wake();
-      });
+      this.#pauseAll(new Error(`No answer within ${settings.publishTimeoutMs} ms.`));
+      await this.#hang(source, { rows, rest, answer, began });
       return;
     }
     const outcomes = await answer;
@@ -140,6 +133,44 @@ export class BatchPublisher implements SlotWork {
     this.#settle(source, rows, outcomes, clock.now() - began);
     this.#again(rest, source);
     this.#finish(source);
+  }
+
+  /**
+   * Its outcome is unknown. Its keys stay busy until the client has settled, or for a bounded time: then
+   * the messages are sent again from the first of each key on, so what the client may still deliver of
+   * the first try comes as duplicates and in order.
+   */
+  async #hang(
+    source: WorkSource,
+    {
+      rows,
+      rest,
+      answer,
+      began,
+    }: {
+      readonly rows: readonly TakenRow[];
+      readonly rest: readonly TakenRow[];
+      readonly answer: Promise<readonly PublishOutcome[]>;
+      readonly began: number;
+    },
+  ): Promise<void> {
+    const { clock, settings } = this.#options;
+    const unanswered = this.#unanswered.add(rows);
+    void answer.then(() => {
+      unanswered.settled();
+      this.wake();
+    });
+    const heldMs = HELD_TIMEOUTS * settings.publishTimeoutMs;
+    const settled = await settlesWithin(answer, clock, heldMs);
+    unanswered.givenUp();
+    const error = new Error(`No answer within ${settings.publishTimeoutMs + heldMs} ms.`);
+    const outcomes = settled
+      ? await answer
+      : rows.map((): PublishOutcome => ({ kind: 'unknown', error }));
+    this.#settle(source, rows, outcomes, clock.now() - began);
+    this.#again(rest, source);
+    source.progressed();
+    this.wake();
   }
 
   #finish(source: WorkSource, error?: unknown): void {
@@ -188,16 +219,6 @@ export class BatchPublisher implements SlotWork {
     } catch (error) {
       return rows.map(() => ({ kind: 'unknown', error }));
     }
-  }
-
-  #within(answer: Promise<unknown>, ms: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const timer = this.#options.clock.after(ms, () => resolve(false));
-      void answer.then(() => {
-        timer.cancel();
-        resolve(true);
-      });
-    });
   }
 
   #settle(

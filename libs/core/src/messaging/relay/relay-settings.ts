@@ -14,7 +14,8 @@ export interface RelaySettings extends SlotSettings {
   readonly concurrentBatches: number;
   /**
    * How long a publish may take before the messages count as unknown. Their keys wait until the
-   * broker's client has settled all the same. Default 5,000; must be well below `leaseTtlMs`, or
+   * broker's client has settled all the same, at most six times as long, and then they are sent again.
+   * Default 5,000; must be well below `leaseTtlMs`, or
    * nothing could ever be begun.
    */
   readonly publishTimeoutMs: number;
