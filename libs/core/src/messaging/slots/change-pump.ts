@@ -5,8 +5,22 @@ import type {
   SlotChangeOutcome,
   SlotLease,
   SlotQueueStore,
+  Timer,
 } from '../../ports/index.js';
 import { Backoff } from './backoff.js';
+import type { KeyLine } from './key-line.js';
+
+const LARGEST_BATCH = 1_000;
+/** What is set aside is tried again after so long, doubled up to the longest. */
+const ASIDE_MS = 1_000;
+const LONGEST_ASIDE_MS = 60_000;
+
+/** What is said of a line whose first item the store does not take. */
+interface Aside {
+  readonly items: PumpItem[];
+  failures: number;
+  dueAt: number;
+}
 
 /** One thing to tell the store, in its turn. */
 export type PumpItem =
@@ -14,10 +28,17 @@ export type PumpItem =
       readonly kind: 'change';
       readonly lease: SlotLease;
       readonly change: SlotChange;
+      /** Whose order matters: what is said of one line is told in that order. */
+      readonly line?: KeyLine;
       readonly done: (outcome: SlotChangeOutcome) => void;
     }
   /** Removes the row that held back a key; before the release of the key that follows. */
-  | { readonly kind: 'complete'; readonly place: Place; readonly done: () => void }
+  | {
+      readonly kind: 'complete';
+      readonly place: Place;
+      readonly line?: KeyLine;
+      readonly done: () => void;
+    }
   /** Something that must see all earlier changes and none of the later ones. */
   | { readonly kind: 'barrier'; readonly run: () => Promise<void> };
 
@@ -26,6 +47,10 @@ export type PumpItem =
  * One at a time, because what a key's held rows may do depends on what was written before. What
  * fails is said again until it is answered or its slot is lost: leaving it would publish a refused
  * message again and again without counting.
+ *
+ * A batch that fails is halved, down to one item. An item that fails alone is set aside with what is
+ * said of its line after it, and tried again by itself: what the store will not take of one key must not
+ * keep the retries and dead letters of all others.
  */
 export class ChangePump {
   readonly #store: SlotQueueStore;
@@ -34,8 +59,12 @@ export class ChangePump {
   readonly #beforeChange: () => void | Promise<void>;
   readonly #failed: (error: unknown) => void;
   readonly #worked: () => void;
+  readonly #clock: Clock;
   readonly #backoff: Backoff;
   #items: PumpItem[] = [];
+  #limit = LARGEST_BATCH;
+  readonly #aside = new Map<object, Aside>();
+  #timer: Timer | undefined;
   #running: Promise<void> | undefined;
 
   constructor(options: {
@@ -54,11 +83,12 @@ export class ChangePump {
     this.#beforeChange = options.beforeChange;
     this.#failed = options.failed;
     this.#worked = options.worked;
+    this.#clock = options.clock;
     this.#backoff = new Backoff(options.clock, 50, 5_000);
   }
 
   get idle(): boolean {
-    return this.#running === undefined;
+    return this.#running === undefined && this.#aside.size === 0;
   }
 
   /** Resolves when what is under way now has ended. */
@@ -67,13 +97,17 @@ export class ChangePump {
   }
 
   push(item: PumpItem): void {
-    this.#items.push(item);
+    const aside = this.#aside.get(lineOf(item));
+    if (aside === undefined) this.#items.push(item);
+    else aside.items.push(item);
     this.#running ??= this.#run();
   }
 
   /** Gives up waiting between attempts: the consumer closes for good. */
   stop(): void {
     this.#items = [];
+    this.#aside.clear();
+    this.#timer?.cancel();
     this.#backoff.stop();
   }
 
@@ -81,16 +115,21 @@ export class ChangePump {
     // What is pushed within this tick goes along: the followers of a failed message.
     await Promise.resolve();
     try {
-      while (this.#items.length > 0) {
+      for (;;) {
+        await this.#retryAside();
+        if (this.#items.length === 0) return;
         const batch = this.#nextBatch();
         try {
           await this.#apply(batch);
           this.#backoff.reset();
+          this.#limit = Math.min(2 * this.#limit, LARGEST_BATCH);
           this.#worked();
         } catch (error) {
           this.#failed(error);
           if (this.#backoff.stopped) return;
-          this.#items = [...batch, ...this.#items];
+          if (batch.length === 1 && batch[0]?.kind !== 'barrier') this.#setAside(batch);
+          else this.#items = [...batch, ...this.#items];
+          this.#limit = Math.max(1, Math.ceil(batch.length / 2));
           await this.#backoff.wait();
         }
       }
@@ -98,13 +137,53 @@ export class ChangePump {
       // In the same step as the last look at what is left: cleared a tick later, what is given in
       // between would lie here until something else is given.
       this.#running = undefined;
+      this.#watchAside();
     }
+  }
+
+  /** The item failed alone: it waits with everything that was said of its line since. */
+  #setAside([item]: readonly PumpItem[]): void {
+    if (item === undefined) return;
+    const line = lineOf(item);
+    const later = this.#items.filter((one) => lineOf(one) === line);
+    if (later.length > 0) this.#items = this.#items.filter((one) => lineOf(one) !== line);
+    const dueAt = this.#clock.now() + ASIDE_MS;
+    this.#aside.set(line, { items: [item, ...later], failures: 1, dueAt });
+  }
+
+  /** Tells what is set aside and due, each line by itself. */
+  async #retryAside(): Promise<void> {
+    for (const [line, aside] of [...this.#aside]) {
+      if (aside.dueAt > this.#clock.now()) continue;
+      const [first, ...rest] = aside.items;
+      try {
+        if (first !== undefined) await this.#apply([first]);
+        this.#aside.delete(line);
+        this.#items = [...rest, ...this.#items];
+        this.#worked();
+      } catch (error) {
+        this.#failed(error);
+        if (this.#backoff.stopped) return;
+        const pauseMs = Math.min(ASIDE_MS * 2 ** aside.failures, LONGEST_ASIDE_MS);
+        aside.failures += 1;
+        aside.dueAt = this.#clock.now() + pauseMs;
+      }
+    }
+  }
+
+  #watchAside(): void {
+    this.#timer?.cancel();
+    if (this.#backoff.stopped || this.#aside.size === 0) return;
+    const dueAt = Math.min(...Array.from(this.#aside.values(), (aside) => aside.dueAt));
+    this.#timer = this.#clock.after(Math.max(0, dueAt - this.#clock.now()), () => {
+      this.#running ??= this.#run();
+    });
   }
 
   #nextBatch(): PumpItem[] {
     if (this.#items[0]?.kind === 'barrier') return this.#items.splice(0, 1);
     const barrier = this.#items.findIndex((item) => item.kind === 'barrier');
-    return this.#items.splice(0, Math.min(barrier < 0 ? Infinity : barrier, 1_000));
+    return this.#items.splice(0, Math.min(barrier < 0 ? Infinity : barrier, this.#limit));
   }
 
   async #apply(batch: PumpItem[]): Promise<void> {
@@ -136,4 +215,9 @@ export class ChangePump {
     );
     told.forEach((item, at) => item.done(outcomes[at] ?? 'gone'));
   }
+}
+
+/** What has no line is one by itself. */
+function lineOf(item: PumpItem): object {
+  return item.kind === 'barrier' ? item : (item.line ?? item);
 }

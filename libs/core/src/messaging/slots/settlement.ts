@@ -68,6 +68,7 @@ export class Settlement {
     if (taken.lost) return;
     this.#changes.push({
       kind: 'change',
+      line: taken.line,
       lease: taken.lease,
       change: {
         kind: 'retry',
@@ -89,6 +90,7 @@ export class Settlement {
     taken.line.hasHeld = true;
     this.#changes.push({
       kind: 'change',
+      line: taken.line,
       lease: taken.lease,
       change: { kind: 'hold', place: placeOf(taken) },
       done: (outcome) => {
@@ -106,6 +108,7 @@ export class Settlement {
     line.hasHeld = false;
     this.#changes.push({
       kind: 'change',
+      line,
       lease,
       change: { kind: 'release', key: line.key },
       done: (outcome) => {
@@ -133,6 +136,7 @@ export class Settlement {
     // would leave them pending beside a head that is still to come.
     this.#changes.push({
       kind: 'complete',
+      line,
       place: placeOf(taken),
       done: () => this.#end(taken, true),
     });
@@ -163,6 +167,7 @@ export class Settlement {
     if (row.ordered) line.heads.set(row.seq, { confirmed: false });
     this.#changes.push({
       kind: 'change',
+      line: taken.line,
       lease: taken.lease,
       change: {
         kind: 'retry',
@@ -204,6 +209,7 @@ export class Settlement {
     // still come back to life in another process.
     this.#changes.push({
       kind: 'change',
+      line: taken.line,
       lease: taken.lease,
       change: {
         kind: 'dead_letter',
