@@ -14,7 +14,8 @@ import { inboxKeyOf } from './message-role.js';
 const POLL_MS = 5_000;
 const LEASE_MS = 60_000;
 const CLOSE_MS = 10_000;
-const BATCH = 20;
+/** Letters that are handled at once. */
+const BATCH = 5;
 
 export interface InboxReplayerOptions {
   readonly inbox: InboxStore;
@@ -114,11 +115,10 @@ export class InboxReplayer {
     try {
       for (;;) {
         const letters = await inbox.takeReplays(groups, BATCH, leaseMs);
-        for (const letter of letters) {
-          if (this.#stop.signal.aborted) return tried;
-          tried += 1;
-          await this.#replay(letter);
-        }
+        if (this.#stop.signal.aborted) return tried;
+        tried += letters.length;
+        // Together: one handler that hangs must not keep those of other letters waiting.
+        await Promise.all(letters.map((letter) => this.#guarded(letter)));
         if (letters.length < BATCH) return tried;
       }
     } catch (error) {
@@ -126,6 +126,18 @@ export class InboxReplayer {
         error: errorText(error),
       });
       return tried;
+    }
+  }
+
+  /** What cannot be said of one letter is said again when its lease is over, and stops no other. */
+  async #guarded(letter: InboxDeadLetter): Promise<void> {
+    try {
+      await this.#replay(letter);
+    } catch (error) {
+      this.#options.logger.warn('The end of a replay could not be noted; it is tried again.', {
+        messageId: letter.message.id,
+        error: errorText(error),
+      });
     }
   }
 
