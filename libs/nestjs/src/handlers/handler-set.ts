@@ -1,17 +1,12 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { MessageHandler } from '@nestjs/microservices';
-import {
-  jsonCodec,
-  parseDuration,
-  parseRetry,
-  type InboxHandler,
-  type MessageContract,
-} from '@sagaz/core';
+import { jsonCodec, parseRetry, type InboxHandler, type MessageContract } from '@sagaz/core';
 import { Connections, type Connection } from '../enlist/index.js';
 import type { EffectiveOptions } from '../options/index.js';
 import { SAGAZ_OPTIONS } from '../tokens/index.js';
 import { DuplicateHandlerError } from './errors.js';
 import type { HandlerMetadata } from './handler-metadata.js';
+import { timeLimitOf } from './time-limit.js';
 
 /** A method that handles the messages of one contract for one group. */
 export interface DeclaredHandler {
@@ -21,12 +16,6 @@ export interface DeclaredHandler {
   readonly method: string;
   /** Nest's pipeline around the method. */
   readonly invoke: MessageHandler;
-}
-
-/** Milliseconds; null: no limit. */
-function timeoutOf(given: HandlerMetadata['timeout'], standard: number | null): number | null {
-  if (given === undefined) return standard;
-  return given === false ? null : parseDuration(given);
 }
 
 /** The handlers of this application, by group and message type. */
@@ -70,7 +59,7 @@ export class HandlerSet {
         group,
         type: contract.type,
         retry: parseRetry(metadata.retry, this.options.inbox.retry),
-        timeoutMs: timeoutOf(metadata.timeout, this.options.inbox.timeout),
+        timeoutMs: timeLimitOf(metadata.timeout, this.options.inbox.timeout),
         maxCrashes: metadata.maxCrashes ?? this.options.inbox.maxCrashes,
         codec: jsonCodec,
       },

@@ -1,6 +1,6 @@
 import { applyDecorators, SetMetadata, UseInterceptors } from '@nestjs/common';
 import { MessagePattern } from '@nestjs/microservices';
-import { parseDuration, type MessageContract } from '@sagaz/core';
+import type { MessageContract } from '@sagaz/core';
 import type { Observable } from 'rxjs';
 import { HandlerSetupError } from './errors.js';
 import {
@@ -12,6 +12,7 @@ import {
   type ReplyFor,
 } from './handler-metadata.js';
 import { InboxInterceptor } from './inbox.interceptor.js';
+import { isTimeLimit, TIME_LIMIT_REMEDY } from './time-limit.js';
 
 type Handler = (...parameters: never[]) => unknown;
 
@@ -92,7 +93,7 @@ function assertMeant(method: string, contract: unknown, options: HandlerOptions)
     throw new HandlerSetupError(
       [method],
       `its timeout is ${shownOption(timeout)}.`,
-      "Give a duration from 1 ms to 30 days ('30s', '5m', a number of milliseconds), or false for no limit.",
+      TIME_LIMIT_REMEDY,
     );
   }
   if (maxCrashes !== undefined && !isCount(maxCrashes)) {
@@ -111,19 +112,7 @@ function assertMeant(method: string, contract: unknown, options: HandlerOptions)
   }
 }
 
-const LONGEST_MS = 30 * 86_400_000;
-
-/** These are asked of whatever was written, past the compiler. */
-function isTimeLimit(given: unknown): boolean {
-  if (given === false) return true;
-  try {
-    const ms = parseDuration(given);
-    return ms >= 1 && ms <= LONGEST_MS;
-  } catch {
-    return false;
-  }
-}
-
+/** Asked of whatever was written, past the compiler. */
 function isCount(given: unknown): boolean {
   return typeof given === 'number' && Number.isInteger(given) && given >= 1 && given <= 100;
 }

@@ -1,5 +1,6 @@
 export { connectSagaz } from './connect-sagaz.js';
 export { Consumers } from './consumers.js';
+export { isTimeLimit, TIME_LIMIT_REMEDY, timeLimitOf } from './time-limit.js';
 export { assertInnermost } from './declared-handlers.js';
 export {
   DuplicateHandlerError,

@@ -1,10 +1,16 @@
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { ServerRMQ } from '@nestjs/microservices';
-import { assertInnermost, HANDLER_METADATA, SagazServer } from '../handlers/index.js';
+import {
+  assertInnermost,
+  HANDLER_METADATA,
+  isTimeLimit,
+  SagazServer,
+  TIME_LIMIT_REMEDY,
+} from '../handlers/index.js';
 import { IdempotentSetupError } from './errors.js';
 import { IdempotentInterceptor } from './idempotent.interceptor.js';
-import { IDEMPOTENT } from './idempotent-metadata.js';
+import { IDEMPOTENT, type IdempotentOptions } from './idempotent-metadata.js';
 
 /** Refuses to start where `@Idempotent()` could not keep its promise, as far as that can be seen. */
 @Injectable()
@@ -46,6 +52,14 @@ export class IdempotentMethods implements OnApplicationBootstrap {
           );
         }
         assertInnermost(name, method, IdempotentInterceptor, '@Idempotent');
+        const { timeout } = Reflect.getMetadata(IDEMPOTENT, method) as IdempotentOptions;
+        if (timeout !== undefined && !isTimeLimit(timeout)) {
+          throw new IdempotentSetupError(
+            name,
+            `its timeout is ${String(timeout)}.`,
+            TIME_LIMIT_REMEDY,
+          );
+        }
         return [name];
       });
     });

@@ -6,8 +6,10 @@ import {
   type NestInterceptor,
 } from '@nestjs/common';
 import {
+  HandlerTimeoutError,
   HEADERS,
   inboxKeyOf,
+  settlesWithin,
   type Clock,
   type InboxKey,
   type Logger,
@@ -15,7 +17,7 @@ import {
 } from '@sagaz/core';
 import { defer, lastValueFrom, type Observable } from 'rxjs';
 import { Connections } from '../enlist/index.js';
-import { HandlerObservers, inHandlerTransaction } from '../handlers/index.js';
+import { HandlerObservers, inHandlerTransaction, timeLimitOf } from '../handlers/index.js';
 import { withLogFields } from '../logging/index.js';
 import type { EffectiveOptions } from '../options/index.js';
 import { withHeaders, withTraceOf } from '../outbox/index.js';
@@ -28,6 +30,11 @@ import { IDEMPOTENT, type IdempotentOptions } from './idempotent-metadata.js';
 const WAIT_MS = 1_000;
 /** RabbitMQ delivers at once what is put back: without a pause, as fast as both can. */
 const REQUEUE_AFTER_MS = 1_000;
+
+interface Handled {
+  readonly fresh: boolean;
+  readonly value?: unknown;
+}
 
 /** Puts a handler of Nest's own transports into a transaction with its inbox row. */
 @Injectable()
@@ -92,7 +99,7 @@ export class IdempotentInterceptor implements NestInterceptor {
               [HEADERS.causationId]: id,
               [HEADERS.correlationId]: headers[HEADERS.correlationId] ?? id,
             },
-            () => this.#inTransaction(key, options, next),
+            () => this.#inTransaction(key, pattern, options, next),
           ),
         ),
       );
@@ -106,18 +113,26 @@ export class IdempotentInterceptor implements NestInterceptor {
 
   #inTransaction(
     key: InboxKey,
-    { connection: name }: IdempotentOptions,
+    pattern: string,
+    { connection: name, timeout }: IdempotentOptions,
     next: CallHandler,
-  ): Promise<{ readonly fresh: boolean; readonly value?: unknown }> {
+  ): Promise<Handled> {
     const connection = name === undefined ? this.connections.main : this.connections.get(name);
+    const limitMs = timeLimitOf(timeout, this.options.inbox.timeout);
     return connection.run(async ({ transaction, manager }) => {
-      // First of all, as in every handler: who holds business rows must not wait for the inbox row.
-      const claim = await connection.store.inbox.claim(key, transaction, WAIT_MS);
-      if (claim !== 'new') return { fresh: false };
-      const value = await inHandlerTransaction(manager, () =>
-        lastValueFrom<unknown, undefined>(next.handle(), { defaultValue: undefined }),
-      );
-      return { fresh: true, value };
+      const handling = (async (): Promise<Handled> => {
+        // First of all, as in every handler: who holds business rows must not wait for the inbox row.
+        const claim = await connection.store.inbox.claim(key, transaction, WAIT_MS);
+        if (claim !== 'new') return { fresh: false };
+        const value = await inHandlerTransaction(manager, () =>
+          lastValueFrom<unknown, undefined>(next.handle(), { defaultValue: undefined }),
+        );
+        return { fresh: true, value };
+      })();
+      if (limitMs === null || (await settlesWithin(handling, this.clock, limitMs))) return handling;
+      // It is left to itself, without its transaction, which whoever opened it rolls back.
+      connection.store.transactions.abandon(transaction);
+      throw new HandlerTimeoutError(pattern, limitMs);
     });
   }
 

@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import {
   CommitUnknownError,
   ForeignTransactionError,
@@ -121,6 +122,9 @@ export class PgTransactions implements Transactions {
    */
   abandon(transaction: Transaction): void {
     const { raw } = this.own(transaction);
+    // Who took it out of a pool of the application may listen to none, and an error that nobody hears
+    // ends the process.
+    if (raw instanceof EventEmitter) raw.on('error', () => undefined);
     const pid: unknown = Reflect.get(raw, 'processID');
     const cut = (): void => abandon(raw);
     if (typeof pid !== 'number') {

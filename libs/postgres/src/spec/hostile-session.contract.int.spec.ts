@@ -33,6 +33,8 @@ import { openSagas, type OpenSagas } from '../sagas/sagas.fixture.js';
 function onTheApplicationsClients(pool: pg.Pool, own: Transactions): Transactions {
   return {
     enlist: (client) => own.enlist(client),
+    abandon: (transaction) => own.abandon(transaction),
+    reported: (error) => own.reported(error),
     run: async <T>(work: (transaction: Transaction) => Promise<T>): Promise<T> => {
       const client = await pool.connect();
       try {
