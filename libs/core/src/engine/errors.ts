@@ -88,6 +88,31 @@ export class UnsendableCommandError extends NonRetryableError {
   }
 }
 
+/** A step or compensation made a command and did not return it, so that nothing would send it. */
+export class UnreturnedCommandError extends NonRetryableError {
+  override readonly code = 'SAGAZ_UNRETURNED_COMMAND';
+
+  constructor(
+    readonly saga: string,
+    readonly step: string,
+    readonly role: Role,
+    /** The command's type. */
+    readonly command: string,
+    inList: boolean,
+  ) {
+    super(
+      inList
+        ? `${ofStep(role, step)} of the saga '${saga}' returned several values with the command '${command}' among them; it sends one command, and only one that it returns by itself.`
+        : `${ofStep(role, step)} of the saga '${saga}' made the command '${command}' and did not return it, so it was not sent.`,
+      {
+        remedy: inList
+          ? 'Make a step of each command.'
+          : `Write return command(…), and make only the command that is returned.`,
+      },
+    );
+  }
+}
+
 function ofStep(role: Role, step: string): string {
   return role === 'step' ? `Step '${step}'` : `The ${role} of step '${step}'`;
 }

@@ -35,6 +35,7 @@ export {
   SagaWaitTimeoutError,
   StepAbortedError,
   TooManySagaWaitsError,
+  UnreturnedCommandError,
   UnsendableCommandError,
   UnstorableResultError,
 } from './errors.js';

@@ -1,5 +1,10 @@
 import { newId, newNonce } from '../ids.js';
-import { journalText, parseJournal } from '../messaging/index.js';
+import {
+  journalText,
+  parseJournal,
+  parseTraceParent,
+  passableTraceState,
+} from '../messaging/index.js';
 import type { NewSaga, SagaStore, Transaction } from '../ports/index.js';
 import type { SagaDefinition } from '../saga/index.js';
 import { IdempotencyConflictError } from './errors.js';
@@ -195,5 +200,15 @@ export class SagaStarter {
 }
 
 function startedEntry(input: unknown, { trace }: StartOptions): SagaEntry {
-  return { kind: 'saga_started', input, ...(trace === undefined ? {} : { trace }) };
+  const { traceparent, tracestate } = trace ?? {};
+  // A trace that is none is no reason not to start, and must not make a journal nobody can read.
+  if (typeof traceparent !== 'string' || parseTraceParent(traceparent) === undefined) {
+    return { kind: 'saga_started', input };
+  }
+  const state = passableTraceState(tracestate);
+  return {
+    kind: 'saga_started',
+    input,
+    trace: { traceparent, ...(state === undefined ? {} : { tracestate: state }) },
+  };
 }

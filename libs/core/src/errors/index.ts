@@ -9,5 +9,7 @@ export { SagaRefusal, isSagaRefusal } from './saga-refusal.js';
 export { NonRetryableError, isNonRetryable, markNonRetryable } from './non-retryable.error.js';
 export { CAUSE_TOLD, errorRecord, type ErrorRecord } from './error-record.js';
 export { asError, errorMessage, errorText, recordMessage } from './error-text.js';
+export { plainDetails } from './plain-details.js';
+export { bounded } from './well-formed.js';
 export { isError, propertyOf } from './thrown-value.js';
 export { storeFailureOf, type StoreFailure } from './store-failure.js';

@@ -13,7 +13,7 @@ export class SagaRefusal extends SagazError {
   /**
    * @param reason - a stable, machine-readable word such as `out_of_stock`
    * @param details - plain data that travels to the saga with the reason; what JSON cannot hold is
-   *   kept as text, and of more than 2,000 values or 64,000 characters the beginning
+   *   kept as text, and of more than 2,000 values, 64,000 characters or 32 levels the beginning
    */
   constructor(
     readonly reason: string,

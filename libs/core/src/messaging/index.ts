@@ -1,5 +1,5 @@
 export { SLOT_COUNT, placeOfKey, type KeyPlace } from './key-hash.js';
-export { parseTraceParent, type TraceParent } from './traceparent.js';
+export { parseTraceParent, passableTraceState, type TraceParent } from './traceparent.js';
 export * from './codec/index.js';
 export * from './contract/index.js';
 export * from './rules/index.js';

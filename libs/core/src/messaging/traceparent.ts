@@ -8,6 +8,20 @@ export interface TraceParent {
   readonly traceFlags: number;
 }
 
+/** https://www.w3.org/TR/trace-context/#tracestate-limits: what must be passed on, and what need not. */
+const LONGEST_STATE = 512;
+const MOST_MEMBERS = 32;
+
+/**
+ * A `tracestate` as it may be passed on; undefined: there is none, or it is longer than 512 characters,
+ * has more than 32 members, or holds what no header holds. Dropped then, and never a reason to fail.
+ */
+export function passableTraceState(text: unknown): string | undefined {
+  if (typeof text !== 'string' || text === '' || text.length > LONGEST_STATE) return undefined;
+  if (!/^[\t\x20-\x7e]+$/.test(text) || text.split(',').length > MOST_MEMBERS) return undefined;
+  return text;
+}
+
 /** version-format of https://www.w3.org/TR/trace-context/#traceparent-header */
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 const ZEROS = /^0+$/;

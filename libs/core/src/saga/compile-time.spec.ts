@@ -32,7 +32,9 @@ export class X extends SagaOf<Order, Confirmed> {
 }`;
 }
 
-const refused: readonly (readonly [promise: string, source: string, message: string])[] = [
+const ENTITY = `class Entity { id = ''; confirm(): void {} }`;
+
+const refused: (readonly [promise: string, source: string, message: string])[] = [
   [
     'a step depends on a method that is not there',
     saga(`@SagaStep({ dependsOn: ['reserv'] }) a() {}`),
@@ -178,6 +180,52 @@ export const c = defineCommand<{ orderId: string }>()('a.b', { payload: schema }
   ],
 ];
 
+const LOST = 'this result comes back as plain data, without methods';
+refused.push(
+  [
+    'a step returns several commands',
+    saga(
+      `@SagaStep() a() { return [command(Reserve, { orderId: '1' }), command(Reserve, { orderId: '2' })]; }`,
+    ),
+    'a step sends one command, which it returns by itself',
+  ],
+  [
+    'a step returns a command inside of something else',
+    saga(`@SagaStep() async a() { return { sent: command(Release, { orderId: '1' }) }; }`),
+    'a step sends one command, which it returns by itself',
+  ],
+  [
+    'the result of a step has methods',
+    saga(`@SagaStep() async a(): Promise<Entity> { return new Entity(); }`) + ENTITY,
+    LOST,
+  ],
+  [
+    'the result of a step has members with methods',
+    saga(`@SagaStep() a(): { lines: Entity[] } { return { lines: [] }; }`) + ENTITY,
+    LOST,
+  ],
+  [
+    'a compensation returns a class instance',
+    saga(`@Compensate('charge') a() { return new Entity(); }`) + ENTITY,
+    LOST,
+  ],
+  [
+    'the result of a step holds a Date',
+    saga(`@SagaStep() a() { return { at: new Date() }; }`),
+    'give a Date as date.toISOString()',
+  ],
+  [
+    'the result of a step is a Map',
+    saga(`@SagaStep() async a() { return new Map<string, number>(); }`),
+    'give a Map or a Set as an array',
+  ],
+  [
+    'the result of a step holds a bigint',
+    saga(`@SagaStep() a(): { id: bigint } | undefined { return undefined; }`),
+    'give a bigint or a symbol as a text',
+  ],
+);
+
 const accepted: readonly (readonly [promise: string, source: string])[] = [
   [
     'steps, dependencies and an output of its own',
@@ -198,6 +246,16 @@ const accepted: readonly (readonly [promise: string, source: string])[] = [
   [
     'the reply of a command as a result',
     saga(`@SagaStep() a(@StepResult('reserve') r: Reserved) {}`),
+  ],
+  [
+    'results of every plain kind',
+    saga(
+      `@SagaStep() a(): { id: string & { readonly brand: 'id' }; tags: readonly string[]; more?: { n: number | null }; raw: Record<string, unknown>; any: any; un: unknown } | null { return null; } @SagaStep() b(): unknown { return 1; } @SagaStep() c(): any { return 1; } @SagaStep() d(): never { throw new Error(); } @SagaStep() e() { return Math.random() > 1 ? command(Reserve, { orderId: '1' }) : { reservation: 'r' }; } @SagaStep() async f(): Promise<[string, number]> { return ['a', 1]; } @SagaStep() g(): Tree { return { kids: [] }; }`,
+    ) + `interface Tree { readonly kids: readonly Tree[] }`,
+  ],
+  [
+    'an instance of a class that is data alone',
+    saga(`@SagaStep() a(): Line { return new Line(); }`) + `class Line { sku = ''; count = 0; }`,
   ],
   ['a part of the result', saga(`@SagaStep() a(@StepResult('charge') p: { payment: string }) {}`)],
   [

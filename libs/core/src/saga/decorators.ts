@@ -1,6 +1,7 @@
 import type { CompensationOptions, SagaOptions, StepOptions } from './options.js';
 import { markSaga, metadataOf } from './metadata.js';
 import type { AnySaga, Method, SagaOutputOf, StepOutput } from './saga-of.js';
+import type { ResultProblem } from './storable.js';
 
 /** A saga class as the decorator takes it. */
 type Constructor<T> = abstract new (...args: never[]) => T;
@@ -37,7 +38,11 @@ export function SagaStep<const Dependency extends string = never>(
 ) {
   return <T extends Record<Dependency, Method>, K extends keyof T & string>(
     target: T,
-    key: K extends Dependency ? 'a step cannot depend on itself' : K,
+    key: K extends Dependency
+      ? 'a step cannot depend on itself'
+      : [ResultProblem<T[K]>] extends [never]
+        ? K
+        : ResultProblem<T[K]>,
     _descriptor: PropertyDescriptor,
   ): void => {
     metadataOf(target, key).steps.push(options);
@@ -54,7 +59,11 @@ export function Compensate<const Step extends string>(
 ) {
   return <T extends Record<Step, Method>, K extends keyof T & string>(
     target: T,
-    key: K extends Step ? 'a step cannot compensate itself' : K,
+    key: K extends Step
+      ? 'a step cannot compensate itself'
+      : [ResultProblem<T[K]>] extends [never]
+        ? K
+        : ResultProblem<T[K]>,
     _descriptor: PropertyDescriptor,
   ): void => {
     metadataOf(target, key).compensates.push({ step, options });
@@ -75,7 +84,9 @@ export function ForwardRecovery<const Step extends string>(
       ? 'a step cannot recover itself'
       : T[K] extends Method
         ? [StepOutput<T[K]>] extends [StepOutput<T[Step]>]
-          ? K
+          ? [ResultProblem<T[K]>] extends [never]
+            ? K
+            : ResultProblem<T[K]>
           : `what this returns cannot stand in for the result of step '${Step}'`
         : never,
     _descriptor: PropertyDescriptor,

@@ -6,7 +6,7 @@ import type { StepContext } from './step-context.js';
 export interface ArgumentValues {
   readonly input: unknown;
   /** Results by step. A step that is missing has none; its result may be undefined. */
-  readonly results: ReadonlyMap<string, unknown>;
+  readonly results: Pick<ReadonlyMap<string, unknown>, 'has' | 'get'>;
   readonly context: StepContext;
   /** Undefined outside transactional steps. */
   readonly transactionManager: unknown;

@@ -1,5 +1,5 @@
 import { replyMail, type SagaEngine, type SagaOutcome } from '../engine/index.js';
-import { isSagaRefusal } from '../errors/index.js';
+import { isSagaRefusal, errorRecord } from '../errors/index.js';
 import { newId } from '../ids.js';
 import { jsonCodec, type CommandContract } from '../messaging/index.js';
 import { HEADERS, type FaultPoint, type OutboxMessage } from '../ports/index.js';
@@ -235,14 +235,15 @@ export class SagaTest<S extends AnySaga> {
 
   async #answer(bench: EngineBench, message: OutboxMessage, answer: Answer): Promise<void> {
     let status = 'ok';
-    let body: unknown;
+    let payload: Uint8Array;
     try {
-      body = await answer(jsonCodec.decode(message.payload));
+      payload = jsonCodec.encode(await answer(jsonCodec.decode(message.payload)));
     } catch (error) {
       status = isSagaRefusal(error) ? 'refused' : 'failed';
-      body = isSagaRefusal(error)
-        ? { reason: error.reason, details: error.details }
-        : { reason: 'exhausted' };
+      const { reason, details } = errorRecord(error);
+      payload = jsonCodec.encode(
+        isSagaRefusal(error) ? { reason, details } : { reason: 'exhausted' },
+      );
     }
     const { role } = HEADERS;
     const headers = {
@@ -251,7 +252,7 @@ export class SagaTest<S extends AnySaga> {
       [HEADERS.repliesTo]: message.headers[role] ?? '',
       [HEADERS.causationId]: message.id,
     };
-    const reply = { ...message, id: newId(), headers, payload: jsonCodec.encode(body) };
+    const reply = { ...message, id: newId(), headers, payload };
     await bench.sagas.putMail([replyMail(reply)]);
     bench.wakeUps.hint('saga');
   }

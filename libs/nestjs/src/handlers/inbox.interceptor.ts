@@ -20,10 +20,16 @@ export class InboxInterceptor implements NestInterceptor {
     if (!(message instanceof MessageContext)) {
       throw new NotDeliveredError(context.getClass().name, context.getHandler().name);
     }
+    const args = context.getArgs<[unknown]>();
+    const untouched = message.isPayload(args[0]);
     return defer(() =>
       // next.handle() is called inside: Nest binds the async context, and with it the transaction
       // that repositories join, at the moment of the call. A transaction that lost a race calls again.
-      message.run(() => lastValueFrom(next.handle(), { defaultValue: undefined })),
+      message.run((again) => {
+        // Pipes and the handler take their arguments from here when they are called.
+        if (again !== null && untouched) args[0] = again.payload;
+        return lastValueFrom(next.handle(), { defaultValue: undefined });
+      }),
     );
   }
 }

@@ -11,17 +11,23 @@ export type Decoded =
 export class MessageContext extends BaseRpcContext<[InboxAttempt]> {
   readonly #unit: InboxUnit;
   readonly #decoded: Decoded;
+  readonly #decodeAgain: () => Promise<Decoded>;
+  readonly #headers: Readonly<Record<string, string>>;
   readonly #check: (value: unknown) => Promise<unknown>;
 
   constructor(
     attempt: InboxAttempt,
     unit: InboxUnit,
     decoded: Decoded,
+    decodeAgain: () => Promise<Decoded>,
     check: (value: unknown) => Promise<unknown>,
   ) {
     super([attempt]);
     this.#unit = unit;
     this.#decoded = decoded;
+    this.#decodeAgain = decodeAgain;
+    // The broker may deliver the very same object again.
+    this.#headers = Object.freeze({ ...attempt.message.headers });
     this.#check = check;
   }
 
@@ -65,7 +71,7 @@ export class MessageContext extends BaseRpcContext<[InboxAttempt]> {
 
   /** Names are lower-case. */
   get headers(): Readonly<Record<string, string>> {
-    return this.#attempt.message.headers;
+    return this.#headers;
   }
 
   /**
@@ -108,13 +114,27 @@ export class MessageContext extends BaseRpcContext<[InboxAttempt]> {
     return this.#attempt.applied;
   }
 
-  /** Used by the interceptor: runs the handler in the message's transaction. */
-  run(handler: () => Promise<unknown>): Promise<unknown> {
+  /**
+   * Used by the interceptor: runs the handler in the message's transaction. One that lost a race runs
+   * again, and is given the payload as it came, not what the run before left of it; null: the first run.
+   */
+  run(
+    handler: (again: { readonly payload: unknown } | null) => Promise<unknown>,
+  ): Promise<unknown> {
+    let first = true;
     return this.#attempt.run(this.#unit, async () => {
+      const decoded = first ? this.#decoded : await this.#decodeAgain();
       // Here and not where it was decoded: what fails inside is judged as the message's own fault.
-      if ('problem' in this.#decoded) throw this.#decoded.problem;
-      return this.#check(await handler());
+      if ('problem' in decoded) throw decoded.problem;
+      const again = first ? null : { payload: decoded.payload };
+      first = false;
+      return this.#check(await handler(again));
     });
+  }
+
+  /** Whether a value is the payload as it was decoded, which nothing in front of the handler replaced. */
+  isPayload(value: unknown): boolean {
+    return value === this.#decoded.payload;
   }
 
   get #attempt(): InboxAttempt {

@@ -57,10 +57,15 @@ export async function callHandler(handler: DeclaredHandler, attempt: InboxAttemp
   const { contract, connection } = handler;
   const { message } = attempt;
   const decoded = await decode(handler, message);
-  const context = new MessageContext(attempt, unitOf(connection), decoded, async (value) =>
-    contract.kind === 'command' && attempt.role === 'command'
-      ? validateReply(contract, value)
-      : value,
+  const context = new MessageContext(
+    attempt,
+    unitOf(connection),
+    decoded,
+    () => decode(handler, message),
+    async (value) =>
+      contract.kind === 'command' && attempt.role === 'command'
+        ? validateReply(contract, value)
+        : value,
   );
   const sagaId = message.headers[HEADERS.sagaId];
   const step = message.headers[HEADERS.step];

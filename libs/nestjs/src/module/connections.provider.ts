@@ -35,7 +35,7 @@ function problem(option: string, given: string, expected: string): InvalidOption
 
 /** The driver of a connection. @throws InvalidOptionsError when none is meant for it */
 function driverOf(name: string, { store, stores }: EffectiveOptions): StoreDriver {
-  const driver = stores[name] ?? store;
+  const driver = (Object.hasOwn(stores, name) ? stores[name] : undefined) ?? store;
   if (driver === undefined) {
     throw problem(
       `stores.${name}`,

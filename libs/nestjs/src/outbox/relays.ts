@@ -42,7 +42,8 @@ export class Relays implements OnModuleInit {
         pollIntervalMs: pollInterval,
         publishTimeoutMs: publishTimeout,
         leaseTtlMs: lease,
-        afterDeadLetter: (topic) => onDead[topic] ?? 'skip',
+        afterDeadLetter: (topic) =>
+          (Object.hasOwn(onDead, topic) ? onDead[topic] : undefined) ?? 'skip',
       },
     });
     return {

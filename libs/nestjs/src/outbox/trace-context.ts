@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type * as OpenTelemetry from '@opentelemetry/api';
-import { parseTraceParent, type MessageHeaders } from '@sagaz/core';
+import { parseTraceParent, passableTraceState, type MessageHeaders } from '@sagaz/core';
 import { traceStateOf } from './trace-state.js';
 
 type Api = typeof OpenTelemetry;
@@ -26,10 +26,10 @@ export function traceHeaders(): MessageHeaders {
     return carried.getStore() ?? {};
   }
   const flags = span.traceFlags.toString(16).padStart(2, '0');
-  const state = span.traceState?.serialize();
+  const state = passableTraceState(span.traceState?.serialize());
   return {
     traceparent: `00-${span.traceId}-${span.spanId}-${flags}`,
-    ...(state === undefined || state === '' ? {} : { tracestate: state }),
+    ...(state === undefined ? {} : { tracestate: state }),
   };
 }
 
@@ -37,7 +37,8 @@ export function traceHeaders(): MessageHeaders {
 export function withTraceOf<T>(headers: MessageHeaders, work: () => T): T {
   const parent = parseTraceParent(headers.traceparent);
   if (parent === undefined) return carried.run({}, work);
-  const { traceparent = '', tracestate } = headers;
+  const { traceparent = '' } = headers;
+  const tracestate = passableTraceState(headers.tracestate);
   const inTrace = (): T =>
     carried.run({ traceparent, ...(tracestate === undefined ? {} : { tracestate }) }, work);
   if (api === undefined) return inTrace();

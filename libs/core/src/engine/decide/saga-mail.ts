@@ -1,4 +1,4 @@
-import { journalText, parseJournal } from '../../messaging/index.js';
+import { parseJournal, recordText } from '../../messaging/index.js';
 import { HEADERS, type Message, type NewMail } from '../../ports/index.js';
 import type { TaskRef } from '../journal/index.js';
 import { MalformedReplyError } from './malformed-reply.error.js';
@@ -72,7 +72,7 @@ export function replyMail(message: Message): NewMail {
     kind: 'reply',
     // By command: the failure of an earlier attempt that lies there must not keep out a later one's "ok".
     dedupeKey: `reply:${key}:${repliesTo}${answers === null ? '' : `:${answers}`}`,
-    data: journalText(reply) ?? '{}',
+    data: recordText(reply) ?? '{}',
   };
 }
 
@@ -80,7 +80,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** Mail of operators and users. */
 export function controlMail(sagaId: string, kind: OperatorRequest, reason: string): NewMail {
-  return { sagaId, kind, dedupeKey: kind, data: journalText({ reason }) ?? '{}' };
+  return { sagaId, kind, dedupeKey: kind, data: recordText({ reason }) ?? '{}' };
 }
 
 /**
@@ -97,7 +97,7 @@ export function lateMail(
     sagaId,
     kind: 'late',
     dedupeKey: `late:${role}:${step}:${attempt}`,
-    data: journalText({ role, step, attempt, output }) ?? '{}',
+    data: recordText({ role, step, attempt, output }) ?? '{}',
   };
 }
 

@@ -1,3 +1,5 @@
+import { readReply } from '../../messaging/index.js';
+import { bounded, plainDetails } from '../../errors/index.js';
 import type { Mail } from '../../ports/index.js';
 import { ROLES, type ErrorRecord, type TaskRef } from '../journal/index.js';
 import { taskOf, type SagaState, type TaskState } from '../state/index.js';
@@ -49,7 +51,7 @@ function takeReply(draft: Draft, letter: Readonly<Record<string, unknown>>): str
   const { key, status, payload, repliesTo } = letter;
   if (typeof key !== 'string' || typeof payload !== 'string') return 'unreadable';
   const undoing = repliesTo === 'compensation';
-  const body = bodyOf(payload);
+  const body = bodyOf(payload, status === 'ok' ? readReply : JSON.parse);
   const awaited = addressee(draft.state, key, undoing, awaits);
   const definite = status === 'refused' || (status === 'ok' && body.ok);
   // An answer that says what became of the command settles it also when it comes late.
@@ -120,10 +122,11 @@ function settles({ state, around }: Draft): Fits {
 
 type Body = { readonly ok: true; readonly value: unknown } | { readonly ok: false };
 
-function bodyOf(payload: string): Body {
+/** `read` throws where the body is none; what is said of a refusal is bounded where it is kept. */
+function bodyOf(payload: string, read: (text: string) => unknown): Body {
   if (payload === '') return { ok: true, value: undefined };
   try {
-    return { ok: true, value: JSON.parse(payload) };
+    return { ok: true, value: read(payload) };
   } catch {
     return { ok: false };
   }
@@ -132,8 +135,9 @@ function bodyOf(payload: string): Body {
 function negative(step: string, status: unknown, body: Body): ErrorRecord {
   const value = body.ok ? body.value : undefined;
   const told = typeof value === 'object' && value !== null ? { ...value } : {};
-  const reason = 'reason' in told && typeof told.reason === 'string' ? told.reason : 'unreadable';
-  const details = 'details' in told ? told.details : null;
+  const reason =
+    'reason' in told && typeof told.reason === 'string' ? bounded(told.reason, 500) : 'unreadable';
+  const details = 'details' in told ? plainDetails(told.details) : null;
   return status === 'refused'
     ? { name: 'SagaRefusal', message: `Step '${step}' was refused: ${reason}.`, reason, details }
     : {

@@ -1,3 +1,4 @@
+import { copyOf } from '../../messaging/index.js';
 import type { Clock } from '../../ports/index.js';
 import { parseDuration, type Duration } from '../../retry/index.js';
 import { SagaFailedError, SagaNotCommittedError, SagaWaitTimeoutError } from '../errors.js';
@@ -84,8 +85,10 @@ export class SagaHandle<Output> {
 
 /** The journal holds what the saga's own class yielded; its type parameter says what that is. */
 function typed<Output>(outcome: SagaOutcome<unknown>): SagaOutcome<Output> {
-  if (outcome.status !== 'completed') return outcome;
-  const output: Output = vouched(outcome.output);
+  // The engine tells one outcome to all who wait: each gets an own one.
+  const own = vouched<SagaOutcome<unknown>>(copyOf(outcome));
+  if (own.status !== 'completed') return own;
+  const output: Output = vouched(own.output);
   return { status: 'completed', output };
 }
 

@@ -1,4 +1,4 @@
-import { journalText, parseJournal } from '../../messaging/index.js';
+import { parseJournal, recordText } from '../../messaging/index.js';
 import type { JournalEntry } from '../../ports/index.js';
 import { damagedField, isObject } from './entry-shape.js';
 import { UnreadableJournalError } from './unreadable-journal.error.js';
@@ -52,7 +52,7 @@ export function encodeEntry(entry: SagaEntry): JournalEntry {
 }
 
 function textOf(data: object): string | null {
-  for (const _ in data) return journalText(data);
+  for (const _ in data) return recordText(data);
   return null;
 }
 

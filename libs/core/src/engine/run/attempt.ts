@@ -12,7 +12,12 @@ import {
   type Command,
 } from '../../messaging/index.js';
 import { classify } from '../../retry/index.js';
-import { CommandWithoutBrokerError, StepAbortedError, UnsendableCommandError } from '../errors.js';
+import {
+  CommandWithoutBrokerError,
+  StepAbortedError,
+  UnreturnedCommandError,
+  UnsendableCommandError,
+} from '../errors.js';
 import type { AttemptResult, PlannedStart } from '../decide/index.js';
 import type { AttemptOutcome } from '../engine-observer.js';
 import { errorRecord } from '../journal/index.js';
@@ -180,6 +185,7 @@ export class Attempt {
           kind !== 'final' ||
           // They speak of a value, and not of what the method did before.
           error instanceof UnserializableValueError ||
+          error instanceof UnreturnedCommandError ||
           error instanceof InvalidContractError ||
           error instanceof MessageValidationError),
       final: kind === 'refusal' || kind === 'final' || this.aborted === 'given_up',

@@ -1,5 +1,7 @@
+import { copyOf, withMadeCommands } from '../../messaging/index.js';
 import { resolveArguments, StepResultMissingError } from '../../saga/index.js';
 import { methodOf } from '../decide/index.js';
+import { UnreturnedCommandError } from '../errors.js';
 import { taskKeyOf } from '../journal/index.js';
 import type { SagaState } from '../state/index.js';
 import type { Attempt } from './attempt.js';
@@ -14,7 +16,10 @@ export async function callMethod(attempt: Attempt, transactionManager: unknown):
     throw new TypeError(`${definition.name} has no ${start.role} '${start.step}'.`);
   const results = resultsOf(run.state);
   const values = {
-    input: run.state.input,
+    /** Of its own, and made only where it is asked for: attempts and methods share nothing. */
+    get input(): unknown {
+      return copyOf(run.state.input);
+    },
     results,
     context: {
       sagaId: id,
@@ -45,17 +50,30 @@ export async function callMethod(attempt: Attempt, transactionManager: unknown):
     step: start.step,
     attempt: start.attempt,
   };
-  return inside.runInContext(fields, (): unknown =>
-    Reflect.apply(callable, instance, resolveArguments(method, values)),
+  const { value, made } = await withMadeCommands((): unknown =>
+    inside.runInContext(fields, (): unknown =>
+      Reflect.apply(callable, instance, resolveArguments(method, values)),
+    ),
   );
+  for (const command of made) {
+    if (command === value) continue;
+    throw new UnreturnedCommandError(
+      definition.name,
+      start.step,
+      start.role,
+      command.contract.type,
+      typeof value === 'object' && value !== null && Object.values(value).includes(command),
+    );
+  }
+  return value;
 }
 
-/** What steps yielded so far. */
-function resultsOf(state: SagaState): ReadonlyMap<string, unknown> {
+/** What steps yielded so far; each time it is asked for, a copy that belongs to whoever asks. */
+function resultsOf(state: SagaState): Pick<ReadonlyMap<string, unknown>, 'has' | 'get'> {
   const results = new Map<string, unknown>();
   for (const [step, roles] of state.steps) {
     if (roles.step.status === 'done') results.set(step, roles.step.output);
     else if (roles.recovery.status === 'done') results.set(step, roles.recovery.output);
   }
-  return results;
+  return { has: (step) => results.has(step), get: (step) => copyOf(results.get(step)) };
 }

@@ -27,6 +27,17 @@ export async function replyTo(
   body: unknown,
   says: 'all' | 'no command' = 'all',
 ): Promise<NewMail> {
+  return rawReplyTo(bench, to, status, body === undefined ? '' : JSON.stringify(body), says);
+}
+
+/** The same, of a participant that writes its JSON in its own way. */
+export async function rawReplyTo(
+  bench: EngineBench,
+  to: OutboxMessage | undefined,
+  status: 'ok' | 'refused' | 'failed',
+  text: string,
+  says: 'all' | 'no command' = 'all',
+): Promise<NewMail> {
   if (to === undefined) throw new Error('There is no command to reply to.');
   const mail = replyMail({
     id: newId(),
@@ -37,7 +48,7 @@ export async function replyTo(
     source: 'inventory',
     time: to.time,
     contentType: 'application/json',
-    payload: new TextEncoder().encode(body === undefined ? '' : JSON.stringify(body)),
+    payload: new TextEncoder().encode(text),
     headers: {
       [HEADERS.sagaId]: to.headers[HEADERS.sagaId] ?? '',
       [HEADERS.idempotencyKey]: to.headers[HEADERS.idempotencyKey] ?? '',

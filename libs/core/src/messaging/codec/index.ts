@@ -1,2 +1,10 @@
+export { copyOf } from './copy-of.js';
 export { MalformedPayloadError, UnserializableValueError } from './errors.js';
-export { jsonCodec, journalText, parseJournal, type PayloadCodec } from './json-codec.js';
+export {
+  jsonCodec,
+  journalText,
+  parseJournal,
+  readReply,
+  recordText,
+  type PayloadCodec,
+} from './json-codec.js';

@@ -1,5 +1,5 @@
 import { MalformedPayloadError } from './errors.js';
-import { assertPlain } from './plain-value.js';
+import { assertPlain, KEPT, SENT, WRAPPED, type PlainRules } from './plain-value.js';
 
 /** Turns values into the bytes of a payload and back, without changing them. */
 export interface PayloadCodec {
@@ -23,7 +23,7 @@ export const jsonCodec: PayloadCodec = Object.freeze({
 
   encode(value: unknown): Uint8Array {
     if (value === undefined) return NOTHING;
-    assertPlain(value);
+    assertPlain(value, SENT);
     return Buffer.from(JSON.stringify(value));
   },
 
@@ -38,15 +38,42 @@ export const jsonCodec: PayloadCodec = Object.freeze({
 });
 
 /**
- * A value as the text of a journal entry or mail: one line of JSON, in which NUL and lone surrogates
- * are escaped, since PostgreSQL's text can hold neither. `undefined` is null: no data.
+ * A saga's input or a step's result as the text of a journal entry: one line of JSON, in which NUL and
+ * lone surrogates are escaped, since PostgreSQL's text can hold neither. `undefined` is null: no data.
  *
- * @throws UnserializableValueError
+ * @throws UnserializableValueError, also for an instance of a class with methods
  */
 export function journalText(value: unknown): string | null {
+  return textOf(value, KEPT);
+}
+
+/** The same for an entry, a letter or the body of a reply, which holds a value that was looked at before. */
+export function recordText(value: unknown): string | null {
+  return textOf(value, WRAPPED);
+}
+
+function textOf(value: unknown, rules: PlainRules): string | null {
   if (value === undefined) return null;
-  assertPlain(value);
+  assertPlain(value, rules);
   return JSON.stringify(value);
+}
+
+/**
+ * The value of a reply, whose sender may be written in another language: such JSON may hold numbers
+ * that none of ours does. `-0` is read as 0.
+ *
+ * @throws UnserializableValueError, SyntaxError when the journal could not hold it
+ */
+export function readReply(text: string): unknown {
+  const value: unknown = JSON.parse(text);
+  try {
+    assertPlain(value, WRAPPED);
+    return value;
+  } catch {
+    const mended: unknown = JSON.parse(text, (_, member: unknown) => (member === 0 ? 0 : member));
+    assertPlain(mended, WRAPPED);
+    return mended;
+  }
 }
 
 /** What {@link journalText} was given. */

@@ -2,6 +2,28 @@ import { UnserializableValueError } from './errors.js';
 
 /** Deeper values are refused: somewhere on their way a parser would run out of stack. */
 export const MAX_DEPTH = 512;
+/**
+ * Levels that an entry, a letter or a reply puts around a value. A value that was taken must not be
+ * refused where it is wrapped, and by then shared with others.
+ */
+const WRAPPING = 8;
+
+/** How strictly a value is looked at. */
+export interface PlainRules {
+  readonly deepest: number;
+  /**
+   * Whether a class instance may have methods. They are lost where it is read back, which matters
+   * wherever the reader's type is the class.
+   */
+  readonly methods: boolean;
+}
+
+/** What goes to others, who know its data only. */
+export const SENT: PlainRules = { deepest: MAX_DEPTH, methods: true };
+/** What comes back to the same class: a saga's input, a step's result. */
+export const KEPT: PlainRules = { deepest: MAX_DEPTH, methods: false };
+/** What Sagaz puts around values that were looked at before. */
+export const WRAPPED: PlainRules = { deepest: MAX_DEPTH + WRAPPING, methods: true };
 
 interface Finding {
   readonly found: string;
@@ -53,13 +75,41 @@ function inUncommonObject(value: object): Finding | undefined {
   return undefined;
 }
 
-function inArray(value: readonly unknown[], depth: number): Finding | undefined {
+/** What the classes of an instance give it besides its data, by class: the first name, or null. */
+const lost = new WeakMap<object, string | null>();
+
+function lostOf(prototype: object): string | null {
+  const known = lost.get(prototype);
+  if (known !== undefined) return known;
+  let name: string | null = null;
+  let level: unknown = prototype;
+  while (name === null && typeof level === 'object' && level !== null) {
+    if (Object.getPrototypeOf(level) === null) break;
+    name = Object.getOwnPropertyNames(level).find((own) => own !== 'constructor') ?? null;
+    level = Object.getPrototypeOf(level);
+  }
+  lost.set(prototype, name);
+  return name;
+}
+
+function inClass(value: object): Finding | undefined {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (typeof prototype !== 'object' || prototype === null) return undefined;
+  const name = lostOf(prototype);
+  if (name === null) return undefined;
+  return finding(
+    `${named(value)} whose '${name}' would be missing when it is read back`,
+    'Give a plain object of its data: { ...instance }.',
+  );
+}
+
+function inArray(value: readonly unknown[], depth: number, rules: PlainRules): Finding | undefined {
   for (let i = 0; i < value.length; i += 1) {
     const item = value[i];
     const found =
       item === undefined
         ? finding(i in value ? 'undefined in an array' : 'a hole in an array', 'Use null.')
-        : inValue(item, depth);
+        : inValue(item, depth, rules);
     if (found !== undefined) {
       found.path.push(i);
       return found;
@@ -68,21 +118,24 @@ function inArray(value: readonly unknown[], depth: number): Finding | undefined 
   return undefined;
 }
 
-function inObject(value: object, depth: number): Finding | undefined {
-  if (depth > MAX_DEPTH) {
-    return finding(`nested more than ${MAX_DEPTH} levels deep`, 'Flatten it, or send it in parts.');
+function inObject(value: object, depth: number, rules: PlainRules): Finding | undefined {
+  if (depth > rules.deepest) {
+    return finding(
+      `nested more than ${rules.deepest} levels deep`,
+      'Flatten it, or send it in parts.',
+    );
   }
-  if (Array.isArray(value)) return inArray(value, depth + 1);
+  if (Array.isArray(value)) return inArray(value, depth + 1, rules);
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) {
-    const found = inUncommonObject(value);
+    const found = inUncommonObject(value) ?? (rules.methods ? undefined : inClass(value));
     if (found !== undefined) return found;
   }
   for (const key of Object.keys(value)) {
     const item = (value as Readonly<Record<string, unknown>>)[key];
     // What an optional property of TypeScript leaves: absent and undefined read the same.
     if (item === undefined) continue;
-    const found = inValue(item, depth + 1);
+    const found = inValue(item, depth + 1, rules);
     if (found !== undefined) {
       found.path.push(key);
       return found;
@@ -94,7 +147,7 @@ function inObject(value: object, depth: number): Finding | undefined {
   return undefined;
 }
 
-function inValue(value: unknown, depth: number): Finding | undefined {
+function inValue(value: unknown, depth: number, rules: PlainRules): Finding | undefined {
   switch (typeof value) {
     case 'string':
     case 'boolean':
@@ -102,7 +155,7 @@ function inValue(value: unknown, depth: number): Finding | undefined {
     case 'number':
       return inNumber(value);
     case 'object':
-      return value === null ? undefined : inObject(value, depth);
+      return value === null ? undefined : inObject(value, depth, rules);
     case 'undefined':
       return finding('undefined', LEAVE_OUT);
     case 'bigint':
@@ -140,13 +193,13 @@ function written(path: readonly (string | number)[]): string {
 }
 
 /**
- * Refuses what JSON would bend. A class instance without `toJSON` passes: its own enumerable
- * properties are its data, and it is read back as a plain object. Of an array, its elements are.
+ * Refuses what JSON would bend. A class instance without `toJSON` passes where its methods are not
+ * missed: its own enumerable properties are its data, and it is read back as a plain object. Of an array, its elements are.
  *
  * @throws UnserializableValueError
  */
-export function assertPlain(value: unknown): void {
-  const found = inValue(value, 1);
+export function assertPlain(value: unknown, rules: PlainRules): void {
+  const found = inValue(value, 1, rules);
   if (found === undefined) return;
   const path = found.path.reverse();
   const circle = path.length >= MAX_DEPTH ? circleIn(value, path) : undefined;

@@ -3,6 +3,7 @@ import type { Duration } from '../../retry/index.js';
 import { HEADER_REMEDY, addressProblem, isLine, userHeaders } from '../rules/index.js';
 import { checkOptions } from './check-options.js';
 import { InvalidContractError } from './errors.js';
+import { noteMade } from './made-commands.js';
 import type { CommandContract } from './message-contract.js';
 
 /** Marks a {@link Command}. Registered, because two copies of this package may meet. */
@@ -68,6 +69,8 @@ function checkedKey(key: string | undefined, { type, topic }: CommandContract): 
  * @SagaStep() reserve(@SagaInput() o: PlaceOrder) { return command(ReserveStock, { orderId: o.id }); }
  * ```
  *
+ * A command that a step makes and does not return would be sent nowhere: its attempt fails.
+ *
  * @throws InvalidContractError, InvalidDurationError
  */
 export function command<Payload, Reply>(
@@ -93,6 +96,7 @@ export function command<Payload, Reply>(
         ? null
         : parseDuration(options.timeout, `timeout of '${contract.type}'`),
   };
+  noteMade(value);
   return Object.freeze(value);
 }
 

@@ -185,12 +185,26 @@ describe('a command as the value of a step', () => {
     ],
     [{ headers: { 'a b': 'x' } }, "The header 'a b' of 'inventory.reserve' has no such name."],
     [{ headers: { a: '\ud800' } }, "The header 'a' of 'inventory.reserve' is no line of text."],
+    [
+      { headers: { ['__proto__']: 'x' } },
+      "The header '__proto__' of 'inventory.reserve' has no such name.",
+    ],
     [{ headers: { a: '1', A: '2' } }, "The header 'A' of 'inventory.reserve' is there twice."],
     [{ headers: { a: 'x'.repeat(70_000) } }, 'makes its headers longer than 65536 bytes.'],
     [{ headers: { a: 'x\r\ny: z' } }, "The header 'a' of 'inventory.reserve' is no line of text."],
   ])('refuses %j', (options, message) => {
     expect(() => command(contract, { orderId: '1' }, options)).toThrow(InvalidContractError);
     expect(() => command(contract, { orderId: '1' }, options)).toThrow(message);
+  });
+
+  it('has headers whose names objects have by themselves', () => {
+    const headers = { constructor: 'a', toString: 'b', hasOwnProperty: 'c' };
+    const sent = command(contract, { orderId: '1' }, { headers });
+    expect(Object.entries(sent.headers)).toEqual([
+      ['constructor', 'a'],
+      ['tostring', 'b'],
+      ['hasownproperty', 'c'],
+    ]);
   });
 
   it('has no options but its own', () => {

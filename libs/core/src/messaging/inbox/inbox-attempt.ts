@@ -1,4 +1,4 @@
-import { isSagaRefusal, type SagaRefusal } from '../../errors/index.js';
+import { isSagaRefusal, type SagaRefusal, errorRecord } from '../../errors/index.js';
 import type {
   Applied,
   Clock,
@@ -193,10 +193,10 @@ export class InboxAttempt {
   }
 
   #refuse(refusal: SagaRefusal): Promise<InboxOutcome> {
-    const { reason, details } = refusal;
+    const { reason = 'refused', details } = errorRecord(refusal);
     return this.#tools.bookkeeping.refuse(
       this.#subject,
-      details === undefined ? { reason } : { reason, details },
+      details === null ? { reason } : { reason, details },
     );
   }
 

@@ -1,6 +1,6 @@
 import { newId } from '../../ids.js';
 import { HEADERS, type KeptReply, type Message, type OutboxMessage } from '../../ports/index.js';
-import { jsonCodec } from '../codec/index.js';
+import { jsonCodec, recordText } from '../codec/index.js';
 import { payloadProblem } from '../rules/index.js';
 
 /** CloudEvents type of every reply. */
@@ -26,7 +26,7 @@ function encoded(body: NegativeReply): Uint8Array {
   // Details that JSON or no message can hold must not turn a "no" into an error: the reason is what
   // counts.
   try {
-    const payload = jsonCodec.encode(body);
+    const payload = Buffer.from(recordText(body) ?? '');
     if (payloadProblem(payload) === null) return payload;
   } catch {
     // As below.

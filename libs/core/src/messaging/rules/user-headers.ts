@@ -22,19 +22,20 @@ export function userHeaders(
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw refuse(inspect(given), 'is no object of names and values');
   }
-  const lower: Record<string, string> = {};
+  const lower = new Map<string, string>();
   let bytes = 0;
   for (const [name, value] of Object.entries(given) as [string, unknown][]) {
     const key = name.toLowerCase();
-    if (!/^[a-z0-9_.-]+$/.test(key)) throw refuse(name, 'has no such name');
+    // `__proto__`: clients of brokers keep headers in plain objects, where it would be lost in silence.
+    if (!/^[a-z0-9_.-]+$/.test(key) || key === '__proto__') throw refuse(name, 'has no such name');
     if (RESERVED.test(key)) throw refuse(name, 'belongs to Sagaz');
     if (typeof value !== 'string') throw refuse(name, 'is no text');
     // Brokers carry headers as lines of text, some of them literally.
     if (!isLine(value)) throw refuse(name, 'is no line of text');
-    if (key in lower) throw refuse(name, 'is there twice');
+    if (lower.has(key)) throw refuse(name, 'is there twice');
     bytes += key.length + Buffer.byteLength(value);
     if (bytes > LARGEST) throw refuse(name, `makes its headers longer than ${LARGEST} bytes`);
-    lower[key] = value;
+    lower.set(key, value);
   }
-  return lower;
+  return Object.fromEntries(lower);
 }

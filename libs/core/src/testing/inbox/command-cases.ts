@@ -148,7 +148,10 @@ export const commandCases: readonly ContractCase<InboxDeliveryFixture>[] = [
       await consumer.receive(refused, () =>
         Promise.reject(new SagaRefusal('out_of_stock', { large })),
       );
-      assert.deepEqual((await consumer.replies(refused))[0]?.body, { reason: 'out_of_stock' });
+      const [reply] = await consumer.replies(refused);
+      // Of its details the beginning: a "no" is a "no" however much is said about it.
+      assert.ok(JSON.stringify(reply?.body).length < 100_000);
+      assert.equal(Reflect.get(Object(reply?.body) as object, 'reason'), 'out_of_stock');
       assert.deepEqual(consumer.outcomes, ['buried', 'refused']);
     },
   },
