@@ -21,6 +21,9 @@ const LEAST: Readonly<Record<keyof EngineSettings, 0 | 1>> = {
   shutdownMs: 0,
 };
 
+/** Timers take no more, and nothing of what is counted here is ever meant to be more. */
+const MOST = 2_147_483_647;
+
 /**
  * An engine with no place to run a step, or a poll without a pause, would be found out in production.
  *
@@ -30,7 +33,7 @@ export function checkSettings(settings: EngineSettings): void {
   const least = new Map<string, number>(Object.entries(LEAST));
   for (const [name, given] of Object.entries(settings)) {
     const bound = least.get(name) ?? null;
-    if (bound !== null && Number.isFinite(given) && given >= bound) continue;
+    if (bound !== null && Number.isInteger(given) && given >= bound && given <= MOST) continue;
     throw new InvalidEngineSettingError(name, given, bound);
   }
 }

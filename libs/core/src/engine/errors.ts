@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { NonRetryableError, SagazError } from '../errors/index.js';
 import type { SagaStatus } from '../ports/index.js';
 import type { OperatorRequest } from './decide/index.js';
@@ -270,8 +271,8 @@ export class InvalidEngineSettingError extends SagazError {
     super(
       least === null
         ? `An engine has no setting '${setting}'.`
-        : `The setting ${setting} of an engine cannot be ${String(given)}.`,
-      least === null ? 'Leave it out.' : `Give a number of ${String(least)} or more.`,
+        : `The setting ${setting} of an engine cannot be ${inspect(given, { depth: 0 })}.`,
+      least === null ? 'Leave it out.' : `Give a whole number of ${String(least)} or more.`,
     );
   }
 }

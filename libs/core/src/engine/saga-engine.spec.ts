@@ -54,14 +54,17 @@ describe('an engine', () => {
   it.each([
     [
       { maxInFlight: 0 },
-      'The setting maxInFlight of an engine cannot be 0. Give a number of 1 or more.',
+      'The setting maxInFlight of an engine cannot be 0. Give a whole number of 1 or more.',
     ],
     [{ pollMs: Number.NaN }, 'The setting pollMs of an engine cannot be NaN.'],
+    [{ maxTransactions: '2' }, "The setting maxTransactions of an engine cannot be '2'."],
+    [{ maxInFlight: 1.5 }, 'The setting maxInFlight of an engine cannot be 1.5.'],
+    [{ pollMs: 2 ** 40 }, 'The setting pollMs of an engine cannot be 1099511627776.'],
     [{ ttlMs: -1 }, 'The setting ttlMs of an engine cannot be -1.'],
     [{ ttlMs: undefined }, 'The setting ttlMs of an engine cannot be undefined.'],
     [
       { shutdownMs: '10s' },
-      'The setting shutdownMs of an engine cannot be 10s. Give a number of 0 or more.',
+      "The setting shutdownMs of an engine cannot be '10s'. Give a whole number of 0 or more.",
     ],
     [{ maxInflight: 5 }, "An engine has no setting 'maxInflight'."],
   ])('refuses the settings %j', (settings, message) => {

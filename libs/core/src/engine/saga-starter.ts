@@ -1,3 +1,4 @@
+import { checkArguments, sagaIdArgument, textArgument, type OptionCheck } from '../errors/index.js';
 import { newId, newNonce } from '../ids.js';
 import {
   journalText,
@@ -36,6 +37,17 @@ export interface StartOptions {
   readonly afterCommit?: (run: () => void) => void;
 }
 
+const asGiven = (): void => undefined;
+const START_OPTIONS: Readonly<Record<keyof StartOptions, OptionCheck>> = {
+  idempotencyKey: textArgument,
+  tenant: textArgument,
+  // One that is none is left out: no reason not to start.
+  trace: asGiven,
+  id: sagaIdArgument,
+  transaction: asGiven,
+  afterCommit: asGiven,
+};
+
 export interface Started {
   readonly id: string;
   /** False while the transaction that starts it is open. */
@@ -67,6 +79,7 @@ export class SagaStarter {
   }
 
   async start(definition: SagaDefinition, given: unknown, options: StartOptions): Promise<Started> {
+    checkArguments('The start of a saga', options, START_OPTIONS);
     // What runs is what a replay would read: later changes of the caller's object change nothing.
     const input = parseJournal(journalText(given));
     const { transaction } = options;

@@ -9,6 +9,17 @@ export { SagaRefusal, isSagaRefusal } from './saga-refusal.js';
 export { NonRetryableError, isNonRetryable, markNonRetryable } from './non-retryable.error.js';
 export { CAUSE_TOLD, errorRecord, type ErrorRecord } from './error-record.js';
 export { asError, errorMessage, errorText, recordMessage } from './error-text.js';
+export { InvalidArgumentError } from './invalid-argument.error.js';
+export {
+  checkArguments,
+  cursorArgument,
+  limitArgument,
+  oneOfArgument,
+  proseArgument,
+  sagaIdArgument,
+  textArgument,
+  type OptionCheck,
+} from './check-arguments.js';
 export { plainDetails } from './plain-details.js';
 export { bounded } from './well-formed.js';
 export { isError, propertyOf } from './thrown-value.js';

@@ -1,3 +1,4 @@
+import { checkDeadLetterFilter } from '../ports/index.js';
 import type { DeadLetterFilter, InboxDeadLetter, InboxDeath, InboxKey } from '../ports/index.js';
 import { MemoryTable } from './memory-table.js';
 import type { MemoryTransaction } from './memory-transaction.js';
@@ -70,7 +71,8 @@ export class MemoryInboxLetters {
   }
 
   list(filter: DeadLetterFilter): readonly InboxDeadLetter[] {
-    const limit = Math.min(filter.limit ?? 50, 1_000);
+    checkDeadLetterFilter(filter);
+    const { limit = 50 } = filter;
     const after = Number(filter.after ?? 0);
     return this.#sorted()
       .filter(

@@ -175,8 +175,8 @@ export class MemoryInboxStore implements InboxStore {
     });
   }
 
-  listDeadLetters(filter: DeadLetterFilter): Promise<readonly InboxDeadLetter[]> {
-    return Promise.resolve(this.#letters.list(filter));
+  async listDeadLetters(filter: DeadLetterFilter): Promise<readonly InboxDeadLetter[]> {
+    return this.#letters.list(filter);
   }
 
   requestReplay(keys: readonly InboxKey[]): Promise<number> {

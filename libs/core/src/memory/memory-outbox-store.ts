@@ -1,3 +1,4 @@
+import { checkDeadLetterFilter } from '../ports/index.js';
 import { hintSlots } from '../messaging/index.js';
 import type {
   DeadLetterFilter,
@@ -46,7 +47,8 @@ export class MemoryOutboxStore extends MemorySlotQueue implements OutboxStore {
   }
 
   async listDeadLetters(filter: DeadLetterFilter): Promise<readonly OutboxDeadLetter[]> {
-    const limit = Math.min(filter.limit ?? DEFAULT_LIMIT, MAX_LIMIT);
+    checkDeadLetterFilter(filter);
+    const { limit = DEFAULT_LIMIT } = filter;
     const after = filter.after === undefined ? -1n : BigInt(filter.after);
     return this.rows
       .committed(

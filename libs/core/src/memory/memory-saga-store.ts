@@ -1,3 +1,4 @@
+import { checkSagaFilter } from '../ports/index.js';
 import type {
   ClaimRequest,
   Clock,
@@ -217,14 +218,15 @@ export class MemorySagaStore implements SagaStore {
     return Promise.resolve(new Map(rows.map(({ id, status }) => [id, status])));
   }
 
-  find(filter: SagaFilter): Promise<readonly SagaSummary[]> {
-    const limit = Math.min(filter.limit ?? 50, 1_000);
+  async find(filter: SagaFilter): Promise<readonly SagaSummary[]> {
+    checkSagaFilter(filter);
+    const { limit = 50 } = filter;
     const now = this.#parts.clock.now();
     const found = [...this.#rows.committed().values()]
       .filter((row) => matches(row, filter))
       .sort((a, b) => (a.id < b.id ? 1 : -1))
       .slice(0, limit);
-    return Promise.resolve(found.map((row) => summaryOf(row, now)));
+    return found.map((row) => summaryOf(row, now));
   }
 
   history(id: string): Promise<readonly RecordedEntry[]> {

@@ -1,5 +1,6 @@
 export type * from './broker.js';
 export type * from './clock.js';
+export * from './check-filters.js';
 export * from './fault-points.js';
 export type * from './inbox-store.js';
 export type * from './logger.js';

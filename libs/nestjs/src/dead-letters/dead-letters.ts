@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { inboxKeyOf, type DeadLetterFilter, type InboxKey } from '@sagaz/core';
 import { Connections, type Connection } from '../enlist/index.js';
 import { contentOf } from './content-of.js';
+import { checkRef, cursorOf, placeOf, sideArgument } from './letter-arguments.js';
 
 /** Names a dead letter. */
 export type DeadLetterRef =
@@ -49,21 +50,28 @@ export class DeadLetters {
   constructor(@Inject(Connections) private readonly connections: Connections) {}
 
   /** Dead letters of the outbox or the inbox, oldest first. */
+  /** By age. @throws InvalidArgumentError */
   async list({
     side,
     connection: name,
     ...filter
   }: ListDeadLettersOptions): Promise<readonly DeadLetter[]> {
+    sideArgument('DeadLetters.list', 'side', side);
     const connection = name === undefined ? this.connections.main : this.connections.get(name);
-    return side === 'outbox' ? outboxLetters(connection, filter) : inboxLetters(connection, filter);
+    const { after, ...rest } = filter;
+    const own = after === undefined ? rest : { ...rest, after: placeOf(side, after) };
+    return side === 'outbox' ? outboxLetters(connection, own) : inboxLetters(connection, own);
   }
 
   /**
    * Has them published, or handled, again: at their place in their key as far as it still can be.
    * Returns how many were there.
+   *
+   * @throws InvalidArgumentError
    */
   async replay(refs: readonly DeadLetterRef[]): Promise<number> {
     return this.#each(
+      'DeadLetters.replay',
       refs,
       ({ store }, ids) => store.outbox.replayDeadLetters(ids),
       // Processes of the group find them by polling; whichever comes first takes them.
@@ -76,9 +84,11 @@ export class DeadLetters {
    *
    * @throws DeadLetterBusyError where the replay of one does not end within seconds; those of its
    *   DataSource's inbox are all kept then
+   * @throws InvalidArgumentError
    */
   async discard(refs: readonly DeadLetterRef[]): Promise<number> {
     return this.#each(
+      'DeadLetters.discard',
       refs,
       ({ store }, ids) => store.outbox.discardDeadLetters(ids),
       ({ store }, keys) => store.inbox.discardDeadLetters(keys),
@@ -86,10 +96,12 @@ export class DeadLetters {
   }
 
   async #each(
+    call: string,
     refs: readonly DeadLetterRef[],
     outbox: (connection: Connection, ids: readonly string[]) => Promise<number>,
     inbox: (connection: Connection, keys: readonly InboxKey[]) => Promise<number>,
   ): Promise<number> {
+    refs.forEach((ref, at) => checkRef(call, `refs[${at}]`, ref));
     let count = 0;
     // All names are looked up first: a slip in one of them must not leave half of it done.
     const names = new Set(refs.map((ref) => ref.connection));
@@ -109,8 +121,9 @@ async function outboxLetters(
   filter: DeadLetterFilter,
 ): Promise<readonly DeadLetter[]> {
   const letters = await store.outbox.listDeadLetters(filter);
-  return letters.map(({ id, ...letter }) => ({
+  return letters.map(({ id, cursor, ...letter }) => ({
     ...letter,
+    cursor: cursorOf('outbox', cursor),
     ref: { side: 'outbox', connection: name, id },
     group: null,
     messageId: id,
@@ -125,7 +138,7 @@ async function inboxLetters(
   const letters = await store.inbox.listDeadLetters(filter);
   return letters.map(({ cursor, group, message, attempts, reason, error, diedAt }) => ({
     ref: { side: 'inbox', connection: name, key: inboxKeyOf(group, message) },
-    cursor,
+    cursor: cursorOf('inbox', cursor),
     group,
     messageId: message.id,
     tenant: message.tenant,

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { SagazError } from '@sagaz/core';
 
 /** A message was to be published, or a saga started, with no transaction in reach. */
@@ -152,6 +153,21 @@ export class StoreElsewhereError extends SagazError {
     super(
       `The store of the connection "${connection}" (${store}) is not in the database of its DataSource, so messages could not commit with the business data.`,
       'Leave the url of the store out, or give it and the DataSource the same database.',
+    );
+  }
+}
+
+/** The size of the application's pool is no number: what is waited for there may never be free. */
+export class InvalidPoolSizeError extends SagazError {
+  readonly code = 'SAGAZ_INVALID_POOL_SIZE';
+
+  constructor(
+    readonly connection: string,
+    readonly given: unknown,
+  ) {
+    super(
+      `The pool of the DataSource "${connection}" has the size ${inspect(given, { depth: 0 })}.`,
+      'Give poolSize (or extra.max) as a whole number from 2; 10 is usual. A variable of the environment is a text: Number(process.env.POOL_SIZE).',
     );
   }
 }

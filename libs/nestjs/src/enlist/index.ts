@@ -11,6 +11,7 @@ export {
   AmbiguousTransactionError,
   NoTransactionError,
   OutsideTransactionError,
+  InvalidPoolSizeError,
   PoolTooSmallError,
   RawTransactionControlError,
   StoreElsewhereError,

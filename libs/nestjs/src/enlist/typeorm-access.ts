@@ -14,7 +14,14 @@ export function depthOf(queryRunner: QueryRunner): number {
   return typeof depth === 'number' ? depth : 0;
 }
 
-/** The driver's own pool, as it is; undefined where the driver has none that looks like pg's. */
+/** How many connections pg's pool opens for what it was given: a text counts as the number it is. */
+function poolSizeOf(given: unknown): number {
+  if (given === undefined || given === null) return 10;
+  if (typeof given === 'string') return /^\d+$/.test(given.trim()) ? Number(given) : Number.NaN;
+  return typeof given === 'number' ? given : Number.NaN;
+}
+
+/** The driver's own pool, as it is; its size is NaN where it is no number. Undefined where the driver has none that looks like pg's. */
 export function poolOf(
   dataSource: DataSource,
 ): { readonly options: object; readonly max: number } | undefined {
@@ -22,6 +29,5 @@ export function poolOf(
   if (typeof pool !== 'object' || pool === null || !('options' in pool)) return undefined;
   const { options } = pool;
   if (typeof options !== 'object' || options === null) return undefined;
-  const max: unknown = Reflect.get(options, 'max');
-  return { options, max: typeof max === 'number' ? max : 10 };
+  return { options, max: poolSizeOf(Reflect.get(options, 'max')) };
 }

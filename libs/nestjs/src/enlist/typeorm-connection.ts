@@ -7,6 +7,7 @@ import { detached } from './detached.js';
 import { EnlistedTransaction } from './enlisted-transaction.js';
 import { entityPersistence } from './entity-persistence.js';
 import {
+  InvalidPoolSizeError,
   NoTransactionError,
   PoolTooSmallError,
   StoreElsewhereError,
@@ -58,7 +59,12 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
     this.store = parts.store;
     this.dataSource = parts.dataSource;
     // One connection stays free for what does not join, a REQUIRES_NEW for instance.
-    this.concurrency = Math.max(1, (poolOf(parts.dataSource)?.max ?? 10) - 1);
+    const pool = poolOf(parts.dataSource);
+    const size = pool?.max ?? 10;
+    if (!Number.isInteger(size) || size < 1) {
+      throw new InvalidPoolSizeError(parts.name, Reflect.get(pool?.options ?? {}, 'max'));
+    }
+    this.concurrency = Math.max(1, size - 1);
     this.#limit = new ConcurrencyLimit(this.concurrency);
     this.#enlist();
   }

@@ -9,6 +9,8 @@ import {
   type SagaHandle,
   type SagaInputOf,
   type SagaOutputOf,
+  checkSagaFilter,
+  proseArgument,
 } from '@sagaz/core';
 import type { EntityManager } from 'typeorm';
 import { Connections, detached, type EnlistedTransaction } from '../enlist/index.js';
@@ -113,10 +115,11 @@ export class Sagas {
 
   /**
    * Newest first, each with why it needs a person or does not go forward, the step that is about, and what
-   * it waits for. @throws InvalidSagaFilterError
+   * it waits for. @throws InvalidSagaFilterError, InvalidArgumentError
    */
   async find({ connection, ...filter }: FindSagasOptions = {}): Promise<readonly SagaView[]> {
     checkStatuses(filter.statuses);
+    checkSagaFilter(filter);
     const { store } =
       connection === undefined ? this.connections.main : this.connections.get(connection);
     return viewsOf(store.sagas, await store.sagas.find(filter));
@@ -138,6 +141,7 @@ export class Sagas {
    *   while it undoes already
    */
   async cancel(id: string, reason?: string): Promise<OperatorAnswer> {
+    proseArgument('Sagas.cancel', 'reason', reason);
     return (await this.#engineOf(id)).cancel(id, reason);
   }
 
@@ -151,11 +155,13 @@ export class Sagas {
    * @throws SagaRequestRefusedError when nothing of it waits for another attempt
    */
   async retry(id: string, reason?: string): Promise<OperatorAnswer> {
+    proseArgument('Sagas.retry', 'reason', reason);
     return (await this.#engineOf(id)).retry(id, reason);
   }
 
   /** Ends a saga as it is; nothing is undone. @throws SagaNotFoundError, SagaEndedError */
   async terminate(id: string, reason?: string): Promise<OperatorAnswer> {
+    proseArgument('Sagas.terminate', 'reason', reason);
     return (await this.#engineOf(id)).terminate(id, reason);
   }
 

@@ -52,7 +52,9 @@ export function checkStart(saga: unknown, options: object): void {
 /** @throws InvalidSagaFilterError */
 export function checkStatuses(statuses: readonly unknown[] | undefined): void {
   const known: readonly unknown[] = SAGA_STATUSES;
-  const wrong = (statuses ?? []).filter((status) => !known.includes(status));
+  if (statuses === undefined) return;
+  const given: readonly unknown[] = Array.isArray(statuses) ? statuses : [statuses];
+  const wrong = given.filter((status) => !known.includes(status));
   if (wrong.length > 0) throw new InvalidSagaFilterError(wrong.map(shown), SAGA_STATUSES);
 }
 

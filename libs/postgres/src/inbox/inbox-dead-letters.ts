@@ -5,6 +5,7 @@ import {
   type InboxDeath,
   type InboxKey,
   type Message,
+  checkDeadLetterFilter,
 } from '@sagaz/core';
 import {
   apart,
@@ -111,6 +112,7 @@ export class InboxDeadLetters {
   }
 
   async list(filter: DeadLetterFilter): Promise<readonly InboxDeadLetter[]> {
+    checkDeadLetterFilter(filter);
     const { rows } = await this.#pool.query<LetterRow>({
       text: `SELECT ${COLUMNS} FROM ${this.#schema}.inbox_dead_letter AS l
         WHERE ($1::text IS NULL OR l.topic = $1) AND ($2::text IS NULL OR l.type = $2)
@@ -123,7 +125,7 @@ export class InboxDeadLetters {
         filter.key ?? null,
         filter.group ?? null,
         filter.after ?? '0',
-        Math.min(filter.limit ?? 50, 1_000),
+        filter.limit ?? 50,
       ],
     });
     return rows.map(letterOf);

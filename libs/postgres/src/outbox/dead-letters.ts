@@ -1,3 +1,4 @@
+import { checkDeadLetterFilter } from '@sagaz/core';
 import type { DeadLetterFilter, OutboxDeadLetter } from '@sagaz/core';
 import { headersOf } from '../slots/index.js';
 import { countApart, epochMs, type Queryable, type SchemaName } from '../connection/index.js';
@@ -33,8 +34,9 @@ export class OutboxDeadLetters {
 
   /** By number, which is the cursor. An outbox belongs to no group, so a filter by group finds nothing. */
   async list(filter: DeadLetterFilter): Promise<readonly OutboxDeadLetter[]> {
+    checkDeadLetterFilter(filter);
     if (filter.group !== undefined) return [];
-    const limit = Math.min(Math.max(1, filter.limit ?? DEFAULT_PAGE), LARGEST_PAGE);
+    const { limit = DEFAULT_PAGE } = filter;
     const { rows } = await this.#db.query<LetterRow>({
       text: `SELECT o.seq, o.id, o.tenant, o.topic, o.key, o.type, o.attempts, o.reason, o.error, ${epochMs('o.died_at')} AS died_at,
           o.content_type, o.payload, o.headers::text AS headers

@@ -1,3 +1,4 @@
+import { checkSagaFilter } from '@sagaz/core';
 import type { RecordedEntry, SagaFilter, SagaStatus, SagaSummary } from '@sagaz/core';
 import { epochMs, type Queryable, type SchemaName } from '../connection/index.js';
 import { HEADER_COLUMNS, summaryOf, type SummaryRow } from './saga-rows.js';
@@ -59,6 +60,7 @@ export async function findSagas(
   schema: SchemaName,
   filter: SagaFilter,
 ): Promise<readonly SagaSummary[]> {
+  checkSagaFilter(filter);
   const values: unknown[] = [];
   const conditions: string[] = [];
   const where = (condition: string, value: unknown): void => {
@@ -70,7 +72,7 @@ export async function findSagas(
   if (filter.key !== undefined) where('s.key = ?', filter.key);
   if (filter.statuses !== undefined) where('s.status = ANY (?::text[])', filter.statuses);
   if (filter.before !== undefined) where('s.id < ?::uuid', filter.before);
-  values.push(Math.min(Math.max(1, filter.limit ?? 50), 1_000));
+  values.push(filter.limit ?? 50);
   const { rows } = await on.query<SummaryRow>({
     text: `SELECT ${SUMMARY_COLUMNS} FROM ${schema.quoted}.saga s
       ${conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`}

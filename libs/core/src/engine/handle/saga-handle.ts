@@ -1,3 +1,4 @@
+import { checkArguments } from '../../errors/index.js';
 import { copyOf } from '../../messaging/index.js';
 import type { Clock } from '../../ports/index.js';
 import { parseDuration, type Duration } from '../../retry/index.js';
@@ -42,6 +43,7 @@ export class SagaHandle<Output> {
    * @throws SagaNotFoundError when that transaction was rolled back
    */
   async outcome(options: WaitOptions = {}): Promise<SagaOutcome<Output>> {
+    checkArguments('outcome()', options, { timeout: () => undefined });
     if (!this.#committed()) throw new SagaNotCommittedError(this.id);
     const timeoutMs =
       options.timeout === undefined ? DEFAULT_WAIT_MS : parseDuration(options.timeout, 'timeout');

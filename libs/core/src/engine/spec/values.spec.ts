@@ -272,3 +272,61 @@ it('keeps a refusal of a step whatever its reason and details are', async () => 
     failure: { cause: { error: { reason: '{"no":"text"}', details: { self: '…' } } } },
   });
 });
+
+describe('a start or a wait', () => {
+  it.each([
+    [{ id: 'x' }, "id is 'x'. Give the id of a saga, which is a UUID."],
+    [{ id: undefined }, 'id is undefined.'],
+    [{ idempotencyKey: undefined }, 'idempotencyKey is undefined. Give a text'],
+    [{ idempotencyKey: 'a\ud800' }, 'Give a text'],
+    [{ tenant: 7 }, 'tenant is 7. Give a text'],
+    [{ idempotencykey: 'a' }, "idempotencykey is 'a'. There is no such option."],
+  ])('is refused with %j', async (options, message) => {
+    const program = saga({ steps: { a: {} } });
+    const engine = await bench.engine();
+    const start: unknown = Reflect.get(engine, 'start');
+    if (typeof start !== 'function') throw new TypeError('There is no start.');
+    const started = Reflect.apply(start, engine, [
+      program.definition,
+      null,
+      options,
+    ]) as Promise<unknown>;
+    await expect(started).rejects.toThrow(message);
+    expect(await bench.sagas.find({})).toEqual([]);
+  });
+
+  it.each([
+    [{ timeOut: '1s' }, "timeOut is '1s'. There is no such option. Give { timeout }"],
+    [{ timeout: Number.NaN }, 'NaN is not a duration'],
+    [{ timeout: -1 }, '-1 is negative'],
+    [{ timeout: '1 s' }, "'1 s' is not a duration"],
+  ])('of an outcome is refused with %j', async (options, message) => {
+    const program = saga({ steps: { a: {} } });
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    const wait: unknown = Reflect.get(handle, 'outcome');
+    if (typeof wait !== 'function') throw new TypeError('There is no outcome.');
+    await expect(Reflect.apply(wait, handle, [options]) as Promise<unknown>).rejects.toThrow(
+      message,
+    );
+  });
+
+  it('drops a trace that is none, and keeps one that is', async () => {
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const program = saga({ steps: { a: {} } });
+    const engine = await bench.engine();
+    for (const [trace, kept] of [
+      [{ traceparent: 'none' }, undefined],
+      [{ traceparent, tracestate: 'x'.repeat(600) }, { traceparent }],
+      [
+        { traceparent, tracestate: 'a=1' },
+        { traceparent, tracestate: 'a=1' },
+      ],
+    ] as const) {
+      const handle = await bench.start(engine, program, null, { trace });
+      expect(await bench.clock.until(handle.outcome())).toMatchObject({ status: 'completed' });
+      const [first] = await bench.sagas.history(handle.id);
+      expect((JSON.parse(first?.data ?? '{}') as { trace?: unknown }).trace).toEqual(kept);
+    }
+  });
+});

@@ -1,0 +1,81 @@
+import { InvalidArgumentError } from './invalid-argument.error.js';
+
+/** Looks at one option of a call that was given. @throws InvalidArgumentError */
+export type OptionCheck = (call: string, name: string, value: unknown) => void;
+
+/**
+ * What the compiler has not seen: options from a request or a script. A misspelt one would be read by
+ * nobody, and `{ key: undefined }` would ask for everything where somebody meant one.
+ *
+ * @throws InvalidArgumentError
+ */
+export function checkArguments(
+  call: string,
+  given: unknown,
+  checks: Readonly<Record<string, OptionCheck>>,
+): void {
+  const known = `Give { ${Object.keys(checks).join(', ')} } or some of them.`;
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw new InvalidArgumentError(call, 'the argument', given, known);
+  }
+  for (const [name, value] of Object.entries(given) as [string, unknown][]) {
+    const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
+    if (check === undefined) {
+      throw new InvalidArgumentError(call, name, value, `There is no such option. ${known}`);
+    }
+    check(call, name, value);
+  }
+}
+
+const LONGEST_TEXT = 4_000;
+/** Controls, NUL among them, and halves of characters: no store holds them, so nothing is found by them. */
+const UNPRINTABLE = /[\p{Cc}\p{Cs}]/u;
+
+/** A text by which something is found. */
+export const textArgument: OptionCheck = (call, name, value) => {
+  if (typeof value === 'string' && value.length <= LONGEST_TEXT && !UNPRINTABLE.test(value)) return;
+  const remedy = `Give a text of at most ${LONGEST_TEXT} characters without control characters, or leave it out.`;
+  throw new InvalidArgumentError(call, name, value, remedy);
+};
+
+/** A text for people: a reason may have several lines. */
+export const proseArgument: OptionCheck = (call, name, value) => {
+  if (value === undefined) return;
+  if (typeof value === 'string' && value.length <= LONGEST_TEXT) return;
+  const remedy = `Give a text of at most ${LONGEST_TEXT} characters, or leave it out.`;
+  throw new InvalidArgumentError(call, name, value, remedy);
+};
+
+/** How many of a list at most. */
+export const limitArgument: OptionCheck = (call, name, value) => {
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 1_000) return;
+  const remedy = 'Give a whole number from 1 to 1,000, or leave it out.';
+  throw new InvalidArgumentError(call, name, value, remedy);
+};
+
+const LARGEST_CURSOR = 9_223_372_036_854_775_807n;
+
+/** The cursor of a letter that was listed before. */
+export const cursorArgument: OptionCheck = (call, name, value) => {
+  if (typeof value === 'string' && /^\d{1,19}$/.test(value) && BigInt(value) <= LARGEST_CURSOR) {
+    return;
+  }
+  const remedy = 'Give the cursor of the last one that this very list showed, or leave it out.';
+  throw new InvalidArgumentError(call, name, value, remedy);
+};
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** The id of a saga. */
+export const sagaIdArgument: OptionCheck = (call, name, value) => {
+  if (typeof value === 'string' && UUID.test(value)) return;
+  throw new InvalidArgumentError(call, name, value, 'Give the id of a saga, which is a UUID.');
+};
+
+/** One of some words. */
+export function oneOfArgument(words: readonly string[]): OptionCheck {
+  return (call, name, value) => {
+    if (typeof value === 'string' && words.includes(value)) return;
+    throw new InvalidArgumentError(call, name, value, `Give one of ${words.join(', ')}.`);
+  };
+}

@@ -1,0 +1,50 @@
+import { InvalidArgumentError, checkArguments, oneOfArgument, type OptionCheck } from '@sagaz/core';
+
+type Side = 'outbox' | 'inbox';
+
+export const sideArgument = oneOfArgument(['outbox', 'inbox'] satisfies Side[]);
+
+/** A cursor as a caller keeps it. It names its side: the other one counts otherwise. */
+export function cursorOf(side: Side, place: string): string {
+  return `${side}:${place}`;
+}
+
+/** The place that a cursor of this side names. @throws InvalidArgumentError */
+export function placeOf(side: Side, cursor: unknown): string {
+  if (typeof cursor === 'string' && cursor.startsWith(`${side}:`)) {
+    return cursor.slice(side.length + 1);
+  }
+  throw new InvalidArgumentError(
+    'DeadLetters.list',
+    'after',
+    cursor,
+    `Give the cursor of the last dead letter that was listed with side: '${side}', or leave it out.`,
+  );
+}
+
+/** Part of a message's name: whatever is stored may be in it. */
+const part: OptionCheck = (call, name, value) => {
+  // As it was listed: what no store holds names no dead letter.
+  if (typeof value === 'string' && !/\0|\p{Cs}/u.test(value)) return;
+  throw new InvalidArgumentError(call, name, value, REMEDY);
+};
+const key: OptionCheck = (call, name, value) => {
+  const parts = { tenant: part, group: part, source: part, id: part };
+  checkArguments(`${call}, ${name}`, value, parts);
+  for (const each of Object.keys(parts)) {
+    part(call, `${name}.${each}`, Reflect.get(Object(value) as object, each));
+  }
+};
+const REMEDY = 'Give the ref of a dead letter as DeadLetters.list shows it.';
+
+/** @throws InvalidArgumentError where no dead letter can be meant */
+export function checkRef(call: string, name: string, ref: unknown): void {
+  if (typeof ref !== 'object' || ref === null) {
+    throw new InvalidArgumentError(call, name, ref, REMEDY);
+  }
+  const side: unknown = Reflect.get(ref, 'side');
+  sideArgument(call, `${name}.side`, side);
+  part(call, `${name}.connection`, Reflect.get(ref, 'connection'));
+  if (side === 'outbox') part(call, `${name}.id`, Reflect.get(ref, 'id'));
+  else key(call, `${name}.key`, Reflect.get(ref, 'key'));
+}
