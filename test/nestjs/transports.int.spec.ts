@@ -35,6 +35,7 @@ interface Item {
 }
 
 let runs = 0;
+let hangs: (run: number) => Promise<void> | null = () => null;
 let fail: (run: number) => Error | null = () => null;
 
 @Controller()
@@ -52,6 +53,15 @@ class Billing {
     await this.outbox.publish(OrderPlaced, { id }, { key: id });
     const error = fail(runs);
     if (error !== null) throw error;
+  }
+
+  @Idempotent({ group: 'billing', timeout: '2s' })
+  @EventPattern('legacy.slow')
+  async slow(@Payload() { id }: Item): Promise<void> {
+    runs += 1;
+    const name = `${id}-${runs}`;
+    await hangs(runs);
+    await this.orders.insert({ id: name });
   }
 
   @Idempotent({ group: 'billing', id: (_, payload) => (payload as Partial<Item>).id })
@@ -84,6 +94,7 @@ describe('@Idempotent', () => {
   beforeEach(async () => {
     runs = 0;
     fail = () => null;
+    hangs = () => null;
     outcomes = [];
     watchers = [];
     log = new ErrorLog();
@@ -193,6 +204,17 @@ describe('@Idempotent', () => {
       await send('legacy.placed', { id: 'b' }, { messageId: 'm-3' });
       expect(await ended(2)).toEqual(['failed', 'committed']);
       expect(await seen.orders()).toEqual(['b-2']);
+      expect(await left()).toBe(0);
+    });
+
+    it('takes its transaction from a handler that hangs, and gets the message again', async () => {
+      let goOn: () => void = () => undefined;
+      hangs = (run) => (run === 1 ? new Promise((resolve) => (goOn = resolve)) : null);
+      await listen(false);
+      await send('legacy.slow', { id: 'h' }, { messageId: 'm-4' });
+      expect(await ended(2)).toEqual(['failed', 'committed']);
+      goOn();
+      expect(await seen.orders()).toEqual(['h-2']);
       expect(await left()).toBe(0);
     });
 

@@ -10,6 +10,7 @@ import {
   type Call,
   type ProgramOptions,
 } from '../../testing/index.js';
+import { storeTransactions } from '../index.js';
 
 let bench: EngineBench;
 /** The application's own table. */
@@ -170,6 +171,22 @@ describe('a transactional step', () => {
     expect(await bench.clock.until(handle.result())).toBe('done');
     expect(program.calls).toHaveLength(4);
     expect(await bench.journal(handle.id)).not.toContain('step_attempt_failed a');
+  });
+
+  it('counts an attempt for a conflict that another database reported', async () => {
+    const foreign = Object.assign(new Error('serialization'), { code: '40001' });
+    const program = saga({
+      steps: { a: { transactional: true, run: () => Promise.reject(foreign) } },
+    });
+    const engine = await bench.engine({
+      stepTransactions: {
+        ...storeTransactions(bench.transactions),
+        reported: (_connection, error) => error !== foreign,
+      },
+    });
+    const handle = await bench.start(engine, program);
+    expect((await bench.clock.until(handle.outcome())).status).toBe('compensated');
+    expect(program.calls).toHaveLength(1);
   });
 
   it('holds back the transitions of its siblings after two conflicts, so that the third run can pass', async () => {
