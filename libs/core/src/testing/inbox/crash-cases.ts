@@ -148,6 +148,8 @@ export const crashCases: readonly ContractCase<InboxDeliveryFixture>[] = [
       );
       await running;
       const beside = consumer.receive(other, async () => void log.push('other began'));
+      // Long enough for it to begin, if it could.
+      for (let i = 0; i < 20; i += 1) await fixture.store.inbox.countDeadLetters();
       release();
       await Promise.all([alone, beside]);
       assert.deepEqual(log, ['suspect ended', 'other began']);
