@@ -95,6 +95,43 @@ describe('what a handler does wrong', () => {
     expect(await deliver(`http-${status}`)).toMatchObject({ kind });
   });
 
+  it('changes the message it is given: the run after a lost race is given the message as it came', async () => {
+    const given: string[] = [];
+    door.work = async ({ orders }, job, { headers }) => {
+      given.push(job.id);
+      await orders.insert({ id: job.id });
+      Object.assign(job, { id: 'changed' });
+      expect(() => Object.assign(headers, { more: 'x' })).toThrow(TypeError);
+      if (given.length > 1) return;
+      await orders.query(
+        `DO $$ BEGIN RAISE 'could not serialize access' USING ERRCODE = '40001'; END $$`,
+      );
+    };
+    expect(await deliver('as-it-came')).toMatchObject({ kind: 'committed' });
+    expect(given).toEqual(['as-it-came', 'as-it-came']);
+    expect(await seen.orders()).toEqual(['as-it-came']);
+  });
+
+  it.each([
+    ['nothing that JSON knows', { toJSON: () => undefined }],
+    ['undefined', undefined],
+    [
+      'what cannot be read',
+      Object.defineProperty(new Error('x'), 'message', {
+        get: () => {
+          throw new Error('no');
+        },
+      }),
+    ],
+  ])('throws %s: it is tried again, and then a dead letter', async (_, thrown) => {
+    door.work = () => {
+      throw thrown;
+    };
+    const { id } = await bench.send({ type: 'job.done', payload: { id: 'odd' } });
+    const ends = await bench.ends(id, 2);
+    expect(ends.map(({ outcome }) => outcome.kind)).toEqual(['retry', 'buried']);
+  });
+
   it.each([
     ['ROLLBACK', ['ROLLBACK', 'BEGIN']],
     ['COMMIT', ['COMMIT', 'BEGIN']],
@@ -130,7 +167,7 @@ describe('what a handler does wrong', () => {
     };
     expect(await deliver('late')).toEqual({ kind: 'committed' });
     ended();
-    expect(await late).toMatchObject({ code: 'SAGAZ_NO_TRANSACTION' });
+    expect(await late).toMatchObject({ code: 'SAGAZ_TRANSACTION_ENDED' });
     expect(await seen.outbox()).toEqual([]);
   });
 
