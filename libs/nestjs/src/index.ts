@@ -49,7 +49,6 @@ export {
   SagaNotFoundError,
   SagaOf,
   SagaRefusal,
-  SagaRequestRefusedError,
   SagaStep,
   SagaWaitEndedError,
   SagaWaitTimeoutError,

@@ -240,25 +240,6 @@ export class SagaEndedError extends SagazError {
   }
 }
 
-/** A request that a saga could only ignore, as it stands. */
-export class SagaRequestRefusedError extends SagazError {
-  readonly code = 'SAGAZ_SAGA_REQUEST_REFUSED';
-
-  constructor(
-    readonly sagaId: string,
-    readonly request: OperatorRequest,
-    /** How it stands. */
-    readonly status: SagaStatus,
-    /** Why it would do nothing about it. */
-    readonly why: string,
-  ) {
-    super(
-      `Saga ${sagaId} ('${status}') would do nothing about ${request}: ${why}.`,
-      'Look at its history; terminate ends any saga that has not ended, and undoes nothing.',
-    );
-  }
-}
-
 /** A setting of an engine that makes no sense. */
 export class InvalidEngineSettingError extends SagazError {
   readonly code = 'SAGAZ_INVALID_ENGINE_SETTING';

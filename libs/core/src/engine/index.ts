@@ -30,7 +30,6 @@ export {
   SagaFailedError,
   SagaNotCommittedError,
   SagaNotFoundError,
-  SagaRequestRefusedError,
   SagaWaitEndedError,
   SagaWaitTimeoutError,
   StepAbortedError,

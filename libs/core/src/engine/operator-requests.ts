@@ -2,23 +2,18 @@ import type { SagaStatus } from '../ports/index.js';
 import type { SagaDefinition } from '../saga/index.js';
 import { answerTo, controlMail, type OperatorRequest, type RequestAnswer } from './decide/index.js';
 import type { EngineStore } from './engine-options.js';
-import { SagaEndedError, SagaNotFoundError, SagaRequestRefusedError } from './errors.js';
+import { SagaEndedError, SagaNotFoundError } from './errors.js';
 import { isFinal } from './handle/index.js';
 import { readJournal, UnreadableJournalError } from './journal/index.js';
 import { emptyState, fold, type SagaState } from './state/index.js';
 
-/** What becomes of a request that was put to a saga. */
-export interface OperatorAnswer {
+/** What becomes of a request that an operator made of a saga which has not ended. */
+export type OperatorAnswer = RequestAnswer & {
   readonly sagaId: string;
   readonly request: OperatorRequest;
   /** How the saga stood when it was asked. */
   readonly status: SagaStatus;
-  /**
-   * What the saga does once its engine reads the request, in words: `stops, and undoes what it did`. What
-   * happens to it in between comes first; its history tells how the request was taken.
-   */
-  readonly effect: string;
-}
+};
 
 /** Puts requests of operators to sagas, wherever those run, and says what they will do. */
 export class OperatorRequests {
@@ -33,7 +28,7 @@ export class OperatorRequests {
     this.#definitionOf = definitionOf;
   }
 
-  /** @throws SagaNotFoundError, SagaEndedError, SagaRequestRefusedError */
+  /** @throws SagaNotFoundError, SagaEndedError */
   async put(sagaId: string, request: OperatorRequest, reason: string): Promise<OperatorAnswer> {
     const { sagas, wakeUps } = this.#store;
     const saga = await sagas.get(sagaId);
@@ -49,10 +44,11 @@ export class OperatorRequests {
       state === null
         ? { acts: true, effect: 'is read again, and does what it then can' }
         : answerTo(request, state, this.#definitionOf(name, version));
-    if (!answer.acts) throw new SagaRequestRefusedError(sagaId, request, status, answer.why);
+    // Mail that could only be ignored is not put.
+    if (!answer.acts) return { sagaId, request, status, ...answer };
     await sagas.putMail([controlMail(sagaId, request, reason)]);
     wakeUps.hint('saga');
-    return { sagaId, request, status, effect: answer.effect };
+    return { sagaId, request, status, ...answer };
   }
 
   /** Null: its journal cannot be read here. */

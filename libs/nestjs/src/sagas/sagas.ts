@@ -132,13 +132,11 @@ export class Sagas {
 
   /**
    * Asks a saga to stop and to undo what it did, also while it waits for the siblings of a step that
-   * failed. Where a recovery has given up behind the point of no return: to go on without it. The answer
-   * says what the saga is going to do.
+   * failed. Where a recovery has given up behind the point of no return: to go on without it.
+   * Does nothing, and answers why, behind that point otherwise and while the saga undoes already.
    *
    * @throws SagaNotFoundError
    * @throws SagaEndedError when it has ended
-   * @throws SagaRequestRefusedError when it could only ignore that: behind its point of no return, and
-   *   while it undoes already
    */
   async cancel(id: string, reason?: string): Promise<OperatorAnswer> {
     proseArgument('Sagas.cancel', 'reason', reason);
@@ -148,11 +146,10 @@ export class Sagas {
   /**
    * Lets a saga that needs attention go on where it stopped. Before that: what waits for its next attempt
    * is tried at once, with all its attempts, and an undo or a recovery that runs is aborted and begins
-   * again. A step that runs is left to its time limit.
+   * again. A step that runs is left to its time limit. Answers why where nothing waits for an attempt.
    *
    * @throws SagaNotFoundError
    * @throws SagaEndedError when it has ended
-   * @throws SagaRequestRefusedError when nothing of it waits for another attempt
    */
   async retry(id: string, reason?: string): Promise<OperatorAnswer> {
     proseArgument('Sagas.retry', 'reason', reason);

@@ -6,7 +6,12 @@ import { failedRecovery, pivotInDoubt, whyNotHalted } from './progress.js';
 /** What an operator may ask of a saga. */
 export type OperatorRequest = 'cancel' | 'retry' | 'terminate';
 
-/** What a saga does about a request of an operator, or why it does nothing. */
+/**
+ * What a saga does about a request of an operator, or why it does nothing.
+ * - `effect`: what it does once its engine reads the request, in words: `stops, and undoes what it did`.
+ *   What happens to it in between comes first; its history tells how the request was taken.
+ * - `why`: why it does nothing; the request was not put then.
+ */
 export type RequestAnswer =
   { readonly acts: true; readonly effect: string } | { readonly acts: false; readonly why: string };
 

@@ -8,12 +8,7 @@ import {
   type ProgramOptions,
 } from '../../testing/index.js';
 import type { SagaEngine } from '../index.js';
-import {
-  controlMail,
-  SagaEndedError,
-  SagaNotFoundError,
-  SagaRequestRefusedError,
-} from '../index.js';
+import { controlMail, SagaEndedError, SagaNotFoundError } from '../index.js';
 
 let bench: EngineBench;
 afterEach(() => bench.close());
@@ -72,8 +67,13 @@ describe('a saga that waits for the siblings of a step that failed', () => {
     it(`stops waiting at a cancel (${strategy.failureStrategy})`, async () => {
       const { engine, id, status } = await started(waiting(strategy));
       const answer = await engine.cancel(id, 'please');
-      expect(answer).toMatchObject({ sagaId: id, request: 'cancel', status: 'running' });
-      expect(answer.effect).toContain('stops');
+      expect(answer).toEqual({
+        sagaId: id,
+        request: 'cancel',
+        status: 'running',
+        acts: true,
+        effect: 'stops, and undoes what it did',
+      });
       await bench.clock.advance(1_000);
       expect(await status()).toBe('compensated');
     });
@@ -96,29 +96,31 @@ describe('a saga that waits for the siblings of a step that failed', () => {
 });
 
 describe('a cancel', () => {
-  it('is refused with its reason behind the point of no return', async () => {
+  it('does nothing behind the point of no return, and answers why', async () => {
     const { engine, id } = await started({
       steps: { pay: { pivot: true }, ship: { dependsOn: ['pay'], run: hangs } },
     });
-    const refusal = engine.cancel(id);
-    await expect(refusal).rejects.toThrow(SagaRequestRefusedError);
-    await expect(refusal).rejects.toMatchObject({
+    expect(await engine.cancel(id)).toEqual({
       sagaId: id,
       request: 'cancel',
       status: 'running',
+      acts: false,
       why: 'its point of no return is passed',
     });
+    expect(await bench.sagas.mailOfOwned(engine.incarnation)).toEqual([]);
   });
 
-  it('is refused while the saga undoes already, and a second one while it comes to rest', async () => {
+  it('does nothing while the saga undoes already or comes to rest, and answers why', async () => {
     const { engine, id } = await started({
       steps: { a: { undo: hangs }, b: { dependsOn: ['a'], run: fails } },
     });
-    await expect(engine.cancel(id)).rejects.toThrow('it undoes what it did already');
+    const undoing = 'it undoes what it did already; each attempt of that has a time limit';
+    expect(await engine.cancel(id)).toMatchObject({ acts: false, why: undoing });
     const other = await started({ steps: { a: { timeoutMs: false, run: deaf } } });
     await other.engine.cancel(other.id);
     await bench.clock.advance(100);
-    await expect(other.engine.cancel(other.id)).rejects.toThrow('it was stopped before');
+    const stopped = 'it was stopped before, and comes to rest';
+    expect(await other.engine.cancel(other.id)).toMatchObject({ acts: false, why: stopped });
   });
 
   it('that meets another state when it is read is ignored, with a trace', async () => {
@@ -144,7 +146,8 @@ describe('a retry', () => {
     });
     expect(await status()).toBe('waiting');
     broken = false;
-    expect((await engine.retry(id)).effect).toBe("tries again at once: the step 'a'");
+    const effect = "tries again at once: the step 'a'";
+    expect(await engine.retry(id)).toMatchObject({ acts: true, effect });
     await bench.clock.advance(2_000);
     expect(await status()).toBe('completed');
   });
@@ -169,7 +172,8 @@ describe('a retry', () => {
       });
       await bench.clock.advance(HOUR);
       expect(await status()).toBe('compensating');
-      expect((await engine.retry(id)).effect).toContain("the compensation 'a'");
+      const effect = "tries again at once: the compensation 'a'";
+      expect(await engine.retry(id)).toMatchObject({ acts: true, effect });
       await bench.clock.advance(5_000);
       expect(await status()).toBe('compensated');
       // It used up no attempt: the policy of the program allows one.
@@ -177,9 +181,11 @@ describe('a retry', () => {
     });
   }
 
-  it('is refused where nothing waits for another attempt, and leaves what runs alone', async () => {
+  it('leaves a step alone that runs, and answers why', async () => {
     const { engine, id, status } = await started({ steps: { a: { run: hangs } } });
-    await expect(engine.retry(id)).rejects.toThrow('nothing of it waits for another attempt');
+    const answer = await engine.retry(id);
+    expect(answer).toMatchObject({ acts: false });
+    expect('why' in answer && answer.why).toContain('nothing of it waits for another attempt');
     await bench.clock.advance(1_000);
     expect(await status()).toBe('running');
   });
