@@ -5,6 +5,7 @@ import { defaultSchema, type MigrationSet } from './migrations/index.js';
 import { findUnserved } from './sagas/index.js';
 import { PgSlotQueue } from './slots/index.js';
 
+/** Where to look. */
 export interface ConnectUnservedOptions {
   /** `postgres://user:password@host:5432/database` */
   readonly url: string;
@@ -24,7 +25,9 @@ export interface Unserved {
 
 /** A look at what nobody serves, for a tool. */
 export interface ConnectedUnserved {
+  /** What is there now. Changes nothing. @throws DatabaseUnreachableError */
   look(): Promise<Unserved>;
+  /** Closes the connections. */
   close(): Promise<void>;
 }
 

@@ -3,11 +3,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { SagazError } from '@sagaz/core';
 
+/** What is served on the management port. */
 export interface ManagementOptions {
   /** Paths that are served on the management port only, with all below them. Default: `/metrics`, `/health`, `/openapi`. */
   readonly paths?: readonly string[];
 }
 
+/** The management port of an application, see {@link serveManagement}. */
 export interface Management {
   /**
    * Begins to listen. To be called after `app.listen()`, which gives the application its routes.

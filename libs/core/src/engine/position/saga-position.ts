@@ -12,6 +12,7 @@ export type WaitsFor =
   /** The next attempt. `error`: of the last one; null where its process died. */
   | { readonly kind: 'next_attempt'; readonly at: Date; readonly error: string | null };
 
+/** Something of a saga that is not done, and what comes next for it. */
 export interface TaskPosition {
   readonly step: string;
   readonly role: Role;
