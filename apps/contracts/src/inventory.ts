@@ -1,6 +1,9 @@
 import { defineCommand } from '@sagaz/core';
 import { z } from 'zod';
 
+/** Replies of any other service are ignored. */
+const handledBy = 'inventory-service';
+
 export const orderLine = z.object({
   sku: z.string().min(1),
   quantity: z.int().positive(),
@@ -17,11 +20,13 @@ export interface StockReserved {
 /** All lines or none. Refused with `unknown_product` or `out_of_stock`. */
 export const ReserveStock = defineCommand<ReserveStockPayload, StockReserved>()(
   'inventory.reserve',
-  { payload: reserveStock },
+  { payload: reserveStock, handledBy },
 );
 
 export interface ReleaseStockPayload {
   readonly orderId: string;
 }
 /** Gives back what {@link ReserveStock} took; bears that it never did. */
-export const ReleaseStock = defineCommand<ReleaseStockPayload>()('inventory.release');
+export const ReleaseStock = defineCommand<ReleaseStockPayload>()('inventory.release', {
+  handledBy,
+});

@@ -1,6 +1,9 @@
 import { defineCommand } from '@sagaz/core';
 import { z } from 'zod';
 
+/** Replies of any other service are ignored. */
+const handledBy = 'payment-service';
+
 const authorisePayment = z.object({
   orderId: z.string(),
   customerId: z.string(),
@@ -13,14 +16,14 @@ export interface PaymentAuthorised {
 /** Sets the amount aside. Refused with `declined`. */
 export const AuthorisePayment = defineCommand<AuthorisePaymentPayload, PaymentAuthorised>()(
   'payment.authorise',
-  { payload: authorisePayment },
+  { payload: authorisePayment, handledBy },
 );
 
 export interface PaymentOfOrder {
   readonly orderId: string;
 }
 /** Frees what {@link AuthorisePayment} set aside, or stops it from ever being set aside. */
-export const VoidPayment = defineCommand<PaymentOfOrder>()('payment.void');
+export const VoidPayment = defineCommand<PaymentOfOrder>()('payment.void', { handledBy });
 
 export interface CapturePaymentPayload {
   readonly orderId: string;
@@ -33,6 +36,7 @@ export interface PaymentCaptured {
 /** Takes the money that was set aside. */
 export const CapturePayment = defineCommand<CapturePaymentPayload, PaymentCaptured>()(
   'payment.capture',
+  { handledBy },
 );
 /** Gives back what {@link CapturePayment} took. */
-export const RefundPayment = defineCommand<PaymentOfOrder>()('payment.refund');
+export const RefundPayment = defineCommand<PaymentOfOrder>()('payment.refund', { handledBy });

@@ -46,6 +46,7 @@ export {
   MalformedReplyError,
   controlMail,
   replyMail,
+  undeliveredMail,
   replyTopicOf,
   type OperatorRequest,
 } from './decide/index.js';

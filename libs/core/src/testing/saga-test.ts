@@ -54,6 +54,7 @@ export class SagaTest<S extends AnySaga> {
   readonly #definition: SagaDefinition;
   readonly #answers = new Map<string, Answer>();
   readonly #unanswered = new Set<string>();
+  readonly #handlers = new Map<string, string>();
   readonly #failures = new Map<string, { left: number; readonly error: Error }>();
   readonly #faults = new FaultBoard();
   #instance: S | null = null;
@@ -91,6 +92,7 @@ export class SagaTest<S extends AnySaga> {
     answer: (payload: Payload) => Reply | Promise<Reply>,
   ): this {
     // A message carries what the contract says; the sender was checked by the compiler.
+    if (contract.handledBy !== null) this.#handlers.set(contract.type, contract.handledBy);
     this.#answers.set(contract.type, (payload) => answer(payload as Payload));
     return this;
   }
@@ -252,7 +254,8 @@ export class SagaTest<S extends AnySaga> {
       [HEADERS.repliesTo]: message.headers[role] ?? '',
       [HEADERS.causationId]: message.id,
     };
-    const reply = { ...message, id: newId(), headers, payload };
+    const source = this.#handlers.get(message.type) ?? message.source;
+    const reply = { ...message, source, id: newId(), headers, payload };
     await bench.sagas.putMail([replyMail(reply)]);
     bench.wakeUps.hint('saga');
   }

@@ -1,5 +1,5 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
-import { Relay, replyMail, type Broker, type Clock, type Logger } from '@sagaz/core';
+import { Relay, undeliveredMail, type Broker, type Clock, type Logger } from '@sagaz/core';
 import { Connections, detached, type Connection } from '../enlist/index.js';
 import { WorkObservers, Workers, type Worker } from '../lifecycle/index.js';
 import type { EffectiveOptions } from '../options/index.js';
@@ -34,7 +34,7 @@ export class Relays implements OnModuleInit {
       clock: this.clock,
       logger: this.logger,
       wakeUps: store.wakeUps,
-      replyMail,
+      replyMail: undeliveredMail,
       observer: this.observers.relay(name),
       settings: {
         batchSize,

@@ -10,6 +10,7 @@ export {
   letterOf,
   MAIL_KINDS,
   replyMail,
+  undeliveredMail,
 } from './saga-mail.js';
 export { answerTo, type OperatorRequest, type RequestAnswer } from './operator-request.js';
 export { methodOf } from './task-result.js';

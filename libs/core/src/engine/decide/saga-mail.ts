@@ -11,6 +11,10 @@ export interface ReplyMail {
   readonly messageId: string;
   /** The command message that it answers; null: a participant that does not say. */
   readonly answers: string | null;
+  /** The service that says so. */
+  readonly source: string;
+  /** It comes from the relay of the saga's own database: the command never reached a broker. */
+  readonly undelivered: boolean;
   readonly contentType: string;
   /** The body as text; empty: nothing. */
   readonly payload: string;
@@ -36,6 +40,20 @@ const decoder = new TextDecoder('utf-8', { fatal: true });
  * @throws MalformedReplyError when the headers name no saga, or the body is no text
  */
 export function replyMail(message: Message): NewMail {
+  return mailOf(message, false);
+}
+
+/**
+ * The failure of a command that its relay has given up, as mail for its saga. Only the relay of the saga's
+ * own database makes such mail: what comes by a broker never counts as this.
+ *
+ * @throws MalformedReplyError
+ */
+export function undeliveredMail(message: Message): NewMail {
+  return mailOf(message, true);
+}
+
+function mailOf(message: Message, undelivered: boolean): NewMail {
   const { headers } = message;
   const sagaId = headers[HEADERS.sagaId];
   const key = headers[HEADERS.idempotencyKey];
@@ -64,6 +82,8 @@ export function replyMail(message: Message): NewMail {
     repliesTo,
     messageId: message.id,
     answers,
+    source: message.source,
+    undelivered,
     contentType: message.contentType,
     payload,
   };
@@ -71,7 +91,8 @@ export function replyMail(message: Message): NewMail {
     sagaId,
     kind: 'reply',
     // By command: the failure of an earlier attempt that lies there must not keep out a later one's "ok".
-    dedupeKey: `reply:${key}:${repliesTo}${answers === null ? '' : `:${answers}`}`,
+    // By source: nor must what somebody else says who may not answer.
+    dedupeKey: `reply:${key}:${repliesTo}:${answers ?? ''}:${message.source}`,
     data: recordText(reply) ?? '{}',
   };
 }

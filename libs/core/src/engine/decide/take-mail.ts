@@ -58,7 +58,14 @@ function takeReply(draft: Draft, letter: Readonly<Record<string, unknown>>): str
   const ref = awaited ?? (definite ? addressee(draft.state, key, undoing, settles(draft)) : null);
   if (ref === null) return 'nobody waits for it any more';
   const { role, step } = ref;
-  const { attempt, commandId, lastReply } = taskOf(draft.state, role, step);
+  const { attempt, commandId, commandIds, handledBy, lastReply } = taskOf(draft.state, role, step);
+  const { answers, source } = letter;
+  if (typeof answers !== 'string' || !commandIds.includes(answers)) {
+    return 'it names no command that was sent for this step';
+  }
+  if (handledBy !== null && source !== handledBy && letter.undelivered !== true) {
+    return `it comes from '${String(source)}', and '${handledBy}' handles the command`;
+  }
   if (status === 'ok' && body.ok) {
     draft.add({ kind: 'completed', role, step, attempt, output: body.value });
     return null;
@@ -70,9 +77,7 @@ function takeReply(draft: Draft, letter: Readonly<Record<string, unknown>>): str
     return null;
   }
   // Attempts share their key, so a success answers them all; a failure answers one of them, once.
-  if (typeof letter.answers === 'string' && letter.answers !== commandId) {
-    return 'it answers an earlier attempt';
-  }
+  if (answers !== commandId) return 'it answers an earlier attempt';
   const reply = typeof letter.messageId === 'string' ? letter.messageId : null;
   if (reply !== null && reply === lastReply) return 'it was taken before';
   // The participant gave the command up; what its handler had done by then nobody knows.

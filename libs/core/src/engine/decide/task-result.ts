@@ -52,6 +52,7 @@ export function settle(
         type: message.type,
         key,
         timeoutMs,
+        ...(command.contract.handledBy == null ? {} : { handledBy: command.contract.handledBy }),
       });
       return;
     }

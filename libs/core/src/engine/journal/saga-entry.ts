@@ -63,6 +63,8 @@ export type TaskEntry =
       readonly type: string;
       readonly key: string;
       readonly timeoutMs: number;
+      /** The service that alone may answer it, where its contract says so. */
+      readonly handledBy?: string;
     })
   /** Its process died. Counted; tried again after `delayMs`. */
   | (AttemptOf & { readonly kind: 'crashed'; readonly delayMs: number; readonly doubt: boolean })

@@ -25,7 +25,7 @@ export async function replyTo(
   to: OutboxMessage | undefined,
   status: 'ok' | 'refused' | 'failed',
   body: unknown,
-  says: 'all' | 'no command' = 'all',
+  says: { readonly answers?: string | null; readonly source?: string } = {},
 ): Promise<NewMail> {
   return rawReplyTo(bench, to, status, body === undefined ? '' : JSON.stringify(body), says);
 }
@@ -36,7 +36,7 @@ export async function rawReplyTo(
   to: OutboxMessage | undefined,
   status: 'ok' | 'refused' | 'failed',
   text: string,
-  says: 'all' | 'no command' = 'all',
+  says: { readonly answers?: string | null; readonly source?: string } = {},
 ): Promise<NewMail> {
   if (to === undefined) throw new Error('There is no command to reply to.');
   const mail = replyMail({
@@ -45,7 +45,7 @@ export async function rawReplyTo(
     topic: to.headers[HEADERS.replyTo] ?? '',
     key: to.headers[HEADERS.sagaId] ?? '',
     type: 'sagaz.reply',
-    source: 'inventory',
+    source: says.source ?? 'inventory',
     time: to.time,
     contentType: 'application/json',
     payload: new TextEncoder().encode(text),
@@ -54,7 +54,7 @@ export async function rawReplyTo(
       [HEADERS.idempotencyKey]: to.headers[HEADERS.idempotencyKey] ?? '',
       [HEADERS.replyStatus]: status,
       [HEADERS.repliesTo]: to.headers[HEADERS.role] ?? '',
-      ...(says === 'all' ? { [HEADERS.causationId]: to.id } : {}),
+      ...(says.answers === null ? {} : { [HEADERS.causationId]: says.answers ?? to.id }),
     },
   });
   await bench.sagas.putMail([mail]);

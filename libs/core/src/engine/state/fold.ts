@@ -2,6 +2,9 @@ import type { Failure, Role, SagaEntry, TaskEntry, TaskRef } from '../journal/in
 import { setTask, stepOf, taskOf, type SagaState, type TaskState } from './saga-state.js';
 import { stageOf } from './task-stage.js';
 
+/** Of how many earlier attempts an answer is still known; beyond these they are hours old. */
+const MOST_COMMANDS = 99;
+
 /**
  * Takes one entry into the state. `at` is when it was recorded, by the store's clock in
  * milliseconds. A function of its arguments alone: replaying a journal gives the state it had.
@@ -70,6 +73,8 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
         crashes: 0,
         key: null,
         commandId: null,
+        commandIds: [],
+        handledBy: null,
       });
       // It had given up, and its success came late: nothing has failed.
       if (role === 'step') forgiveStep(state, step);
@@ -114,6 +119,11 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
         sentAt: at,
         key: entry.key,
         commandId: entry.messageId,
+        commandIds: [
+          ...(task.key === entry.key ? task.commandIds.slice(-MOST_COMMANDS) : []),
+          entry.messageId,
+        ],
+        handledBy: entry.handledBy ?? null,
       });
       return;
     case 'crashed':

@@ -42,6 +42,10 @@ export interface TaskState {
   readonly key: string | null;
   /** The message of that command. */
   readonly commandId: string | null;
+  /** The messages of all commands that were sent with this key: a success answers any of them. */
+  readonly commandIds: readonly string[];
+  /** The service that alone may answer them; null: the contract names none. */
+  readonly handledBy: string | null;
   /** The reply that ended the attempt before: delivered again, it ends no other. */
   readonly lastReply: string | null;
 }
@@ -87,6 +91,8 @@ const FRESH: TaskState = Object.freeze({
   sentAt: 0,
   key: null,
   commandId: null,
+  commandIds: Object.freeze([]),
+  handledBy: null,
   lastReply: null,
 });
 

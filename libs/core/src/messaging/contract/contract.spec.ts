@@ -44,6 +44,7 @@ describe('a contract', () => {
       type: 'inventory.reserve',
       topic: 'inventory',
       expiresInMs: null,
+      handledBy: null,
     });
     expect(Object.isFrozen(contract)).toBe(true);
     expect(topicOf('inventory.stock.reserve')).toBe('inventory');
@@ -67,6 +68,17 @@ describe('a contract', () => {
     },
   );
 
+  it('may name the service that handles it', () => {
+    expect(defineCommand()('a.b', { handledBy: 'b-service' }).handledBy).toBe('b-service');
+    expect(defineCommand()('a.b').handledBy).toBeNull();
+  });
+
+  it.each(['', 'a\nb', 7, null])('cannot be handled by %j', (handledBy) => {
+    expect(() => Reflect.apply(defineCommand(), undefined, ['a.b', { handledBy }])).toThrow(
+      /The option handledBy of the command 'a\.b' is .*Give the name of the service/,
+    );
+  });
+
   it('says which option is wrong', () => {
     expect(() => defineEvent()('a.b', { topic: 'a/b' })).toThrow('"a/b" is no topic.');
     const expiresIn = '1 fortnight';
@@ -87,7 +99,7 @@ describe('a contract', () => {
     [
       defineCommand(),
       { expiresin: '1m' },
-      "There is no option 'expiresin' of the command 'a.b'. Give one of payload, topic, reply, expiresIn.",
+      "There is no option 'expiresin' of the command 'a.b'. Give one of payload, topic, reply, expiresIn, handledBy.",
     ],
     [defineEvent(), { expiresIn: '1m' }, "There is no option 'expiresIn' of the event 'a.b'."],
     [defineEvent(), 'x', "The options of the event 'a.b' are 'x'. Give one of payload, topic."],

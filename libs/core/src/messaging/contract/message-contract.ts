@@ -1,5 +1,6 @@
 import { parseDuration } from '../../retry/index.js';
 import type { Duration } from '../../retry/index.js';
+import { isLine } from '../rules/index.js';
 import { checkOptions } from './check-options.js';
 import { InvalidContractError } from './errors.js';
 import { rememberReplySchema } from './reply-schemas.js';
@@ -21,6 +22,8 @@ export interface CommandContract<Payload = unknown, Reply = unknown> extends Con
   readonly replySchema: StandardSchema<Reply> | undefined;
   /** After this time the command is not carried out any more; null: as long as its sender waits. */
   readonly expiresInMs: number | null;
+  /** The service that handles it, whose replies alone count; null: whoever knows the message that was sent. */
+  readonly handledBy: string | null;
   readonly [TYPES]?: { readonly payload: Payload; readonly reply: Reply };
 }
 
@@ -59,10 +62,15 @@ export interface CommandOptions<Payload, Reply> extends EventOptions<Payload> {
   readonly reply?: StandardSchema<Reply>;
   /** After this time the command is refused. Default: as long as its sender waits for the reply. */
   readonly expiresIn?: Duration;
+  /**
+   * The service (its option `service`) that handles the command. Replies of any other are
+   * ignored. Default: a reply counts that names the message of the command, from whichever service.
+   */
+  readonly handledBy?: string;
 }
 
 const EVENT_OPTIONS = ['payload', 'topic'];
-const COMMAND_OPTIONS = [...EVENT_OPTIONS, 'reply', 'expiresIn'];
+const COMMAND_OPTIONS = [...EVENT_OPTIONS, 'reply', 'expiresIn', 'handledBy'];
 
 const NAME = /^[A-Za-z][A-Za-z0-9_-]*$/;
 const LONGEST_NAME = 200;
@@ -87,6 +95,16 @@ function checkedName(name: string, what: 'message type' | 'topic'): string {
 export function topicOf(type: string): string {
   const dot = type.indexOf('.');
   return dot === -1 ? type : type.slice(0, dot);
+}
+
+function checkedService(service: unknown, type: string): string | null {
+  if (service === undefined) return null;
+  if (isLine(service) && service !== '') return service;
+  throw new InvalidContractError(
+    service,
+    `The option handledBy of the command '${type}' is ${JSON.stringify(service) ?? String(service)}.`,
+    "Give the name of the service that handles it, as its option service has it: 'inventory-service'.",
+  );
 }
 
 function checkedSchema<T>(
@@ -142,6 +160,7 @@ export function defineCommand<Payload, Reply = void>() {
         options.expiresIn === undefined
           ? null
           : parseDuration(options.expiresIn, `expiresIn of '${type}'`),
+      handledBy: checkedService(options.handledBy, type),
     };
     if (contract.replySchema !== undefined) rememberReplySchema(type, contract.replySchema);
     return Object.freeze(contract);

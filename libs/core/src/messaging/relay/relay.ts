@@ -26,7 +26,7 @@ export interface RelayOptions {
   /** Without them only polling finds what was committed. */
   readonly wakeUps?: WakeUps;
   /**
-   * Turns a reply into mail of the saga that waits for it (the engine's `replyMail`). A command that
+   * Turns a reply into mail of the saga that waits for it (the engine's `undeliveredMail`). A command that
    * is given up here will never be answered by anybody else.
    */
   readonly replyMail: (reply: Message) => NewMail;
