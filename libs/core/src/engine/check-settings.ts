@@ -17,6 +17,8 @@ const LEAST: Readonly<Record<keyof EngineSettings, 0 | 1>> = {
   stuckMs: 1,
   settleBoundMs: 0,
   shortDelayMs: 0,
+  maxStarts: 1,
+  startWaitMs: 0,
   maxWaits: 1,
   shutdownMs: 0,
 };

@@ -43,6 +43,13 @@ export interface EngineSettings {
   /** Delays shorter than this stay in memory; longer ones give the saga back meanwhile. Default 1,000. */
   readonly shortDelayMs: number;
   /**
+   * Starts under way at once, in memory until the store has taken them, together with at most 64 MB of
+   * input; further ones wait. Default 5,000.
+   */
+  readonly maxStarts: number;
+  /** How long such a start waits before it fails with `StartQueueFullError`. Default 5,000. */
+  readonly startWaitMs: number;
+  /**
    * Calls of `outcome()` and `result()` that may wait at once; one more is refused with
    * `TooManySagaWaitsError`. Default 10,000.
    */
@@ -65,6 +72,8 @@ export const DEFAULT_ENGINE_SETTINGS: EngineSettings = Object.freeze({
   stuckMs: 30_000,
   settleBoundMs: 30_000,
   shortDelayMs: 1_000,
+  maxStarts: 5_000,
+  startWaitMs: 5_000,
   maxWaits: 10_000,
   shutdownMs: 10_000,
 });

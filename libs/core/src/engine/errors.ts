@@ -125,18 +125,38 @@ const WHY = {
   restarted: 'an operator asked for it to begin again',
 } as const;
 
-/** The same idempotency key was used with another input. */
+/** The same idempotency key, or the same id, was used for something else before. */
 export class IdempotencyConflictError extends SagazError {
   readonly code = 'SAGAZ_IDEMPOTENCY_CONFLICT';
 
   constructor(
     readonly saga: string,
-    readonly idempotencyKey: string,
+    /** Null: the id that was given is the other saga's. */
+    readonly idempotencyKey: string | null,
     readonly sagaId: string,
   ) {
     super(
-      `'${saga}' was started with the idempotency key ${JSON.stringify(idempotencyKey)} before, by another input (saga ${sagaId}).`,
-      'Use one key for one input: a repeated start must repeat the input, too.',
+      idempotencyKey === null
+        ? `'${saga}' cannot be started with the id ${sagaId}: a saga with this id was started before, by another input, name, tenant or idempotency key.`
+        : `'${saga}' was started with the idempotency key ${JSON.stringify(idempotencyKey)} before, by another input (saga ${sagaId}).`,
+      'Use one key, and one id, for one input: a repeated start must repeat the input, too.',
+    );
+  }
+}
+
+/** More starts are under way than this process may hold in memory until the store has taken them. */
+export class StartQueueFullError extends SagazError {
+  readonly code = 'SAGAZ_START_QUEUE_FULL';
+
+  constructor(
+    /** The setting `maxStarts`. */
+    readonly limit: number,
+    /** Milliseconds; 0: as many as that waited already. */
+    readonly waitedMs: number,
+  ) {
+    super(
+      `The saga was not started: ${limit} starts are under way in this process, which is the limit maxStarts, and ${waitedMs === 0 ? 'as many wait' : `none ended within ${waitedMs} ms`}.`,
+      'Start it again later, with the same idempotency key. If the store is well, raise maxStarts.',
     );
   }
 }

@@ -32,6 +32,7 @@ export {
   SagaNotFoundError,
   SagaWaitEndedError,
   SagaWaitTimeoutError,
+  StartQueueFullError,
   StepAbortedError,
   TooManySagaWaitsError,
   UnreturnedCommandError,

@@ -18,6 +18,7 @@ import { LeftAlone, parkedUnread, startOf, type Unrunnable } from './left-alone.
 import {
   Alarms,
   Attempts,
+  ConnectionShortage,
   Places,
   SagaRun,
   type Attempt,
@@ -67,6 +68,7 @@ export class RunningSagas implements Inside {
   readonly flusher: TransitionFlusher;
   readonly places: Places;
   readonly alarms: Alarms;
+  readonly connections: ConnectionShortage;
   readonly #options: RunningSagasOptions;
   readonly #runs = new Map<string, SagaRun>();
   readonly #orphans = new Map<string, Attempts>();
@@ -88,6 +90,7 @@ export class RunningSagas implements Inside {
     this.flusher = options.flusher;
     this.places = new Places(options.settings.maxInFlight, options.settings.maxTransactions);
     this.alarms = new Alarms(options.clock);
+    this.connections = new ConnectionShortage(this.places, this.alarms);
     this.#leftAlone = new LeftAlone({
       logger: options.logger,
       flusher: options.flusher,

@@ -23,7 +23,7 @@ import {
   type SagaEngineOptions,
 } from './engine-options.js';
 import { EngineClosedError } from './errors.js';
-import { StartFlusher, TransitionFlusher } from './flush/index.js';
+import { TransitionFlusher } from './flush/index.js';
 import { OutcomeWatch, SagaHandle } from './handle/index.js';
 import { OperatorRequests, type OperatorAnswer } from './operator-requests.js';
 import { Membership, StoreTime, UnservedWatch, Upkeep } from './ownership/index.js';
@@ -74,16 +74,13 @@ export class SagaEngine {
     this.#requests = new OperatorRequests(store, definitionOf);
     this.#clock = clock;
     this.#time = new StoreTime(clock, store.inbox);
-    const sizes = {
-      flushers: settings.flushers,
-      share: settings.flushShare,
-      group: settings.flushGroup,
-    };
     this.#flusher = new TransitionFlusher({
       store: store.sagas,
       clock,
       logger,
-      ...sizes,
+      flushers: settings.flushers,
+      share: settings.flushShare,
+      group: settings.flushGroup,
       onFlush: (size, durationMs) =>
         this.#running.observe((one) => one.transitionsFlushed?.({ size, durationMs })),
       after: () => faults.reach('transition.after-flush'),
@@ -176,7 +173,8 @@ export class SagaEngine {
     this.#starter = new SagaStarter({
       running: this.#running,
       store: store.sagas,
-      flusher: new StartFlusher({ store: store.sagas, clock, ...sizes }),
+      clock,
+      settings,
       // One that is not its own it could start, and not go on with once it has waited.
       mayOwn: (saga) => this.#mayStart() && options.definitions.includes(saga),
       wake: () => {
@@ -206,10 +204,7 @@ export class SagaEngine {
     return this.#state === 'running' && this.#membership.lives;
   }
 
-  /**
-   * Due sagas that no living engine runs, of any service on this store, as this engine last looked
-   * ({@link EngineSettings.unservedCheckMs}); empty before its first look.
-   */
+  /** Due sagas of this store that no living engine runs, as found every `unservedCheckMs`. */
   get unserved(): readonly UnservedSagas[] {
     return this.#unserved.found;
   }
@@ -257,6 +252,7 @@ export class SagaEngine {
       }
     }
     this.#upkeep.close();
+    this.#starter.close();
     this.#flusher.close();
     this.#running.alarms.close();
     this.#state = 'closed';
@@ -274,7 +270,8 @@ export class SagaEngine {
   /**
    * Starts a saga.
    *
-   * @throws IdempotencyConflictError, UnknownSagaError, UnserializableValueError
+   * @throws IdempotencyConflictError, UnknownSagaError, UnserializableValueError,
+   * StartQueueFullError, EngineClosedError
    */
   start<S extends AnySaga>(
     saga: SagaClass<S>,
@@ -288,7 +285,11 @@ export class SagaEngine {
     options: StartOptions = {},
   ): Promise<SagaHandle<unknown>> {
     if (this.#state === 'closed') throw new EngineClosedError();
-    const { id, committed } = await this.#starter.start(this.#definitionOf(saga), input, options);
+    const { id, committed } = await this.#starter.start(
+      latestDefinition(this.#options.definitions, saga),
+      input,
+      options,
+    );
     return new SagaHandle(id, this.#watch, this.#clock, committed);
   }
 
@@ -337,10 +338,6 @@ export class SagaEngine {
   /** Ends a saga as it is; nothing is undone. @throws SagaNotFoundError, SagaEndedError */
   terminate(id: string, reason = ''): Promise<OperatorAnswer> {
     return this.#requests.put(id, 'terminate', reason);
-  }
-
-  #definitionOf(saga: SagaClass | SagaDefinition): SagaDefinition {
-    return latestDefinition(this.#options.definitions, saga);
   }
 
   #mayStart(): boolean {

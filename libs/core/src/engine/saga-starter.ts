@@ -6,10 +6,11 @@ import {
   parseTraceParent,
   passableTraceState,
 } from '../messaging/index.js';
-import type { NewSaga, SagaStore, Transaction } from '../ports/index.js';
+import type { Clock, NewSaga, SagaStore, Transaction } from '../ports/index.js';
 import type { SagaDefinition } from '../saga/index.js';
+import type { EngineSettings } from './engine-options.js';
 import { IdempotencyConflictError } from './errors.js';
-import { settledStart, type SettledStart, type StartFlusher } from './flush/index.js';
+import { settledStart, type SettledStart, StartFlusher, StartLimit } from './flush/index.js';
 import { inputDigest } from './input-digest.js';
 import { encodeEntry, type SagaEntry, type TraceHeaders } from './journal/index.js';
 import { SagaRun, type Pending } from './run/index.js';
@@ -26,7 +27,10 @@ export interface StartOptions {
    * and its commands carry it.
    */
   readonly trace?: TraceHeaders;
-  /** A UUID; default: a new UUIDv7. */
+  /**
+   * A UUID; default: a new UUIDv7. With an id that a saga has already, the same start gives that saga
+   * and starts nothing; anything else is refused with `IdempotencyConflictError`.
+   */
   readonly id?: string;
   /** Starts it in this transaction: it begins if and only if that commits. */
   readonly transaction?: Transaction;
@@ -57,15 +61,17 @@ export interface Started {
 /** Starts sagas: in groups with their first steps, or in a transaction of the caller. */
 export class SagaStarter {
   readonly #running: RunningSagas;
-  readonly #store: Pick<SagaStore, 'start'>;
+  readonly #store: Pick<SagaStore, 'start' | 'get'>;
   readonly #flusher: StartFlusher;
+  readonly #limit: StartLimit;
   readonly #mayOwn: (definition: SagaDefinition) => boolean;
   readonly #wake: () => void;
 
   constructor(parts: {
     running: RunningSagas;
-    store: Pick<SagaStore, 'start'>;
-    flusher: StartFlusher;
+    store: Pick<SagaStore, 'start' | 'get'>;
+    clock: Clock;
+    settings: EngineSettings;
     /** Whether this engine runs what it starts: it is up, lives, has room, and knows it. */
     mayOwn: (definition: SagaDefinition) => boolean;
     /** A saga without an owner was started. */
@@ -73,7 +79,10 @@ export class SagaStarter {
   }) {
     this.#running = parts.running;
     this.#store = parts.store;
-    this.#flusher = parts.flusher;
+    const { store, clock, settings } = parts;
+    const { flushers, flushShare: share, flushGroup: group } = settings;
+    this.#flusher = new StartFlusher({ store, clock, flushers, share, group });
+    this.#limit = new StartLimit({ clock, ...settings });
     this.#mayOwn = parts.mayOwn;
     this.#wake = parts.wake;
   }
@@ -81,11 +90,36 @@ export class SagaStarter {
   async start(definition: SagaDefinition, given: unknown, options: StartOptions): Promise<Started> {
     checkArguments('The start of a saga', options, START_OPTIONS);
     // What runs is what a replay would read: later changes of the caller's object change nothing.
-    const input = parseJournal(journalText(given));
-    const { transaction } = options;
+    const text = journalText(given);
+    const input = parseJournal(text);
+    // In lower case, as stores write it: in another form it would look like another saga's.
+    const checked =
+      options.id === undefined ? options : { ...options, id: options.id.toLowerCase() };
+    const { transaction } = checked;
     // In a caller's transaction no step is started: it may stay open for long and hold the places.
-    if (transaction !== undefined) return this.#within(definition, input, transaction, options);
-    const own = this.#mayOwn(definition);
+    if (transaction !== undefined) return this.#within(definition, input, transaction, checked);
+    const leave = await this.#limit.enter(text?.length ?? 0);
+    try {
+      return await this.#start(definition, input, checked);
+    } finally {
+      leave();
+    }
+  }
+
+  /** Refuses further starts, and ends those that wait for the store. */
+  close(): void {
+    this.#limit.close();
+    this.#flusher.close();
+  }
+
+  async #start(
+    definition: SagaDefinition,
+    input: unknown,
+    options: StartOptions,
+  ): Promise<Started> {
+    // One with this id stands here: only the store can say whether this is the same start.
+    const here = options.id !== undefined && this.#running.knows(options.id);
+    const own = !here && this.#mayOwn(definition);
     const run = this.#newRun(definition, input, options);
     if (!own) {
       const saga = this.#newSaga(definition, input, options, run, null, null);
@@ -94,7 +128,7 @@ export class SagaStarter {
       return this.#answer(definition, saga, outcome, () => true);
     }
     // Held until it is started: nothing may move it before.
-    void run.takeTurn();
+    void run.turn.take();
     // Known before it is there, or the look at what this engine owns would find it and load it twice.
     this.#running.add(run);
     let pending: Pending | null = null;
@@ -108,8 +142,9 @@ export class SagaStarter {
       run.drop('given_back', pending ?? undefined);
       throw error;
     }
-    if (outcome.kind === 'started' || outcome.id === saga.id) this.#begin(run, pending);
-    else run.drop('given_back', pending ?? undefined);
+    if (outcome.kind === 'started' || outcome.sameStart) this.#begin(run, pending);
+    // With the same id it may be this engine's all the same, by another start.
+    else run.drop('stale', pending ?? undefined);
     return this.#answer(definition, saga, outcome, () => true);
   }
 
@@ -141,24 +176,31 @@ export class SagaStarter {
       // Only a nudge: where it is lost, the regular look at what this engine owns finds the saga.
       if (own === null || own !== this.#running.incarnation) this.#wake();
       else if (!this.#running.knows(run.id)) {
-        void run.takeTurn();
+        void run.turn.take();
         this.#running.add(run);
         this.#begin(run, null);
       }
     });
     // One that existed may have been started by this very transaction, which is open still.
-    return this.#answer(definition, saga, outcome, () => committed);
+    return this.#answer(definition, saga, outcome, () => committed, transaction);
   }
 
-  #answer(
+  async #answer(
     definition: SagaDefinition,
     saga: NewSaga,
     outcome: SettledStart,
     committed: () => boolean,
-  ): Started {
+    transaction?: Transaction,
+  ): Promise<Started> {
     if (outcome.kind === 'started') return { id: saga.id, committed };
+    if (outcome.id === saga.id && !outcome.sameStart) {
+      const there = await this.#store.get(saga.id, transaction);
+      const same =
+        there?.name === saga.name && there.tenant === saga.tenant && there.key === saga.key;
+      if (!same) throw new IdempotencyConflictError(definition.name, null, saga.id);
+    }
     if (outcome.inputDigest !== saga.inputDigest) {
-      throw new IdempotencyConflictError(definition.name, saga.key ?? saga.id, outcome.id);
+      throw new IdempotencyConflictError(definition.name, saga.key, outcome.id);
     }
     return { id: outcome.id, committed };
   }

@@ -15,11 +15,16 @@ export interface StepTransactions {
    * `beforeCommit` throws rolls everything back and is thrown on unchanged. Must not resolve without
    * proof of the commit: one that was rolled back in silence rejects with `TransactionAbortedError`,
    * a lost answer with `CommitUnknownError`. `work` and `beforeCommit` run at most once per call.
+   *
+   * `unwanted` is aborted when nobody wants the transaction any more that has not begun: whoever
+   * queues for connections takes it out of the queue and rejects. Looking at it is optional, since `work`
+   * then throws.
    */
   run(
     connection: string | undefined,
     work: (manager: unknown) => Promise<void>,
     beforeCommit: (transaction: Transaction) => Promise<void>,
+    unwanted?: AbortSignal,
   ): Promise<void>;
   /**
    * Whether the error was reported by a connection that {@link run} works on, see

@@ -24,3 +24,8 @@ export function placesOf(messages: readonly OutboxMessage[]): readonly string[] 
 export function keyOf(saga: NewSaga): string {
   return saga.key === null ? `id\0${saga.id}` : `${saga.tenant}\0${saga.name}\0${saga.key}`;
 }
+
+/** What a start locks, as unique indexes do: its key, and its id. */
+export function locksOf(saga: NewSaga): readonly string[] {
+  return [...new Set([keyOf(saga), `id\0${saga.id}`])].map((name) => `saga-key:${name}`);
+}

@@ -90,6 +90,21 @@ export function rowOf(saga: NewSaga, clock: Clock): SagaRow {
   };
 }
 
+/** The row as a transition leaves it. */
+export function movedRow(row: SagaRow, transition: SagaTransition, clock: Clock): SagaRow {
+  const { ownership, status, id: transitionId } = transition;
+  const keeps = ownership.kind === 'keep';
+  return {
+    ...row,
+    status,
+    revision: row.revision + 1,
+    owner: keeps ? row.owner : null,
+    wakeAt: keeps || ownership.wakeInMs === null ? null : clock.now() + ownership.wakeInMs,
+    transitionId,
+    updatedAt: clock.date(),
+  };
+}
+
 export function headerOf(row: SagaRow, now: number): SagaHeader {
   return {
     id: row.id,

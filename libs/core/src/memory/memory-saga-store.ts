@@ -18,16 +18,18 @@ import type {
   StartOutcome,
   Transaction,
   TransitionOutcome,
+  UnservedLook,
   UnservedSagas,
 } from '../ports/index.js';
 import type { MemoryEngineRegistry } from './memory-engine-registry.js';
-import { keyOf, placesOf, refusal } from './memory-saga-locks.js';
+import { keyOf, locksOf, placesOf, refusal } from './memory-saga-locks.js';
 import { MemorySagaMail } from './memory-saga-mail.js';
 import {
   guard,
   headerOf,
   isFinal,
   matches,
+  movedRow,
   rowOf,
   SagaRows,
   summaryOf,
@@ -72,10 +74,13 @@ export class MemorySagaStore implements SagaStore {
     return this.#parts.transactions.within(transaction, async (own) => {
       const outcomes: StartOutcome[] = [];
       for (const [at, saga] of ordered) {
-        const lock = `saga-key:${keyOf(saga)}`;
+        const locks = locksOf(saga);
         // What a unique index does: the second inserter waits for the end of the first, then looks.
-        if (transaction !== undefined) await own.lock(lock, { waitMs: KEY_WAIT_MS });
-        const refused = refusal(saga.entries) ?? (own.tryLock(lock) ? null : { kind: 'busy' });
+        if (transaction !== undefined) {
+          for (const lock of locks) await own.lock(lock, { waitMs: KEY_WAIT_MS });
+        }
+        const free = locks.every((lock) => own.tryLock(lock));
+        const refused = refusal(saga.entries) ?? (free ? null : { kind: 'busy' });
         outcomes[at] = refused ?? (await this.#insert(saga, own));
       }
       return outcomes;
@@ -162,10 +167,7 @@ export class MemorySagaStore implements SagaStore {
     return Promise.resolve(loaded);
   }
 
-  unserved(look: {
-    readonly olderThanMs: number;
-    readonly limit: number;
-  }): Promise<readonly UnservedSagas[]> {
+  unserved(look: UnservedLook): Promise<readonly UnservedSagas[]> {
     const { clock, engines } = this.#parts;
     const rows = [...this.#claimable()].flatMap((id) => this.#rows.get(id) ?? []);
     return Promise.resolve(unservedSagas(rows, look, clock, engines));
@@ -260,7 +262,10 @@ export class MemorySagaStore implements SagaStore {
     const taken = this.#keys.get(key, transaction) ?? saga.id;
     const there = this.#rows.get(taken, transaction);
     if (there !== undefined) {
-      return { kind: 'exists', id: there.id, inputDigest: there.inputDigest };
+      const { id, inputDigest } = there;
+      const first = this.#journal.get(id)?.[0];
+      const sameStart = id === saga.id && first?.transitionId === saga.transitionId;
+      return { kind: 'exists', id, inputDigest, sameStart };
     }
     if (saga.key !== null) this.#keys.set(key, saga.id, transaction);
     this.#rows.set(saga.id, rowOf(saga, this.#parts.clock), transaction);
@@ -280,26 +285,9 @@ export class MemorySagaStore implements SagaStore {
     if (refused !== null) return refused;
     const unstorable = refusal(transition.entries);
     if (unstorable !== null) return unstorable;
-    const revision = row.revision + 1;
-    const { ownership } = transition;
-    const now = this.#parts.clock.now();
-    this.#rows.set(
-      row.id,
-      {
-        ...row,
-        status: transition.status,
-        revision,
-        owner: ownership.kind === 'keep' ? row.owner : null,
-        wakeAt:
-          ownership.kind === 'keep' || ownership.wakeInMs === null
-            ? null
-            : now + ownership.wakeInMs,
-        transitionId: transition.id,
-        updatedAt: this.#parts.clock.date(),
-      },
-      transaction,
-    );
-    this.#record(row.id, revision, transition.id, transition.entries, transaction);
+    const moved = movedRow(row, transition, this.#parts.clock);
+    this.#rows.set(row.id, moved, transaction);
+    this.#record(row.id, moved.revision, transition.id, transition.entries, transaction);
     this.#mail.take(row.id, transition.consumedMail, transaction);
     if (transition.messages.length > 0) {
       await this.#parts.outbox.append(transition.messages, transaction);

@@ -128,8 +128,14 @@ export interface NewSaga {
 
 export type StartOutcome =
   | { readonly kind: 'started' }
-  /** The key is taken: by this saga. It may be the same start, repeated. */
-  | { readonly kind: 'exists'; readonly id: string; readonly inputDigest: string }
+  /** The key or the id is taken: by this saga. */
+  | {
+      readonly kind: 'exists';
+      readonly id: string;
+      readonly inputDigest: string;
+      /** It is this very start, whose answer was lost: it has the same id and transition. */
+      readonly sameStart: boolean;
+    }
   /** Another open transaction starts a saga with this key or id; nothing was changed: go again later. */
   | { readonly kind: 'busy' }
   /** The database refused this start's data; nothing of it was written. */
@@ -173,6 +179,13 @@ export interface ClaimRequest {
    * lies there for an engine of a version that knows it. Default: all.
    */
   readonly mailKinds?: readonly string[];
+}
+
+/** How far a look for unserved sagas goes. */
+export interface UnservedLook {
+  /** Only what has waited for so many milliseconds. */
+  readonly olderThanMs: number;
+  readonly limit: number;
 }
 
 /** Sagas of one definition that could go on, while no living engine runs that definition. */
@@ -261,10 +274,7 @@ export interface SagaStore {
    * due sagas, as many letters and as many sagas of dead engines, those that have waited longest first,
    * so that it costs little however many sagas there are.
    */
-  unserved(look: {
-    readonly olderThanMs: number;
-    readonly limit: number;
-  }): Promise<readonly UnservedSagas[]>;
+  unserved(look: UnservedLook): Promise<readonly UnservedSagas[]>;
   /** Milliseconds until the next unowned saga is due; null when none has a time. */
   nextDueInMs(): Promise<number | null>;
 
@@ -306,6 +316,7 @@ export interface EngineBeat {
   readonly ttlMs: number;
 }
 
+/** An engine that registers. */
 export interface NewEngine {
   readonly incarnation: string;
   readonly service: string;

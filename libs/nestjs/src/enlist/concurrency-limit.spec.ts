@@ -29,3 +29,29 @@ it('lets as many run as it says, the others in the order they came, also after f
   ends.get('d')?.();
   await Promise.all(all);
 });
+
+it('lets go of what nobody wants any more while it waits, and of nothing that runs', async () => {
+  const limit = new ConcurrencyLimit(1);
+  const log: string[] = [];
+  let end = (): void => undefined;
+  const unwanted = new AbortController();
+  const first = limit.run(
+    () =>
+      new Promise<void>((resolve) => {
+        end = resolve;
+      }),
+    unwanted.signal,
+  );
+  const second = limit
+    .run(() => Promise.resolve(log.push('second')), unwanted.signal)
+    .catch((error: unknown) => error);
+  const third = limit.run(() => Promise.resolve(log.push('third')));
+  unwanted.abort();
+  expect(await second).toBeInstanceOf(Error);
+  end();
+  await first;
+  await third;
+  expect(log).toEqual(['third']);
+  await expect(limit.run(() => Promise.resolve(), unwanted.signal)).rejects.toThrow();
+  expect(await limit.run(() => Promise.resolve('free'))).toBe('free');
+});

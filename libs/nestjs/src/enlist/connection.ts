@@ -36,6 +36,8 @@ export interface UnitOfWorkOptions {
    * limit: it is the application's own business how many of these it opens.
    */
   readonly join?: boolean;
+  /** Aborted: the unit is not begun any more, should it still wait for its connection. */
+  readonly unwanted?: AbortSignal;
 }
 
 /** A store, and the transactions of the application that messages can join. */

@@ -35,9 +35,9 @@ export class StoreConnection implements Connection {
 
   async run<T>(
     work: (unit: UnitOfWork) => Promise<T>,
-    { last, join }: UnitOfWorkOptions = {},
+    { last, join, unwanted }: UnitOfWorkOptions = {},
   ): Promise<T> {
-    if (join !== true) return this.#limit.run(() => this.#run(work, last));
+    if (join !== true) return this.#limit.run(() => this.#run(work, last), unwanted);
     const enlisted = this.current('join a transaction');
     if (enlisted === undefined) return this.#run(work, last);
     return work({ enlisted, transaction: await enlisted.transaction(), manager: undefined });

@@ -95,9 +95,9 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
 
   async run<T>(
     work: (unit: UnitOfWork) => Promise<T>,
-    { last, join }: UnitOfWorkOptions = {},
+    { last, join, unwanted }: UnitOfWorkOptions = {},
   ): Promise<T> {
-    if (join !== true) return this.#limit.run(() => this.#run(work, last));
+    if (join !== true) return this.#limit.run(() => this.#run(work, last), unwanted);
     const manager = this.#ambient('join a transaction')?.manager;
     if (manager === undefined) return this.#run(work, last);
     const enlisted = this.ofManager(manager, 'join the transaction');

@@ -10,6 +10,8 @@ export const ENVIRONMENT: readonly {
   { variable: 'SAGAZ_SERVICE', option: 'service', reading: 'text' },
   { variable: 'SAGAZ_ROLES', option: 'roles', reading: 'roles' },
   { variable: 'SAGAZ_ENGINE_MAX_IN_FLIGHT', option: 'engine.maxInFlight', reading: 'number' },
+  { variable: 'SAGAZ_ENGINE_MAX_STARTS', option: 'engine.maxStarts', reading: 'number' },
+  { variable: 'SAGAZ_ENGINE_MAX_WAITS', option: 'engine.maxWaits', reading: 'number' },
   { variable: 'SAGAZ_ENGINE_LEASE', option: 'engine.lease', reading: 'text' },
   { variable: 'SAGAZ_RELAY_BATCH_SIZE', option: 'relay.batchSize', reading: 'number' },
   { variable: 'SAGAZ_RELAY_POLL_INTERVAL', option: 'relay.pollInterval', reading: 'text' },

@@ -147,8 +147,13 @@ export const optionsSchema = z.strictObject(
       .prefault({}),
     engine: z
       .strictObject(
-        { maxInFlight: whole(1, 100_000, 500), lease: duration('15s', '1s', '1h') },
-        { error: 'give { maxInFlight, lease }' },
+        {
+          maxInFlight: whole(1, 100_000, 500),
+          lease: duration('15s', '1s', '1h'),
+          maxStarts: whole(1, 1_000_000, 5_000),
+          maxWaits: whole(1, 1_000_000, 10_000),
+        },
+        { error: 'give { maxInFlight, lease, maxStarts, maxWaits }' },
       )
       .prefault({}),
     relay: z

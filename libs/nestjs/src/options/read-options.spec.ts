@@ -26,7 +26,7 @@ describe('options of SagazModule', () => {
     const options = readOptions(minimal, {});
     expect(options).toMatchObject({
       roles: { engine: true, relay: true, consume: true },
-      engine: { maxInFlight: 500 },
+      engine: { maxInFlight: 500, maxStarts: 5_000, maxWaits: 10_000 },
       relay: { batchSize: 1000, pollInterval: 1000, publishTimeout: 5000, lease: 10_000 },
       inbox: { concurrency: 10, timeout: 900_000, maxCrashes: 3, keepDone: 7 * 86_400_000 },
       migrate: 'auto',
@@ -56,7 +56,7 @@ describe('options of SagazModule', () => {
     expect(readOptions(minimal, values)).toMatchObject({
       service: 'billing',
       roles: { engine: true, relay: false, consume: false },
-      engine: { maxInFlight: 3 },
+      engine: { maxInFlight: 3, maxStarts: 3, maxWaits: 3 },
       relay: {
         batchSize: 3,
         pollInterval: 4000,

@@ -18,6 +18,17 @@ export interface EngineOptions {
    * How long an engine may be silent; its sagas are taken over after 0.75 to 1.25 times as long. Default `'15s'`. `SAGAZ_ENGINE_LEASE`.
    */
   readonly lease?: Duration;
+  /**
+   * Starts of sagas that this process holds in memory until the store has taken them, together with
+   * 64 MB of input. Further ones wait for 5 s, then throw `StartQueueFullError`. Default 5,000.
+   * `SAGAZ_ENGINE_MAX_STARTS`.
+   */
+  readonly maxStarts?: number;
+  /**
+   * Calls of `outcome()` and `result()` that may wait at once; one more throws
+   * `TooManySagaWaitsError`. Default 10,000. `SAGAZ_ENGINE_MAX_WAITS`.
+   */
+  readonly maxWaits?: number;
 }
 
 /** How this process publishes what lies in the outbox. Durations are milliseconds or texts such as `'5s'`. */

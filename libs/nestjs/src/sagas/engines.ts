@@ -128,6 +128,8 @@ export class Engines implements OnModuleInit, OnApplicationShutdown {
       },
       settings: {
         maxInFlight: this.options.engine.maxInFlight,
+        maxStarts: this.options.engine.maxStarts,
+        maxWaits: this.options.engine.maxWaits,
         ttlMs: this.options.engine.lease,
         maxTransactions: connection.concurrency,
         shutdownMs: drainTimeOf(this.options.shutdownTimeout),

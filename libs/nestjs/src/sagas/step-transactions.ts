@@ -7,11 +7,12 @@ import { detached, type Connection } from '../enlist/index.js';
  */
 export function stepTransactionsOf(connection: Connection): StepTransactions {
   return {
-    run: (_connection, work, beforeCommit) =>
+    run: (_connection, work, beforeCommit, unwanted) =>
       // Outside whatever set the engine in motion: a step has no request and no other transaction.
       detached(() =>
         connection.run(({ manager, transaction }) => work(manager ?? transaction), {
           last: beforeCommit,
+          ...(unwanted === undefined ? {} : { unwanted }),
         }),
       ),
     reported: (_connection, error) => connection.store.transactions.reported(error),

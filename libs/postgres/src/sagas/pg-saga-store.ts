@@ -16,6 +16,7 @@ import {
   type StartOutcome,
   type Transaction,
   type TransitionOutcome,
+  type UnservedLook,
   type UnservedSagas,
   type WakeUps,
 } from '@sagaz/core';
@@ -122,10 +123,7 @@ export class PgSagaStore implements SagaStore {
     return this.#claimer.load(ids, incarnation);
   }
 
-  unserved(look: {
-    readonly olderThanMs: number;
-    readonly limit: number;
-  }): Promise<readonly UnservedSagas[]> {
+  unserved(look: UnservedLook): Promise<readonly UnservedSagas[]> {
     return findUnserved(this.#pool, this.#schema, look);
   }
 

@@ -19,6 +19,7 @@ interface TakenRow {
   readonly place: number;
   readonly id: string | null;
   readonly input_digest: string | null;
+  readonly same_start: boolean;
 }
 
 /** Inserts sagas with everything that belongs to their beginning. */
@@ -84,7 +85,10 @@ export class SagaStarter {
       for (const [position, at] of refused.entries()) {
         const row = taken[position];
         if (row?.id == null || row.input_digest === null) left.push(at);
-        else outcomes[at] = { kind: 'exists', id: row.id, inputDigest: row.input_digest };
+        else {
+          const { id, input_digest: inputDigest, same_start: sameStart } = row;
+          outcomes[at] = { kind: 'exists', id, inputDigest, sameStart };
+        }
       }
     }
     return outcomes;
@@ -134,9 +138,13 @@ export class SagaStarter {
     const schema = this.#schema.quoted;
     const { rows } = await on.query<TakenRow>({
       text: `SELECT t.place::int AS place, coalesce(k.id, i.id) AS id,
-          coalesce(k.input_digest, i.input_digest) AS input_digest
-        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) WITH ORDINALITY
-          AS t (id, tenant, name, key, place)
+          coalesce(k.input_digest, i.input_digest) AS input_digest,
+          coalesce(k.id, i.id) = t.id AND EXISTS (
+            SELECT FROM ${schema}.saga_journal j
+            WHERE j.saga_id = t.id AND j.revision = 0 AND j.transition_id = t.transition_id
+          ) AS same_start
+        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[]) WITH ORDINALITY
+          AS t (id, tenant, name, key, transition_id, place)
         LEFT JOIN ${schema}.saga k ON k.tenant = t.tenant AND k.name = t.name AND k.key = t.key
         LEFT JOIN ${schema}.saga i ON i.id = t.id
         ORDER BY t.place`,
@@ -145,6 +153,7 @@ export class SagaStarter {
         sagas.map(({ tenant }) => tenant),
         sagas.map(({ name }) => name),
         sagas.map(({ key }) => key),
+        sagas.map(({ transitionId }) => transitionId),
       ],
     });
     return rows;

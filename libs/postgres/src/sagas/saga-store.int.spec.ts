@@ -92,7 +92,9 @@ describeEachPostgres('the saga store', (server) => {
         second = open.transactions.run((other) => store.start([newSaga({ key })], other));
         await waitUntilBlocked(open.pool);
       });
-      expect(await second).toEqual([{ kind: 'exists', id: first.id, inputDigest: 'digest' }]);
+      expect(await second).toEqual([
+        { kind: 'exists', id: first.id, inputDigest: 'digest', sameStart: false },
+      ]);
     });
 
     it('leaves nothing, and hints at nothing, when the transaction rolls back', async () => {

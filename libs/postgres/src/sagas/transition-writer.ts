@@ -22,8 +22,8 @@ import { KEYS_LOCKED_ONE_BY_ONE } from '../outbox/index.js';
 import { TransitionSql } from './transition-sql.js';
 import { bytesOf, locksOf, manyValues, oneValues, partsOf } from './transition-values.js';
 
-/** How long the last statement of a caller's transaction waits for the saga's row. */
-const ROW_WAIT_MS = 5_000;
+/** How long the last statement of a caller's transaction waits for the saga's row, holding its own. */
+const ROW_WAIT_MS = 1_000;
 /** How long a transaction may be silent once it holds the saga's row; then the server ends it. */
 const SILENCE_MS = 5_000;
 /**

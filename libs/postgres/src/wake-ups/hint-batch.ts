@@ -3,6 +3,9 @@ import type { WakeChannel } from '@sagaz/core';
 /** What PostgreSQL takes in one NOTIFY is less than 8,000 bytes. */
 const LARGEST_PAYLOAD = 7_900;
 
+/** More ids than these do not fit into one NOTIFY; and while none can be sent, the batch must not grow. */
+const MOST_DETAILS = 250;
+
 /** Details by channel; null: anything may have happened there. */
 type Details = Map<WakeChannel, Set<string> | null>;
 
@@ -29,7 +32,8 @@ export class HintBatch {
     const details = this.#hints.get(channel);
     if (details === null) return;
     if (details === undefined) this.#hints.set(channel, new Set([detail]));
-    else details.add(detail);
+    else if (details.size < MOST_DETAILS) details.add(detail);
+    else this.#hints.set(channel, null);
   }
 
   /** Each hint once. */

@@ -1,4 +1,5 @@
 import type { Clock, NewSaga, SagaStore } from '../../ports/index.js';
+import { EngineClosedError } from '../errors.js';
 import { settledStart, type SettledStart } from './settled-start.js';
 
 interface Waiting {
@@ -41,17 +42,33 @@ export class StartFlusher {
   #inFlight = 0;
   #scheduled = false;
   #retrying = false;
+  #closed = false;
 
   constructor(options: StartFlusherOptions) {
     this.#options = options;
   }
 
-  /** @throws LockTimeoutError where another transaction holds the saga's key for too long */
+  /**
+   * @throws LockTimeoutError where another transaction holds the saga's key for too long
+   * @throws EngineClosedError when the engine is closed before the store has answered
+   */
   submit(saga: NewSaga): Promise<SettledStart> {
     return new Promise((resolve, reject) => {
+      if (this.#closed) {
+        reject(new EngineClosedError());
+        return;
+      }
       this.#queue.push({ saga, resolve, reject, busySince: null });
       this.#schedule();
     });
+  }
+
+  /** Asks the store for nothing any more. Whoever waits is told that the engine is closed. */
+  close(): void {
+    this.#closed = true;
+    for (const one of [...this.#queue.splice(0), ...this.#contended.splice(0)]) {
+      one.reject(new EngineClosedError());
+    }
   }
 
   #schedule(): void {
@@ -91,6 +108,10 @@ export class StartFlusher {
     let last: unknown;
     for (let repeat = 0; repeat <= MOST_REPEATS; repeat += 1) {
       if (repeat > 0) await this.#pause(20 * 4 ** (repeat - 1));
+      if (this.#closed) {
+        last = new EngineClosedError();
+        break;
+      }
       try {
         const outcomes = await store.start(batch.map((one) => one.saga));
         batch.forEach((one, at) => {
@@ -116,6 +137,10 @@ export class StartFlusher {
   }
 
   #again(one: Waiting): void {
+    if (this.#closed) {
+      one.reject(new EngineClosedError());
+      return;
+    }
     this.#contended.push(one);
     if (!this.#retrying) void this.#retry();
   }

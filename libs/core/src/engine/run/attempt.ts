@@ -25,9 +25,16 @@ import { callMethod } from './call-method.js';
 import { HeldTurn } from './held-turn.js';
 import type { Inside } from './inside.js';
 import type { SagaRun } from './saga-run.js';
+import { TimeLimit } from './time-limit.js';
 
 /** `restarted`: it is to stop and to begin again; no attempt is counted. */
 export type AbortReason = 'timeout' | 'given_up' | 'shutdown' | 'restarted';
+
+/**
+ * How long a transactional attempt waits for a connection before it is given back: its start is in the
+ * journal meanwhile, where it counts as a crash when the process dies.
+ */
+const CONNECTION_WAIT_MS = 1_000;
 
 /**
  * One attempt of a step, compensation or recovery in this process. It is reported exactly once:
@@ -41,9 +48,13 @@ export class Attempt {
   abandoned = false;
   aborted: AbortReason | null = null;
   readonly turn: HeldTurn;
-  readonly #begun: number;
-  readonly #timeoutMs: number | null;
-  #stopTimeout: (() => void) | null = null;
+  #begun: number;
+  readonly #limit: TimeLimit;
+  /** Ends the wait for a connection. */
+  readonly #unwanted = new AbortController();
+  #stopWait: (() => void) | null = null;
+  /** Its method runs, or what it did is being committed. */
+  #working: boolean;
   #stopBound: (() => void) | null = null;
   #placeFreed = false;
 
@@ -56,9 +67,12 @@ export class Attempt {
     timeoutMs: number | null,
   ) {
     this.#begun = inside.clock.now();
-    this.#timeoutMs = timeoutMs;
-    this.turn = new HeldTurn(run, inside.alarms);
-    this.#armTimeout();
+    this.turn = new HeldTurn(run.turn, () => run.endTurn(), inside.alarms);
+    this.#limit = new TimeLimit(inside.alarms, inside.clock, timeoutMs, () =>
+      this.abort('timeout'),
+    );
+    this.#working = !transactional;
+    if (this.#working) this.#limit.run();
   }
 
   get key(): string {
@@ -76,6 +90,12 @@ export class Attempt {
     if (this.settled || this.abandoned || this.aborted !== null) return;
     this.aborted = reason;
     this.#stop(reason);
+    if (!this.#working) {
+      // Nothing of it runs, so there is nothing to wait for.
+      this.turn.end();
+      this.#withdraw(reason);
+      return;
+    }
     // A shutdown has a bound of its own and releases what it leaves: a step does not fail by a deploy.
     if (reason === 'shutdown') return;
     // What may not commit any more has no use for the turn.
@@ -120,17 +140,56 @@ export class Attempt {
     }
   }
 
-  /** From here on the transaction decides: the attempt's timeout is over. */
+  /**
+   * It waits for a connection from now on, which no time limit of its own is charged for. When that
+   * takes too long it is given back: nothing was begun. The signal says that nobody wants it any more.
+   */
+  awaitConnection(): AbortSignal {
+    this.#stopWait = this.inside.alarms.set(CONNECTION_WAIT_MS, () => {
+      if (this.settled || this.abandoned) return;
+      this.inside.connections.missed();
+      this.#withdraw('shutdown');
+    });
+    return this.#unwanted.signal;
+  }
+
+  /** There is a connection. False: it may not begin any more. */
+  connected(): boolean {
+    this.#stopWait?.();
+    this.inside.connections.got();
+    const { aborted, abandoned, run, inside } = this;
+    if (aborted !== null || abandoned || run.closed || inside.draining) return false;
+    this.#working = true;
+    this.#begun = inside.clock.now();
+    this.#limit.run();
+    return true;
+  }
+
+  /** Its method has come to its end: what is left to wait for is no work of its own. */
+  worked(): void {
+    this.#limit.renew();
+  }
+
+  /** Nothing of it runs any more. It may run again. */
+  rests(): void {
+    this.#stopWait?.();
+    this.#limit.pause();
+    this.#working = !this.transactional;
+  }
+
+  /** Before it runs again. */
+  pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.inside.clock.after(ms, resolve));
+  }
+
+  /** From here on the transaction decides. */
   finishing(): void {
-    this.#stopTimeout?.();
-    this.#stopTimeout = null;
     this.run.setAside(this);
   }
 
   /** The transaction was rolled back and runs once more: the method can hang again, or be aborted. */
   again(): void {
     this.run.putBack(this);
-    if (this.#stopTimeout === null) this.#armTimeout();
   }
 
   /** Its result is in the journal; nobody has to be told but those who count. */
@@ -196,7 +255,8 @@ export class Attempt {
   settle(result: AttemptResult): void {
     if (this.settled) return;
     this.settled = true;
-    this.#stopTimeout?.();
+    this.#limit.pause();
+    this.#stopWait?.();
     this.#stopBound?.();
     if (this.abandoned) {
       this.#freePlace();
@@ -206,9 +266,19 @@ export class Attempt {
     this.#report(result, this.#outcomeOf(result));
   }
 
-  #armTimeout(): void {
-    if (this.#timeoutMs === null) return;
-    this.#stopTimeout = this.inside.alarms.set(this.#timeoutMs, () => this.abort('timeout'));
+  /** Reports it without waiting for its promise: nothing of it runs, and nothing will. */
+  #withdraw(reason: AbortReason): void {
+    this.abandoned = true;
+    this.#stopWait?.();
+    const error = errorRecord(new StepAbortedError(this.start.step, reason));
+    this.#unwanted.abort();
+    const failed = reason === 'given_up' || reason === 'timeout';
+    this.#report(
+      failed
+        ? { kind: 'failed', error, doubt: false, final: reason === 'given_up' }
+        : { kind: 'released', doubt: false },
+      'aborted',
+    );
   }
 
   #stop(reason: AbortReason): void {

@@ -9,6 +9,7 @@ import type { StepTransactions } from '../step-transactions.js';
 import type { Alarms } from './alarms.js';
 import type { Attempt } from './attempt.js';
 import type { Attempts } from './attempts.js';
+import type { ConnectionShortage } from './connection-shortage.js';
 import type { Places } from './places.js';
 import type { SagaRun } from './saga-run.js';
 
@@ -30,6 +31,7 @@ export interface Inside {
   readonly flusher: TransitionFlusher;
   readonly places: Places;
   readonly alarms: Alarms;
+  readonly connections: ConnectionShortage;
   readonly draining: boolean;
   /** The store's clock, in milliseconds since 1970: its offset was measured, the rest is monotonic. */
   storeNow(): number;

@@ -36,6 +36,7 @@ const PART_OF_SUSPECTS = 1 / 5;
 export class Places {
   readonly #total: number;
   readonly #suspects: number;
+  #transactionalOpen = true;
   readonly #free: Record<Kind, number>;
   /** First come, first served; a saga stands once in each. */
   readonly #lines: Readonly<Record<Kind, Set<Waiter>>> = {
@@ -98,6 +99,16 @@ export class Places {
     if (this.#lines.alone.has(waiter)) this.#next('suspects');
   }
 
+  /** No transactional step is started until {@link openTransactional}. */
+  closeTransactional(): void {
+    this.#transactionalOpen = false;
+  }
+
+  openTransactional(): void {
+    this.#transactionalOpen = true;
+    this.#next('transactional');
+  }
+
   get running(): number {
     return this.#total - this.#free.steps;
   }
@@ -124,8 +135,9 @@ export class Places {
   #freeIn(kind: Kind, asking?: Waiter): number {
     switch (kind) {
       case 'steps':
+        return this.#free.steps;
       case 'transactional':
-        return this.#free[kind];
+        return this.#transactionalOpen ? this.#free.transactional : 0;
       case 'alone':
         return this.#free.suspects === this.#suspects ? this.#free.alone : 0;
       case 'suspects':

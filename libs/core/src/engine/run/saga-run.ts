@@ -49,7 +49,8 @@ export class SagaRun {
   readonly #inside: Inside;
   readonly #news = new News();
   readonly #attempts = new Attempts();
-  readonly #turn = new Turn();
+  /** Taken by who moves the saga, given back by {@link endTurn}. */
+  readonly turn = new Turn();
   #poked = false;
   #scheduled = false;
   #stopAlarm: (() => void) | null = null;
@@ -68,19 +69,19 @@ export class SagaRun {
 
   /** Whether it could move now. */
   get able(): boolean {
-    return !this.closed && !this.#turn.taken;
+    return !this.closed && !this.turn.taken;
   }
 
   /** Looks whether there is something to do, in a turn of its own. */
   poke(): void {
     if (this.closed) return;
     this.#poked = true;
-    if (this.#turn.taken || this.#scheduled) return;
+    if (this.turn.taken || this.#scheduled) return;
     this.#scheduled = true;
     queueMicrotask(() => {
       this.#scheduled = false;
       if (this.closed) return;
-      if (this.#turn.tryTake()) void this.#move();
+      if (this.turn.tryTake()) void this.#move();
       // Somebody took the turn first, perhaps for long: a place that was kept free for it is not.
       else this.#inside.places.passOn(this);
     });
@@ -141,13 +142,8 @@ export class SagaRun {
     this.#attempts.abortAll(reason);
   }
 
-  /** Waits for the turn; it must be given back by {@link endTurn}. */
-  takeTurn(): Promise<void> {
-    return this.#turn.take();
-  }
-
   endTurn(): void {
-    this.#turn.end();
+    this.turn.end();
     if (this.#poked) this.poke();
   }
 

@@ -1,4 +1,4 @@
-import { CommitUnknownError, LockTimeoutError } from '../../errors/index.js';
+import { CommitUnknownError } from '../../errors/index.js';
 import type { SettledOutcome, Transaction } from '../../ports/index.js';
 import { classify } from '../../retry/index.js';
 import { LeaseLostError, StepAbortedError, UnstorableResultError } from '../errors.js';
@@ -7,37 +7,48 @@ import type { Attempt } from './attempt.js';
 import { callMethod } from './call-method.js';
 import type { Pending } from './pending.js';
 
-/** What PostgreSQL calls it, and what makes an error a conflict wherever it comes from. */
-const LOCK_NOT_AVAILABLE = '55P03';
 /** Re-runs that the database may ask for before it counts as a failed attempt. */
 const MOST_CONFLICTS = 12;
 /** From this many on, the saga's other transitions are held back meanwhile. */
 const CONFLICTS_TO_HOLD = 2;
+/** Pauses before a run that follows one which only waited; doubled each time. */
+const FIRST_PAUSE_MS = 50;
+const LONGEST_PAUSE_MS = 5_000;
 
 /**
  * Runs a transactional attempt: the user's writes, its messages and the journal of its completion
  * commit together. Its outcome is always known: in the journal, or rolled back. Never rejects.
+ *
+ * Only its work is charged to it. While it waits for a connection, for the turn of its saga or for the
+ * row of the saga, its time limit does not run, and no attempt is counted.
  */
 export async function runTransactional(attempt: Attempt): Promise<void> {
   const { inside } = attempt;
-  for (let conflicts = 0; ; conflicts += 1) {
+  let conflicts = 0;
+  for (let waits = 0; ;) {
     const end = await once(attempt);
     const conflict = end.kind === 'failed' && isOurConflict(attempt, end.error);
-    const again = conflict && conflicts < MOST_CONFLICTS && mayGoOn(attempt) && !inside.draining;
+    const waitedFor = end.kind === 'kept_waiting' ? end.waitedFor : null;
+    if (conflict) conflicts += 1;
+    const wanted = waitedFor !== null || (conflict && conflicts <= MOST_CONFLICTS);
+    const again = wanted && mayGoOn(attempt) && !inside.draining;
     // Before the turn is given back: what is decided next has to find it, to abort it.
     if (again) attempt.again();
     attempt.turn.end();
     if (end.kind === 'committed') return;
     if (again) {
-      if (conflicts + 1 < CONFLICTS_TO_HOLD) continue;
-      await attempt.turn.holdFor(inside.settings.settleBoundMs);
-      // It may have been aborted while it waited for the turn.
+      // It waits outside of a transaction, which would hold rows that others want.
+      if (waitedFor === 'row') {
+        await attempt.pause(Math.min(FIRST_PAUSE_MS * 2 ** waits, LONGEST_PAUSE_MS));
+        waits += 1;
+      } else if (waitedFor === 'turn' || conflicts >= CONFLICTS_TO_HOLD) {
+        await attempt.turn.holdFor(inside.settings.settleBoundMs);
+      }
+      // It may have been aborted while it waited.
       if (mayGoOn(attempt)) continue;
       attempt.turn.end();
     }
-    // A shutdown begins no further run, and no step fails by it: nothing was committed.
-    const released = conflict && inside.draining && mayGoOn(attempt);
-    attempt.settle(released ? { kind: 'released', doubt: false } : attempt.failure(end.error));
+    attempt.settle(resultOf(attempt, end, wanted));
     return;
   }
 }
@@ -50,33 +61,67 @@ function isOurConflict({ inside, run }: Attempt, error: unknown): boolean {
   return classify(error, reported) === 'conflict';
 }
 
-function mayGoOn({ aborted, run }: Attempt): boolean {
-  return aborted === null && !run.closed;
+/** What the saga is told of an end without a commit. `passing`: the same work may be done again. */
+function resultOf(attempt: Attempt, end: NotCommitted, passing: boolean): AttemptResult {
+  const { inside } = attempt;
+  if (end.kind === 'not_begun' && (attempt.abandoned || inside.draining)) {
+    return { kind: 'released', doubt: false };
+  }
+  if (end.kind === 'not_begun' && classify(end.error) !== 'final') {
+    inside.logger.warn('A transactional step had no connection to begin with; it is tried later.', {
+      sagaId: attempt.run.id,
+      step: attempt.start.step,
+      error: String(end.error),
+    });
+    inside.connections.missed();
+    return { kind: 'released', doubt: false };
+  }
+  // A shutdown begins no further run, and no step fails by it: nothing was committed.
+  if (passing && inside.draining && mayGoOn(attempt)) return { kind: 'released', doubt: false };
+  return attempt.failure(end.error);
 }
 
-type End = { readonly kind: 'committed' } | { readonly kind: 'failed'; readonly error: unknown };
+function mayGoOn({ aborted, abandoned, run }: Attempt): boolean {
+  return aborted === null && !abandoned && !run.closed;
+}
+
+/** What an attempt that was ready to commit waited for, in vain. */
+type WaitedFor = 'turn' | 'row';
+
+type NotCommitted =
+  | { readonly kind: 'failed'; readonly error: unknown }
+  /** Rolled back because the saga's turn, or its row, was not free in time. */
+  | { readonly kind: 'kept_waiting'; readonly waitedFor: WaitedFor; readonly error: unknown }
+  /** The method was not called: there was no connection, or no transaction could be opened on it. */
+  | { readonly kind: 'not_begun'; readonly error: unknown };
+
+type End = { readonly kind: 'committed' } | NotCommitted;
 
 /** What was decided for the commit, once the transaction came that far. */
 interface Fence {
+  /** The method was called. */
+  begun: boolean;
   pending: Pending | null;
   mine: Happening | null;
+  waitedFor: WaitedFor | null;
 }
 
 async function once(attempt: Attempt): Promise<End> {
   const { run, inside, start } = attempt;
   const point = start.role === 'compensation' ? 'compensation' : 'step';
-  const fence: Fence = { pending: null, mine: null };
+  const fence: Fence = { begun: false, pending: null, mine: null, waitedFor: null };
   let result: AttemptResult | null = null;
   const beforeCommit = async (transaction: Transaction): Promise<void> => {
     if (result === null) throw new TypeError('The transaction ended before its step did.');
     await inside.faults.reach('step.before-commit', start.step);
     // Only now: a saga's turn, and the lock of its row, must not last as long as the user's code.
-    await attempt.turn.take();
+    if (!(await attempt.turn.takeToCommit())) {
+      fence.waitedFor = 'turn';
+      throw new Error(`The turn of saga ${run.id} was not free in time.`);
+    }
     const { aborted } = attempt;
     // A shutdown lets pass what is ready to commit.
-    if (aborted === 'timeout' || aborted === 'given_up') {
-      throw new StepAbortedError(start.step, aborted);
-    }
+    if (aborted !== null && aborted !== 'shutdown') throw new StepAbortedError(start.step, aborted);
     if (attempt.abandoned) throw new StepAbortedError(start.step, 'given_up');
     if (run.closed) throw new LeaseLostError(run.id, 'it was given to another engine');
     const mine: Happening = {
@@ -102,26 +147,38 @@ async function once(attempt: Attempt): Promise<End> {
         throw new LeaseLostError(run.id, `its revision is ${outcome.revision}`);
       case 'busy':
         // Not lost: somebody holds the row for a moment. Run again, and no attempt is counted.
-        throw new LockTimeoutError(`saga ${run.id}`, 0, { cause: { code: LOCK_NOT_AVAILABLE } });
+        fence.waitedFor = 'row';
+        throw new Error(`The row of saga ${run.id} is locked by somebody else.`);
       case 'not_owner':
       case 'missing':
         throw new LeaseLostError(run.id, outcome.kind);
     }
   };
+  const unwanted = attempt.awaitConnection();
   try {
     await inside.transactions.run(
       run.definition.connection,
       async (manager) => {
+        if (!attempt.connected())
+          throw new StepAbortedError(start.step, attempt.aborted ?? 'given_up');
+        fence.begun = true;
         await inside.faults.reach(`${point}.before-invoke`, start.step);
         const value: unknown = await callMethod(attempt, manager);
         await inside.faults.reach(`${point}.after-invoke`, start.step);
         result = await attempt.resultOf(value);
+        attempt.worked();
       },
       beforeCommit,
+      unwanted,
     );
     await inside.faults.reach('step.after-commit', start.step);
   } catch (error) {
-    return after(attempt, fence, error);
+    attempt.rests();
+    if (!fence.begun) return { kind: 'not_begun', error };
+    const end = await after(attempt, fence, error);
+    const { waitedFor } = fence;
+    if (end.kind !== 'failed' || waitedFor === null) return end;
+    return { kind: 'kept_waiting', waitedFor, error: end.error };
   }
   if (fence.pending === null) {
     return { kind: 'failed', error: new TypeError('beforeCommit was not called.') };
@@ -132,9 +189,16 @@ async function once(attempt: Attempt): Promise<End> {
 }
 
 /** The transaction did not resolve. What had been decided is committed, gone, or has to be looked up. */
-async function after(attempt: Attempt, { pending, mine }: Fence, error: unknown): Promise<End> {
+async function after(attempt: Attempt, fence: Fence, error: unknown): Promise<End> {
   const { run, inside } = attempt;
+  const { pending, mine } = fence;
   if (pending === null) return { kind: 'failed', error };
+  if (fence.waitedFor !== null) {
+    // The store said that it changed nothing.
+    run.withdrawn(pending, mine ?? undefined);
+    run.poke();
+    return { kind: 'failed', error };
+  }
   // Once the fence was sent, an error may also have come after the COMMIT: it is looked up.
   let outcome: SettledOutcome['kind'];
   try {

@@ -85,7 +85,7 @@ export const startCases: readonly ContractCase<SagaStoreFixture>[] = [
       await fixture.sagas.start([first]);
       const again = newSaga({ name: first.name, key: 'same', inputDigest: 'two' });
       assert.deepEqual(await fixture.sagas.start([again]), [
-        { kind: 'exists', id: first.id, inputDigest: 'one' },
+        { kind: 'exists', id: first.id, inputDigest: 'one', sameStart: false },
       ]);
       assert.equal(await fixture.sagas.get(again.id), null);
       assert.deepEqual(await fixture.sagas.history(again.id), []);
@@ -145,13 +145,30 @@ export const startCases: readonly ContractCase<SagaStoreFixture>[] = [
     },
   },
   {
+    name: 'tells another start with the id of a saga from the same start repeated',
+    guards: 'Taken for a repeat, another start with the same id would run a step a second time.',
+    async run(fixture) {
+      const saga = newSaga();
+      await fixture.sagas.start([saga]);
+      const { id, inputDigest } = saga;
+      const other = newSaga({ id, name: saga.name });
+      const keyed = newSaga({ id, name: saga.name, key: 'k' });
+      for (const one of [other, keyed]) {
+        assert.deepEqual(await fixture.other.start([one]), [
+          { kind: 'exists', id, inputDigest, sameStart: false },
+        ]);
+      }
+      assert.equal((await fixture.sagas.history(id)).length, 1);
+    },
+  },
+  {
     name: 'takes a start that is repeated by its id as the one it was',
     guards: 'A start without an answer can be repeated: it is there once.',
     async run(fixture) {
       const saga = newSaga();
       await fixture.sagas.start([saga]);
       assert.deepEqual(await fixture.sagas.start([saga]), [
-        { kind: 'exists', id: saga.id, inputDigest: saga.inputDigest },
+        { kind: 'exists', id: saga.id, inputDigest: saga.inputDigest, sameStart: true },
       ]);
       assert.equal((await fixture.sagas.history(saga.id)).length, 1);
     },
@@ -200,7 +217,9 @@ export const startCases: readonly ContractCase<SagaStoreFixture>[] = [
       );
       assert.ok(await pendingStill(fixture, second));
       await open.commit();
-      assert.deepEqual(await second, [{ kind: 'exists', id: first.id, inputDigest: 'first' }]);
+      assert.deepEqual(await second, [
+        { kind: 'exists', id: first.id, inputDigest: 'first', sameStart: false },
+      ]);
     },
   },
   {
@@ -225,8 +244,8 @@ export const startCases: readonly ContractCase<SagaStoreFixture>[] = [
       assert.equal(await fixture.other.get(again.id), null);
       await open.commit();
       assert.deepEqual(await fixture.other.start([again, byId]), [
-        { kind: 'exists', id: first.id, inputDigest: 'first' },
-        { kind: 'exists', id: byId.id, inputDigest: byId.inputDigest },
+        { kind: 'exists', id: first.id, inputDigest: 'first', sameStart: false },
+        { kind: 'exists', id: byId.id, inputDigest: byId.inputDigest, sameStart: true },
       ]);
     },
   },

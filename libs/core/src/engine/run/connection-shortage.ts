@@ -1,0 +1,44 @@
+import type { Alarms } from './alarms.js';
+import type { Places } from './places.js';
+
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 10_000;
+
+/**
+ * Holds back transactional steps for a moment when one of them got no connection in time: whatever
+ * uses the connections up, a start that is journaled and then waits would count as a crash if the
+ * process died meanwhile, and would never have run.
+ */
+export class ConnectionShortage {
+  readonly #places: Places;
+  readonly #alarms: Alarms;
+  #misses = 0;
+  #stop: (() => void) | null = null;
+
+  constructor(places: Places, alarms: Alarms) {
+    this.#places = places;
+    this.#alarms = alarms;
+  }
+
+  /** A step got no connection in time. */
+  missed(): void {
+    if (this.#stop !== null) return;
+    const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(this.#misses, 16), LONGEST_PAUSE_MS);
+    this.#misses += 1;
+    this.#places.closeTransactional();
+    this.#stop = this.#alarms.set(pauseMs, () => this.#open());
+  }
+
+  /** A step got one. */
+  got(): void {
+    this.#misses = 0;
+    this.#open();
+  }
+
+  #open(): void {
+    if (this.#stop === null) return;
+    this.#stop();
+    this.#stop = null;
+    this.#places.openTransactional();
+  }
+}
