@@ -28,7 +28,10 @@ import { callHandler } from './message-pipeline.js';
 import { SagazServer } from './sagaz-server.js';
 
 const SUBSCRIBE_AGAIN_MS = 2_000;
+const REMIND_AFTER_MS = 10_000;
 const NOT_CONNECTED = 'Call connectSagaz(app) in main.ts before app.startAllMicroservices().';
+const NOT_STARTED =
+  'connectSagaz(app) was called, and app.startAllMicroservices() was not: write await app.startAllMicroservices() after it in main.ts.';
 
 /** Takes messages from the broker and has them handled: one subscription per consumer group. */
 @Injectable()
@@ -40,6 +43,7 @@ export class Consumers implements Worker, OnModuleInit {
   readonly #processors = new Map<Connection, InboxProcessor>();
   readonly #gate: SoloGate;
   #declared: readonly string[] = [];
+  #reminder: Timer | null = null;
   #state: 'idle' | 'waiting' | 'consuming' | 'stopped' = 'idle';
   readonly #failures = new Map<string, string>();
   readonly #retries = new Map<string, Timer>();
@@ -91,11 +95,18 @@ export class Consumers implements Worker, OnModuleInit {
     this.server.whenListening(() => {
       detached(() => this.#consume(broker));
     });
+    // Not at once: an application may call app.listen() before app.startAllMicroservices().
+    this.#reminder = this.clock.after(REMIND_AFTER_MS, () => {
+      if (this.#state === 'waiting' && this.server.connected) {
+        this.logger.error(`Messages pile up: ${this.problem() ?? ''}`);
+      }
+    });
     await Promise.resolve();
   }
 
   async stop(withinMs: number): Promise<void> {
     this.#state = 'stopped';
+    this.#reminder?.cancel();
     for (const housekeeping of this.#housekeeping) housekeeping.stop();
     for (const retry of this.#retries.values()) retry.cancel();
     await Promise.all([
@@ -110,7 +121,8 @@ export class Consumers implements Worker, OnModuleInit {
       return `The broker refuses the subscription of the group '${group}': ${failure}`;
     }
     if (this.#state === 'waiting') {
-      return `No messages come to ${this.#declared.join(', ')}. ${NOT_CONNECTED}`;
+      const remedy = this.server.connected ? NOT_STARTED : NOT_CONNECTED;
+      return `No messages come to ${this.#declared.join(', ')}. ${remedy}`;
     }
     for (const subscription of this.#subscriptions) {
       const problem = subscription.problem();

@@ -9,7 +9,12 @@ import {
 import { HttpAdapterHost } from '@nestjs/core';
 import type { Logger } from '@sagaz/core';
 import { Connections } from '../enlist/index.js';
-import { describeOptions, unknownVariables, type EffectiveOptions } from '../options/index.js';
+import {
+  commandLineVariables,
+  describeOptions,
+  unknownVariables,
+  type EffectiveOptions,
+} from '../options/index.js';
 import { SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
 import { OpenRequests } from './open-requests.js';
 import { drainTimeOf, endedWithin, httpTimeOf } from './shutdown-times.js';
@@ -45,6 +50,11 @@ export class SagazLifecycle
       this.logger.warn('Environment variables begin with SAGAZ_ and set no option.', {
         variables: unread.join(', '),
       });
+    }
+    for (const { variable, instead } of commandLineVariables(process.env)) {
+      this.logger.warn(
+        `The variable ${variable} is read by the command line and not by the application: ${instead}.`,
+      );
     }
     for (const worker of this.workers.all) {
       await worker.start();

@@ -1,5 +1,5 @@
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
-import { DiscoveryModule } from '@nestjs/core';
+import { DiscoveryModule, ModulesContainer } from '@nestjs/core';
 import { systemClock, type Broker, type Clock, type Logger, errorText } from '@sagaz/core';
 import { DeadLetters } from '../dead-letters/index.js';
 import { Connections, TypeOrmConnection, poolOf } from '../enlist/index.js';
@@ -18,6 +18,7 @@ import { IdempotentMethods } from '../transports/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
 import { GIVEN_OPTIONS } from './given-options.js';
 import { ConfigurableModuleClass } from './module-definition.js';
+import { requireOnce } from './module-checks.js';
 import { checkVersions } from './version-check.js';
 import { NestSagazLogger } from './nest-logger.js';
 
@@ -27,8 +28,9 @@ import { NestSagazLogger } from './nest-logger.js';
   providers: [
     {
       provide: SAGAZ_OPTIONS,
-      inject: [GIVEN_OPTIONS],
-      useFactory: async (given: unknown) => {
+      inject: [GIVEN_OPTIONS, ModulesContainer],
+      useFactory: async (given: unknown, modules: ModulesContainer) => {
+        requireOnce(modules, SagazCoreModule);
         await loadTracing();
         const options = readOptions(given, process.env);
         checkVersions(options);

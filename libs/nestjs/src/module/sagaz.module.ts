@@ -1,5 +1,7 @@
-import { Module, type DynamicModule } from '@nestjs/common';
+import { Inject, Module, Optional, type DynamicModule } from '@nestjs/common';
 import { SagazLifecycle } from '../lifecycle/index.js';
+import { CONFIGURED } from './given-options.js';
+import { requireConfigured, requireOptions } from './module-checks.js';
 import type { ASYNC_OPTIONS_TYPE, OPTIONS_TYPE } from './module-definition.js';
 import { SagazCoreModule } from './sagaz-core.module.js';
 
@@ -13,15 +15,39 @@ import { SagazCoreModule } from './sagaz-core.module.js';
  *
  * @see SagazOptions for the options, their defaults and their environment variables
  */
-@Module({ providers: [SagazLifecycle] })
+@Module({})
 export class SagazModule {
+  constructor(@Optional() @Inject(CONFIGURED) configured?: true) {
+    requireConfigured('SagazModule', configured);
+  }
+
   /** The application does not start with wrong options: `InvalidOptionsError` names them all. */
   static forRoot(options: typeof OPTIONS_TYPE): DynamicModule {
-    return { module: SagazModule, imports: [SagazCoreModule.forRoot(options)] };
+    requireOptions('forRoot', options, GIVE);
+    return configured(SagazCoreModule.forRoot(options));
   }
 
   /** The same with options from a factory. Only `dataSources` must be given here and now. */
   static forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
-    return { module: SagazModule, imports: [SagazCoreModule.forRootAsync(options)] };
+    requireOptions('forRootAsync', options, 'give { useFactory: () => ({ service, store }) }');
+    if (!['useFactory', 'useClass', 'useExisting'].some((name) => Object.hasOwn(options, name))) {
+      requireOptions(
+        'forRootAsync',
+        undefined,
+        'give { useFactory }, { useClass } or { useExisting }',
+      );
+    }
+    return configured(SagazCoreModule.forRootAsync(options));
   }
+}
+
+const GIVE =
+  "give { service, store } at least, for example { service: 'orders', store: postgres() }";
+
+function configured(core: DynamicModule): DynamicModule {
+  return {
+    module: SagazModule,
+    imports: [core],
+    providers: [SagazLifecycle, { provide: CONFIGURED, useValue: true }],
+  };
 }

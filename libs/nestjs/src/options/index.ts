@@ -12,4 +12,4 @@ export type {
   SagazModuleExtras,
   SagazOptions,
 } from './sagaz-options.js';
-export { unknownVariables } from './unknown-variables.js';
+export { commandLineVariables, unknownVariables } from './unknown-variables.js';

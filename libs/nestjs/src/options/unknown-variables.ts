@@ -3,6 +3,22 @@ import { ENVIRONMENT } from './environment.js';
 /** Read by the command line and by Sagaz's own tests, and by no application. */
 const OTHERS = /^SAGAZ_(DATABASE_URL|SCHEMA|TEST_.*)$/;
 
+/** What the command line obeys, and where an application has it from. */
+const OF_THE_COMMAND_LINE: Readonly<Record<string, string>> = {
+  SAGAZ_DATABASE_URL:
+    'the store takes the database of its DataSource, or postgres({ url: process.env.SAGAZ_DATABASE_URL })',
+  SAGAZ_SCHEMA: 'write postgres({ schema: process.env.SAGAZ_SCHEMA })',
+};
+
+/** Variables that the command line obeys and an application does not, each with what to write instead. */
+export function commandLineVariables(
+  environment: Readonly<Record<string, string | undefined>>,
+): readonly { readonly variable: string; readonly instead: string }[] {
+  return Object.entries(OF_THE_COMMAND_LINE)
+    .filter(([variable]) => (environment[variable] ?? '').trim() !== '')
+    .map(([variable, instead]) => ({ variable, instead }));
+}
+
 /** A variable that looks like one of ours and sets nothing. */
 export interface UnknownVariable {
   readonly variable: string;
