@@ -85,7 +85,7 @@ module.exports = {
       comment: 'One service never imports the code of another; they share what their messages say.',
       severity: 'error',
       from: { path: '^apps/([^/]+)/' },
-      to: { path: '^apps/', pathNot: ['^apps/$1/', '^apps/contracts/'] },
+      to: { path: '^apps/', pathNot: '^apps/$1/' },
     },
     {
       name: 'packages-are-entered-by-their-name',

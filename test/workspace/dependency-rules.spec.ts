@@ -117,7 +117,6 @@ const right: readonly Import[] = [
   { from: 'libs/cli/src/b.ts', to: '@sagaz/postgres' },
   { from: 'apps/shop/src/main.ts', to: '@sagaz/nestjs' },
   { from: 'apps/shop/src/d.ts', to: '@sagaz/postgres' },
-  { from: 'apps/shop/src/e.ts', to: '@sagaz-samples/contracts' },
   { from: `${core}/ports/index.ts`, to: '../errors/index.js' },
   { from: `${core}/errors/index.ts`, to: '../ids.js' },
   { from: `${core}/saga/index.ts`, to: '../ports/index.js' },
@@ -186,13 +185,8 @@ async function writeFixture(root: string): Promise<void> {
     await write(`node_modules/${name}/package.json`, JSON.stringify({ name, main: 'index.js' }));
     await write(`node_modules/${name}/index.js`, '');
   }
-  const contracts = { name: '@sagaz-samples/contracts', exports: './src/index.ts' };
-  await write('apps/contracts/package.json', JSON.stringify(contracts));
-  await write('apps/contracts/src/index.ts', 'export {};\n');
-  await mkdir(join(root, 'node_modules/@sagaz-samples'), { recursive: true });
-  await symlink(join(root, 'apps/contracts'), join(root, 'node_modules', contracts.name));
   const application = {
-    dependencies: everyOne([...packages.map((name) => `@sagaz/${name}`), contracts.name]),
+    dependencies: everyOne(packages.map((name) => `@sagaz/${name}`)),
     devDependencies: everyOne(['vitest']),
   };
   for (const name of ['shop', 'stock']) {

@@ -46,7 +46,6 @@ const config = readConfig();
       service: 'inventory-service',
       store: postgres(),
       broker: postgresBroker({ url: config.BROKER_URL }),
-      roles: { relay: false },
     }),
   ],
 })

@@ -14,6 +14,7 @@ import { logging } from './logging.js';
 import { CreateOrders1700000000000 } from './migrations/1700000000000-create-orders.js';
 import { Order } from './orders/order.entity.js';
 import { OrdersModule } from './orders/orders.module.js';
+import { Price } from './orders/price.entity.js';
 
 const config = readConfig();
 
@@ -23,7 +24,7 @@ const config = readConfig();
     TypeOrmModule.forRoot({
       type: 'postgres',
       url: config.DATABASE_URL,
-      entities: [Order],
+      entities: [Order, Price],
       migrations: [CreateOrders1700000000000],
       migrationsRun: true,
       retryAttempts: 20,
@@ -46,7 +47,6 @@ const config = readConfig();
       service: 'order-service',
       store: postgres(),
       broker: postgresBroker({ url: config.BROKER_URL }),
-      roles: { relay: false },
     }),
   ],
   // A repeated key with other content is answered by 409, an unknown saga by 404, and so on.

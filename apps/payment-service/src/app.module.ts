@@ -45,7 +45,6 @@ const config = readConfig();
       service: 'payment-service',
       store: postgres(),
       broker: postgresBroker({ url: config.BROKER_URL }),
-      roles: { relay: false },
     }),
   ],
 })

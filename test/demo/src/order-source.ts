@@ -13,6 +13,7 @@ const productOnFile = z.object({
   sku: z.string().min(1),
   name: z.string().min(1),
   stock: z.int().nonnegative(),
+  unitPriceCents: z.int().nonnegative().optional(),
 });
 export type ProductOnFile = z.infer<typeof productOnFile>;
 

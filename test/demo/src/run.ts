@@ -5,11 +5,12 @@ import { makeUpOrders, makeUpProducts, productsOf } from './made-up-orders.js';
 import { MessageWatch } from './message-watch.js';
 import type { DemoOptions } from './options.js';
 import { readOrders, readProducts, type OrderLine, type ProductOnFile } from './order-source.js';
+import { pricesOf } from './prices.js';
 import { untilQuiet } from './quiet.js';
 import type { Narrator } from './narrator.js';
 import type { Result } from './report.js';
 import type { System } from './system.js';
-import { sendOrders, stockUp, whyRejected } from './traffic.js';
+import { sendOrders, setPrices, stockUp, whyRejected } from './traffic.js';
 import { Turnstile } from './turnstile.js';
 
 const MADE_UP_COUNT = 200;
@@ -48,7 +49,8 @@ export async function run(
   signal: AbortSignal,
 ): Promise<Result> {
   const began = performance.now();
-  await stockUp(system.inventory.address, products);
+  await stockUp(system.inventory.address, system.adminToken, products);
+  await setPrices(system.orders.address, system.adminToken, pricesOf(products, lines));
   const ledger = new Ledger(system);
   const watch = new MessageWatch(system);
   watch.start();

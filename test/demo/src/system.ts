@@ -25,12 +25,15 @@ export class System {
     readonly inventory: ServiceProcess,
     readonly payments: ServiceProcess,
     readonly worker: ServiceProcess,
+    /** Opens the endpoints of operators. */
+    readonly adminToken: string,
   ) {}
 
   static async start(): Promise<System> {
     const folder = await mkdtemp(join(tmpdir(), 'sagaz-demo-'));
     const postgres = await startEmbeddedPostgres({ flags: { max_connections: 300 } });
     try {
+      const adminToken = randomBytes(24).toString('hex');
       const urls = await createDatabases(postgres.url);
       const url = (name: DatabaseName): string => urls.get(name) ?? '';
       const service = async (
@@ -46,6 +49,7 @@ export class System {
             NODE_ENV: 'development',
             LOG_LEVEL: 'warn',
             BROKER_URL: url('broker'),
+            ADMIN_TOKEN: adminToken,
             // What a dead process held is taken over sooner than by default, to keep the run short.
             SAGAZ_ENGINE_LEASE: '3s',
             SAGAZ_RELAY_LEASE: '4s',
@@ -54,18 +58,21 @@ export class System {
           },
           logFile: join(folder, `${app}.log`),
         });
+      // The worker relays for all of them.
+      const beside = { SAGAZ_ROLES: 'engine,consume' };
       const system = new System(
         postgres,
         folder,
         urls,
-        await service('order-service', { DATABASE_URL: url('orders') }),
-        await service('inventory-service', { DATABASE_URL: url('inventory') }),
-        await service('payment-service', { DATABASE_URL: url('payments') }),
+        await service('order-service', { ...beside, DATABASE_URL: url('orders') }),
+        await service('inventory-service', { ...beside, DATABASE_URL: url('inventory') }),
+        await service('payment-service', { ...beside, DATABASE_URL: url('payments') }),
         await service('outbox-worker', {
           OUTBOX_DATABASES: ['orders', 'inventory', 'payments']
             .map((name) => `${name}=${urls.get(name as DatabaseName) ?? ''}`)
             .join(','),
         }),
+        adminToken,
       );
       for (const process of system.processes) process.start();
       return system;

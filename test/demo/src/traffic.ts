@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { OrderLine, ProductOnFile } from './order-source.js';
+import type { PriceOnFile } from './prices.js';
 import type { Turnstile } from './turnstile.js';
 
 /** What the door of the order service answered to one line of the file. */
@@ -17,16 +18,31 @@ interface HttpAnswer {
 const placed = z.object({ orderId: z.string(), reason: z.string().nullable() });
 
 /** Tells inventory what there is. */
-export async function stockUp(address: string, products: readonly ProductOnFile[]): Promise<void> {
-  for (let at = 0; at < products.length; at += 500) {
-    const response = await fetch(`${address}/products`, {
+export async function stockUp(
+  address: string,
+  token: string,
+  products: readonly ProductOnFile[],
+): Promise<void> {
+  await putList(`${address}/products`, token, products);
+}
+
+/** Tells the order service what things cost. */
+export async function setPrices(
+  address: string,
+  token: string,
+  prices: readonly PriceOnFile[],
+): Promise<void> {
+  await putList(`${address}/prices`, token, prices);
+}
+
+async function putList(url: string, token: string, list: readonly object[]): Promise<void> {
+  for (let at = 0; at < list.length; at += 500) {
+    const response = await fetch(url, {
       method: 'PUT',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(products.slice(at, at + 500)),
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body: JSON.stringify(list.slice(at, at + 500)),
     });
-    if (!response.ok) {
-      throw new Error(`Inventory did not take the products: ${await response.text()}`);
-    }
+    if (!response.ok) throw new Error(`${url} did not take the list: ${await response.text()}`);
   }
 }
 

@@ -1,7 +1,17 @@
-import { Body, Controller, Get, HttpCode, NotFoundException, Param, Put } from '@nestjs/common';
+import {
+  Body,
+  Controller,
+  Get,
+  HttpCode,
+  NotFoundException,
+  Param,
+  Put,
+  UseGuards,
+} from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { Repository } from 'typeorm';
 import { z } from 'zod';
+import { AdminGuard } from '../admin.guard.js';
 import { Product } from './product.entity.js';
 
 const sku = z
@@ -9,7 +19,7 @@ const sku = z
   .trim()
   .min(1)
   .max(100)
-  .regex(/^\P{Cc}*$/u, 'must have no control characters');
+  .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must have no control characters and no half characters');
 const productSheet = z
   .array(
     z.object({
@@ -19,7 +29,7 @@ const productSheet = z
         .trim()
         .min(1)
         .max(200)
-        .regex(/^\P{Cc}*$/u, 'must have no control characters'),
+        .regex(/^[^\p{Cc}\p{Cs}]*$/u, 'must have no control characters and no half characters'),
       stock: z.int().nonnegative().max(1_000_000_000),
     }),
   )
@@ -33,6 +43,7 @@ export class ProductsController {
 
   /** Adds products. Those that are there already stay as they are. */
   @Put()
+  @UseGuards(AdminGuard)
   @HttpCode(204)
   async add(@Body({ schema: productSheet }) sheet: ProductSheet): Promise<void> {
     await this.products.createQueryBuilder().insert().values(sheet).orIgnore().execute();

@@ -8,7 +8,7 @@ import {
   type ReleaseStockPayload,
   type ReserveStockPayload,
   type StockReserved,
-} from '@sagaz-samples/contracts';
+} from '../contracts/index.js';
 import { IdempotentHandler } from '@sagaz/nestjs';
 import { StockService } from './stock.service.js';
 

@@ -14,9 +14,15 @@ export class CreateOrders1700000000000 implements MigrationInterface {
         created_at timestamptz NOT NULL DEFAULT now(),
         updated_at timestamptz NOT NULL DEFAULT now()
       )`);
+    await queryRunner.query(`
+      CREATE TABLE price (
+        sku text PRIMARY KEY,
+        unit_price_cents integer NOT NULL CHECK (unit_price_cents >= 0)
+      )`);
   }
 
   async down(queryRunner: QueryRunner): Promise<void> {
+    await queryRunner.query('DROP TABLE price');
     await queryRunner.query('DROP TABLE customer_order');
   }
 }

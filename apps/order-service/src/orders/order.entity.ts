@@ -1,13 +1,8 @@
 import { Column, CreateDateColumn, Entity, PrimaryColumn, UpdateDateColumn } from 'typeorm';
+import type { PricedItem } from './place-order.js';
 
 export const ORDER_STATUSES = ['pending', 'processing', 'confirmed', 'rejected'] as const;
 export type OrderStatus = (typeof ORDER_STATUSES)[number];
-
-export interface OrderItem {
-  readonly sku: string;
-  readonly quantity: number;
-  readonly unitPriceCents: number;
-}
 
 @Entity({ name: 'customer_order' })
 export class Order {
@@ -18,7 +13,7 @@ export class Order {
   customerId!: string;
 
   @Column({ type: 'jsonb' })
-  items!: OrderItem[];
+  items!: PricedItem[];
 
   @Column({ name: 'total_cents', type: 'integer' })
   totalCents!: number;

@@ -11,7 +11,7 @@ import {
   VoidPayment,
   type PaymentAuthorised,
   type PaymentCaptured,
-} from '@sagaz-samples/contracts';
+} from '../contracts/index.js';
 import {
   command,
   Compensate,
@@ -24,7 +24,7 @@ import {
 } from '@sagaz/nestjs';
 import { Repository } from 'typeorm';
 import { Order } from './order.entity.js';
-import { totalCents, type PlaceOrder } from './place-order.js';
+import { totalCents, type PricedOrder } from './place-order.js';
 
 export interface ConfirmedOrder {
   readonly orderId: string;
@@ -37,7 +37,7 @@ export interface ConfirmedOrder {
  *            └─ authorise ─┘
  */
 @Saga({ name: 'place-order', version: 1, output: 'confirm' })
-export class PlaceOrderSaga extends SagaOf<PlaceOrder, ConfirmedOrder> {
+export class PlaceOrderSaga extends SagaOf<PricedOrder, ConfirmedOrder> {
   /** Each line names the saga, its step and, in one, its trace: see LoggerModule in app.module.ts. */
   private readonly logger = new Logger(PlaceOrderSaga.name);
 
@@ -49,30 +49,30 @@ export class PlaceOrderSaga extends SagaOf<PlaceOrder, ConfirmedOrder> {
   }
 
   @SagaStep({ transactional: true })
-  async accept(@SagaInput() order: PlaceOrder): Promise<void> {
+  async accept(@SagaInput() order: PricedOrder): Promise<void> {
     await this.orders.update({ id: order.orderId }, { status: 'processing' });
   }
 
   @Compensate('accept', { transactional: true })
-  async reject(@SagaInput() order: PlaceOrder): Promise<void> {
+  async reject(@SagaInput() order: PricedOrder): Promise<void> {
     await this.orders.update({ id: order.orderId }, { status: 'rejected' });
     this.logger.log('The order is rejected.');
     await this.outbox.publish(OrderRejected, { orderId: order.orderId }, { key: order.orderId });
   }
 
   @SagaStep({ dependsOn: ['accept'] })
-  reserve(@SagaInput() order: PlaceOrder) {
+  reserve(@SagaInput() order: PricedOrder) {
     const lines = order.items.map(({ sku, quantity }) => ({ sku, quantity }));
     return command(ReserveStock, { orderId: order.orderId, lines });
   }
 
   @Compensate('reserve')
-  release(@SagaInput() order: PlaceOrder) {
+  release(@SagaInput() order: PricedOrder) {
     return command(ReleaseStock, { orderId: order.orderId });
   }
 
   @SagaStep({ dependsOn: ['accept'] })
-  authorise(@SagaInput() order: PlaceOrder) {
+  authorise(@SagaInput() order: PricedOrder) {
     return command(AuthorisePayment, {
       orderId: order.orderId,
       customerId: order.customerId,
@@ -81,24 +81,24 @@ export class PlaceOrderSaga extends SagaOf<PlaceOrder, ConfirmedOrder> {
   }
 
   @Compensate('authorise')
-  voidPayment(@SagaInput() order: PlaceOrder) {
+  voidPayment(@SagaInput() order: PricedOrder) {
     return command(VoidPayment, { orderId: order.orderId });
   }
 
   @SagaStep({ dependsOn: ['reserve', 'authorise'] })
-  capture(@SagaInput() order: PlaceOrder, @StepResult('authorise') payment: PaymentAuthorised) {
+  capture(@SagaInput() order: PricedOrder, @StepResult('authorise') payment: PaymentAuthorised) {
     return command(CapturePayment, { orderId: order.orderId, paymentId: payment.paymentId });
   }
 
   @Compensate('capture')
-  refund(@SagaInput() order: PlaceOrder) {
+  refund(@SagaInput() order: PricedOrder) {
     return command(RefundPayment, { orderId: order.orderId });
   }
 
   /** The order's new state, the event and the saga's end are committed together. */
   @SagaStep({ dependsOn: ['capture'], transactional: true })
   async confirm(
-    @SagaInput() order: PlaceOrder,
+    @SagaInput() order: PricedOrder,
     @StepResult('capture') payment: PaymentCaptured,
   ): Promise<ConfirmedOrder> {
     const { orderId, customerId } = order;

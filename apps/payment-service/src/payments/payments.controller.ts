@@ -11,7 +11,7 @@ import {
   type PaymentAuthorised,
   type PaymentCaptured,
   type PaymentOfOrder,
-} from '@sagaz-samples/contracts';
+} from '../contracts/index.js';
 import { IdempotentHandler, MessageContext, SagaRefusal } from '@sagaz/nestjs';
 import { Repository } from 'typeorm';
 import { PaymentDeclinedError, PaymentProvider } from '../provider/payment-provider.js';

@@ -1,3 +1,4 @@
+// The messages that the payment service handles. The service that sends them has the same file.
 import { defineCommand } from '@sagaz/core';
 import { z } from 'zod';
 

@@ -1,3 +1,4 @@
+// The messages that inventory handles. The service that sends them has the same file.
 import { defineCommand } from '@sagaz/core';
 import { z } from 'zod';
 
@@ -26,7 +27,7 @@ export const ReserveStock = defineCommand<ReserveStockPayload, StockReserved>()(
 export interface ReleaseStockPayload {
   readonly orderId: string;
 }
-/** Gives back what {@link ReserveStock} took; bears that it never did. */
+/** Gives back what {@link ReserveStock} took; also safe when it took nothing. */
 export const ReleaseStock = defineCommand<ReleaseStockPayload>()('inventory.release', {
   handledBy,
 });

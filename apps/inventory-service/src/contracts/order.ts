@@ -1,3 +1,4 @@
+// What the order service tells everybody. A service that listens has the same file.
 import { defineEvent } from '@sagaz/core';
 
 export interface OrderConfirmedPayload {
