@@ -1,7 +1,7 @@
 import { ClsPluginTransactional } from '@nestjs-cls/transactional';
 import { Module } from '@nestjs/common';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
-import { SagazModule, SagazTypeOrmAdapter } from '@sagaz/nestjs';
+import { SagazModule, SagazTypeOrmAdapter, waitForDatabase } from '@sagaz/nestjs';
 import { SagazHealthModule } from '@sagaz/nestjs/health';
 import { SagazMetricsModule } from '@sagaz/nestjs/metrics';
 import { postgres, postgresBroker } from '@sagaz/postgres';
@@ -26,7 +26,7 @@ const config = readConfig();
       entities: [Product, Reservation],
       migrations: [CreateStock1700000000000],
       migrationsRun: true,
-      retryAttempts: 20,
+      ...waitForDatabase(),
     }),
     ClsModule.forRoot({
       global: true,

@@ -2,7 +2,12 @@ import { ClsPluginTransactional } from '@nestjs-cls/transactional';
 import { Module } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
-import { SagazExceptionFilter, SagazModule, SagazTypeOrmAdapter } from '@sagaz/nestjs';
+import {
+  SagazExceptionFilter,
+  SagazModule,
+  SagazTypeOrmAdapter,
+  waitForDatabase,
+} from '@sagaz/nestjs';
 import { SagazHealthModule } from '@sagaz/nestjs/health';
 import { SagazMetricsModule } from '@sagaz/nestjs/metrics';
 import { postgres, postgresBroker } from '@sagaz/postgres';
@@ -27,7 +32,7 @@ const config = readConfig();
       entities: [Order, Price],
       migrations: [CreateOrders1700000000000],
       migrationsRun: true,
-      retryAttempts: 20,
+      ...waitForDatabase(),
     }),
     ClsModule.forRoot({
       global: true,

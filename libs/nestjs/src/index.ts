@@ -96,7 +96,12 @@ export {
 } from './outbox/index.js';
 
 // Watching
-export { WorkObservers, type WorkObserver } from './lifecycle/index.js';
+export {
+  StartTimeoutError,
+  waitForDatabase,
+  WorkObservers,
+  type WorkObserver,
+} from './lifecycle/index.js';
 
 // Handling
 export {

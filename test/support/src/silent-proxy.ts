@@ -28,9 +28,10 @@ export class SilentProxy {
     server.on('connection', (client) => this.#join(client, target));
   }
 
-  static async before(url: string): Promise<SilentProxy> {
+  /** @param port where it listens; any that is free where none is given */
+  static async before(url: string, port = 0): Promise<SilentProxy> {
     const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
     return new SilentProxy(server, new URL(url));
   }
 

@@ -7,7 +7,7 @@ import {
   type OnModuleDestroy,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import type { Logger } from '@sagaz/core';
+import type { Clock, Logger } from '@sagaz/core';
 import { Connections } from '../enlist/index.js';
 import {
   commandLineVariables,
@@ -15,9 +15,10 @@ import {
   unknownVariables,
   type EffectiveOptions,
 } from '../options/index.js';
-import { SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
+import { SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
 import { OpenRequests } from './open-requests.js';
 import { drainTimeOf, endedWithin, httpTimeOf } from './shutdown-times.js';
+import { waitForServer } from './wait-for-server.js';
 import { Workers, type Worker } from './workers.js';
 
 /**
@@ -35,6 +36,7 @@ export class SagazLifecycle
   constructor(
     @Inject(SAGAZ_OPTIONS) private readonly options: EffectiveOptions,
     @Inject(SAGAZ_LOGGER) private readonly logger: Logger,
+    @Inject(SAGAZ_CLOCK) private readonly clock: Clock,
     @Inject(Connections) private readonly connections: Connections,
     @Inject(Workers) private readonly workers: Workers,
     @Optional() @Inject(HttpAdapterHost) http?: HttpAdapterHost,
@@ -43,7 +45,16 @@ export class SagazLifecycle
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    for (const connection of this.connections.all) await connection.check();
+    // Whatever was there a moment ago may be away now.
+    const patience = {
+      clock: this.clock,
+      logger: this.logger,
+      withinMs: this.options.startTimeout,
+    };
+    for (const connection of this.connections.all) {
+      const database = `the database of "${connection.name}"`;
+      await waitForServer(database, () => connection.check(), patience);
+    }
     this.logger.info(`Sagaz starts with ${JSON.stringify(describeOptions(this.options))}`);
     const unread = unknownVariables(process.env).map(({ variable }) => variable);
     if (unread.length > 0) {
@@ -57,7 +68,7 @@ export class SagazLifecycle
       );
     }
     for (const worker of this.workers.all) {
-      await worker.start();
+      await waitForServer(`what the ${worker.name} needs`, () => worker.start(), patience);
       this.#started.push(worker);
     }
   }

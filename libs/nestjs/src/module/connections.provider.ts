@@ -12,7 +12,7 @@ import {
   type Connection,
   type TypeOrmTransactionHost,
 } from '../enlist/index.js';
-import { WorkObservers } from '../lifecycle/index.js';
+import { waitForServer, WorkObservers } from '../lifecycle/index.js';
 import {
   InvalidOptionsError,
   migratesAtStart,
@@ -116,7 +116,11 @@ export function connectionsProvider(
                   host: () => host,
                 }),
           );
-          await store.start({ migrate });
+          await waitForServer(`the database of "${name}"`, () => store.start({ migrate }), {
+            clock,
+            logger,
+            withinMs: options.startTimeout,
+          });
         }
       } catch (error) {
         // The application does not start; what was opened must not keep its process alive.

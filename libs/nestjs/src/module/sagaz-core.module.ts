@@ -10,6 +10,7 @@ import {
   WorkObservers,
   endedWithin,
   httpTimeOf,
+  waitForServer,
 } from '../lifecycle/index.js';
 import { readOptions, type EffectiveOptions } from '../options/index.js';
 import { Outbox, Relays, loadTracing } from '../outbox/index.js';
@@ -43,7 +44,7 @@ import { NestSagazLogger } from './nest-logger.js';
       provide: SAGAZ_BROKER,
       inject: [SAGAZ_OPTIONS, SAGAZ_LOGGER, SAGAZ_CLOCK, Connections],
       useFactory: async (
-        { broker, service }: EffectiveOptions,
+        { broker, service, startTimeout }: EffectiveOptions,
         logger: Logger,
         clock: Clock,
         connections: Connections,
@@ -51,11 +52,16 @@ import { NestSagazLogger } from './nest-logger.js';
         if (broker === undefined) return null;
         const main = connections.all.find((connection) => connection instanceof TypeOrmConnection);
         const pool = main === undefined ? undefined : poolOf(main.dataSource);
-        return broker.create({
+        const environment = {
           service,
           logger,
           clock,
           ...(pool === undefined ? {} : { connection: pool.options }),
+        };
+        return waitForServer('the broker', () => broker.create(environment), {
+          clock,
+          logger,
+          withinMs: startTimeout,
         });
       },
     },

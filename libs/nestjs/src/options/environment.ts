@@ -29,6 +29,7 @@ export const ENVIRONMENT: readonly {
   { variable: 'SAGAZ_INBOX_KEEP_DONE', option: 'inbox.keepDone', reading: 'text' },
   { variable: 'SAGAZ_INBOX_KEEP_KEYS', option: 'inbox.keepKeys', reading: 'text' },
   { variable: 'SAGAZ_MIGRATE', option: 'migrate', reading: 'migrate' },
+  { variable: 'SAGAZ_START_TIMEOUT', option: 'startTimeout', reading: 'text' },
   { variable: 'SAGAZ_SHUTDOWN_TIMEOUT', option: 'shutdownTimeout', reading: 'text' },
 ];
 

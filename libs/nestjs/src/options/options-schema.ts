@@ -189,11 +189,12 @@ export const optionsSchema = z.strictObject(
     migrate: z
       .union([z.literal('auto'), z.boolean()], { error: "give 'auto', true or false" })
       .default('auto'),
+    startTimeout: duration('5m', '0ms', '1d'),
     shutdownTimeout: duration('10s', '1ms', '1h'),
   },
   {
     error:
-      'give { service, store } at least, and of { stores, broker, roles, engine, relay, inbox, migrate, shutdownTimeout } what you need',
+      'give { service, store } at least, and of { stores, broker, roles, engine, relay, inbox, migrate, startTimeout, shutdownTimeout } what you need',
   },
 );
 

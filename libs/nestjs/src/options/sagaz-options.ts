@@ -98,6 +98,11 @@ export interface SagazOptions {
    * `SAGAZ_MIGRATE`: `auto`, `true` or `false`.
    */
   readonly migrate?: 'auto' | boolean;
+  /**
+   * How long the start waits for a database or broker that is away; `0`: not at all. Wrong credentials
+   * and a schema that is missing end it at once. Default `'5m'`. `SAGAZ_START_TIMEOUT`.
+   */
+  readonly startTimeout?: Duration;
   /** How long a shutdown may wait for what is under way. Default `'10s'`. `SAGAZ_SHUTDOWN_TIMEOUT`. */
   readonly shutdownTimeout?: Duration;
 }

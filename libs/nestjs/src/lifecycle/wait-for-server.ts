@@ -1,0 +1,89 @@
+import { SagazError, errorMessage, storeFailureOf, type Clock, type Logger } from '@sagaz/core';
+
+/** A database or broker that the application needs to start did not come in time. */
+export class StartTimeoutError extends SagazError {
+  readonly code = 'SAGAZ_START_TIMEOUT';
+
+  constructor(
+    /** `the database of "default"`, `the broker`. */
+    readonly server: string,
+    readonly waitedMs: number,
+    cause: unknown,
+  ) {
+    super(
+      `The start has waited ${String(Math.round(waitedMs / 1_000))} s for ${server}, which is still away: ${errorMessage(cause)}`,
+      'Start it, or let the application wait longer: startTimeout of SagazModule.forRoot, or SAGAZ_START_TIMEOUT.',
+      { cause },
+    );
+  }
+}
+
+export interface Patience {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Milliseconds since the start after which it is over; 0: the first try is the last. */
+  readonly withinMs: number;
+}
+
+const FIRST_MS = 250;
+const LONGEST_MS = 5_000;
+/** Lines are so far apart at first, and at most a minute. */
+const FIRST_LINE_MS = 5_000;
+const LONGEST_LINE_MS = 60_000;
+
+/**
+ * Tries until it works, as long as the reason is that nobody answers. Says so at once and then at
+ * growing intervals. Everything else ends the start at once: a wrong password, database, schema, grant
+ * or certificate does not mend itself.
+ *
+ * It waits before the application listens: nothing of it can work without its database, and a probe
+ * that finds no port is told as much as by a 503.
+ *
+ * @throws StartTimeoutError
+ */
+export async function waitForServer<T>(
+  server: string,
+  attempt: () => Promise<T>,
+  { clock, logger, withinMs }: Patience,
+): Promise<T> {
+  const began = clock.now();
+  let sayAt = began;
+  let lineMs = FIRST_LINE_MS;
+  let pauseMs = FIRST_MS;
+  let waited = false;
+  // Timers of a clock keep no process alive, and before the start nothing else does.
+  const alive = setInterval(() => undefined, 1_000);
+  try {
+    for (;;) {
+      try {
+        const result = await attempt();
+        if (waited) logger.info(`The start goes on: ${server} is there.`);
+        return result;
+      } catch (error) {
+        if (storeFailureOf(error) !== 'away' || withinMs === 0) throw error;
+        const now = clock.now();
+        const leftMs = began + withinMs - now;
+        if (leftMs <= 0) throw new StartTimeoutError(server, now - began, error);
+        if (now >= sayAt) {
+          logger.warn(
+            `The start waits for ${server}, which is away; the application is not ready before.`,
+            {
+              error: errorMessage(error),
+              waitedS: Math.round((now - began) / 1_000),
+              waitsAtMostS: Math.round(withinMs / 1_000),
+            },
+          );
+          sayAt = now + lineMs;
+          lineMs = Math.min(lineMs * 2, LONGEST_LINE_MS);
+        }
+        waited = true;
+        // Spread out, or all processes come in the moment in which the server is back.
+        const pause = Math.min(pauseMs * (0.5 + Math.random() / 2), leftMs);
+        pauseMs = Math.min(pauseMs * 2, LONGEST_MS);
+        await new Promise<void>((resolve) => clock.after(pause, resolve));
+      }
+    }
+  } finally {
+    clearInterval(alive);
+  }
+}
