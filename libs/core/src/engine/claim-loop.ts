@@ -1,21 +1,20 @@
-import { errorText } from '../errors/index.js';
 import type {
   Clock,
   LoadedSaga,
-  Logger,
   Mail,
   RunnableSaga,
   SagaStore,
   Timer,
   WakeUps,
 } from '../ports/index.js';
+import type { RepeatedFailure } from '../retry/index.js';
 import type { SagaDefinition } from '../saga/index.js';
 import { MAIL_KINDS } from './decide/index.js';
 
 export interface ClaimLoopOptions {
   readonly store: Pick<SagaStore, 'claim' | 'mailOfOwned' | 'nextDueInMs' | 'owned' | 'load'>;
   readonly clock: Clock;
-  readonly logger: Logger;
+  readonly failure: RepeatedFailure;
   readonly wakeUps: WakeUps;
   readonly pollMs: number;
   readonly ownedCheckMs: number;
@@ -32,7 +31,6 @@ export interface ClaimLoopOptions {
 
 /** Between two rounds that hints ask for. */
 const LEAST_PAUSE_MS = 5;
-const LONGEST_PAUSE_MS = 10_000;
 
 /**
  * Asks the store for sagas that are due, for mail of those that run here, and now and then for sagas
@@ -46,7 +44,6 @@ export class ClaimLoop {
   #again = false;
   #lastRound = Number.NEGATIVE_INFINITY;
   #lastOwnedCheck = Number.NEGATIVE_INFINITY;
-  #failures = 0;
   /** From start to close. An engine that only starts sagas for others has nothing to ask for. */
   #open = false;
   #stopHints: () => void = () => undefined;
@@ -69,7 +66,9 @@ export class ClaimLoop {
       return;
     }
     const { clock } = this.#options;
-    this.#armIn(Math.max(0, this.#lastRound + LEAST_PAUSE_MS - clock.now()));
+    // Nor does a hint shorten the pause of a store that has just failed.
+    const pauseMs = this.#options.failure.pauseLeftMs;
+    this.#armIn(Math.max(pauseMs, this.#lastRound + LEAST_PAUSE_MS - clock.now()));
   }
 
   async close(): Promise<void> {
@@ -93,21 +92,19 @@ export class ClaimLoop {
 
   #run(): void {
     if (!this.#open || this.#round !== null) return;
-    const { clock, pollMs, logger } = this.#options;
+    const { clock } = this.#options;
     this.#again = false;
     this.#lastRound = clock.now();
     this.#round = this.#look().then(
       (pauseMs) => {
-        this.#failures = 0;
+        this.#options.failure.worked();
         this.#round = null;
         if (this.#again) this.wake();
         else this.#armIn(pauseMs);
       },
       (error: unknown) => {
         this.#round = null;
-        this.#failures += 1;
-        logger.warn('The engine could not ask its store for work.', { error: errorText(error) });
-        this.#armIn(Math.min(pollMs * 2 ** Math.min(this.#failures, 8), LONGEST_PAUSE_MS));
+        this.#armIn(this.#options.failure.failed(error));
       },
     );
   }

@@ -1,3 +1,4 @@
+import type { StoreFailure } from '../errors/index.js';
 import type { SagaStatus, UnservedSagas } from '../ports/index.js';
 import type { AttentionReason, Role } from './journal/index.js';
 
@@ -28,6 +29,8 @@ export interface EngineObserver {
     },
   ): void;
   transitionsFlushed?(event: { readonly size: number; readonly durationMs: number }): void;
+  /** The store failed something that the engine tries again. */
+  storeFailed?(event: { readonly failure: StoreFailure }): void;
   /** Another engine had it before. */
   sagaAdopted?(event: SagaFacts & { readonly from: string }): void;
   /** A step was found running whose process had died. */

@@ -22,22 +22,18 @@ import {
   type EngineSettings,
   type SagaEngineOptions,
 } from './engine-options.js';
+import { EngineTroubles } from './engine-troubles.js';
 import { EngineClosedError } from './errors.js';
 import { TransitionFlusher } from './flush/index.js';
 import { OutcomeWatch, SagaHandle } from './handle/index.js';
 import { OperatorRequests, type OperatorAnswer } from './operator-requests.js';
+import { keepUp } from './keep-up.js';
 import { Membership, StoreTime, UnservedWatch, Upkeep } from './ownership/index.js';
 import { latestDefinition } from './latest-definition.js';
 import { RunningSagas } from './running-sagas.js';
 import { SagaStarter, type StartOptions } from './saga-starter.js';
 import { giveBack } from './shutdown.js';
 import { storeTransactions } from './step-transactions.js';
-
-/** The distance to the store's clock changes with its host: a failover, a correction. */
-const TIME_CHECK_MS = 30_000;
-const DEAD_MAIL_CHECK_MS = 300_000;
-/** A reply can be faster than the transaction that starts its saga, but not by so much. */
-const ORPHAN_MAIL_MS = 86_400_000;
 
 /**
  * Runs sagas of one store. Between {@link start} and {@link close} it claims what is due, runs the
@@ -55,6 +51,7 @@ export class SagaEngine {
   readonly #watch: OutcomeWatch;
   readonly #starter: SagaStarter;
   readonly #upkeep: Upkeep;
+  readonly #troubles: EngineTroubles;
   readonly #unserved: UnservedWatch;
   readonly #requests: OperatorRequests;
   #state: 'new' | 'running' | 'closing' | 'closed' = 'new';
@@ -74,6 +71,9 @@ export class SagaEngine {
     this.#requests = new OperatorRequests(store, definitionOf);
     this.#clock = clock;
     this.#time = new StoreTime(clock, store.inbox);
+    this.#troubles = new EngineTroubles(clock, logger, (failure) =>
+      this.#running.observe((one) => one.storeFailed?.({ failure })),
+    );
     this.#flusher = new TransitionFlusher({
       store: store.sagas,
       clock,
@@ -89,6 +89,7 @@ export class SagaEngine {
       engines: store.engines,
       clock,
       logger,
+      failure: this.#troubles.use('The heartbeat of the engine', settings.ttlMs / 16),
       ttlMs: settings.ttlMs,
       identity: {
         service: options.service,
@@ -144,7 +145,7 @@ export class SagaEngine {
     this.#claims = new ClaimLoop({
       store: store.sagas,
       clock,
-      logger,
+      failure: this.#troubles.use('Asking the store for work', settings.pollMs),
       wakeUps: store.wakeUps,
       pollMs: settings.pollMs,
       ownedCheckMs: settings.ownedCheckMs,
@@ -156,7 +157,7 @@ export class SagaEngine {
       onMail: (mail) => this.#running.deliver(mail),
       claimed: () => faults.reach('claim.after-commit'),
     });
-    this.#upkeep = new Upkeep(clock, logger);
+    this.#upkeep = new Upkeep(clock, this.#troubles);
     this.#unserved = new UnservedWatch({
       store: store.sagas,
       logger,
@@ -204,6 +205,11 @@ export class SagaEngine {
     return this.#state === 'running' && this.#membership.lives;
   }
 
+  /** What its store refuses or keeps failing; null: nothing. For readiness probes. */
+  get problem(): string | null {
+    return this.#troubles.problem;
+  }
+
   /** Due sagas of this store that no living engine runs, as found every `unservedCheckMs`. */
   get unserved(): readonly UnservedSagas[] {
     return this.#unserved.found;
@@ -216,13 +222,8 @@ export class SagaEngine {
     await this.#membership.join();
     this.#state = 'running';
     this.#claims.start();
-    this.#upkeep.every(TIME_CHECK_MS, "Asking for the store's time", () => this.#time.measure());
-    this.#upkeep.every(this.settings.unservedCheckMs, 'Looking for sagas that nobody runs', () =>
-      this.#unserved.look(),
-    );
-    this.#upkeep.every(DEAD_MAIL_CHECK_MS, 'Dropping mail of ended sagas', () =>
-      this.#options.store.sagas.dropDeadMail(ORPHAN_MAIL_MS),
-    );
+    const { sagas } = this.#options.store;
+    keepUp(this.#upkeep, this.#time, this.#unserved, this.settings.unservedCheckMs, sagas);
   }
 
   /**

@@ -56,6 +56,7 @@ export class WorkObservers implements Required<WorkObserver> {
       sagaStarted: (event) => all().forEach((one) => one.sagaStarted?.(event)),
       sagaEnded: (event) => all().forEach((one) => one.sagaEnded?.(event)),
       attemptEnded: (event) => all().forEach((one) => one.attemptEnded?.(event)),
+      storeFailed: (event) => all().forEach((one) => one.storeFailed?.(event)),
       transitionsFlushed: (event) => all().forEach((one) => one.transitionsFlushed?.(event)),
       sagaAdopted: (event) => all().forEach((one) => one.sagaAdopted?.(event)),
       stepCrashed: (event) => all().forEach((one) => one.stepCrashed?.(event)),

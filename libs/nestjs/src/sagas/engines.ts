@@ -96,9 +96,11 @@ export class Engines implements OnModuleInit, OnApplicationShutdown {
         await engine.close();
       },
       problem: () =>
-        !running || this.of(connection).healthy
+        !running
           ? null
-          : `The engine of "${connection.name}" has had no heartbeat lately; is its database there?`,
+          : this.of(connection).healthy
+            ? this.of(connection).problem
+            : `The engine of "${connection.name}" has had no heartbeat lately; is its database there?`,
     });
   }
 

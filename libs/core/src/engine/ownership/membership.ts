@@ -1,10 +1,11 @@
-import { errorText } from '../../errors/index.js';
+import type { RepeatedFailure } from '../../retry/index.js';
 import type { Clock, EngineRegistry, Logger, NewEngine, Timer } from '../../ports/index.js';
 
 export interface MembershipOptions {
   readonly engines: EngineRegistry;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly failure: RepeatedFailure;
   readonly ttlMs: number;
   readonly identity: Omit<NewEngine, 'incarnation' | 'ttlMs'>;
   /** Whether this engine's loops move: a stuck one must not look alive. */
@@ -129,6 +130,7 @@ export class Membership {
         this.#lastBeat = sent;
         this.#ownBeats += 1;
         if (!this.#closed) await this.#watch();
+        this.#options.failure.worked();
       } else {
         logger.error(
           'The engine has no answer from its store; it stops its heartbeat until it has.',
@@ -136,7 +138,7 @@ export class Membership {
       }
     } catch (error) {
       answered = false;
-      logger.warn('A heartbeat failed.', { error: errorText(error) });
+      this.#options.failure.failed(error);
     }
     this.#fence(!this.lives);
     return answered;

@@ -1,29 +1,33 @@
-import { errorText } from '../../errors/index.js';
-import type { Clock, Logger, Timer } from '../../ports/index.js';
+import type { Clock, Timer } from '../../ports/index.js';
+import type { RepeatedFailure } from '../../retry/index.js';
+import type { EngineTroubles } from '../engine-troubles.js';
 
 /** Small things done now and then. A failed round is logged and tried again in time. */
 export class Upkeep {
   readonly #clock: Clock;
-  readonly #logger: Logger;
+  readonly #troubles: EngineTroubles;
   readonly #timers = new Set<Timer>();
   #closed = false;
 
-  constructor(clock: Clock, logger: Logger) {
+  constructor(clock: Clock, troubles: EngineTroubles) {
     this.#clock = clock;
-    this.#logger = logger;
+    this.#troubles = troubles;
   }
 
   every(ms: number, what: string, work: () => Promise<unknown>): void {
+    this.#every(ms, this.#troubles.use(what, ms, ms), work);
+  }
+
+  #every(ms: number, failure: RepeatedFailure, work: () => Promise<unknown>): void {
     if (this.#closed) return;
     const timer = this.#clock.after(ms, () => {
       this.#timers.delete(timer);
       work()
-        .catch((error: unknown) => {
-          this.#logger.warn(`${what} failed; it is tried again later.`, {
-            error: errorText(error),
-          });
-        })
-        .finally(() => this.every(ms, what, work));
+        .then(
+          () => failure.worked(),
+          (error: unknown) => failure.failed(error),
+        )
+        .finally(() => this.#every(ms, failure, work));
     });
     this.#timers.add(timer);
   }

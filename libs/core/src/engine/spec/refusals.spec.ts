@@ -1,0 +1,46 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { SagaStore } from '../../ports/index.js';
+import { EngineBench, Program, refusing } from '../../testing/index.js';
+
+const MINUTES = 3;
+
+let bench: EngineBench;
+afterEach(() => bench.close());
+
+describe('an engine whose store refuses a statement', () => {
+  it.each(['claim', 'mailOfOwned', 'owned', 'nextDueInMs', 'flush'] as const)(
+    '%s: tries again seldom, says so once a minute and to probes, and goes on by itself',
+    async (method) => {
+      const program = new Program({ name: 'p', steps: { a: {}, b: { dependsOn: ['a'] } } });
+      bench = new EngineBench([program]);
+      const store = refusing<SagaStore>(bench.sagas);
+      let counted = 0;
+      const engine = await bench.engine({
+        store: () => store.value,
+        observer: { storeFailed: ({ failure }) => (counted += failure === 'refused' ? 1 : 0) },
+      });
+      await bench.clock.advance(10_000);
+      const before = bench.log.length;
+      store.refuse(method);
+      const handles = [];
+      for (let at = 0; at < MINUTES * 60; at += 1) {
+        if (at < 40) handles.push(await bench.start(engine, program));
+        bench.wakeUps.hint('saga');
+        await bench.clock.advance(1_000);
+      }
+      expect(store.refused()).toBeGreaterThan(3);
+      expect(store.refused()).toBeLessThan(MINUTES * 60);
+      expect(counted).toBe(store.refused());
+      const lines = bench.log.slice(before).filter(({ level }) => level !== 'info');
+      expect(lines.length).toBeLessThanOrEqual(MINUTES + 1);
+      expect(lines.map(({ message }) => message).join()).toContain('is refused');
+      expect(engine.problem).toContain('permission denied');
+      store.grant();
+      await bench.clock.advance(30_000);
+      expect(engine.problem).toBeNull();
+      for (const handle of handles) {
+        expect(await bench.clock.until(handle.outcome())).toMatchObject({ status: 'completed' });
+      }
+    },
+  );
+});
