@@ -77,7 +77,7 @@ export class SagaEngine {
     this.#flusher = new TransitionFlusher({
       store: store.sagas,
       clock,
-      logger,
+      failure: this.#troubles.use('Writing transitions of sagas', 20),
       flushers: settings.flushers,
       share: settings.flushShare,
       group: settings.flushGroup,

@@ -1,19 +1,19 @@
 import { LockTimeoutError, errorText } from '../../errors/index.js';
 import type {
   Clock,
-  Logger,
   SagaStore,
   SagaTransition,
   SettledOutcome,
   TransitionOutcome,
 } from '../../ports/index.js';
+import type { RepeatedFailure } from '../../retry/index.js';
 import { EngineClosedError } from '../errors.js';
 import { RetryLane } from './retry-lane.js';
 
 export interface FlusherOptions {
   readonly store: Pick<SagaStore, 'flush' | 'settle'>;
   readonly clock: Clock;
-  readonly logger: Logger;
+  readonly failure: RepeatedFailure;
   /** Flushes in flight at once. They share the queue. */
   readonly flushers: number;
   /** A further flush beside one in flight waits for at least this many transitions. */
@@ -34,6 +34,8 @@ interface Waiting {
   busy: number;
   /** How often nobody could say what had become of it. */
   lost: number;
+  /** How often the store refused a flush that it was in. */
+  refused: number;
 }
 
 /** A transition whose answer was lost. */
@@ -46,6 +48,7 @@ interface Lost {
 
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 2_000;
+const LONGEST_REFUSED_MS = 10_000;
 const FIRST_BUSY_MS = 2;
 const LONGEST_BUSY_MS = 200;
 /** Lost transitions that are looked up at once. Each look may wait for a lock, and holds a connection. */
@@ -59,13 +62,14 @@ const LOOKS = 4;
  *
  * A transition in trouble leaves the queue, so that it delays none of those that are not: one whose
  * row was locked goes again with its like, in one flush at a time; one whose answer was lost is looked
- * up, a few at a time.
+ * up, a few at a time; one that the store refuses waits until it does not.
  */
 export class TransitionFlusher {
   readonly #options: FlusherOptions;
   readonly #queue: Waiting[] = [];
   readonly #busy: RetryLane<Waiting>;
   readonly #lost: RetryLane<Lost>;
+  readonly #refused: RetryLane<Waiting>;
   #inFlight = 0;
   #scheduled = false;
   readonly #begun = new Map<number, number>();
@@ -78,6 +82,12 @@ export class TransitionFlusher {
     this.#options = options;
     const { clock, group } = options;
     this.#busy = new RetryLane({ clock, lanes: 1, group, work: (batch) => this.#flush(batch) });
+    this.#refused = new RetryLane({
+      clock,
+      lanes: 1,
+      group: 1,
+      work: (some) => this.#probe(some),
+    });
     this.#lost = new RetryLane({
       clock,
       lanes: LOOKS,
@@ -99,7 +109,7 @@ export class TransitionFlusher {
         reject(new EngineClosedError());
         return;
       }
-      this.#queue.push({ transition, resolve, reject, busy: 0, lost: 0 });
+      this.#queue.push({ transition, resolve, reject, busy: 0, lost: 0, refused: 0 });
       this.#schedule();
     });
   }
@@ -118,7 +128,12 @@ export class TransitionFlusher {
   /** Asks the store for nothing any more. Whoever waits is told that the engine is closed. */
   close(): void {
     this.#closed = true;
-    const waiting = [...this.#queue.splice(0), ...this.#busy.clear(), ...this.#lost.clear()];
+    const waiting = [
+      ...this.#queue.splice(0),
+      ...this.#busy.clear(),
+      ...this.#lost.clear(),
+      ...this.#refused.clear(),
+    ];
     for (const { reject } of waiting) reject(new EngineClosedError());
   }
 
@@ -144,7 +159,11 @@ export class TransitionFlusher {
   }
 
   #start(): void {
-    const { flushers, share, group } = this.#options;
+    const { flushers, share, group, failure } = this.#options;
+    if (failure.refused && failure.pauseLeftMs > 0) {
+      for (const one of this.#queue.splice(0)) this.#refused.add(one, failure.pauseLeftMs);
+      return;
+    }
     while (
       this.#queue.length > 0 &&
       this.#inFlight < flushers &&
@@ -162,7 +181,7 @@ export class TransitionFlusher {
   }
 
   async #flush(batch: readonly Waiting[]): Promise<void> {
-    const { clock, store, logger } = this.#options;
+    const { clock, store, failure } = this.#options;
     const number = (this.#flushes += 1);
     const begun = clock.now();
     this.#begun.set(number, begun);
@@ -172,17 +191,21 @@ export class TransitionFlusher {
       outcomes = await store.flush(batch.map((one) => one.transition));
       await this.#options.after?.();
     } catch (error) {
-      logger.warn('A flush of saga transitions had no answer; each of them is looked up.', {
-        transitions: batch.length,
-        error: errorText(error),
-      });
       this.#begun.delete(number);
-      this.#failingSince ??= begun;
-      for (const one of batch) this.#lose(one);
+      const pauseMs = failure.failed(error);
+      if (failure.refused) {
+        // An answer, and a known one: nothing of it was written.
+        this.#failingSince = null;
+        for (const one of batch) this.#refuse(one, pauseMs);
+      } else {
+        this.#failingSince ??= begun;
+        for (const one of batch) this.#lose(one);
+      }
       return;
     }
     this.#begun.delete(number);
     this.#failingSince = null;
+    failure.worked();
     this.#options.onFlush(batch.length, clock.now() - begun);
     batch.forEach((one, at) => {
       const outcome = outcomes[at];
@@ -190,6 +213,27 @@ export class TransitionFlusher {
       else if (outcome.kind === 'busy') this.#again(one);
       else one.resolve(outcome);
     });
+  }
+
+  /**
+   * The store refuses what a person has to change. Once more after a pause that grows, and alone: should
+   * only one of them be refused, by a policy for rows for instance, the others go on.
+   */
+  #refuse(one: Waiting, pauseMs: number): void {
+    if (this.#closed) {
+      one.reject(new EngineClosedError());
+      return;
+    }
+    const ownMs = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(one.refused, 16), LONGEST_REFUSED_MS);
+    one.refused += 1;
+    this.#refused.add(one, Math.max(pauseMs, ownMs));
+  }
+
+  /** One of those that were refused, for all of them: while the pause lasts nobody asks. */
+  async #probe(some: readonly Waiting[]): Promise<void> {
+    const { pauseLeftMs } = this.#options.failure;
+    if (pauseLeftMs > 0) for (const one of some) this.#refused.add(one, pauseLeftMs);
+    else await this.#flush(some);
   }
 
   /** The row was locked: once more a little later, among others like it. */
