@@ -103,6 +103,17 @@ describeEachPostgres('sagaz on a database', (server) => {
     expect(JSON.parse(after.stdout)).toMatchObject({ upToDate: true, pending: [] });
   });
 
+  it('says which migration is missing in the middle, and changes nothing', async () => {
+    await sagaz(['migrate'], env);
+    await query("DELETE FROM sagaz.migration WHERE name = '0002_outbox'");
+    const status = await sagaz(['status'], env);
+    expect(status.code).toBe(3);
+    expect(status.stdout).toMatch(/0002_outbox[^\n]*missing, though later ones are applied/);
+    const migrate = await sagaz(['migrate'], env);
+    expect(migrate.code).toBe(1);
+    expect(migrate.stderr).toMatch(/lacks the migration 0002_outbox[\s\S]*later 0003_/);
+  });
+
   it('applies once from five processes at once', async () => {
     const runs = await Promise.all(
       Array.from({ length: 5 }, () => sagaz(['migrate', '--json'], env)),

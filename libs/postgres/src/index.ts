@@ -13,6 +13,7 @@ export {
   type ConnectUnservedOptions,
   type Unserved,
 } from './connect-unserved.js';
+export { MissingPrivilegesError } from './privileges/index.js';
 export { postgres } from './store.js';
 export {
   InvalidPostgresOptionError,
@@ -30,6 +31,7 @@ export {
   connectMigrator,
   MigrationChangedError,
   MigrationForbiddenError,
+  MigrationMissingError,
   MigrationTimeoutError,
   OtherMigrationsError,
   SchemaForbiddenError,

@@ -3,6 +3,7 @@ import {
   type EngineRegistry,
   type InboxStore,
   type Logger,
+  type ProcessRole,
   type OutboxStore,
   type SagaStore,
   type Store,
@@ -27,6 +28,7 @@ import { PgEngineRegistry } from './engines/index.js';
 import { PgInboxStore } from './inbox/index.js';
 import { Migrator } from './migrations/index.js';
 import { PgOutboxStore } from './outbox/index.js';
+import { checkPrivileges } from './privileges/index.js';
 import { PgSagaStore } from './sagas/index.js';
 import { PgWakeUps } from './wake-ups/index.js';
 import {
@@ -101,7 +103,13 @@ class PgStore implements Store {
     return this.#wakeUps;
   }
 
-  async start({ migrate }: { readonly migrate: boolean }): Promise<void> {
+  async start({
+    migrate,
+    roles = [],
+  }: {
+    readonly migrate: boolean;
+    readonly roles?: readonly ProcessRole[];
+  }): Promise<void> {
     await checkServer(this.#pool, this.#logger);
     const migrator = new Migrator({ pool: this.#pool, schema: this.#schema.text, set: 'store' });
     if (migrate) {
@@ -121,6 +129,7 @@ class PgStore implements Store {
         });
       }
     }
+    await checkPrivileges(this.#pool, this.#schema, roles);
     await this.#wakeUps.start();
   }
 

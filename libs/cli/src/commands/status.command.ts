@@ -77,14 +77,24 @@ function statusText(
         : pc.green('applied');
     table.push([name, state, appliedAt.toISOString()]);
   }
-  for (const name of status.pending) table.push([name, pc.yellow('missing'), '']);
+  for (const name of status.pending) {
+    const state = status.skipped.includes(name)
+      ? pc.red('missing, though later ones are applied')
+      : pc.yellow('missing');
+    table.push([name, state, '']);
+  }
   return `Schema ${schema} of ${place}\n${table.toString()}\n${verdict(status, migrate)}`;
 }
 
-function verdict({ changed, unknown, pending }: MigrationStatus, migrate: string): string {
+function verdict({ changed, skipped, unknown, pending }: MigrationStatus, migrate: string): string {
   if (changed.length > 0) {
     return pc.red(
       'Applied migrations differ from those of this version. Use the version the schema was made with.',
+    );
+  }
+  if (skipped.length > 0) {
+    return pc.red(
+      `${skipped.join(', ')} ${skipped.length === 1 ? 'is' : 'are'} missing although a later migration was applied. Put the record back where its tables are there; else restore the schema.`,
     );
   }
   if (unknown.length > 0) {

@@ -8,6 +8,9 @@ import type { EngineRegistry, SagaStore } from './saga-store.js';
 import type { Transactions } from './transaction.js';
 import type { WakeUps } from './wake-ups.js';
 
+/** What a process does in the background: runs sagas, publishes outboxes, handles messages. */
+export type ProcessRole = 'engine' | 'relay' | 'consume';
+
 /** Everything one database keeps for Sagaz. */
 export interface Store {
   readonly name: string;
@@ -17,8 +20,14 @@ export interface Store {
   readonly outbox: OutboxStore;
   readonly inbox: InboxStore;
   readonly wakeUps: WakeUps;
-  /** Applies migrations if asked to, checks the server's settings, starts listening. */
-  start(options: { readonly migrate: boolean }): Promise<void>;
+  /**
+   * Applies migrations if asked to, checks the server's settings and whether what the roles do is
+   * allowed here, starts listening. May be called again after it rejected.
+   */
+  start(options: {
+    readonly migrate: boolean;
+    readonly roles?: readonly ProcessRole[];
+  }): Promise<void>;
   /** Rejects with what is wrong. */
   health(): Promise<void>;
   close(): Promise<void>;

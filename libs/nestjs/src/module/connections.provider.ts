@@ -93,6 +93,7 @@ export function connectionsProvider(
       ]);
       if (names.size === 0) names.add(DEFAULT_CONNECTION);
 
+      const roles = (['engine', 'relay', 'consume'] as const).filter((role) => options.roles[role]);
       const migrate = migratesAtStart(options.migrate, process.env);
       const connections: Connection[] = [];
       try {
@@ -116,7 +117,7 @@ export function connectionsProvider(
                   host: () => host,
                 }),
           );
-          await waitForServer(`the database of "${name}"`, () => store.start({ migrate }), {
+          await waitForServer(`the database of "${name}"`, () => store.start({ migrate, roles }), {
             clock,
             logger,
             withinMs: options.startTimeout,

@@ -112,6 +112,21 @@ describeEachPostgres('connections', (server) => {
     expect(JSON.stringify(error)).not.toContain('top-secret');
   });
 
+  it('do not pass the check of a database that cannot hold every character', async () => {
+    const name = `${new URL(db.url).pathname.slice(1)}_ascii`;
+    await open().query({
+      text: `CREATE DATABASE "${name}" ENCODING 'SQL_ASCII' TEMPLATE template0`,
+    });
+    const url = new URL(db.url);
+    url.pathname = `/${name}`;
+    const pool = open({ kind: 'url', url: url.href });
+    await expect(checkServer(pool, logger)).rejects.toThrow(
+      /holds text in SQL_ASCII[\s\S]*ENCODING 'UTF8'/,
+    );
+    await pool.end();
+    await open().query({ text: `DROP DATABASE "${name}" WITH (FORCE)` });
+  });
+
   it('pass the check of the server, which names what weakens the promises', async () => {
     warnings.length = 0;
     await checkServer(open(undefined, 100_000), logger);

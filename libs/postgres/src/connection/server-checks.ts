@@ -27,6 +27,8 @@ interface SettingsRow {
   readonly isolation: string;
   readonly statement_timeout: number;
   readonly free_connections: number;
+  readonly server_encoding: string;
+  readonly client_encoding: string;
 }
 
 /**
@@ -44,7 +46,9 @@ export async function checkServer(pool: SagazPool, logger: Logger): Promise<void
         current_setting('default_transaction_isolation') AS isolation,
         (SELECT setting::int FROM pg_settings WHERE name = 'statement_timeout') AS statement_timeout,
         current_setting('max_connections')::int
-          - current_setting('superuser_reserved_connections')::int AS free_connections`,
+          - current_setting('superuser_reserved_connections')::int AS free_connections,
+        current_setting('server_encoding') AS server_encoding,
+        current_setting('client_encoding') AS client_encoding`,
   });
   const [found] = rows;
   if (found === undefined) return;
@@ -61,6 +65,20 @@ export async function checkServer(pool: SagazPool, logger: Logger): Promise<void
       place,
       found.in_recovery ? 'is a standby that only reads' : 'gives this role read-only transactions',
       'Connect to the primary (behind several hosts: target_session_attrs=read-write).',
+    );
+  }
+  if (found.server_encoding !== 'UTF8') {
+    throw new UnsuitableServerError(
+      place,
+      `holds text in ${found.server_encoding}, which lacks characters that messages may have`,
+      "Create the database anew: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and move what is in it.",
+    );
+  }
+  if (found.client_encoding !== 'UTF8') {
+    throw new UnsuitableServerError(
+      place,
+      `takes what this role sends for ${found.client_encoding}, and the driver sends UTF8`,
+      "ALTER ROLE … SET client_encoding = 'UTF8', and leave it out of the options of the connection and of the pooler.",
     );
   }
   if (found.isolation !== 'read committed') {

@@ -7,6 +7,7 @@ export {
 export {
   MigrationChangedError,
   MigrationForbiddenError,
+  MigrationMissingError,
   MigrationTimeoutError,
   OtherMigrationsError,
   SchemaForbiddenError,

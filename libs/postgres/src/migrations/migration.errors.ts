@@ -48,6 +48,24 @@ export class MigrationChangedError extends SagazError {
   }
 }
 
+/** A migration is missing although a later one was applied: its record was removed, or it was skipped. */
+export class MigrationMissingError extends SagazError {
+  readonly code = 'SAGAZ_MIGRATION_MISSING';
+
+  constructor(
+    readonly target: MigrationTarget,
+    /** The first that is missing. */
+    readonly migration: string,
+    /** The last that was applied. */
+    readonly applied: string,
+  ) {
+    super(
+      `The schema "${target.schema}" lacks the migration ${migration}, although the later ${applied} was applied; nothing was changed.`,
+      `Find out whether its tables are there. If they are, only its record is missing: put it back into ${target.schema}.migration from a backup or from another environment. If not, restore the schema; a migration is never applied after a later one.`,
+    );
+  }
+}
+
 /** The schema was made by a later version. */
 export class SchemaTooNewError extends SagazError {
   readonly code = 'SAGAZ_SCHEMA_TOO_NEW';

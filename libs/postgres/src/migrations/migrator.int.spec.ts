@@ -88,6 +88,24 @@ describeEachPostgres('the migrator', (server) => {
     expect(results.filter((applied) => applied.length > 0)).toEqual([names]);
   });
 
+  it('finds a migration that is missing in the middle, by name, and applies nothing', async () => {
+    const one = migrator();
+    await one.migrate();
+    const [, second = ''] = names;
+    const last = names.at(-1) ?? '';
+    await runSql(db.url, `DELETE FROM sagaz.migration WHERE name = '${second}'`);
+    expect(await one.status()).toMatchObject({ pending: [second], skipped: [second] });
+    for (const refused of [one.migrate(), one.assertCurrent(), one.sql()]) {
+      await expect(refused).rejects.toMatchObject({
+        code: 'SAGAZ_MIGRATION_MISSING',
+        migration: second,
+        applied: last,
+      });
+    }
+    await runSql(db.url, `DELETE FROM sagaz.migration`);
+    expect(await one.status()).toMatchObject({ pending: names, skipped: [] });
+  });
+
   it('keeps two schemas of one database apart', async () => {
     await Promise.all([migrator(db.url, 'one').migrate(), migrator(db.url, 'two').migrate()]);
     const { rows } = await runSql(

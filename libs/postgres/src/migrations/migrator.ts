@@ -13,6 +13,7 @@ import {
 import {
   MigrationChangedError,
   MigrationForbiddenError,
+  MigrationMissingError,
   MigrationTimeoutError,
   OtherMigrationsError,
   SchemaForbiddenError,
@@ -38,6 +39,8 @@ export interface MigrationStatus {
   readonly applied: readonly AppliedMigration[];
   /** Names of what is missing, in order. */
   readonly pending: readonly string[];
+  /** Those of them that are missing although a later one was applied; nothing is applied then. */
+  readonly skipped: readonly string[];
   /** Applied migrations that this version does not know: a later version made them. */
   readonly unknown: readonly string[];
   /** Applied migrations whose text differs from the one this version brings. */
@@ -97,22 +100,25 @@ export class Migrator {
    * version is rolled out the old one must be able to start again.
    *
    * @returns the names of migrations this version does not know
-   * @throws SchemaOutdatedError, MigrationChangedError
+   * @throws SchemaOutdatedError, MigrationChangedError, MigrationMissingError
    */
   async assertCurrent(): Promise<readonly string[]> {
     const status = await this.status();
     const [changed] = status.changed;
     if (changed !== undefined) throw new MigrationChangedError(this.#schema.text, changed);
-    if (status.pending.length > 0) {
+    if (this.#pending(status).length > 0) {
       throw new SchemaOutdatedError(this.#target, status.pending);
     }
     return status.unknown;
   }
 
-  /** What `migrate` would run now, as a script for people who apply schemas by hand. */
+  /**
+   * What `migrate` would run now, as a script for people who apply schemas by hand.
+   *
+   * @throws MigrationMissingError
+   */
   async sql(): Promise<string> {
-    const { applied } = await this.status();
-    return migrationScript(this.#schema, this.#migrations.slice(applied.length));
+    return migrationScript(this.#schema, this.#pending(await this.status()));
   }
 
   /**
@@ -122,7 +128,7 @@ export class Migrator {
    * A table lock waits behind a long transaction, and everybody else behind the table lock; so each
    * try gives up after three seconds, lets the others pass and tries again.
    *
-   * @throws SchemaTooNewError, MigrationChangedError, MigrationForbiddenError, SchemaOccupiedError,
+   * @throws SchemaTooNewError, MigrationChangedError, MigrationMissingError, MigrationForbiddenError, SchemaOccupiedError,
    * MigrationTimeoutError (after `withinMs`)
    */
   async migrate(options: { readonly withinMs?: number } = {}): Promise<readonly string[]> {
@@ -196,7 +202,16 @@ export class Migrator {
         this.#migrations.at(-1)?.name ?? 'none',
       );
     }
-    return this.#migrations.slice(status.applied.length);
+    return this.#pending(status);
+  }
+
+  /** @throws MigrationMissingError where a later one was applied than one that is missing */
+  #pending({ applied, pending, skipped }: MigrationStatus): readonly Migration[] {
+    const [first] = skipped;
+    if (first !== undefined) {
+      throw new MigrationMissingError(this.#target, first, applied.at(-1)?.name ?? 'one');
+    }
+    return this.#migrations.filter(({ name }) => pending.includes(name));
   }
 
   async #status(client: PooledClient): Promise<MigrationStatus> {
@@ -205,12 +220,15 @@ export class Migrator {
     // Numbers are counted in each set, names never change: it is the same number in another set.
     const other = applied.find(({ version, name }) => (known.get(version)?.name ?? name) !== name);
     if (other !== undefined) throw new OtherMigrationsError(this.#target, other.name);
+    const missing = this.#migrations.filter(
+      ({ version }) => !applied.some((row) => row.version === version),
+    );
+    const last = applied.at(-1)?.version ?? 0;
     return {
       schema: this.#schema.text,
       applied,
-      pending: this.#migrations
-        .filter(({ version }) => !applied.some((row) => row.version === version))
-        .map(({ name }) => name),
+      pending: missing.map(({ name }) => name),
+      skipped: missing.filter(({ version }) => version < last).map(({ name }) => name),
       unknown: applied.filter(({ version }) => !known.has(version)).map(({ name }) => name),
       changed: applied
         .filter(({ version, checksum }) => (known.get(version)?.checksum ?? checksum) !== checksum)

@@ -1,0 +1,2 @@
+export { checkPrivileges } from './check-privileges.js';
+export { MissingPrivilegesError } from './privileges.error.js';
