@@ -115,7 +115,7 @@ describeEachPostgres('connections', (server) => {
   it('do not pass the check of a database that cannot hold every character', async () => {
     const name = `${new URL(db.url).pathname.slice(1)}_ascii`;
     await open().query({
-      text: `CREATE DATABASE "${name}" ENCODING 'SQL_ASCII' TEMPLATE template0`,
+      text: `CREATE DATABASE "${name}" ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C' LOCALE_PROVIDER 'libc'`,
     });
     const url = new URL(db.url);
     url.pathname = `/${name}`;

@@ -1,4 +1,4 @@
-import { LockTimeoutError, errorText } from '../../errors/index.js';
+import { LockTimeoutError } from '../../errors/index.js';
 import type {
   Clock,
   SagaStore,
