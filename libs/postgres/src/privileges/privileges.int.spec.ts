@@ -75,6 +75,9 @@ describeEachPostgres('a role that owns nothing', (server) => {
       broker: {
         name: 'spec',
         orderedBatches: true,
+        subscribe: () => Promise.reject(new Error('not asked for here')),
+        health: () => Promise.resolve(),
+        close: () => Promise.resolve(),
         publish: (batch) => {
           published.push(...batch.map(({ key }) => key));
           return Promise.resolve(batch.map(() => ({ kind: 'acknowledged' })));
