@@ -5,6 +5,7 @@ import {
   InboxProcessor,
   InboxReplayer,
   SoloGate,
+  RepeatedFailure,
   type Broker,
   type Clock,
   type Delivery,
@@ -46,6 +47,7 @@ export class Consumers implements Worker, OnModuleInit {
   #reminder: Timer | null = null;
   #state: 'idle' | 'waiting' | 'consuming' | 'stopped' = 'idle';
   readonly #failures = new Map<string, string>();
+  readonly #subscribingFailures = new Map<string, RepeatedFailure>();
   readonly #retries = new Map<string, Timer>();
   readonly #subscribing = new Set<Promise<void>>();
 
@@ -124,6 +126,7 @@ export class Consumers implements Worker, OnModuleInit {
       const remedy = this.server.connected ? NOT_STARTED : NOT_CONNECTED;
       return `No messages come to ${this.#declared.join(', ')}. ${remedy}`;
     }
+    for (const { problem } of this.#replayers) if (problem !== null) return problem;
     for (const subscription of this.#subscriptions) {
       const problem = subscription.problem();
       if (problem !== null) return problem;
@@ -163,23 +166,35 @@ export class Consumers implements Worker, OnModuleInit {
         handle: (delivery) => this.#handle(delivery),
       });
       this.#failures.delete(group);
+      this.#subscribingFails(group).worked();
       if (this.#isStopped()) await subscription.close(this.options.shutdownTimeout);
       else this.#subscriptions.push(subscription);
     } catch (error) {
       // Not a reason to end the process: it is what a broker that starts after its services does.
+      const failure = this.#subscribingFails(group);
+      const pauseMs = Math.max(SUBSCRIBE_AGAIN_MS / 2, failure.failed(error));
       this.#failures.set(group, errorMessage(error));
-      this.logger.error(
-        `The broker refused the subscription of the group '${group}'; it is tried again.`,
-        {},
-        error,
-      );
       this.#retries.set(
         group,
-        this.clock.after(SUBSCRIBE_AGAIN_MS, () => {
+        this.clock.after(pauseMs, () => {
           if (!this.#isStopped()) this.#begin(broker, group);
         }),
       );
     }
+  }
+
+  #subscribingFails(group: string): RepeatedFailure {
+    let failure = this.#subscribingFailures.get(group);
+    if (failure === undefined) {
+      failure = new RepeatedFailure({
+        clock: this.clock,
+        logger: this.logger,
+        what: `Subscribing the group '${group}' at the broker`,
+        firstMs: SUBSCRIBE_AGAIN_MS,
+      });
+      this.#subscribingFailures.set(group, failure);
+    }
+    return failure;
   }
 
   // Asked after an await, when the compiler still believes what it saw before.

@@ -1,5 +1,4 @@
-import { errorMessage } from '@sagaz/core';
-import type { Clock, Logger, Timer } from '@sagaz/core';
+import { errorMessage, RepeatedFailure, type Clock, type Logger, type Timer } from '@sagaz/core';
 import type { SagazPool, SchemaName } from '../connection/index.js';
 import type { Membership } from './membership.js';
 import { topicLocks } from './publisher.js';
@@ -21,7 +20,7 @@ export class HandOver {
   readonly #pool: SagazPool;
   readonly #schema: SchemaName;
   readonly #clock: Clock;
-  readonly #logger: Logger;
+  readonly #failure: RepeatedFailure;
   readonly #group: string;
   readonly #member: Membership;
   readonly #handedOver: () => void;
@@ -43,8 +42,13 @@ export class HandOver {
     this.#pool = options.pool;
     this.#schema = options.schema;
     this.#clock = options.clock;
-    this.#logger = options.logger;
     this.#group = options.group;
+    this.#failure = new RepeatedFailure({
+      clock: options.clock,
+      logger: options.logger,
+      what: `Handing over messages to the group '${options.group}'`,
+      firstMs: AGAIN_MS,
+    });
     this.#member = options.member;
     this.#handedOver = options.handedOver;
   }
@@ -73,6 +77,7 @@ export class HandOver {
         try {
           after = await this.#step(topic, after);
           this.#problem = null;
+          this.#failure.worked();
           this.#handedOver();
         } catch (error) {
           await this.#failed(topic, error);
@@ -92,14 +97,10 @@ export class HandOver {
   async #failed(topic: string, error: unknown): Promise<void> {
     const reason = errorMessage(error);
     this.#problem = `What lay in the topic '${topic}' before the group '${this.#group}' joined it cannot be handed over: ${reason}`;
-    this.#logger.warn('Handing over the messages of a topic failed; it is tried again.', {
-      group: this.#group,
-      topic,
-      error: reason,
-    });
+    const pauseMs = this.#failure.failed(error);
     if (this.#stopped) return;
     await new Promise<void>((end) => {
-      this.#pause = { timer: this.#clock.after(AGAIN_MS, end), end };
+      this.#pause = { timer: this.#clock.after(pauseMs, end), end };
     });
   }
 }

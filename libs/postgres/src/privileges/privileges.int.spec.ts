@@ -100,7 +100,7 @@ describeEachPostgres('a role that owns nothing', (server) => {
     expect(engine.problem).toBeNull();
 
     const key = { tenant: '', group: 'g', source: 's', id: 'm' };
-    await store.inbox.noteStart(key);
+    await store.inbox.noteStart(key, true);
     await store.transactions.run(async (transaction) => {
       expect(await store.inbox.claim(key, transaction, 1_000)).toBe('new');
       await store.inbox.beginCommand('', 'key', 1_000, transaction, 1_000);

@@ -4,12 +4,18 @@ import {
   CommitUnknownError,
   LockTimeoutError,
   NonRetryableError,
+  SagazError,
   SagaRefusal,
   TransactionAbortedError,
 } from '../../errors/index.js';
 import { anythingThrown } from '../../errors/hostile.fixture.js';
 import { InboxBusyError } from './errors.js';
 import { failureOf } from './failure.js';
+
+/** As the store in PostgreSQL throws it. */
+class DatabaseSilence extends SagazError {
+  readonly code = 'SAGAZ_NO_ANSWER';
+}
 
 function sqlError(code: string): Error {
   return Object.assign(new Error(code), { code, severity: 'ERROR' });
@@ -32,6 +38,7 @@ describe('what a failed attempt means', () => {
     ['a message another process works on', new InboxBusyError('message', 1), 'busy'],
     ['a lost answer to COMMIT', new CommitUnknownError(), 'unknown'],
     ['a swallowed error', new TransactionAbortedError(), 'retryable'],
+    ['a connection that did not answer', new DatabaseSilence('x', 'y'), 'unavailable'],
     ['a server that shuts down', wrapped(sqlError('57P01')), 'unavailable'],
     ['a server that is full', sqlError('53300'), 'unavailable'],
     ['a lost connection', sqlError('08006'), 'unavailable'],

@@ -1,4 +1,5 @@
 import { errorText } from '../../errors/index.js';
+import { RepeatedFailure } from '../../retry/index.js';
 import type {
   Clock,
   Delivery,
@@ -12,6 +13,7 @@ import type {
 import { inboxKeyOf } from './message-role.js';
 
 const POLL_MS = 5_000;
+const LONGEST_PAUSE_MS = 30_000;
 const LEASE_MS = 60_000;
 const CLOSE_MS = 10_000;
 /** Letters that are handled at once. */
@@ -40,13 +42,23 @@ export interface InboxReplayerOptions {
  */
 export class InboxReplayer {
   readonly #options: InboxReplayerOptions;
+  readonly #failure: RepeatedFailure;
   readonly #stop = new AbortController();
   #timer: Timer | null = null;
   #round: Promise<number> | null = null;
   #again = false;
+  #pauseMs = 0;
 
   constructor(options: InboxReplayerOptions) {
     this.#options = options;
+    const { clock, logger } = options;
+    this.#failure = new RepeatedFailure({
+      clock,
+      logger,
+      what: 'Looking for dead letters to replay',
+      firstMs: options.pollMs ?? POLL_MS,
+      maxMs: LONGEST_PAUSE_MS,
+    });
   }
 
   /** Looks now, and from then on regularly. */
@@ -59,6 +71,11 @@ export class InboxReplayer {
     const count = await this.#options.inbox.requestReplay(keys);
     if (count > 0) this.nudge();
     return count;
+  }
+
+  /** Null while it works; otherwise what is wrong. */
+  get problem(): string | null {
+    return this.#failure.problem;
   }
 
   /** Looks for letters to replay without waiting for the next poll. */
@@ -84,9 +101,12 @@ export class InboxReplayer {
         void this.runOnce();
         return;
       }
-      this.#timer = this.#options.clock.after(this.#options.pollMs ?? POLL_MS, () => {
-        void this.runOnce();
-      });
+      this.#timer = this.#options.clock.after(
+        Math.max(this.#pauseMs, this.#options.pollMs ?? POLL_MS),
+        () => {
+          void this.runOnce();
+        },
+      );
     });
     return this.#round;
   }
@@ -110,7 +130,7 @@ export class InboxReplayer {
   }
 
   async #look(): Promise<number> {
-    const { inbox, groups, logger, leaseMs = LEASE_MS } = this.#options;
+    const { inbox, groups, leaseMs = LEASE_MS } = this.#options;
     let tried = 0;
     try {
       for (;;) {
@@ -119,12 +139,14 @@ export class InboxReplayer {
         tried += letters.length;
         // Together: one handler that hangs must not keep those of other letters waiting.
         await Promise.all(letters.map((letter) => this.#guarded(letter)));
-        if (letters.length < BATCH) return tried;
+        if (letters.length < BATCH) {
+          this.#failure.worked();
+          this.#pauseMs = 0;
+          return tried;
+        }
       }
     } catch (error) {
-      logger.warn('Replaying dead letters of the inbox failed; it is tried again.', {
-        error: errorText(error),
-      });
+      this.#pauseMs = this.#failure.failed(error);
       return tried;
     }
   }
