@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { Relay, SagaEngine, systemClock, type Store } from '@sagaz/core';
+import { Relay, replyMail, SagaEngine, systemClock, type Store } from '@sagaz/core';
 import { outboxMessage, Program } from '@sagaz/core/testing';
 import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
 import pg from 'pg';
@@ -86,6 +86,7 @@ describeEachPostgres('a role that owns nothing', (server) => {
       clock: systemClock,
       logger,
       wakeUps: store.wakeUps,
+      replyMail,
     });
     await relay.start();
     await store.outbox.append([outboxMessage('a', 1)]);
