@@ -5,8 +5,7 @@ import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
-const SAMPLES = ['order-service', 'inventory-service', 'payment-service', 'outbox-worker'] as const;
-type Sample = (typeof SAMPLES)[number];
+type Sample = 'order-service' | 'inventory-service' | 'payment-service' | 'outbox-worker';
 
 /** A sample service as `node dist/main.js` starts it. */
 class Running {

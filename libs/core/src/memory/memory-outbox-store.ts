@@ -13,7 +13,6 @@ import type { MemoryTransaction } from './memory-transaction.js';
 import { lockOfSlot, MemorySlotQueue, type MemorySlotQueueParts } from './memory-slot-queue.js';
 
 const DEFAULT_LIMIT = 50;
-const MAX_LIMIT = 1_000;
 
 export interface MemoryOutboxStoreParts extends MemorySlotQueueParts {
   /** Told after every commit that wrote messages. */

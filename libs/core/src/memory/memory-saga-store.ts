@@ -38,6 +38,7 @@ import {
 import { MemoryTable } from './memory-table.js';
 import type { MemoryTransaction, MemoryTransactions } from './memory-transaction.js';
 import { unservedSagas } from './memory-unserved-sagas.js';
+import { withoutLongData } from './without-long-data.js';
 
 /** How long a start waits for another transaction that holds the same idempotency key. */
 const KEY_WAIT_MS = 10_000;
@@ -348,11 +349,4 @@ export class MemorySagaStore implements SagaStore {
       if (row !== undefined && isFinal(row.status) && this.#isOpen(row)) yield row;
     }
   }
-}
-
-const LONGEST_DATA = 8_000;
-
-function withoutLongData(entry: RecordedEntry): RecordedEntry {
-  const long = entry.data !== null && Buffer.byteLength(entry.data) > LONGEST_DATA;
-  return long ? { ...entry, data: null } : entry;
 }

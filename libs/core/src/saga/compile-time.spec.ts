@@ -1,36 +1,5 @@
-import path from 'node:path';
-import ts from 'typescript';
 import { beforeAll, describe, expect, it } from 'vitest';
-
-/** What every case below may use. */
-const PREAMBLE = `
-import { command, defineCommand, defineEvent } from '../messaging/index.js';
-import type { PayloadOf, ReplyOf, StandardSchema } from '../messaging/index.js';
-import { Compensate, ForwardRecovery, IdempotencyKey, ResultIfAny, Saga, SagaInput, SagaOf, SagaStep, StepContext, StepResult, TransactionManager } from './index.js';
-import type { AnySaga, SagaClass, SagaInputOf, SagaOutputOf, StepOutput } from './index.js';
-interface Order { readonly id: string; readonly total: number }
-interface Reserved { readonly reservation: string }
-interface Payment { readonly payment: string; readonly amount: number }
-interface Confirmed { readonly orderId: string }
-const Reserve = defineCommand<{ orderId: string; note?: string }, Reserved>()('inventory.reserve');
-const Release = defineCommand<{ orderId: string }>()('inventory.release');
-const OrderConfirmed = defineEvent<{ orderId: string }>()('order.confirmed');
-declare function is<A, B extends A>(): B;
-declare function start<S extends AnySaga>(saga: SagaClass<S>, input: SagaInputOf<S>): Promise<SagaOutputOf<S>>;
-`;
-
-/** A saga with one member to be tried beside a step with a command and one with a promise. */
-function saga(member: string, options = `name: 'x', output: 'confirm'`): string {
-  return `
-@Saga({ ${options} })
-export class X extends SagaOf<Order, Confirmed> {
-  @SagaStep() reserve(@SagaInput() o: Order) { return command(Reserve, { orderId: o.id }); }
-  @SagaStep({ dependsOn: ['reserve'] }) async charge(): Promise<Payment> { return { payment: 'p', amount: 1 }; }
-  @SagaStep({ dependsOn: ['charge'] }) confirm(): Promise<Confirmed> { throw new Error(); }
-  helper = 'no method';
-  ${member}
-}`;
-}
+import { asNestGenerates, compile, saga } from './compile.fixture.js';
 
 const ENTITY = `class Entity { id = ''; confirm(): void {} }`;
 
@@ -334,41 +303,6 @@ is<Reserved, ReplyOf<typeof Reserve>>(); is<ReplyOf<typeof Reserve>, Reserved>()
     `declare const p: StandardSchema<{ orderId: string }>; declare const r: StandardSchema<Reserved>; export const c = defineCommand<{ orderId: string }, Reserved>()('a.b', { payload: p, reply: r, expiresIn: '1h' });`,
   ],
 ];
-
-/** Compiles all sources as modules of this folder, in one program, and answers the errors of each. */
-function compile(sources: readonly string[], options: ts.CompilerOptions): readonly string[][] {
-  const names = sources.map((_, index) => path.join(import.meta.dirname, `case-${index}.ts`));
-  const texts = new Map(names.map((name, index) => [name, PREAMBLE + (sources[index] ?? '')]));
-  const host = ts.createCompilerHost(options);
-  const { fileExists, readFile, getSourceFile } = host;
-  host.fileExists = (name) => texts.has(name) || fileExists(name);
-  host.readFile = (name) => texts.get(name) ?? readFile(name);
-  host.getSourceFile = (name, language, ...rest) => {
-    const text = texts.get(name);
-    return text === undefined
-      ? getSourceFile(name, language, ...rest)
-      : ts.createSourceFile(name, text, language);
-  };
-  const program = ts.createProgram(names, options, host);
-  return names.map((name) => {
-    const file = program.getSourceFile(name);
-    return [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)].map(
-      ({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'),
-    );
-  });
-}
-
-const asNestGenerates: ts.CompilerOptions = {
-  target: ts.ScriptTarget.ES2023,
-  module: ts.ModuleKind.NodeNext,
-  moduleResolution: ts.ModuleResolutionKind.NodeNext,
-  experimentalDecorators: true,
-  emitDecoratorMetadata: true,
-  strict: true,
-  skipLibCheck: true,
-  noEmit: true,
-  types: ['node'],
-};
 
 describe.each([
   ['the options of a Nest application', asNestGenerates],

@@ -116,7 +116,7 @@ describe('a saga under test', () => {
 
   it('lets a method that hangs reach its timeout in virtual time', async () => {
     @Saga({ name: 'hanging', version: 1 })
-    class HangingSaga extends SagaOf<object, void> {
+    class HangingSaga extends SagaOf<object> {
       @SagaStep({ timeout: '10m', retry: { attempts: 1 } })
       hang(): Promise<void> {
         return new Promise(() => undefined);

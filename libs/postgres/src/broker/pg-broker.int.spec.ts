@@ -11,7 +11,7 @@ import {
   quiet,
   type FixtureOptions,
 } from './broker.fixture.js';
-import { PgBroker, postgresBroker } from './index.js';
+import { postgresBroker } from './index.js';
 
 /** Of the last read seen: the number up to which every slot was left behind. */
 function lowestFloor(statements: readonly { text: string; values?: readonly unknown[] }[]): number {

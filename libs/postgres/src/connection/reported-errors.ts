@@ -35,7 +35,7 @@ export class ReportedErrors {
     // Bounded, because a chain of causes may be a circle.
     for (let depth = 0; depth < DEPTH; depth += 1) {
       if (typeof current !== 'object' || current === null) return false;
-      if (this.#errors.has(current) || isOwn(current)) return true;
+      if (this.#errors.has(current) || isOwn(current) || isMade(current)) return true;
       current = propertyOf(current, 'driverError') ?? propertyOf(current, 'cause');
     }
     return false;
@@ -46,4 +46,15 @@ export class ReportedErrors {
 function isOwn(error: object): boolean {
   const code = propertyOf(error, 'code');
   return code === 'SAGAZ_DATABASE_UNREACHABLE' || code === 'SAGAZ_LOCK_TIMEOUT';
+}
+
+/**
+ * An error with the code of a server's, but without the place in the server's source that every server
+ * names: the application made it, to say that a conflict happened. No other database did.
+ */
+function isMade(error: object): boolean {
+  const wraps = ['driverError', 'cause', 'routine'].some(
+    (name) => propertyOf(error, name) !== undefined,
+  );
+  return typeof propertyOf(error, 'code') === 'string' && !wraps;
 }

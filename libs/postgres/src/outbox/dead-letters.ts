@@ -20,7 +20,6 @@ interface LetterRow {
 }
 
 const DEFAULT_PAGE = 50;
-const LARGEST_PAGE = 1_000;
 
 /** What operators do with messages that were given up. */
 export class OutboxDeadLetters {

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { command, defineCommand } from '../../messaging/index.js';
 import type { LoadedSaga, RecordedEntry, SagaStore } from '../../ports/index.js';
 import { EngineBench, Gate, Program } from '../../testing/index.js';
+import { replyTo } from './commands.fixture.js';
 
 let bench: EngineBench;
 afterEach(() => bench.close());
@@ -142,10 +143,7 @@ describe('a saga whose journal cannot be read', () => {
     const handle = await bench.start(engine, program);
     await bench.clock.advance(1_000);
     seen = newer;
-    const payload = '"shelf 7"';
-    const key = `${handle.id}:a`;
-    const data = JSON.stringify({ status: 'ok', key, repliesTo: 'command', payload });
-    await bench.sagas.putMail([{ sagaId: handle.id, kind: 'reply', dedupeKey: 'r', data }]);
+    await replyTo(bench, bench.sent[0], 'ok', 'shelf 7');
     await bench.clock.advance(120_000);
     expect((await bench.sagas.get(handle.id))?.status).toBe('needs_attention');
     seen = (entries) => entries;

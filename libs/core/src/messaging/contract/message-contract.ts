@@ -102,7 +102,7 @@ function checkedService(service: unknown, type: string): string | null {
   if (isLine(service) && service !== '') return service;
   throw new InvalidContractError(
     service,
-    `The option handledBy of the command '${type}' is ${JSON.stringify(service) ?? String(service)}.`,
+    `The option handledBy of the command '${type}' is ${typeof service === 'string' ? JSON.stringify(service) : typeof service}.`,
     "Give the name of the service that handles it, as its option service has it: 'inventory-service'.",
   );
 }

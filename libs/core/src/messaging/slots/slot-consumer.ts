@@ -1,12 +1,6 @@
 import { errorText } from '../../errors/index.js';
 import { newNonce } from '../../ids.js';
-import {
-  noFaults,
-  type Clock,
-  type FaultPoint,
-  type Logger,
-  type SlotLease,
-} from '../../ports/index.js';
+import { noFaults, type Clock, type FaultPoint, type SlotLease } from '../../ports/index.js';
 import { ChangePump } from './change-pump.js';
 import { CompletionPump } from './completion-pump.js';
 import { DueRows } from './due-rows.js';
