@@ -2,16 +2,25 @@ import { storeFailureOf } from '../../errors/index.js';
 import type { Clock, SlotQueueStore } from '../../ports/index.js';
 import { Backoff } from './backoff.js';
 import type { TakenRow } from './slot-work.js';
+import { StuckRows, type StuckRow } from './stuck-rows.js';
 
 /** Nobody waits for a removal, so few rows wait so many milliseconds for more to go with them. */
 const GATHER_MS = 20;
 /** So many are a crowd, which goes at once. */
 const CROWD = 32;
 
+/** So many refusals of the whole in a row are looked into: one row alone may be what is refused. */
+const REFUSALS_TO_HALVE = 3;
+const LARGEST_BATCH = 10_000;
+
 /**
  * Removes in the background what is done, while the next rows are worked on. A completion needs no
  * fence: what was acknowledged is done, whoever says so. What cannot be removed is not forgotten
  * either: forgetting would publish it again and again.
+ *
+ * A batch that fails is halved, down to one row. A row that fails alone is set aside and tried again by
+ * itself, so that the others are removed and reading goes on. Where the store removes nothing at all,
+ * rows get there one by one and ever more slowly, and until then nothing more is read.
  */
 export class CompletionPump {
   readonly #store: SlotQueueStore;
@@ -20,8 +29,11 @@ export class CompletionPump {
   readonly #done: (rows: readonly TakenRow[]) => void;
   readonly #failed: (error: unknown) => void;
   readonly #worked: () => void;
+  readonly #drained: () => void;
   readonly #backoff: Backoff;
+  readonly #stuck: StuckRows;
   #rows: TakenRow[] = [];
+  #limit = LARGEST_BATCH;
   #running: Promise<void> | undefined;
   #lastError: unknown = null;
   #lastAt = -Infinity;
@@ -33,6 +45,11 @@ export class CompletionPump {
     readonly done: (rows: readonly TakenRow[]) => void;
     readonly failed: (error: unknown) => void;
     readonly worked: () => void;
+    /** A row could not be removed by itself: it is tried again later, and others go on. */
+    readonly setAside: (row: TakenRow) => void;
+    readonly stuck: (row: StuckRow) => void;
+    /** Nothing waits any more but what is set aside. */
+    readonly drained: () => void;
   }) {
     this.#store = options.store;
     this.#clock = options.clock;
@@ -40,9 +57,17 @@ export class CompletionPump {
     this.#done = options.done;
     this.#failed = options.failed;
     this.#worked = options.worked;
+    this.#drained = options.drained;
     this.#backoff = new Backoff(options.clock, 50, 10_000);
+    this.#stuck = new StuckRows({
+      clock: options.clock,
+      remove: (row) => this.#complete([row]),
+      setAside: options.setAside,
+      stuck: options.stuck,
+    });
   }
 
+  /** Nothing waits but what is set aside, which may stay so. */
   get idle(): boolean {
     return this.#running === undefined;
   }
@@ -52,7 +77,7 @@ export class CompletionPump {
     await this.#running;
   }
 
-  /** How many times in a row the store could not remove anything. */
+  /** How many times since the last row was removed the store could remove nothing. */
   get failures(): number {
     return this.#backoff.failures;
   }
@@ -68,6 +93,7 @@ export class CompletionPump {
 
   stop(): void {
     this.#backoff.stop();
+    this.#stuck.stop();
   }
 
   async #run(): Promise<void> {
@@ -76,22 +102,24 @@ export class CompletionPump {
     try {
       while (this.#rows.length > 0) {
         await this.#gather();
-        const rows = this.#rows;
-        this.#rows = [];
-        const left = await this.#remove(rows);
-        if (left.length === 0) {
-          this.#backoff.reset();
-          this.#lastError = null;
-          continue;
+        const rows = this.#rows.splice(0, this.#limit);
+        try {
+          await this.#complete(rows);
+          this.#limit = Math.min(2 * this.#limit, LARGEST_BATCH);
+        } catch (error) {
+          this.#lastError = error;
+          this.#failed(error);
+          const halved = this.#apart(rows, error);
+          if (this.#backoff.stopped) return;
+          // Looking for the one at fault takes a dozen statements at most; each that fails alone a pause.
+          if (!halved) await this.#backoff.wait();
         }
-        this.#rows = [...left, ...this.#rows];
-        if (this.#backoff.stopped) return;
-        await this.#backoff.wait();
       }
     } finally {
       // In the same step as the last look at what is left: cleared a tick later, what is given in
       // between would lie here until something else is given.
       this.#running = undefined;
+      this.#drained();
     }
   }
 
@@ -102,43 +130,31 @@ export class CompletionPump {
     await new Promise<void>((resolve) => this.#clock.after(waitMs, resolve));
   }
 
-  /** Removes what can be removed; what is left. */
-  async #remove(rows: readonly TakenRow[]): Promise<readonly TakenRow[]> {
-    try {
-      await this.#reach('before');
-      await this.#store.complete(rows.map(({ row }) => ({ slot: row.slot, seq: row.seq })));
-      await this.#reach('after');
-      // Before the rows are told of: whoever asks then whether this works must hear that it does.
-      this.#backoff.reset();
-      this.#lastError = null;
-      this.#worked();
-      this.#lastAt = this.#clock.now();
-      this.#done(rows);
-      return [];
-    } catch (error) {
-      this.#lastError = error;
-      this.#failed(error);
-      // Refused or not answered, it is none of the rows that is at fault.
-      if (storeFailureOf(error) !== 'failed') return rows;
+  async #complete(rows: readonly TakenRow[]): Promise<void> {
+    await this.#reach('before');
+    await this.#store.complete(rows.map(({ row }) => ({ slot: row.slot, seq: row.seq })));
+    await this.#reach('after');
+    // Before the rows are told of: whoever asks then whether this works must hear that it does.
+    this.#backoff.reset();
+    this.#lastError = null;
+    this.#worked();
+    this.#stuck.othersGo();
+    this.#lastAt = this.#clock.now();
+    this.#done(rows);
+  }
+
+  /** Puts back what could not be removed, but for a row that failed alone; whether it was halved. */
+  #apart(rows: readonly TakenRow[], error: unknown): boolean {
+    const kind = storeFailureOf(error);
+    const ofTheStore =
+      kind === 'away' || (kind === 'refused' && this.#backoff.failures < REFUSALS_TO_HALVE);
+    const [first] = rows;
+    if (!ofTheStore && rows.length === 1 && first !== undefined) {
+      this.#stuck.add(first);
+      return false;
     }
-    // One row that can never be removed must not keep the others: slot by slot, then.
-    const bySlot = new Map<number, TakenRow[]>();
-    for (const taken of rows) {
-      const slot = bySlot.get(taken.row.slot);
-      if (slot === undefined) bySlot.set(taken.row.slot, [taken]);
-      else slot.push(taken);
-    }
-    if (bySlot.size < 2 || this.#backoff.failures === 0) return rows;
-    const left: TakenRow[] = [];
-    for (const of of bySlot.values()) {
-      try {
-        await this.#store.complete(of.map(({ row }) => ({ slot: row.slot, seq: row.seq })));
-        this.#done(of);
-      } catch (error) {
-        this.#lastError = error;
-        left.push(...of);
-      }
-    }
-    return left;
+    this.#rows = [...rows, ...this.#rows];
+    if (!ofTheStore) this.#limit = Math.ceil(rows.length / 2);
+    return !ofTheStore;
   }
 }

@@ -104,6 +104,18 @@ export class KeyBook {
     this.#uncount(taken.row.slot);
   }
 
+  /**
+   * The row is done and cannot be removed now. It is remembered, so that it is not worked on again here,
+   * but holds neither its slot, which others may take, nor memory for what it carries.
+   */
+  setAside(taken: TakenRow): void {
+    if (!this.rows.has(taken.row.seq)) return;
+    this.markOverdue(taken);
+    const { row } = taken;
+    this.bytes -= row.message.payload.byteLength;
+    taken.row = { ...row, message: { ...row.message, payload: new Uint8Array() } };
+  }
+
   #uncount(slot: number): void {
     const left = this.countOf(slot) - 1;
     if (left > 0) this.#perSlot.set(slot, left);

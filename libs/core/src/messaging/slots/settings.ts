@@ -16,7 +16,10 @@ export interface SlotSettings {
   readonly suspectAfterCrashes: number;
   /** So many messages must survive before a suspicious slot that never runs empty is trusted. Default 32. */
   readonly suspectSurvivors: number;
-  /** After so many failed completions in a row nothing more is read until one succeeds. Default 5. */
+  /**
+   * After so many failed removals in a row, of rows or of all there is, nothing more is read until one
+   * succeeds or each row has been tried by itself. Default 5.
+   */
   readonly maxFailedCompletions: number;
 }
 

@@ -194,34 +194,6 @@ describe('a consumer', () => {
     expect(consumer.leases()).toBe(256);
   });
 
-  it('reads no more, and says so, when what is done can never be removed', async () => {
-    const bench = new ConsumerBench();
-    let broken = true;
-    const store = new Proxy<SlotQueueStore>(bench.outbox, {
-      get: (target, name) => {
-        if (name === 'complete' && broken)
-          return () => Promise.reject(new Error('archive conflict'));
-        const member: unknown = Reflect.get(target, name, target);
-        return typeof member === 'function' ? (member.bind(target) as unknown) : member;
-      },
-    });
-    const consumer = bench.consumer({ store });
-    await consumer.start();
-    await bench.write(outboxMessage('a', 1));
-    await bench.clock.advance(30_000);
-    for (let n = 2; n < 10; n += 1) {
-      await bench.write(outboxMessage('a', n));
-      await bench.clock.advance(2_000);
-    }
-    expect(bench.handled).toEqual(['a:1']);
-    expect(consumer.problem()).toContain('archive conflict');
-    broken = false;
-    await bench.clock.advance(30_000);
-    expect(bench.handled).toHaveLength(9);
-    expect(await bench.count()).toBe(0);
-    expect(consumer.problem()).toBeNull();
-  });
-
   it('gives its slots up when its work shows no progress, and tells whoever works on them', async () => {
     const bench = new ConsumerBench();
     const signals: AbortSignal[] = [];

@@ -16,6 +16,7 @@ import type { SlotConsumerOptions } from './slot-consumer-options.js';
 import { SlotEntry } from './slot-entry.js';
 import { slotsOfHint } from './slot-hints.js';
 import { SlotStates } from './slot-states.js';
+import { reportStuckRow } from './stuck-rows.js';
 import { StoreTroubles, type StoreUse } from './store-troubles.js';
 import type { SlotWork, TakenRow } from './slot-work.js';
 
@@ -116,6 +117,9 @@ export class SlotConsumer {
       done: (rows) => this.#completed(rows),
       failed: failed('complete'),
       worked: () => this.#troubles.worked('complete'),
+      setAside: (taken) => this.#setAside(taken),
+      stuck: reportStuckRow(options.name, options.logger),
+      drained: () => this.#reader.makeRoom(),
     });
     this.#settlement = new Settlement({
       book: this.#book,
@@ -152,7 +156,9 @@ export class SlotConsumer {
       states: this.#states,
       settlement: this.#settlement,
       buffer: options.work.buffer,
-      mayRead: () => this.#completions.failures < settings.maxFailedCompletions,
+      // What is read while nothing can be removed would come again from whoever has the slot next.
+      mayRead: () =>
+        this.#completions.failures < settings.maxFailedCompletions || this.#completions.idle,
       took: () => options.work.wake(),
       failed: failed('read'),
       worked: () => this.#troubles.worked('read'),
@@ -222,7 +228,7 @@ export class SlotConsumer {
   problem(): string | null {
     if (this.#closed !== undefined) return `${this.#name} is closed.`;
     if (this.#completions.failures >= this.#settings.maxFailedCompletions) {
-      return `${this.#name} cannot remove what is done and reads no more: ${errorText(this.#completions.lastError)}`;
+      return `${this.#name} cannot remove what is done and reads next to nothing: ${errorText(this.#completions.lastError)}`;
     }
     if (this.#leases.stalled) {
       return `${this.#name} has shown no progress for ${this.#settings.stallAfterMs} ms and has given up its slots.`;
@@ -312,6 +318,13 @@ export class SlotConsumer {
       this.#book.forget(taken);
       this.#ended(taken, true);
     }
+  }
+
+  /** It cannot be removed now: neither its slot nor the next suspect waits for that. */
+  #setAside(taken: TakenRow): void {
+    this.#book.setAside(taken);
+    this.#reader.left(taken.row.seq);
+    this.#leases.noteDrained();
   }
 
   #ended(taken: TakenRow, removed: boolean): void {

@@ -28,7 +28,7 @@ export type RowOutcome =
 
 /** A row that this process has read and not finished. */
 export interface TakenRow {
-  readonly row: QueuedMessage;
+  row: QueuedMessage;
   /** The lease under which it was read. */
   readonly lease: SlotLease;
   readonly line: KeyLine;
@@ -37,7 +37,10 @@ export interface TakenRow {
   /** It may be worked on together with at most so many others, itself counted; lowered by doubt. */
   batchLimit: number;
   state: 'waiting' | 'working' | 'ending';
-  /** The time for it is over: the store has it as a retry already, should nothing more come of it. */
+  /**
+   * Its slot may go to others before it is finished here: the time for it is over and the store has it as a
+   * retry, or it is done and could not be removed yet.
+   */
   overdue: boolean;
   /** The slot was lost since: nothing about this row may be written, except that it is done. */
   lost: boolean;

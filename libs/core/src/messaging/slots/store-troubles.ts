@@ -33,8 +33,9 @@ export class StoreTroubles {
 
   /** Milliseconds for which a use that was refused is better not tried; 0 where it may pass by itself. */
   failed(use: StoreUse, error: unknown): number {
-    // Nobody waits for a suspicion to be cleared, and it may be long until it is tried again.
-    if (use !== 'suspect') this.#errors.set(use, error);
+    // Nobody waits for a suspicion to be cleared, and it may be long until it is tried again. A removal
+    // may fail for one row alone: whoever removes knows whether that is a problem.
+    if (use !== 'suspect' && use !== 'complete') this.#errors.set(use, error);
     this.#any = true;
     let failure = this.#failures.get(use);
     if (failure === undefined) this.#failures.set(use, (failure = this.#make(use)));
