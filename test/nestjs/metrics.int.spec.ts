@@ -65,6 +65,7 @@ const RARE = [
   'sagaz_outbox_lost_total',
   'sagaz_saga_adopted_total',
   'sagaz_saga_step_crashes_total',
+  'sagaz_saga_replies_ignored_total',
   'sagaz_saga_late_effects_total',
   'sagaz_unserved_sagas',
   'sagaz_engine_crashes_total',
@@ -246,6 +247,7 @@ describe('the metrics of an application that has worked', () => {
     const engine = observers.engine('default');
     engine.sagaAdopted?.({ ...saga, from: 'another' });
     engine.stepCrashed?.({ ...saga, step: 'first', role: 'step', crashes: 1 });
+    engine.replyIgnored?.({ ...saga, reason: 'wrong_source' });
     engine.lateEffect?.({ ...saga, step: 'first' });
     const unserved = { name: 'old', version: 1, more: false, oldestMs: 1, example: 's' };
     engine.unservedSagas?.({ found: [{ ...unserved, name: 'gone', count: 7 }] });

@@ -9,6 +9,8 @@ export {
   type OptionProblem,
   type RelayOptions,
   type RoleOptions,
+  type SigningKey,
+  type SigningOptions,
   type SagazModuleExtras,
   type SagazOptions,
 } from './options/index.js';

@@ -1,6 +1,6 @@
 import type { StoreFailure } from '../errors/index.js';
 import type { SagaStatus, UnservedSagas } from '../ports/index.js';
-import type { AttentionReason, Role } from './journal/index.js';
+import type { AttentionReason, IgnoredReply, Role } from './journal/index.js';
 
 /** How one attempt ended. `unknown`: it was given up and may still have its effect. */
 export type AttemptOutcome = 'completed' | 'command_sent' | 'failed' | 'timed_out' | 'aborted';
@@ -37,6 +37,8 @@ export interface EngineObserver {
   stepCrashed?(
     event: SagaFacts & { readonly step: string; readonly role: Role; readonly crashes: number },
   ): void;
+  /** A reply came that does not count; the saga goes on waiting for one that does. */
+  replyIgnored?(event: SagaFacts & { readonly reason: IgnoredReply }): void;
   /** Of a saga whose journal cannot be read: told once by each engine that comes to own it. */
   needsAttention?(
     event: SagaFacts & { readonly reason: AttentionReason; readonly detail: string },

@@ -17,6 +17,7 @@ export {
 export {
   UnreadableJournalError,
   type AttentionReason,
+  type IgnoredReply,
   type Failure,
   type Role,
 } from './journal/index.js';
@@ -48,6 +49,7 @@ export {
   controlMail,
   replyMail,
   undeliveredMail,
+  untrustedMail,
   replyTopicOf,
   type OperatorRequest,
 } from './decide/index.js';

@@ -212,12 +212,13 @@ export class MemoryInboxStore implements InboxStore {
     );
   }
 
-  async endReplay(key: InboxKey): Promise<void> {
-    await this.#eachLocked([key], (name, own) =>
-      this.#claims.get(name, own)?.state === 'done' && this.#letters.isReplaying(name, own)
-        ? this.#letters.remove(name, own)
-        : false,
-    );
+  async endReplay(key: InboxKey, handledAs = key): Promise<void> {
+    await this.#eachLocked([key], (name, own) => {
+      const handled = nameOf(handledAs);
+      const state = this.#claims.get(handled, own)?.state;
+      const over = state === 'done' || (state === 'dead' && handled !== name);
+      return over && this.#letters.isReplaying(name, own) && this.#letters.remove(name, own);
+    });
   }
 
   discardDeadLetters(keys: readonly InboxKey[]): Promise<number> {

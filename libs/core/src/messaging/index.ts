@@ -9,5 +9,7 @@ export { HandlerTimeoutError } from './handler-timeout.error.js';
 export * from './inbox/index.js';
 export * from './slots/index.js';
 export * from './relay/index.js';
+export { InvalidSigningKeyError, MessageSigning, UntrustedMessageError } from './signing/index.js';
+export type { Distrust, SigningOptions } from './signing/index.js';
 export * from './envelope/index.js';
 export * from './unserved/index.js';

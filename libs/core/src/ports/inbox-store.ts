@@ -151,8 +151,12 @@ export interface InboxStore {
   ): Promise<readonly InboxDeadLetter[]>;
   /** The replayed message is to be tried again `delayMs` from now. */
   postponeReplay(key: InboxKey, delayMs: number): Promise<void>;
-  /** Removes the letter of a replayed message if its inbox row says that it is done; else does nothing. */
-  endReplay(key: InboxKey): Promise<void>;
+  /**
+   * Removes the letter of a replayed message if its inbox row says that it is done; else does nothing.
+   * `handledAs`: the message was handled under another key than that of the letter (it was not trusted
+   * before); then the letter goes once that row is there, done or with a letter of its own.
+   */
+  endReplay(key: InboxKey, handledAs?: InboxKey): Promise<void>;
   /**
    * Removes letters for good; their messages stay ended, so that a trailing duplicate is dropped. All of
    * them, or none.

@@ -58,4 +58,8 @@ export const HEADERS = {
   repliesTo: 'sagaz-replies-to',
   /** On a reply: the type of the command that it answers. */
   commandType: 'sagaz-command-type',
+  /** `v1=<key id>:<MAC>`, where messages are signed. */
+  signature: 'sagaz-signature',
+  /** On a dead letter only, and never taken from a sender: the digest of a message that was not trusted. */
+  untrusted: 'sagaz-untrusted',
 } as const;

@@ -8,7 +8,12 @@ import type { Broker, Clock, Logger, NewMail, OutboxMessage } from '../ports/ind
 import { textsOf } from './messaging/index.js';
 import { FaultBoard } from './gates.js';
 import { VirtualClock } from './virtual-clock.js';
-import { Relay, type RelayObserver, type RelaySettings } from '../messaging/index.js';
+import {
+  Relay,
+  type MessageSigning,
+  type RelayObserver,
+  type RelaySettings,
+} from '../messaging/index.js';
 
 const silent: Logger = {
   debug: () => undefined,
@@ -40,7 +45,12 @@ export class RelayBench {
   relay(
     settings: Partial<RelaySettings> = {},
     observer: RelayObserver = {},
-    parts: { clock?: Clock; broker?: Broker; outbox?: MemoryOutboxStore } = {},
+    parts: {
+      clock?: Clock;
+      broker?: Broker;
+      outbox?: MemoryOutboxStore;
+      signing?: MessageSigning;
+    } = {},
   ): Relay {
     const relay = new Relay({
       outbox: parts.outbox ?? this.outbox,
@@ -56,6 +66,7 @@ export class RelayBench {
       }),
       faults: this.faults,
       observer,
+      ...(parts.signing === undefined ? {} : { signing: parts.signing }),
       settings: {
         retry: { attempts: 3, backoffMs: 1_000, factor: 2, maxDelayMs: 60_000, jitter: 0 },
         ...settings,

@@ -236,6 +236,7 @@ export class Consumers implements Worker, OnModuleInit {
   }
 
   #makeProcessor({ store }: Connection): InboxProcessor {
+    const { signing } = this.options;
     return new InboxProcessor({
       inbox: store.inbox,
       outbox: store.outbox,
@@ -244,6 +245,7 @@ export class Consumers implements Worker, OnModuleInit {
       clock: this.clock,
       logger: this.logger,
       observer: this.observers,
+      ...(signing === undefined ? {} : { signing }),
       keepParticipantsMs: this.options.inbox.keepKeys,
       gate: this.#gate,
       // A quarter: what once hung must leave places to what did not.

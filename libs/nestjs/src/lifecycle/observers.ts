@@ -60,6 +60,7 @@ export class WorkObservers implements Required<WorkObserver> {
       transitionsFlushed: (event) => all().forEach((one) => one.transitionsFlushed?.(event)),
       sagaAdopted: (event) => all().forEach((one) => one.sagaAdopted?.(event)),
       stepCrashed: (event) => all().forEach((one) => one.stepCrashed?.(event)),
+      replyIgnored: (event) => all().forEach((one) => one.replyIgnored?.(event)),
       needsAttention: (event) => all().forEach((one) => one.needsAttention?.(event)),
       lateEffect: (event) => all().forEach((one) => one.lateEffect?.(event)),
       declaredDead: (event) => all().forEach((one) => one.declaredDead?.(event)),

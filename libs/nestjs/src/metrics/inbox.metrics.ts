@@ -52,6 +52,8 @@ const REASONS: Readonly<Record<BurialReason, true>> = {
   rejected: true,
   crashed: true,
   malformed: true,
+  unsigned: true,
+  bad_signature: true,
 };
 /** The type of a message that the group has no handler for. */
 const OTHER = 'other';

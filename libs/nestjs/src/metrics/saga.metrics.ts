@@ -9,6 +9,7 @@ import {
   FINAL_STATUSES,
   type AttentionReason,
   type EngineObserver,
+  type IgnoredReply,
   type SagaDefinition,
   type UnservedSagas,
 } from '@sagaz/core';
@@ -68,6 +69,11 @@ export const sagaMetrics: Provider[] = [
     labelNames: ['saga', 'reason'],
   }),
   makeCounterProvider({
+    name: 'sagaz_saga_replies_ignored_total',
+    help: 'Replies that did not count, by the reason.',
+    labelNames: ['saga', 'reason'],
+  }),
+  makeCounterProvider({
     name: 'sagaz_saga_late_effects_total',
     help: 'Steps whose effect came after their saga had ended or gone to another process.',
     labelNames: ['saga', 'step'],
@@ -110,6 +116,17 @@ const REASONS: Readonly<Record<AttentionReason, true>> = {
   journal_unreadable: true,
 };
 
+const IGNORED: Readonly<Record<IgnoredReply, true>> = {
+  unreadable: true,
+  not_awaited: true,
+  unknown_command: true,
+  wrong_source: true,
+  earlier_attempt: true,
+  repeated: true,
+  unsigned: true,
+  bad_signature: true,
+};
+
 /** Counts what engines do. */
 @Injectable()
 export class SagaMetrics implements OnModuleInit {
@@ -131,6 +148,8 @@ export class SagaMetrics implements OnModuleInit {
     @InjectMetric('sagaz_saga_step_crashes_total') private readonly stepCrashes: Counter<Step>,
     @InjectMetric('sagaz_saga_needs_attention_total')
     private readonly attention: Counter<'saga' | 'reason'>,
+    @InjectMetric('sagaz_saga_replies_ignored_total')
+    private readonly repliesIgnored: Counter<'saga' | 'reason'>,
     @InjectMetric('sagaz_saga_late_effects_total') private readonly lateEffects: Counter<Step>,
     @InjectMetric('sagaz_unserved_sagas')
     private readonly unserved: Gauge<'connection' | 'saga' | 'version'>,
@@ -163,6 +182,7 @@ export class SagaMetrics implements OnModuleInit {
       this.seconds.zero({ saga, status });
     }
     for (const reason of Object.keys(REASONS)) this.attention.inc({ saga, reason }, 0);
+    for (const reason of Object.keys(IGNORED)) this.repliesIgnored.inc({ saga, reason }, 0);
     for (const step of steps.keys()) {
       this.stepCrashes.inc({ saga, step }, 0);
       this.lateEffects.inc({ saga, step }, 0);
@@ -195,6 +215,9 @@ export class SagaMetrics implements OnModuleInit {
       },
       needsAttention: ({ saga, reason }) => {
         this.attention.inc({ saga, reason });
+      },
+      replyIgnored: ({ saga, reason }) => {
+        this.repliesIgnored.inc({ saga, reason });
       },
       lateEffect: ({ saga, step }) => {
         this.lateEffects.inc({ saga, step });

@@ -1,5 +1,5 @@
 /** How the text of a variable becomes the value of an option. */
-type Reading = 'text' | 'number' | 'limit' | 'migrate' | 'roles';
+type Reading = 'text' | 'number' | 'limit' | 'migrate' | 'roles' | 'list';
 
 /** Every environment variable that sets an option, and the option it sets. */
 export const ENVIRONMENT: readonly {
@@ -28,6 +28,8 @@ export const ENVIRONMENT: readonly {
   { variable: 'SAGAZ_INBOX_MAX_CRASHES', option: 'inbox.maxCrashes', reading: 'number' },
   { variable: 'SAGAZ_INBOX_KEEP_DONE', option: 'inbox.keepDone', reading: 'text' },
   { variable: 'SAGAZ_INBOX_KEEP_KEYS', option: 'inbox.keepKeys', reading: 'text' },
+  { variable: 'SAGAZ_SIGNING_KEYS', option: 'signing.keys', reading: 'list' },
+  { variable: 'SAGAZ_SIGNING_UNSIGNED', option: 'signing.unsigned', reading: 'text' },
   { variable: 'SAGAZ_MIGRATE', option: 'migrate', reading: 'migrate' },
   { variable: 'SAGAZ_START_TIMEOUT', option: 'startTimeout', reading: 'text' },
   { variable: 'SAGAZ_SHUTDOWN_TIMEOUT', option: 'shutdownTimeout', reading: 'text' },
@@ -61,6 +63,8 @@ function read(text: string, reading: Reading): unknown {
       if (named.some((role) => !ROLES.includes(role))) return trimmed;
       return Object.fromEntries(ROLES.map((role) => [role, named.includes(role)]));
     }
+    case 'list':
+      return trimmed.split(',').map((part) => part.trim());
     case 'text':
       return trimmed;
   }
@@ -94,6 +98,8 @@ export function withEnvironment(
     if (text === undefined || text.trim() === '') continue;
     put(tree, option.split('.'), read(text, reading));
     variables.set(option, variable);
+    // The other way to say the same: the variable wins over both.
+    if (option === 'signing.keys') put(tree, ['signing', 'key'], undefined);
   }
   return { options: tree, variables };
 }

@@ -11,5 +11,7 @@ export type {
   RoleOptions,
   SagazModuleExtras,
   SagazOptions,
+  SigningKey,
+  SigningOptions,
 } from './sagaz-options.js';
 export { commandLineVariables, unknownVariables } from './unknown-variables.js';

@@ -6,6 +6,7 @@ import {
   type RetryPolicy,
 } from '@sagaz/core';
 import { z } from 'zod';
+import { signingOption } from './signing-option.js';
 import { brokerDriver, storeDriver } from './drivers.js';
 
 const RELAY_RETRY: RetryPolicy = Object.freeze({
@@ -186,6 +187,7 @@ export const optionsSchema = z.strictObject(
         { error: 'give { retry, concurrency, timeout, maxCrashes, keepDone, keepKeys }' },
       )
       .prefault({}),
+    signing: signingOption,
     migrate: z
       .union([z.literal('auto'), z.boolean()], { error: "give 'auto', true or false" })
       .default('auto'),
@@ -194,7 +196,7 @@ export const optionsSchema = z.strictObject(
   },
   {
     error:
-      'give { service, store } at least, and of { stores, broker, roles, engine, relay, inbox, migrate, startTimeout, shutdownTimeout } what you need',
+      'give { service, store } at least, and of { stores, broker, roles, engine, relay, inbox, signing, migrate, startTimeout, shutdownTimeout } what you need',
   },
 );
 

@@ -51,6 +51,8 @@ describe('options of SagazModule', () => {
     for (const { variable, reading } of ENVIRONMENT) {
       values[variable] ??= reading === 'number' ? '3' : reading === 'migrate' ? 'false' : '4s';
     }
+    values['SAGAZ_SIGNING_KEYS'] = 'a key that has at least thirty-two bytes';
+    values['SAGAZ_SIGNING_UNSIGNED'] = 'accept';
     values['SAGAZ_INBOX_KEEP_DONE'] = values['SAGAZ_INBOX_KEEP_KEYS'] = '4m';
     values['SAGAZ_RELAY_PUBLISH_TIMEOUT'] = '2s';
     expect(readOptions(minimal, values)).toMatchObject({
@@ -72,9 +74,62 @@ describe('options of SagazModule', () => {
         keepDone: 240_000,
         keepKeys: 240_000,
       },
+      signing: { acceptsUnsigned: true },
       migrate: false,
       shutdownTimeout: 4000,
     });
+  });
+
+  it('take the keys of messages from code or environment, and show them nowhere', () => {
+    const key = 'the key that has at least thirty-two bytes';
+    const older = `an older ${key}`;
+    expect(readOptions(minimal, {}).signing).toBeUndefined();
+    for (const [signing, environment] of [
+      [{ keys: [key, Buffer.from(older)] }, {}],
+      [
+        { key: 'another key of at least thirty-two bytes' },
+        { SAGAZ_SIGNING_KEYS: `${key}, ${older}` },
+      ],
+      [undefined, { SAGAZ_SIGNING_KEYS: `${key},${older}`, SAGAZ_SIGNING_UNSIGNED: 'accept' }],
+    ] as const) {
+      const options = readOptions({ ...minimal, ...(signing && { signing }) }, environment);
+      expect(options.signing?.keyIds).toHaveLength(2);
+      const told = JSON.stringify([describeOptions(options), options]);
+      expect(told).toContain(options.signing?.keyIds[0]);
+      expect(told).not.toContain('thirty-two');
+    }
+  });
+
+  it.each([
+    ['neither key nor keys', {}, {}, /signing\.keys.*give \{ key \}/],
+    ['both', { key: 'thirty-two', keys: ['thirty-two'] }, {}, /signing\.keys.*give \{ key \}/],
+    ['a short one', { key: 'thirty-two' }, {}, /signing\.key\b.*hidden.*key 1 of 1 has 10 bytes/],
+    ['no text', { keys: [32] }, {}, /signing\.keys\.0.*give keys of at least 32/],
+    ['a text in their place', 'thirty-two', {}, /signing.*hidden/],
+    ['another name', { secretKey: 'thirty-two' }, {}, /signing\.secretKey/],
+    ['a bad word', { key: 'x'.repeat(32), unsigned: 'maybe' }, {}, /signing\.unsigned.*'refuse'/],
+    [
+      'a short variable',
+      undefined,
+      { SAGAZ_SIGNING_KEYS: 'thirty-two,x' },
+      /SAGAZ_SIGNING_KEYS.*key 1 of 2/,
+    ],
+    [
+      'a slip in the variable',
+      undefined,
+      { SAGAZ_SIGNING_KEY: 'thirty-two' },
+      /did you mean SAGAZ_SIGNING_KEYS/,
+    ],
+    [
+      'another slip',
+      undefined,
+      { SAGAZ_SGNING_KEYS: 'thirty-two' },
+      /did you mean SAGAZ_SIGNING_KEYS/,
+    ],
+  ] as const)('refuse signing with %s, and show no key', (_, signing, environment, problem) => {
+    const text = problemsOf({ ...minimal, ...(signing !== undefined && { signing }) }, environment);
+    expect(text).toMatch(problem);
+    expect(text).not.toContain('thirty-two');
   });
 
   it('have no time limit for handlers where that is said', () => {

@@ -15,7 +15,7 @@ function at(options: unknown, path: readonly PropertyKey[]): unknown {
   return value;
 }
 
-const SECRET = /pass(word|wd)?|secret|token|credential|api_?key/i;
+const SECRET = /pass(word|wd)?|secret|token|credential|api_?key|signing/i;
 
 /** A text without user and password of a URL, without its query, and without `password=…`. */
 function withoutSecrets(text: string): string {
@@ -65,7 +65,8 @@ export function readOptions(
   const problems: OptionProblem[] = misspelt.map(({ variable, meant }) => ({
     option: variable,
     variable: undefined,
-    given: shown(environment[variable], variable),
+    // By what was meant as well: a slip in the name of a secret must not show it.
+    given: shown(environment[variable], `${variable} ${meant ?? ''}`),
     expected: `there is no such variable; did you mean ${meant ?? ''}? Unset it if not`,
   }));
   const add = (path: readonly PropertyKey[], expected: string, effectively?: string): void => {
@@ -74,10 +75,7 @@ export function readOptions(
     problems.push({
       option: option === '' ? 'the argument of forRoot' : option,
       variable: variables.get(option),
-      given:
-        value === undefined && effectively !== undefined
-          ? effectively
-          : shown(value, String(path.at(-1) ?? '')),
+      given: value === undefined && effectively !== undefined ? effectively : shown(value, option),
       expected,
     });
   };
@@ -112,12 +110,20 @@ export function readOptions(
 
 /** The effective options as one printable object: drivers by name, nothing secret. */
 export function describeOptions(options: EffectiveOptions): Record<string, unknown> {
-  const { store, stores, broker, ...rest } = options;
+  const { store, stores, broker, signing, ...rest } = options;
   return {
     ...rest,
     store: store?.name,
     stores: Object.fromEntries(Object.entries(stores).map(([name, driver]) => [name, driver.name])),
     broker: broker?.name,
+    ...(signing === undefined
+      ? {}
+      : {
+          signing: {
+            keys: signing.keyIds,
+            unsigned: signing.acceptsUnsigned ? 'accept' : 'refuse',
+          },
+        }),
   };
 }
 

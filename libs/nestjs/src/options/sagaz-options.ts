@@ -73,6 +73,25 @@ export interface InboxOptions {
   readonly keepKeys?: Duration;
 }
 
+/** A key that services which trust each other have in common: at least 32 bytes, random, as text or Buffer. */
+export type SigningKey = string | Uint8Array;
+
+/** How messages are signed, so that nobody else who reaches the broker can forge one. */
+export type SigningOptions = {
+  /**
+   * What is done with a message that is not signed at all: `accept` while signing is introduced, service by
+   * service. What is signed wrongly is refused in any case. Default `'refuse'`. `SAGAZ_SIGNING_UNSIGNED`.
+   */
+  readonly unsigned?: 'refuse' | 'accept';
+} & (
+  | { readonly key: SigningKey; readonly keys?: never }
+  /**
+   * The newest first, at most 10: the first one signs, all of them are accepted. `SAGAZ_SIGNING_KEYS`,
+   * separated by commas.
+   */
+  | { readonly keys: readonly SigningKey[]; readonly key?: never }
+);
+
 /**
  * Options of `SagazModule.forRoot`. An environment variable, where one is named, wins over the code,
  * and the code over the default.
@@ -93,6 +112,11 @@ export interface SagazOptions {
   readonly engine?: EngineOptions;
   readonly relay?: RelayOptions;
   readonly inbox?: InboxOptions;
+  /**
+   * Signs what is published, and refuses messages and replies that are not signed with one of the keys.
+   * Every service that shares messages needs it. Default: nothing is signed or checked.
+   */
+  readonly signing?: SigningOptions;
   /**
    * Whether to apply migrations at the start. Default `'auto'`: unless `NODE_ENV` is `production`.
    * `SAGAZ_MIGRATE`: `auto`, `true` or `false`.

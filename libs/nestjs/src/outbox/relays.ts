@@ -28,6 +28,7 @@ export class Relays implements OnModuleInit {
 
   #worker({ name, store }: Connection, broker: Broker): Worker {
     const { batchSize, pollInterval, publishTimeout, lease, retry, onDead } = this.options.relay;
+    const { signing } = this.options;
     const relay = new Relay({
       outbox: store.outbox,
       broker,
@@ -36,6 +37,7 @@ export class Relays implements OnModuleInit {
       wakeUps: store.wakeUps,
       replyMail: undeliveredMail,
       observer: this.observers.relay(name),
+      ...(signing === undefined ? {} : { signing }),
       settings: {
         batchSize,
         retry,

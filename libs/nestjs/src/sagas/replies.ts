@@ -5,6 +5,7 @@ import {
   checkedReply,
   replyMail,
   replyTopicOf,
+  untrustedMail,
   type Broker,
   type Delivery,
   type DeliveryOutcome,
@@ -80,9 +81,13 @@ export class Replies implements Worker, OnModuleInit {
   }
 
   async #take({ message }: Delivery): Promise<DeliveryOutcome> {
+    const distrust = this.options.signing?.verify(message) ?? null;
     let mail: NewMail;
     try {
-      mail = replyMail(await checkedReply(message));
+      mail =
+        distrust === null
+          ? replyMail(await checkedReply(message))
+          : untrustedMail(message, distrust);
     } catch (error) {
       if (!(error instanceof MalformedReplyError)) throw error;
       // No attempt can make sense of it, and no saga is named that could be told.
@@ -95,7 +100,9 @@ export class Replies implements Worker, OnModuleInit {
     }
     try {
       const store = await this.#keeperOf(mail.sagaId);
-      if (store === undefined) {
+      // Whoever forges replies must not fill the mail of sagas that there will never be.
+      const unheard = distrust !== null && (await store?.sagas.get(mail.sagaId)) === null;
+      if (store === undefined || unheard) {
         this.logger.warn('A reply came for a saga that is not here; it was dropped.', {
           messageId: message.id,
           sagaId: mail.sagaId,

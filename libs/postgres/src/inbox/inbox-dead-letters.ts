@@ -198,12 +198,15 @@ export class InboxDeadLetters {
     });
   }
 
-  async endReplay(key: InboxKey): Promise<void> {
+  async endReplay(key: InboxKey, handledAs: InboxKey = key): Promise<void> {
+    const same = keyValues(key).every((part, at) => part === keyValues(handledAs)[at]);
     await this.#pool.for('inbox').query({
       text: `DELETE FROM ${this.#schema}.inbox_dead_letter AS l USING ${this.#schema}.inbox AS i
         WHERE l.tenant = $1 AND l.group_name = $2 AND l.source = $3 AND l.id = $4
-          AND l.replay_due_at IS NOT NULL AND ${sameKey('i', 'l')} AND i.state = 'done'`,
-      values: keyValues(key),
+          AND l.replay_due_at IS NOT NULL
+          AND i.tenant = $5 AND i.group_name = $6 AND i.source = $7 AND i.id = $8
+          AND (i.state = 'done' OR NOT $9::boolean)`,
+      values: [...keyValues(key), ...keyValues(handledAs), same],
     });
   }
 

@@ -139,8 +139,8 @@ export class PgInboxStore implements InboxStore {
     return this.#letters.postponeReplay(key, delayMs);
   }
 
-  endReplay(key: InboxKey): Promise<void> {
-    return this.#letters.endReplay(key);
+  endReplay(key: InboxKey, handledAs?: InboxKey): Promise<void> {
+    return this.#letters.endReplay(key, handledAs);
   }
 
   discardDeadLetters(keys: readonly InboxKey[]): Promise<number> {

@@ -11,6 +11,7 @@ export {
   MAIL_KINDS,
   replyMail,
   undeliveredMail,
+  untrustedMail,
 } from './saga-mail.js';
 export { answerTo, type OperatorRequest, type RequestAnswer } from './operator-request.js';
 export { methodOf } from './task-result.js';

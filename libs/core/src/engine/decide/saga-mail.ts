@@ -1,4 +1,4 @@
-import { parseJournal, recordText } from '../../messaging/index.js';
+import { parseJournal, recordText, type Distrust } from '../../messaging/index.js';
 import { HEADERS, type Message, type NewMail } from '../../ports/index.js';
 import type { TaskRef } from '../journal/index.js';
 import { MalformedReplyError } from './malformed-reply.error.js';
@@ -22,7 +22,7 @@ export interface ReplyMail {
 import type { OperatorRequest } from './operator-request.js';
 
 /** The kinds of mail that this version takes into account. A newer form of one is a kind of its own. */
-export const MAIL_KINDS = ['reply', 'late', 'cancel', 'retry', 'terminate'] as const;
+export const MAIL_KINDS = ['reply', 'untrusted', 'late', 'cancel', 'retry', 'terminate'] as const;
 export type MailKind = (typeof MAIL_KINDS)[number];
 
 /** Whether this version can take such mail: what it cannot is left for an engine that does. */
@@ -53,16 +53,25 @@ export function undeliveredMail(message: Message): NewMail {
   return mailOf(message, true);
 }
 
+/**
+ * That a reply came which is not signed as it should be. At most one of a kind lies there at once, and
+ * none of them keeps out a true reply.
+ *
+ * @throws MalformedReplyError
+ */
+export function untrustedMail(message: Message, { reason, problem }: Distrust): NewMail {
+  const sagaId = sagaOf(message);
+  const data = recordText({ reason, problem, messageId: message.id, source: message.source });
+  return { sagaId, kind: 'untrusted', dedupeKey: `untrusted:${reason}`, data: data ?? '{}' };
+}
+
 function mailOf(message: Message, undelivered: boolean): NewMail {
   const { headers } = message;
-  const sagaId = headers[HEADERS.sagaId];
+  const sagaId = sagaOf(message);
   const key = headers[HEADERS.idempotencyKey];
   const status = headers[HEADERS.replyStatus];
   const repliesTo = headers[HEADERS.repliesTo] ?? 'command';
   const answers = headers[HEADERS.causationId] ?? null;
-  if (sagaId === undefined || !UUID.test(sagaId)) {
-    throw new MalformedReplyError(message.id, HEADERS.sagaId, sagaId);
-  }
   if (key === undefined) throw new MalformedReplyError(message.id, HEADERS.idempotencyKey, key);
   if (status !== 'ok' && status !== 'refused' && status !== 'failed') {
     throw new MalformedReplyError(message.id, HEADERS.replyStatus, status);
@@ -95,6 +104,14 @@ function mailOf(message: Message, undelivered: boolean): NewMail {
     dedupeKey: `reply:${key}:${repliesTo}:${answers ?? ''}:${message.source}`,
     data: recordText(reply) ?? '{}',
   };
+}
+
+function sagaOf({ id, headers }: Message): string {
+  const sagaId = headers[HEADERS.sagaId];
+  if (sagaId === undefined || !UUID.test(sagaId)) {
+    throw new MalformedReplyError(id, HEADERS.sagaId, sagaId);
+  }
+  return sagaId;
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;

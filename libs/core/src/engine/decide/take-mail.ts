@@ -1,7 +1,7 @@
 import { readReply } from '../../messaging/index.js';
 import { bounded, plainDetails } from '../../errors/index.js';
 import type { Mail } from '../../ports/index.js';
-import { ROLES, type ErrorRecord, type TaskRef } from '../journal/index.js';
+import { ROLES, type ErrorRecord, type IgnoredReply, type TaskRef } from '../journal/index.js';
 import { taskOf, type SagaState, type TaskState } from '../state/index.js';
 import type { Draft } from './decision.js';
 import { isKnownMail, letterOf, type MailKind } from './saga-mail.js';
@@ -18,19 +18,38 @@ export function takeMail(draft: Draft, mail: Mail): void {
   const letter = letterOf(mail.data);
   const why = take(draft, kind, letter);
   if (draft.entries.length === before) {
-    draft.add({ kind: 'mail_ignored', mail: kind, reason: why ?? 'nothing to change' });
+    const { reason, code } = why ?? { reason: 'nothing to change' };
+    draft.add({
+      kind: 'mail_ignored',
+      mail: kind,
+      reason,
+      ...(code === undefined ? {} : { code }),
+    });
   }
 }
 
+interface Ignored {
+  readonly reason: string;
+  readonly code?: IgnoredReply;
+}
+
+/** A reply that does not count. */
+function ignored(code: IgnoredReply, reason: string): Ignored {
+  return { code, reason };
+}
+
+/** Null: it was taken into account. */
 function take(
   draft: Draft,
   kind: MailKind,
   letter: Readonly<Record<string, unknown>>,
-): string | null {
+): Ignored | null {
   const reason = typeof letter.reason === 'string' ? letter.reason : '';
   switch (kind) {
     case 'reply':
       return takeReply(draft, letter);
+    case 'untrusted':
+      return distrusted(letter);
     case 'cancel':
     case 'terminate':
     case 'retry':
@@ -39,32 +58,41 @@ function take(
       const { role, step, attempt, output } = letter;
       const known = ROLES.find((one) => one === role);
       if (known === undefined || typeof step !== 'string' || typeof attempt !== 'number')
-        return 'unreadable';
-      if (!draft.around.definition.steps.has(step)) return 'unknown step';
+        return { reason: 'unreadable' };
+      if (!draft.around.definition.steps.has(step)) return { reason: 'unknown step' };
       lateSuccess(draft, { role: known, step }, attempt, output);
-      return 'known already';
+      return { reason: 'known already' };
     }
   }
 }
 
-function takeReply(draft: Draft, letter: Readonly<Record<string, unknown>>): string | null {
+function distrusted({ reason, problem, source }: Readonly<Record<string, unknown>>): Ignored {
+  const code = reason === 'unsigned' ? reason : 'bad_signature';
+  const told = typeof problem === 'string' ? problem : 'its signature is wrong';
+  return ignored(code, `it names '${String(source)}' as its source, and ${told}`);
+}
+
+function takeReply(draft: Draft, letter: Readonly<Record<string, unknown>>): Ignored | null {
   const { key, status, payload, repliesTo } = letter;
-  if (typeof key !== 'string' || typeof payload !== 'string') return 'unreadable';
+  if (typeof key !== 'string' || typeof payload !== 'string') {
+    return ignored('unreadable', 'unreadable');
+  }
   const undoing = repliesTo === 'compensation';
   const body = bodyOf(payload, status === 'ok' ? readReply : JSON.parse);
   const awaited = addressee(draft.state, key, undoing, awaits);
   const definite = status === 'refused' || (status === 'ok' && body.ok);
   // An answer that says what became of the command settles it also when it comes late.
   const ref = awaited ?? (definite ? addressee(draft.state, key, undoing, settles(draft)) : null);
-  if (ref === null) return 'nobody waits for it any more';
+  if (ref === null) return ignored('not_awaited', 'nobody waits for it any more');
   const { role, step } = ref;
   const { attempt, commandId, commandIds, handledBy, lastReply } = taskOf(draft.state, role, step);
   const { answers, source } = letter;
   if (typeof answers !== 'string' || !commandIds.includes(answers)) {
-    return 'it names no command that was sent for this step';
+    return ignored('unknown_command', 'it names no command that was sent for this step');
   }
   if (handledBy !== null && source !== handledBy && letter.undelivered !== true) {
-    return `it comes from '${String(source)}', and '${handledBy}' handles the command`;
+    const reason = `it comes from '${String(source)}', and '${handledBy}' handles the command`;
+    return ignored('wrong_source', reason);
   }
   if (status === 'ok' && body.ok) {
     draft.add({ kind: 'completed', role, step, attempt, output: body.value });
@@ -77,9 +105,9 @@ function takeReply(draft: Draft, letter: Readonly<Record<string, unknown>>): str
     return null;
   }
   // Attempts share their key, so a success answers them all; a failure answers one of them, once.
-  if (answers !== commandId) return 'it answers an earlier attempt';
+  if (answers !== commandId) return ignored('earlier_attempt', 'it answers an earlier attempt');
   const reply = typeof letter.messageId === 'string' ? letter.messageId : null;
-  if (reply !== null && reply === lastReply) return 'it was taken before';
+  if (reply !== null && reply === lastReply) return ignored('repeated', 'it was taken before');
   // The participant gave the command up; what its handler had done by then nobody knows.
   failAttempt(draft, ref, attempt, error, { doubt: true, final: role === 'step', reply });
   return null;
@@ -159,9 +187,9 @@ function explained(details: unknown): string {
   return typeof details.error === 'string' ? ` (${details.error.replace(/\.$/, '')})` : '';
 }
 
-function operate(draft: Draft, request: OperatorRequest, reason: string): string | null {
+function operate(draft: Draft, request: OperatorRequest, reason: string): Ignored | null {
   const answer = answerTo(request, draft.state, draft.around.definition);
-  if (!answer.acts) return answer.why;
+  if (!answer.acts) return { reason: answer.why };
   switch (request) {
     case 'cancel':
       cancel(draft, reason);

@@ -6,6 +6,7 @@ export {
   ROLES,
   type AttentionReason,
   type Failure,
+  type IgnoredReply,
   type Role,
   type SagaEntry,
   type TaskEntry,

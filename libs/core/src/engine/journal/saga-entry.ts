@@ -30,6 +30,25 @@ export type AttentionReason =
   | 'journal_refused'
   | 'journal_unreadable';
 
+/** Why a reply does not count. */
+export type IgnoredReply =
+  /** It cannot be read. */
+  | 'unreadable'
+  /** Nothing waits for it: it was answered, or given up, before. */
+  | 'not_awaited'
+  /** It names no command that was sent for this step. */
+  | 'unknown_command'
+  /** It comes from another service than the one that handles the command. */
+  | 'wrong_source'
+  /** A failure of an attempt that was followed by another. */
+  | 'earlier_attempt'
+  /** It was taken before. */
+  | 'repeated'
+  /** It is not signed. */
+  | 'unsigned'
+  /** It is not signed by a holder of the keys. */
+  | 'bad_signature';
+
 interface AttemptOf extends TaskRef {
   readonly attempt: number;
 }
@@ -86,7 +105,13 @@ export type WholeEntry =
   | { readonly kind: 'failing'; readonly failure: Failure }
   | { readonly kind: 'compensating' }
   | { readonly kind: 'parked' }
-  | { readonly kind: 'mail_ignored'; readonly mail: string; readonly reason: string }
+  | {
+      readonly kind: 'mail_ignored';
+      readonly mail: string;
+      readonly reason: string;
+      /** Of a reply: the same reason as a word. */
+      readonly code?: IgnoredReply;
+    }
   | { readonly kind: 'needs_attention'; readonly reason: AttentionReason; readonly detail: string }
   /**
    * It goes on: a person asked for it, the journal can be read again, or news settled what a person was

@@ -21,6 +21,9 @@ export function tellObserver(
     } else if (entry.kind === 'adopted' && entry.from !== null) {
       const { from } = entry;
       inside.observe((observer) => observer.sagaAdopted?.({ ...facts, from }));
+    } else if (entry.kind === 'mail_ignored' && entry.code !== undefined) {
+      const { code: reason } = entry;
+      inside.observe((observer) => observer.replyIgnored?.({ ...facts, reason }));
     } else if (entry.kind === 'needs_attention') {
       const { reason, detail } = entry;
       inside.observe((observer) => observer.needsAttention?.({ ...facts, reason, detail }));

@@ -3,7 +3,7 @@ import { newId } from '../../ids.js';
 import { command, defineCommand } from '../../messaging/index.js';
 import { HEADERS, type OutboxMessage } from '../../ports/index.js';
 import { EngineBench, Program, type ProgramOptions } from '../../testing/index.js';
-import { undeliveredMail } from '../index.js';
+import { undeliveredMail, untrustedMail, type IgnoredReply } from '../index.js';
 import { order, replyTo } from './commands.fixture.js';
 
 let bench: EngineBench;
@@ -30,7 +30,9 @@ const charged = {
 async function started(options: ProgramOptions) {
   const program = new Program(options);
   bench = new EngineBench([program]);
-  const engine = await bench.engine();
+  const counted: IgnoredReply[] = [];
+  const observer = { replyIgnored: ({ reason }: { reason: IgnoredReply }) => counted.push(reason) };
+  const engine = await bench.engine({ observer });
   const handle = await bench.start(engine, program);
   await bench.clock.advance(100);
   const [sent] = bench.sent;
@@ -40,7 +42,7 @@ async function started(options: ProgramOptions) {
     const history = await bench.sagas.history(handle.id);
     return history.flatMap(({ kind, data }) => (kind === 'mail_ignored' ? [data ?? ''] : []));
   };
-  return { engine, handle, sent, ignored };
+  return { engine, handle, sent, ignored, counted };
 }
 
 describe('a reply to a command', () => {
@@ -111,5 +113,42 @@ describe('a reply to a command', () => {
     bench.wakeUps.hint('saga');
     expect(await ignored()).toEqual([]);
     expect((await bench.sagas.get(handle.id))?.status).not.toBe('waiting');
+  });
+
+  it.each([
+    ['unsigned', 'it is not signed'],
+    ['bad_signature', 'its signature is that of another message'],
+  ] as const)(
+    'does not count where it is %s, and keeps out no true one',
+    async (reason, problem) => {
+      const { handle, sent, ignored, counted } = await started(charged);
+      const forged = { ...sent, id: newId(), source: 'payments' };
+      await bench.sagas.putMail([
+        untrustedMail(forged, { reason, problem }),
+        untrustedMail({ ...forged, id: newId() }, { reason, problem }),
+      ]);
+      bench.wakeUps.hint('saga');
+      expect(await ignored()).toEqual([expect.stringContaining(problem)]);
+      expect(counted).toEqual([reason]);
+      expect((await bench.sagas.get(handle.id))?.status).toBe('waiting');
+      await replyTo(bench, sent, 'ok', { place: 'real' }, { source: 'payments' });
+      expect(await bench.clock.until(handle.result())).toEqual({ place: 'real' });
+    },
+  );
+
+  it('is counted by the reason for which it does not count', async () => {
+    const { handle, sent, ignored, counted } = await started(charged);
+    await replyTo(bench, sent, 'ok', {}, { answers: newId(), source: 'payments' });
+    await ignored();
+    await replyTo(bench, sent, 'ok', {}, { source: 'reports' });
+    await ignored();
+    await bench.sagas.putMail([
+      { sagaId: handle.id, kind: 'reply', dedupeKey: 'x', data: '"no reply"' },
+    ]);
+    bench.wakeUps.hint('saga');
+    await ignored();
+    await replyTo(bench, sent, 'ok', { place: 'real' }, { source: 'payments' });
+    expect(await bench.clock.until(handle.result())).toEqual({ place: 'real' });
+    expect(counted).toEqual(['unknown_command', 'wrong_source', 'unreadable']);
   });
 });

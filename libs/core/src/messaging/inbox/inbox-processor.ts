@@ -3,6 +3,7 @@ import { noFaults, type Delivery, type DeliveryOutcome, type InboxKey } from '..
 import { delayOf, type RetryPolicy } from '../../retry/index.js';
 import { HandlerTimeoutError } from '../handler-timeout.error.js';
 import { settlesWithin } from '../settles-within.js';
+import { UntrustedMessageError } from '../signing/index.js';
 import { Admission, type Admitted } from './admission.js';
 import { callWithin } from './call-within.js';
 import {
@@ -22,6 +23,7 @@ import type {
   InboxProcessorOptions,
 } from './inbox.types.js';
 import { inboxKeyOf, partOf, partOfMalformed, type MessagePart } from './message-role.js';
+import { judged, type Judged } from './judged-delivery.js';
 import { RecentRetries } from './recent-retries.js';
 import { SoloGate } from './solo-gate.js';
 import { tellOutcome } from './tell-outcome.js';
@@ -107,10 +109,11 @@ export class InboxProcessor {
    * `attempt.run(unit, handler)` in it. Never rejects.
    */
   async receive(
-    delivery: Delivery,
+    delivered: Delivery,
     handler: InboxHandler,
     invoke: (attempt: InboxAttempt) => Promise<unknown>,
   ): Promise<DeliveryOutcome> {
+    const delivery = judged(delivered, this.#options.signing);
     const key = inboxKeyOf(handler.group, delivery.message);
     const name = JSON.stringify([key.tenant, key.group, key.source, key.id]);
     const running = this.#running.get(name);
@@ -147,7 +150,7 @@ export class InboxProcessor {
   }
 
   async #receive(
-    delivery: Delivery,
+    delivery: Judged,
     handler: InboxHandler,
     invoke: (attempt: InboxAttempt) => Promise<unknown>,
     name: string,
@@ -176,15 +179,21 @@ export class InboxProcessor {
   }
 
   async #handle(
-    delivery: Delivery,
+    delivery: Judged,
     handler: InboxHandler,
     invoke: (attempt: InboxAttempt) => Promise<unknown>,
     about: Admitted & { readonly key: InboxKey; readonly name: string },
   ): Promise<InboxOutcome> {
-    const { message, signal } = delivery;
+    const { message, signal, distrust } = delivery;
     const { key, name, noted, attempts } = about;
     const { inbox } = this.#options;
     if (signal.aborted) return this.#putOff(name, signal.reason);
+    if (distrust !== null) {
+      // No reply: whoever forged the message would choose which step of which saga it fails.
+      const subject: Subject = { key, message, part: { role: 'event' }, keepMs: 0 };
+      const error = new UntrustedMessageError(message.type, message.source, distrust);
+      return this.#bookkeeping.bury(subject, { reason: distrust.reason, attempts: 0, error });
+    }
     let part: MessagePart;
     try {
       part = partOf(message);

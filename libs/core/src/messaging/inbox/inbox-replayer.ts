@@ -10,6 +10,7 @@ import type {
   Logger,
   Timer,
 } from '../../ports/index.js';
+import { withoutMark } from '../signing/index.js';
 import { inboxKeyOf } from './message-role.js';
 
 const POLL_MS = 5_000;
@@ -174,6 +175,7 @@ export class InboxReplayer {
     });
     const key = inboxKeyOf(group, message);
     if (outcome.kind === 'retry') await inbox.postponeReplay(key, outcome.delayMs);
-    else await inbox.endReplay(key);
+    // A message that was not trusted before and is now was handled under its own id.
+    else await inbox.endReplay(key, inboxKeyOf(group, withoutMark(message)));
   }
 }

@@ -11,6 +11,7 @@ import type {
   Transactions,
 } from '../../ports/index.js';
 import type { PayloadCodec } from '../codec/index.js';
+import type { Distrust, MessageSigning } from '../signing/index.js';
 import type { SoloGate } from './solo-gate.js';
 
 /** What the inbox must know of whoever handles a message. */
@@ -62,7 +63,9 @@ export type BurialReason =
   /** Its handler ends the process. */
   | 'crashed'
   /** Its headers make no sense. */
-  | 'malformed';
+  | 'malformed'
+  /** It is not signed, or not by a holder of the keys. */
+  | Distrust['reason'];
 
 /** How the handling of one delivery ended. */
 export type InboxOutcome =
@@ -118,6 +121,11 @@ export interface InboxProcessorOptions {
   readonly service: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  /**
+   * Checks every message before anything else. What it does not believe is a dead letter at once, without
+   * a reply. Default: all are believed.
+   */
+  readonly signing?: Pick<MessageSigning, 'verify'>;
   readonly observer?: InboxObserver;
   readonly faults?: FaultPoints;
   /** 0 … 1; for the jitter of delays. Default `Math.random`. */

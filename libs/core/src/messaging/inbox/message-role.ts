@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { HEADERS, type InboxKey, type Message } from '../../ports/index.js';
+import { untrustedDigest } from '../signing/index.js';
 import { MalformedCommandError } from './errors.js';
 import type { MessageRole } from './inbox.types.js';
 
@@ -72,15 +73,16 @@ function storable(text: string): string {
   return `sha256:${createHash('sha256').update(text, 'utf16le').digest('hex')}`;
 }
 
-/** What makes a message one message for a group. */
+/** What makes a message one message for a group. One that is marked as untrusted is none with its id. */
 export function inboxKeyOf(
   group: string,
-  message: Pick<Message, 'tenant' | 'source' | 'id'>,
+  message: Pick<Message, 'tenant' | 'source' | 'id'> & Partial<Pick<Message, 'headers'>>,
 ): InboxKey {
+  const untrusted = untrustedDigest(message);
   return {
     tenant: storable(message.tenant),
     group,
     source: storable(message.source),
-    id: storable(message.id),
+    id: untrusted === undefined ? storable(message.id) : storable(`untrusted:${untrusted}`),
   };
 }

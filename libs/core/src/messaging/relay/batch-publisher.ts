@@ -1,5 +1,12 @@
 import { errorText } from '../../errors/index.js';
-import type { Broker, Clock, FaultPoints, Logger, PublishOutcome } from '../../ports/index.js';
+import type {
+  Broker,
+  Clock,
+  FaultPoints,
+  Logger,
+  Message,
+  PublishOutcome,
+} from '../../ports/index.js';
 import { Backoff, type SlotWork, type TakenRow, type WorkSource } from '../slots/index.js';
 import { settlesWithin } from '../settles-within.js';
 import { judge, type Judgement } from './judgement.js';
@@ -17,6 +24,8 @@ export interface BatchPublisherOptions {
   readonly faults: FaultPoints;
   readonly settings: RelaySettings;
   readonly observer: RelayObserver;
+  /** A message as it is published. */
+  readonly outgoing: (message: Message) => Message;
   /** Turns "this message is given up" into an outcome. */
   readonly bury: Judgement['bury'];
 }
@@ -210,8 +219,9 @@ export class BatchPublisher implements SlotWork {
   }
 
   async #publish(rows: readonly TakenRow[]): Promise<readonly PublishOutcome[]> {
+    const { broker, outgoing } = this.#options;
     try {
-      const outcomes = await this.#options.broker.publish(rows.map((taken) => taken.row.message));
+      const outcomes = await broker.publish(rows.map((taken) => outgoing(taken.row.message)));
       if (outcomes.length === rows.length) return outcomes;
       throw new Error(
         `The broker answered ${outcomes.length} outcomes for ${rows.length} messages.`,

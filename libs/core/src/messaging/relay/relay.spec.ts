@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Message, PublishOutcome } from '../../ports/index.js';
+import { HEADERS, type Message, type PublishOutcome } from '../../ports/index.js';
 import { outboxMessage, RelayBench, severable, textsOf } from '../../testing/index.js';
+import { MessageSigning } from '../signing/index.js';
 import { PublishTimeoutTooLongError } from './index.js';
 
 const text = (message: Message): string => textsOf([message])[0] ?? '';
@@ -23,6 +24,25 @@ describe('a relay', () => {
     expect(bench.published().filter((body) => body.startsWith('a'))).toEqual(['a:1', 'a:2']);
     expect(bench.published()).toHaveLength(3);
     expect(await bench.count()).toBe(0);
+  });
+
+  it('signs what leaves, with the same bytes at every attempt', async () => {
+    const bench = new RelayBench();
+    const signing = new MessageSigning({ keys: ['a key that has at least thirty-two bytes'] });
+    const sent: Message[] = [];
+    const publish = bench.broker.publish.bind(bench.broker);
+    bench.broker.publish = (batch) => {
+      sent.push(...batch);
+      return sent.length === 1 ? Promise.resolve([rejected()]) : publish(batch);
+    };
+    await bench.relay({}, {}, { signing }).start();
+    await bench.write(outboxMessage('a', 1));
+    await bench.clock.advance(10_000);
+    expect(bench.published()).toEqual(['a:1']);
+    const [first, second] = sent.map(({ headers }) => headers[HEADERS.signature]);
+    expect(first).toMatch(/^v1=/);
+    expect(second).toBe(first);
+    expect(sent.map((message) => signing.verify(message))).toEqual([null, null]);
   });
 
   it('finds by polling what no hint told it of', async () => {

@@ -12,6 +12,7 @@ import {
   type WakeUps,
 } from '../../ports/index.js';
 import { DEFAULT_SLOT_SETTINGS, SlotConsumer, type RowOutcome } from '../slots/index.js';
+import type { MessageSigning } from '../signing/index.js';
 import { BatchPublisher } from './batch-publisher.js';
 import { awaitedRole, undeliverableReply } from './failure-reply.js';
 import { PublishTimeoutTooLongError } from './publish-timeout-too-long.error.js';
@@ -30,6 +31,8 @@ export interface RelayOptions {
    * is given up here will never be answered by anybody else.
    */
   readonly replyMail: (reply: Message) => NewMail;
+  /** Signs what is published, when it leaves: what lay in the outbox before is signed too. Default: nothing. */
+  readonly signing?: Pick<MessageSigning, 'sign'>;
   readonly observer?: RelayObserver;
   readonly faults?: FaultPoints;
   readonly settings?: Partial<RelaySettings>;
@@ -65,6 +68,7 @@ export class Relay {
       faults,
       settings,
       observer,
+      outgoing: (message) => options.signing?.sign(message) ?? message,
       bury: (row, reason, error, counts) => this.#bury(row, reason, error, counts),
     });
     this.#consumer = new SlotConsumer({

@@ -11,6 +11,7 @@ import { participantCases } from './participant-cases.js';
 import { pipelineCases } from './pipeline-cases.js';
 import { randomCases } from './random-cases.js';
 import { recoveryCases } from './recovery-cases.js';
+import { signingCases } from './signing-cases.js';
 
 export type { EffectTable, InboxDeliveryFixture } from './consumer.js';
 export type { InboxParts, InboxStoreFixture } from './inbox-fixture.js';
@@ -33,5 +34,6 @@ export const inboxDeliveryContract: readonly ContractCase<InboxDeliveryFixture>[
   ...commandCases,
   ...crashCases,
   ...recoveryCases,
+  ...signingCases,
   ...randomCases,
 ];
