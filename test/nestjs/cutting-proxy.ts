@@ -4,13 +4,16 @@ const COMMIT = Buffer.from('COMMIT\0');
 
 /**
  * Stands between an application and its database, and cuts a connection at the worst moment: COMMIT
- * has reached the server, its answer never comes back.
+ * has reached the server, its answer never comes back. Or it forgets the connection there, as a firewall
+ * does, and tells nobody.
  */
 export class CuttingProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #cuts = 0;
+  #forgets: 'before' | 'after' | null = null;
   #frozen = false;
+  readonly #forgotten = new Set<Socket>();
 
   private constructor(
     readonly url: string,
@@ -36,6 +39,11 @@ export class CuttingProxy {
     this.#cuts += 1;
   }
 
+  /** The next COMMIT of the application's own pool comes through, or not, and nothing after it, in silence. */
+  forgetNextCommit(when: 'before' | 'after'): void {
+    this.#forgets = when;
+  }
+
   /** From now on nothing comes through, on no connection, and nobody is told: a server that hangs. */
   freeze(): void {
     this.#frozen = true;
@@ -48,6 +56,11 @@ export class CuttingProxy {
     for (const socket of this.#sockets) socket.resume();
   }
 
+  /** Connections that were forgotten and that the client has not closed. */
+  get forgotten(): number {
+    return this.#forgotten.size;
+  }
+
   async close(): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await new Promise((resolve) => this.#server.close(resolve));
@@ -57,6 +70,7 @@ export class CuttingProxy {
     const database = connect(Number(target.port), target.hostname);
     let ofSagaz: boolean | null = null;
     let cut = false;
+    let forgotten = false;
     for (const socket of [client, database]) {
       this.#sockets.add(socket);
       socket.on('error', () => socket.destroy());
@@ -73,11 +87,24 @@ export class CuttingProxy {
         this.#cuts -= 1;
         cut = true;
       }
-      database.write(chunk);
+      if (!ofSagaz && this.#forgets !== null && chunk.includes(COMMIT)) {
+        if (this.#forgets === 'after') database.write(chunk);
+        this.#forgets = null;
+        forgotten = true;
+        this.#forgotten.add(client);
+        // Neither side hears of the end of the other.
+        for (const socket of [client, database]) socket.removeAllListeners('close');
+        database.on('close', () => this.#sockets.delete(database));
+        client.on('close', () => {
+          this.#forgotten.delete(client);
+          this.#sockets.delete(client);
+        });
+      }
+      if (!forgotten) database.write(chunk);
     });
     database.on('data', (chunk) => {
       if (cut) client.destroy();
-      else client.write(chunk);
+      else if (!forgotten) client.write(chunk);
     });
     if (this.#frozen) for (const socket of [client, database]) socket.pause();
   }

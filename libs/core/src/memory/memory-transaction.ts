@@ -3,7 +3,13 @@ import {
   ForeignTransactionError,
   TransactionAbortedError,
 } from '../errors/index.js';
-import { TRANSACTION, type Clock, type Transaction, type Transactions } from '../ports/index.js';
+import {
+  TRANSACTION,
+  type Clock,
+  type Transaction,
+  type TransactionControl,
+  type Transactions,
+} from '../ports/index.js';
 import { MemoryLocks, type LockHolder, type LockMode } from './memory-locks.js';
 
 /**
@@ -149,6 +155,11 @@ export class MemoryTransactions implements Transactions {
       return transaction;
     }
     throw new ForeignTransactionError(this.#store, 'something else');
+  }
+
+  /** Nothing here can be silent. */
+  control<T>(_client: unknown, _statement: TransactionControl, send: () => Promise<T>): Promise<T> {
+    return send();
   }
 
   abandon(transaction: Transaction): void {

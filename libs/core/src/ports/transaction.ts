@@ -9,6 +9,9 @@ export interface Transaction {
   readonly [TRANSACTION]: string;
 }
 
+/** A statement that opens a transaction or a part of it, commits one, or takes one or a part of it back. */
+export type TransactionControl = 'begin' | 'commit' | 'rollback';
+
 /** Opens transactions of a store, or recognises one that was opened by somebody else. */
 export interface Transactions {
   /**
@@ -24,6 +27,17 @@ export interface Transactions {
    * transaction of this store. The caller keeps the right and the duty to end it.
    */
   enlist(client: unknown): Transaction;
+  /**
+   * Sends what opens or ends a transaction on a client of the application, for whoever opens its own
+   * there. A connection that gives no answer in the time that this may take is closed, because one that
+   * was forgotten on the way to the database never answers; `send` has ended then, or is given up.
+   *
+   * Rejects with whatever `send` does. Without an answer it rejects with the store's error for that, and
+   * with `CommitUnknownError` where a commit was sent.
+   *
+   * @param client what `send` uses
+   */
+  control<T>(client: unknown, statement: TransactionControl, send: () => Promise<T>): Promise<T>;
   /**
    * Ends a transaction whose owner does not: its connection is closed, here and at the server, so that
    * nothing of it commits from now on and its locks are free soon. A commit that is on its way already

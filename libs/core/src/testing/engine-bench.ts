@@ -236,6 +236,7 @@ function mortal(transactions: Transactions, life: Life): Transactions {
   return {
     run: (work) => transactions.run((transaction) => Promise.race([work(transaction), life.death])),
     enlist: (client) => transactions.enlist(client),
+    control: (client, statement, send) => transactions.control(client, statement, send),
     abandon: (transaction) => transactions.abandon(transaction),
     reported: (error) => transactions.reported(error),
   };

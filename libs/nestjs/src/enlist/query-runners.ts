@@ -60,6 +60,9 @@ export function ambientQueryRunner(
   }
 }
 
+/** Where there is no store that knows how long an answer may take. */
+const unlimited: GuardedDataSource['control'] = (_client, _statement, send) => send();
+
 /** One with a connection of its own, whatever surrounds the running code. */
 export function newQueryRunner(
   dataSource: DataSource,
@@ -68,6 +71,6 @@ export function newQueryRunner(
   const known = taken.get(dataSource);
   const queryRunner = known?.make(mode) ?? dataSource.createQueryRunner(mode);
   // Not known to Sagaz: an application that uses the adapter alone.
-  const guarded = known ?? { name: 'default', dataSource, joins: false };
+  const guarded = known ?? { name: 'default', dataSource, joins: false, control: unlimited };
   return { queryRunner, guard: guardOf(queryRunner) ?? new RunnerGuard(queryRunner, guarded) };
 }

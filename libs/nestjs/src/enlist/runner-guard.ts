@@ -1,5 +1,7 @@
+import type { Transactions } from '@sagaz/core';
 import type { DataSource, QueryRunner } from 'typeorm';
 import { OutsideTransactionError, TransactionEndedError } from './errors.js';
+import { controlOf } from './transaction-control.js';
 import { scopeOf } from './transaction-scope.js';
 import { depthOf } from './typeorm-access.js';
 
@@ -11,6 +13,8 @@ export interface GuardedDataSource {
   readonly dataSource: DataSource;
   /** Whether repositories join the ambient transaction here. */
   readonly joins: boolean;
+  /** Gives what opens and ends its transactions the time that the store grants. */
+  readonly control: Transactions['control'];
 }
 
 const guards = new WeakMap<QueryRunner, RunnerGuard>();
@@ -88,7 +92,7 @@ export class RunnerGuard {
       // What was sent in the savepoint must not follow its end.
       await this.#settle();
     }
-    const running = this.#query(...given);
+    const running = this.#send(given);
     this.#running.add(running);
     try {
       return await running;
@@ -102,12 +106,20 @@ export class RunnerGuard {
     this.#once?.ending();
     try {
       await this.#settle();
-      return await this.#query(...given);
+      return await this.#send(given);
     } finally {
       // One that the application made may be used again, for the next transaction or without any.
       if (this.#once === null) this.#closed = false;
       this.#once?.ended();
     }
+  }
+
+  async #send(given: readonly unknown[]): Promise<unknown> {
+    const control = controlOf(given[0]);
+    if (control === null || this.#queryRunner.isReleased) return this.#query(...given);
+    // The wait for a connection of the pool is none for an answer.
+    const client: unknown = await this.#queryRunner.connect();
+    return this.#guarded.control(client, control, () => this.#query(...given));
   }
 
   async #settle(): Promise<void> {

@@ -196,7 +196,13 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
     const { name } = this;
     const joins = this.#parts.ambient === 'join';
     this.#undo.push(
-      takeOverQueryRunners({ name, dataSource, joins }),
+      takeOverQueryRunners({
+        name,
+        dataSource,
+        joins,
+        control: (client, statement, send) =>
+          this.store.transactions.control(client, statement, send),
+      }),
       interceptManagers(dataSource, {
         transaction: transactionOf(dataSource, joins),
         ...entityPersistence(dataSource, joins, this),

@@ -18,8 +18,8 @@
  * | `inbox` | what handlers' attempts are counted and ended by | 15 s | a handler's place |
  * | `health` | probes | 2 s | the probe itself answers within 3 s |
  * | `count` | metrics | 5 s | the scrape |
- * | `begin`, `rollback` | the ends of a transaction that hold nothing up | 5 s | its caller |
- * | `commit` | COMMIT, which may wait for a synchronous standby | 15 s | its caller |
+ * | `begin`, `rollback` | the ends of a transaction that hold nothing up, and its savepoints; those of the application's transactions as well | 5 s | its caller |
+ * | `commit` | COMMIT, which may wait for a synchronous standby; the application's as well | 15 s | its caller |
  * | `connect` | opening a connection (`pool.connectTimeoutMs`) | 5 s | every use that needs a new one |
  * | `close` | saying goodbye | 2 s | the shutdown |
  * | `migrate` | one statement of a migration, which may build an index | 30 min | the deployment |

@@ -5,12 +5,14 @@ import {
   TRANSACTION,
   TransactionAbortedError,
   type Transaction,
+  type TransactionControl,
   type Transactions,
 } from '@sagaz/core';
 import type { QueryResult, QueryResultRow } from 'pg';
 import { answeredWithin } from './answered-within.js';
 import { abandon } from './bounded-client.js';
 import { COLUMN_TYPES } from './column-types.js';
+import { NoAnswerError } from './connection.errors.js';
 import { LIMITS, statementLimit } from './limits.js';
 import type { Queryable, Statement } from './queryable.js';
 import type { PooledClient, SagazPool } from './sagaz-pool.js';
@@ -18,6 +20,8 @@ import { isAbortedTransaction, isConnectionError, sqlState } from './sql-state.j
 
 /** How long the server has to end a connection that is to be ended, before it is only closed. */
 const TERMINATE_WITHIN_MS = 2_000;
+/** How long a driver may take to see that its connection was closed here. */
+const NOTICED_WITHIN_MS = 1_000;
 
 /** An open transaction on a connection of the store's, or of somebody who enlisted it. */
 export class PgTransaction implements Transaction, Queryable {
@@ -106,13 +110,26 @@ export class PgTransactions implements Transactions {
     reported.watch(foreign);
     const queryable: Queryable = {
       query: <R extends QueryResultRow>(statement: Statement) =>
-        answeredWithin(
+        this.#onTheirs(
+          foreign,
           statement.limitMs ?? statementLimit(statementTimeoutMs),
           statements.run<R>(foreign, statement),
-          () => abandon(foreign),
         ),
     };
     return new PgTransaction(this.#store, queryable, foreign);
+  }
+
+  async control<T>(
+    client: unknown,
+    statement: TransactionControl,
+    send: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await this.#onTheirs(client, LIMITS[statement], send());
+    } catch (error) {
+      if (statement !== 'commit' || !(error instanceof NoAnswerError)) throw error;
+      throw new CommitUnknownError({ cause: error });
+    }
   }
 
   /**
@@ -153,6 +170,43 @@ export class PgTransactions implements Transactions {
     throw new ForeignTransactionError(this.#store, 'a transaction of something else');
   }
 
+  /** Waits for the answer to what was sent on a client of the application. */
+  async #onTheirs<T>(client: unknown, limitMs: number, answer: Promise<T>): Promise<T> {
+    const askedAt = performance.now();
+    try {
+      return await answeredWithin(limitMs, answer, () => {
+        // Nobody may listen to a client between its transaction and its pool.
+        if (client instanceof EventEmitter) client.on('error', () => undefined);
+        abandon(client);
+      });
+    } catch (error) {
+      if (!(error instanceof NoAnswerError)) throw error;
+      this.#pool.unanswered(error, askedAt);
+      await Promise.all([
+        // Its pool has to hear of the end before whoever asked gives it back, or hands it to the next.
+        settledWithin(NOTICED_WITHIN_MS, answer),
+        settledWithin(TERMINATE_WITHIN_MS, this.#endIdle(client)),
+      ]);
+      throw error;
+    }
+  }
+
+  /**
+   * The server may not hear of the end for hours, and a transaction that it keeps open meanwhile holds
+   * the locks that the next attempt needs. What still runs there is left to end: it may be a COMMIT.
+   */
+  async #endIdle(client: unknown): Promise<void> {
+    const pid: unknown =
+      typeof client === 'object' && client !== null ? Reflect.get(client, 'processID') : undefined;
+    if (typeof pid !== 'number') return;
+    await this.#pool.query({
+      text: `SELECT pg_terminate_backend(pid, $2) FROM pg_stat_activity
+        WHERE pid = $1 AND datname = current_database() AND state LIKE 'idle in transaction%'`,
+      values: [pid, TERMINATE_WITHIN_MS],
+      limitMs: TERMINATE_WITHIN_MS,
+    });
+  }
+
   #asClient(client: unknown): Queryable {
     if (!isQueryable(client)) {
       throw new ForeignTransactionError(
@@ -189,6 +243,14 @@ function isQueryable(value: unknown): value is Queryable {
 /** Newer clients of pg tell where their transaction stands. */
 function tellsStatus(client: object): client is { getTransactionStatus(): unknown } {
   return 'getTransactionStatus' in client && typeof client.getTransactionStatus === 'function';
+}
+
+/** Until it has settled, however it does, or the time is over. */
+async function settledWithin(withinMs: number, promise: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, withinMs)));
+  await Promise.race([promise.catch(() => undefined), late]);
+  clearTimeout(timer);
 }
 
 async function rollBack(client: PooledClient): Promise<void> {

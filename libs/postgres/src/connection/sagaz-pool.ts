@@ -113,6 +113,15 @@ export class SagazPool implements Queryable {
     }
   }
 
+  /** A connection to this database was thrown away, one of this pool or of the application's. */
+  unanswered({ waitedMs }: NoAnswerError, askedAt: number): void {
+    this.#options.logger.warn(
+      'A connection to the database gave no answer in time and was thrown away.',
+      { place: this.place, waitedMs },
+    );
+    this.suspect(askedAt);
+  }
+
   /**
    * A connection to this database, of this pool or another, has not answered what was sent then: closes
    * the connections that stand idle and have not answered since.
@@ -173,13 +182,7 @@ export class SagazPool implements Queryable {
       return answer;
     } catch (error) {
       if (sqlState(error) !== undefined) known.answeredAt = performance.now();
-      if (error instanceof NoAnswerError) {
-        this.#options.logger.warn(
-          'A connection to the database gave no answer in time and was thrown away.',
-          { place: this.place, waitedMs: error.waitedMs },
-        );
-        this.suspect(askedAt);
-      }
+      if (error instanceof NoAnswerError) this.unanswered(error, askedAt);
       throw error;
     }
   }

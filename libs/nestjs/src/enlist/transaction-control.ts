@@ -1,0 +1,17 @@
+import type { TransactionControl } from '@sagaz/core';
+
+/** As TypeORM writes them, 0.3 and 1.x alike, with the number of the savepoint or the level after some. */
+const WRITTEN: readonly (readonly [string, TransactionControl])[] = [
+  ['START TRANSACTION', 'begin'],
+  ['SET TRANSACTION ISOLATION LEVEL ', 'begin'],
+  ['SAVEPOINT typeorm_', 'begin'],
+  ['RELEASE SAVEPOINT typeorm_', 'begin'],
+  ['COMMIT', 'commit'],
+  ['ROLLBACK', 'rollback'],
+];
+
+/** The part that a statement of a query runner has in its transaction; null: it is the application's own work. */
+export function controlOf(sql: unknown): TransactionControl | null {
+  if (typeof sql !== 'string') return null;
+  return WRITTEN.find(([start]) => sql.startsWith(start))?.[1] ?? null;
+}
