@@ -3,8 +3,9 @@ import { once } from 'node:events';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
-import { readPage, repository, snippetsOf } from './snippets.js';
+import { readPage, snippetsOf } from './snippets.js';
 
 /** The section of the README that leads from an empty Nest application to a booking that survives. */
 async function section(): Promise<string> {
@@ -52,7 +53,7 @@ async function scriptOf(databaseUrl: string, port: number): Promise<string> {
     },
     blocks.map((block) => `${block}echo ${END_OF_BLOCK}\n`).join(''),
   );
-  const psql = `node '${join(repository, 'test/docs/psql.mjs')}'`;
+  const psql = `node '${fileURLToPath(new URL('./psql.mjs', import.meta.url))}'`;
   return `
     set -e
     command -v psql >/dev/null || psql() { ${psql} "$@"; }

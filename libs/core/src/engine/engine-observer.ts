@@ -5,6 +5,7 @@ import type { AttentionReason, IgnoredReply, Role } from './journal/index.js';
 /** How one attempt ended. `unknown`: it was given up and may still have its effect. */
 export type AttemptOutcome = 'completed' | 'command_sent' | 'failed' | 'timed_out' | 'aborted';
 
+/** Which saga an event is about: its id, and name and version of its definition. */
 export interface SagaFacts {
   readonly sagaId: string;
   readonly saga: string;
@@ -16,9 +17,11 @@ export interface SagaFacts {
  * logged and goes no further.
  */
 export interface EngineObserver {
+  /** This engine has begun to run a saga that was started just now. */
   sagaStarted?(event: SagaFacts): void;
   /** It has ended, or needs a person. `durationMs`: since it was started, by the store's clock. */
   sagaEnded?(event: SagaFacts & { readonly status: SagaStatus; readonly durationMs: number }): void;
+  /** One attempt of a step, compensation or recovery has ended. `durationMs`: of its method alone. */
   attemptEnded?(
     event: SagaFacts & {
       readonly step: string;
@@ -28,6 +31,7 @@ export interface EngineObserver {
       readonly durationMs: number;
     },
   ): void;
+  /** So many transitions (`size`) were written together. `durationMs`: of the write. */
   transitionsFlushed?(event: { readonly size: number; readonly durationMs: number }): void;
   /** The store failed something that the engine tries again. */
   storeFailed?(event: { readonly failure: StoreFailure }): void;

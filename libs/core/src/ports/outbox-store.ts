@@ -2,6 +2,7 @@ import type { OutboxMessage } from './message.js';
 import type { SlotQueueStore } from './slot-queue.js';
 import type { Transaction } from './transaction.js';
 
+/** Which dead letters to list or replay: those that match every field given. */
 export interface DeadLetterFilter {
   readonly topic?: string;
   readonly type?: string;

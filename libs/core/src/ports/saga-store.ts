@@ -1,6 +1,7 @@
 import type { OutboxMessage } from './message.js';
 import type { Transaction } from './transaction.js';
 
+/** Every status that a saga can have, in the order in which it may reach them. */
 export const SAGA_STATUSES = [
   'pending',
   'running',
@@ -12,6 +13,7 @@ export const SAGA_STATUSES = [
   'needs_attention',
   'terminated',
 ] as const;
+/** Where a saga stands: see `SAGA_STATUSES`, and `FINAL_STATUSES` for those that nothing leaves. */
 export type SagaStatus = (typeof SAGA_STATUSES)[number];
 
 /** The statuses nothing leaves. `needs_attention` is no end: an operator can move it on. */
@@ -141,6 +143,7 @@ export type StartOutcome =
   /** The database refused this start's data; nothing of it was written. */
   | { readonly kind: 'rejected'; readonly error: unknown };
 
+/** A saga without its journal: which one it is, where it stands and who owns it. */
 export interface SagaHeader {
   readonly id: string;
   readonly tenant: string;
@@ -202,6 +205,7 @@ export interface UnservedSagas {
   readonly example: string;
 }
 
+/** Which sagas to list: those that match every field given. */
 export interface SagaFilter {
   readonly tenant?: string;
   readonly name?: string;

@@ -14,7 +14,7 @@ export interface RetryPolicy {
   readonly jitter: number;
 }
 
-/** A {@link RetryPolicy} as users write it; what is left out comes from the default in its place. */
+/** A `RetryPolicy` as users write it; whatever is left out comes from the default in its place. */
 export interface RetryOptions {
   /** How often in all, the first attempt included; `1` never retries. */
   readonly attempts?: number;

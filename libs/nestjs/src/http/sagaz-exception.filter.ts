@@ -23,6 +23,7 @@ import { httpAnswerOf, type HttpAnswer } from './http-answers.js';
  */
 @Catch(SagazError)
 export class SagazExceptionFilter extends BaseExceptionFilter<SagazError> {
+  /** Called by Nest with the error that a request or a message ended with. */
   override catch(error: SagazError, host: ArgumentsHost): unknown {
     if (host.getType() === 'rpc') return throwError(() => error);
     // GraphQL and others: their own way of telling an error knows what to do with this one.

@@ -18,6 +18,7 @@ const STANDARD: Duration = '5m';
 export function waitForDatabase(startTimeout: Duration = STANDARD): {
   retryAttempts: number;
   retryDelay: number;
+  /** Whether the error says that the database is away, and not that it refuses. */
   toRetry: (error: unknown) => boolean;
 } {
   const variable = process.env['SAGAZ_START_TIMEOUT']?.trim();

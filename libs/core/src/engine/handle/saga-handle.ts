@@ -6,8 +6,9 @@ import { SagaFailedError, SagaNotCommittedError, SagaWaitTimeoutError } from '..
 import type { OutcomeWatch } from './outcome-watch.js';
 import { causeText, type SagaOutcome } from './saga-outcome.js';
 
+/** Options of `outcome()` and `result()`. */
 export interface WaitOptions {
-  /** Default `'30s'`. */
+  /** How long to wait for the saga's end; then `SagaWaitTimeoutError` is thrown. Default `'30s'`. */
   readonly timeout?: Duration;
 }
 

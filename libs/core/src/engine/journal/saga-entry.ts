@@ -3,6 +3,7 @@ import type { FinalStatus } from '../../ports/index.js';
 
 /** What a method of the saga class is run for. */
 export const ROLES = ['step', 'compensation', 'recovery'] as const;
+/** One of `ROLES`: a step, its compensation, or the recovery that asks what an unknown step did. */
 export type Role = (typeof ROLES)[number];
 
 /** Headers of W3C Trace Context: `traceparent`, and `tracestate` if there is one. */

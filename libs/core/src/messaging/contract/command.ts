@@ -25,8 +25,11 @@ export interface Command<Reply = unknown> {
   readonly timeoutMs: number | null;
 }
 
+/** Options of one command that a step or compensation returns. */
 export interface CommandCallOptions {
+  /** Names the command among several of one step; it becomes part of the idempotency key. At most 500 characters, without `#`. */
   readonly item?: string;
+  /** Commands of a topic with the same key are delivered in order. Default: the id of the saga. */
   readonly key?: string;
   /** Names are made lower-case. Names that begin with `sagaz-` or `ce_`, and `content-type`, are refused. */
   readonly headers?: Readonly<Record<string, string>>;

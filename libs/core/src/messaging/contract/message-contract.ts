@@ -33,6 +33,7 @@ export interface EventContract<Payload = unknown> extends Contract<Payload> {
   readonly [TYPES]?: { readonly payload: Payload };
 }
 
+/** What `defineCommand` or `defineEvent` has made. */
 export type MessageContract<Payload = unknown> = CommandContract<Payload> | EventContract<Payload>;
 
 /** The payload of a contract. */
@@ -47,6 +48,7 @@ export type PayloadOf<C extends MessageContract> =
 export type ReplyOf<C extends MessageContract> =
   C extends CommandContract<unknown, infer Reply> ? Reply : undefined;
 
+/** Options of `defineEvent`. */
 export interface EventOptions<Payload> {
   /**
    * Validates at run time, when it is published and before it is handled. Under
@@ -57,6 +59,7 @@ export interface EventOptions<Payload> {
   readonly topic?: string;
 }
 
+/** Options of `defineCommand`. */
 export interface CommandOptions<Payload, Reply> extends EventOptions<Payload> {
   /** Validates the reply at run time, before it is sent and when it arrives. */
   readonly reply?: StandardSchema<Reply>;

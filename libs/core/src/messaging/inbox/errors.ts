@@ -18,6 +18,7 @@ export class InboxBusyError extends SagazError {
     );
   }
 
+  /** The same message is being handled by somebody else, after a wait of `waitedMs`. */
   static ofMessage(key: InboxKey, waitedMs: number, cause?: unknown): InboxBusyError {
     return new InboxBusyError(
       `Message ${key.id} of ${key.source} for group ${key.group}`,
@@ -26,6 +27,7 @@ export class InboxBusyError extends SagazError {
     );
   }
 
+  /** Another message with the same idempotency key is being handled, after a wait of `waitedMs`. */
   static ofIdempotencyKey(key: string, waitedMs: number, cause?: unknown): InboxBusyError {
     return new InboxBusyError(
       `Idempotency key ${key}`,

@@ -94,6 +94,7 @@ export type InboxOutcome =
       readonly error: unknown;
     };
 
+/** What a message is to its handler. A `compensation` is a command that undoes an earlier one. */
 export type MessageRole = 'command' | 'compensation' | 'event';
 
 /** One delivery came to its end. */

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { isLine } from './line.js';
 
+/** Headers of a message by name. Names are lower-case. */
 export type MessageHeaders = Readonly<Record<string, string>>;
 
 const RESERVED = /^(sagaz-|ce_|content-type$)/;

@@ -24,6 +24,7 @@ export class Backoff {
     return this.#stopped;
   }
 
+  /** Forgets the failures, because an attempt succeeded: the next pause is the shortest again. */
   reset(): void {
     this.#failures = 0;
   }
@@ -46,6 +47,7 @@ export class Backoff {
     });
   }
 
+  /** Ends a pause that is under way, and every later one, at once. */
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
