@@ -69,6 +69,8 @@ const FIRST: Readonly<Record<string, Event | readonly [series: string, value: nu
       found: [{ name: 'fetch', version: 2, count: 1, more: false, oldestMs: 1, example: 's' }],
     }),
   SagazMessagesLost: (observers) => observers.lost('default', 1),
+  SagazDatabaseRefuses: (observers) =>
+    observers.relay('default').storeFailed?.({ failure: 'refused' }),
   SagazEngineTakenForDead: (observers) =>
     observers.engine('default').declaredDead?.({ incarnation: 'i' }),
   SagazStepCrashes: (observers) =>

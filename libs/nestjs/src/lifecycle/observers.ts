@@ -46,6 +46,7 @@ export class WorkObservers implements Required<WorkObserver> {
       timedOut: (...given) => all().forEach((one) => one.timedOut?.(...given)),
       lag: (...given) => all().forEach((one) => one.lag?.(...given)),
       leases: (...given) => all().forEach((one) => one.leases?.(...given)),
+      storeFailed: (event) => all().forEach((one) => one.storeFailed?.(event)),
     };
     return events;
   }

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { BrokerBacklog, brokerMetrics } from './broker.metrics.js';
+import { FailureMetrics, failureMetrics } from './failure.metrics.js';
 import { InboxMetrics, inboxMetrics } from './inbox.metrics.js';
 import { RelayMetrics, relayMetrics } from './relay.metrics.js';
 import { SagaMetrics, sagaMetrics } from './saga.metrics.js';
@@ -27,12 +28,14 @@ import { UnservedMetrics, unservedMetrics } from './unserved.metrics.js';
     ...storeCountMetrics,
     ...brokerMetrics,
     ...unservedMetrics,
+    ...failureMetrics,
     RelayMetrics,
     InboxMetrics,
     SagaMetrics,
     StoreCounts,
     BrokerBacklog,
     UnservedMetrics,
+    FailureMetrics,
   ],
 })
 export class SagazMetricsModule {}

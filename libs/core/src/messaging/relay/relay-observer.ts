@@ -1,3 +1,4 @@
+import type { StoreFailure } from '../../errors/index.js';
 import type { Message, PublishOutcome } from '../../ports/index.js';
 
 /**
@@ -19,4 +20,6 @@ export interface RelayObserver {
   lag?(ms: number): void;
   /** How many slots this relay holds now. */
   leases?(count: number): void;
+  /** The outbox could not be asked or changed; nothing is lost, it is tried again. */
+  storeFailed?(event: { readonly failure: StoreFailure }): void;
 }

@@ -45,6 +45,19 @@ describe('a relay', () => {
     expect(sent.map((message) => signing.verify(message))).toEqual([null, null]);
   });
 
+  it('counts by their kind the failures of its outbox', async () => {
+    const bench = new RelayBench();
+    const failures: string[] = [];
+    const denied = Object.assign(new Error('permission denied'), {
+      code: '42501',
+      severity: 'ERROR',
+    });
+    bench.outbox.read = () => Promise.reject(denied);
+    await bench.relay({}, { storeFailed: ({ failure }) => void failures.push(failure) }).start();
+    await bench.clock.advance(5_000);
+    expect(new Set(failures)).toEqual(new Set(['refused']));
+  });
+
   it('finds by polling what no hint told it of', async () => {
     const bench = new RelayBench();
     bench.wakeUps.listening = false;

@@ -1,4 +1,4 @@
-import { errorText } from '../../errors/index.js';
+import { errorText, storeFailureOf } from '../../errors/index.js';
 import {
   noFaults,
   type Broker,
@@ -87,6 +87,7 @@ export class Relay {
       observer: {
         leases: (count) => observer.leases?.(count),
         removed: (ageMs) => observer.lag?.(ageMs),
+        storeFailed: (error) => observer.storeFailed?.({ failure: storeFailureOf(error) }),
       },
       ...(wakeUps === undefined ? {} : { wake: { wakeUps, channel: 'outbox' } }),
     });

@@ -1,0 +1,47 @@
+import { Inject, Injectable, type OnModuleInit, type Provider } from '@nestjs/common';
+import { InjectMetric, makeCounterProvider } from '@willsoto/nestjs-prometheus';
+import type { StoreFailure } from '@sagaz/core';
+import type { Counter } from 'prom-client';
+import { Connections } from '../enlist/index.js';
+import { WorkObservers } from '../lifecycle/index.js';
+
+export const failureMetrics: Provider[] = [
+  makeCounterProvider({
+    name: 'sagaz_database_failures_total',
+    help: 'Uses of the database that failed and are tried again: refused (a person has to change something), away (nobody answers) or failed.',
+    labelNames: ['connection', 'worker', 'failure'],
+  }),
+];
+
+const WORKERS = ['engine', 'relay'] as const;
+/** A record, so that the compiler misses here what is added. */
+const FAILURES: Readonly<Record<StoreFailure, true>> = { refused: true, away: true, failed: true };
+
+/** Counts what the background work asks of the database in vain. */
+@Injectable()
+export class FailureMetrics implements OnModuleInit {
+  constructor(
+    @Inject(WorkObservers) observers: WorkObservers,
+    @Inject(Connections) private readonly connections: Connections,
+    @InjectMetric('sagaz_database_failures_total')
+    private readonly failures: Counter<'connection' | 'worker' | 'failure'>,
+  ) {
+    const counts = (worker: (typeof WORKERS)[number]) => (connection: string) => ({
+      storeFailed: ({ failure }: { readonly failure: StoreFailure }): void => {
+        this.failures.inc({ connection, worker, failure });
+      },
+    });
+    observers.add({ engine: counts('engine'), relay: counts('relay') });
+  }
+
+  /** As in the metrics of sagas: what is not there before its first event hides that event. */
+  onModuleInit(): void {
+    for (const { name: connection } of this.connections.all) {
+      for (const worker of WORKERS) {
+        for (const failure of Object.keys(FAILURES)) {
+          this.failures.inc({ connection, worker, failure }, 0);
+        }
+      }
+    }
+  }
+}
