@@ -1,22 +1,39 @@
-// Runs random programs for some minutes: npm run random -- --minutes 30 [--seed 7] [--on memory]
+// Runs random programs for some minutes: npm run random -- --minutes 30 [--seed 7] [--store memory]
 //
 // Prints the first seed, and programs per second. Ends with 1 at the first program that breaks a promise,
-// made as small as it can be, and with its seed; the same seed fails again.
+// and with its seed. In memory, time is virtual: the same seed fails again, and the program is made as small
+// as it can be. On PostgreSQL the programs run in processes that are killed, stopped and cut off: the same
+// seed gives the same programs, and what befalls them is up to the machine. The last round goes on to its end.
 import { parseArgs } from 'node:util';
 import { describeFailure, runTrials } from '../libs/core/dist/testing/index.js';
+import { runOnPostgres } from '../test/faults/dist/random/index.js';
 
-const USAGE = 'npm run random -- [--minutes 1] [--seed 1] [--on memory]';
+const USAGE = 'npm run random -- [--minutes 1] [--seed 1] [--store memory|postgres|both]';
 const LONGEST_MINUTES = 24 * 60;
 const TOLD_EVERY_MS = 10_000;
+
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.once(signal, () => interrupted.abort(new Error(`Stopped by ${signal}.`)));
+}
 
 /**
  * Where the programs run. Each runs seeds from `firstSeed` on until `goesOn()` says no, tells `onTrial`
  * of each, and answers with the failure as a text, or null.
  */
-const places = {
+const stores = {
   memory: async (options) => {
     const { trials, programs, failure } = await runTrials(options);
     return { trials, programs, failure: failure === null ? null : describeFailure(failure) };
+  },
+  postgres: async (options) => {
+    const { disturbances, ...result } = await runOnPostgres({
+      ...options,
+      signal: interrupted.signal,
+    });
+    const told = [...disturbances].map(([what, times]) => `${what} ${times} times`);
+    console.log(`Processes were disturbed: ${told.join(', ')}.`);
+    return result;
   },
 };
 
@@ -25,7 +42,7 @@ function read() {
     options: {
       minutes: { type: 'string', default: '1' },
       seed: { type: 'string', default: String(Date.now() % 1_000_000_000) },
-      on: { type: 'string', default: 'memory' },
+      store: { type: 'string', default: 'memory' },
     },
   });
   const minutes = Number(values.minutes);
@@ -38,28 +55,31 @@ function read() {
   if (!Number.isSafeInteger(seed) || seed < 0) {
     throw new Error(`--seed: '${values.seed}' is no seed. Give a whole number of 0 or more.`);
   }
-  if (!Object.hasOwn(places, values.on)) {
+  const both = Object.keys(stores);
+  const chosen = values.store === 'both' ? both : both.filter((one) => one === values.store);
+  if (chosen.length === 0) {
     throw new Error(
-      `--on: there is no '${values.on}'. Give one of ${Object.keys(places).join(', ')}.`,
+      `--store: there is no '${values.store}'. Give one of ${both.join(', ')}, or both.`,
     );
   }
-  return { minutes, seed, on: values.on };
+  return { minutes, seed, chosen };
 }
 
-async function main({ minutes, seed, on }) {
+/** Runs them on one store; whether every promise held. */
+async function run(store, { minutes, seed }) {
   const began = performance.now();
   const seconds = () => (performance.now() - began) / 1_000;
   let toldAt = began;
-  console.log(`Random programs on ${on} for ${minutes} min, from seed ${seed} on.`);
+  console.log(`Random programs on ${store} for ${minutes} min, from seed ${seed} on.`);
   const tell = ({ trials, programs }) => {
     const rate = (programs / seconds()).toFixed(1);
     console.log(
       `${seconds().toFixed(0)} s: ${trials} trials, ${programs} programs, ${rate} programs per second`,
     );
   };
-  const result = await places[on]({
+  const result = await stores[store]({
     firstSeed: seed,
-    goesOn: (trials) => trials === 0 || seconds() < minutes * 60,
+    goesOn: (trials) => trials === 0 || (seconds() < minutes * 60 && !interrupted.signal.aborted),
     onTrial: (done) => {
       if (performance.now() - toldAt < TOLD_EVERY_MS) return;
       toldAt = performance.now();
@@ -67,18 +87,29 @@ async function main({ minutes, seed, on }) {
     },
   });
   tell(result);
-  if (result.failure === null) {
-    console.log('Every promise held.');
-    return 0;
-  }
-  console.error(result.failure);
-  return 1;
+  console.log(result.failure === null ? 'Every promise held.' : result.failure);
+  return result.failure === null;
 }
 
+/** Each of the stores for as long. */
+async function main(options) {
+  for (const store of options.chosen) {
+    if (!(await run(store, options))) return 1;
+  }
+  return 0;
+}
+
+let options;
 try {
-  process.exitCode = await main(read());
+  options = read();
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   console.error(USAGE);
-  process.exitCode = 2;
+  process.exit(2);
+}
+try {
+  process.exitCode = await main(options);
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = interrupted.signal.aborted ? 130 : 1;
 }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { inTurn } from '../processes/index.js';
 import type { Role } from './worker-plan.js';
 import type { SoakSystem } from './soak-system.js';
 
@@ -31,15 +32,11 @@ export async function disturb(
   note: (what: Disturbance) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const due: Disturbance[] = [];
-  while (!signal.aborted) {
-    if (due.length === 0) due.push(...shuffled(DISTURBANCES, random));
-    const what = due.pop();
-    if (what === undefined) continue;
+  const carry = (what: Disturbance): Promise<void> => {
     note(what);
-    await carryOut(system, what, random);
-    await sleep(PAUSE_MS * (0.5 + random()), undefined, { signal }).catch(() => undefined);
-  }
+    return carryOut(system, what, random);
+  };
+  await inTurn(DISTURBANCES, carry, { random, pauseMs: PAUSE_MS }, signal);
 }
 
 async function carryOut(
@@ -56,11 +53,11 @@ async function carryOut(
     case 'kill consumer':
       return pick('consumer').kill();
     case 'freeze engine':
-      return freeze(system, 'engine', random);
+      return pick('engine').freeze(FREEZE_MS);
     case 'freeze relay':
-      return freeze(system, 'relay', random);
+      return pick('relay').freeze(FREEZE_MS);
     case 'freeze consumer':
-      return freeze(system, 'consumer', random);
+      return pick('consumer').freeze(FREEZE_MS);
     case 'black hole to the store':
       later(HOLE_MS, pick().parts.store.blackHole());
       return;
@@ -85,21 +82,7 @@ async function carryOut(
   }
 }
 
-async function freeze(system: SoakSystem, role: Role, random: () => number): Promise<void> {
-  const worker = system.pick(random, role);
-  worker.signal('SIGSTOP');
-  await sleep(FREEZE_MS);
-  worker.signal('SIGCONT');
-}
-
 /** The sockets of a black hole are closed at last, so that the server can let its ends go. */
 function later(ms: number, work: () => void): void {
   setTimeout(work, ms).unref();
-}
-
-function shuffled<T>(list: readonly T[], random: () => number): T[] {
-  const left = [...list];
-  const result: T[] = [];
-  while (left.length > 0) result.push(...left.splice(Math.floor(random() * left.length), 1));
-  return result;
 }

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { randomOf } from '@sagaz/core/testing';
 import { Ledger } from './books.js';
 import { disturb } from './disturbances.js';
 import { Gauges } from './gauges.js';
 import { readOptions, type SoakOptions } from './options.js';
-import { seeded } from './orders.js';
 import { brokenRules, summary, type Result } from './report.js';
 import { SoakSystem } from './soak-system.js';
 import { Traffic } from './traffic.js';
@@ -47,7 +47,7 @@ async function soak(options: SoakOptions, signal: AbortSignal): Promise<Result> 
   let keepLogs = true;
   try {
     await allReady(system, signal);
-    traffic = new Traffic(system, options.sagas, seeded(options.seed));
+    traffic = new Traffic(system, options.sagas, randomOf(options.seed));
     const result = await run(options, system, traffic, ledger, gauges, signal);
     keepLogs = !result.ok;
     if (keepLogs) say(`the logs of all processes: ${system.logFolder}`);
@@ -89,7 +89,7 @@ async function run(
   const placing = traffic.run(forMs, AbortSignal.any([placed.signal, signal]));
   const disturbing = disturb(
     system,
-    seeded(options.seed + 1),
+    randomOf(options.seed + 1),
     (what) => {
       disturbances[what] = (disturbances[what] ?? 0) + 1;
       say(what);

@@ -9,10 +9,10 @@ import {
   type EmbeddedPostgres,
 } from '@sagaz/test-support/embedded-postgres';
 import pg from 'pg';
+import { TcpProxy } from '../processes/index.js';
+import { SoakProcess } from './soak-process.js';
 import { BOOKS, SCHEMAS } from './tables.js';
-import { TcpProxy } from './tcp-proxy.js';
 import type { Report, Role } from './worker-plan.js';
-import { WorkerProcess } from './worker-process.js';
 
 const WORKERS: readonly Role[] = [
   ...['engine', 'engine', 'engine', 'engine'],
@@ -27,7 +27,7 @@ export class SoakSystem {
   private constructor(
     readonly store: EmbeddedPostgres,
     readonly broker: EmbeddedPostgres,
-    readonly workers: readonly WorkerProcess[],
+    readonly workers: readonly SoakProcess[],
     readonly logFolder: string,
     private readonly log: WriteStream,
   ) {}
@@ -46,7 +46,7 @@ export class SoakSystem {
       const workers = await Promise.all(
         WORKERS.map(async (role, index) => {
           const name = `${role}-${String(index + 1)}`;
-          return new WorkerProcess({
+          return new SoakProcess({
             role,
             name,
             store: await TcpProxy.open(store.port),
@@ -66,7 +66,7 @@ export class SoakSystem {
     }
   }
 
-  pick(random: () => number, role?: Role): WorkerProcess {
+  pick(random: () => number, role?: Role): SoakProcess {
     const these = this.workers.filter((one) => role === undefined || one.role === role);
     const worker = these[Math.floor(random() * these.length)];
     if (worker === undefined) throw new TypeError('There is no such worker.');

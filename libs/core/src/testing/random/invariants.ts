@@ -26,6 +26,24 @@ export interface SagaEvidence {
   readonly wrongKeys: readonly string[];
 }
 
+/** Whether a saga has ended or waits for a person. */
+export function isSettled(status: SagaStatus | undefined): boolean {
+  switch (status) {
+    case 'completed':
+    case 'compensated':
+    case 'partially_committed':
+    case 'needs_attention':
+    case 'terminated':
+      return true;
+    case undefined:
+    case 'pending':
+    case 'running':
+    case 'waiting':
+    case 'compensating':
+      return false;
+  }
+}
+
 /** What must hold when a saga of any graph has met any faults. */
 export function checkSaga(evidence: SagaEvidence): void {
   try {

@@ -1,8 +1,18 @@
 import { replyMail } from '../../engine/index.js';
 import { SagaRefusal } from '../../errors/index.js';
 import { newId } from '../../ids.js';
-import { HEADERS, type OutboxMessage } from '../../ports/index.js';
-import type { EngineBench } from '../engine-bench.js';
+import { HEADERS, type Message, type NewMail } from '../../ports/index.js';
+
+/** Where the world outside stands: in virtual time beside a memory store, or beside real processes. */
+export interface OutsideParts {
+  /** 0 (inclusive) to 1 (exclusive). */
+  readonly random: () => number;
+  readonly now: () => Date;
+  /** Calls `work` after so many milliseconds. */
+  readonly after: (ms: number, work: () => void) => void;
+  /** Brings a reply to the saga's mailbox. */
+  readonly reply: (mail: NewMail) => void;
+}
 
 /**
  * The world outside: a party that is idempotent by key and refuses a key after its undo, called by
@@ -13,13 +23,10 @@ export class Outside {
   readonly applied = new Set<string>();
   readonly undone = new Set<string>();
   readonly #refused = new Set<string>();
-  readonly #bench: EngineBench;
-  readonly #random: () => number;
-  #answered = 0;
+  readonly #parts: OutsideParts;
 
-  constructor(bench: EngineBench, random: () => number) {
-    this.#bench = bench;
-    this.#random = random;
+  constructor(parts: OutsideParts) {
+    this.#parts = parts;
   }
 
   apply(key: string): void {
@@ -32,21 +39,17 @@ export class Outside {
     this.applied.delete(key);
   }
 
-  /** Carries out what was sent since the last time, sooner or later, once or twice. */
-  answer(): void {
-    const { sent, clock } = this.#bench;
-    for (; this.#answered < sent.length; this.#answered += 1) {
-      const message = sent[this.#answered];
-      if (message === undefined) continue;
-      const delay = Math.floor(this.#random() * 4_000);
-      clock.after(delay, () => this.#handle(message));
-      if (this.#random() < 0.2) clock.after(delay + 1_000, () => this.#handle(message));
-    }
+  /** Carries out a command that was sent: sooner or later, once or twice. */
+  hear(message: Message): void {
+    const { random, after } = this.#parts;
+    const delay = Math.floor(random() * 4_000);
+    after(delay, () => this.#handle(message));
+    if (random() < 0.2) after(delay + 1_000, () => this.#handle(message));
   }
 
-  #handle(message: OutboxMessage): void {
+  #handle(message: Message): void {
     const key = message.headers[HEADERS.idempotencyKey] ?? '';
-    const draw = this.#random();
+    const draw = this.#parts.random();
     if (message.headers[HEADERS.role] === 'compensation') {
       if (draw < 0.1) return;
       this.undo(key);
@@ -54,7 +57,7 @@ export class Outside {
       return;
     }
     const expiresAt = Date.parse(message.headers[HEADERS.expiresAt] ?? '');
-    if (draw < 0.1 || expiresAt <= this.#bench.clock.date().getTime()) return;
+    if (draw < 0.1 || expiresAt <= this.#parts.now().getTime()) return;
     // A participant keeps its "no" with the key, as it keeps every reply.
     if (draw < 0.2 || this.#refused.has(key)) {
       if (this.applied.has(key)) return;
@@ -63,12 +66,12 @@ export class Outside {
       return;
     }
     const fails = draw < 0.3;
-    if ((!fails || this.#random() < 0.5) && !this.undone.has(key)) this.applied.add(key);
+    if ((!fails || this.#parts.random() < 0.5) && !this.undone.has(key)) this.applied.add(key);
     if (fails) this.#reply(message, 'failed', { reason: 'exhausted' });
     else if (this.applied.has(key)) this.#reply(message, 'ok', message.headers[HEADERS.step]);
   }
 
-  #reply(to: OutboxMessage, status: string, body: unknown): void {
+  #reply(to: Message, status: string, body: unknown): void {
     const mail = replyMail({
       ...to,
       id: newId(),
@@ -80,7 +83,6 @@ export class Outside {
         [HEADERS.causationId]: to.id,
       },
     });
-    const { sagas, wakeUps } = this.#bench;
-    void sagas.putMail([mail]).then(() => wakeUps.hint('saga'));
+    this.#parts.reply(mail);
   }
 }

@@ -1,12 +1,13 @@
 import type { SagaEngine } from '../../engine/index.js';
-import { MemoryTable } from '../../memory/index.js';
+import { newId } from '../../ids.js';
+import { MemoryTable, MemoryTransaction } from '../../memory/index.js';
 import { EngineBench } from '../engine-bench.js';
 import type { Call, Program } from '../program.js';
 import { checkPeace, checkWaits, type Waits } from './liveness.js';
-import { checkSaga, type SagaEvidence } from './invariants.js';
+import { checkSaga, isSettled, type SagaEvidence } from './invariants.js';
 import { Outside } from './outside.js';
 import { randomOf } from './seeded-random.js';
-import { programOf, type TrialWorld } from './trial-programs.js';
+import { keyOf, programOf, type TrialWorld } from './trial-programs.js';
 import { describeTrial, planTrial, type OperatorAct, type TrialPlan } from './trial-plan.js';
 
 /** Within so much virtual time, from the last start or request on, every saga has ended or is parked. */
@@ -20,6 +21,7 @@ const ENGINES = 2;
  */
 export class RandomTrial implements TrialWorld {
   readonly plan: TrialPlan;
+  /** What transactional steps wrote, by idempotency key. */
   readonly rows = new MemoryTable<string>();
   readonly random: () => number;
   readonly outside: Outside;
@@ -29,6 +31,8 @@ export class RandomTrial implements TrialWorld {
   readonly #ids = new Map<number, string>();
   readonly #terminated = new Set<number>();
   readonly #wrongKeys: string[] = [];
+  readonly #calls = new Map<string, number>();
+  #heard = 0;
   readonly #waits: Waits = { deaths: [], readyAt: new Map(), waits: [] };
 
   constructor(given: number | TrialPlan) {
@@ -38,7 +42,13 @@ export class RandomTrial implements TrialWorld {
     const programs = this.plan.sagas.map((saga, at) => programOf(saga, at, this));
     this.#programs = programs;
     this.#bench = new EngineBench(programs);
-    this.outside = new Outside(this.#bench, this.random);
+    const { clock, sagas, wakeUps } = this.#bench;
+    this.outside = new Outside({
+      random: this.random,
+      now: () => clock.date(),
+      after: (ms, work) => clock.after(ms, work),
+      reply: (mail) => void sagas.putMail([mail]).then(() => wakeUps.hint('saga')),
+    });
   }
 
   /** Runs it to its end and checks all that must hold. Throws with the seed and the plan. */
@@ -64,10 +74,23 @@ export class RandomTrial implements TrialWorld {
     return new Promise(() => undefined);
   }
 
-  called(saga: number, { role, context }: Call, step: string): void {
+  write(key: string, manager: unknown): void {
+    if (!(manager instanceof MemoryTransaction)) throw new TypeError('There is no transaction.');
+    this.rows.set(`${key} ${newId()}`, 'written', manager);
+  }
+
+  called(saga: number, { role, context }: Call, step: string): number {
     const { sagaId, idempotencyKey } = context;
-    const key = `${sagaId}:${step}${role === 'recovery' ? ':recovery' : ''}`;
-    if (idempotencyKey !== key) this.#wrongKeys.push(idempotencyKey);
+    if (idempotencyKey !== keyOf(sagaId, role, step)) this.#wrongKeys.push(idempotencyKey);
+    const task = `${saga} ${role} ${step}`;
+    const before = this.#calls.get(task) ?? 0;
+    this.#calls.set(task, before + 1);
+    this.#wait(saga);
+    return before;
+  }
+
+  /** Notes how long the saga that harms nobody has waited for this call. */
+  #wait(saga: number): void {
     if (saga !== this.plan.sagas.length - 1) return;
     const { readyAt, waits } = this.#waits;
     const now = this.#bench.clock.now();
@@ -84,19 +107,25 @@ export class RandomTrial implements TrialWorld {
     while (clock.now() < last + LONGEST_MS) {
       await clock.advance(clock.now() < 10_000 ? 250 : 5_000);
       await this.#keepAlive();
-      this.outside.answer();
+      this.#answer();
       if (clock.now() > last && (await this.#allSettled())) break;
     }
     // What is late comes now.
     await clock.advance(30_000);
     await this.#keepAlive();
-    this.outside.answer();
+    this.#answer();
     await clock.advance(60_000);
     for (let saga = 0; saga < this.#programs.length; saga += 1)
       checkSaga(await this.#evidence(saga));
     await checkPeace(this.#bench, this.#engines, [...this.#ids.values()]);
     checkWaits(this.#waits);
     await this.#bench.close();
+  }
+
+  /** What was sent since the last time reaches the world outside. */
+  #answer(): void {
+    for (const message of this.#bench.sent.slice(this.#heard)) this.outside.hear(message);
+    this.#heard = this.#bench.sent.length;
   }
 
   #startAt(saga: number, atMs: number): void {
@@ -138,21 +167,7 @@ export class RandomTrial implements TrialWorld {
     for (let saga = 0; saga < this.#programs.length; saga += 1) {
       const id = this.#ids.get(saga);
       if (id === undefined) return false;
-      const status = (await this.#bench.sagas.get(id))?.status;
-      switch (status) {
-        case 'completed':
-        case 'compensated':
-        case 'partially_committed':
-        case 'needs_attention':
-        case 'terminated':
-          break;
-        case undefined:
-        case 'pending':
-        case 'running':
-        case 'waiting':
-        case 'compensating':
-          return false;
-      }
+      if (!isSettled((await this.#bench.sagas.get(id))?.status)) return false;
     }
     return true;
   }

@@ -1,34 +1,40 @@
 import { NonRetryableError, SagaRefusal } from '../../errors/index.js';
-import { newId } from '../../ids.js';
-import { MemoryTransaction, type MemoryTable } from '../../memory/index.js';
 import { command, defineCommand } from '../../messaging/index.js';
 import { Program, type Behaviour, type Call, type ProgramStep } from '../program.js';
-import type { Outside } from './outside.js';
 import type { Fault, SagaPlan, SecondPlan, StepPlan } from './saga-plan.js';
 
 const Do = defineCommand<{ step: string }, string>()('party.do');
 const Undo = defineCommand<{ step: string }>()('party.undo');
 
-/** What the steps of a trial's sagas touch. */
+/** What the steps of a trial's sagas touch. Its parts may be in another process. */
 export interface TrialWorld {
-  readonly outside: Outside;
-  /** What transactional steps wrote, by idempotency key. */
-  readonly rows: MemoryTable<string>;
+  readonly outside: {
+    /** Does, once per key, what a step is about. */
+    apply(key: string): void | Promise<void>;
+    undo(key: string): void | Promise<void>;
+  };
   readonly random: () => number;
+  /** Writes a row of this key in the transaction of a transactional step. */
+  write(key: string, manager: unknown): void | Promise<void>;
   sleep(ms: number): Promise<void>;
   /** Ends the process: never settles. */
   die(): Promise<never>;
-  /** A call begins, by the name of its step. */
-  called(saga: number, call: Call, step: string): void;
+  /** A call of a step's task begins; answers how many of the same task began before it. */
+  called(saga: number, call: Call, step: string): number | Promise<number>;
 }
 
-/** The saga of a plan, as an engine runs it. */
-export function programOf(plan: SagaPlan, saga: number, world: TrialWorld): Program {
-  const calls = new Map<string, number>();
+/** The idempotency key that every call of a task must have. */
+export function keyOf(sagaId: string, role: Call['role'], step: string): string {
+  return `${sagaId}:${step}${role === 'recovery' ? ':recovery' : ''}`;
+}
+
+/** The saga of a plan, as an engine runs it. `name`: of its definition, where several processes run it. */
+export function programOf(plan: SagaPlan, saga: number, world: TrialWorld, name?: string): Program {
   const steps: Record<string, ProgramStep> = {};
-  for (const [name, step] of plan.steps) steps[name] = stepOf(name, step, saga, world, calls);
+  for (const [step, one] of plan.steps) steps[step] = stepOf(step, one, saga, world);
   return new Program({
     steps,
+    ...(name === undefined ? {} : { name }),
     maxCrashes: plan.maxCrashes,
     failureStrategy: plan.strategy,
     graceMs: 400,
@@ -36,15 +42,9 @@ export function programOf(plan: SagaPlan, saga: number, world: TrialWorld): Prog
   });
 }
 
-function stepOf(
-  name: string,
-  plan: StepPlan,
-  saga: number,
-  world: TrialWorld,
-  calls: Map<string, number>,
-): ProgramStep {
+function stepOf(name: string, plan: StepPlan, saga: number, world: TrialWorld): ProgramStep {
   const behave = (faults: readonly Fault[]): Behaviour =>
-    behaviour(name, plan, faults, saga, world, calls);
+    behaviour(name, plan, faults, saga, world);
   const { undo, recover } = plan;
   return {
     dependsOn: plan.dependsOn,
@@ -71,17 +71,14 @@ function behaviour(
   faults: readonly Fault[],
   saga: number,
   world: TrialWorld,
-  calls: Map<string, number>,
 ): Behaviour {
   return async (call) => {
     const task = `${call.role} ${name}`;
-    const count = calls.get(task) ?? 0;
-    calls.set(task, count + 1);
-    world.called(saga, call, name);
-    const effect = (): unknown => effectOf(name, plan, call, world);
+    const count = await world.called(saga, call, name);
+    const effect = (): Promise<unknown> => effectOf(name, plan, call, world);
     switch (faults[count] ?? 'ok') {
       case 'throw':
-        if (call.role === 'compensation' && world.random() < 0.5) effect();
+        if (call.role === 'compensation' && world.random() < 0.5) await effect();
         throw new Error(`${task} failed`);
       case 'final':
         throw new NonRetryableError('never');
@@ -99,7 +96,7 @@ function behaviour(
       case 'die':
         return world.die();
       case 'die_after':
-        effect();
+        await effect();
         return world.die();
       case 'slow':
         await world.sleep(Math.floor(world.random() * 2_500));
@@ -110,7 +107,12 @@ function behaviour(
   };
 }
 
-function effectOf(name: string, plan: StepPlan, call: Call, world: TrialWorld): unknown {
+async function effectOf(
+  name: string,
+  plan: StepPlan,
+  call: Call,
+  world: TrialWorld,
+): Promise<unknown> {
   const { role, context, manager } = call;
   const key = context.idempotencyKey;
   const undo = role === 'compensation';
@@ -118,11 +120,8 @@ function effectOf(name: string, plan: StepPlan, call: Call, world: TrialWorld): 
   if (plan.kind === 'command') {
     return undo ? command(Undo, { step: name }) : command(Do, { step: name });
   }
-  if (undo) outside.undo(key);
-  else if (plan.kind === 'local' || role === 'recovery') outside.apply(key);
-  else {
-    if (!(manager instanceof MemoryTransaction)) throw new TypeError('There is no transaction.');
-    world.rows.set(`${key} ${newId()}`, 'written', manager);
-  }
+  if (undo) await outside.undo(key);
+  else if (plan.kind === 'local' || role === 'recovery') await outside.apply(key);
+  else await world.write(key, manager);
   return name;
 }

@@ -1,37 +1,35 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import type { WriteStream } from 'node:fs';
-import { fileURLToPath } from 'node:url';
-import type { TcpProxy } from './tcp-proxy.js';
-import type { Report, Request, Role } from './worker-plan.js';
+import type { Writable } from 'node:stream';
 
-const SCRIPT = fileURLToPath(new URL('worker.js', import.meta.url));
+/** Before a process that ended by itself is started again. */
+const RESPAWN_MS = 500;
 
-export interface ProcessParts {
-  readonly role: Role;
+export interface ProcessParts<Report> {
   readonly name: string;
-  readonly store: TcpProxy;
-  readonly broker: TcpProxy;
-  readonly storeUrl: string;
-  readonly brokerUrl: string;
-  readonly log: WriteStream;
+  /** File of the program that it runs. */
+  readonly script: string;
+  /** Its one argument, as JSON. */
+  readonly plan: unknown;
+  readonly nodeOptions?: readonly string[];
+  readonly log: Writable;
   /** Called for each report of the process, whichever incarnation it comes from. */
   readonly hear: (report: Report) => void;
 }
 
-/** A worker that is started, killed, frozen, and started again. */
-export class WorkerProcess {
+/** A worker that is started, killed, frozen, and started again. It reports `ready` when it works. */
+export class WorkerProcess<
+  Request extends { readonly kind: string },
+  Report extends { readonly kind: string },
+> {
   #child: ChildProcess | null = null;
   #ready = false;
   #wanted = true;
+  #killing = false;
 
-  constructor(readonly parts: ProcessParts) {}
+  constructor(private readonly process: ProcessParts<Report>) {}
 
   get name(): string {
-    return this.parts.name;
-  }
-
-  get role(): Role {
-    return this.parts.role;
+    return this.process.name;
   }
 
   get ready(): boolean {
@@ -39,22 +37,18 @@ export class WorkerProcess {
   }
 
   spawn(): void {
-    const { role, name, store, broker, log } = this.parts;
-    const plan = {
-      role,
-      name,
-      storeUrl: store.through(this.parts.storeUrl),
-      brokerUrl: broker.through(this.parts.brokerUrl),
-    };
-    const child = spawn(process.execPath, ['--expose-gc', SCRIPT, JSON.stringify(plan)], {
+    const { name, script, plan, nodeOptions = [], log } = this.process;
+    const child = spawn(process.execPath, [...nodeOptions, script, JSON.stringify(plan)], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      // Bytes of messages arrive as bytes.
+      serialization: 'advanced',
     });
     child.stderr?.pipe(log, { end: false });
     child.on('error', () => undefined);
     child.on('message', (report: Report) => {
       if (child !== this.#child) return;
       if (report.kind === 'ready') this.#ready = true;
-      this.parts.hear(report);
+      this.process.hear(report);
     });
     child.once('exit', (code, signal) => {
       log.write(`${name} ended: ${String(code ?? signal)}\n`);
@@ -62,7 +56,7 @@ export class WorkerProcess {
       this.#child = null;
       this.#ready = false;
       // A process that ends by itself comes back, as under a supervisor.
-      if (this.#wanted && signal !== 'SIGKILL') setTimeout(() => this.#respawn(), 500);
+      if (!this.#killing) setTimeout(() => this.#respawn(), RESPAWN_MS);
     });
     this.#child = child;
   }
@@ -74,17 +68,23 @@ export class WorkerProcess {
     return true;
   }
 
-  signal(signal: NodeJS.Signals): void {
-    this.#child?.kill(signal);
+  /** Stops it for longer than its leases last, and lets it go on as if nothing had been. */
+  async freeze(ms: number): Promise<void> {
+    const child = this.#child;
+    child?.kill('SIGSTOP');
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    child?.kill('SIGCONT');
   }
 
   /** SIGKILL, and a new one in its place. */
   async kill(): Promise<void> {
     const child = this.#child;
     if (child === null) return;
+    this.#killing = true;
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGKILL');
     await ended;
+    this.#killing = false;
     this.#respawn();
   }
 
