@@ -27,12 +27,14 @@ const stores = {
     return { trials, programs, failure: failure === null ? null : describeFailure(failure) };
   },
   postgres: async (options) => {
-    const { disturbances, ...result } = await runOnPostgres({
+    const { disturbances, settledWithin, ...result } = await runOnPostgres({
       ...options,
       signal: interrupted.signal,
     });
     const told = [...disturbances].map(([what, times]) => `${what} ${times} times`);
-    console.log(`Processes were disturbed: ${told.join(', ')}.`);
+    console.log(
+      `Processes were disturbed: ${told.join(', ')}. Then all had ended within ${settledWithin} s.`,
+    );
     return result;
   },
 };

@@ -20,6 +20,8 @@ export interface RandomOnPostgresResult {
   readonly trials: number;
   readonly programs: number;
   readonly disturbances: ReadonlyMap<TrialDisturbance, number>;
+  /** Seconds from the last disturbance of a round to the end of its last saga, at most. */
+  readonly settledWithin: number;
   /** The first promise that was broken, with the seed and the plan; null: none. */
   readonly failure: string | null;
 }
@@ -38,6 +40,7 @@ export async function runOnPostgres(
   const disturbances = new Map<TrialDisturbance, number>();
   let trials = 0;
   let programs = 0;
+  let settledMs = 0;
   let failure: string | null = null;
   try {
     while (failure === null && options.goesOn(trials)) {
@@ -46,13 +49,15 @@ export async function runOnPostgres(
       failure = await failureOf(round, options.signal);
       trials += round.trials.length;
       programs += round.programs;
+      settledMs = Math.max(settledMs, round.settledAfterMs);
       for (const what of round.disturbances) {
         disturbances.set(what, (disturbances.get(what) ?? 0) + 1);
       }
       options.onTrial?.({ trials, programs });
     }
     if (failure !== null) failure += `\nThe logs of all processes: ${fleet.logFolder}`;
-    return { trials, programs, disturbances, failure };
+    const settledWithin = Math.round(settledMs / 1_000);
+    return { trials, programs, disturbances, settledWithin, failure };
   } finally {
     await fleet.close(failure !== null);
     process.off('exit', killNow);

@@ -33,6 +33,8 @@ const LOOK_EVERY_MS = 250;
 export class Round {
   readonly trials: readonly TrialPlan[];
   readonly disturbances: TrialDisturbance[] = [];
+  /** From the last disturbance until every saga had ended or was parked. */
+  settledAfterMs = 0;
   readonly #world: HeldOutside;
   readonly #books: TrialBooks;
   /** Sagas and places that an engine holds, as it last said. */
@@ -81,7 +83,9 @@ export class Round {
     this.#began = performance.now();
     const acts = this.#operators();
     await this.#disturb(random);
+    const calmSince = performance.now();
     await this.#settle();
+    this.settledAfterMs = performance.now() - calmSince;
     await sleep(LATE_MS);
     await acts;
     await this.#settle();
