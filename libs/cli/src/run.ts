@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
-import { groupsCommand, migrateCommand, sqlCommand, statusCommand } from './commands/index.js';
+import {
+  brokerCommand,
+  groupsCommand,
+  migrateCommand,
+  sqlCommand,
+  statusCommand,
+} from './commands/index.js';
 import type { ConsoleIo } from './console-io.js';
 import { EXIT_CODE, type ExitCode } from './exit-code.js';
 import { failureOf } from './failure.js';
@@ -39,7 +45,7 @@ export async function run(args: readonly string[], io: ConsoleIo): Promise<ExitC
       },
     })
     .showHelpAfterError('Run with --help to see what there is.');
-  for (const add of [migrateCommand, statusCommand, sqlCommand, groupsCommand])
+  for (const add of [migrateCommand, statusCommand, sqlCommand, groupsCommand, brokerCommand])
     add(program, io, end);
   const tellScript = (code: string, message: string): void => {
     if (args.includes('--json')) io.out(JSON.stringify({ error: { code, message } }));

@@ -1,6 +1,9 @@
 export {
   BrokerClosedError,
+  brokerGrantSql,
   connectGroups,
+  MissingBrokerGrantError,
+  type BrokerGrants,
   PgBroker,
   postgresBroker,
   type ConnectedGroups,

@@ -1,3 +1,4 @@
+export { brokerCommand } from './broker.command.js';
 export { groupsCommand } from './groups.command.js';
 export { migrateCommand } from './migrate.command.js';
 export { sqlCommand } from './sql.command.js';

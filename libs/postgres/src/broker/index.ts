@@ -6,4 +6,5 @@ export {
   type ConnectedGroups,
   type ConnectGroupsOptions,
 } from './connect-groups.js';
+export { brokerGrantSql, MissingBrokerGrantError, type BrokerGrants } from './grants.js';
 export { Groups } from './groups.js';

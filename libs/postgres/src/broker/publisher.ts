@@ -10,6 +10,7 @@ import {
   type SchemaName,
 } from '../connection/index.js';
 import { messageArrays, slotsOf } from '../slots/index.js';
+import { missingGrant } from './grants.js';
 import type { Announcement, Announcements } from './announcements.js';
 
 const PROGRAM_LIMIT_EXCEEDED = '54000';
@@ -27,6 +28,8 @@ type Attempt =
     }
   /** The data is at fault: a part of it may go through. */
   | { readonly kind: 'refused'; readonly error: unknown }
+  /** The role may not publish to one of the topics: a part with other topics may go through. */
+  | { readonly kind: 'forbidden'; readonly error: unknown }
   /** Rolled back, or never begun. */
   | { readonly kind: 'unavailable'; readonly error: unknown }
   | { readonly kind: 'unknown'; readonly error: unknown };
@@ -81,7 +84,11 @@ export class Publisher {
       // Perhaps somebody listens and does not read: not the messages' fault, and they can do without.
       if ('error' in attempt && isFullQueue(attempt.error)) attempt = await this.#write(sent, null);
     }
-    if (attempt.kind === 'refused' && sent.length > 1) {
+    const divisible =
+      attempt.kind === 'forbidden'
+        ? new Set(sent.map(({ topic }) => topic)).size > 1
+        : attempt.kind === 'refused' && sent.length > 1;
+    if (divisible) {
       const middle = Math.ceil(batch.length / 2);
       await this.#publish(batch.slice(0, middle), outcomes, stopped);
       await this.#publish(batch.slice(middle), outcomes, stopped);
@@ -120,6 +127,8 @@ export class Publisher {
       const answered = isAnswer(error);
       client.release(!answered);
       if (!answered) return { kind: 'unknown', error };
+      const missing = missingGrant(error);
+      if (missing !== null) return { kind: 'forbidden', error: missing };
       return { kind: isDataError(error) ? 'refused' : 'unavailable', error };
     }
   }
@@ -137,6 +146,9 @@ function outcomeOf(attempt: Attempt): PublishOutcome {
       return ACKNOWLEDGED;
     case 'refused':
       return { kind: 'rejected', error: attempt.error };
+    // Nothing is wrong with the message: it waits for the grant.
+    case 'forbidden':
+      return { kind: 'unavailable', error: attempt.error };
     case 'unavailable':
     case 'unknown':
       return { kind: attempt.kind, error: attempt.error };

@@ -609,6 +609,80 @@ SELECT
   m.created_at, m.due_at, m.reason, m.error, m.died_at, m.slot
 FROM sagaz.message m LEFT JOIN sagaz.consumer_group g ON g.id = m.consumer_group;
 
+-- Which topics and groups are whose, for roles that have no right to insert into message: who has that right
+-- may do everything, as the owner may.
+CREATE TABLE sagaz.broker_grant (
+  role_name text NOT NULL,
+  -- publish: to a topic. read: a topic, by a group. consume: as a group.
+  kind text NOT NULL CHECK (kind IN ('publish', 'read', 'consume')),
+  name text NOT NULL,
+  PRIMARY KEY (role_name, kind, name)
+);
+
+COMMENT ON TABLE sagaz.broker_grant IS 'What each restricted role may do: publish to a topic, read a topic, consume as a group.';
+
+-- session_user: within a function of its owner's, current_user is the owner.
+CREATE FUNCTION sagaz.unrestricted() RETURNS boolean LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+  SELECT has_table_privilege(session_user, 'sagaz.message', 'INSERT')
+$$;
+
+CREATE FUNCTION sagaz.own_queues() RETURNS text[] LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+  SELECT coalesce(array_agg(b.name), '{}') FROM sagaz.broker_grant b
+  WHERE b.role_name = session_user AND b.kind = 'consume'
+$$;
+
+CREATE FUNCTION sagaz.own_groups() RETURNS integer[] LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+  SELECT coalesce(array_agg(g.id), '{}') FROM sagaz.consumer_group g WHERE g.name = ANY (sagaz.own_queues())
+$$;
+
+CREATE FUNCTION sagaz.assert_granted(in_kind text, in_names text[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  missing text;
+BEGIN
+  IF sagaz.unrestricted() THEN
+    RETURN;
+  END IF;
+  SELECT n.name INTO missing FROM unnest(in_names) AS n (name)
+  WHERE NOT EXISTS (
+    SELECT FROM sagaz.broker_grant b
+    WHERE b.role_name = session_user AND b.kind = in_kind AND b.name = n.name
+  )
+  ORDER BY n.name LIMIT 1;
+  IF missing IS NOT NULL THEN
+    RAISE EXCEPTION USING
+      ERRCODE = 'insufficient_privilege',
+      MESSAGE = format('the role %s lacks the grant to %s %s', session_user, in_kind, missing),
+      DETAIL = json_build_object('role', session_user, 'kind', in_kind, 'name', missing)::text;
+  END IF;
+END
+$$;
+
+-- Each is asked once for a statement, not for each row.
+ALTER TABLE sagaz.message ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_group ON sagaz.message USING (
+  (SELECT sagaz.unrestricted()) OR consumer_group = ANY ((SELECT sagaz.own_groups())::integer[])
+);
+ALTER TABLE sagaz.consumer_group ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_group ON sagaz.consumer_group USING (
+  (SELECT sagaz.unrestricted()) OR name = ANY ((SELECT sagaz.own_queues())::text[])
+);
+ALTER TABLE sagaz.subscription ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_group ON sagaz.subscription USING (
+  (SELECT sagaz.unrestricted()) OR consumer_group = ANY ((SELECT sagaz.own_groups())::integer[])
+);
+ALTER TABLE sagaz.slot_lease ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_group ON sagaz.slot_lease USING (
+  (SELECT sagaz.unrestricted()) OR queue = ANY ((SELECT sagaz.own_queues())::text[])
+);
+ALTER TABLE sagaz.slot_member ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_group ON sagaz.slot_member USING (
+  (SELECT sagaz.unrestricted()) OR queue = ANY ((SELECT sagaz.own_queues())::text[])
+);
+
 -- Writes each message once for each group of its topic, in the order of the arrays, and returns the
 -- groups that got any. What is said (\`in_said\`) on a channel of NOTIFY is heard at the commit.
 -- \`in_locks\` are those of the topics, ascending: shared among publishers, so
@@ -618,11 +692,13 @@ CREATE FUNCTION sagaz.publish(
   in_locks integer[], in_slots integer[], in_ids text[], in_tenants text[], in_topics text[],
   in_keys text[], in_types text[], in_sources text[], in_times text[], in_content_types text[],
   in_headers text[], in_payloads bytea[], in_channel text DEFAULT NULL, in_said text[] DEFAULT '{}'
-) RETURNS text[] LANGUAGE plpgsql AS $$
+) RETURNS text[] LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   topic_lock integer;
   reached text[];
 BEGIN
+  PERFORM sagaz.assert_granted('publish', in_topics);
   FOREACH topic_lock IN ARRAY in_locks LOOP
     PERFORM pg_advisory_xact_lock_shared(1396786500, topic_lock);
   END LOOP;
@@ -657,10 +733,13 @@ $$;
 -- still to be handed over to it.
 CREATE FUNCTION sagaz.subscribe(
   in_group text, in_topics text[], in_locks integer[], OUT group_id integer, OUT unfinished text[]
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   topic_lock integer;
 BEGIN
+  PERFORM sagaz.assert_granted('consume', ARRAY[in_group]);
+  PERFORM sagaz.assert_granted('read', in_topics);
   SELECT g.id INTO group_id FROM sagaz.consumer_group g WHERE g.name = in_group;
   IF group_id IS NULL THEN
     INSERT INTO sagaz.consumer_group (name) VALUES (in_group) ON CONFLICT (name) DO NOTHING;
@@ -702,11 +781,13 @@ $$;
 -- one has a higher number, because its publisher waits for the lock until that is committed.
 CREATE FUNCTION sagaz.hand_over(
   in_group integer, in_topic text, in_lock integer, in_after bigint, in_limit integer
-) RETURNS bigint LANGUAGE plpgsql AS $$
+) RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   moved bigint;
   last bigint;
 BEGIN
+  PERFORM sagaz.assert_granted('consume', ARRAY(SELECT g.name FROM sagaz.consumer_group g WHERE g.id = in_group));
   PERFORM pg_advisory_xact_lock(1396786500, in_lock);
   -- Another process of the group may have been faster. A statement of its own, which sees that.
   PERFORM FROM sagaz.subscription s
@@ -740,10 +821,15 @@ $$;
 -- @down
 DROP VIEW sagaz.message_readable;
 DROP FUNCTION sagaz.message_read(integer, integer[], bigint[], bigint[], bigint, bigint);
-DROP TABLE sagaz.message, sagaz.subscription, sagaz.consumer_group, sagaz.slot_lease, sagaz.slot_member;
+DROP TABLE
+  sagaz.message, sagaz.subscription, sagaz.consumer_group, sagaz.slot_lease, sagaz.slot_member, sagaz.broker_grant;
 DROP SEQUENCE sagaz.message_seq;
 DROP FUNCTION
   sagaz.readable(bytea),
+  sagaz.unrestricted(),
+  sagaz.own_queues(),
+  sagaz.own_groups(),
+  sagaz.assert_granted(text, text[]),
   sagaz.publish(
     integer[], integer[], text[], text[], text[], text[], text[], text[], text[], text[], text[], bytea[], text, text[]
   ),

@@ -1,0 +1,86 @@
+import { SagazError } from '@sagaz/core';
+import pg from 'pg';
+import { schemaName, sqlState } from '../connection/index.js';
+
+/** What a restricted role of the broker's database may do. */
+export interface BrokerGrants {
+  /** The role that the service logs in as; it has to be there. */
+  readonly role: string;
+  /** Topics that it may publish to: of its commands and events, and of replies to those that send it commands. */
+  readonly publish?: readonly string[];
+  /** Topics that its groups may read. */
+  readonly read?: readonly string[];
+  /** Consumer groups that it works for. */
+  readonly consume?: readonly string[];
+}
+
+/** The broker's database refused what its role has no grant for. */
+export class MissingBrokerGrantError extends SagazError {
+  readonly code = 'SAGAZ_MISSING_BROKER_GRANT';
+
+  constructor(
+    readonly role: string,
+    readonly kind: 'publish' | 'read' | 'consume',
+    /** Of the topic or group. */
+    readonly missing: string,
+    options: { readonly cause?: unknown } = {},
+  ) {
+    super(
+      `The role '${role}' of the broker's database has no grant to ${DEEDS[kind]} '${missing}'.`,
+      `If it should: sagaz broker grant --role ${role} --${kind} ${missing}`,
+      options,
+    );
+  }
+}
+
+const DEEDS = {
+  publish: 'publish to the topic',
+  read: 'read the topic',
+  consume: 'consume as the group',
+} as const;
+
+/** The missing grant that the database names; null: the error is another one. */
+export function missingGrant(error: unknown): MissingBrokerGrantError | null {
+  if (sqlState(error) !== '42501' || !(error instanceof Error) || !('detail' in error)) return null;
+  const told = /^\{"role" : "(.*)", "kind" : "(publish|read|consume)", "name" : "(.*)"\}$/s.exec(
+    String(error.detail),
+  );
+  const [, role, kind, name] = told ?? [];
+  if (role === undefined || name === undefined) return null;
+  if (kind !== 'publish' && kind !== 'read' && kind !== 'consume') return null;
+  return new MissingBrokerGrantError(role, kind, name, { cause: error });
+}
+
+/**
+ * The statements that give a role what is named, for whoever owns the broker's tables. They add; what a
+ * role has already, it keeps.
+ *
+ * @throws InvalidSchemaNameError
+ */
+export function brokerGrantSql(grants: BrokerGrants, schema = 'sagaz_broker'): string {
+  const { quoted } = schemaName(schema);
+  const role = pg.escapeIdentifier(grants.role);
+  const rows = (['publish', 'read', 'consume'] as const).flatMap((kind) =>
+    (grants[kind] ?? []).map(
+      (name) => `(${[grants.role, kind, name].map((text) => pg.escapeLiteral(text)).join(', ')})`,
+    ),
+  );
+  const on = (rights: string, ...tables: string[]): string =>
+    `GRANT ${rights} ON ${tables.map((table) => `${quoted}.${table}`).join(', ')} TO ${role};`;
+  return [
+    'BEGIN;',
+    `GRANT USAGE ON SCHEMA ${quoted} TO ${role};`,
+    on('SELECT', 'migration', 'consumer_group', 'subscription', 'slot_lease', 'message_seq'),
+    on('UPDATE', 'slot_lease'),
+    on('SELECT, INSERT, UPDATE, DELETE', 'slot_member'),
+    on('SELECT, UPDATE, DELETE', 'message'),
+    ...(rows.length === 0
+      ? []
+      : [
+          `INSERT INTO ${quoted}.broker_grant (role_name, kind, name) VALUES`,
+          `  ${rows.join(',\n  ')}`,
+          'ON CONFLICT DO NOTHING;',
+        ]),
+    'COMMIT;',
+  ].join('\n');
+}
