@@ -12,7 +12,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
       return startEmbeddedPostgres({ flags: testFlags, binaries: fileURLToPath(binaries) });
     }),
   );
-  return provideServers(project, servers, []);
+  return provideServers(project, servers);
 }
 
 function majors(): string[] {

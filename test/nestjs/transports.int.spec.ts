@@ -17,18 +17,23 @@ import {
   Outbox,
   connectSagaz,
 } from '@sagaz/nestjs';
-import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
+import {
+  createDatabase,
+  findServers,
+  postgresServers,
+  RABBITMQ,
+  skipAbsent,
+  type FoundServers,
+  type TestDatabase,
+} from '@sagaz/test-support';
 import amqp from 'amqplib';
 import { randomUUID } from 'node:crypto';
-import { connect } from 'node:net';
 import { isObservable, lastValueFrom } from 'rxjs';
 import { Repository } from 'typeorm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { appModule, Observer } from './app.js';
 import { ErrorLog } from './message-bench.js';
 import { Order, OrderPlaced } from './orders.js';
-
-const RABBITMQ = process.env['SAGAZ_TEST_RABBITMQ_URL'] ?? 'amqp://guest:guest@127.0.0.1:5672';
 
 interface Item {
   readonly id: string;
@@ -127,23 +132,23 @@ describe('@Idempotent', () => {
   };
 
   describe('on RabbitMQ', () => {
+    let found: FoundServers;
+    let url: string;
     let rabbit: amqp.ChannelModel | null = null;
     let queue: string;
 
     beforeAll(async () => {
-      const { hostname, port } = new URL(RABBITMQ);
-      const up = await new Promise<boolean>((resolve) => {
-        const socket = connect(Number(port), hostname, () => {
-          socket.destroy();
-          resolve(true);
-        });
-        socket.on('error', () => resolve(false));
-      });
-      if (up) rabbit = await amqp.connect(RABBITMQ);
+      found = await findServers(RABBITMQ);
+      [url = ''] = found.urls;
+      if (url !== '') rabbit = await amqp.connect(url);
+    }, 120_000);
+    afterAll(async () => {
+      await rabbit?.close();
+      await found.stop();
     });
-    afterAll(() => rabbit?.close());
     beforeEach(({ skip }) => {
-      if (rabbit === null) skip(`no RabbitMQ answers at ${RABBITMQ}`);
+      if (rabbit === null)
+        skipAbsent(skip, found.absent[0]?.reason ?? `${RABBITMQ.variable} is empty`);
       queue = `sagaz-test-${randomUUID()}`;
     });
 
@@ -154,7 +159,7 @@ describe('@Idempotent', () => {
         {
           transport: Transport.RMQ,
           options: {
-            urls: [RABBITMQ],
+            urls: [url],
             queue,
             noAck,
             prefetchCount: 10,

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import type { EmbeddedPostgres } from './embedded-postgres.js';
+import type { FoundServers } from './find-servers.js';
 import type { PostgresServer } from './servers.js';
 
 const prefix = 'sagaz_test_';
@@ -9,6 +10,8 @@ const staleAfter = 6 * 60 * 60 * 1000;
 /** For embedded servers: specs of a run share them, and some read the log of changes. */
 export const testFlags = { max_connections: 300, wal_level: 'logical' };
 
+const NONE: FoundServers = { urls: [], absent: [], stop: () => Promise.resolve() };
+
 /**
  * Tells the specs of a run their servers: the embedded ones, which end with the run, and what there
  * is of the others. Gives what cleans up when the run is over.
@@ -16,31 +19,22 @@ export const testFlags = { max_connections: 300, wal_level: 'logical' };
 export async function provideServers(
   project: TestProject,
   embedded: readonly EmbeddedPostgres[],
-  others: readonly string[],
+  others: FoundServers = NONE,
 ): Promise<() => Promise<void>> {
   const databasePrefix = `${prefix}${Date.now().toString(36)}_${String(process.pid)}_`;
   const servers = await Promise.all(embedded.map(({ url }) => describeServer(url)));
-  const absent: { name: string; reason: string }[] = [];
-  for (const url of others) {
-    try {
-      const own = await describeServer(url);
-      servers.push(own);
-      await dropDatabases(own.url, isStale);
-    } catch (error) {
-      const { host } = new URL(url);
-      const why = error instanceof Error ? error.message || error.name : String(error);
-      absent.push({
-        name: `a server at ${host}`,
-        reason: `no PostgreSQL at ${host} (${why}); name yours in SAGAZ_TEST_POSTGRES_URL`,
-      });
-    }
+  for (const url of others.urls) {
+    const own = await describeServer(url);
+    servers.push(own);
+    await dropDatabases(own.url, isStale);
   }
+  const { absent } = others;
   project.provide('sagazPostgres', { databasePrefix, servers, absent });
   return async () => {
     for (const server of servers.slice(embedded.length)) {
       await dropDatabases(server.url, (name) => name.startsWith(databasePrefix));
     }
-    await Promise.all(embedded.map((server) => server.stop()));
+    await Promise.all([others.stop(), ...embedded.map((server) => server.stop())]);
   };
 }
 
