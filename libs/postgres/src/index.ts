@@ -28,6 +28,7 @@ export {
   InvalidSchemaNameError,
   NoAnswerError,
   NoDatabaseError,
+  StoreForbiddenError,
   UnsuitableServerError,
 } from './connection/index.js';
 export {

@@ -60,3 +60,19 @@ export class NoAnswerError extends SagazError {
     );
   }
 }
+
+/**
+ * The role lacks a grant on a table of Sagaz's own, met in a transaction of the application. It says nothing
+ * about the work in that transaction, which is tried again until the grant is there.
+ */
+export class StoreForbiddenError extends SagazError {
+  readonly code = 'SAGAZ_STORE_FORBIDDEN';
+
+  constructor(cause: unknown) {
+    super(
+      `The database does not let this role work on Sagaz's tables: ${redact(errorMessage(cause))}.`,
+      'Grant what is missing; the start of a process names the statements.',
+      { cause },
+    );
+  }
+}

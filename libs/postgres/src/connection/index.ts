@@ -7,6 +7,7 @@ export {
   InvalidSchemaNameError,
   NoAnswerError,
   NoDatabaseError,
+  StoreForbiddenError,
 } from './connection.errors.js';
 export { beatLimit, LIMITS } from './limits.js';
 export { PgTransaction, PgTransactions } from './pg-transaction.js';

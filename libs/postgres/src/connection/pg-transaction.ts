@@ -12,11 +12,11 @@ import type { QueryResult, QueryResultRow } from 'pg';
 import { answeredWithin } from './answered-within.js';
 import { abandon } from './bounded-client.js';
 import { COLUMN_TYPES } from './column-types.js';
-import { NoAnswerError } from './connection.errors.js';
+import { NoAnswerError, StoreForbiddenError } from './connection.errors.js';
 import { LIMITS, statementLimit } from './limits.js';
 import type { Queryable, Statement } from './queryable.js';
 import type { PooledClient, SagazPool } from './sagaz-pool.js';
-import { isAbortedTransaction, isConnectionError, sqlState } from './sql-state.js';
+import { isAbortedTransaction, isConnectionError, isForbidden, sqlState } from './sql-state.js';
 
 /** How long the server has to end a connection that is to be ended, before it is only closed. */
 const TERMINATE_WITHIN_MS = 2_000;
@@ -47,7 +47,8 @@ export class PgTransaction implements Transaction, Queryable {
     try {
       return await this.#client.query<R>({ ...statement, types: COLUMN_TYPES });
     } catch (error) {
-      throw isAbortedTransaction(error) ? new TransactionAbortedError({ cause: error }) : error;
+      if (isAbortedTransaction(error)) throw new TransactionAbortedError({ cause: error });
+      throw isForbidden(error) ? new StoreForbiddenError(error) : error;
     }
   }
 

@@ -48,6 +48,11 @@ export function isLockTimeout(error: unknown): boolean {
   return sqlState(error) === '55P03';
 }
 
+/** The role lacks a grant. */
+export function isForbidden(error: unknown): boolean {
+  return sqlState(error) === '42501';
+}
+
 /** The transaction had failed before: whatever follows in it is refused until it is rolled back. */
 export function isAbortedTransaction(error: unknown): boolean {
   return sqlState(error) === '25P02';

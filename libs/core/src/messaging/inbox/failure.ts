@@ -7,7 +7,7 @@ import { classify } from '../../retry/index.js';
  * - `conflict`: the database asks for the same work again; not counted.
  * - `busy`: somebody else works on the message; not counted.
  * - `unknown`: the answer to COMMIT was lost; the inbox row tells.
- * - `unavailable`: the database is away; not counted.
+ * - `unavailable`: the database is away, or refuses what the inbox itself asks; not counted.
  * - `retryable`: everything else; counted.
  */
 export type Failure =
@@ -20,6 +20,7 @@ const BY_CODE: ReadonlyMap<unknown, Failure> = new Map<unknown, Failure>([
   ['SAGAZ_COMMIT_UNKNOWN', 'unknown'],
   ['SAGAZ_DATABASE_UNREACHABLE', 'unavailable'],
   ['SAGAZ_NO_ANSWER', 'unavailable'],
+  ['SAGAZ_STORE_FORBIDDEN', 'unavailable'],
 ]);
 
 /**
