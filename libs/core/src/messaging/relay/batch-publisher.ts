@@ -10,12 +10,15 @@ import type {
 import { Backoff, type SlotWork, type TakenRow, type WorkSource } from '../slots/index.js';
 import { settlesWithin } from '../settles-within.js';
 import { judge, type Judgement } from './judgement.js';
+import { RefusedAlone } from './refused-alone.js';
 import type { RelayObserver } from './relay-observer.js';
 import type { RelaySettings } from './relay-settings.js';
 import { UnansweredPublishes } from './unanswered-publishes.js';
 
 /** How many times `publishTimeoutMs` the messages of a publish wait for its answer beyond that time. */
 const HELD_TIMEOUTS = 6;
+/** After so many batches in a row of which a topic took nothing, fewer of it are sent at a time. */
+const REFUSALS_TO_DIVIDE = 3;
 
 export interface BatchPublisherOptions {
   readonly broker: Broker;
@@ -44,6 +47,7 @@ export class BatchPublisher implements SlotWork {
   #source: WorkSource | undefined;
   #publishing = 0;
   readonly #unanswered: UnansweredPublishes;
+  readonly #refusedAlone = new RefusedAlone();
   #paused = false;
   #pauseReason: unknown = null;
   /** Batches in a row of which the broker took nothing, for all their topics. */
@@ -246,11 +250,19 @@ export class BatchPublisher implements SlotWork {
       this.#pause.reset();
       this.#refusals = 0;
     }
+    rows.forEach(({ row: { message } }, at) => {
+      if (outcomes[at]?.kind === 'unavailable') return;
+      this.#refusedAlone.forget(message);
+      if (outcomes[at]?.kind === 'acknowledged') this.#refusedAlone.topicTook(message.topic);
+    });
     this.#guard(() => observer.published?.(acknowledged, rows.length, tookMs));
     const away = judge(rows, outcomes, {
       retry: settings.retry,
       bury,
       settle: (row, outcome) => source.settle(row, outcome),
+      untaken: (row) => this.#refusedAlone.refused(row.row.message, this.#options.clock.now()),
+      divides: (topic) =>
+        Math.max(this.#refusals, this.#topicPauses.get(topic)?.failures ?? 0) >= REFUSALS_TO_DIVIDE,
       failed: (row, outcome, error) => {
         const { message, attempts } = row.row;
         this.#guard(() => observer.failed?.(message, attempts + 1, outcome, error));

@@ -1,6 +1,10 @@
 import type { PublishOutcome, QueuedMessage } from '../../ports/index.js';
 import { delayOf, type RetryPolicy } from '../../retry/index.js';
 import type { RowOutcome, TakenRow } from '../slots/index.js';
+import type { Untaken } from './refused-alone.js';
+
+/** A message that is not taken while others are waits like one that was refused so many times. */
+const LATER_LIKE = 6;
 
 /** What judging a batch needs. */
 export interface Judgement {
@@ -14,7 +18,11 @@ export interface Judgement {
   ) => RowOutcome;
   readonly settle: (row: TakenRow, outcome: RowOutcome) => void;
   /** An attempt of this very message counts. */
-  readonly failed: (row: TakenRow, outcome: 'rejected' | 'unknown', error: unknown) => void;
+  readonly failed: (row: TakenRow, outcome: PublishOutcome['kind'], error: unknown) => void;
+  /** Whose fault it is that the topic of a row took nothing. */
+  readonly untaken: (row: TakenRow) => Untaken;
+  /** Nothing of the topic was taken so often that one message may be why: they are sent fewer at a time. */
+  readonly divides: (topic: string) => boolean;
 }
 
 /** Topics the broker takes nothing for; `all`: nothing of the batch was taken at all. */
@@ -26,7 +34,8 @@ export interface Away {
 
 /**
  * Decides what an answered batch means for each of its messages, in order. Only what is certainly
- * about one message counts against it: its own rejection, or a silence when it was sent alone. A
+ * about one message counts against it: its own rejection, a silence when it was sent alone, or that it
+ * is not taken for long while others of its topic are. A
  * batch that failed as a whole is cut in two, again and again, until the one that spoils it stands
  * alone; the innocent beside it lose nothing.
  */
@@ -50,9 +59,29 @@ export function judge(
     // Behind a message of its key that was not taken, an outcome says nothing about this one: not
     // that it is bad, and not that its topic takes nothing.
     const behind = waiting.has(taken.line);
-    if (outcome.kind === 'unavailable' && !behind) {
-      topics.add(taken.row.message.topic);
+    const untaken = outcome.kind === 'unavailable' && !behind ? by.untaken(taken) : null;
+    if (untaken === 'later' || untaken === 'counts') {
+      waiting.add(taken.line);
+      taken.batchLimit = 1;
+      if (untaken === 'counts') by.failed(taken, outcome.kind, outcome.error);
+      by.settle(
+        taken,
+        untaken === 'counts'
+          ? verdict(taken.row, outcome.error, by)
+          : {
+              kind: 'retry',
+              delayMs: delayOf(by.retry, LATER_LIKE),
+              counts: false,
+              error: outcome.error,
+            },
+      );
+      return;
+    }
+    if (untaken === 'away') {
+      const { topic } = taken.row.message;
+      topics.add(topic);
       awayError = outcome.error;
+      if (by.divides(topic)) taken.batchLimit = Math.min(taken.batchLimit, half);
     }
     if (outcome.kind === 'unavailable' || behind) notTaken += 1;
     const judged = isFailure(outcome.kind) && !behind;
