@@ -7,6 +7,28 @@ const noDoubleAssertion = {
   message: 'A double assertion switches the compiler off. Narrow the value, or fix its type.',
 };
 
+const THROWN = '/^(error|err|failure|thrown|reason|cause|e)$/';
+const useErrorText =
+  'Whatever was thrown may have no text, or throw again when it is read: use errorText, errorMessage or isError.';
+const noTextOfThrown = [
+  {
+    selector: `CallExpression[callee.name='String'] > Identifier.arguments[name=${THROWN}]`,
+    message: useErrorText,
+  },
+  {
+    selector: `CallExpression[callee.name='String'] > MemberExpression.arguments[property.name=${THROWN}]`,
+    message: useErrorText,
+  },
+  {
+    selector: `ConditionalExpression[test.operator='instanceof'][test.right.name='Error'] > MemberExpression.consequent[property.name=/^(message|stack|name)$/]`,
+    message: useErrorText,
+  },
+  {
+    selector: `TemplateLiteral > Identifier.expressions[name=/^(error|err|thrown)$/]`,
+    message: useErrorText,
+  },
+];
+
 export default defineConfig(
   globalIgnores(['**/dist/', '**/node_modules/', '**/coverage/', 'bench/', 'docs/api/']),
   {
@@ -75,6 +97,12 @@ export default defineConfig(
         },
       ],
     },
+  },
+  {
+    files: ['libs/*/src/**/*.ts'],
+    // The one place that reads what was thrown; and what only tests run.
+    ignores: ['**/*.{spec,fixture}.ts', 'libs/core/src/errors/**', 'libs/core/src/testing/**'],
+    rules: { 'no-restricted-syntax': ['error', noDoubleAssertion, ...noTextOfThrown] },
   },
   {
     files: ['**/*.{spec,fixture}.ts', 'test/**/*.ts'],

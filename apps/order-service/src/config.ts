@@ -15,7 +15,9 @@ export type Config = z.infer<typeof schema>;
 
 /** Reads the environment once. A missing or wrong variable stops the start with its name. */
 export function readConfig(environment: NodeJS.ProcessEnv = process.env): Config {
-  const result = schema.safeParse(environment);
+  // `PORT=` in a file of variables means: not set. Read as a number it would be 0.
+  const set = Object.entries(environment).filter(([, value]) => value?.trim() !== '');
+  const result = schema.safeParse(Object.fromEntries(set));
   if (!result.success) {
     throw new Error(
       `The environment is not complete; src/config.ts lists the variables:\n${z.prettifyError(result.error)}`,

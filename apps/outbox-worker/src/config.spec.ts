@@ -15,6 +15,14 @@ describe('the configuration of the outbox worker', () => {
     ]);
   });
 
+  it('takes a variable that is there and empty for one that is not set', () => {
+    const environment = { ...broker, OUTBOX_DATABASES: 'orders=postgres://h/o' };
+    for (const empty of ['', ' ']) {
+      expect(readConfig({ ...environment, MANAGEMENT_PORT: empty }).MANAGEMENT_PORT).toBe(4003);
+      expect(() => readConfig({ ...environment, BROKER_URL: empty })).toThrow('BROKER_URL');
+    }
+  });
+
   it.each([
     ['orders=postgres://h/o,orders=postgres://h/p', 'names must differ'],
     ['postgres://h/o', 'expected name=url'],

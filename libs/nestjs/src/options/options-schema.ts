@@ -4,6 +4,7 @@ import {
   type Duration,
   type RetryOptions,
   type RetryPolicy,
+  errorText,
 } from '@sagaz/core';
 import { z } from 'zod';
 import { signingOption } from './signing-option.js';
@@ -119,7 +120,7 @@ const retry = (standard: RetryPolicy) =>
 
 function remedyOf(error: unknown): string {
   const remedy: unknown =
-    error instanceof Error && 'remedy' in error ? error.remedy : String(error);
+    error instanceof Error && 'remedy' in error ? error.remedy : errorText(error);
   const text = String(remedy).replace(/\.$/, '');
   return text.charAt(0).toLowerCase() + text.slice(1);
 }

@@ -1,6 +1,6 @@
-import { CommitUnknownError } from '../../errors/index.js';
+import { CommitUnknownError, errorText } from '../../errors/index.js';
 import type { SettledOutcome, Transaction } from '../../ports/index.js';
-import { classify } from '../../retry/index.js';
+import { classify, delayOf } from '../../retry/index.js';
 import { LeaseLostError, StepAbortedError, UnstorableResultError } from '../errors.js';
 import type { AttemptResult, Happening } from '../decide/index.js';
 import type { Attempt } from './attempt.js';
@@ -9,6 +9,10 @@ import type { Pending } from './pending.js';
 
 /** Re-runs that the database may ask for before it counts as a failed attempt. */
 const MOST_CONFLICTS = 12;
+/** … and the longest time that they take together. */
+const CONFLICTS_MS = 60_000;
+/** Pauses after a lost race, so that those who race do not meet again at once: growing and jittered. */
+const CONFLICT_BACKOFF = { attempts: 1, backoffMs: 10, factor: 2, maxDelayMs: 2_000, jitter: 0.5 };
 /** From this many on, the saga's other transitions are held back meanwhile. */
 const CONFLICTS_TO_HOLD = 2;
 /** Pauses before a run that follows one which only waited; doubled each time. */
@@ -25,12 +29,18 @@ const LONGEST_PAUSE_MS = 5_000;
 export async function runTransactional(attempt: Attempt): Promise<void> {
   const { inside } = attempt;
   let conflicts = 0;
+  let firstConflictAt = 0;
   for (let waits = 0; ;) {
     const end = await once(attempt);
     const conflict = end.kind === 'failed' && isOurConflict(attempt, end.error);
     const waitedFor = end.kind === 'kept_waiting' ? end.waitedFor : null;
-    if (conflict) conflicts += 1;
-    const wanted = waitedFor !== null || (conflict && conflicts <= MOST_CONFLICTS);
+    if (conflict) {
+      if (conflicts === 0) firstConflictAt = inside.clock.now();
+      conflicts += 1;
+    }
+    const mayRace =
+      conflicts <= MOST_CONFLICTS && inside.clock.now() - firstConflictAt < CONFLICTS_MS;
+    const wanted = waitedFor !== null || (conflict && mayRace);
     const again = wanted && mayGoOn(attempt) && !inside.draining;
     // Before the turn is given back: what is decided next has to find it, to abort it.
     if (again) attempt.again();
@@ -38,6 +48,7 @@ export async function runTransactional(attempt: Attempt): Promise<void> {
     if (end.kind === 'committed') return;
     if (again) {
       // It waits outside of a transaction, which would hold rows that others want.
+      if (conflict) await attempt.pause(delayOf(CONFLICT_BACKOFF, conflicts));
       if (waitedFor === 'row') {
         await attempt.pause(Math.min(FIRST_PAUSE_MS * 2 ** waits, LONGEST_PAUSE_MS));
         waits += 1;
@@ -71,7 +82,7 @@ function resultOf(attempt: Attempt, end: NotCommitted, passing: boolean): Attemp
     inside.logger.warn('A transactional step had no connection to begin with; it is tried later.', {
       sagaId: attempt.run.id,
       step: attempt.start.step,
-      error: String(end.error),
+      error: errorText(end.error),
     });
     inside.connections.missed();
     return { kind: 'released', doubt: false };

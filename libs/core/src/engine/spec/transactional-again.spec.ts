@@ -132,4 +132,29 @@ describe('a transactional step that the database asks for again', () => {
     const heir = await bench.engine();
     expect((await bench.clock.until(heir.handle(handle.id).outcome())).status).toBe('completed');
   });
+
+  it('follows a lost race ever later, for a minute at most, and then counts as a failed attempt', async () => {
+    const begun: number[] = [];
+    const program = saga({
+      steps: {
+        a: {
+          transactional: true,
+          run: async () => {
+            begun.push(bench.clock.now());
+            await new Promise<void>((resolve) => bench.clock.after(8_000, resolve));
+            throw Object.assign(new Error('serialization'), { code: '40001' });
+          },
+        },
+      },
+    });
+    const engine = await bench.engine();
+    const handle = await bench.start(engine, program);
+    await bench.clock.advance(76_000);
+    const journal = await bench.journal(handle.id);
+    expect(journal.some((entry) => entry.includes('failed'))).toBe(true);
+    const pauses = begun.slice(1, 8).map((at, n) => at - (begun[n] ?? 0) - 8_000);
+    // Ten milliseconds, doubled each time, half of it random.
+    pauses.forEach((ms, n) => expect(ms).toBeGreaterThanOrEqual(5 * 2 ** n));
+    bench.kill(engine);
+  });
 });

@@ -6,6 +6,7 @@ import type {
   InboxStore,
   Logger,
 } from '../../ports/index.js';
+import { errorText } from '../../errors/index.js';
 import { TurnWaitError } from './errors.js';
 import type { InboxOutcome } from './inbox.types.js';
 import type { RecentRetries } from './recent-retries.js';
@@ -101,7 +102,7 @@ export class Admission {
         inbox.noteCompany(key).catch((error: unknown) => {
           logger.warn('It could not be noted that a suspect is not alone any more.', {
             messageId: key.id,
-            error: error instanceof Error ? error.message : String(error),
+            error: errorText(error),
           });
         });
       },

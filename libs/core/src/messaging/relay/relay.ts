@@ -14,8 +14,8 @@ import {
 import { DEFAULT_SLOT_SETTINGS, SlotConsumer, type RowOutcome } from '../slots/index.js';
 import type { MessageSigning } from '../signing/index.js';
 import { BatchPublisher } from './batch-publisher.js';
+import { checkRelaySettings } from './check-relay-settings.js';
 import { awaitedRole, undeliverableReply } from './failure-reply.js';
-import { PublishTimeoutTooLongError } from './publish-timeout-too-long.error.js';
 import type { RelayObserver } from './relay-observer.js';
 import { DEFAULT_RELAY_SETTINGS, type RelaySettings } from './relay-settings.js';
 
@@ -47,17 +47,14 @@ export class Relay {
   readonly #options: RelayOptions;
   readonly #settings: RelaySettings;
 
-  /** @throws PublishTimeoutTooLongError */
+  /** @throws InvalidArgumentError, PublishTimeoutTooLongError */
   constructor(options: RelayOptions) {
     const settings: RelaySettings = {
       ...DEFAULT_SLOT_SETTINGS,
       ...DEFAULT_RELAY_SETTINGS,
       ...options.settings,
     };
-    // A lease is renewed every third of its life, so this much of it is always left.
-    if (settings.publishTimeoutMs > settings.leaseTtlMs * 0.6) {
-      throw new PublishTimeoutTooLongError(settings.publishTimeoutMs, settings.leaseTtlMs);
-    }
+    checkRelaySettings(`The relay to ${options.broker.name}`, settings);
     const { observer = {}, faults = noFaults, wakeUps } = options;
     this.#options = options;
     this.#settings = settings;

@@ -6,4 +6,5 @@ export type { RowOutcome, SlotWork, TakenRow, WorkSource } from './slot-work.js'
 export { handleEach, type HandleEachOptions } from './handle-each.js';
 export { hintSlots } from './slot-hints.js';
 export { compareSeq } from './seq.js';
+export { checkSlotSettings, checkWholeNumbers } from './check-slot-settings.js';
 export { Backoff } from './backoff.js';

@@ -2,6 +2,7 @@ import { errorText } from '../../errors/index.js';
 import { newNonce } from '../../ids.js';
 import { noFaults, type Clock, type FaultPoint, type SlotLease } from '../../ports/index.js';
 import { ChangePump } from './change-pump.js';
+import { checkSlotSettings } from './check-slot-settings.js';
 import { CompletionPump } from './completion-pump.js';
 import { DueRows } from './due-rows.js';
 import { Floors } from './floors.js';
@@ -54,6 +55,7 @@ export class SlotConsumer {
   constructor(options: SlotConsumerOptions) {
     const { store, clock } = options;
     const settings = { ...DEFAULT_SLOT_SETTINGS, ...options.settings };
+    checkSlotSettings(options.name, settings);
     const faults = options.faults ?? noFaults;
     const points = options.points ?? { beforeComplete: 'queue.before-complete' };
     const reach = (point?: FaultPoint) => point && faults.reach(point, options.name);
