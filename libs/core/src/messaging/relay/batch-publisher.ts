@@ -260,7 +260,8 @@ export class BatchPublisher implements SlotWork {
       retry: settings.retry,
       bury,
       settle: (row, outcome) => source.settle(row, outcome),
-      untaken: (row) => this.#refusedAlone.refused(row.row.message, this.#options.clock.now()),
+      untaken: (row, alone) =>
+        this.#refusedAlone.refused(row.row.message, this.#options.clock.now(), alone),
       divides: (topic) =>
         Math.max(this.#refusals, this.#topicPauses.get(topic)?.failures ?? 0) >= REFUSALS_TO_DIVIDE,
       failed: (row, outcome, error) => {

@@ -20,7 +20,7 @@ export interface Judgement {
   /** An attempt of this very message counts. */
   readonly failed: (row: TakenRow, outcome: PublishOutcome['kind'], error: unknown) => void;
   /** Whose fault it is that the topic of a row took nothing. */
-  readonly untaken: (row: TakenRow) => Untaken;
+  readonly untaken: (row: TakenRow, alone: boolean) => Untaken;
   /** Nothing of the topic was taken so often that one message may be why: they are sent fewer at a time. */
   readonly divides: (topic: string) => boolean;
 }
@@ -59,7 +59,15 @@ export function judge(
     // Behind a message of its key that was not taken, an outcome says nothing about this one: not
     // that it is bad, and not that its topic takes nothing.
     const behind = waiting.has(taken.line);
-    const untaken = outcome.kind === 'unavailable' && !behind ? by.untaken(taken) : null;
+    const untaken =
+      outcome.kind === 'unavailable' && !behind ? by.untaken(taken, rows.length === 1) : null;
+    if (untaken === 'later' && rows.length > 1) {
+      // Its topic takes others: whether it is this one shows when it is sent alone.
+      waiting.add(taken.line);
+      taken.batchLimit = 1;
+      by.settle(taken, { kind: 'again' });
+      return;
+    }
     if (untaken === 'later' || untaken === 'counts') {
       waiting.add(taken.line);
       taken.batchLimit = 1;

@@ -41,7 +41,7 @@ export class RefusedAlone {
     if (this.#entries.size === 0) this.#topics.clear();
   }
 
-  refused({ id, topic }: Message, now: number): Untaken {
+  refused({ id, topic }: Message, now: number, alone: boolean): Untaken {
     const taken = this.#topics.get(topic) ?? 0;
     this.#topics.set(topic, taken);
     const entry = this.#entries.get(id);
@@ -50,6 +50,8 @@ export class RefusedAlone {
       return 'away';
     }
     if (entry.taken === taken) return entry.alone === 0 ? 'away' : 'later';
+    // In company it may be another that spoils the batch.
+    if (!alone) return 'later';
     entry.taken = taken;
     entry.alone += 1;
     return entry.alone >= UNCOUNTED && now - entry.since >= UNCOUNTED_MS ? 'counts' : 'later';
