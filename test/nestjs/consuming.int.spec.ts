@@ -121,7 +121,7 @@ describe('an application that handles messages', () => {
     return app;
   };
   const ready = async (app: INestApplication) =>
-    Object.entries(app.get(SagazHealth, { strict: false }).work());
+    Object.entries(await app.get(SagazHealth, { strict: false }).work());
 
   it('takes no message before its providers are ready, and then those that wait', async () => {
     const { id } = await bench.send({ type: 'stock.counted', payload: { id: 'early' } });

@@ -139,7 +139,11 @@ export class MemoryBrokerGroup {
     ended: Promise<unknown>,
     stop: AbortController,
   ): Promise<boolean> {
-    if (timeoutMs === null || (await settlesWithin(ended, this.#clock, timeoutMs))) return false;
+    if (timeoutMs === null) {
+      await ended;
+      return false;
+    }
+    if (await settlesWithin(ended, this.#clock, timeoutMs)) return false;
     const graceful = settlesWithin(ended, this.#clock, GRACE_MS);
     stop.abort(new HandlerTimeoutError(message.type, timeoutMs));
     return !(await graceful);
