@@ -123,7 +123,7 @@ describe('what a handler does wrong', () => {
         },
       }),
     ],
-  ])('throws %s: it is tried again, and then a dead letter', async (_, thrown) => {
+  ])('throws %s: it is tried again, and then a dead letter', async (_, thrown: unknown) => {
     door.work = () => {
       throw thrown;
     };

@@ -70,6 +70,7 @@ const RARE = [
   'sagaz_unserved_sagas',
   'sagaz_engine_crashes_total',
   'sagaz_engine_returns_total',
+  'sagaz_database_failures_total',
 ];
 /** What this broker in memory has no word of, or never happens here: see the alerts' test. */
 const ABSENT = /^sagaz_(broker_|unserved_(queues|oldest))/;
@@ -245,6 +246,7 @@ describe('the metrics of an application that has worked', () => {
     const observers = app.get(WorkObservers);
     const saga = { sagaId: 's', saga: 'measured', version: 1 };
     const engine = observers.engine('default');
+    engine.storeFailed?.({ failure: 'refused' });
     engine.sagaAdopted?.({ ...saga, from: 'another' });
     engine.stepCrashed?.({ ...saga, step: 'first', role: 'step', crashes: 1 });
     engine.replyIgnored?.({ ...saga, reason: 'wrong_source' });

@@ -154,7 +154,7 @@ export class MemorySagaStore implements SagaStore {
   }
 
   owned(incarnation: string): Promise<readonly string[]> {
-    const late = [...this.#lateAfterEnd()].filter((row) => row.owner === incarnation);
+    const late = this.#lateAfterEnd().filter((row) => row.owner === incarnation);
     const owned = this.#rows.byOwner.get(incarnation) ?? [];
     return Promise.resolve([...owned, ...late.map(({ id }) => id)]);
   }
@@ -333,7 +333,7 @@ export class MemorySagaStore implements SagaStore {
     for (const [owner, ids] of [...this.#rows.byOwner]) {
       if (!this.#parts.engines.lives(owner)) yield* [...ids];
     }
-    for (const { id, owner } of [...this.#lateAfterEnd()]) {
+    for (const { id, owner } of this.#lateAfterEnd()) {
       if (owner === null || !this.#parts.engines.lives(owner)) yield id;
     }
   }
@@ -343,10 +343,8 @@ export class MemorySagaStore implements SagaStore {
   }
 
   /** Sagas that have ended, and then an effect came late. */
-  *#lateAfterEnd(): Generator<SagaRow> {
-    for (const id of this.#mail.sagas()) {
-      const row = this.#rows.get(id);
-      if (row !== undefined && isFinal(row.status) && this.#isOpen(row)) yield row;
-    }
+  #lateAfterEnd(): SagaRow[] {
+    const rows = [...this.#mail.sagas()].flatMap((id) => this.#rows.get(id) ?? []);
+    return rows.filter((row) => isFinal(row.status) && this.#isOpen(row));
   }
 }

@@ -207,7 +207,7 @@ describe('a transactional step', () => {
     });
     const engine = await bench.engine();
     const handle = await bench.start(engine, program);
-    await running.reached;
+    await bench.clock.until(running.reached);
     await bench.clock.advance(1_000);
     expect(await bench.journal(handle.id)).not.toContain('step_completed sibling');
     running.open();

@@ -17,7 +17,7 @@ it.each([
   for (const value of name === 'busyIntervalMs' ? WRONG : [0, ...WRONG]) {
     expect(() =>
       new ConsumerBench().consumer({ settings: Object.fromEntries([[name, value]]) }),
-    ).toThrowError(expect.objectContaining({ argument: `settings.${name}`, given: value }));
+    ).toThrow(expect.objectContaining({ argument: `settings.${name}`, given: value }));
   }
 });
 
@@ -30,7 +30,7 @@ it.each([
   'maxPauseMs',
 ] as const)('refuses a relay whose %s is no whole number it could have', (name) => {
   for (const value of [0, ...WRONG]) {
-    expect(() => new RelayBench().relay(Object.fromEntries([[name, value]]))).toThrowError(
+    expect(() => new RelayBench().relay(Object.fromEntries([[name, value]]))).toThrow(
       expect.objectContaining({ argument: `settings.${name}`, given: value }),
     );
   }

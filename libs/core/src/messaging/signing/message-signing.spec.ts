@@ -142,7 +142,7 @@ describe('keys', () => {
     ['none', [], 'there is none'],
     ['a short one', [NEW, 'short-secret'], 'key 2 of 2 has 12 bytes'],
     ['one twice', [NEW, OLD, NEW], 'one key is there twice'],
-    ['too many', Array.from({ length: 11 }, (_, at) => NEW + at), 'there are 11'],
+    ['too many', Array.from({ length: 11 }, (_, at) => `${NEW}${at}`), 'there are 11'],
   ] as const)('are refused by name where there is %s, and never shown', (_, keys, problem) => {
     const make = (): unknown => new MessageSigning({ keys });
     expect(make).toThrow(InvalidSigningKeyError);

@@ -243,10 +243,7 @@ export class SlotConsumer {
     return null;
   }
 
-  /**
-   * Takes nothing more, waits at most `withinMs` for what is under way, then gives the slots back.
-   * Slots of what is still under way are left to expire.
-   */
+  /** Takes nothing more, waits at most `withinMs` for work in hand, then gives back what is idle. */
   close(withinMs: number): Promise<void> {
     this.#closed ??= this.#close(withinMs);
     return this.#closed;
