@@ -48,7 +48,7 @@ describeEachPostgres('announcements of the Postgres broker', (server) => {
       };
       await database.admin.query(`CREATE TABLE publication_writer (id text, pid integer);
         CREATE FUNCTION note_writer() RETURNS trigger LANGUAGE plpgsql AS
-          'BEGIN INSERT INTO publication_writer VALUES (NEW.id, pg_backend_pid()); RETURN NEW; END';
+          'BEGIN INSERT INTO public.publication_writer VALUES (NEW.id, pg_backend_pid()); RETURN NEW; END';
         CREATE TRIGGER note_writer AFTER INSERT ON sagaz_broker.message
           FOR EACH ROW EXECUTE FUNCTION note_writer()`);
       const publish = async (count: number): Promise<{ from: string[]; by: string[] }> => {

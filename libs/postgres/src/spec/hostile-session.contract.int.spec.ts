@@ -22,6 +22,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { quiet } from '../broker/broker.fixture.js';
 import { postgresBroker } from '../broker/index.js';
 import { changeParsers, makeHostile } from '../connection/hostile-session.fixture.js';
+import { behindPooler } from '../connection/index.js';
 import { InboxDatabase } from '../inbox/inbox.fixture.js';
 import { OutboxDatabase, pass } from '../outbox/outbox.fixture.js';
 import { openSagas, type OpenSagas } from '../sagas/sagas.fixture.js';
@@ -106,7 +107,11 @@ describeEachPostgres('in a session whose formats somebody has changed', (server)
       const shown = await open.pool.query({
         text: "SELECT current_setting('bytea_output') AS bytes, current_setting('DateStyle') AS dates",
       });
-      expect(shown.rows).toEqual([{ bytes: 'escape', dates: 'SQL, DMY' }]);
+      // A pooler keeps the style of dates that its clients began with, and nothing else of these.
+      const client = await application.connect();
+      const pooled = await behindPooler(client).finally(() => client.release());
+      const dates = pooled ? 'ISO, MDY' : 'SQL, DMY';
+      expect(shown.rows).toEqual([{ bytes: 'escape', dates }]);
     });
   });
 
