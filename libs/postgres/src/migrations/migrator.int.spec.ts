@@ -95,8 +95,8 @@ describeEachPostgres('the migrator', (server) => {
     const last = names.at(-1) ?? '';
     await runSql(db.url, `DELETE FROM sagaz.migration WHERE name = '${second}'`);
     expect(await one.status()).toMatchObject({ pending: [second], skipped: [second] });
-    for (const refused of [one.migrate(), one.assertCurrent(), one.sql()]) {
-      await expect(refused).rejects.toMatchObject({
+    for (const ask of [() => one.migrate(), () => one.assertCurrent(), () => one.sql()]) {
+      await expect(ask()).rejects.toMatchObject({
         code: 'SAGAZ_MIGRATION_MISSING',
         migration: second,
         applied: last,
