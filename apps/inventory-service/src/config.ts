@@ -6,7 +6,7 @@ const schema = z.object({
   PORT: z.coerce.number().int().min(0).max(65_535).default(3001),
   /** Where /metrics, /health and /openapi are: for operators, and not for the world. */
   MANAGEMENT_PORT: z.coerce.number().int().min(0).max(65_535).default(4001),
-  /** Whoever sends it as `authorization: Bearer …` may change products. Without it nobody may. */
+  /** A request that sends it as `authorization: Bearer …` may change products. Without it no request may. */
   ADMIN_TOKEN: z.string().min(16).optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
 });

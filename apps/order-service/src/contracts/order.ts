@@ -1,4 +1,4 @@
-// What the order service tells everybody. A service that listens has the same file.
+// Events of the order service. A service that listens to them has the same file.
 import { defineEvent } from '@sagaz/core';
 
 export interface OrderConfirmedPayload {

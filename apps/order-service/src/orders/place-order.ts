@@ -10,7 +10,7 @@ const id = z
 export const orderId = id.describe('Chosen by the client; makes a repeat safe');
 export const sku = id;
 
-/** What a client sends to place an order. What it costs is for us to say. */
+/** The body of a request that places an order. It names no prices: those are the shop's. */
 export const placeOrder = z.object({
   orderId,
   customerId: id,
@@ -35,7 +35,7 @@ export interface PricedOrder {
   readonly items: readonly PricedItem[];
 }
 
-/** What an order may cost at most. */
+/** The largest total of an order, in cents. */
 export const MOST_CENTS = 2_000_000_000;
 
 export function totalCents({ items }: Pick<PricedOrder, 'items'>): number {

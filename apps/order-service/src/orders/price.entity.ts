@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-/** What a product costs: our price, and never one that a client sends. */
+/** The price of a product: the shop's, never one that a client sends. */
 @Entity({ name: 'price' })
 export class Price {
   @PrimaryColumn({ type: 'text' })
