@@ -144,7 +144,8 @@ describeEachPostgres('dead letters', (server) => {
       });
       for (const n of [2, 3]) await outbox.publish(Sent, { n }, { key: 'k', standalone: true });
       const found = await letters.list({ side: 'outbox' });
-      expect(await letters.replay(found.map(({ ref }) => ref))).toBe(1);
+      const refs = found.map(({ ref }) => ref);
+      expect(await letters.replay(refs)).toEqual({ done: refs, left: [] });
       expect(await letters.list({ side: 'outbox' })).toEqual([]);
       // The relay has noticed; before that what it holds in memory may go first.
       await vi.waitFor(() => expect(tried).toContain(first), { timeout: 20_000, interval: 20 });
@@ -156,10 +157,19 @@ describeEachPostgres('dead letters', (server) => {
 
     it('are gone for good when they are discarded', async () => {
       await refused(1, 'k');
-      const found = await letters.list({ side: 'outbox' });
-      expect(await letters.discard(found.map(({ ref }) => ref))).toBe(1);
+      const refs = (await letters.list({ side: 'outbox' })).map(({ ref }) => ref);
+      expect(await letters.discard(refs)).toEqual({ done: refs, left: [] });
       expect(await letters.list({ side: 'outbox' })).toEqual([]);
-      expect(await letters.replay(found.map(({ ref }) => ref))).toBe(0);
+      expect(await letters.replay(refs)).toMatchObject({
+        done: [],
+        left: [
+          {
+            ref: refs[0],
+            reason: 'unknown',
+            explanation: expect.stringContaining('discarded before'),
+          },
+        ],
+      });
       expect(await seen.outbox()).toEqual([]);
     });
   });
@@ -185,11 +195,11 @@ describeEachPostgres('dead letters', (server) => {
       const id = await givenUp(1, 'k');
       impossible.add(1);
       const refs = (await letters.list({ side: 'inbox' })).map(({ ref }) => ref);
-      expect(await letters.replay(refs)).toBe(1);
+      expect(await letters.replay(refs)).toEqual({ done: refs, left: [] });
       expect(await bench.kinds(id, 2)).toEqual(['buried', 'buried']);
       expect(await letters.list({ side: 'inbox' })).toMatchObject([{ messageId: id }]);
       impossible.clear();
-      expect(await letters.replay(refs)).toBe(1);
+      expect(await letters.replay(refs)).toEqual({ done: refs, left: [] });
       expect(await bench.kinds(id, 3)).toEqual(['buried', 'buried', 'committed']);
       expect(handled).toEqual([1]);
       await vi.waitFor(async () => expect(await letters.list({ side: 'inbox' })).toEqual([]));
@@ -198,9 +208,11 @@ describeEachPostgres('dead letters', (server) => {
     it('are gone for good when they are discarded, and a trailing duplicate is dropped', async () => {
       const id = await givenUp(1, 'k');
       const refs = (await letters.list({ side: 'inbox' })).map(({ ref }) => ref);
-      expect(await letters.discard(refs)).toBe(1);
+      expect(await letters.discard(refs)).toEqual({ done: refs, left: [] });
       expect(await letters.list({ side: 'inbox' })).toEqual([]);
-      expect(await letters.replay(refs)).toBe(0);
+      for (const again of [await letters.replay(refs), await letters.discard(refs)]) {
+        expect(again).toMatchObject({ done: [], left: [{ ref: refs[0], reason: 'ended' }] });
+      }
       await bench.send({ id, type: 'parcel.sent', payload: { n: 1 } });
       expect(await bench.kinds(id, 2)).toEqual(['buried', 'duplicate']);
       expect(handled).toEqual([]);
@@ -255,12 +267,12 @@ describeEachPostgres('dead letters', (server) => {
       'outbox of billing',
       'inbox of default',
     ]);
-    expect(await letters.replay(all)).toBe(3);
+    expect(await letters.replay(all)).toEqual({ done: all, left: [] });
     await vi.waitFor(() => expect(handled.toSorted()).toEqual([1, 3]), { timeout: 20_000 });
     await vi.waitFor(() => expect(published()).toContainEqual({ n: 2 }), { timeout: 20_000 });
   });
 
-  it('that are not there are counted as none, and nothing else is touched', async () => {
+  it('that are not there are named with the reason, beside those that are, and nothing else is touched', async () => {
     await refused(1, 'k');
     await givenUp(2, 'k');
     const unknown: DeadLetterRef[] = [
@@ -272,11 +284,26 @@ describeEachPostgres('dead letters', (server) => {
         key: inboxKeyOf('parcels', { tenant: '', source: 'nobody', id: '1' }),
       },
     ];
-    expect(await letters.replay(unknown)).toBe(0);
-    expect(await letters.discard(unknown)).toBe(0);
-    expect(await letters.replay([])).toBe(0);
-    expect(await letters.list({ side: 'outbox' })).toHaveLength(1);
-    expect(await letters.list({ side: 'inbox' })).toHaveLength(1);
+    const left = unknown.map(
+      (ref) => expect.objectContaining({ ref, reason: 'unknown' }) as unknown,
+    );
+    expect(await letters.replay(unknown)).toEqual({ done: [], left });
+    expect(await letters.discard(unknown)).toEqual({ done: [], left });
+    expect(await letters.replay([])).toEqual({ done: [], left: [] });
+    const [sent] = (await letters.list({ side: 'outbox' })).map(({ ref }) => ref);
+    const [received] = (await letters.list({ side: 'inbox' })).map(({ ref }) => ref);
+    expect(await letters.discard([unknown[0]!, received!, ...unknown.slice(1), sent!])).toEqual({
+      done: [received, sent],
+      left,
+    });
+  });
+
+  it('are refused when they are more than a page, because a call has a bound', async () => {
+    const one: DeadLetterRef = { side: 'outbox', connection: 'default', id: randomUUID() };
+    const many = Array.from({ length: 1_001 }, () => one);
+    await expect(letters.replay(many)).rejects.toThrow(/refs\.length.*1001.*at most 1,000/s);
+    await expect(letters.discard(many)).rejects.toThrow(/at most 1,000/);
+    await expect(letters.discard(one as never)).rejects.toThrow(/Give an array/);
   });
 
   it('of a connection that is not there are asked for in vain, before anything is done', async () => {

@@ -138,7 +138,10 @@ export { SagazExceptionFilter } from './http/index.js';
 export {
   DeadLetters,
   type DeadLetter,
+  type DeadLetterLeft,
+  type DeadLetterLeftReason,
   type DeadLetterRef,
+  type DeadLetterReport,
   type ListDeadLettersOptions,
 } from './dead-letters/index.js';
 export { sagazLogFields } from './logging/index.js';
@@ -148,7 +151,6 @@ export { traceRequests } from './outbox/index.js';
 export {
   CommandWithoutBrokerError,
   CommitUnknownError,
-  DeadLetterBusyError,
   DuplicateSagaError,
   EngineClosedError,
   ForeignTransactionError,

@@ -4,6 +4,7 @@ import type {
   Applied,
   Clock,
   DeadLetterFilter,
+  DeadLetterOutcome,
   InboxAttempts,
   InboxDeadLetter,
   InboxDeath,
@@ -179,12 +180,15 @@ export class MemoryInboxStore implements InboxStore {
     return this.#letters.list(filter);
   }
 
-  requestReplay(keys: readonly InboxKey[]): Promise<number> {
+  requestReplay(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]> {
     return this.#eachLocked(keys, (name, own) => {
-      if (!this.#letters.requestReplay(name, this.#clock.now(), own)) return false;
-      // Only what is dead is cleared: a message that was handled meanwhile stays handled.
-      if (this.#claims.get(name, own)?.state === 'dead') this.#claims.delete(name, own);
-      return true;
+      const there = this.#letters.requestReplay(name, this.#clock.now(), own);
+      const state = this.#claims.get(name, own)?.state;
+      // A message that was handled meanwhile stays handled.
+      if (state === 'done') return 'ended';
+      if (!there) return 'unknown';
+      if (state === 'dead') this.#claims.delete(name, own);
+      return 'done';
     });
   }
 
@@ -221,11 +225,13 @@ export class MemoryInboxStore implements InboxStore {
     });
   }
 
-  discardDeadLetters(keys: readonly InboxKey[]): Promise<number> {
+  discardDeadLetters(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]> {
     return this.#eachLocked(keys, (name, own) => {
-      if (!this.#letters.remove(name, own)) return false;
+      const there = this.#letters.remove(name, own);
+      if (this.#claims.get(name, own)?.state === 'done') return 'ended';
+      if (!there) return 'unknown';
       this.#claims.set(name, { state: 'done', at: this.#clock.now() }, own);
-      return true;
+      return 'done';
     });
   }
 
@@ -272,17 +278,22 @@ export class MemoryInboxStore implements InboxStore {
     });
   }
 
-  #eachLocked(
+  /** What `change` says of each key, in the order of the keys; locked in one order, whatever that is. */
+  #eachLocked<T>(
     keys: readonly InboxKey[],
-    change: (name: string, own: MemoryTransaction) => boolean,
-  ): Promise<number> {
+    change: (name: string, own: MemoryTransaction) => T,
+  ): Promise<readonly T[]> {
     return this.#transactions.within(undefined, async (own) => {
-      let changed = 0;
-      for (const name of [...new Set(keys.map(nameOf))].sort()) {
+      const names = keys.map(nameOf);
+      const outcomes = new Map<string, T>();
+      for (const name of [...new Set(names)].sort()) {
         await own.lock(messageLock(name));
-        if (change(name, own)) changed += 1;
+        outcomes.set(name, change(name, own));
       }
-      return changed;
+      return names.flatMap((name) => {
+        const outcome = outcomes.get(name);
+        return outcome === undefined ? [] : [outcome];
+      });
     });
   }
 }

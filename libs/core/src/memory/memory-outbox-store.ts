@@ -2,6 +2,7 @@ import { checkDeadLetterFilter } from '../ports/index.js';
 import { hintSlots } from '../messaging/index.js';
 import type {
   DeadLetterFilter,
+  DeadLetterOutcome,
   OutboxDeadLetter,
   OutboxMessage,
   OutboxStore,
@@ -62,7 +63,7 @@ export class MemoryOutboxStore extends MemorySlotQueue implements OutboxStore {
       .map((row) => deadLetterOf(row));
   }
 
-  async replayDeadLetters(ids: readonly string[]): Promise<number> {
+  replayDeadLetters(ids: readonly string[]): Promise<readonly DeadLetterOutcome[]> {
     return this.#takeUp(ids, (row, key, transaction) => {
       this.rows.table.set(
         key,
@@ -73,7 +74,7 @@ export class MemoryOutboxStore extends MemorySlotQueue implements OutboxStore {
     });
   }
 
-  async discardDeadLetters(ids: readonly string[]): Promise<number> {
+  discardDeadLetters(ids: readonly string[]): Promise<readonly DeadLetterOutcome[]> {
     return this.#takeUp(ids, (_row, key, transaction) => {
       this.rows.table.delete(key, transaction);
     });
@@ -82,7 +83,7 @@ export class MemoryOutboxStore extends MemorySlotQueue implements OutboxStore {
   async #takeUp(
     ids: readonly string[],
     apply: (row: QueueRow, key: string, transaction: MemoryTransaction) => void,
-  ): Promise<number> {
+  ): Promise<readonly DeadLetterOutcome[]> {
     const wanted = new Set(ids);
     return this.transactions.within(undefined, async (transaction) => {
       const found = [...this.rows.table.committed()].filter(
@@ -90,17 +91,17 @@ export class MemoryOutboxStore extends MemorySlotQueue implements OutboxStore {
       );
       const slots = [...new Set(found.map(([, row]) => row.slot))].sort((a, b) => a - b);
       for (const slot of slots) await transaction.lock(lockOfSlot(slot));
-      let count = 0;
+      const moved = new Set<string>();
       for (const [key] of found) {
         const row = this.rows.table.get(key);
         if (row?.status !== 'dead_letter') continue;
-        count += 1;
+        moved.add(row.message.id);
         apply(row, key, transaction);
       }
       transaction.stage(() => {
         for (const slot of slots) this.leases.raiseVersion(slot);
       });
-      return count;
+      return ids.map((id) => (moved.has(id) ? 'done' : 'unknown'));
     });
   }
 }

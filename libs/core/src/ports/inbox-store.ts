@@ -1,4 +1,4 @@
-import type { DeadLetterFilter } from './outbox-store.js';
+import type { DeadLetterFilter, DeadLetterOutcome } from './outbox-store.js';
 import type { Message } from './message.js';
 import type { Transaction } from './transaction.js';
 
@@ -136,10 +136,10 @@ export interface InboxStore {
   listDeadLetters(filter: DeadLetterFilter): Promise<readonly InboxDeadLetter[]>;
   /**
    * Marks dead letters for replay and clears their inbox rows, so that the message can be handled
-   * again. The letters stay until {@link endReplay}: a crash on the way loses none. Returns how many
-   * were there.
+   * again. The letters stay until {@link endReplay}: a crash on the way loses none. Returns an outcome
+   * for each key, in the order given; a letter that is being replayed already is due at once, and `done`.
    */
-  requestReplay(keys: readonly InboxKey[]): Promise<number>;
+  requestReplay(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]>;
   /**
    * Letters of the groups that are marked for replay and due. Each is not due again for `leaseMs`,
    * so that the processes of a group share the work; should two have one, the inbox row decides.
@@ -158,12 +158,12 @@ export interface InboxStore {
    */
   endReplay(key: InboxKey, handledAs?: InboxKey): Promise<void>;
   /**
-   * Removes letters for good; their messages stay ended, so that a trailing duplicate is dropped. All of
-   * them, or none.
-   *
-   * @throws DeadLetterBusyError where one is being replayed and that does not end before long
+   * Removes letters for good; their messages stay ended, so that a trailing duplicate is dropped. Returns
+   * an outcome for each key, in the order given: one that is being replayed, and whose replay does not end
+   * within seconds, is `busy` and keeps none of the others from being discarded; a replay that has ended
+   * well before makes it `ended`.
    */
-  discardDeadLetters(keys: readonly InboxKey[]): Promise<number>;
+  discardDeadLetters(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]>;
   /** Those that are being replayed included: they are not handled yet. */
   countDeadLetters(): Promise<number>;
 

@@ -14,6 +14,16 @@ export interface DeadLetterFilter {
   readonly limit?: number;
 }
 
+/**
+ * What became of a dead letter that a person wanted replayed or discarded:
+ * - `done`: it was replayed, or discarded.
+ * - `busy`: it is being replayed at this moment, and was therefore not discarded.
+ * - `ended`: its message has been handled, or its letter was discarded before; there is nothing left to do.
+ * - `unknown`: there is no such dead letter. An outbox remembers nothing of messages that have left it, so a
+ *   letter that was replayed or discarded before is unknown to it as well.
+ */
+export type DeadLetterOutcome = 'done' | 'busy' | 'ended' | 'unknown';
+
 /** Where messages wait until a broker has them. */
 export interface OutboxStore extends SlotQueueStore {
   /**
@@ -26,12 +36,15 @@ export interface OutboxStore extends SlotQueueStore {
   listDeadLetters(filter: DeadLetterFilter): Promise<readonly OutboxDeadLetter[]>;
   /**
    * Puts dead letters back at their place in their key, with no attempts counted, raises the version
-   * of their slots and wakes the relay. Returns how many were there. It leaves `held` followers
+   * of their slots and wakes the relay. Returns an outcome for each id, in the order given. It leaves `held` followers
    * alone: the owner reads its held keys again when it sees the version, and releases them.
    */
-  replayDeadLetters(ids: readonly string[]): Promise<number>;
-  /** Removes dead letters for good; raises the version of their slots, for followers of a blocking one. */
-  discardDeadLetters(ids: readonly string[]): Promise<number>;
+  replayDeadLetters(ids: readonly string[]): Promise<readonly DeadLetterOutcome[]>;
+  /**
+   * Removes dead letters for good; raises the version of their slots, for followers of a blocking one.
+   * Returns an outcome for each id, in the order given.
+   */
+  discardDeadLetters(ids: readonly string[]): Promise<readonly DeadLetterOutcome[]>;
 }
 
 export interface OutboxDeadLetter {

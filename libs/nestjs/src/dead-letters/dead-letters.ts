@@ -1,13 +1,16 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { inboxKeyOf, type DeadLetterFilter, type InboxKey } from '@sagaz/core';
+import {
+  inboxKeyOf,
+  type DeadLetterFilter,
+  type DeadLetterOutcome,
+  type InboxKey,
+} from '@sagaz/core';
 import { Connections, type Connection } from '../enlist/index.js';
 import { contentOf } from './content-of.js';
-import { checkRef, cursorOf, placeOf, sideArgument } from './letter-arguments.js';
+import { reportOf, type DeadLetterRef, type DeadLetterReport } from './dead-letter-report.js';
+import { checkRefs, cursorOf, placeOf, sideArgument } from './letter-arguments.js';
 
-/** Names a dead letter. */
-export type DeadLetterRef =
-  | { readonly side: 'outbox'; readonly connection: string; readonly id: string }
-  | { readonly side: 'inbox'; readonly connection: string; readonly key: InboxKey };
+type Outcomes = readonly DeadLetterOutcome[];
 
 /** A message that was given up, with the reason. */
 export interface DeadLetter {
@@ -49,8 +52,11 @@ export interface ListDeadLettersOptions extends DeadLetterFilter {
 export class DeadLetters {
   constructor(@Inject(Connections) private readonly connections: Connections) {}
 
-  /** Dead letters of the outbox or the inbox, oldest first. */
-  /** By age. @throws InvalidArgumentError */
+  /**
+   * Dead letters of the outbox or the inbox, oldest first.
+   *
+   * @throws InvalidArgumentError
+   */
   async list({
     side,
     connection: name,
@@ -64,12 +70,14 @@ export class DeadLetters {
   }
 
   /**
-   * Has them published, or handled, again: at their place in their key as far as it still can be.
-   * Returns how many were there.
+   * Has them published, or handled, again: at their place in their key as far as it still can be. Tells
+   * of each whether it was there. Should it throw, because a database is away, a part may have been
+   * replayed; to call it again replays the rest.
    *
+   * @param refs at most 1,000
    * @throws InvalidArgumentError
    */
-  async replay(refs: readonly DeadLetterRef[]): Promise<number> {
+  async replay(refs: readonly DeadLetterRef[]): Promise<DeadLetterReport> {
     return this.#each(
       'DeadLetters.replay',
       refs,
@@ -80,13 +88,14 @@ export class DeadLetters {
   }
 
   /**
-   * Removes them for good. Returns how many were there.
+   * Removes them for good, and tells of each whether it was there. One that a handler is at work on, because
+   * it is being replayed, is left as `busy`. Should it throw, because a database is away, a part may have
+   * been discarded; to call it again discards the rest.
    *
-   * @throws DeadLetterBusyError where the replay of one does not end within seconds; those of its
-   *   DataSource's inbox are all kept then
+   * @param refs at most 1,000
    * @throws InvalidArgumentError
    */
-  async discard(refs: readonly DeadLetterRef[]): Promise<number> {
+  async discard(refs: readonly DeadLetterRef[]): Promise<DeadLetterReport> {
     return this.#each(
       'DeadLetters.discard',
       refs,
@@ -98,21 +107,40 @@ export class DeadLetters {
   async #each(
     call: string,
     refs: readonly DeadLetterRef[],
-    outbox: (connection: Connection, ids: readonly string[]) => Promise<number>,
-    inbox: (connection: Connection, keys: readonly InboxKey[]) => Promise<number>,
-  ): Promise<number> {
-    refs.forEach((ref, at) => checkRef(call, `refs[${at}]`, ref));
-    let count = 0;
+    outbox: (connection: Connection, ids: readonly string[]) => Promise<Outcomes>,
+    inbox: (connection: Connection, keys: readonly InboxKey[]) => Promise<Outcomes>,
+  ): Promise<DeadLetterReport> {
+    checkRefs(call, refs);
+    const outcomes = new Map<DeadLetterRef, DeadLetterOutcome>();
+    const note = (asked: readonly DeadLetterRef[], said: Outcomes): void => {
+      for (const [at, ref] of asked.entries()) outcomes.set(ref, said[at] ?? 'unknown');
+    };
     // All names are looked up first: a slip in one of them must not leave half of it done.
     const names = new Set(refs.map((ref) => ref.connection));
     for (const connection of [...names].map((name) => this.connections.get(name))) {
       const here = refs.filter((ref) => ref.connection === connection.name);
-      const ids = here.flatMap((ref) => (ref.side === 'outbox' ? [ref.id] : []));
-      const keys = here.flatMap((ref) => (ref.side === 'inbox' ? [ref.key] : []));
-      if (ids.length > 0) count += await outbox(connection, ids);
-      if (keys.length > 0) count += await inbox(connection, keys);
+      const sent = here.filter((ref) => ref.side === 'outbox');
+      const received = here.filter((ref) => ref.side === 'inbox');
+      if (sent.length > 0) {
+        note(
+          sent,
+          await outbox(
+            connection,
+            sent.map(({ id }) => id),
+          ),
+        );
+      }
+      if (received.length > 0) {
+        note(
+          received,
+          await inbox(
+            connection,
+            received.map(({ key }) => key),
+          ),
+        );
+      }
     }
-    return count;
+    return reportOf(refs, outcomes);
   }
 }
 

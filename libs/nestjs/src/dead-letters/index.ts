@@ -1,6 +1,7 @@
 export {
-  DeadLetters,
-  type DeadLetter,
+  type DeadLetterLeft,
+  type DeadLetterLeftReason,
   type DeadLetterRef,
-  type ListDeadLettersOptions,
-} from './dead-letters.js';
+  type DeadLetterReport,
+} from './dead-letter-report.js';
+export { DeadLetters, type DeadLetter, type ListDeadLettersOptions } from './dead-letters.js';

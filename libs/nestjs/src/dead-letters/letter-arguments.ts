@@ -37,8 +37,20 @@ const key: OptionCheck = (call, name, value) => {
 };
 const REMEDY = 'Give the ref of a dead letter as DeadLetters.list shows it.';
 
-/** @throws InvalidArgumentError where no dead letter can be meant */
-export function checkRef(call: string, name: string, ref: unknown): void {
+/** As many as a page of a list has at most. */
+const MOST_REFS = 1_000;
+
+/** @throws InvalidArgumentError where no dead letter can be meant, or too many are */
+export function checkRefs(call: string, refs: unknown): void {
+  const remedy = `Give an array of at most ${MOST_REFS.toLocaleString('en')} refs, and call it again for more.`;
+  if (!Array.isArray(refs)) throw new InvalidArgumentError(call, 'refs', refs, remedy);
+  if (refs.length > MOST_REFS) {
+    throw new InvalidArgumentError(call, 'refs.length', refs.length, remedy);
+  }
+  refs.forEach((ref: unknown, at) => checkRef(call, `refs[${at}]`, ref));
+}
+
+function checkRef(call: string, name: string, ref: unknown): void {
   if (typeof ref !== 'object' || ref === null) {
     throw new InvalidArgumentError(call, name, ref, REMEDY);
   }

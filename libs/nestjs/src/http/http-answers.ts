@@ -30,7 +30,6 @@ const ANSWERS: Readonly<
   // It is not as the request takes it to be.
   SAGAZ_IDEMPOTENCY_CONFLICT: [409, say('The idempotency key was used with other content before.')],
   SAGAZ_SAGA_ENDED: [409, said],
-  SAGAZ_DEAD_LETTER_BUSY: [409, said],
   SAGAZ_GROUP_IN_USE: [409, said],
   // What was given cannot be taken.
   SAGAZ_INVALID_START: [400, said],

@@ -26,16 +26,3 @@ export async function apart<T, R>(
     ];
   }
 }
-
-/** The same for a statement that counts what it has changed: what is refused counts for nothing. */
-export async function countApart<T>(
-  items: readonly T[],
-  run: (part: readonly T[]) => Promise<number>,
-): Promise<number> {
-  const counts = await apart(
-    items,
-    async (part) => [await run(part)],
-    () => 0,
-  );
-  return counts.reduce((sum, count) => sum + count, 0);
-}

@@ -1,4 +1,4 @@
-export { apart, countApart } from './apart.js';
+export { apart } from './apart.js';
 export { answeredWithin } from './answered-within.js';
 export { epochMs } from './column-types.js';
 export { abandon, BoundedClient } from './bounded-client.js';

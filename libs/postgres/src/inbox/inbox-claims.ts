@@ -8,6 +8,11 @@ interface StateRow {
 /** The lock space of messages that a transaction is ending; those of the outbox are other numbers. */
 const ENDING = 1396786501;
 
+/** The condition that takes the lock of a message until the end of the transaction, if nobody has it. */
+export function tryToEnd(group: string, id: string): string {
+  return `pg_try_advisory_xact_lock(${ENDING}, hashtext(${group} || ${id}))`;
+}
+
 /** Ends messages in their handlers' transactions; on the way of success in one round trip. */
 export class InboxClaims {
   readonly #end: Prepared;
@@ -20,7 +25,7 @@ export class InboxClaims {
     // at once finds no row that another claim has yet to commit, and does not wait: a bound that is set
     // and restored costs a fifth of the whole statement.
     this.#end = new Prepared(`INSERT INTO ${quoted}.inbox (tenant, group_name, source, id, state)
-      SELECT $1, $2, $3, $4, $5 WHERE pg_try_advisory_xact_lock(${ENDING}, hashtext($2 || $4))
+      SELECT $1, $2, $3, $4, $5 WHERE ${tryToEnd('$2', '$4')}
       ON CONFLICT DO NOTHING`);
     // The wait for another transaction that holds the message is bounded, and the caller's own
     // lock_timeout is as before when the statement has ended. The nested CASE and the parts that read

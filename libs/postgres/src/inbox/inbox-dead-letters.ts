@@ -1,6 +1,6 @@
 import {
-  DeadLetterBusyError,
   type DeadLetterFilter,
+  type DeadLetterOutcome,
   type InboxDeadLetter,
   type InboxDeath,
   type InboxKey,
@@ -9,7 +9,6 @@ import {
 } from '@sagaz/core';
 import {
   apart,
-  countApart,
   epochMs,
   inPlainJson,
   inPlainText,
@@ -20,7 +19,7 @@ import {
   type SchemaName,
   type SagazPool,
 } from '../connection/index.js';
-import { keyValues } from './inbox-claims.js';
+import { keyValues, tryToEnd } from './inbox-claims.js';
 
 interface LetterRow {
   readonly group_name: string;
@@ -39,9 +38,16 @@ const COLUMNS = `l.group_name, l.place, l.envelope::text AS envelope, l.payload,
   l.error, ${epochMs('l.died_at')} AS died_at, l.replay_due_at IS NOT NULL AS replaying, l.replays`;
 const KEY = '(tenant, group_name, source, id)';
 const KEYS = `unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS k ${KEY}`;
+const PLACED_KEYS = `unnest($1::text[], $2::text[], $3::text[], $4::text[])
+  WITH ORDINALITY AS k (tenant, group_name, source, id, place)`;
 
-/** So long a discard waits for a replay of one of its letters, and between two of its own statements. */
+/** So long a discard waits for a lock, and between two of its own statements. */
 const DISCARD_WAIT_MS = 5_000;
+const DISCARD_AT_ONCE = 100;
+
+interface OutcomeRow {
+  readonly outcome: DeadLetterOutcome;
+}
 
 /** Messages of the inbox that were given up. */
 export class InboxDeadLetters {
@@ -138,13 +144,13 @@ export class InboxDeadLetters {
     return Number(rows[0]?.count ?? 0);
   }
 
-  requestReplay(keys: readonly InboxKey[]): Promise<number> {
-    return countApart(keys, (part) => this.#requestReplay(part));
+  requestReplay(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]> {
+    return apart(keys, (part) => this.#requestReplay(part), unknown);
   }
 
   /** One statement: the letters are locked in one order, marked, and their inbox rows cleared. */
-  async #requestReplay(keys: readonly InboxKey[]): Promise<number> {
-    const { rows } = await this.#pool.query<{ count: string }>({
+  async #requestReplay(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]> {
+    const { rows } = await this.#pool.query<OutcomeRow>({
       text: `WITH letters AS MATERIALIZED (
           SELECT l.tenant, l.group_name, l.source, l.id FROM ${this.#schema}.inbox_dead_letter AS l
           WHERE (l.tenant, l.group_name, l.source, l.id) IN (SELECT k.* FROM ${KEYS})
@@ -160,10 +166,14 @@ export class InboxDeadLetters {
           DELETE FROM ${this.#schema}.inbox AS i USING marked AS k
           WHERE ${sameKey('i', 'k')} AND i.state = 'dead'
         )
-        SELECT count(*) AS count FROM marked`,
+        SELECT CASE WHEN i.state = 'done' THEN 'ended' WHEN m.id IS NULL THEN 'unknown' ELSE 'done' END AS outcome
+        FROM ${PLACED_KEYS}
+        LEFT JOIN marked AS m ON ${sameKey('m', 'k')}
+        LEFT JOIN ${this.#schema}.inbox AS i ON ${sameKey('i', 'k')}
+        ORDER BY k.place`,
       values: arrays(keys),
     });
-    return Number(rows[0]?.count ?? 0);
+    return rows.map(({ outcome }) => outcome);
   }
 
   /** One statement; what another process is taking is left to it. */
@@ -210,48 +220,86 @@ export class InboxDeadLetters {
     });
   }
 
-  /**
-   * Two statements: inbox rows first and letters second, the order in which a burial takes them, so
-   * that the two wait for each other and not both at once.
-   *
-   * @throws DeadLetterBusyError
-   */
-  async discard(keys: readonly InboxKey[]): Promise<number> {
+  /** In portions, because each letter takes a lock in the memory that all connections share. */
+  async discard(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]> {
+    const outcomes: DeadLetterOutcome[] = [];
+    for (let at = 0; at < keys.length; at += DISCARD_AT_ONCE) {
+      const portion = keys.slice(at, at + DISCARD_AT_ONCE);
+      outcomes.push(...(await apart(portion, (part) => this.#discardUnlessLocked(part), unknown)));
+    }
+    return outcomes;
+  }
+
+  async #discardUnlessLocked(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]> {
     try {
-      return await countApart(keys, (part) => this.#discard(part));
+      return await this.#discard(keys);
     } catch (error) {
       if (!isLockTimeout(error)) throw error;
-      throw new DeadLetterBusyError(DISCARD_WAIT_MS, { cause: error });
+      return keys.map(() => 'busy');
     }
   }
 
-  #discard(keys: readonly InboxKey[]): Promise<number> {
+  /**
+   * Inbox rows first and letters second, the order in which a burial takes them, so that the two wait for
+   * each other and not both at once. A handler at work on a letter's replay holds the lock of its message,
+   * which is tried and not waited for: such a letter is left, and the others are discarded.
+   */
+  #discard(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]> {
     return this.#transactions.run(async (transaction) => {
       // A claim of one of these messages waits for this transaction without a bound of its own, and
-      // this transaction for claims of others.
+      // this transaction for single statements of others.
       await transaction.query({
         text: `SELECT set_config('idle_in_transaction_session_timeout', $1, true), set_config('lock_timeout', $1, true)`,
         values: [String(DISCARD_WAIT_MS)],
       });
-      await transaction.query({
-        text: `INSERT INTO ${this.#schema}.inbox (tenant, group_name, source, id, state)
-          SELECT l.tenant, l.group_name, l.source, l.id, 'done'
-          FROM ${this.#schema}.inbox_dead_letter AS l
-          WHERE (l.tenant, l.group_name, l.source, l.id) IN (SELECT k.* FROM ${KEYS})
-          ORDER BY l.tenant, l.group_name, l.source, l.id
-          ON CONFLICT ${KEY} DO UPDATE SET state = 'done', claimed_at = clock_timestamp()`,
+      const { rows: free } = await transaction.query<{ place: string }>({
+        text: `WITH letters AS MATERIALIZED (
+            SELECT k.place, l.group_name, l.id FROM ${PLACED_KEYS}
+            JOIN ${this.#schema}.inbox_dead_letter AS l ON ${sameKey('l', 'k')}
+          )
+          SELECT place FROM letters WHERE ${tryToEnd('group_name', 'id')}`,
         values: arrays(keys),
       });
-      const { rowCount } = await transaction.query({
-        text: `DELETE FROM ${this.#schema}.inbox_dead_letter AS l
-          USING ${this.#schema}.inbox AS i
-          WHERE (l.tenant, l.group_name, l.source, l.id) IN (SELECT k.* FROM ${KEYS})
-            AND ${sameKey('i', 'l')} AND i.state = 'done'`,
-        values: arrays(keys),
+      const places = free.map(({ place }) => place);
+      const { rows: discarded } = await transaction.query<{ place: string }>({
+        text: `WITH letters AS MATERIALIZED (
+            SELECT k.place, k.tenant, k.group_name, k.source, k.id FROM ${PLACED_KEYS}
+            WHERE k.place = ANY ($5::bigint[])
+          ), ended AS (
+            INSERT INTO ${this.#schema}.inbox AS i (tenant, group_name, source, id, state)
+            SELECT DISTINCT k.tenant, k.group_name, k.source, k.id, 'done' FROM letters AS k
+            ORDER BY 1, 2, 3, 4
+            ON CONFLICT ${KEY} DO UPDATE SET state = 'done', claimed_at = clock_timestamp()
+            -- A message that was handled meanwhile is done already, and was not discarded.
+            WHERE i.state = 'dead'
+            RETURNING i.tenant, i.group_name, i.source, i.id
+          )
+          SELECT k.place FROM letters AS k JOIN ended AS e ON ${sameKey('e', 'k')}`,
+        values: [...arrays(keys), places],
       });
-      return rowCount ?? 0;
+      const { rows } = await transaction.query<OutcomeRow>({
+        text: `WITH gone AS (
+            DELETE FROM ${this.#schema}.inbox_dead_letter AS l USING ${PLACED_KEYS}
+            WHERE ${sameKey('l', 'k')} AND k.place = ANY ($5::bigint[])
+          )
+          SELECT CASE WHEN k.place = ANY ($6::bigint[]) THEN 'done'
+            WHEN i.state = 'done' THEN 'ended'
+            WHEN l.id IS NOT NULL AND k.place <> ALL ($5::bigint[]) THEN 'busy'
+            ELSE 'unknown' END AS outcome
+          FROM ${PLACED_KEYS}
+          LEFT JOIN ${this.#schema}.inbox AS i ON ${sameKey('i', 'k')}
+          LEFT JOIN ${this.#schema}.inbox_dead_letter AS l ON ${sameKey('l', 'k')}
+          ORDER BY k.place`,
+        values: [...arrays(keys), places, discarded.map(({ place }) => place)],
+      });
+      return rows.map(({ outcome }) => outcome);
     });
   }
+}
+
+/** A name that the database refuses is that of no letter in it. */
+function unknown(): DeadLetterOutcome {
+  return 'unknown';
 }
 
 function sameKey(a: string, b: string): string {

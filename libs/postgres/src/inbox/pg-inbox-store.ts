@@ -1,6 +1,7 @@
 import type {
   Applied,
   DeadLetterFilter,
+  DeadLetterOutcome,
   InboxAttempts,
   InboxDeadLetter,
   InboxDeath,
@@ -123,7 +124,7 @@ export class PgInboxStore implements InboxStore {
     return this.#letters.list(filter);
   }
 
-  requestReplay(keys: readonly InboxKey[]): Promise<number> {
+  requestReplay(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]> {
     return this.#letters.requestReplay(keys);
   }
 
@@ -143,7 +144,7 @@ export class PgInboxStore implements InboxStore {
     return this.#letters.endReplay(key, handledAs);
   }
 
-  discardDeadLetters(keys: readonly InboxKey[]): Promise<number> {
+  discardDeadLetters(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]> {
     return this.#letters.discard(keys);
   }
 

@@ -1,7 +1,7 @@
 import { checkDeadLetterFilter } from '@sagaz/core';
-import type { DeadLetterFilter, OutboxDeadLetter } from '@sagaz/core';
+import type { DeadLetterFilter, DeadLetterOutcome, OutboxDeadLetter } from '@sagaz/core';
 import { headersOf } from '../slots/index.js';
-import { countApart, epochMs, type Queryable, type SchemaName } from '../connection/index.js';
+import { apart, epochMs, type Queryable, type SchemaName } from '../connection/index.js';
 
 interface LetterRow {
   readonly seq: string;
@@ -70,7 +70,7 @@ export class OutboxDeadLetters {
   }
 
   /** Back at their old numbers, with no attempt counted yet. */
-  replay(ids: readonly string[]): Promise<number> {
+  replay(ids: readonly string[]): Promise<readonly DeadLetterOutcome[]> {
     return this.#move(
       ids,
       `UPDATE ${this.#schema.quoted}.outbox o
@@ -79,7 +79,7 @@ export class OutboxDeadLetters {
     );
   }
 
-  discard(ids: readonly string[]): Promise<number> {
+  discard(ids: readonly string[]): Promise<readonly DeadLetterOutcome[]> {
     return this.#move(
       ids,
       `DELETE FROM ${this.#schema.quoted}.outbox o
@@ -92,13 +92,21 @@ export class OutboxDeadLetters {
    * starts from the beginning again and reads anew which keys are held, and so finds both the
    * message at its old place and what it held back.
    */
-  #move(ids: readonly string[], change: string): Promise<number> {
-    return countApart(ids, (part) => this.#moveTogether(part, change));
+  #move(ids: readonly string[], change: string): Promise<readonly DeadLetterOutcome[]> {
+    return apart(
+      ids,
+      (part) => this.#moveTogether(part, change),
+      // No stored message can have an id that the database refuses.
+      () => 'unknown' as const,
+    );
   }
 
-  async #moveTogether(ids: readonly string[], change: string): Promise<number> {
+  async #moveTogether(
+    ids: readonly string[],
+    change: string,
+  ): Promise<readonly DeadLetterOutcome[]> {
     const { quoted } = this.#schema;
-    const { rows } = await this.#db.query<{ moved: string }>({
+    const { rows } = await this.#db.query<{ id: string }>({
       text: `WITH letters AS MATERIALIZED (
           SELECT o.seq, o.slot FROM ${quoted}.outbox o
           WHERE o.status = 'dead_letter' AND o.id = ANY ($1::text[])
@@ -113,10 +121,11 @@ export class OutboxDeadLetters {
           FROM slots WHERE l.queue = 'outbox' AND l.slot = slots.slot
           RETURNING l.slot
         ),
-        moved AS (${change} AND o.slot IN (SELECT slot FROM raised) RETURNING 1)
-        SELECT count(*) AS moved FROM moved`,
+        moved AS (${change} AND o.slot IN (SELECT slot FROM raised) RETURNING o.id)
+        SELECT id FROM moved`,
       values: [[...ids]],
     });
-    return Number(rows[0]?.moved ?? 0);
+    const moved = new Set(rows.map(({ id }) => id));
+    return ids.map((id) => (moved.has(id) ? 'done' : 'unknown'));
   }
 }

@@ -2,6 +2,7 @@ import {
   hintSlots,
   noFaults,
   type DeadLetterFilter,
+  type DeadLetterOutcome,
   type FaultPoints,
   type OutboxDeadLetter,
   type OutboxMessage,
@@ -87,16 +88,16 @@ export class PgOutboxStore extends PgSlotQueue implements OutboxStore {
     return this.#letters.list(filter);
   }
 
-  async replayDeadLetters(ids: readonly string[]): Promise<number> {
-    const replayed = await this.#letters.replay(ids);
-    if (replayed > 0) this.#wakeUps.hint('outbox');
-    return replayed;
+  async replayDeadLetters(ids: readonly string[]): Promise<readonly DeadLetterOutcome[]> {
+    const outcomes = await this.#letters.replay(ids);
+    if (outcomes.includes('done')) this.#wakeUps.hint('outbox');
+    return outcomes;
   }
 
   /** What a discarded message held back goes on, so the relay is woken as well. */
-  async discardDeadLetters(ids: readonly string[]): Promise<number> {
-    const discarded = await this.#letters.discard(ids);
-    if (discarded > 0) this.#wakeUps.hint('outbox');
-    return discarded;
+  async discardDeadLetters(ids: readonly string[]): Promise<readonly DeadLetterOutcome[]> {
+    const outcomes = await this.#letters.discard(ids);
+    if (outcomes.includes('done')) this.#wakeUps.hint('outbox');
+    return outcomes;
   }
 }

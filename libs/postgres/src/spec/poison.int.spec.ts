@@ -177,9 +177,10 @@ describeEachPostgres('one bad item in a shared statement', (server) => {
           );
         await bury();
         const ids = messages.map(({ id }, at) => (BAD.has(at) ? `${id}${text}` : id));
-        expect(await outbox.replayDeadLetters(ids)).toBe(GROUP - BAD.size);
+        const expected = ids.map((_, at) => (BAD.has(at) ? 'unknown' : 'done'));
+        expect(await outbox.replayDeadLetters(ids)).toEqual(expected);
         await bury();
-        expect(await outbox.discardDeadLetters(ids)).toBe(GROUP - BAD.size);
+        expect(await outbox.discardDeadLetters(ids)).toEqual(expected);
       });
 
       it('is kept in the dead letter of a handler, readable, with its message', async () => {
@@ -213,8 +214,9 @@ describeEachPostgres('one bad item in a shared statement', (server) => {
           await open.transactions.run((transaction) => inbox.bury(key, letter, transaction, 1_000));
         }
         const asked = keys.map((key, at) => (BAD.has(at) ? { ...key, source: text } : key));
-        expect(await inbox.requestReplay(asked)).toBe(GROUP - BAD.size);
-        expect(await inbox.discardDeadLetters(asked)).toBe(GROUP - BAD.size);
+        const expected = asked.map((_, at) => (BAD.has(at) ? 'unknown' : 'done'));
+        expect(await inbox.requestReplay(asked)).toEqual(expected);
+        expect(await inbox.discardDeadLetters(asked)).toEqual(expected);
       });
     });
 

@@ -37,22 +37,6 @@ export class InboxBusyError extends SagazError {
   }
 }
 
-/** A dead letter that is to be discarded is being handled meanwhile. Nothing was discarded. */
-export class DeadLetterBusyError extends SagazError {
-  readonly code = 'SAGAZ_DEAD_LETTER_BUSY';
-
-  constructor(
-    readonly waitedMs: number,
-    options: { readonly cause?: unknown } = {},
-  ) {
-    super(
-      `One of the dead letters is being replayed, and that did not end within ${waitedMs} ms.`,
-      'Nothing was discarded. Discard them again when its handler has ended.',
-      options,
-    );
-  }
-}
-
 /** The message was answered without its handler: by a cache, a filter or an interceptor in between. */
 export class HandlerNotReachedError extends SagazError {
   readonly code = 'SAGAZ_HANDLER_NOT_REACHED';

@@ -2,6 +2,7 @@ import { errorText } from '../../errors/index.js';
 import { RepeatedFailure } from '../../retry/index.js';
 import type {
   Clock,
+  DeadLetterOutcome,
   Delivery,
   DeliveryOutcome,
   InboxDeadLetter,
@@ -67,11 +68,11 @@ export class InboxReplayer {
     this.nudge();
   }
 
-  /** Marks dead letters for replay and begins at once. Returns how many were there. */
-  async replay(keys: readonly InboxKey[]): Promise<number> {
-    const count = await this.#options.inbox.requestReplay(keys);
-    if (count > 0) this.nudge();
-    return count;
+  /** Marks dead letters for replay and begins at once. Returns what became of each. */
+  async replay(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]> {
+    const outcomes = await this.#options.inbox.requestReplay(keys);
+    if (outcomes.includes('done')) this.nudge();
+    return outcomes;
   }
 
   /** Null while it works; otherwise what is wrong. */

@@ -19,7 +19,6 @@ export { storeUnit } from './store-unit.js';
 export {
   HandlerCrashedError,
   HandlerNotReachedError,
-  DeadLetterBusyError,
   InboxBusyError,
   NoConnectionError,
   MalformedCommandError,

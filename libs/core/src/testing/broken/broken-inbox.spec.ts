@@ -87,7 +87,7 @@ class ForgetsTheReply extends MemoryInboxStore {
 class ForgetsToClear extends MemoryInboxStore {
   readonly #dead = new Set<string>();
 
-  override requestReplay(keys: readonly InboxKey[]): Promise<number> {
+  override requestReplay(keys: readonly InboxKey[]) {
     for (const { id } of keys) this.#dead.add(id);
     return super.requestReplay(keys);
   }

@@ -70,7 +70,7 @@ export const recoveryCases: readonly ContractCase<InboxDeliveryFixture>[] = [
       const message = freshEvent();
       await buried(consumer, message);
       const replayer = replayerOf(consumer, works);
-      assert.equal(await replayer.replay([inboxKeyOf(consumer.group, message)]), 1);
+      assert.deepEqual(await replayer.replay([inboxKeyOf(consumer.group, message)]), ['done']);
       await replayer.runOnce();
       await replayer.close();
       assert.deepEqual(await consumer.effects(message), ['done']);
