@@ -42,6 +42,7 @@ const ANSWERS: Readonly<
   // Not now.
   SAGAZ_SAGA_WAIT_ENDED: [503, say('This process shuts down; the saga goes on.'), SOON],
   SAGAZ_TOO_MANY_SAGA_WAITS: [503, say('Too many requests wait; the saga goes on.'), SOON],
+  SAGAZ_START_QUEUE_FULL: [503, say('Too many sagas wait for their start.'), SOON],
   SAGAZ_ENGINE_CLOSED: [503, say('This process shuts down.'), SOON],
   SAGAZ_DATABASE_UNREACHABLE: [503, say('The database does not answer.'), SOON],
   SAGAZ_NO_ANSWER: [503, say('The database does not answer.'), SOON],

@@ -10,6 +10,7 @@ import {
   SagaRefusal,
   SagaWaitEndedError,
   SagaWaitTimeoutError,
+  StartQueueFullError,
   TooManySagaWaitsError,
 } from '@sagaz/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -31,6 +32,7 @@ const thrown: Readonly<Record<string, Error>> = {
   refusal: new SagaRefusal('out_of_stock', { sku: 'x' }),
   ended: new SagaWaitEndedError('s3'),
   waits: new TooManySagaWaitsError('s4', 10),
+  starts: new StartQueueFullError(10, 5_000),
   closed: new EngineClosedError(),
   timeout: new SagaWaitTimeoutError('s5', 1_000),
   undone: new SagaFailedError(
@@ -85,7 +87,7 @@ describe('the exception filter', () => {
     expect(await response.json()).toMatchObject({ statusCode: status, ...body });
   });
 
-  it.each(['ended', 'waits', 'closed'])(
+  it.each(['ended', 'waits', 'starts', 'closed'])(
     'answers %s by 503 and says when to ask again',
     async (name) => {
       const response = await fetch(`${url}/${name}`);

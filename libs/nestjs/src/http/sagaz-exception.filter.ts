@@ -11,7 +11,8 @@ import { httpAnswerOf, type HttpAnswer } from './http-answers.js';
  * - 404 there is no such saga (`SagaNotFoundError`),
  * - 409 the idempotency key was used with other content (`IdempotencyConflictError`), a participant refused
  *   (`SagaRefusal`), or the saga was undone (`SagaFailedError`); `reason` says why where it is known,
- * - 503 with `Retry-After`: the process shuts down (`SagaWaitEndedError`) or cannot reach its database,
+ * - 503 with `Retry-After`: the process shuts down (`SagaWaitEndedError`), holds as many starts or waits as it may
+ *   (`StartQueueFullError`, `TooManySagaWaitsError`), or cannot reach its database,
  * - 504 the saga goes on longer than the request waits (`SagaWaitTimeoutError`).
  *
  * The body has `statusCode`, `message`, `code` and, where there is one, `sagaId`. Everything else stays a
