@@ -2,11 +2,11 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
+import { createDatabase, freePort, postgresServers, type TestDatabase } from '@sagaz/test-support';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compile, repository, snippetsOf } from './snippets.js';
-import { freePort, tryOut, writeApplication } from './try-out.js';
+import { tryOut, writeApplication } from './try-out.js';
 
 const run = promisify(execFile);
 

@@ -1,7 +1,6 @@
-import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
+import { createDatabase, freePort, postgresServers, type TestDatabase } from '@sagaz/test-support';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 
@@ -113,17 +112,3 @@ describe('a sample service', { timeout: 120_000 }, () => {
     await running.stop('SIGTERM');
   });
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => {
-        if (address === null || typeof address === 'string') reject(new Error('no port'));
-        else resolve(address.port);
-      });
-    });
-  });
-}

@@ -1,9 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { cp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
+import { createDatabase, freePort, postgresServers, type TestDatabase } from '@sagaz/test-support';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { emptyFolder, packLibraries, repository, run } from '../workspace/packed-packages.js';
 
@@ -176,18 +175,4 @@ async function until<T>(
     await sleep(100);
   }
   throw new Error(`Not within ${String(WITHIN_MS)} ms: ${what}.\n${log()}`);
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => {
-        if (address === null || typeof address === 'string') reject(new Error('There is no port.'));
-        else resolve(address.port);
-      });
-    });
-  });
 }

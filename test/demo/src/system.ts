@@ -7,8 +7,8 @@ import {
   startEmbeddedPostgres,
   type EmbeddedPostgres,
 } from '@sagaz/test-support/embedded-postgres';
+import { freePort } from '@sagaz/test-support/free-port';
 import pg from 'pg';
-import { freePort } from './free-port.js';
 import type { Killable } from './killer.js';
 import { ServiceProcess } from './process.js';
 

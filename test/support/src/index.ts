@@ -3,6 +3,7 @@ export { describeEachPostgres } from './describe-each-postgres.js';
 export { describePgBouncer } from './describe-pgbouncer.js';
 export { startEmbeddedPostgres, type EmbeddedPostgres } from './embedded-postgres.js';
 export { findServers, type FoundServers } from './find-servers.js';
+export { freePort } from './free-port.js';
 export { startPgBouncer, type PgBouncer } from './pgbouncer.js';
 export { SilentProxy } from './silent-proxy.js';
 export { RABBITMQ } from './server-kinds.js';

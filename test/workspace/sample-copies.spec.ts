@@ -21,3 +21,13 @@ it('gives every sample service the same contracts', async () => {
   }
   expect(compared).toBeGreaterThan(0);
 });
+
+/** The guard decides who may change prices and stock: a mend of one copy must not miss the other. */
+it('gives both sample services with an administration the same guard', async () => {
+  const [order, inventory] = await Promise.all(
+    ['order-service', 'inventory-service'].map((service) =>
+      readFile(join(repository, 'apps', service, 'src/admin.guard.ts'), 'utf8'),
+    ),
+  );
+  expect(inventory).toBe(order);
+});
