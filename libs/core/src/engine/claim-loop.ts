@@ -127,7 +127,7 @@ export class ClaimLoop {
       // A new incarnation has begun meanwhile: what the old one took is adopted like all it had.
       if (me !== incarnation()) return 0;
       this.#options.onClaimed(claimed, 'claimed');
-      // What came meanwhile is given back; nothing else is asked for any more.
+      // Sagas that came meanwhile are given back; the store is asked for no more.
       if (!this.#open) return pollMs;
       full = claimed.length >= limit;
     }

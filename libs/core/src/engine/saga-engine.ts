@@ -234,7 +234,7 @@ export class SagaEngine {
     if (this.#state === 'closed' || this.#state === 'closing') return;
     const ran = this.#state === 'running';
     this.#state = 'closing';
-    // Whoever waits for a saga that somebody else goes on with would hold up the whole shutdown.
+    // A caller that waits for a saga which another process goes on with would hold up the shutdown.
     this.#watch.close();
     if (ran) {
       // Timers of a clock keep no process alive, and what is given back has to be committed.

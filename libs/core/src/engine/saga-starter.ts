@@ -89,7 +89,7 @@ export class SagaStarter {
 
   async start(definition: SagaDefinition, given: unknown, options: StartOptions): Promise<Started> {
     checkArguments('The start of a saga', options, START_OPTIONS);
-    // What runs is what a replay would read: later changes of the caller's object change nothing.
+    // The saga runs on the input that a replay would read: later changes of the caller's object have no effect.
     const text = journalText(given);
     const input = parseJournal(text);
     // In lower case, as stores write it: in another form it would look like another saga's.

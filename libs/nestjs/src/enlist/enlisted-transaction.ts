@@ -72,7 +72,7 @@ export class EnlistedTransaction {
     this.#opened = binding.open();
     this.#opened.then(
       ({ ends }) => (this.#expectedEnds = ends.count),
-      () => undefined, // Whoever uses the transaction next gets the rejection.
+      () => undefined, // The next use of the transaction gets the rejection.
     );
   }
 
@@ -188,7 +188,7 @@ export class EnlistedTransaction {
 
   /** Before the outermost ROLLBACK, or when the transaction was found to be over. */
   async abandon(): Promise<void> {
-    // What is still on its way must land before ROLLBACK is sent; after it, it would commit by itself.
+    // Statements under way must be answered before ROLLBACK is sent; after it they would commit by themselves.
     this.#phase = 'ended';
     await this.#settle();
     this.#drop(0);
@@ -277,7 +277,7 @@ export class EnlistedTransaction {
       );
     };
     try {
-      // What a commit sets in motion is no part of the request that asked for it.
+      // Work that a commit starts is no part of the request that asked for the commit.
       Promise.resolve(detached(run)).catch(failed);
     } catch (error) {
       failed(error);

@@ -89,7 +89,7 @@ export class RunnerGuard {
     const refusal = this.#refusal();
     if (refusal !== null) throw refusal;
     if (typeof sql === 'string' && sql.startsWith('ROLLBACK TO SAVEPOINT typeorm_')) {
-      // What was sent in the savepoint must not follow its end.
+      // Statements of the savepoint must not be sent after its end.
       await this.#settle();
     }
     const running = this.#send(given);

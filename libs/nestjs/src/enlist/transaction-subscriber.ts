@@ -85,7 +85,7 @@ export class TransactionSubscriber implements EntitySubscriberInterface {
     if (depthOf(queryRunner) > 0) return;
     const transaction = this.#transactions.find(queryRunner);
     this.#transactions.forget(queryRunner);
-    // What throws here would reach the caller as a failed transaction, and be repeated.
+    // An error thrown here would reach the caller as a failed transaction, and be repeated.
     transaction?.committed();
   }
 
@@ -102,7 +102,7 @@ export class TransactionSubscriber implements EntitySubscriberInterface {
 
   /**
    * Refused before it is sent: once prepared, a transaction keeps its locks whatever we find out.
-   * What goes past TypeORM is noticed afterwards, by the tag with which it is answered.
+   * A statement sent past TypeORM is noticed afterwards, by the tag of its answer.
    */
   beforeQuery({ query, queryRunner }: QueryEvent): Promise<void> | void {
     if (query === 'COMMIT' && depthOf(queryRunner) === 1) {

@@ -71,7 +71,7 @@ export function IdempotentHandler<C extends MessageContract>(
 const OPTIONS: readonly string[] = ['group', 'retry', 'timeout', 'maxCrashes', 'connection'];
 const GROUP = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 
-/** What the compiler has not seen; an option that nobody reads would be missed in production. */
+/** Refuses arguments that the compiler did not check; an option that is not read would be missed in production. */
 function assertMeant(method: string, contract: unknown, options: HandlerOptions): void {
   if (typeof contract !== 'object' || contract === null) {
     throw new HandlerSetupError(

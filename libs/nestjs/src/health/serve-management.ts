@@ -92,7 +92,7 @@ function pathOf(request: IncomingMessage): string {
   try {
     decoded = decodeURIComponent(path);
   } catch {
-    // What cannot be decoded is no path of ours.
+    // A path that cannot be decoded is none of the managed ones.
   }
   return decoded.replace(/\/{2,}/g, '/').toLowerCase();
 }

@@ -11,7 +11,7 @@ export interface HttpAnswer {
   readonly retryAfter?: number;
 }
 
-/** Whoever asks again meets another process, or this one once it runs again. */
+/** A repeated request meets another process, or this one once it runs again. */
 const SOON = 1;
 
 const said = (error: SagazError): string => withoutRemedy(error);
@@ -31,7 +31,7 @@ const ANSWERS: Readonly<
   SAGAZ_IDEMPOTENCY_CONFLICT: [409, say('The idempotency key was used with other content before.')],
   SAGAZ_SAGA_ENDED: [409, said],
   SAGAZ_GROUP_IN_USE: [409, said],
-  // What was given cannot be taken.
+  // The input cannot be accepted.
   SAGAZ_INVALID_START: [400, said],
   SAGAZ_INVALID_SAGA_FILTER: [400, said],
   SAGAZ_INVALID_PUBLISH: [400, said],

@@ -4,7 +4,7 @@ export interface RecentAnswerOptions {
   readonly clock: Clock;
   /** Answers are given out again for so long, in ms: those who ask are many, and looking is not free. */
   readonly keepMs: number;
-  /** Whoever asks waits no longer than this, in ms: probes and scrapes are given up by their callers. */
+  /** The longest wait of a caller, in ms, because probes and scrapes have time limits of their own. */
   readonly withinMs: number;
   /** Called once when answers begin to fail, and again only after one came. */
   readonly failed?: (error: unknown) => void;

@@ -45,7 +45,7 @@ export class SagazLifecycle
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    // Whatever was there a moment ago may be away now.
+    // A database that answered a moment ago may be away now.
     const patience = {
       clock: this.clock,
       logger: this.logger,

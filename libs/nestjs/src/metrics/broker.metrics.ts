@@ -71,7 +71,7 @@ function gaugeOf(
     async collect(backlog: BrokerBacklog) {
       const lag = await backlog.now();
       this.reset();
-      // What cannot be read now is not told. A gauge without labels begins at 0 after its reset.
+      // Numbers that cannot be read now are left out. A gauge without labels begins at 0 after its reset.
       if (lag !== undefined) fill(this, lag);
       else if (labelNames.length === 0) this.remove();
     },

@@ -93,7 +93,7 @@ function gaugeOf(
     inject: [StoreCounts],
     async collect(store: StoreCounts) {
       const counted = await store.now();
-      // What cannot be counted now is not told: an old number would look like a true one.
+      // Numbers that cannot be read now are left out: an old number would look like a true one.
       this.reset();
       for (const [connection, counts] of counted) fill(this, connection, counts);
     },

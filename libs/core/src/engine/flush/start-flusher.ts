@@ -63,7 +63,7 @@ export class StartFlusher {
     });
   }
 
-  /** Asks the store for nothing any more. Whoever waits is told that the engine is closed. */
+  /** Asks the store for nothing any more. Callers that wait get the error that the engine is closed. */
   close(): void {
     this.#closed = true;
     for (const one of [...this.#queue.splice(0), ...this.#contended.splice(0)]) {

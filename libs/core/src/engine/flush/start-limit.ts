@@ -54,7 +54,7 @@ export class StartLimit {
     };
   }
 
-  /** Whoever waits is told that the engine is closed. */
+  /** Callers that wait get the error that the engine is closed. */
   close(): void {
     this.#closed = true;
     for (const one of [...this.#waiting]) one.refuse(new EngineClosedError());

@@ -125,7 +125,7 @@ export class TransitionFlusher {
     });
   }
 
-  /** Asks the store for nothing any more. Whoever waits is told that the engine is closed. */
+  /** Asks the store for nothing any more. Callers that wait get the error that the engine is closed. */
   close(): void {
     this.#closed = true;
     const waiting = [
@@ -282,7 +282,7 @@ export class TransitionFlusher {
         return;
       }
     } catch (error) {
-      // The store is still away. Whoever waits goes on waiting; nothing is lost meanwhile.
+      // The store is still away. Its callers go on waiting; nothing is lost meanwhile.
       // A lock that somebody holds is an answer too.
       if (error instanceof LockTimeoutError) this.#failingSince = null;
     }

@@ -79,7 +79,7 @@ export class OutcomeWatch {
     }
     awaited.waiters.add(waiter);
     this.#waits += 1;
-    // It may have ended before anybody waited. What runs here says so by itself.
+    // It may have ended before the first caller waited. Sagas that run in this process report their end.
     awaited.lookAt = clock.now() + (runsHere(id) ? FIRST_PAUSE_MS : 0);
     this.#arm(awaited.lookAt);
     return () => {
@@ -113,7 +113,7 @@ export class OutcomeWatch {
     return waiters;
   }
 
-  /** A saga ended elsewhere. What ends here is told with its outcome; the store hints a moment earlier. */
+  /** A saga ended in another process, or in this one a moment before its outcome is reported. */
   #hurry(id: string): void {
     const awaited = this.#awaited.get(id);
     if (awaited === undefined || this.#options.runsHere(id)) return;
@@ -179,7 +179,7 @@ export class OutcomeWatch {
     try {
       statuses = await this.#options.store.statusesOf(ids);
     } catch {
-      // The store is away; the next look finds out. Whoever waits has a timeout of their own.
+      // The store is away; the next look finds out. Each caller that waits has a timeout of its own.
       return;
     }
     const ended: string[] = [];

@@ -49,7 +49,7 @@ export class SagaHandle<Output> {
     const timeoutMs =
       options.timeout === undefined ? DEFAULT_WAIT_MS : parseDuration(options.timeout, 'timeout');
     const outcome = this.#known ?? (await this.#wait(timeoutMs));
-    // Who needs a person is no end: an operator may have moved it on when this is asked again.
+    // A saga that needs a person has not ended: an operator may have moved it on by the next call.
     if (outcome.status !== 'needs_attention') this.#known = outcome;
     return typed<Output>(outcome);
   }

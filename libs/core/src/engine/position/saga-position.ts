@@ -56,7 +56,7 @@ export function positionOf(entries: readonly RecordedEntry[]): SagaPosition {
       else if (isRole(role)) tasks.set(key, positionAt(entry, role, entry.step, next));
       if (kind === 'failed' || kind === 'unknown') {
         gaveUp = entry.step;
-        // What failed first is why; what fails while that is undone has entries of its own.
+        // The first failure is the reason; failures while the saga undoes have entries of their own.
         if (role === 'step' && why.reason === null) {
           why = { reason: 'step_failed', detail: errorIn(data), step: entry.step };
         }

@@ -98,7 +98,7 @@ export class Attempt {
     }
     // A shutdown has a bound of its own and releases what it leaves: a step does not fail by a deploy.
     if (reason === 'shutdown') return;
-    // What may not commit any more has no use for the turn.
+    // An attempt that may not commit any more has no use for the turn.
     this.turn.end();
     this.#stopBound = this.inside.alarms.set(this.inside.settings.settleBoundMs, () => {
       if (this.settled || this.abandoned) return;

@@ -40,7 +40,7 @@ export class HeldTurn {
       stopWait();
     }
     this.#stopBound?.();
-    // What commits now does so in a moment.
+    // An attempt that is committing now is done in a moment.
     if (this.#held) this.#turn.keep();
     return this.#held;
   }

@@ -119,7 +119,7 @@ export class SagaRun {
       const { role, step, attempt: number } = attempt.start;
       this.tell({ kind: 'late_success', role, step, attempt: number, output: result.output });
     } else {
-      // Whatever waited for this promise may go on.
+      // Callers that waited for this promise may go on.
       this.poke();
     }
   }

@@ -215,7 +215,7 @@ async function after(attempt: Attempt, fence: Fence, error: unknown): Promise<En
   try {
     outcome = (await inside.flusher.lookUp(pending.transition)).kind;
   } catch {
-    // The engine is closed: nobody here will know. Whoever adopts the saga reads its journal.
+    // The engine is closed and will not learn it. The engine that adopts the saga reads its journal.
     run.drop('lost', pending);
     return { kind: 'failed', error };
   }

@@ -1,5 +1,5 @@
 /**
- * The right to move a saga. Whoever waits gets it in the order of asking.
+ * The right to move a saga. Callers get it in the order in which they asked.
  *
  * Most hold it for as long as a commit takes. One that holds it for a whole run of a user's method says
  * so by {@link lend}, and gives it back early when somebody cannot wait that long: the method may be

@@ -1,7 +1,7 @@
 import { errorText } from '../../errors/index.js';
 import type { Happening } from '../decide/index.js';
 
-/** What a saga does next could not be decided; `news` were put back. */
+/** The decision about the next transition of a saga threw; its `news` were put back. */
 export class Undecided extends Error {
   constructor(
     readonly news: readonly Happening[],
