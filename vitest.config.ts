@@ -1,7 +1,8 @@
 import swc from 'unplugin-swc';
-import { defineConfig } from 'vitest/config';
+import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 
-export default defineConfig({
+/** All projects have this in common. */
+const shared = {
   plugins: [
     // Vitest's own compiler does not emit the types of decorated signatures, which Nest injects by.
     swc.vite({
@@ -18,17 +19,44 @@ export default defineConfig({
   // Specs read the sources of every package, never a build that may be stale. Not 'import': the
   // workers hand these conditions to Node, which would then load ESM where CommonJS calls require.
   ssr: { resolve: { conditions: ['@sagaz/source', 'node', 'default'] } },
+};
+
+const limits = {
+  pool: 'forks',
+  maxWorkers: 2,
+  // Bounds for what stands still, on a machine that other work keeps busy: they cost nothing where
+  // the tests pass. A poll ends before its test does, so that the test says what did not come.
+  testTimeout: 120_000,
+  hookTimeout: 180_000,
+  expect: { poll: { timeout: 60_000 } },
+} as const;
+
+const project = (
+  name: string,
+  test: { readonly include: string[]; readonly isolate: boolean },
+): TestProjectInlineConfiguration => ({
+  ...shared,
   test: {
-    include: ['{libs,apps}/*/src/**/*.spec.ts', 'test/**/*.spec.ts'],
+    name,
     exclude: ['**/node_modules/**', '**/dist/**', '**/*.types.spec.ts'],
+    ...limits,
+    ...test,
+  },
+});
+
+export default defineConfig({
+  ...shared,
+  test: {
+    ...limits,
     globalSetup: ['test/support/src/global-setup.ts'],
-    pool: 'forks',
-    maxWorkers: 2,
-    // Bounds for what stands still, on a machine that other work keeps busy: they cost nothing where
-    // the tests pass. A poll ends before its test does, so that the test says what did not come.
-    testTimeout: 120_000,
-    hookTimeout: 180_000,
-    expect: { poll: { timeout: 60_000 } },
     reporters: ['default', './test/support/src/summary-reporter.ts'],
+    projects: [
+      // Two processes run all of these one after the other: to load the same modules again for each
+      // file took more time than the tests. A spec must therefore restore what it changes of its
+      // process: prototypes, timers, the environment.
+      project('packages', { include: ['{libs,apps}/*/src/**/*.spec.ts'], isolate: false }),
+      // Whole applications, which set a logger, listen to signals and so on: each file for itself.
+      project('systems', { include: ['test/**/*.spec.ts'], isolate: true }),
+    ],
   },
 });

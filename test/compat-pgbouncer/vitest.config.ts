@@ -5,6 +5,7 @@ import base from '../../vitest.config.js';
 const config = mergeConfig(base, { root: new URL('../..', import.meta.url).pathname });
 config.test = {
   ...config.test,
+  projects: undefined,
   include: [
     'libs/postgres/src/**/*.contract.int.spec.ts',
     'libs/postgres/src/inbox/pg-inbox-store.int.spec.ts',

@@ -6,6 +6,7 @@ import base from '../../vitest.config.js';
 const config = mergeConfig(base, { root: new URL('../..', import.meta.url).pathname });
 config.test = {
   ...config.test,
+  projects: undefined,
   include: [
     'test/compat-postgres/*.compat.ts',
     'libs/postgres/src/**/*.int.spec.ts',
