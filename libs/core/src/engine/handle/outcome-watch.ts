@@ -113,7 +113,10 @@ export class OutcomeWatch {
     return waiters;
   }
 
-  /** A saga ended in another process, or in this one a moment before its outcome is reported. */
+  /**
+   * A saga ended in another process. Hints about sagas that run in this one are ignored: they come a moment before
+   * the outcome, which is reported directly.
+   */
   #hurry(id: string): void {
     const awaited = this.#awaited.get(id);
     if (awaited === undefined || this.#options.runsHere(id)) return;
