@@ -202,7 +202,7 @@ describeEachPostgres('dead letters', (server) => {
       expect(await letters.replay(refs)).toEqual({ done: refs, left: [] });
       expect(await bench.kinds(id, 3)).toEqual(['buried', 'buried', 'committed']);
       expect(handled).toEqual([1]);
-      await vi.waitFor(async () => expect(await letters.list({ side: 'inbox' })).toEqual([]));
+      await expect.poll(() => letters.list({ side: 'inbox' })).toEqual([]);
     });
 
     it('are gone for good when they are discarded, and a trailing duplicate is dropped', async () => {

@@ -17,7 +17,7 @@ import {
 import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
 import { LoggerModule, Logger as PinoLogger } from 'nestjs-pino';
 import { Writable } from 'node:stream';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { appModule } from './app.js';
 import { MessageBench } from './message-bench.js';
 
@@ -152,7 +152,7 @@ describe('a line in the log of an application with nestjs-pino', () => {
     lines.length = 0;
     const handle = await app.get(Sagas).start(BreakSaga, { id: 'a' });
     expect(await handle.outcome()).toMatchObject({ status: 'compensated' });
-    await vi.waitFor(() => expect(told()).toHaveLength(4));
+    await expect.poll(told).toHaveLength(4);
     const step = { sagaId: handle.id, saga: 'break', step: 'look' };
     expect(told()).toMatchObject([
       {
@@ -183,7 +183,7 @@ describe('a line in the log of an application with nestjs-pino', () => {
       headers: { traceparent: `00-${TRACE}-00f067aa0ba902b7-01` },
     });
     await bench.ends(message.id);
-    await vi.waitFor(() => expect([...taken(), ...told()]).toHaveLength(6));
+    await expect.poll(() => [...taken(), ...told()]).toHaveLength(6);
     expect(taken()).toMatchObject([
       { step: 'look', traceId: TRACE },
       { step: 'reserve', messageType: 'stock.reserve', traceId: TRACE },

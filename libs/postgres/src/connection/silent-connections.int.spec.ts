@@ -55,7 +55,7 @@ describe('connections whose packets vanish', () => {
     expect(proxy.forget()).toBe(4);
     await expect(pool.query({ ...ONE, limitMs: 50 })).rejects.toBeInstanceOf(NoAnswerError);
     // The three that stood idle would each have cost somebody the whole limit.
-    await vi.waitFor(() => expect(proxy.forgotten).toBe(0));
+    await expect.poll(() => proxy.forgotten).toBe(0);
     expect((await pool.query(ONE)).rows).toEqual([{ one: 1 }]);
   });
 
@@ -69,7 +69,7 @@ describe('connections whose packets vanish', () => {
     expect(proxy.open).toBe(3);
     await expect(silent).rejects.toBeInstanceOf(NoAnswerError);
     client.release(true);
-    await vi.waitFor(() => expect(proxy.forgotten).toBe(0));
+    await expect.poll(() => proxy.forgotten).toBe(0);
     expect(proxy.open).toBe(2);
   });
 
@@ -87,7 +87,7 @@ describe('connections whose packets vanish', () => {
     await expect(client.query({ ...ONE, limitMs: 50 })).rejects.toBeInstanceOf(NoAnswerError);
     expect((await client.query(ONE)).rows).toEqual([{ one: 1 }]);
     expect(silences).toHaveLength(2);
-    await vi.waitFor(() => expect(proxy.forgotten).toBe(0));
+    await expect.poll(() => proxy.forgotten).toBe(0);
   });
 
   it('leave it open what became of a transaction whose COMMIT was sent', async () => {

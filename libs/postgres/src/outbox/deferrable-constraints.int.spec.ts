@@ -1,5 +1,5 @@
 import { describeEachPostgres } from '@sagaz/test-support';
-import { afterAll, beforeAll, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { DeferrableConstraints } from './deferrable-constraints.js';
 import { OutboxDatabase } from './outbox.fixture.js';
 
@@ -14,16 +14,12 @@ describeEachPostgres('constraints that can be deferred', (server) => {
     const pool = database.pool();
     const constraints = new DeferrableConstraints(pool, 0);
     expect(constraints.exist).toBe(true);
-    await vi.waitFor(() => {
-      expect(constraints.exist).toBe(false);
-    });
+    await expect.poll(() => constraints.exist).toBe(false);
     await pool.query({
       text: `CREATE TABLE parent (id int PRIMARY KEY);
         CREATE TABLE child (parent int REFERENCES parent DEFERRABLE)`,
     });
-    await vi.waitFor(() => {
-      expect(constraints.exist).toBe(true);
-    });
+    await expect.poll(() => constraints.exist).toBe(true);
   });
 
   it('are taken to exist while nobody answers', async () => {
