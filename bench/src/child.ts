@@ -1,12 +1,22 @@
 import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { CHECKOUT } from './checkout.js';
 
-/** Runs a worker in a process of its own and answers what it sends. */
-export function inChild<T>(worker: string, input: unknown): Promise<T> {
+/**
+ * Runs a worker in a process of its own and answers what it sends.
+ *
+ * @param checkout - A folder of another checkout, built, whose libraries the worker runs; this one's by default.
+ */
+export function inChild<T>(worker: string, input: unknown, checkout?: string): Promise<T> {
   return new Promise((resolve, reject) => {
     const script = fileURLToPath(new URL(`./workers/${worker}.js`, import.meta.url));
+    const hook = new URL('./register-checkout.js', import.meta.url).href;
     const child = fork(script, [JSON.stringify(input)], {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      ...(checkout !== undefined && {
+        execArgv: [...process.execArgv, '--import', hook],
+        env: { ...process.env, [CHECKOUT]: checkout },
+      }),
     });
     let answer: { readonly value: T } | null = null;
     child.once('message', (value) => {

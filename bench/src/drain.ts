@@ -74,7 +74,7 @@ async function backlogRates(
   }
 }
 
-async function fill(store: Store, rows: number): Promise<void> {
+export async function fill(store: Store, rows: number): Promise<void> {
   await drive(rows / BATCH, 4, (batch) =>
     store.outbox.append(
       Array.from({ length: BATCH }, (_, index) =>
@@ -85,7 +85,7 @@ async function fill(store: Store, rows: number): Promise<void> {
 }
 
 /** From the first publish to the last completion. */
-async function relayRate(store: Store, rows: number): Promise<number> {
+export async function relayRate(store: Store, rows: number): Promise<number> {
   let published = 0;
   let began = NaN;
   let done: () => void = () => undefined;

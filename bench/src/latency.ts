@@ -11,7 +11,6 @@ import { quantile } from './statistics.js';
 import { openStore, quietLogger } from './store.js';
 import type { LatencyRun, Seen } from './workers/latency-consumer.js';
 
-const COUNT = 6_000;
 const PER_SECOND = 200;
 /** Not counted: plans, caches and the compiler warm up. */
 const WARM = 1_000;
@@ -34,7 +33,10 @@ export interface LatencyFindings {
 }
 
 /** At 200 a second of each kind; they alternate, so that they see the same weather. */
-export async function latencies(server: BenchServer): Promise<LatencyFindings> {
+export async function latencies(
+  server: Pick<BenchServer, 'database'>,
+  count = 6_000,
+): Promise<LatencyFindings> {
   const url = await server.database();
   const brokerUrl = await server.database();
   await withClient(url, (client) =>
@@ -51,7 +53,7 @@ export async function latencies(server: BenchServer): Promise<LatencyFindings> {
     logger: quietLogger,
     clock: systemClock,
   });
-  const run: LatencyRun = { url, brokerUrl, count: COUNT };
+  const run: LatencyRun = { url, brokerUrl, count };
   const script = fileURLToPath(new URL('./workers/latency-consumer.js', import.meta.url));
   const consumer = fork(script, [JSON.stringify(run)], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
@@ -77,7 +79,7 @@ export async function latencies(server: BenchServer): Promise<LatencyFindings> {
   const failures: unknown[] = [];
   try {
     const began = performance.now();
-    for (let index = 0; index < COUNT; index += 1) {
+    for (let index = 0; index < count; index += 1) {
       await sleep(Math.max(0, began + (index * 1000) / PER_SECOND - performance.now()));
       const key = String(index);
       const client = await pool.connect();
@@ -106,9 +108,9 @@ export async function latencies(server: BenchServer): Promise<LatencyFindings> {
     const [seen] = (await once(consumer, 'message')) as [Seen];
     await once(consumer, 'exit');
     return {
-      handler: latencyOf(sent.handled, seen.handled),
-      bare: latencyOf(sent.bare, seen.bare),
-      chain: latencyOf(sent.chain, seen.chain),
+      handler: latencyOf(sent.handled, seen.handled, count),
+      bare: latencyOf(sent.bare, seen.bare, count),
+      chain: latencyOf(sent.chain, seen.chain, count),
     };
   } finally {
     await relay.close(5_000);
@@ -136,13 +138,14 @@ async function relayChain(pool: pg.Pool, brokerPool: pg.Pool, index: number): Pr
 function latencyOf(
   sent: ReadonlyMap<string, bigint>,
   seen: readonly (readonly [key: string, at: string])[],
+  count: number,
 ): Latency {
   const ms = seen.flatMap(([key, at]) => {
     const from = sent.get(key);
     if (from === undefined || Number(key) < WARM) return [];
     return [Number(BigInt(at) - from) / 1e6];
   });
-  if (ms.length < COUNT - WARM)
-    throw new Error(`Only ${String(ms.length)} of ${String(COUNT - WARM)} arrived.`);
+  if (ms.length < count - WARM)
+    throw new Error(`Only ${String(ms.length)} of ${String(count - WARM)} arrived.`);
   return { p50: quantile(ms, 0.5), p99: quantile(ms, 0.99) };
 }

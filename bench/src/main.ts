@@ -2,14 +2,26 @@ import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { drains } from './drain.js';
 import { latencies } from './latency.js';
+import { against } from './main-against.js';
 import { sagasVsDbos } from './sagas.js';
 import { BenchServer } from './server.js';
 import { rounded } from './statistics.js';
 import { enqueueVsBare, inboxVsBare } from './transactions.js';
 
 const { values } = parseArgs({
-  options: { json: { type: 'boolean', default: false }, only: { type: 'string' } },
+  options: {
+    json: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    against: { type: 'string' },
+    rounds: { type: 'string', default: '6' },
+  },
 });
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+if (values.against !== undefined) {
+  const found = await against(values.against, values.only, Number(values.rounds), say);
+  if (values.json) say(JSON.stringify(found));
+  process.exit(0);
+}
 const SECTIONS = ['sagas', 'drain', 'enqueue', 'inbox', 'latency'] as const;
 const only = values.only;
 if (only !== undefined && !SECTIONS.some((section) => section === only)) {
@@ -18,7 +30,6 @@ if (only !== undefined && !SECTIONS.some((section) => section === only)) {
 }
 
 const result: Record<string, unknown> = {};
-const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const wants = (section: (typeof SECTIONS)[number]): boolean =>
   only === undefined || only === section;
 const whole = (value: number): string => Math.round(value).toLocaleString('en');

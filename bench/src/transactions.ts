@@ -29,27 +29,36 @@ export type Enqueue = 'bare' | 'plainInsert' | 'enqueue';
  * The same business transaction alone, with a plain insert of the same columns into a table with
  * nothing but a primary key, and with a message in the outbox.
  */
-export function enqueueVsBare(server: BenchServer): Promise<Turns<Enqueue>> {
-  return withBusiness(server, async (pool, store) => {
+export async function enqueueVsBare(server: BenchServer): Promise<Turns<Enqueue>> {
+  return withBusiness(await server.database(), async (pool, store) => {
     await pool.query(
       'CREATE TABLE plain (LIKE sagaz.outbox INCLUDING DEFAULTS, PRIMARY KEY (slot, seq))',
     );
     let key = 0;
-    const next = (): OutboxMessage => messageOf(`key-${String((key += 1))}`);
     return inTurn(ROUNDS, {
       bare: () => rate(pool, business),
       plainInsert: () =>
         rate(pool, async (client) => {
           await business(client);
-          await client.query(plainInsert(next()));
+          await client.query(plainInsert(messageOf(`key-${String((key += 1))}`)));
         }),
-      enqueue: () =>
-        rate(pool, async (client) => {
-          await business(client);
-          await store.outbox.append([next()], store.transactions.enlist(client));
-        }),
+      enqueue: () => enqueueRate(pool, store),
     });
   });
+}
+
+/** Business transactions a second, each with a message of a key of its own. */
+export function enqueueRate(pool: pg.Pool, store: Store, count = COUNT): Promise<number> {
+  let key = 0;
+  return rate(
+    pool,
+    async (client) => {
+      await business(client);
+      const message = messageOf(`key-${String((key += 1))}`);
+      await store.outbox.append([message], store.transactions.enlist(client));
+    },
+    count,
+  );
 }
 
 function plainInsert(message: OutboxMessage): pg.QueryConfig {
@@ -80,46 +89,11 @@ async function business(client: pg.ClientBase): Promise<void> {
  * The same handler alone, behind the least that remembers a message (a plain insert of its id), and
  * behind the inbox.
  */
-export function inboxVsBare(server: BenchServer): Promise<Turns<'bare' | 'plainInsert' | 'inbox'>> {
-  return withBusiness(server, async (pool, store) => {
+export async function inboxVsBare(
+  server: BenchServer,
+): Promise<Turns<'bare' | 'plainInsert' | 'inbox'>> {
+  return withBusiness(await server.database(), async (pool, store) => {
     await pool.query('CREATE TABLE seen (id text PRIMARY KEY)');
-    const processor = new InboxProcessor({
-      inbox: store.inbox,
-      outbox: store.outbox,
-      transactions: store.transactions,
-      service: 'bench',
-      clock: systemClock,
-      logger: quietLogger,
-    });
-    const handler = {
-      group: 'bench',
-      type: 'bench.happened',
-      retry: parseRetry({}),
-      codec: jsonCodec,
-    };
-    const { signal } = new AbortController();
-    const handle = async (message: OutboxMessage): Promise<void> => {
-      const delivery: Delivery = { message, group: 'bench', attempt: 1, signal };
-      await processor.receive(delivery, handler, (attempt) => {
-        let client: pg.PoolClient | undefined;
-        const unit: InboxUnit = {
-          run: async (body) => {
-            client = await pool.connect();
-            try {
-              await client.query('BEGIN');
-              const result = await body(store.transactions.enlist(client), () => undefined);
-              await client.query('COMMIT');
-              return result;
-            } finally {
-              client.release();
-            }
-          },
-        };
-        return attempt.run(unit, () =>
-          client === undefined ? Promise.reject(new Error('no client')) : business(client),
-        );
-      });
-    };
     return inTurn(ROUNDS, {
       bare: () => rate(pool, business),
       plainInsert: () =>
@@ -127,27 +101,65 @@ export function inboxVsBare(server: BenchServer): Promise<Turns<'bare' | 'plainI
           await client.query('INSERT INTO seen (id) VALUES ($1)', [newId()]);
           await business(client);
         }),
-      inbox: async () => {
-        // Made beforehand: a broker brings them, with or without an inbox.
-        const messages = Array.from({ length: COUNT }, (_, index) =>
-          messageOf(`key-${String(index)}`),
-        );
-        const next = messages.values();
-        const handleNext = (): Promise<void> => {
-          const { value } = next.next();
-          return value === undefined ? Promise.resolve() : handle(value);
-        };
-        return perSecond(COUNT, await drive(COUNT, CONNECTIONS, handleNext));
-      },
+      inbox: () => inboxRate(pool, store),
     });
   });
 }
 
-async function withBusiness<T>(
-  server: BenchServer,
+/** Handlers a second behind the inbox, which keeps what it saw: each round has messages of its own. */
+export async function inboxRate(pool: pg.Pool, store: Store, count = COUNT): Promise<number> {
+  const processor = new InboxProcessor({
+    inbox: store.inbox,
+    outbox: store.outbox,
+    transactions: store.transactions,
+    service: 'bench',
+    clock: systemClock,
+    logger: quietLogger,
+  });
+  const handler = {
+    group: 'bench',
+    type: 'bench.happened',
+    retry: parseRetry({}),
+    codec: jsonCodec,
+  };
+  const { signal } = new AbortController();
+  const handle = async (message: OutboxMessage): Promise<void> => {
+    const delivery: Delivery = { message, group: 'bench', attempt: 1, signal };
+    await processor.receive(delivery, handler, (attempt) => {
+      let client: pg.PoolClient | undefined;
+      const unit: InboxUnit = {
+        run: async (body) => {
+          client = await pool.connect();
+          try {
+            await client.query('BEGIN');
+            const result = await body(store.transactions.enlist(client), () => undefined);
+            await client.query('COMMIT');
+            return result;
+          } finally {
+            client.release();
+          }
+        },
+      };
+      return attempt.run(unit, () =>
+        client === undefined ? Promise.reject(new Error('no client')) : business(client),
+      );
+    });
+  };
+  // Made beforehand: a broker brings them, with or without an inbox.
+  const messages = Array.from({ length: count }, (_, index) => messageOf(`key-${String(index)}`));
+  const next = messages.values();
+  const handleNext = (): Promise<void> => {
+    const { value } = next.next();
+    return value === undefined ? Promise.resolve() : handle(value);
+  };
+  return perSecond(count, await drive(count, CONNECTIONS, handleNext));
+}
+
+/** In a database of its own, with a table for the business. */
+export async function withBusiness<T>(
+  url: string,
   measure: (pool: pg.Pool, store: Store) => Promise<T>,
 ): Promise<T> {
-  const url = await server.database();
   await withClient(url, (client) =>
     client.query('CREATE TABLE business (id bigserial PRIMARY KEY, content text NOT NULL)'),
   );
@@ -166,8 +178,9 @@ async function withBusiness<T>(
 async function rate(
   pool: pg.Pool,
   work: (client: pg.PoolClient) => Promise<void>,
+  count = COUNT,
 ): Promise<number> {
-  const ms = await drive(COUNT, CONNECTIONS, async () => {
+  const ms = await drive(count, CONNECTIONS, async () => {
     const client = await pool.connect();
     try {
       await client.query('BEGIN');
@@ -177,5 +190,5 @@ async function rate(
       client.release();
     }
   });
-  return perSecond(COUNT, ms);
+  return perSecond(count, ms);
 }

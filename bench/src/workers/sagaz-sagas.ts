@@ -1,5 +1,6 @@
 import { Saga, SagaEngine, SagaOf, SagaRegistry, SagaStep, StepResult } from '@sagaz/core';
 import { answer } from '../child.js';
+import { withCost, type Cost } from '../cost.js';
 import { drive } from '../measure.js';
 import { quantile } from '../statistics.js';
 import { openStore, quietLogger } from '../store.js';
@@ -12,6 +13,10 @@ export interface SagaRun {
 export interface SagaRate {
   readonly perSecond: number;
   readonly p50: number;
+}
+/** With the processor time that each saga took. */
+export interface SagaCost extends SagaRate {
+  readonly cost: Cost;
 }
 
 @Saga({ name: 'three-steps', version: 1, output: 'third' })
@@ -32,7 +37,7 @@ class ThreeSteps extends SagaOf<number, number> {
   }
 }
 
-await answer(async ({ url, inFlight, count }: SagaRun): Promise<SagaRate> => {
+await answer(async ({ url, inFlight, count }: SagaRun): Promise<SagaCost> => {
   const store = await openStore(url);
   const registry = new SagaRegistry();
   registry.add(ThreeSteps);
@@ -54,8 +59,8 @@ await answer(async ({ url, inFlight, count }: SagaRun): Promise<SagaRate> => {
   };
   await drive(Math.min(count, 2 * inFlight + 50), inFlight, one); // Warm: plans, caches, compiler.
   durations.length = 0;
-  const ms = await drive(count, inFlight, one);
+  const { value: ms, cost } = await withCost(url, count, () => drive(count, inFlight, one));
   await engine.close();
   await store.close();
-  return { perSecond: (count / ms) * 1000, p50: quantile(durations, 0.5) };
+  return { perSecond: (count / ms) * 1000, p50: quantile(durations, 0.5), cost };
 });

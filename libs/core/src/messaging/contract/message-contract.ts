@@ -3,6 +3,7 @@ import type { Duration } from '../../retry/index.js';
 import { isLine } from '../rules/index.js';
 import { checkOptions } from './check-options.js';
 import { InvalidContractError } from './errors.js';
+import { noteCommandContract } from './made-commands.js';
 import { rememberReplySchema } from './reply-schemas.js';
 import type { StandardSchema } from './standard-schema.js';
 
@@ -166,6 +167,7 @@ export function defineCommand<Payload, Reply = void>() {
       handledBy: checkedService(options.handledBy, type),
     };
     if (contract.replySchema !== undefined) rememberReplySchema(type, contract.replySchema);
+    noteCommandContract();
     return Object.freeze(contract);
   };
 }

@@ -43,8 +43,6 @@ type Publish = (message: OutboxMessage) => void;
  * interceptors farther out make of it does not matter.
  */
 export class InboxAttempt {
-  /** Aborted when the right to work on the message is lost, or the time for it is over. */
-  readonly signal: AbortSignal;
   readonly message: Message;
   /** From 1; as the broker counts deliveries. */
   readonly delivery: number;
@@ -56,7 +54,9 @@ export class InboxAttempt {
   #applied: Applied | null = null;
   #result: AttemptResult | null = null;
   #work: Promise<unknown> | null = null;
-  readonly #stop = new AbortController();
+  readonly #delivered: AbortSignal;
+  #stop: AbortController | null = null;
+  #signal: AbortSignal | null = null;
   /** Set once the time is over: nothing commits from then on. */
   #over: Error | null = null;
   #transaction: Transaction | null = null;
@@ -75,11 +75,20 @@ export class InboxAttempt {
     this.#handler = handler;
     this.#tools = tools;
     this.message = subject.message;
-    this.signal = AbortSignal.any([delivery.signal, this.#stop.signal]);
+    this.#delivered = delivery.signal;
     this.opened = new Promise((resolve) => (this.#open = resolve));
     this.delivery = delivery.attempt;
     this.group = handler.group;
     this.role = subject.part.role;
+  }
+
+  /**
+   * Aborted when the right to work on the message is lost, or the time for it is over. Made when it is
+   * asked for: most handlers never look at it, and making it costs as much as much else of an attempt.
+   */
+  get signal(): AbortSignal {
+    this.#signal ??= AbortSignal.any([this.#delivered, this.#stopper().signal]);
+    return this.#signal;
   }
 
   /**
@@ -122,10 +131,19 @@ export class InboxAttempt {
     return this.#work !== null && this.#transaction === null;
   }
 
+  #stopper(): AbortController {
+    this.#stop ??= new AbortController();
+    return this.#stop;
+  }
+
+  get #stopped(): boolean {
+    return this.#over !== null || this.#delivered.aborted;
+  }
+
   /** Tells the handler to stop. Unless its commit is on its way, nothing of it commits any more. */
   giveUp(error: Error): void {
     this.#over = error;
-    this.#stop.abort(error);
+    this.#stopper().abort(error);
   }
 
   /** The handler does not stop: it loses its transaction, and how it ends does not matter any more. */
@@ -176,7 +194,7 @@ export class InboxAttempt {
           }
           // A lost race says nothing about the message. The transaction begins anew, with a new
           // snapshot; whoever opened it has rolled it back.
-          if (failure === 'conflict' && rerun < RERUNS && !this.signal.aborted) continue;
+          if (failure === 'conflict' && rerun < RERUNS && !this.#stopped) continue;
         } catch (inner) {
           this.#result ??= { kind: 'failed', error: inner };
           throw inner;

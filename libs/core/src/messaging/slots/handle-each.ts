@@ -100,9 +100,8 @@ class HandleEach implements SlotWork {
 
   async #work(source: WorkSource, taken: TakenRow): Promise<void> {
     const { clock } = this.#options;
-    const stop = new AbortController();
-    const signal = AbortSignal.any([source.signalOf(taken), stop.signal]);
-    const handling = this.#outcomeOf(taken, signal);
+    const stop = source.stopOf(taken);
+    const handling = this.#outcomeOf(taken, stop.signal);
     const limit = this.#timeoutMs;
     if (limit !== null && !(await settlesWithin(handling, clock, limit))) {
       const error = new HandlerTimeoutError(taken.row.message.type, limit);

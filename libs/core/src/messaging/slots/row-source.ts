@@ -120,14 +120,14 @@ export class RowSource implements WorkSource {
     });
   }
 
-  signalOf(taken: TakenRow): AbortSignal {
+  stopOf(taken: TakenRow): AbortController {
     let controller = this.#aborts.get(taken);
     if (controller === undefined) {
       controller = new AbortController();
       this.#aborts.set(taken, controller);
       if (taken.lost) controller.abort();
     }
-    return controller.signal;
+    return controller;
   }
 
   /** The slots are lost: whoever works on their rows is told. */

@@ -66,8 +66,8 @@ export interface WorkSource {
   trusts(row: TakenRow, budgetMs: number): boolean;
   /** Leaves rows of a topic alone for a while. */
   pauseTopic(topic: string, ms: number): void;
-  /** Aborted when the slot of the row is lost, or the consumer closes for good. */
-  signalOf(row: TakenRow): AbortSignal;
+  /** Aborted when the slot of the row is lost, or the consumer closes for good; and by whoever works on the row. */
+  stopOf(row: TakenRow): AbortController;
   /** The loop has shown that it moves; a lease is renewed only while it does. */
   progressed(): void;
 }

@@ -1,0 +1,22 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { expect, it, vi } from 'vitest';
+import { command } from './command.js';
+import { noteMade, withMadeCommands } from './made-commands.js';
+import { defineCommand, defineEvent } from './message-contract.js';
+
+it('commands are watched for from the first definition of one on, and cost nothing before', async () => {
+  const watched = vi.spyOn(AsyncLocalStorage.prototype, 'run');
+  defineEvent()('order.placed');
+  expect(await withMadeCommands(() => Promise.resolve(1))).toEqual({ value: 1, made: new Set() });
+  expect(watched).not.toHaveBeenCalled();
+
+  const Reserve = defineCommand()('inventory.reserve');
+  const { value, made } = await withMadeCommands(async () => {
+    await Promise.resolve();
+    return command(Reserve, undefined);
+  });
+  expect(watched).toHaveBeenCalledOnce();
+  expect([...made]).toEqual([value]);
+  noteMade(value);
+  expect(made.size).toBe(1);
+});
