@@ -24,7 +24,7 @@ import type {
 } from './inbox.types.js';
 import { inboxKeyOf, partOf, partOfMalformed, type MessagePart } from './message-role.js';
 import { judged, type Judged } from './judged-delivery.js';
-import { RecentRetries } from './recent-retries.js';
+import { RecentRetries, uncountedOf } from './recent-retries.js';
 import { SoloGate } from './solo-gate.js';
 import { tellOutcome } from './tell-outcome.js';
 
@@ -170,7 +170,8 @@ export class InboxProcessor {
       this.#recent.forget(name);
     } else if (!(outcome.error instanceof TurnWaitError)) {
       const slow = outcome.error instanceof HandlerTimeoutError;
-      this.#recent.note(name, { counted: outcome.counted, slow }, this.#options.clock.now());
+      const uncounted = outcome.counted ? null : uncountedOf(this.#failureOf(outcome.error));
+      this.#recent.note(name, { uncounted, slow }, this.#options.clock.now());
     }
     this.#observe(delivery, handler, outcome, began);
     return outcome.kind === 'retry'
@@ -269,9 +270,8 @@ export class InboxProcessor {
       case 'busy':
       case 'unknown':
       case 'unavailable': {
-        const kind = failure === 'unavailable' ? 'away' : 'conflict';
         // A race that is lost again and again is no bad luck: it would hold its key for ever.
-        if (this.#recent.mustCount(name, kind, clock.now())) break;
+        if (this.#recent.mustCount(name, uncountedOf(failure), clock.now())) break;
         if (noted) await inbox.noteEnd(subject.key, 'uncounted');
         return this.#putOff(name, error);
       }

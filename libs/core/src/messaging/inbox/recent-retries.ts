@@ -1,12 +1,28 @@
+import type { Failure } from './failure.js';
 import type { BurialReason } from './inbox.types.js';
 
 /** How many messages whose retry this process asked for are remembered. */
 const REMEMBERED = 20_000;
-/** So many retries in a row are not counted, or for so long; then a lost race is a failure like others. */
+/**
+ * So many retries after lost races or locks are not counted: they take some ten seconds, in which the
+ * handler ran three times as often. Then another is a failure like others: who always meets the same
+ * lock would hold its key and a place for minutes, and the attempts that are left have pauses of their own.
+ */
+const MOST_CONFLICTS = 6;
+/** So many retries in a row for other reasons are not counted, and nothing for longer than this. */
 const MOST_UNCOUNTED = 20;
 const UNCOUNTED_MS = 600_000;
 /** A database that is away is no fault of a message: longer, and both must be over. */
 const AWAY_MS = 3_600_000;
+
+/** Why a retry need not count: the database is away, somebody else is at work, a race or a lock was lost. */
+export type Uncounted = 'away' | 'busy' | 'conflict';
+
+/** @param failure of a kind that need not count */
+export function uncountedOf(failure: Failure): Uncounted {
+  if (failure === 'conflict') return 'conflict';
+  return failure === 'unavailable' ? 'away' : 'busy';
+}
 
 /** Attempts that are used up; the dead letter could not be written yet. */
 export interface Spent {
@@ -17,6 +33,7 @@ export interface Spent {
 
 interface Entry {
   uncounted: number;
+  conflicts: number;
   readonly since: number;
   slow: boolean;
   spent: Spent | null;
@@ -52,24 +69,31 @@ export class RecentRetries {
   }
 
   /** Whether the next retry that would not be counted is counted after all. */
-  mustCount(name: string, kind: 'away' | 'conflict', now: number): boolean {
+  mustCount(name: string, kind: Uncounted, now: number): boolean {
     const entry = this.#entries.get(name);
     if (entry === undefined) return false;
     const many = entry.uncounted >= MOST_UNCOUNTED;
-    return kind === 'away'
-      ? many && now - entry.since >= AWAY_MS
-      : many || now - entry.since >= UNCOUNTED_MS;
+    const long = now - entry.since >= UNCOUNTED_MS;
+    switch (kind) {
+      case 'away':
+        return many && now - entry.since >= AWAY_MS;
+      case 'busy':
+        return many || long;
+      case 'conflict':
+        return entry.conflicts >= MOST_CONFLICTS || many || long;
+    }
   }
 
   note(
     name: string,
-    retry: { readonly counted: boolean; readonly slow: boolean },
+    retry: { readonly uncounted: Uncounted | null; readonly slow: boolean },
     now: number,
   ): void {
     this.#turns.delete(name);
     const entry = this.#entry(name, now);
     // Once it counts it goes on counting: the attempts that are left end it.
-    if (!retry.counted) entry.uncounted += 1;
+    if (retry.uncounted !== null) entry.uncounted += 1;
+    if (retry.uncounted === 'conflict') entry.conflicts += 1;
     if (retry.slow) entry.slow = true;
   }
 
@@ -88,6 +112,7 @@ export class RecentRetries {
   #entry(name: string, now: number): Entry {
     const entry = this.#entries.get(name) ?? {
       uncounted: 0,
+      conflicts: 0,
       since: now,
       slow: false,
       spent: null,
