@@ -247,3 +247,5 @@ export {
   type JournalEntry,
   type SagaHeader,
 } from '@sagaz/core';
+
+export type { DeadLetterOutcome } from '@sagaz/core';
