@@ -1,21 +1,18 @@
 import {
-  InboxProcessor,
-  jsonCodec,
   newId,
-  parseRetry,
   placeOfKey,
-  systemClock,
   type Delivery,
   type InboxUnit,
   type OutboxMessage,
   type Store,
 } from '@sagaz/core';
 import pg from 'pg';
+import { handler, processorOf } from './inbox.js';
 import { drive, inTurn, type Turns } from './measure.js';
 import { messageOf } from './messages.js';
 import { withClient, type BenchServer } from './server.js';
 import { perSecond } from './statistics.js';
-import { openStore, quietLogger } from './store.js';
+import { openStore } from './store.js';
 
 const CONNECTIONS = 16;
 const COUNT = 8_000;
@@ -108,20 +105,7 @@ export async function inboxVsBare(
 
 /** Handlers a second behind the inbox, which keeps what it saw: each round has messages of its own. */
 export async function inboxRate(pool: pg.Pool, store: Store, count = COUNT): Promise<number> {
-  const processor = new InboxProcessor({
-    inbox: store.inbox,
-    outbox: store.outbox,
-    transactions: store.transactions,
-    service: 'bench',
-    clock: systemClock,
-    logger: quietLogger,
-  });
-  const handler = {
-    group: 'bench',
-    type: 'bench.happened',
-    retry: parseRetry({}),
-    codec: jsonCodec,
-  };
+  const processor = processorOf(store);
   const { signal } = new AbortController();
   const handle = async (message: OutboxMessage): Promise<void> => {
     const delivery: Delivery = { message, group: 'bench', attempt: 1, signal };

@@ -1,6 +1,7 @@
-import { InboxProcessor, jsonCodec, parseRetry, storeUnit, systemClock } from '@sagaz/core';
+import { storeUnit, systemClock } from '@sagaz/core';
 import { postgresBroker } from '@sagaz/postgres';
 import pg from 'pg';
+import { handler, processorOf } from '../inbox.js';
 import { openStore, quietLogger } from '../store.js';
 
 export interface LatencyRun {
@@ -27,15 +28,7 @@ const broker = await postgresBroker({ url: brokerUrl }).create({
   logger: quietLogger,
   clock: systemClock,
 });
-const processor = new InboxProcessor({
-  inbox: store.inbox,
-  outbox: store.outbox,
-  transactions: store.transactions,
-  service: 'bench',
-  clock: systemClock,
-  logger: quietLogger,
-});
-const handler = { group: 'bench', type: 'bench.happened', retry: parseRetry({}), codec: jsonCodec };
+const processor = processorOf(store);
 const subscription = await broker.subscribe({
   group: 'bench',
   topics: ['bench'],

@@ -246,6 +246,5 @@ export {
   type UnservedSagas,
   type JournalEntry,
   type SagaHeader,
+  type DeadLetterOutcome,
 } from '@sagaz/core';
-
-export type { DeadLetterOutcome } from '@sagaz/core';

@@ -1,5 +1,3 @@
-import { LockTimeoutError } from '../errors/index.js';
-import { InboxBusyError } from '../messaging/index.js';
 import type {
   Applied,
   Clock,
@@ -14,6 +12,15 @@ import type {
   ParticipantState,
   Transaction,
 } from '../ports/index.js';
+import {
+  lockMessage,
+  lockParticipant,
+  messageLock,
+  nameOf,
+  notesLock,
+  participantLock,
+  participantName,
+} from './memory-inbox-locks.js';
 import { MemoryInboxLetters } from './memory-inbox-letters.js';
 import { MemoryTable } from './memory-table.js';
 import type { MemoryTransaction, MemoryTransactions } from './memory-transaction.js';
@@ -278,7 +285,7 @@ export class MemoryInboxStore implements InboxStore {
     });
   }
 
-  /** What `change` says of each key, in the order of the keys; locked in one order, whatever that is. */
+  /** The answers of `change`, in the order of the keys; the locks are taken in sorted order, against deadlocks. */
   #eachLocked<T>(
     keys: readonly InboxKey[],
     change: (name: string, own: MemoryTransaction) => T,
@@ -298,44 +305,9 @@ export class MemoryInboxStore implements InboxStore {
   }
 }
 
-function nameOf(key: InboxKey): string {
-  return JSON.stringify([key.tenant, key.group, key.source, key.id]);
-}
-
-function participantName(tenant: string, idempotencyKey: string): string {
-  return JSON.stringify([tenant, idempotencyKey]);
-}
-
-const messageLock = (name: string): string => `inbox:${name}`;
-const participantLock = (name: string): string => `participant:${name}`;
-const notesLock = (name: string): string => `inbox-notes:${name}`;
-
 function stateOf(row: Participant | undefined): ParticipantState {
   if (row === undefined) return { kind: 'first' };
   return row.undone ? { kind: 'undone' } : { kind: 'applied', reply: row.reply };
-}
-
-async function lockMessage(key: InboxKey, own: MemoryTransaction, waitMs: number): Promise<void> {
-  try {
-    await own.lock(messageLock(nameOf(key)), { waitMs });
-  } catch (error) {
-    throw error instanceof LockTimeoutError ? InboxBusyError.ofMessage(key, waitMs, error) : error;
-  }
-}
-
-async function lockParticipant(
-  name: string,
-  idempotencyKey: string,
-  own: MemoryTransaction,
-  waitMs: number,
-): Promise<void> {
-  try {
-    await own.lock(participantLock(name), { waitMs });
-  } catch (error) {
-    throw error instanceof LockTimeoutError
-      ? InboxBusyError.ofIdempotencyKey(idempotencyKey, waitMs, error)
-      : error;
-  }
 }
 
 function pruneTable<Row>(

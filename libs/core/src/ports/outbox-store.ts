@@ -15,7 +15,7 @@ export interface DeadLetterFilter {
 }
 
 /**
- * What became of a dead letter that a person wanted replayed or discarded:
+ * The result for a dead letter that a person wanted replayed or discarded:
  * - `done`: it was replayed, or discarded.
  * - `busy`: it is being replayed at this moment, and was therefore not discarded.
  * - `ended`: its message has been handled, or its letter was discarded before; there is nothing left to do.

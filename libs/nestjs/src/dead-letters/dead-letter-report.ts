@@ -21,14 +21,14 @@ export interface DeadLetterLeft {
   readonly explanation: string;
 }
 
-/** What a call did with the dead letters it was given. Each of them is in one of the lists, in the order given. */
+/** The results of a call for its dead letters. Each of them is in one of the lists, in the order given. */
 export interface DeadLetterReport {
   /** Those that were replayed, or discarded. */
   readonly done: readonly DeadLetterRef[];
   readonly left: readonly DeadLetterLeft[];
 }
 
-/** What is reported of dead letters to whoever named them. */
+/** Sorts the dead letters of a call by their outcomes. */
 export function reportOf(
   refs: readonly DeadLetterRef[],
   outcomes: ReadonlyMap<DeadLetterRef, DeadLetterOutcome>,

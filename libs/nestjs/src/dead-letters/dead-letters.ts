@@ -120,25 +120,11 @@ export class DeadLetters {
     for (const connection of [...names].map((name) => this.connections.get(name))) {
       const here = refs.filter((ref) => ref.connection === connection.name);
       const sent = here.filter((ref) => ref.side === 'outbox');
+      const ids = sent.map(({ id }) => id);
+      if (ids.length > 0) note(sent, await outbox(connection, ids));
       const received = here.filter((ref) => ref.side === 'inbox');
-      if (sent.length > 0) {
-        note(
-          sent,
-          await outbox(
-            connection,
-            sent.map(({ id }) => id),
-          ),
-        );
-      }
-      if (received.length > 0) {
-        note(
-          received,
-          await inbox(
-            connection,
-            received.map(({ key }) => key),
-          ),
-        );
-      }
+      const keys = received.map(({ key }) => key);
+      if (keys.length > 0) note(received, await inbox(connection, keys));
     }
     return reportOf(refs, outcomes);
   }

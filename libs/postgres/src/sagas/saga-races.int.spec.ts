@@ -320,7 +320,7 @@ describeEachPostgres('a transition under races', (server) => {
       for (let revision = 0; revision < 2; revision += 1) {
         await alone.store.flush(some.map((saga) => transition(saga, owner, { revision })));
       }
-      // What the connections did is counted at the latest when they end.
+      // The server counts the updates of a connection at the latest when it ends.
       await alone.pool.end();
       const client = await alone.client();
       const counts = async (): Promise<unknown> => {
