@@ -14,16 +14,16 @@ import type { EngineSettings } from './engine-options.js';
 import type { TransitionFlusher } from './flush/index.js';
 import type { SagaOutcome } from './handle/index.js';
 import { readJournal, UnreadableJournalError } from './journal/index.js';
-import { LeftAlone, parkedUnread, startOf, type Unrunnable } from './left-alone.js';
+import { UnreadableSagas, parkedUnread, startOf, type UnreadableSaga } from './unreadable-sagas.js';
 import {
-  Alarms,
+  Timers,
   Attempts,
   ConnectionShortage,
-  Places,
+  ConcurrencyPermits,
   SagaRun,
   type Attempt,
   type ClosedBecause,
-  type Inside,
+  type EngineContext,
 } from './run/index.js';
 import { emptyState, fold } from './state/index.js';
 import type { StepTransactions } from './step-transactions.js';
@@ -55,7 +55,7 @@ export interface RunningSagasOptions {
 const NO_ATTEMPTS = new Attempts();
 
 /** The sagas that run in this process. */
-export class RunningSagas implements Inside {
+export class RunningSagas implements EngineContext {
   readonly service: string;
   readonly hearsReplies: boolean;
   readonly settings: EngineSettings;
@@ -66,13 +66,13 @@ export class RunningSagas implements Inside {
   readonly sagas: SagaStore;
   readonly transactions: StepTransactions;
   readonly flusher: TransitionFlusher;
-  readonly places: Places;
-  readonly alarms: Alarms;
+  readonly permits: ConcurrencyPermits;
+  readonly timers: Timers;
   readonly connections: ConnectionShortage;
   readonly #options: RunningSagasOptions;
   readonly #runs = new Map<string, SagaRun>();
   readonly #orphans = new Map<string, Attempts>();
-  readonly #leftAlone: LeftAlone;
+  readonly #unreadable: UnreadableSagas;
   #draining = false;
   readonly #emptied: (() => void)[] = [];
 
@@ -88,10 +88,13 @@ export class RunningSagas implements Inside {
     this.sagas = options.sagas;
     this.transactions = options.transactions;
     this.flusher = options.flusher;
-    this.places = new Places(options.settings.maxInFlight, options.settings.maxTransactions);
-    this.alarms = new Alarms(options.clock);
-    this.connections = new ConnectionShortage(this.places, this.alarms);
-    this.#leftAlone = new LeftAlone({
+    this.permits = new ConcurrencyPermits(
+      options.settings.maxInFlight,
+      options.settings.maxTransactions,
+    );
+    this.timers = new Timers(options.clock);
+    this.connections = new ConnectionShortage(this.permits, this.timers);
+    this.#unreadable = new UnreadableSagas({
       logger: options.logger,
       flusher: options.flusher,
       incarnation: options.incarnation,
@@ -125,8 +128,8 @@ export class RunningSagas implements Inside {
   }
 
   /** Whether it was found that this engine cannot run it: it need not be loaded to see that again. */
-  leavesAlone(id: string): boolean {
-    return this.#leftAlone.has(id);
+  isQuarantined(id: string): boolean {
+    return this.#unreadable.has(id);
   }
 
   storeNow(): number {
@@ -169,7 +172,7 @@ export class RunningSagas implements Inside {
       if (old !== undefined) {
         // Claimed anew while it still stands here: the store knows better.
         if (old.epoch === saga.epoch) continue;
-        old.drop('lost');
+        old.close('lost');
       }
       this.#takeOne(saga);
     }
@@ -180,25 +183,25 @@ export class RunningSagas implements Inside {
       const run = this.#runs.get(letter.sagaId);
       if (run !== undefined) run.receive(letter);
       // Mail of what is left alone may lie there for good: asking because of it would never end.
-      else if (this.leavesAlone(letter.sagaId)) this.#leftAlone.receive(letter);
+      else if (this.isQuarantined(letter.sagaId)) this.#unreadable.receive(letter);
       else this.#options.onGap('owned');
     }
   }
 
-  pokeAll(): void {
-    for (const run of [...this.#runs.values()]) run.poke();
+  scheduleAll(): void {
+    for (const run of [...this.#runs.values()]) run.schedule();
   }
 
   /** Forgets everything: this incarnation is dead, and others have its sagas. */
-  dropAll(): void {
-    for (const run of [...this.#runs.values()]) run.drop('lost');
-    this.#leftAlone.clear();
+  closeAll(): void {
+    for (const run of [...this.#runs.values()]) run.close('lost');
+    this.#unreadable.clear();
   }
 
   /** Nothing is started any more; what does not run is given back. */
   drain(): void {
     this.#draining = true;
-    this.pokeAll();
+    this.scheduleAll();
   }
 
   abortAll(): void {
@@ -237,7 +240,7 @@ export class RunningSagas implements Inside {
       if (orphans?.size === 0) this.#orphans.delete(id);
     }
     // The saga may be here again, and wait for just this.
-    this.#runs.get(id)?.poke();
+    this.#runs.get(id)?.schedule();
   }
 
   orphansOf(sagaId: string): Attempts {
@@ -256,9 +259,9 @@ export class RunningSagas implements Inside {
     this.#options.onEnded(run.id, outcome);
   }
 
-  leaveAlone(saga: Unrunnable, error: unknown): void {
+  quarantine(saga: UnreadableSaga, error: unknown): void {
     const detail = error instanceof UnreadableJournalError ? error.detail : errorText(error);
-    this.#leftAlone.leave(saga, 'journal_unreadable', detail, error);
+    this.#unreadable.quarantine(saga, 'journal_unreadable', detail, error);
   }
 
   #takeOne(saga: LoadedSaga): void {
@@ -266,7 +269,11 @@ export class RunningSagas implements Inside {
     if (definition === undefined) {
       const detail = `This engine has no definition of ${saga.name}, version ${saga.version}.`;
       const startedAt = startOf(saga.entries);
-      this.#leftAlone.leave({ ...saga, startedAt, parked: false }, 'definition_changed', detail);
+      this.#unreadable.quarantine(
+        { ...saga, startedAt, parked: false },
+        'definition_changed',
+        detail,
+      );
       return;
     }
     const state = emptyState();
@@ -274,10 +281,10 @@ export class RunningSagas implements Inside {
       for (const { entry, at } of readJournal(saga.entries, saga.revision)) fold(state, entry, at);
     } catch (error) {
       const startedAt = startOf(saga.entries);
-      this.leaveAlone({ ...saga, startedAt, parked: parkedUnread(saga.entries) }, error);
+      this.quarantine({ ...saga, startedAt, parked: parkedUnread(saga.entries) }, error);
       return;
     }
-    this.#leftAlone.forget(saga.id);
+    this.#unreadable.forget(saga.id);
     const run = new SagaRun(this, {
       id: saga.id,
       tenant: saga.tenant,
@@ -288,7 +295,7 @@ export class RunningSagas implements Inside {
       deadlineAt: saga.deadlineInMs === null ? null : this.storeNow() + saga.deadlineInMs,
     });
     this.#runs.set(saga.id, run);
-    run.tell({ kind: 'taken', from: saga.adoptedFrom });
+    run.enqueue({ kind: 'adopted', from: saga.adoptedFrom });
     for (const letter of saga.mail) run.receive(letter);
   }
 }

@@ -101,11 +101,11 @@ export class SagaEngine {
       onDeath: async () => {
         const { incarnation } = this.#membership;
         this.#running.observe((one) => one.declaredDead?.({ incarnation }));
-        this.#running.dropAll();
+        this.#running.closeAll();
       },
       onFence: (fenced) => {
         if (fenced) return;
-        this.#running.pokeAll();
+        this.#running.scheduleAll();
         this.#claims.checkOwnedSoon();
       },
       onBurial: (incarnation) => {
@@ -152,7 +152,7 @@ export class SagaEngine {
       definitions: () => runnable(options.definitions),
       incarnation: () => this.#membership.incarnation,
       room: () => (this.#membership.lives ? this.#running.room : 0),
-      knows: (id) => this.#running.knows(id) || this.#running.leavesAlone(id),
+      knows: (id) => this.#running.knows(id) || this.#running.isQuarantined(id),
       onClaimed: (sagas) => this.#running.take(sagas),
       onMail: (mail) => this.#running.deliver(mail),
       claimed: () => faults.reach('claim.after-commit'),
@@ -197,7 +197,7 @@ export class SagaEngine {
 
   /** How many steps run in this process. */
   get stepsRunning(): number {
-    return this.#running.places.running;
+    return this.#running.permits.running;
   }
 
   /** Whether the engine is up and its heartbeat is recent. For readiness probes. */
@@ -255,7 +255,7 @@ export class SagaEngine {
     this.#upkeep.close();
     this.#starter.close();
     this.#flusher.close();
-    this.#running.alarms.close();
+    this.#running.timers.close();
     this.#state = 'closed';
   }
 

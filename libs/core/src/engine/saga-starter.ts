@@ -13,7 +13,7 @@ import { IdempotencyConflictError } from './errors.js';
 import { settledStart, type SettledStart, StartFlusher, StartLimit } from './flush/index.js';
 import { inputDigest } from './input-digest.js';
 import { encodeEntry, type SagaEntry, type TraceHeaders } from './journal/index.js';
-import { SagaRun, type Pending } from './run/index.js';
+import { SagaRun, type PendingTransition } from './run/index.js';
 import type { RunningSagas } from './running-sagas.js';
 import { emptyState, fold } from './state/index.js';
 
@@ -131,7 +131,7 @@ export class SagaStarter {
     void run.turn.take();
     // Known before it is there, or the look at what this engine owns would find it and load it twice.
     this.#running.add(run);
-    let pending: Pending | null = null;
+    let pending: PendingTransition | null = null;
     let saga: NewSaga;
     let outcome: SettledStart;
     try {
@@ -139,12 +139,12 @@ export class SagaStarter {
       saga = this.#newSaga(definition, input, options, run, pending, this.#running.incarnation);
       outcome = await this.#submit(saga);
     } catch (error) {
-      run.drop('given_back', pending ?? undefined);
+      run.close('given_back', pending ?? undefined);
       throw error;
     }
     if (outcome.kind === 'started' || outcome.sameStart) this.#begin(run, pending);
     // With the same id it may be this engine's all the same, by another start.
-    else run.drop('stale', pending ?? undefined);
+    else run.close('stale', pending ?? undefined);
     return this.#answer(definition, saga, outcome, () => true);
   }
 
@@ -226,7 +226,7 @@ export class SagaStarter {
     input: unknown,
     options: StartOptions,
     run: SagaRun,
-    pending: Pending | null,
+    pending: PendingTransition | null,
     owner: string | null,
   ): NewSaga {
     const first = startedEntry(input, options);
@@ -248,7 +248,7 @@ export class SagaStarter {
   }
 
   /** The saga is committed, and its turn is held. */
-  #begin(run: SagaRun, pending: Pending | null): void {
+  #begin(run: SagaRun, pending: PendingTransition | null): void {
     this.#running.observe((observer) => observer.sagaStarted?.(run.facts));
     run.begun(pending);
   }

@@ -23,7 +23,7 @@ export async function giveBack(parts: ShutdownParts): Promise<void> {
   running.drain();
   await within(parts, claims.close(), shutdownMs * 0.1);
   // What a claim that was under way brought comes too late to be started, and is given back.
-  running.pokeAll();
+  running.scheduleAll();
   if (!(await within(parts, running.emptied(), shutdownMs * 0.5))) {
     running.abortAll();
     if (!(await within(parts, running.emptied(), shutdownMs * 0.2))) {

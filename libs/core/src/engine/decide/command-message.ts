@@ -1,7 +1,7 @@
 import { HEADERS, type OutboxMessage } from '../../ports/index.js';
 import type { TaskRef, TraceHeaders } from '../journal/index.js';
-import type { Surroundings } from './decision.js';
-import type { AttemptResult } from './happening.js';
+import type { DecisionContext } from './decision.js';
+import type { AttemptResult } from './saga-event.js';
 
 /** The topic on which a service awaits the replies to its commands. */
 export function replyTopicOf(service: string): string {
@@ -10,7 +10,7 @@ export function replyTopicOf(service: string): string {
 
 /** The command of a step or compensation as a message. */
 export function commandMessage(
-  around: Surroundings,
+  context: DecisionContext,
   ref: TaskRef,
   idempotencyKey: string,
   timeoutMs: number,
@@ -22,25 +22,25 @@ export function commandMessage(
     ...trace,
     ...command.headers,
     [HEADERS.role]: ref.role === 'compensation' ? 'compensation' : 'command',
-    [HEADERS.sagaId]: around.sagaId,
+    [HEADERS.sagaId]: context.sagaId,
     [HEADERS.step]: ref.step,
     [HEADERS.idempotencyKey]: idempotencyKey,
-    [HEADERS.replyTo]: replyTopicOf(around.service),
-    [HEADERS.correlationId]: around.sagaId,
+    [HEADERS.replyTo]: replyTopicOf(context.service),
+    [HEADERS.correlationId]: context.sagaId,
   };
   if (ref.role !== 'compensation') {
     // By the store's clock. A compensation never expires: an undo is due however late it comes.
-    const expiresAt = around.now + (contract.expiresInMs ?? timeoutMs);
+    const expiresAt = context.now + (contract.expiresInMs ?? timeoutMs);
     headers[HEADERS.expiresAt] = new Date(expiresAt).toISOString();
   }
   return {
-    id: around.newMessageId(),
-    tenant: around.tenant,
+    id: context.newMessageId(),
+    tenant: context.tenant,
     topic: contract.topic,
-    key: command.key ?? around.sagaId,
+    key: command.key ?? context.sagaId,
     type: contract.type,
-    source: around.service,
-    time: new Date(around.now).toISOString(),
+    source: context.service,
+    time: new Date(context.now).toISOString(),
     contentType: message.contentType,
     payload: message.payload,
     headers,

@@ -1,15 +1,15 @@
 import type { Ownership, SagaStatus } from '../../ports/index.js';
 import { forkState, stepOf, type SagaState } from '../state/index.js';
 import { ROLES, type SagaEntry } from '../journal/index.js';
-import { Draft, type Decision, type Surroundings } from './decision.js';
+import { Draft, type Decision, type DecisionContext } from './decision.js';
 import { definitionProblem } from './definition-problem.js';
 import { advance } from './forward.js';
-import type { Happening } from './happening.js';
+import type { SagaEvent } from './saga-event.js';
 import { takeMail } from './take-mail.js';
-import { taken } from './taken.js';
+import { adopt } from './adopt.js';
 import { lateSuccess, settle } from './task-result.js';
 import { stillNeedsPerson } from './operator-request.js';
-import { takeTime } from './timers.js';
+import { takeTime } from './take-time.js';
 import { undo } from './undo.js';
 
 /**
@@ -18,11 +18,11 @@ import { undo } from './undo.js';
  */
 export function decide(
   state: SagaState,
-  happenings: readonly Happening[],
-  around: Surroundings,
+  events: readonly SagaEvent[],
+  context: DecisionContext,
 ): Decision {
-  const draft = new Draft(forkState(state), around);
-  for (const happening of happenings) take(draft, happening);
+  const draft = new Draft(forkState(state), context);
+  for (const event of events) take(draft, event);
   if (draft.entries.some((entry) => leavesEffect(state, draft, entry))) {
     draft.add({
       kind: 'needs_attention',
@@ -32,7 +32,7 @@ export function decide(
   }
   resume(draft);
   if (draft.state.phase === 'forward' || draft.state.phase === 'undoing') {
-    const problem = definitionProblem(draft.state, around.definition);
+    const problem = definitionProblem(draft.state, context.definition);
     if (problem !== null) {
       draft.add({ kind: 'needs_attention', reason: 'definition_changed', detail: problem });
     }
@@ -56,30 +56,30 @@ function leavesEffect(before: SagaState, draft: Draft, entry: SagaEntry): boolea
 
 /** Goes on where the news have settled what a person was asked for. */
 function resume(draft: Draft): void {
-  const { state, around } = draft;
+  const { state, context } = draft;
   if (state.phase !== 'attention' || state.attention === null) return;
-  if (stillNeedsPerson(state.attention.reason, state, around.definition)) return;
+  if (stillNeedsPerson(state.attention.reason, state, context.definition)) return;
   draft.add({ kind: 'retry_requested', again: [] });
 }
 
-function take(draft: Draft, happening: Happening): void {
-  switch (happening.kind) {
+function take(draft: Draft, event: SagaEvent): void {
+  switch (event.kind) {
     case 'settled': {
-      const { role, step, attempt, epoch, result } = happening;
+      const { role, step, attempt, epoch, result } = event;
       settle(draft, { role, step }, attempt, epoch, result);
       return;
     }
     case 'late_success':
-      lateSuccess(draft, happening, happening.attempt, happening.output);
+      lateSuccess(draft, event, event.attempt, event.output);
       return;
     case 'mail':
-      takeMail(draft, happening.mail);
+      takeMail(draft, event.mail);
       return;
-    case 'taken':
-      taken(draft, happening.from);
+    case 'adopted':
+      adopt(draft, event.from);
       return;
     case 'refused':
-      draft.add({ kind: 'needs_attention', reason: 'journal_refused', detail: happening.detail });
+      draft.add({ kind: 'needs_attention', reason: 'journal_refused', detail: event.detail });
       return;
   }
 }
@@ -109,23 +109,23 @@ function finish(draft: Draft): Decision {
     starts: draft.starts,
     aborts: draft.aborts,
     restarts: draft.restarts,
-    starved: draft.starved,
-    lacks: draft.lacks,
+    startPostponed: draft.startPostponed,
+    waitingFor: draft.waitingFor,
     wakeAt: ownership.kind === 'keep' ? draft.wakeAt : null,
   };
 }
 
 function ownershipOf(draft: Draft): Ownership {
-  const { state, around } = draft;
+  const { state, context } = draft;
   // Whatever still runs of it: what comes of that late is told by mail to whoever takes it then.
   if (state.phase === 'attention' || state.phase === 'ended') {
     return { kind: 'give_back', wakeInMs: null };
   }
   if (anythingHere(draft)) return { kind: 'keep' };
-  const inMs = draft.wakeAt === null ? null : Math.max(0, draft.wakeAt - around.now);
-  if (around.draining) return { kind: 'give_back', wakeInMs: draft.starved ? 0 : inMs };
-  if (draft.starved) return { kind: 'keep' };
-  if (inMs === null || inMs < around.shortDelayMs) return { kind: 'keep' };
+  const inMs = draft.wakeAt === null ? null : Math.max(0, draft.wakeAt - context.now);
+  if (context.draining) return { kind: 'give_back', wakeInMs: draft.startPostponed ? 0 : inMs };
+  if (draft.startPostponed) return { kind: 'keep' };
+  if (inMs === null || inMs < context.shortDelayMs) return { kind: 'keep' };
   return { kind: 'give_back', wakeInMs: inMs };
 }
 
@@ -133,7 +133,7 @@ function ownershipOf(draft: Draft): Ownership {
 function anythingHere(draft: Draft): boolean {
   for (const [step, roles] of draft.state.steps) {
     for (const role of ROLES) {
-      if (roles[role].status === 'running' || draft.around.unsettled(role, step)) return true;
+      if (roles[role].status === 'running' || draft.context.unsettled(role, step)) return true;
     }
   }
   return false;

@@ -4,7 +4,7 @@ import type { SagaEntry, TaskRef } from '../journal/index.js';
 import { fold, type SagaState } from '../state/index.js';
 
 /** Free places of this engine; counted down as starts are decided. */
-export interface Room {
+export interface FreePermits {
   steps: number;
   transactional: number;
   /** Steps that were running when their process died, and may have killed it: a group at a time. */
@@ -17,7 +17,7 @@ export interface Room {
 export type Suspicion = 'none' | 'group' | 'alone';
 
 /** What a decision needs to know beside the saga itself. Nothing here is looked up later. */
-export interface Surroundings {
+export interface DecisionContext {
   readonly definition: SagaDefinition;
   readonly sagaId: string;
   readonly tenant: string;
@@ -29,7 +29,7 @@ export interface Surroundings {
   readonly backAt: number;
   /** By the store's clock; null: none. */
   readonly deadlineAt: number | null;
-  readonly room: Room;
+  readonly permits: FreePermits;
   /** Whether a promise of this task, or of the step itself, is unsettled in this process. */
   readonly unsettled: (role: TaskRef['role'], step: string) => boolean;
   readonly random: () => number;
@@ -66,9 +66,9 @@ export interface Decision {
   /** Running ones that are asked to stop and to begin again. */
   readonly restarts: readonly TaskRef[];
   /** Something could have been started had there been room. */
-  readonly starved: boolean;
+  readonly startPostponed: boolean;
   /** The kinds of places there was no room in. */
-  readonly lacks: ReadonlySet<keyof Room>;
+  readonly waitingFor: ReadonlySet<keyof FreePermits>;
   /** When to look again although nothing happens; by the store's clock; null: never. */
   readonly wakeAt: number | null;
 }
@@ -81,18 +81,18 @@ export class Draft {
   readonly starts: PlannedStart[] = [];
   readonly aborts: TaskRef[] = [];
   readonly restarts: TaskRef[] = [];
-  starved = false;
-  readonly lacks = new Set<keyof Room>();
+  startPostponed = false;
+  readonly waitingFor = new Set<keyof FreePermits>();
   wakeAt: number | null = null;
 
   constructor(
     readonly state: SagaState,
-    readonly around: Surroundings,
+    readonly context: DecisionContext,
   ) {}
 
   add(entry: SagaEntry): void {
     this.entries.push(entry);
-    fold(this.state, entry, this.around.now);
+    fold(this.state, entry, this.context.now);
   }
 
   wakeBy(at: number): void {

@@ -17,8 +17,8 @@ import { windDown } from './wind-down.js';
 
 /** Moves a saga that goes forward as far as it goes now. */
 export function advance(draft: Draft): void {
-  const { state, around } = draft;
-  const { definition } = around;
+  const { state, context } = draft;
+  const { definition } = context;
   const steps = [...definition.steps.values()];
   const committed = forwardCommitted(state, definition);
   const stops = lostSteps(state, definition).length > 0 || (halted(state) && !committed);
@@ -27,7 +27,7 @@ export function advance(draft: Draft): void {
   // Behind the point of no return a failure is made good by going forward, where there is a way: also
   // the failure of a step that was given up just now.
   if (committed) for (const step of steps) recover(draft, step);
-  if (state.phase !== 'forward' || draft.starved || underWay(draft, committed)) return;
+  if (state.phase !== 'forward' || draft.startPostponed || underWay(draft, committed)) return;
   // Nothing of it moves any more. What only a person can settle comes before anything is undone.
   if (!askForHelp(draft) && stops) draft.add({ kind: 'compensating' });
 }
@@ -41,10 +41,10 @@ function goOn(draft: Draft, steps: readonly StepDefinition[]): void {
     if (unresolved(state, step.name)) continue;
     if (step.dependsOn.every((name) => satisfied(state, name))) startTask(draft, 'step', step);
     const task = taskOf(state, 'step', step.name);
-    if (task.status === 'awaiting_reply') draft.wakeBy(replyDueAt(task, draft.around));
+    if (task.status === 'awaiting_reply') draft.wakeBy(replyDueAt(task, draft.context));
   }
   if (left) return;
-  const { output } = draft.around.definition;
+  const { output } = draft.context.definition;
   draft.add({
     kind: 'saga_ended',
     status: 'completed',
@@ -62,7 +62,7 @@ function resultOf(draft: Draft, step: string): unknown {
 function recover(draft: Draft, step: StepDefinition): void {
   if (step.forwardRecovery === null || !unresolved(draft.state, step.name)) return;
   const task = taskOf(draft.state, 'recovery', step.name);
-  if (task.status === 'awaiting_reply') draft.wakeBy(replyDueAt(task, draft.around));
+  if (task.status === 'awaiting_reply') draft.wakeBy(replyDueAt(task, draft.context));
   startTask(draft, 'recovery', step);
 }
 
@@ -70,8 +70,8 @@ function recover(draft: Draft, step: StepDefinition): void {
  * Whether an attempt of a step or recovery runs, is awaited, or follows. With `committed`, what failed
  * and has a recovery gets it: at the latest when a promise of the step has settled.
  */
-function underWay({ state, around }: Draft, committed: boolean): boolean {
-  return [...around.definition.steps.values()].some((step) => {
+function underWay({ state, context }: Draft, committed: boolean): boolean {
+  return [...context.definition.steps.values()].some((step) => {
     const roles = stepOf(state, step.name);
     if (stageOf(roles.step) === 'under_way') return true;
     switch (stageOf(roles.recovery)) {
@@ -92,14 +92,14 @@ function underWay({ state, around }: Draft, committed: boolean): boolean {
  * and nothing undoes the effect of a recovery.
  */
 function askForHelp(draft: Draft): boolean {
-  const { state, around } = draft;
-  const pivot = pivotInDoubt(state, around.definition);
+  const { state, context } = draft;
+  const pivot = pivotInDoubt(state, context.definition);
   if (pivot !== undefined) {
     const detail = `Nobody can say whether the pivot '${pivot.name}' had its effect.`;
     draft.add({ kind: 'needs_attention', reason: 'pivot_unknown', detail });
     return true;
   }
-  const gaveUp = failedRecovery(state, around.definition);
+  const gaveUp = failedRecovery(state, context.definition);
   if (gaveUp === undefined) return false;
   const { status, error } = taskOf(state, 'recovery', gaveUp.name);
   const end = status === 'unknown' ? 'gave up, and may have had its effect' : 'failed';

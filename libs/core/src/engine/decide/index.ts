@@ -1,13 +1,19 @@
 export { replyTopicOf } from './command-message.js';
 export { decide } from './decide.js';
-export type { Decision, PlannedStart, Room, Surroundings, Suspicion } from './decision.js';
-export type { AttemptResult, Happening } from './happening.js';
+export type {
+  Decision,
+  PlannedStart,
+  FreePermits,
+  DecisionContext,
+  Suspicion,
+} from './decision.js';
+export type { AttemptResult, SagaEvent } from './saga-event.js';
 export { MalformedReplyError } from './malformed-reply.error.js';
 export {
   controlMail,
   isKnownMail,
   lateMail,
-  letterOf,
+  mailData,
   MAIL_KINDS,
   replyMail,
   undeliveredMail,

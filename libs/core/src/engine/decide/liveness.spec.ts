@@ -3,7 +3,7 @@ import { Program, type ProgramOptions } from '../../testing/index.js';
 import type { Role, SagaEntry } from '../journal/index.js';
 import { emptyState, fold, type SagaState, type TaskState } from '../state/index.js';
 import { decide } from './decide.js';
-import type { Decision, Surroundings } from './decision.js';
+import type { Decision, DecisionContext } from './decision.js';
 
 type Status = TaskState['status'];
 
@@ -55,7 +55,7 @@ function stateOf(entries: readonly SagaEntry[]): SagaState {
   return state;
 }
 
-function surroundings(options: ProgramOptions): Surroundings {
+function surroundings(options: ProgramOptions): DecisionContext {
   return {
     definition: new Program(options).definition,
     sagaId: 'saga',
@@ -65,7 +65,7 @@ function surroundings(options: ProgramOptions): Surroundings {
     now: NOW,
     backAt: 0,
     deadlineAt: null,
-    room: { steps: 100, transactional: 100, suspects: 1, alone: 1 },
+    permits: { steps: 100, transactional: 100, suspects: 1, alone: 1 },
     unsettled: () => false,
     random: () => 0,
     service: 'test',
@@ -77,7 +77,7 @@ function surroundings(options: ProgramOptions): Surroundings {
 }
 
 /** Why nobody would ever move the saga on; null: it ends, or somebody does. */
-function stuck({ next, wakeAt: wakesAt, starved, ownership }: Decision): string | null {
+function stuck({ next, wakeAt: wakesAt, startPostponed, ownership }: Decision): string | null {
   const inMs = ownership.kind === 'give_back' ? ownership.wakeInMs : null;
   const wakeAt = wakesAt ?? (inMs === null ? null : NOW + inMs);
   switch (next.phase) {
@@ -88,7 +88,7 @@ function stuck({ next, wakeAt: wakesAt, starved, ownership }: Decision): string 
     case 'undoing':
       break;
   }
-  let moves = starved;
+  let moves = startPostponed;
   for (const [step, roles] of next.steps) {
     for (const [role, task] of Object.entries(roles)) {
       if (task.status === 'running') moves = true;
@@ -116,7 +116,7 @@ const STRATEGIES = ['fail-fast', 'wait-all', 'fail-fast-with-grace'] as const;
 describe('a decision, whatever stands in the journal', () => {
   for (const failureStrategy of STRATEGIES) {
     it(`leaves no saga that nobody moves, going forward (${failureStrategy})`, () => {
-      const around = surroundings({
+      const context = surroundings({
         failureStrategy,
         graceMs: 1_000,
         steps: {
@@ -148,7 +148,7 @@ describe('a decision, whatever stands in the journal', () => {
           if (cancelled) {
             fold(state, { kind: 'failing', failure: { kind: 'cancelled', reason: '' } }, NOW);
           }
-          const why = stuck(decide(state, [], { ...around, room: { ...around.room } }));
+          const why = stuck(decide(state, [], { ...context, permits: { ...context.permits } }));
           if (why !== null) found.push(`${combination.join(' ')} ${String(cancelled)}: ${why}`);
         }
       }
@@ -157,7 +157,7 @@ describe('a decision, whatever stands in the journal', () => {
   }
 
   it('leaves no saga that nobody moves, undoing', () => {
-    const around = surroundings({
+    const context = surroundings({
       steps: {
         a: { undo: true },
         b: { dependsOn: ['a'], undo: true },
@@ -177,7 +177,7 @@ describe('a decision, whatever stands in the journal', () => {
         ...entriesTo('compensation', 'b', undoB ?? 'idle'),
         ...entriesTo('compensation', 'c', undoC ?? 'idle'),
       ]);
-      const why = stuck(decide(state, [], { ...around, room: { ...around.room } }));
+      const why = stuck(decide(state, [], { ...context, permits: { ...context.permits } }));
       // An undo of a step that is known to have had no effect is nobody's.
       const foreign = (b === 'failed' && undoB !== 'idle') || (c === 'failed' && undoC !== 'idle');
       if (why !== null && !foreign) found.push(`${combination.join(' ')}: ${why}`);

@@ -140,7 +140,7 @@ export function lateMail(
 }
 
 /** The data of a letter as a record; what is no JSON object is an empty one. */
-export function letterOf(data: string): Readonly<Record<string, unknown>> {
+export function mailData(data: string): Readonly<Record<string, unknown>> {
   let value: unknown;
   try {
     value = parseJournal(data);

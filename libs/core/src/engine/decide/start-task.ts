@@ -1,7 +1,7 @@
 import type { StepDefinition } from '../../saga/index.js';
 import type { Role } from '../journal/index.js';
 import { taskOf } from '../state/index.js';
-import type { Draft, Room, Suspicion } from './decision.js';
+import type { Draft, FreePermits, Suspicion } from './decision.js';
 import { methodOf } from './task-result.js';
 
 /**
@@ -9,13 +9,13 @@ import { methodOf } from './task-result.js';
  * and there is a free place, since a start in the journal counts as a crash if the process dies.
  */
 export function startTask(draft: Draft, role: Role, step: StepDefinition): void {
-  const { around, state } = draft;
+  const { context, state } = draft;
   const task = taskOf(state, role, step.name);
   switch (task.status) {
     case 'idle':
       break;
     case 'backoff':
-      if (task.dueAt <= around.now) break;
+      if (task.dueAt <= context.now) break;
       draft.wakeBy(task.dueAt);
       return;
     case 'running':
@@ -27,30 +27,30 @@ export function startTask(draft: Draft, role: Role, step: StepDefinition): void 
   }
   // Neither the next attempt nor an undo runs beside a promise that may still have its effect. The
   // runner reports at the latest after its bound, which makes this be asked again.
-  if (around.unsettled(role, step.name)) return;
-  if (role !== 'step' && around.unsettled('step', step.name)) return;
-  if (!around.mayStart) {
-    draft.starved = true;
+  if (context.unsettled(role, step.name)) return;
+  if (role !== 'step' && context.unsettled('step', step.name)) return;
+  if (!context.mayStart) {
+    draft.startPostponed = true;
     return;
   }
-  const { room } = around;
+  const { permits } = context;
   const method = methodOf(step, role);
   if (method === null) return;
-  const suspicion = suspicionOf(task.crashes, around.definition.maxCrashes);
-  const short = shortOf(room, method.transactional, suspicion);
+  const suspicion = suspicionOf(task.crashes, context.definition.maxCrashes);
+  const short = shortOf(permits, method.transactional, suspicion);
   if (short !== null) {
-    draft.starved = true;
-    draft.lacks.add(short);
+    draft.startPostponed = true;
+    draft.waitingFor.add(short);
     return;
   }
-  room.steps -= 1;
-  if (method.transactional) room.transactional -= 1;
+  permits.steps -= 1;
+  if (method.transactional) permits.transactional -= 1;
   if (suspicion === 'group') {
-    room.suspects -= 1;
-    room.alone = 0;
+    permits.suspects -= 1;
+    permits.alone = 0;
   } else if (suspicion === 'alone') {
-    room.alone = 0;
-    room.suspects = 0;
+    permits.alone = 0;
+    permits.suspects = 0;
   }
   const attempt = task.failures + 1;
   const generation = taskOf(state, 'step', step.name).generation;
@@ -59,8 +59,8 @@ export function startTask(draft: Draft, role: Role, step: StepDefinition): void 
     role,
     step: step.name,
     attempt,
-    by: around.incarnation,
-    epoch: around.epoch,
+    by: context.incarnation,
+    epoch: context.epoch,
     generation,
   });
   draft.starts.push({ role, step: step.name, attempt, generation, suspicion });
@@ -77,9 +77,13 @@ function suspicionOf(crashes: number, maxCrashes: number): Suspicion {
 }
 
 /** The rarest kind of place it needs and cannot have: whoever waits for that is in nobody else's way. */
-function shortOf(room: Room, transactional: boolean, suspicion: Suspicion): keyof Room | null {
-  if (suspicion === 'alone' && room.alone < 1) return 'alone';
-  if (suspicion === 'group' && room.suspects < 1) return 'suspects';
-  if (transactional && room.transactional < 1) return 'transactional';
-  return room.steps < 1 ? 'steps' : null;
+function shortOf(
+  permits: FreePermits,
+  transactional: boolean,
+  suspicion: Suspicion,
+): keyof FreePermits | null {
+  if (suspicion === 'alone' && permits.alone < 1) return 'alone';
+  if (suspicion === 'group' && permits.suspects < 1) return 'suspects';
+  if (transactional && permits.transactional < 1) return 'transactional';
+  return permits.steps < 1 ? 'steps' : null;
 }

@@ -4,7 +4,7 @@ import type { Mail } from '../../ports/index.js';
 import { ROLES, type ErrorRecord, type IgnoredReply, type TaskRef } from '../journal/index.js';
 import { taskOf, type SagaState, type TaskState } from '../state/index.js';
 import type { Draft } from './decision.js';
-import { isKnownMail, letterOf, type MailKind } from './saga-mail.js';
+import { isKnownMail, mailData, type MailKind } from './saga-mail.js';
 import { failAttempt, lateSuccess } from './task-result.js';
 import { answerTo, retried, type OperatorRequest } from './operator-request.js';
 
@@ -15,8 +15,8 @@ export function takeMail(draft: Draft, mail: Mail): void {
   if (!isKnownMail(kind)) return;
   draft.consumedMail.push(mail.id);
   const before = draft.entries.length;
-  const letter = letterOf(mail.data);
-  const why = take(draft, kind, letter);
+  const data = mailData(mail.data);
+  const why = take(draft, kind, data);
   if (draft.entries.length === before) {
     const { reason, code } = why ?? { reason: 'nothing to change' };
     draft.add({
@@ -42,24 +42,24 @@ function ignored(code: IgnoredReply, reason: string): Ignored {
 function take(
   draft: Draft,
   kind: MailKind,
-  letter: Readonly<Record<string, unknown>>,
+  data: Readonly<Record<string, unknown>>,
 ): Ignored | null {
-  const reason = typeof letter.reason === 'string' ? letter.reason : '';
+  const reason = typeof data.reason === 'string' ? data.reason : '';
   switch (kind) {
     case 'reply':
-      return takeReply(draft, letter);
+      return takeReply(draft, data);
     case 'untrusted':
-      return distrusted(letter);
+      return distrusted(data);
     case 'cancel':
     case 'terminate':
     case 'retry':
       return operate(draft, kind, reason);
     case 'late': {
-      const { role, step, attempt, output } = letter;
+      const { role, step, attempt, output } = data;
       const known = ROLES.find((one) => one === role);
       if (known === undefined || typeof step !== 'string' || typeof attempt !== 'number')
         return { reason: 'unreadable' };
-      if (!draft.around.definition.steps.has(step)) return { reason: 'unknown step' };
+      if (!draft.context.definition.steps.has(step)) return { reason: 'unknown step' };
       lateSuccess(draft, { role: known, step }, attempt, output);
       return { reason: 'known already' };
     }
@@ -72,8 +72,8 @@ function distrusted({ reason, problem, source }: Readonly<Record<string, unknown
   return ignored(code, `it names '${String(source)}' as its source, and ${told}`);
 }
 
-function takeReply(draft: Draft, letter: Readonly<Record<string, unknown>>): Ignored | null {
-  const { key, status, payload, repliesTo } = letter;
+function takeReply(draft: Draft, data: Readonly<Record<string, unknown>>): Ignored | null {
+  const { key, status, payload, repliesTo } = data;
   if (typeof key !== 'string' || typeof payload !== 'string') {
     return ignored('unreadable', 'unreadable');
   }
@@ -86,11 +86,11 @@ function takeReply(draft: Draft, letter: Readonly<Record<string, unknown>>): Ign
   if (ref === null) return ignored('not_awaited', 'nobody waits for it any more');
   const { role, step } = ref;
   const { attempt, commandId, commandIds, handledBy, lastReply } = taskOf(draft.state, role, step);
-  const { answers, source } = letter;
+  const { answers, source } = data;
   if (typeof answers !== 'string' || !commandIds.includes(answers)) {
     return ignored('unknown_command', 'it names no command that was sent for this step');
   }
-  if (handledBy !== null && source !== handledBy && letter.undelivered !== true) {
+  if (handledBy !== null && source !== handledBy && data.undelivered !== true) {
     const reason = `it comes from '${String(source)}', and '${handledBy}' handles the command`;
     return ignored('wrong_source', reason);
   }
@@ -106,7 +106,7 @@ function takeReply(draft: Draft, letter: Readonly<Record<string, unknown>>): Ign
   }
   // Attempts share their key, so a success answers them all; a failure answers one of them, once.
   if (answers !== commandId) return ignored('earlier_attempt', 'it answers an earlier attempt');
-  const reply = typeof letter.messageId === 'string' ? letter.messageId : null;
+  const reply = typeof data.messageId === 'string' ? data.messageId : null;
   if (reply !== null && reply === lastReply) return ignored('repeated', 'it was taken before');
   // The participant gave the command up; what its handler had done by then nobody knows.
   failAttempt(draft, ref, attempt, error, { doubt: true, final: role === 'step', reply });
@@ -134,7 +134,7 @@ const awaits: Fits = ({ status }) => status === 'awaiting_reply';
  * where that has to be known: a pivot in doubt, an undo, a recovery. Any other step that was given up is
  * being undone, or was, and its party refuses what comes after that.
  */
-function settles({ state, around }: Draft): Fits {
+function settles({ state, context }: Draft): Fits {
   return ({ status }, { role, step }) => {
     if (state.phase === 'ended') return false;
     switch (status) {
@@ -143,7 +143,7 @@ function settles({ state, around }: Draft): Fits {
       case 'failed':
         return role === 'compensation' || role === 'recovery';
       case 'unknown':
-        return role !== 'step' || around.definition.steps.get(step)?.pivot === true;
+        return role !== 'step' || context.definition.steps.get(step)?.pivot === true;
       case 'idle':
       case 'running':
       case 'awaiting_reply':
@@ -188,7 +188,7 @@ function explained(details: unknown): string {
 }
 
 function operate(draft: Draft, request: OperatorRequest, reason: string): Ignored | null {
-  const answer = answerTo(request, draft.state, draft.around.definition);
+  const answer = answerTo(request, draft.state, draft.context.definition);
   if (!answer.acts) return { reason: answer.why };
   switch (request) {
     case 'cancel':
@@ -210,7 +210,7 @@ function cancel(draft: Draft, reason: string): void {
 }
 
 function retry(draft: Draft): void {
-  const { again, restarts } = retried(draft.state, draft.around.definition);
+  const { again, restarts } = retried(draft.state, draft.context.definition);
   draft.add({ kind: 'retry_requested', again });
   draft.restarts.push(...restarts);
 }

@@ -4,7 +4,7 @@ import { taskKeyOf, type ErrorRecord, type Role, type TaskRef } from '../journal
 import { taskOf } from '../state/index.js';
 import { commandMessage } from './command-message.js';
 import type { Draft } from './decision.js';
-import type { AttemptResult } from './happening.js';
+import type { AttemptResult } from './saga-event.js';
 
 /** The method of a task; null when the definition has no such task. */
 export function methodOf(
@@ -23,9 +23,9 @@ export function settle(
   epoch: number,
   result: AttemptResult,
 ): void {
-  const { around, state } = draft;
+  const { context, state } = draft;
   const task = taskOf(state, ref.role, ref.step);
-  const step = around.definition.steps.get(ref.step);
+  const step = context.definition.steps.get(ref.step);
   const current = task.status === 'running' && task.attempt === attempt && task.epoch === epoch;
   if (step === undefined || !current) {
     // The journal has moved on: another epoch, or the attempt was given up.
@@ -39,9 +39,9 @@ export function settle(
       return;
     case 'command': {
       const { command } = result;
-      const key = taskKeyOf(around.sagaId, ref, task.generation, command.item);
+      const key = taskKeyOf(context.sagaId, ref, task.generation, command.item);
       const timeoutMs = command.timeoutMs ?? (methodOf(step, role) ?? step).replyTimeoutMs;
-      const message = commandMessage(around, ref, key, timeoutMs, state.trace, result);
+      const message = commandMessage(context, ref, key, timeoutMs, state.trace, result);
       draft.messages.push(message);
       draft.add({
         kind: 'sent',
@@ -75,12 +75,12 @@ export function failAttempt(
 ): void {
   const { role, step: name } = ref;
   const task = taskOf(draft.state, role, name);
-  const step = draft.around.definition.steps.get(name);
+  const step = draft.context.definition.steps.get(name);
   const retry = step === undefined ? null : (methodOf(step, role)?.retry ?? null);
   const doubt = task.doubt || how.doubt;
   const failures = task.failures + 1;
   if (!how.final && retry !== null && failures < retry.attempts) {
-    const delayMs = delayOf(retry, failures, draft.around.random);
+    const delayMs = delayOf(retry, failures, draft.context.random);
     const { reply = null } = how;
     const failed = { role, step: name, attempt, error, delayMs, doubt };
     draft.add({ kind: 'attempt_failed', ...failed, ...(reply === null ? {} : { reply }) });
@@ -101,7 +101,7 @@ export function lateSuccess(draft: Draft, ref: TaskRef, attempt: number, output:
   const { role, step } = ref;
   const task = taskOf(draft.state, role, step);
   if (task.status === 'done' && (role !== 'step' || task.attempt === attempt)) return;
-  const pivot = draft.around.definition.steps.get(step)?.pivot === true;
+  const pivot = draft.context.definition.steps.get(step)?.pivot === true;
   const open = draft.state.phase === 'forward' || draft.state.phase === 'attention';
   const inDoubt = task.status === 'unknown' && (role === 'step' ? pivot : role === 'recovery');
   if (open && inDoubt) draft.add({ kind: 'completed', role, step, attempt, output });

@@ -11,8 +11,8 @@ import { startTask } from './start-task.js';
  * directly or through steps that have no compensation, is undone.
  */
 export function undo(draft: Draft): void {
-  const { state, around } = draft;
-  const { definition } = around;
+  const { state, context } = draft;
+  const { definition } = context;
   const names = [...definition.steps.keys()];
   const kept = committedSteps(
     definition,
@@ -42,7 +42,7 @@ export function undo(draft: Draft): void {
         break;
       case 'awaiting_reply':
         busy = true;
-        draft.wakeBy(replyDueAt(task, draft.around));
+        draft.wakeBy(replyDueAt(task, draft.context));
         break;
       case 'idle':
       case 'backoff':

@@ -13,9 +13,9 @@ const GIVEN_UP: ErrorRecord = {
 
 /** Brings the siblings of a failed step to rest, as the failure strategy says. Nothing new begins. */
 export function windDown(draft: Draft, steps: readonly StepDefinition[]): void {
-  const { state, around } = draft;
-  const { failureStrategy, graceMs } = around.definition;
-  const graceOver = around.now >= state.failingSince + graceMs;
+  const { state, context } = draft;
+  const { failureStrategy, graceMs } = context.definition;
+  const graceOver = context.now >= state.failingSince + graceMs;
   // A cancelled or late saga waits for nobody, whatever its strategy says about failing siblings.
   const patient =
     !halted(state) &&
@@ -31,7 +31,7 @@ export function windDown(draft: Draft, steps: readonly StepDefinition[]): void {
 
 /** Lets the step end, or gives it up. */
 function restOne(draft: Draft, step: StepDefinition, patient: boolean): void {
-  const { state, around } = draft;
+  const { state, context } = draft;
   const { name } = step;
   const task = taskOf(state, 'step', name);
   const wait = patient || pivotOpen(state, step);
@@ -45,11 +45,11 @@ function restOne(draft: Draft, step: StepDefinition, patient: boolean): void {
       else giveUp(draft, name);
       return;
     case 'running':
-      if (!wait && around.unsettled('step', name)) draft.aborts.push({ role: 'step', step: name });
+      if (!wait && context.unsettled('step', name)) draft.aborts.push({ role: 'step', step: name });
       return;
     case 'awaiting_reply': {
       if (wait) {
-        draft.wakeBy(replyDueAt(task, draft.around));
+        draft.wakeBy(replyDueAt(task, draft.context));
         return;
       }
       // The command is out; nobody knows what becomes of it. Its compensation finds out.

@@ -23,7 +23,7 @@ import type { AttemptOutcome } from '../engine-observer.js';
 import { errorRecord } from '../journal/index.js';
 import { callMethod } from './call-method.js';
 import { HeldTurn } from './held-turn.js';
-import type { Inside } from './inside.js';
+import type { EngineContext } from './engine-context.js';
 import type { SagaRun } from './saga-run.js';
 import { TimeLimit } from './time-limit.js';
 
@@ -56,19 +56,19 @@ export class Attempt {
   /** Its method runs, or what it did is being committed. */
   #working: boolean;
   #stopBound: (() => void) | null = null;
-  #placeFreed = false;
+  #permitFreed = false;
 
   constructor(
-    readonly inside: Inside,
+    readonly engine: EngineContext,
     readonly run: SagaRun,
     readonly start: PlannedStart,
     readonly epoch: number,
     readonly transactional: boolean,
     timeoutMs: number | null,
   ) {
-    this.#begun = inside.clock.now();
-    this.turn = new HeldTurn(run.turn, () => run.endTurn(), inside.alarms);
-    this.#limit = new TimeLimit(inside.alarms, inside.clock, timeoutMs, () =>
+    this.#begun = engine.clock.now();
+    this.turn = new HeldTurn(run.turn, () => run.endTurn(), engine.timers);
+    this.#limit = new TimeLimit(engine.timers, engine.clock, timeoutMs, () =>
       this.abort('timeout'),
     );
     this.#working = !transactional;
@@ -100,7 +100,7 @@ export class Attempt {
     if (reason === 'shutdown') return;
     // An attempt that may not commit any more has no use for the turn.
     this.turn.end();
-    this.#stopBound = this.inside.alarms.set(this.inside.settings.settleBoundMs, () => {
+    this.#stopBound = this.engine.timers.set(this.engine.settings.settleBoundMs, () => {
       if (this.settled || this.abandoned) return;
       this.abandoned = true;
       // A transaction that has not ended by now is refused its commit.
@@ -127,12 +127,12 @@ export class Attempt {
 
   /** Runs the method outside a transaction, and reports. Never rejects. */
   async runPlain(): Promise<void> {
-    const { start, inside } = this;
+    const { start, engine } = this;
     const point = start.role === 'compensation' ? 'compensation' : 'step';
     try {
-      await inside.faults.reach(`${point}.before-invoke`, start.step);
+      await engine.faults.reach(`${point}.before-invoke`, start.step);
       const value: unknown = await callMethod(this, undefined);
-      await inside.faults.reach(`${point}.after-invoke`, start.step);
+      await engine.faults.reach(`${point}.after-invoke`, start.step);
       const result = await this.resultOf(value);
       this.settle(result);
     } catch (error) {
@@ -145,9 +145,9 @@ export class Attempt {
    * takes too long it is given back: nothing was begun. The signal says that nobody wants it any more.
    */
   awaitConnection(): AbortSignal {
-    this.#stopWait = this.inside.alarms.set(CONNECTION_WAIT_MS, () => {
+    this.#stopWait = this.engine.timers.set(CONNECTION_WAIT_MS, () => {
       if (this.settled || this.abandoned) return;
-      this.inside.connections.missed();
+      this.engine.connections.missed();
       this.#withdraw('shutdown');
     });
     return this.#unwanted.signal;
@@ -156,11 +156,11 @@ export class Attempt {
   /** There is a connection. False: it may not begin any more. */
   connected(): boolean {
     this.#stopWait?.();
-    this.inside.connections.got();
-    const { aborted, abandoned, run, inside } = this;
-    if (aborted !== null || abandoned || run.closed || inside.draining) return false;
+    this.engine.connections.got();
+    const { aborted, abandoned, run, engine } = this;
+    if (aborted !== null || abandoned || run.closed || engine.draining) return false;
     this.#working = true;
-    this.#begun = inside.clock.now();
+    this.#begun = engine.clock.now();
     this.#limit.run();
     return true;
   }
@@ -179,7 +179,7 @@ export class Attempt {
 
   /** Before it runs again. */
   pause(ms: number): Promise<void> {
-    return new Promise((resolve) => this.inside.clock.after(ms, resolve));
+    return new Promise((resolve) => this.engine.clock.after(ms, resolve));
   }
 
   /** From here on the transaction decides. */
@@ -196,7 +196,7 @@ export class Attempt {
   committed(): void {
     this.settled = true;
     this.#stopBound?.();
-    this.#freePlace();
+    this.#freePermit();
     this.#tell('completed');
   }
 
@@ -216,7 +216,7 @@ export class Attempt {
     const { id, tenant, definition } = this.run;
     const { contract, key } = command;
     const facts = [definition.name, step, role, contract.type] as const;
-    if (!this.inside.hearsReplies) throw new CommandWithoutBrokerError(...facts);
+    if (!this.engine.hearsReplies) throw new CommandWithoutBrokerError(...facts);
     const payload = jsonCodec.encode(await validatePayload(contract, command.payload));
     const found =
       addressProblem(contract.topic, { tenant, key: key ?? id }) ?? payloadProblem(payload);
@@ -259,7 +259,7 @@ export class Attempt {
     this.#stopWait?.();
     this.#stopBound?.();
     if (this.abandoned) {
-      this.#freePlace();
+      this.#freePermit();
       this.run.late(this, result);
       return;
     }
@@ -300,29 +300,29 @@ export class Attempt {
   }
 
   #report(result: AttemptResult, outcome: AttemptOutcome): void {
-    this.#freePlace();
+    this.#freePermit();
     this.#tell(outcome);
     this.run.report(this, result);
   }
 
   #tell(outcome: AttemptOutcome): void {
-    const { inside, run, start } = this;
-    inside.observe((observer) =>
+    const { engine, run, start } = this;
+    engine.observe((observer) =>
       observer.attemptEnded?.({
         ...run.facts,
         step: start.step,
         role: start.role,
         attempt: start.attempt,
         outcome,
-        durationMs: inside.clock.now() - this.#begun,
+        durationMs: engine.clock.now() - this.#begun,
       }),
     );
   }
 
-  #freePlace(): void {
-    if (this.#placeFreed) return;
-    this.#placeFreed = true;
+  #freePermit(): void {
+    if (this.#permitFreed) return;
+    this.#permitFreed = true;
     const { transactional, start } = this;
-    this.inside.places.free({ transactional, suspicion: start.suspicion });
+    this.engine.permits.free({ transactional, suspicion: start.suspicion });
   }
 }

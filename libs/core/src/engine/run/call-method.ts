@@ -8,7 +8,7 @@ import type { Attempt } from './attempt.js';
 
 /** Calls the method of the saga class that an attempt is for. */
 export async function callMethod(attempt: Attempt, transactionManager: unknown): Promise<unknown> {
-  const { run, start, inside } = attempt;
+  const { run, start, engine } = attempt;
   const { definition, id } = run;
   const step = definition.steps.get(start.step);
   const method = step === undefined ? null : methodOf(step, start.role);
@@ -38,7 +38,7 @@ export async function callMethod(attempt: Attempt, transactionManager: unknown):
     },
     transactionManager,
   };
-  const instance: object = inside.resolve(definition);
+  const instance: object = engine.resolve(definition);
   const callable: unknown = Reflect.get(instance, method.method);
   if (typeof callable !== 'function') {
     throw new TypeError(`${definition.sagaClass.name} has no method '${method.method}'.`);
@@ -51,7 +51,7 @@ export async function callMethod(attempt: Attempt, transactionManager: unknown):
     attempt: start.attempt,
   };
   const { value, made } = await withMadeCommands((): unknown =>
-    inside.runInContext(fields, (): unknown =>
+    engine.runInContext(fields, (): unknown =>
       Reflect.apply(callable, instance, resolveArguments(method, values)),
     ),
   );

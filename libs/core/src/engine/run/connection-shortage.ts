@@ -1,5 +1,5 @@
-import type { Alarms } from './alarms.js';
-import type { Places } from './places.js';
+import type { Timers } from './timers.js';
+import type { ConcurrencyPermits } from './concurrency-permits.js';
 
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 10_000;
@@ -10,14 +10,14 @@ const LONGEST_PAUSE_MS = 10_000;
  * process died meanwhile, and would never have run.
  */
 export class ConnectionShortage {
-  readonly #places: Places;
-  readonly #alarms: Alarms;
+  readonly #permits: ConcurrencyPermits;
+  readonly #timers: Timers;
   #misses = 0;
   #stop: (() => void) | null = null;
 
-  constructor(places: Places, alarms: Alarms) {
-    this.#places = places;
-    this.#alarms = alarms;
+  constructor(permits: ConcurrencyPermits, timers: Timers) {
+    this.#permits = permits;
+    this.#timers = timers;
   }
 
   /** A step got no connection in time. */
@@ -25,8 +25,8 @@ export class ConnectionShortage {
     if (this.#stop !== null) return;
     const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(this.#misses, 16), LONGEST_PAUSE_MS);
     this.#misses += 1;
-    this.#places.closeTransactional();
-    this.#stop = this.#alarms.set(pauseMs, () => this.#open());
+    this.#permits.closeTransactional();
+    this.#stop = this.#timers.set(pauseMs, () => this.#open());
   }
 
   /** A step got one. */
@@ -39,6 +39,6 @@ export class ConnectionShortage {
     if (this.#stop === null) return;
     this.#stop();
     this.#stop = null;
-    this.#places.openTransactional();
+    this.#permits.openTransactional();
   }
 }

@@ -1,4 +1,4 @@
-import type { Alarms } from './alarms.js';
+import type { Timers } from './timers.js';
 import type { Turn } from './turn.js';
 
 /** A commit waits so long for one that holds the turn for a whole run of its method; then it takes it. */
@@ -11,14 +11,14 @@ export class HeldTurn {
   readonly #turn: Turn;
   /** Gives the turn back to the saga, which may have something to do. */
   readonly #endTurn: () => void;
-  readonly #alarms: Alarms;
+  readonly #timers: Timers;
   #held = false;
   #stopBound: (() => void) | null = null;
 
-  constructor(turn: Turn, endTurn: () => void, alarms: Alarms) {
+  constructor(turn: Turn, endTurn: () => void, timers: Timers) {
     this.#turn = turn;
     this.#endTurn = endTurn;
-    this.#alarms = alarms;
+    this.#timers = timers;
   }
 
   /**
@@ -30,10 +30,10 @@ export class HeldTurn {
    */
   async takeToCommit(): Promise<boolean> {
     if (!this.#held) {
-      const stopPatience = this.#alarms.set(PATIENCE_MS, () => this.#turn.reclaim());
+      const stopPatience = this.#timers.set(PATIENCE_MS, () => this.#turn.reclaim());
       let stopWait = (): void => undefined;
       const expired = new Promise<void>((resolve) => {
-        stopWait = this.#alarms.set(LONGEST_WAIT_MS, resolve);
+        stopWait = this.#timers.set(LONGEST_WAIT_MS, resolve);
       });
       this.#held = await this.#turn.takeUntil(expired);
       stopPatience();
@@ -55,7 +55,7 @@ export class HeldTurn {
       this.#held = true;
     }
     this.#stopBound?.();
-    this.#stopBound = this.#alarms.set(boundMs, () => this.end());
+    this.#stopBound = this.#timers.set(boundMs, () => this.end());
     this.#turn.lend(() => this.end());
   }
 

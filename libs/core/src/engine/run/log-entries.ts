@@ -2,14 +2,14 @@ import { recordMessage } from '../../errors/index.js';
 import { parseTraceParent } from '../../messaging/index.js';
 import type { ErrorRecord, Failure, SagaEntry, TraceHeaders } from '../journal/index.js';
 import type { SagaFacts } from '../engine-observer.js';
-import type { Inside } from './inside.js';
+import type { EngineContext } from './engine-context.js';
 
 /**
  * Says in the log what went wrong with a saga, once it is in the journal: whoever reads the log at
  * night has to see which step failed, and why, without knowing the saga's id beforehand.
  */
 export function logEntries(
-  { logger }: Pick<Inside, 'logger'>,
+  { logger }: Pick<EngineContext, 'logger'>,
   { sagaId, saga }: SagaFacts,
   trace: TraceHeaders,
   entries: readonly SagaEntry[],

@@ -6,7 +6,7 @@ import {
   methodOf,
   type AttemptResult,
   type Decision,
-  type Happening,
+  type SagaEvent,
   type PlannedStart,
 } from '../decide/index.js';
 import type { SagaFacts } from '../engine-observer.js';
@@ -16,17 +16,17 @@ import { encodeEntry, type TaskRef } from '../journal/index.js';
 import type { SagaState } from '../state/index.js';
 import { Attempt, type AbortReason } from './attempt.js';
 import { Attempts } from './attempts.js';
-import type { ClosedBecause, Inside } from './inside.js';
-import { News } from './news.js';
-import { transitionOf, type Pending } from './pending.js';
-import type { Place } from './places.js';
+import type { ClosedBecause, EngineContext } from './engine-context.js';
+import { PendingEvents } from './pending-events.js';
+import { transitionOf, type PendingTransition } from './pending-transition.js';
+import type { Permit } from './concurrency-permits.js';
 import type { SagaSeed } from './saga-seed.js';
-import { surroundingsOf } from './surroundings.js';
-import { tellHeir } from './tell-heir.js';
+import { decisionContextOf } from './decision-context.js';
+import { reportLateEffect } from './report-late-effect.js';
 import { tellObserver } from './tell-observer.js';
 import { runTransactional } from './transactional-attempt.js';
 import { Turn } from './turn.js';
-import { Undecided } from './undecided.js';
+import { DecisionError } from './decision.error.js';
 
 /** Before a saga whose journal is refused altogether is tried again. */
 const REFUSED_PAUSE_MS = 60_000;
@@ -46,17 +46,17 @@ export class SagaRun {
   closed = false;
   #revision: number;
   readonly tenant: string;
-  readonly #inside: Inside;
-  readonly #news = new News();
+  readonly #engine: EngineContext;
+  readonly #events = new PendingEvents();
   readonly #attempts = new Attempts();
   /** Taken by who moves the saga, given back by {@link endTurn}. */
   readonly turn = new Turn();
-  #poked = false;
-  #scheduled = false;
-  #stopAlarm: (() => void) | null = null;
+  #decisionDue = false;
+  #queued = false;
+  #stopTimer: (() => void) | null = null;
 
-  constructor(inside: Inside, seed: SagaSeed) {
-    this.#inside = inside;
+  constructor(engine: EngineContext, seed: SagaSeed) {
+    this.#engine = engine;
     this.id = seed.id;
     this.tenant = seed.tenant;
     this.definition = seed.definition;
@@ -68,35 +68,35 @@ export class SagaRun {
   }
 
   /** Whether it could move now. */
-  get able(): boolean {
+  get canTake(): boolean {
     return !this.closed && !this.turn.taken;
   }
 
   /** Looks whether there is something to do, in a turn of its own. */
-  poke(): void {
+  schedule(): void {
     if (this.closed) return;
-    this.#poked = true;
-    if (this.turn.taken || this.#scheduled) return;
-    this.#scheduled = true;
+    this.#decisionDue = true;
+    if (this.turn.taken || this.#queued) return;
+    this.#queued = true;
     queueMicrotask(() => {
-      this.#scheduled = false;
+      this.#queued = false;
       if (this.closed) return;
       if (this.turn.tryTake()) void this.#move();
       // Somebody took the turn first, perhaps for long: a place that was kept free for it is not.
-      else this.#inside.places.passOn(this);
+      else this.#engine.permits.passOn(this);
     });
   }
 
-  tell(happening: Happening): void {
-    this.#news.add(happening);
-    this.poke();
+  enqueue(event: SagaEvent): void {
+    this.#events.add(event);
+    this.schedule();
   }
 
   /** Mail that was seen lying there; each letter is taken once. */
   receive(mail: Mail): void {
     // Of another version: it lies there for an engine that knows it.
     if (!isKnownMail(mail.kind)) return;
-    if (this.#news.addMail(mail)) this.poke();
+    if (this.#events.addMail(mail)) this.schedule();
   }
 
   /** An attempt's result, or that it was given up. */
@@ -107,7 +107,7 @@ export class SagaRun {
       return;
     }
     const { role, step, attempt: number } = attempt.start;
-    this.tell({ kind: 'settled', role, step, attempt: number, epoch: attempt.epoch, result });
+    this.enqueue({ kind: 'settled', role, step, attempt: number, epoch: attempt.epoch, result });
   }
 
   /** An attempt that had been given up has settled after all. */
@@ -117,10 +117,10 @@ export class SagaRun {
       this.#tooLate(attempt, result);
     } else if (result.kind === 'completed') {
       const { role, step, attempt: number } = attempt.start;
-      this.tell({ kind: 'late_success', role, step, attempt: number, output: result.output });
+      this.enqueue({ kind: 'late_success', role, step, attempt: number, output: result.output });
     } else {
       // Callers that waited for this promise may go on.
-      this.poke();
+      this.schedule();
     }
   }
 
@@ -144,42 +144,42 @@ export class SagaRun {
 
   endTurn(): void {
     this.turn.end();
-    if (this.#poked) this.poke();
+    if (this.#decisionDue) this.schedule();
   }
 
   /** What the saga does next; null: nothing is to be committed. The turn must be held. */
-  decide(also?: Happening): Pending | null {
-    const inside = this.#inside;
-    const news = this.#news.take();
-    this.#poked = this.#news.size > 0;
-    const happenings = also === undefined ? news : [...news, also];
+  decide(also?: SagaEvent): PendingTransition | null {
+    const engine = this.#engine;
+    const taken = this.#events.take();
+    this.#decisionDue = this.#events.size > 0;
+    const events = also === undefined ? taken : [...taken, also];
     let decision: Decision;
     let entries: readonly JournalEntry[];
     try {
-      decision = decide(this.state, happenings, surroundingsOf(inside, this, this.#attempts));
+      decision = decide(this.state, events, decisionContextOf(engine, this, this.#attempts));
       entries = decision.entries.map(encodeEntry);
     } catch (error) {
       // Nothing came of them, and mail is seen once.
-      this.#news.putBack(news);
-      this.#poked = true;
-      throw new Undecided(news, error);
+      this.#events.putBack(taken);
+      this.#decisionDue = true;
+      throw new DecisionError(taken, error);
     }
-    inside.places.wait(this, decision.lacks, decision.starts.length > 0);
+    engine.permits.wait(this, decision.waitingFor, decision.starts.length > 0);
     if (decision.entries.length === 0) {
       this.#carryOut(decision);
       return null;
     }
-    for (const start of decision.starts) inside.places.take(this.#placeOf(start));
-    const fence = { sagaId: this.id, owner: inside.incarnation, epoch: this.epoch };
+    for (const start of decision.starts) engine.permits.take(this.#permitOf(start));
+    const fence = { sagaId: this.id, owner: engine.incarnation, epoch: this.epoch };
     const transition = transitionOf({ ...fence, revision: this.#revision }, decision, entries);
-    return { decision, transition, happenings };
+    return { decision, transition, events };
   }
 
   /** The saga was started, with what had been decided for its first moment. Gives back the turn. */
-  begun(pending: Pending | null): void {
+  begun(pending: PendingTransition | null): void {
     if (pending === null) {
       this.#revision += 1;
-      this.#poked = true;
+      this.#decisionDue = true;
     } else {
       this.applied(pending);
     }
@@ -187,70 +187,70 @@ export class SagaRun {
   }
 
   /** The transition is committed: what it decided comes true. */
-  applied({ decision, transition }: Pending): void {
+  applied({ decision, transition }: PendingTransition): void {
     this.#revision += 1;
     this.state = decision.next;
-    this.#news.forgetMail(transition.consumedMail);
-    tellObserver(this.#inside, this.facts, decision);
+    this.#events.forgetMail(transition.consumedMail);
+    tellObserver(this.#engine, this.facts, decision);
     this.#carryOut(decision);
   }
 
   /** The transition is known not to have been committed: its news wait for the next one. */
-  withdrawn({ decision, happenings }: Pending, without?: Happening): void {
-    for (const start of decision.starts) this.#inside.places.free(this.#placeOf(start));
-    this.#news.putBack(happenings.filter((one) => one !== without));
+  withdrawn({ decision, events }: PendingTransition, without?: SagaEvent): void {
+    for (const start of decision.starts) this.#engine.permits.free(this.#permitOf(start));
+    this.#events.putBack(events.filter((one) => one !== without));
   }
 
   /** The memory of the saga is worthless: somebody else has it, or the store knows more. */
-  drop(why: ClosedBecause, pending?: Pending): void {
+  close(why: ClosedBecause, pending?: PendingTransition): void {
     if (pending !== undefined) this.withdrawn(pending);
     if (this.closed) return;
     this.closed = true;
     // A success that no transition took: without it an effect would stand that is believed undone.
-    for (const success of this.#news.successes()) {
-      if (!this.#isTransactional(success)) tellHeir(this.#inside, this.facts, success);
+    for (const success of this.#events.successes()) {
+      if (!this.#isTransactional(success)) reportLateEffect(this.#engine, this.facts, success);
     }
-    this.#stopAlarm?.();
-    this.#inside.places.leave(this);
+    this.#stopTimer?.();
+    this.#engine.permits.leave(this);
     this.abortAll('given_up');
-    for (const attempt of this.#attempts) this.#inside.orphan(attempt);
-    this.#inside.closed(this, why);
+    for (const attempt of this.#attempts) this.#engine.orphan(attempt);
+    this.#engine.closed(this, why);
   }
 
   async #move(): Promise<void> {
     try {
-      while (!this.closed && this.#poked) {
+      while (!this.closed && this.#decisionDue) {
         const pending = this.decide();
         if (pending === null) continue;
-        await this.#inside.faults.reach('transition.before-flush', this.id);
-        this.#answer(pending, await this.#inside.flusher.submit(pending.transition));
+        await this.#engine.faults.reach('transition.before-flush', this.id);
+        this.#answer(pending, await this.#engine.flusher.submit(pending.transition));
       }
     } catch (error) {
-      if (error instanceof Undecided) this.#cannotDecide(error);
+      if (error instanceof DecisionError) this.#cannotDecide(error);
       // Nobody knows what became of it; whoever adopts the saga finds out.
-      else if (error instanceof EngineClosedError) this.drop('lost');
+      else if (error instanceof EngineClosedError) this.close('lost');
       else {
         const what = 'A saga could not be moved on; it is loaded anew.';
-        this.#inside.logger.error(what, { sagaId: this.id }, error);
-        this.drop('stale');
+        this.#engine.logger.error(what, { sagaId: this.id }, error);
+        this.close('stale');
       }
     } finally {
       this.endTurn();
     }
   }
 
-  #answer(pending: Pending, outcome: TransitionOutcome): void {
+  #answer(pending: PendingTransition, outcome: TransitionOutcome): void {
     switch (outcome.kind) {
       case 'applied':
         this.applied(pending);
         return;
       case 'not_owner':
       case 'missing':
-        this.drop('lost', pending);
+        this.close('lost', pending);
         return;
       case 'conflict':
       case 'busy':
-        this.drop('stale', pending);
+        this.close('stale', pending);
         return;
       case 'rejected':
         this.#refused(pending, outcome.error);
@@ -258,34 +258,34 @@ export class SagaRun {
     }
   }
 
-  #refused(pending: Pending, error: unknown): void {
-    const { logger, alarms } = this.#inside;
+  #refused(pending: PendingTransition, error: unknown): void {
+    const { logger, timers } = this.#engine;
     logger.error('The store refused a transition of a saga.', { sagaId: this.id }, error);
     this.withdrawn(pending);
     // Not even that it is refused can be told. Nothing is lost; it is tried as long as it takes.
-    if (!this.#refuse(pending.happenings))
-      this.#stopAlarm = alarms.set(REFUSED_PAUSE_MS, () => this.poke());
+    if (!this.#refuse(pending.events))
+      this.#stopTimer = timers.set(REFUSED_PAUSE_MS, () => this.schedule());
   }
 
   /** Without this it would be loaded anew, and come to the same place, for ever. */
-  #cannotDecide({ news, cause }: Undecided): void {
+  #cannotDecide({ events, cause }: DecisionError): void {
     const facts = { sagaId: this.id };
-    this.#inside.logger.error('What a saga does next could not be decided.', facts, cause);
-    if (this.#refuse(news)) return;
+    this.#engine.logger.error('The next transition of a saga could not be decided.', facts, cause);
+    if (this.#refuse(events)) return;
     const { name, version } = this.definition;
-    const mail = this.#news.mail();
-    this.drop('unreadable');
+    const mail = this.#events.mail();
+    this.close('unreadable');
     const { id, epoch } = this;
     const { startedAt } = this.state;
     const revision = this.#revision;
     const saga = { id, name, version, epoch, revision, mail, startedAt, parked: false };
-    this.#inside.leaveAlone(saga, cause);
+    this.#engine.quarantine(saga, cause);
   }
 
   /** Whether something else can be told, where this cannot be kept or made sense of. */
-  #refuse(happenings: readonly Happening[]): boolean {
-    this.#poked = this.#news.refuse(happenings, (ref) => this.#isTransactional(ref));
-    return this.#poked;
+  #refuse(events: readonly SagaEvent[]): boolean {
+    this.#decisionDue = this.#events.refuse(events, (ref) => this.#isTransactional(ref));
+    return this.#decisionDue;
   }
 
   #isTransactional({ role, step: name }: TaskRef): boolean {
@@ -293,7 +293,7 @@ export class SagaRun {
     return step !== undefined && methodOf(step, role)?.transactional === true;
   }
 
-  #placeOf(start: PlannedStart): Place {
+  #permitOf(start: PlannedStart): Permit {
     return { transactional: this.#isTransactional(start), suspicion: start.suspicion };
   }
 
@@ -301,15 +301,15 @@ export class SagaRun {
     for (const ref of decision.aborts) this.#attempts.abort(ref, 'given_up');
     for (const ref of decision.restarts) this.#attempts.abort(ref, 'restarted');
     for (const start of decision.starts) this.#begin(start);
-    this.#stopAlarm?.();
-    this.#stopAlarm = null;
+    this.#stopTimer?.();
+    this.#stopTimer = null;
     const outcome = decision.entries.length > 0 ? outcomeOf(this.state) : null;
-    if (outcome !== null) this.#inside.ended(this, outcome);
+    if (outcome !== null) this.#engine.ended(this, outcome);
     if (decision.ownership.kind === 'give_back') {
-      this.drop(this.#news.size > 0 ? 'mail_waits' : 'given_back');
+      this.close(this.#events.size > 0 ? 'mail_waits' : 'given_back');
     } else if (decision.wakeAt !== null && !this.closed) {
-      const inMs = decision.wakeAt - this.#inside.storeNow();
-      this.#stopAlarm = this.#inside.alarms.set(inMs, () => this.poke());
+      const inMs = decision.wakeAt - this.#engine.storeNow();
+      this.#stopTimer = this.#engine.timers.set(inMs, () => this.schedule());
     }
   }
 
@@ -318,21 +318,21 @@ export class SagaRun {
     const method = step === undefined ? null : methodOf(step, start.role);
     // Committed, and declared dead before the answer came: whoever adopts the saga runs its steps.
     if (method === null || this.closed) {
-      this.#inside.places.free(this.#placeOf(start));
+      this.#engine.permits.free(this.#permitOf(start));
       return;
     }
     const { transactional, timeoutMs } = method;
-    const attempt = new Attempt(this.#inside, this, start, this.epoch, transactional, timeoutMs);
+    const attempt = new Attempt(this.#engine, this, start, this.epoch, transactional, timeoutMs);
     this.#attempts.add(attempt);
     void (transactional ? runTransactional(attempt) : attempt.runPlain());
   }
 
   /** The saga is not this process's any more, but an effect of its step may be there. */
   #tooLate(attempt: Attempt, result: AttemptResult): void {
-    const inside = this.#inside;
-    inside.orphanMoved(attempt);
+    const engine = this.#engine;
+    engine.orphanMoved(attempt);
     const { role, step, attempt: number } = attempt.start;
     if (result.kind !== 'completed' || attempt.transactional) return;
-    tellHeir(inside, this.facts, { role, step, attempt: number, output: result.output });
+    reportLateEffect(engine, this.facts, { role, step, attempt: number, output: result.output });
   }
 }

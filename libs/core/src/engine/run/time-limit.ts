@@ -1,9 +1,9 @@
 import type { Clock } from '../../ports/index.js';
-import type { Alarms } from './alarms.js';
+import type { Timers } from './timers.js';
 
 /** The time limit of an attempt. It runs while the attempt's method does, and not while that waits. */
 export class TimeLimit {
-  readonly #alarms: Alarms;
+  readonly #timers: Timers;
   readonly #clock: Clock;
   readonly #limitMs: number | null;
   readonly #over: () => void;
@@ -13,8 +13,8 @@ export class TimeLimit {
   #stop: (() => void) | null = null;
 
   /** @param limitMs null: none */
-  constructor(alarms: Alarms, clock: Clock, limitMs: number | null, over: () => void) {
-    this.#alarms = alarms;
+  constructor(timers: Timers, clock: Clock, limitMs: number | null, over: () => void) {
+    this.#timers = timers;
     this.#clock = clock;
     this.#limitMs = limitMs;
     this.#leftMs = limitMs ?? 0;
@@ -24,7 +24,7 @@ export class TimeLimit {
   run(): void {
     if (this.#limitMs === null || this.#stop !== null) return;
     this.#since = this.#clock.now();
-    this.#stop = this.#alarms.set(this.#leftMs, this.#over);
+    this.#stop = this.#timers.set(this.#leftMs, this.#over);
   }
 
   /** What has not run yet is left for the next {@link run}. */

@@ -2,10 +2,10 @@ import { CommitUnknownError, errorText } from '../../errors/index.js';
 import type { SettledOutcome, Transaction } from '../../ports/index.js';
 import { classify, delayOf } from '../../retry/index.js';
 import { LeaseLostError, StepAbortedError, UnstorableResultError } from '../errors.js';
-import type { AttemptResult, Happening } from '../decide/index.js';
+import type { AttemptResult, SagaEvent } from '../decide/index.js';
 import type { Attempt } from './attempt.js';
 import { callMethod } from './call-method.js';
-import type { Pending } from './pending.js';
+import type { PendingTransition } from './pending-transition.js';
 
 /** Re-runs that the database may ask for before it counts as a failed attempt. */
 const MOST_CONFLICTS = 12;
@@ -27,7 +27,7 @@ const LONGEST_PAUSE_MS = 5_000;
  * row of the saga, its time limit does not run, and no attempt is counted.
  */
 export async function runTransactional(attempt: Attempt): Promise<void> {
-  const { inside } = attempt;
+  const { engine } = attempt;
   let conflicts = 0;
   let firstConflictAt = 0;
   for (let waits = 0; ;) {
@@ -35,13 +35,13 @@ export async function runTransactional(attempt: Attempt): Promise<void> {
     const conflict = end.kind === 'failed' && isOurConflict(attempt, end.error);
     const waitedFor = end.kind === 'kept_waiting' ? end.waitedFor : null;
     if (conflict) {
-      if (conflicts === 0) firstConflictAt = inside.clock.now();
+      if (conflicts === 0) firstConflictAt = engine.clock.now();
       conflicts += 1;
     }
     const mayRace =
-      conflicts <= MOST_CONFLICTS && inside.clock.now() - firstConflictAt < CONFLICTS_MS;
+      conflicts <= MOST_CONFLICTS && engine.clock.now() - firstConflictAt < CONFLICTS_MS;
     const wanted = waitedFor !== null || (conflict && mayRace);
-    const again = wanted && mayGoOn(attempt) && !inside.draining;
+    const again = wanted && mayGoOn(attempt) && !engine.draining;
     // Before the turn is given back: what is decided next has to find it, to abort it.
     if (again) attempt.again();
     attempt.turn.end();
@@ -53,7 +53,7 @@ export async function runTransactional(attempt: Attempt): Promise<void> {
         await attempt.pause(Math.min(FIRST_PAUSE_MS * 2 ** waits, LONGEST_PAUSE_MS));
         waits += 1;
       } else if (waitedFor === 'turn' || conflicts >= CONFLICTS_TO_HOLD) {
-        await attempt.turn.holdFor(inside.settings.settleBoundMs);
+        await attempt.turn.holdFor(engine.settings.settleBoundMs);
       }
       // It may have been aborted while it waited.
       if (mayGoOn(attempt)) continue;
@@ -65,8 +65,8 @@ export async function runTransactional(attempt: Attempt): Promise<void> {
 }
 
 /** A race that was lost in another database is a failure of the step. */
-function isOurConflict({ inside, run }: Attempt, error: unknown): boolean {
-  const { transactions } = inside;
+function isOurConflict({ engine, run }: Attempt, error: unknown): boolean {
+  const { transactions } = engine;
   const { connection } = run.definition;
   const reported = (one: unknown): boolean => transactions.reported?.(connection, one) ?? true;
   return classify(error, reported) === 'conflict';
@@ -74,21 +74,21 @@ function isOurConflict({ inside, run }: Attempt, error: unknown): boolean {
 
 /** What the saga is told of an end without a commit. `passing`: the same work may be done again. */
 function resultOf(attempt: Attempt, end: NotCommitted, passing: boolean): AttemptResult {
-  const { inside } = attempt;
-  if (end.kind === 'not_begun' && (attempt.abandoned || inside.draining)) {
+  const { engine } = attempt;
+  if (end.kind === 'not_begun' && (attempt.abandoned || engine.draining)) {
     return { kind: 'released', doubt: false };
   }
   if (end.kind === 'not_begun' && classify(end.error) !== 'final') {
-    inside.logger.warn('A transactional step had no connection to begin with; it is tried later.', {
+    engine.logger.warn('A transactional step had no connection to begin with; it is tried later.', {
       sagaId: attempt.run.id,
       step: attempt.start.step,
       error: errorText(end.error),
     });
-    inside.connections.missed();
+    engine.connections.missed();
     return { kind: 'released', doubt: false };
   }
   // A shutdown begins no further run, and no step fails by it: nothing was committed.
-  if (passing && inside.draining && mayGoOn(attempt)) return { kind: 'released', doubt: false };
+  if (passing && engine.draining && mayGoOn(attempt)) return { kind: 'released', doubt: false };
   return attempt.failure(end.error);
 }
 
@@ -112,19 +112,19 @@ type End = { readonly kind: 'committed' } | NotCommitted;
 interface Fence {
   /** The method was called. */
   begun: boolean;
-  pending: Pending | null;
-  mine: Happening | null;
+  pending: PendingTransition | null;
+  mine: SagaEvent | null;
   waitedFor: WaitedFor | null;
 }
 
 async function once(attempt: Attempt): Promise<End> {
-  const { run, inside, start } = attempt;
+  const { run, engine, start } = attempt;
   const point = start.role === 'compensation' ? 'compensation' : 'step';
   const fence: Fence = { begun: false, pending: null, mine: null, waitedFor: null };
   let result: AttemptResult | null = null;
   const beforeCommit = async (transaction: Transaction): Promise<void> => {
     if (result === null) throw new TypeError('The transaction ended before its step did.');
-    await inside.faults.reach('step.before-commit', start.step);
+    await engine.faults.reach('step.before-commit', start.step);
     // Only now: a saga's turn, and the lock of its row, must not last as long as the user's code.
     if (!(await attempt.turn.takeToCommit())) {
       fence.waitedFor = 'turn';
@@ -135,7 +135,7 @@ async function once(attempt: Attempt): Promise<End> {
     if (aborted !== null && aborted !== 'shutdown') throw new StepAbortedError(start.step, aborted);
     if (attempt.abandoned) throw new StepAbortedError(start.step, 'given_up');
     if (run.closed) throw new LeaseLostError(run.id, 'it was given to another engine');
-    const mine: Happening = {
+    const mine: SagaEvent = {
       kind: 'settled',
       role: start.role,
       step: start.step,
@@ -148,7 +148,7 @@ async function once(attempt: Attempt): Promise<End> {
     fence.pending = run.decide(mine);
     if (fence.pending === null)
       throw new LeaseLostError(run.id, 'the attempt is not expected any more');
-    const outcome = await inside.sagas.apply(fence.pending.transition, transaction);
+    const outcome = await engine.sagas.apply(fence.pending.transition, transaction);
     switch (outcome.kind) {
       case 'applied':
         return;
@@ -167,22 +167,22 @@ async function once(attempt: Attempt): Promise<End> {
   };
   const unwanted = attempt.awaitConnection();
   try {
-    await inside.transactions.run(
+    await engine.transactions.run(
       run.definition.connection,
       async (manager) => {
         if (!attempt.connected())
           throw new StepAbortedError(start.step, attempt.aborted ?? 'given_up');
         fence.begun = true;
-        await inside.faults.reach(`${point}.before-invoke`, start.step);
+        await engine.faults.reach(`${point}.before-invoke`, start.step);
         const value: unknown = await callMethod(attempt, manager);
-        await inside.faults.reach(`${point}.after-invoke`, start.step);
+        await engine.faults.reach(`${point}.after-invoke`, start.step);
         result = await attempt.resultOf(value);
         attempt.worked();
       },
       beforeCommit,
       unwanted,
     );
-    await inside.faults.reach('step.after-commit', start.step);
+    await engine.faults.reach('step.after-commit', start.step);
   } catch (error) {
     attempt.rests();
     if (!fence.begun) return { kind: 'not_begun', error };
@@ -201,22 +201,22 @@ async function once(attempt: Attempt): Promise<End> {
 
 /** The transaction did not resolve. What had been decided is committed, gone, or has to be looked up. */
 async function after(attempt: Attempt, fence: Fence, error: unknown): Promise<End> {
-  const { run, inside } = attempt;
+  const { run, engine } = attempt;
   const { pending, mine } = fence;
   if (pending === null) return { kind: 'failed', error };
   if (fence.waitedFor !== null) {
     // The store said that it changed nothing.
     run.withdrawn(pending, mine ?? undefined);
-    run.poke();
+    run.schedule();
     return { kind: 'failed', error };
   }
   // Once the fence was sent, an error may also have come after the COMMIT: it is looked up.
   let outcome: SettledOutcome['kind'];
   try {
-    outcome = (await inside.flusher.lookUp(pending.transition)).kind;
+    outcome = (await engine.flusher.lookUp(pending.transition)).kind;
   } catch {
     // The engine is closed and will not learn it. The engine that adopts the saga reads its journal.
-    run.drop('lost', pending);
+    run.close('lost', pending);
     return { kind: 'failed', error };
   }
   if (outcome === 'applied') {
@@ -226,16 +226,16 @@ async function after(attempt: Attempt, fence: Fence, error: unknown): Promise<En
   }
   if (outcome === 'not_applied') {
     run.withdrawn(pending, mine ?? undefined);
-    run.poke();
+    run.schedule();
     const cause = error instanceof CommitUnknownError ? lostCommit(attempt, error) : error;
     return { kind: 'failed', error: cause };
   }
-  inside.logger.warn('A transactional step was rolled back: its saga moved on without it.', {
+  engine.logger.warn('A transactional step was rolled back: its saga moved on without it.', {
     sagaId: run.id,
     step: attempt.start.step,
     outcome,
   });
-  run.drop(outcome === 'not_owner' || outcome === 'missing' ? 'lost' : 'stale', pending);
+  run.close(outcome === 'not_owner' || outcome === 'missing' ? 'lost' : 'stale', pending);
   return { kind: 'failed', error };
 }
 

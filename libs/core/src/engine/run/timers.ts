@@ -1,8 +1,8 @@
 import type { Clock, Timer } from '../../ports/index.js';
 
-interface Alarm {
+interface Scheduled {
   readonly at: number;
-  readonly ring: () => void;
+  readonly callback: () => void;
   /** Its place in the heap; -1: it has rung, or was turned off. */
   place: number;
 }
@@ -12,9 +12,9 @@ interface Alarm {
  * ten thousand timers. An alarm that is turned off leaves the heap at once, because what it would
  * ring for (a saga with all its results) stays in memory for as long as the alarm does.
  */
-export class Alarms {
+export class Timers {
   readonly #clock: Clock;
-  readonly #heap: Alarm[] = [];
+  readonly #heap: Scheduled[] = [];
   #timer: Timer | null = null;
   #timerAt = Number.POSITIVE_INFINITY;
   #closed = false;
@@ -29,19 +29,19 @@ export class Alarms {
   }
 
   /** Rings once in `ms` milliseconds; the answer turns it off. */
-  set(ms: number, ring: () => void): () => void {
-    const alarm: Alarm = { at: this.#clock.now() + Math.max(0, ms), ring, place: -1 };
+  set(ms: number, callback: () => void): () => void {
+    const scheduled: Scheduled = { at: this.#clock.now() + Math.max(0, ms), callback, place: -1 };
     if (!this.#closed) {
-      this.#rise(alarm, this.#heap.length);
+      this.#rise(scheduled, this.#heap.length);
       this.#arm();
     }
-    return () => this.#remove(alarm);
+    return () => this.#remove(scheduled);
   }
 
   /** No alarm rings any more, also none that is set afterwards. */
   close(): void {
     this.#closed = true;
-    for (const alarm of this.#heap.splice(0)) alarm.place = -1;
+    for (const scheduled of this.#heap.splice(0)) scheduled.place = -1;
     this.#timer?.cancel();
   }
 
@@ -52,46 +52,46 @@ export class Alarms {
     this.#timerAt = first.at;
     this.#timer = this.#clock.after(Math.ceil(first.at - this.#clock.now()), () => {
       this.#timerAt = Number.POSITIVE_INFINITY;
-      this.#ringDue();
+      this.#callDue();
       this.#arm();
     });
   }
 
-  #ringDue(): void {
+  #callDue(): void {
     const now = this.#clock.now();
     for (let first = this.#heap[0]; first !== undefined && first.at <= now; first = this.#heap[0]) {
       this.#remove(first);
-      first.ring();
+      first.callback();
     }
   }
 
-  #remove(alarm: Alarm): void {
-    const { place } = alarm;
+  #remove(scheduled: Scheduled): void {
+    const { place } = scheduled;
     if (place < 0) return;
-    alarm.place = -1;
+    scheduled.place = -1;
     const last = this.#heap.pop();
-    if (last === undefined || last === alarm) return;
+    if (last === undefined || last === scheduled) return;
     // The last one takes its place, and belongs above or below it.
     this.#rise(last, place);
     this.#sink(last, last.place);
   }
 
   /** Puts it at this place, or above. */
-  #rise(alarm: Alarm, from: number): void {
+  #rise(scheduled: Scheduled, from: number): void {
     const heap = this.#heap;
     let at = from;
     while (at > 0) {
       const parent = (at - 1) >> 1;
       const above = heap[parent];
-      if (above === undefined || above.at <= alarm.at) break;
+      if (above === undefined || above.at <= scheduled.at) break;
       this.#put(above, at);
       at = parent;
     }
-    this.#put(alarm, at);
+    this.#put(scheduled, at);
   }
 
   /** Puts it at this place, or below. */
-  #sink(alarm: Alarm, from: number): void {
+  #sink(scheduled: Scheduled, from: number): void {
     const heap = this.#heap;
     let at = from;
     for (;;) {
@@ -100,16 +100,16 @@ export class Alarms {
       const b = heap[left + 1];
       if (a === undefined) break;
       const smaller = b !== undefined && b.at < a.at ? b : a;
-      if (smaller.at >= alarm.at) break;
+      if (smaller.at >= scheduled.at) break;
       const next = smaller.place;
       this.#put(smaller, at);
       at = next;
     }
-    this.#put(alarm, at);
+    this.#put(scheduled, at);
   }
 
-  #put(alarm: Alarm, at: number): void {
-    this.#heap[at] = alarm;
-    alarm.place = at;
+  #put(scheduled: Scheduled, at: number): void {
+    this.#heap[at] = scheduled;
+    scheduled.place = at;
   }
 }

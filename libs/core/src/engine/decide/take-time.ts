@@ -7,26 +7,26 @@ import { failAttempt } from './task-result.js';
 
 /** What is due by the store's clock: replies that did not come, and the saga's deadline. */
 export function takeTime(draft: Draft): void {
-  const { around, state } = draft;
+  const { context, state } = draft;
   if (state.phase === 'ended') return;
   for (const [step, roles] of [...state.steps]) {
     for (const role of ROLES) {
       const task = roles[role];
-      if (task.status === 'awaiting_reply' && replyDueAt(task, around) <= around.now) {
+      if (task.status === 'awaiting_reply' && replyDueAt(task, context) <= context.now) {
         replyMissing(draft, role, step);
       }
     }
   }
-  const { deadlineAt, definition } = around;
+  const { deadlineAt, definition } = context;
   // Also where it fails already: it waits for its other steps no longer then.
   if (deadlineAt === null || whyNotHalted(state, definition) !== null) return;
-  if (deadlineAt <= around.now) draft.add({ kind: 'failing', failure: { kind: 'deadline' } });
+  if (deadlineAt <= context.now) draft.add({ kind: 'failing', failure: { kind: 'deadline' } });
   else draft.wakeBy(deadlineAt);
 }
 
 function replyMissing(draft: Draft, role: Role, step: string): void {
   const { attempt } = taskOf(draft.state, role, step);
-  const pivot = draft.around.definition.steps.get(step)?.pivot === true;
+  const pivot = draft.context.definition.steps.get(step)?.pivot === true;
   const error: ErrorRecord = {
     name: 'ReplyTimeout',
     message: `No reply came to the command of '${step}' in time.`,

@@ -4,22 +4,25 @@ import type { EngineObserver } from '../engine-observer.js';
 import type { EngineSettings } from '../engine-options.js';
 import type { TransitionFlusher } from '../flush/index.js';
 import type { SagaOutcome } from '../handle/index.js';
-import type { Unrunnable } from '../left-alone.js';
+import type { UnreadableSaga } from '../unreadable-sagas.js';
 import type { StepTransactions } from '../step-transactions.js';
-import type { Alarms } from './alarms.js';
+import type { Timers } from './timers.js';
 import type { Attempt } from './attempt.js';
 import type { Attempts } from './attempts.js';
 import type { ConnectionShortage } from './connection-shortage.js';
-import type { Places } from './places.js';
+import type { ConcurrencyPermits } from './concurrency-permits.js';
 import type { SagaRun } from './saga-run.js';
 
-/** What the engine is to the sagas it runs. */
-export interface Inside {
+/** The services and settings that the engine offers to the sagas it runs. */
+export interface EngineContext {
   readonly service: string;
-  /** False: a command would wait for its reply in vain. */
+  /** Whether replies can reach this process. False: a command would wait for its reply in vain. */
   readonly hearsReplies: boolean;
   readonly incarnation: string;
-  /** Since when it has been there without a gap, by the store's clock. */
+  /**
+   * Since when this engine has held its lease without a gap, by the store's clock, in milliseconds
+   * since 1970.
+   */
   readonly backAt: number;
   readonly settings: EngineSettings;
   readonly clock: Clock;
@@ -29,37 +32,40 @@ export interface Inside {
   readonly sagas: SagaStore;
   readonly transactions: StepTransactions;
   readonly flusher: TransitionFlusher;
-  readonly places: Places;
-  readonly alarms: Alarms;
+  readonly permits: ConcurrencyPermits;
+  readonly timers: Timers;
   readonly connections: ConnectionShortage;
   readonly draining: boolean;
   /** The store's clock, in milliseconds since 1970: its offset was measured, the rest is monotonic. */
   storeNow(): number;
-  /** False while this engine cannot prove that it lives, or drains: then nothing is started. */
+  /**
+   * Whether steps may be started. False while the engine drains or cannot prove that its lease is
+   * valid.
+   */
   mayStart(): boolean;
   resolve(definition: SagaDefinition): object;
   runInContext<T>(fields: LogFields, work: () => T): T;
   observe(tell: (observer: EngineObserver) => void): void;
-  /** The promise of an attempt outlives the run it belongs to. */
+  /** Keeps an attempt whose promise has not settled although its run is closed. */
   orphan(attempt: Attempt): void;
-  /** Mail was put for a saga that may be nobody's: the store should be asked soon. */
+  /** Mail was stored for a saga that may have no owner, so the store should be asked for work soon. */
   mailWaits(): void;
-  /** Such a promise has settled, or was abandoned. */
+  /** An attempt that {@link orphan} keeps has settled, or was abandoned. */
   orphanMoved(attempt: Attempt): void;
   orphansOf(sagaId: string): Attempts;
-  /** The run holds nothing any more: the saga was given back, has ended, or is somebody else's. */
+  /** The run is closed and keeps nothing: the saga was given back, has ended, or has another owner. */
   closed(run: SagaRun, why: ClosedBecause): void;
-  /** Nothing can be decided from the saga's journal: it is parked without being read. */
-  leaveAlone(saga: Unrunnable, error: unknown): void;
+  /** Parks a saga from whose journal nothing can be decided, without reading the journal again. */
+  quarantine(saga: UnreadableSaga, error: unknown): void;
   /** The saga has come to an end, or needs a person. */
   ended(run: SagaRun, outcome: SagaOutcome<unknown>): void;
 }
 
 /**
- * - `given_back`: it waits with no owner, or has ended.
- * - `mail_waits`: given back while mail lies there; it is due again.
- * - `lost`: somebody else's now.
- * - `unreadable`: still this engine's, and left alone.
- * - `stale`: its memory does not fit the store any more; it has to be loaded again.
+ * - `given_back`: the saga waits with no owner, or has ended.
+ * - `mail_waits`: the saga was given back while unread mail was stored for it, so it is due again.
+ * - `lost`: another engine owns the saga, or it does not exist any more.
+ * - `unreadable`: this engine still owns the saga, but cannot read its journal and does not run it.
+ * - `stale`: the state in memory does not match the store any more, so the saga has to be loaded again.
  */
 export type ClosedBecause = 'given_back' | 'mail_waits' | 'lost' | 'unreadable' | 'stale';

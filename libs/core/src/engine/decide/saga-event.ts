@@ -24,7 +24,7 @@ export interface PreparedCommand {
 }
 
 /** News for a saga, to be folded into its next transition. */
-export type Happening =
+export type SagaEvent =
   | (TaskRef & {
       readonly kind: 'settled';
       /** Matched with the journal: the same engine may have adopted the saga anew meanwhile. */
@@ -40,6 +40,6 @@ export type Happening =
     })
   | { readonly kind: 'mail'; readonly mail: Mail }
   /** The saga was taken over, or found: what its journal shows as running does not run. */
-  | { readonly kind: 'taken'; readonly from: string | null }
+  | { readonly kind: 'adopted'; readonly from: string | null }
   /** The store refuses what the saga wants to journal, whatever is left out. */
   | { readonly kind: 'refused'; readonly detail: string };

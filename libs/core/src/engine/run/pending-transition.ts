@@ -1,15 +1,17 @@
 import { newNonce } from '../../ids.js';
 import type { JournalEntry, SagaTransition } from '../../ports/index.js';
-import type { Decision, Happening } from '../decide/index.js';
+import type { Decision, SagaEvent } from '../decide/index.js';
 
 /** A transition that was decided and not yet answered. */
-export interface Pending {
+export interface PendingTransition {
   readonly decision: Decision;
   readonly transition: SagaTransition;
-  readonly happenings: readonly Happening[];
+  readonly events: readonly SagaEvent[];
 }
 
-/** What a decision changes in the store, where the saga still is as the decision saw it. */
+/**
+ * The transition that writes a decision to the store, provided that the saga there is unchanged since.
+ */
 export function transitionOf(
   fence: Pick<SagaTransition, 'sagaId' | 'owner' | 'epoch' | 'revision'>,
   { status, ownership, messages, consumedMail }: Decision,

@@ -1,45 +1,49 @@
-import type { Happening } from '../decide/index.js';
+import type { SagaEvent } from '../decide/index.js';
 import { errorRecord, type TaskRef } from '../journal/index.js';
 import { UnstorableResultError } from '../errors.js';
 
 /**
- * The same news without what the store could not keep: a result that cannot be journaled is a failed
- * attempt whose effect may be there. Null: nothing of it can be left out.
+ * The same event without the data that the store could not keep: a result that cannot be journaled
+ * becomes a failed attempt whose effect may be there. Null: the event has no data to leave out.
  */
-export function harmless(
-  happening: Happening,
+export function withoutUnstorableData(
+  event: SagaEvent,
   transactional: (ref: TaskRef) => boolean,
-): Happening | null {
-  switch (happening.kind) {
+): SagaEvent | null {
+  switch (event.kind) {
     case 'settled': {
-      const { result, step } = happening;
+      const { result, step } = event;
       const error = errorRecord(new UnstorableResultError(step, undefined));
       switch (result.kind) {
         case 'completed':
         case 'command': {
           // A command that could not be sent had no effect.
-          const doubt = result.kind === 'completed' && !transactional(happening);
+          const doubt = result.kind === 'completed' && !transactional(event);
           const failed = { kind: 'failed', error, doubt, final: true } as const;
-          return { ...happening, result: failed };
+          return { ...event, result: failed };
         }
         case 'failed':
-          return { ...happening, result: { ...result, error } };
+          return { ...event, result: { ...result, error } };
         case 'released':
           return null;
       }
       return null;
     }
     case 'late_success':
-      return { ...happening, output: null };
+      return { ...event, output: null };
     case 'mail':
-      return { ...happening, mail: { ...happening.mail, data: unreadable(happening.mail.data) } };
-    case 'taken':
+      return { ...event, mail: { ...event.mail, data: unreadable(event.mail.data) } };
+    case 'adopted':
     case 'refused':
       return null;
   }
 }
 
-/** A reply whose body cannot be kept is one that failed; other mail is ignored, with a trace. */
+/**
+ * The data of mail without the body of a reply and the output of a late success; the reply then counts
+ * as failed. Data that is no JSON object becomes empty, so that the mail is ignored and leaves an entry
+ * in the journal.
+ */
 function unreadable(data: string): string {
   let letter: unknown;
   try {

@@ -1,6 +1,6 @@
-import type { Room, Suspicion } from '../decide/index.js';
+import type { FreePermits, Suspicion } from '../decide/index.js';
 
-export interface Place {
+export interface Permit {
   readonly transactional: boolean;
   readonly suspicion: Suspicion;
 }
@@ -8,11 +8,11 @@ export interface Place {
 /** Somebody who could start a step had there been room. */
 export interface Waiter {
   /** Whether it could take a place now: nothing else of its saga is being committed or holds its turn. */
-  readonly able: boolean;
-  poke(): void;
+  readonly canTake: boolean;
+  schedule(): void;
 }
 
-type Kind = keyof Room;
+type PermitKind = keyof FreePermits;
 
 /** Steps that were running when their process died run beside so many of their like at most. */
 const MOST_SUSPECTS = 20;
@@ -33,13 +33,13 @@ const PART_OF_SUSPECTS = 1 / 5;
  * groups. Those of the last crash that is allowed run with no other suspect beside them, so that
  * another death tells who it was; they come first, because everybody else waits for that answer.
  */
-export class Places {
+export class ConcurrencyPermits {
   readonly #total: number;
   readonly #suspects: number;
   #transactionalOpen = true;
-  readonly #free: Record<Kind, number>;
+  readonly #free: Record<PermitKind, number>;
   /** First come, first served; a saga stands once in each. */
-  readonly #lines: Readonly<Record<Kind, Set<Waiter>>> = {
+  readonly #queues: Readonly<Record<PermitKind, Set<Waiter>>> = {
     steps: new Set(),
     transactional: new Set(),
     suspects: new Set(),
@@ -53,20 +53,20 @@ export class Places {
   }
 
   /** What is free for this one, for a decision to count down. Those who wait before it come first. */
-  room(asking: Waiter): Room {
+  freeFor(asking: Waiter): FreePermits {
     return {
-      steps: this.#roomIn('steps', asking),
-      transactional: this.#roomIn('transactional', asking),
-      suspects: this.#roomIn('suspects', asking),
-      alone: this.#roomIn('alone', asking),
+      steps: this.#freeOf('steps', asking),
+      transactional: this.#freeOf('transactional', asking),
+      suspects: this.#freeOf('suspects', asking),
+      alone: this.#freeOf('alone', asking),
     };
   }
 
-  take(place: Place): void {
+  take(place: Permit): void {
     for (const kind of kindsOf(place)) this.#free[kind] -= 1;
   }
 
-  free(place: Place): void {
+  free(place: Permit): void {
     for (const kind of kindsOf(place)) this.#free[kind] += 1;
     this.#next('steps');
     if (place.transactional) this.#next('transactional');
@@ -77,14 +77,14 @@ export class Places {
    * Waits for these kinds of places, in the order of asking; for none: waits no more. `served`: it has
    * just got some, so others come before it gets more.
    */
-  wait(waiter: Waiter, kinds: ReadonlySet<Kind>, served: boolean): void {
+  wait(waiter: Waiter, kinds: ReadonlySet<PermitKind>, served: boolean): void {
     for (const kind of KINDS) {
-      const line = this.#lines[kind];
+      const queue = this.#queues[kind];
       if (!kinds.has(kind)) {
         this.#leave(waiter, kind);
       } else {
-        if (served) line.delete(waiter);
-        line.add(waiter);
+        if (served) queue.delete(waiter);
+        queue.add(waiter);
       }
     }
   }
@@ -95,8 +95,8 @@ export class Places {
 
   /** It was asked, and cannot take a place now after all: the next ones are. */
   passOn(waiter: Waiter): void {
-    for (const kind of KINDS) if (this.#lines[kind].has(waiter)) this.#next(kind);
-    if (this.#lines.alone.has(waiter)) this.#next('suspects');
+    for (const kind of KINDS) if (this.#queues[kind].has(waiter)) this.#next(kind);
+    if (this.#queues.alone.has(waiter)) this.#next('suspects');
   }
 
   /** No transactional step is started until {@link openTransactional}. */
@@ -113,15 +113,15 @@ export class Places {
     return this.#total - this.#free.steps;
   }
 
-  #roomIn(kind: Kind, asking: Waiter): number {
+  #freeOf(kind: PermitKind, asking: Waiter): number {
     const free = this.#freeIn(kind, asking);
     if (free === 0) return 0;
     let before = 0;
     let others = 0;
     let waits = false;
-    for (const waiter of this.#lines[kind]) {
+    for (const waiter of this.#queues[kind]) {
       if (waiter === asking) waits = true;
-      else if (waiter.able) {
+      else if (waiter.canTake) {
         others += 1;
         if (!waits) before += 1;
       }
@@ -132,7 +132,7 @@ export class Places {
   }
 
   /** How many of a kind may be taken, whoever does. */
-  #freeIn(kind: Kind, asking?: Waiter): number {
+  #freeIn(kind: PermitKind, asking?: Waiter): number {
     switch (kind) {
       case 'steps':
         return this.#free.steps;
@@ -147,12 +147,12 @@ export class Places {
 
   /** Whether somebody else could run alone as soon as the group has ended. */
   #waitsAlone(asking: Waiter | undefined): boolean {
-    for (const waiter of this.#lines.alone) if (waiter !== asking && waiter.able) return true;
+    for (const waiter of this.#queues.alone) if (waiter !== asking && waiter.canTake) return true;
     return false;
   }
 
-  #leave(waiter: Waiter, kind: Kind): void {
-    if (!this.#lines[kind].delete(waiter)) return;
+  #leave(waiter: Waiter, kind: PermitKind): void {
+    if (!this.#queues[kind].delete(waiter)) return;
     if (kind === 'alone') this.#nextSuspects();
     else this.#next(kind);
   }
@@ -163,21 +163,21 @@ export class Places {
   }
 
   /** Asks those who wait longest, as many as there are places for. */
-  #next(kind: Kind): void {
+  #next(kind: PermitKind): void {
     let left = this.#freeIn(kind);
-    for (const waiter of this.#lines[kind]) {
+    for (const waiter of this.#queues[kind]) {
       if (left <= 0) return;
       // Also who cannot decide now: it looks again when it can.
-      waiter.poke();
-      if (waiter.able) left -= 1;
+      waiter.schedule();
+      if (waiter.canTake) left -= 1;
     }
   }
 }
 
-const KINDS: readonly Kind[] = ['steps', 'transactional', 'suspects', 'alone'];
+const KINDS: readonly PermitKind[] = ['steps', 'transactional', 'suspects', 'alone'];
 
-function kindsOf({ transactional, suspicion }: Place): Kind[] {
-  const kinds: Kind[] = ['steps'];
+function kindsOf({ transactional, suspicion }: Permit): PermitKind[] {
+  const kinds: PermitKind[] = ['steps'];
   if (transactional) kinds.push('transactional');
   if (suspicion === 'group') kinds.push('suspects');
   if (suspicion === 'alone') kinds.push('alone');

@@ -8,14 +8,14 @@ import type {
   SagaHeader,
   SagaStore,
 } from '../ports/index.js';
-import { letterOf } from './decide/index.js';
+import { mailData } from './decide/index.js';
 import type { EngineObserver, SagaFacts } from './engine-observer.js';
 import type { TransitionFlusher } from './flush/index.js';
 import type { SagaOutcome } from './handle/index.js';
 import { encodeEntry, type AttentionReason, type SagaEntry } from './journal/index.js';
 
 /** A saga that cannot be run here, as far as it is known without its journal. */
-export interface Unrunnable extends Pick<
+export interface UnreadableSaga extends Pick<
   SagaHeader,
   'id' | 'name' | 'version' | 'epoch' | 'revision'
 > {
@@ -26,7 +26,7 @@ export interface Unrunnable extends Pick<
   readonly parked: boolean;
 }
 
-export interface LeftAloneOptions {
+export interface UnreadableSagasOptions {
   readonly logger: Logger;
   readonly flusher: Pick<TransitionFlusher, 'submit'>;
   readonly incarnation: () => string;
@@ -45,13 +45,13 @@ const CONTROL = new Set(['retry', 'cancel', 'terminate']);
  * incarnation's, so that replies lie in its mail until it can take them and wake nobody meanwhile. An
  * operator's word has it read again; so does the end of this engine, by whoever adopts it.
  */
-export class LeftAlone {
-  readonly #options: LeftAloneOptions;
+export class UnreadableSagas {
+  readonly #options: UnreadableSagasOptions;
   /** With the epoch in which it was said: once, and not at every look at what is owned. */
   readonly #epochs = new Map<string, number>();
   readonly #busy = new Set<string>();
 
-  constructor(options: LeftAloneOptions) {
+  constructor(options: UnreadableSagasOptions) {
     this.#options = options;
   }
 
@@ -74,7 +74,7 @@ export class LeftAlone {
     this.#epochs.clear();
   }
 
-  leave(saga: Unrunnable, reason: AttentionReason, detail: string, error?: unknown): void {
+  quarantine(saga: UnreadableSaga, reason: AttentionReason, detail: string, error?: unknown): void {
     const { id: sagaId, name, version } = saga;
     const facts: SagaFacts = { sagaId, saga: name, version };
     if (this.#epochs.get(sagaId) !== saga.epoch) {
@@ -92,7 +92,7 @@ export class LeftAlone {
         entries.push({ kind: 'mail_ignored', mail: kind, reason: detail });
       }
     } else {
-      const { reason: why } = letterOf(ending.data);
+      const { reason: why } = mailData(ending.data);
       entries.push({
         kind: 'saga_ended',
         status: 'terminated',
@@ -121,7 +121,7 @@ export class LeftAlone {
   }
 
   async #write(
-    saga: Unrunnable,
+    saga: UnreadableSaga,
     entries: readonly SagaEntry[],
     letters: readonly Mail[],
     ended: boolean,
@@ -153,7 +153,7 @@ export class LeftAlone {
     }
   }
 
-  #tell({ id, name, version, startedAt }: Unrunnable, entry: SagaEntry): void {
+  #tell({ id, name, version, startedAt }: UnreadableSaga, entry: SagaEntry): void {
     const { observe, onParked, storeNow } = this.#options;
     const durationMs = startedAt === null ? 0 : Math.max(0, storeNow() - startedAt);
     const facts: SagaFacts = { sagaId: id, saga: name, version };
@@ -177,7 +177,7 @@ export function startOf(entries: readonly RecordedEntry[]): number | null {
 export function parkedUnread(entries: readonly RecordedEntry[]): boolean {
   const last = entries.findLast(({ kind }) => SAYS_WHERE.has(kind));
   if (last?.kind !== 'needs_attention') return false;
-  return letterOf(last.data ?? '').reason === 'journal_unreadable';
+  return mailData(last.data ?? '').reason === 'journal_unreadable';
 }
 
 const SAYS_WHERE = new Set(['needs_attention', 'retry_requested', 'saga_ended']);

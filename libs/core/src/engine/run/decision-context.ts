@@ -1,0 +1,34 @@
+import { newId } from '../../ids.js';
+import type { DecisionContext } from '../decide/index.js';
+import type { Attempts } from './attempts.js';
+import type { EngineContext } from './engine-context.js';
+import type { SagaRun } from './saga-run.js';
+
+/**
+ * Gathers, at this moment, everything that a decision about a saga depends on beside the saga's state.
+ */
+export function decisionContextOf(
+  engine: EngineContext,
+  run: SagaRun,
+  attempts: Attempts,
+): DecisionContext {
+  return {
+    definition: run.definition,
+    sagaId: run.id,
+    tenant: run.tenant,
+    incarnation: engine.incarnation,
+    epoch: run.epoch,
+    now: engine.storeNow(),
+    backAt: engine.backAt,
+    deadlineAt: run.deadlineAt,
+    permits: engine.permits.freeFor(run),
+    unsettled: (role, step) =>
+      attempts.unsettled(role, step) || engine.orphansOf(run.id).unsettled(role, step),
+    random: engine.random,
+    service: engine.service,
+    mayStart: engine.mayStart(),
+    draining: engine.draining,
+    shortDelayMs: engine.settings.shortDelayMs,
+    newMessageId: newId,
+  };
+}
