@@ -1,4 +1,4 @@
-import { copyOf, withMadeCommands } from '../../messaging/index.js';
+import { assertAwaitable, copyOf, withMadeCommands } from '../../messaging/index.js';
 import { resolveArguments, StepResultMissingError } from '../../saga/index.js';
 import { methodOf } from '../decide/index.js';
 import { UnreturnedCommandError } from '../errors.js';
@@ -51,9 +51,11 @@ export async function callMethod(attempt: Attempt, transactionManager: unknown):
     attempt: start.attempt,
   };
   const { value, made } = await withMadeCommands((): unknown =>
-    engine.runInContext(fields, (): unknown =>
-      Reflect.apply(callable, instance, resolveArguments(method, values)),
-    ),
+    engine.runInContext(fields, (): unknown => {
+      const returned: unknown = Reflect.apply(callable, instance, resolveArguments(method, values));
+      assertAwaitable(returned);
+      return returned;
+    }),
   );
   for (const command of made) {
     if (command === value) continue;
@@ -62,10 +64,20 @@ export async function callMethod(attempt: Attempt, transactionManager: unknown):
       start.step,
       start.role,
       command.contract.type,
-      typeof value === 'object' && value !== null && Object.values(value).includes(command),
+      holds(value, command),
     );
   }
   return value;
+}
+
+/** Whether a command stands among the members of a value; of one that cannot be read, nobody knows. */
+function holds(value: unknown, command: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  try {
+    return Object.values(value).includes(command);
+  } catch {
+    return false;
+  }
 }
 
 /** What steps yielded so far; each time it is asked for, a copy that belongs to whoever asks. */

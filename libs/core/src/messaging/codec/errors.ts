@@ -7,11 +7,13 @@ export class UnserializableValueError extends NonRetryableError {
   constructor(
     /** Where it is, from the root `$`: `$.lines[2].price`. */
     readonly path: string,
-    /** What is there: `NaN`, `a Map`, `a function`. */
+    /** What is there: `NaN`, `a Map`, `a function`. Where reading it threw, `cause` is what was thrown. */
     readonly found: string,
     remedy: string,
+    options: { readonly cause?: unknown } = {},
   ) {
     super(`The value cannot be stored: ${path} is ${found}, which JSON does not hold unchanged.`, {
+      ...options,
       remedy,
     });
   }

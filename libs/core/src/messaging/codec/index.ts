@@ -8,3 +8,4 @@ export {
   recordText,
   type PayloadCodec,
 } from './json-codec.js';
+export { assertAwaitable, assertReadable } from './plain-value.js';

@@ -38,6 +38,26 @@ circle['again'] = { back: [circle] };
 const withHole: unknown[] = [1];
 withHole[2] = 3;
 
+const asText = (): string => 'another value';
+const NAMELESS = 'an object of an unnamed class';
+
+class Lines extends Array<number> {
+  total(): number {
+    return this.reduce((sum, one) => sum + one, 0);
+  }
+}
+
+/** What a getter and the traps of a proxy throw. */
+const thrown = new Error('a trap');
+function throwing(): never {
+  throw thrown;
+}
+function revoked(target: object): object {
+  const { proxy, revoke } = Proxy.revocable(target, {});
+  revoke();
+  return proxy;
+}
+
 describe('JSON', () => {
   it('gives back every JSON value as it was, as bytes and as the text of a journal', () => {
     fc.assert(
@@ -154,6 +174,54 @@ describe('JSON', () => {
     ['a Promise', { later: Promise.resolve(1) }, '$.later', 'a Promise'],
     ['a RegExp', /x/, '$', 'a RegExp'],
     ['a boxed number', Object(1), '$', 'a Number'],
+    [
+      'a list with toJSON',
+      { a: Object.assign([1], { toJSON: asText }) },
+      '$.a',
+      'an Array with a toJSON method',
+    ],
+    [
+      'a hidden toJSON',
+      [Object.defineProperty({ a: 1 }, 'toJSON', { value: asText })],
+      '$[0]',
+      'an Object with a toJSON method',
+    ],
+    [
+      'an inherited toJSON',
+      Object.create({ toJSON: asText }),
+      '$',
+      'an Object with a toJSON method',
+    ],
+    [
+      'a toJSON without a class',
+      Object.assign(Object.create(null) as object, { toJSON: asText }),
+      '$',
+      `${NAMELESS} with a toJSON method`,
+    ],
+    [
+      'a list with a name',
+      { found: /a/.exec('a') },
+      '$.found',
+      "an array with the property 'index' beside its elements",
+    ],
+    [
+      'a list with a hidden name',
+      Object.defineProperty([1], 'raw', { value: 1 }),
+      '$',
+      "an array with the property 'raw' beside its elements",
+    ],
+    [
+      'a list with a symbol',
+      Object.assign([1], { [Symbol('x')]: 1 }),
+      '$',
+      'an array with symbol keys',
+    ],
+    [
+      'a hidden property',
+      { a: Object.defineProperty({ b: 1 }, 'c', { value: 2 }) },
+      '$.a',
+      "an object whose property 'c' is not enumerable",
+    ],
   ])('refuses %s with its path', (_, value, path, found) => {
     expect(() => jsonCodec.encode(value)).toThrow(UnserializableValueError);
     expect(() => journalText(value)).toThrow(
@@ -165,6 +233,61 @@ describe('JSON', () => {
         ),
       }),
     );
+  });
+
+  it.each([
+    [
+      'a getter',
+      {
+        a: [
+          {
+            get b() {
+              return throwing();
+            },
+          },
+        ],
+      },
+      '$.a[0].b',
+      thrown,
+    ],
+    [
+      'a getter in a list',
+      [1, Object.defineProperty([1], 0, { get: throwing })],
+      '$[1][0]',
+      thrown,
+    ],
+    ['a proxy', { a: new Proxy({}, { ownKeys: throwing }) }, '$.a', thrown],
+    ['a proxy of a list', [new Proxy([1], { get: throwing })], '$[0]', thrown],
+    ['a proxy without a class', new Proxy({}, { getPrototypeOf: throwing }), '$', thrown],
+    ['a revoked proxy', { a: revoked({}) }, '$.a', expect.any(TypeError)],
+    ['a revoked list', revoked([]), '$', expect.any(TypeError)],
+  ])('refuses %s that throws when it is read', (_, value, path, cause) => {
+    for (const write of [jsonCodec.encode, journalText]) {
+      expect(() => write(value)).toThrow(UnserializableValueError);
+      expect(() => write(value)).toThrow(
+        expect.objectContaining({ path, found: 'a value that throws when it is read', cause }),
+      );
+    }
+  });
+
+  it('refuses what can be read only once', () => {
+    let reads = 0;
+    const value = {
+      get a() {
+        reads += 1;
+        return reads % 2 === 0 ? throwing() : 1;
+      },
+    };
+    expect(() => jsonCodec.encode(value)).toThrow(
+      expect.objectContaining({ path: '$', cause: thrown }),
+    );
+  });
+
+  it('refuses a list of a class whose methods would be lost, where the class is the reader', () => {
+    expect(() => journalText({ lines: Lines.of(1, 2) })).toThrow(
+      "$.lines is a Lines whose 'total' would be missing when it is read back",
+    );
+    expect(throughBytes({ lines: Lines.of(1, 2) })).toEqual({ lines: [1, 2] });
   });
 
   it('refuses a circle, and says so', () => {

@@ -1,5 +1,5 @@
 import { MalformedPayloadError } from './errors.js';
-import { assertPlain, KEPT, SENT, WRAPPED, type PlainRules } from './plain-value.js';
+import { assertPlain, KEPT, plainText, SENT, WRAPPED, type PlainRules } from './plain-value.js';
 
 /** Turns values into the bytes of a payload and back, without changing them. */
 export interface PayloadCodec {
@@ -23,8 +23,7 @@ export const jsonCodec: PayloadCodec = Object.freeze({
 
   encode(value: unknown): Uint8Array {
     if (value === undefined) return NOTHING;
-    assertPlain(value, SENT);
-    return Buffer.from(JSON.stringify(value));
+    return Buffer.from(plainText(value, SENT));
   },
 
   decode(payload: Uint8Array): unknown {
@@ -53,9 +52,7 @@ export function recordText(value: unknown): string | null {
 }
 
 function textOf(value: unknown, rules: PlainRules): string | null {
-  if (value === undefined) return null;
-  assertPlain(value, rules);
-  return JSON.stringify(value);
+  return value === undefined ? null : plainText(value, rules);
 }
 
 /**

@@ -1,4 +1,19 @@
 import { UnserializableValueError } from './errors.js';
+import {
+  AS_LIST,
+  AS_OBJECT,
+  AS_TEXT,
+  LEAVE_OUT,
+  finding,
+  inClass,
+  inNumber,
+  inOwnNames,
+  inSymbols,
+  inToJson,
+  inUncommonObject,
+  unreadable,
+  type Finding,
+} from './findings.js';
 
 /** Deeper values are refused: somewhere on their way a parser would run out of stack. */
 export const MAX_DEPTH = 512;
@@ -16,106 +31,78 @@ export interface PlainRules {
    * wherever the reader's type is the class.
    */
   readonly methods: boolean;
+  /**
+   * Whether to look for properties that JSON leaves out. Of what was read from JSON there are none, and
+   * for a list of 100,000 numbers the look takes 12 ms.
+   */
+  readonly hidden: boolean;
 }
 
 /** What goes to others, who know its data only. */
-export const SENT: PlainRules = { deepest: MAX_DEPTH, methods: true };
+export const SENT: PlainRules = { deepest: MAX_DEPTH, methods: true, hidden: true };
 /** What comes back to the same class: a saga's input, a step's result. */
-export const KEPT: PlainRules = { deepest: MAX_DEPTH, methods: false };
+export const KEPT: PlainRules = { deepest: MAX_DEPTH, methods: false, hidden: true };
 /** What Sagaz puts around values that were looked at before. */
-export const WRAPPED: PlainRules = { deepest: MAX_DEPTH + WRAPPING, methods: true };
+export const WRAPPED: PlainRules = {
+  deepest: MAX_DEPTH + WRAPPING,
+  methods: true,
+  hidden: false,
+};
 
-interface Finding {
-  readonly found: string;
-  readonly remedy: string;
-  /** Keys from the inside out, added while the walk unwinds: nothing is paid where all is well. */
-  readonly path: (string | number)[];
-}
-
-const LEAVE_OUT = 'Leave it out, or use null.';
-const AS_TEXT = 'Send it as a string.';
-
-function finding(found: string, remedy: string): Finding {
-  return { found, remedy, path: [] };
-}
-
-function named(value: object): string {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  const maker: unknown =
-    typeof prototype === 'object' && prototype !== null ? prototype.constructor : undefined;
-  const name = typeof maker === 'function' ? maker.name : '';
-  if (name === '') return 'an object of an unnamed class';
-  return /^[AEIO]/.test(name) ? `an ${name}` : `a ${name}`;
-}
-
-function inNumber(value: number): Finding | undefined {
-  if (Number.isFinite(value)) {
-    return Object.is(value, -0) ? finding('-0', 'Add 0 to it, which makes it 0.') : undefined;
-  }
-  return finding(String(value), 'Use null, or a string, for what is no finite number.');
-}
-
-/** Objects that JSON would write as something else, or as nothing. */
-function inUncommonObject(value: object): Finding | undefined {
-  if (value instanceof Date) return finding('a Date', 'Send date.toISOString().');
-  if (value instanceof Map) return finding('a Map', 'Send Object.fromEntries(map) or [...map].');
-  if (value instanceof Set) return finding('a Set', 'Send [...set].');
-  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) {
-    return finding(named(value), "Send Buffer.from(bytes).toString('base64').");
-  }
-  if ('toJSON' in value && typeof value.toJSON === 'function') {
-    return finding(
-      `${named(value)} with a toJSON method`,
-      'Send the plain value you want to have read.',
-    );
-  }
-  // Promise, RegExp, Error, boxed primitives and the like keep their content where JSON does not look.
-  const tag = Object.prototype.toString.call(value);
-  if (tag !== '[object Object]') return finding(named(value), 'Send a plain object of its data.');
-  return undefined;
-}
-
-/** What the classes of an instance give it besides its data, by class: the first name, or null. */
-const lost = new WeakMap<object, string | null>();
-
-function lostOf(prototype: object): string | null {
-  const known = lost.get(prototype);
-  if (known !== undefined) return known;
-  let name: string | null = null;
-  let level: unknown = prototype;
-  while (name === null && typeof level === 'object' && level !== null) {
-    if (Object.getPrototypeOf(level) === null) break;
-    name = Object.getOwnPropertyNames(level).find((own) => own !== 'constructor') ?? null;
-    level = Object.getPrototypeOf(level);
-  }
-  lost.set(prototype, name);
-  return name;
-}
-
-function inClass(value: object): Finding | undefined {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (typeof prototype !== 'object' || prototype === null) return undefined;
-  const name = lostOf(prototype);
-  if (name === null) return undefined;
-  return finding(
-    `${named(value)} whose '${name}' would be missing when it is read back`,
-    'Give a plain object of its data: { ...instance }.',
-  );
-}
-
+/** JSON writes the elements of an array and nothing else. */
 function inArray(value: readonly unknown[], depth: number, rules: PlainRules): Finding | undefined {
-  for (let i = 0; i < value.length; i += 1) {
-    const item = value[i];
-    const found =
-      item === undefined
-        ? finding(i in value ? 'undefined in an array' : 'a hole in an array', 'Use null.')
-        : inValue(item, depth, rules);
-    if (found !== undefined) {
-      found.path.push(i);
-      return found;
+  let at: number | null = null;
+  try {
+    const found = inToJson(value) ?? (rules.methods ? undefined : inClass(value, AS_LIST));
+    if (found !== undefined) return found;
+    for (let i = 0; i < value.length; i += 1) {
+      at = i;
+      const item = value[i];
+      const problem =
+        item === undefined
+          ? finding(i in value ? 'undefined in an array' : 'a hole in an array', 'Use null.')
+          : inValue(item, depth, rules);
+      if (problem !== undefined) return within(i, problem);
     }
+    if (!rules.hidden) return undefined;
+    at = null;
+    return inOwnNames(value, value.length + 1) ?? inSymbols(value, 'an array');
+  } catch (error) {
+    return at === null ? unreadable(error) : within(at, unreadable(error));
   }
-  return undefined;
+}
+
+/** JSON writes the enumerable properties of an object whose names are strings, and nothing else. */
+function inMembers(value: object, depth: number, rules: PlainRules): Finding | undefined {
+  let at: string | null = null;
+  try {
+    const prototype: unknown = Object.getPrototypeOf(value);
+    const found =
+      (prototype === Object.prototype || prototype === null
+        ? inToJson(value)
+        : inUncommonObject(value)) ??
+      (rules.methods || prototype === Object.prototype ? undefined : inClass(value, AS_OBJECT));
+    if (found !== undefined) return found;
+    const keys = Object.keys(value);
+    for (const key of keys) {
+      at = key;
+      const item = (value as Readonly<Record<string, unknown>>)[key];
+      // What an optional property of TypeScript leaves: absent and undefined read the same.
+      if (item === undefined) continue;
+      const problem = inValue(item, depth + 1, rules);
+      if (problem !== undefined) return within(key, problem);
+    }
+    if (!rules.hidden) return undefined;
+    at = null;
+    return inOwnNames(value, keys.length) ?? inSymbols(value, 'an object');
+  } catch (error) {
+    return at === null ? unreadable(error) : within(at, unreadable(error));
+  }
+}
+
+function within(key: string | number, found: Finding): Finding {
+  found.path.push(key);
+  return found;
 }
 
 function inObject(value: object, depth: number, rules: PlainRules): Finding | undefined {
@@ -125,26 +112,16 @@ function inObject(value: object, depth: number, rules: PlainRules): Finding | un
       'Flatten it, or send it in parts.',
     );
   }
-  if (Array.isArray(value)) return inArray(value, depth + 1, rules);
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype !== Object.prototype && prototype !== null) {
-    const found = inUncommonObject(value) ?? (rules.methods ? undefined : inClass(value));
-    if (found !== undefined) return found;
+  let list: boolean;
+  try {
+    list = Array.isArray(value);
+  } catch (error) {
+    // A proxy that was revoked.
+    return unreadable(error);
   }
-  for (const key of Object.keys(value)) {
-    const item = (value as Readonly<Record<string, unknown>>)[key];
-    // What an optional property of TypeScript leaves: absent and undefined read the same.
-    if (item === undefined) continue;
-    const found = inValue(item, depth + 1, rules);
-    if (found !== undefined) {
-      found.path.push(key);
-      return found;
-    }
-  }
-  if (Object.getOwnPropertySymbols(value).length > 0) {
-    return finding('an object with symbol keys', 'Use strings as keys.');
-  }
-  return undefined;
+  return list
+    ? inArray(value as readonly unknown[], depth + 1, rules)
+    : inMembers(value, depth, rules);
 }
 
 function inValue(value: unknown, depth: number, rules: PlainRules): Finding | undefined {
@@ -193,15 +170,15 @@ function written(path: readonly (string | number)[]): string {
 }
 
 /**
- * Refuses what JSON would bend. A class instance without `toJSON` passes where its methods are not
- * missed: its own enumerable properties are its data, and it is read back as a plain object. Of an array, its elements are.
+ * Refuses what JSON would bend, or leave out in silence. A class instance without `toJSON` passes where
+ * its methods are not missed: its own properties are its data, and it is read back as a plain object.
  *
- * @throws UnserializableValueError
+ * @throws UnserializableValueError, whatever the value does when it is looked at
  */
 export function assertPlain(value: unknown, rules: PlainRules): void {
   const found = inValue(value, 1, rules);
   if (found === undefined) return;
-  const path = found.path.reverse();
+  const path = found.path.toReversed();
   const circle = path.length >= MAX_DEPTH ? circleIn(value, path) : undefined;
   if (circle !== undefined) {
     throw new UnserializableValueError(
@@ -210,5 +187,49 @@ export function assertPlain(value: unknown, rules: PlainRules): void {
       'Send the ids of what it refers to.',
     );
   }
-  throw new UnserializableValueError(written(path), found.found, found.remedy);
+  throw refused(found);
+}
+
+/**
+ * A value as JSON text.
+ *
+ * @throws UnserializableValueError
+ */
+export function plainText(value: unknown, rules: PlainRules): string {
+  assertPlain(value, rules);
+  try {
+    return JSON.stringify(value);
+  } catch (error) {
+    // A getter that answers the first time only, or a text beyond the longest of JavaScript.
+    throw refused(unreadable(error));
+  }
+}
+
+/**
+ * Refuses a value that throws when it is read, and no other. Asked once something else failed on a value.
+ *
+ * @throws UnserializableValueError
+ */
+export function assertReadable(value: unknown): void {
+  const found = inValue(value, 1, SENT);
+  if (found !== undefined && found.thrown !== null) throw refused(found);
+}
+
+/**
+ * Reads `then`, as `await` does: of a value that throws at that, the reader learns that it is the value.
+ *
+ * @throws UnserializableValueError
+ */
+export function assertAwaitable(value: unknown): void {
+  if (typeof value !== 'object' || value === null) return;
+  try {
+    Reflect.get(value, 'then');
+  } catch (error) {
+    throw refused(unreadable(error));
+  }
+}
+
+function refused({ path, found, remedy, thrown }: Finding): UnserializableValueError {
+  const options = thrown === null ? {} : { cause: thrown.error };
+  return new UnserializableValueError(written(path.toReversed()), found, remedy, options);
 }

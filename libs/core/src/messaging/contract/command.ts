@@ -1,3 +1,4 @@
+import { propertyOf } from '../../errors/index.js';
 import { parseDuration } from '../../retry/index.js';
 import type { Duration } from '../../retry/index.js';
 import { HEADER_REMEDY, addressProblem, isLine, userHeaders } from '../rules/index.js';
@@ -103,7 +104,10 @@ export function command<Payload, Reply>(
   return Object.freeze(value);
 }
 
-/** Whether a step's value is a command, also of another installed copy of the package. */
+/**
+ * Whether a step's value is a command, also of another installed copy of the package. A value that throws
+ * when it is looked at is none; whoever stores it refuses it.
+ */
 export function isCommand(value: unknown): value is Command {
-  return typeof value === 'object' && value !== null && COMMAND in value;
+  return propertyOf(value, COMMAND) === true;
 }

@@ -227,3 +227,42 @@ describe('a command as the value of a step', () => {
     );
   });
 });
+
+describe('a value that throws when its schema reads it', () => {
+  const broken = new Error('a trap');
+  const reads = schema<Reserve>((value) => {
+    if (JSON.stringify(value) === '{}') throw new TypeError('a fault of the schema');
+    return { value: { orderId: 'o-1' } };
+  });
+  const Reserving = defineCommand<Reserve, Reserve>()('inventory.reserve', {
+    payload: reads,
+    reply: reads,
+  });
+  const value: Reserve = {
+    get orderId(): string {
+      throw broken;
+    },
+  };
+
+  it('is refused as what it is, as a payload and as a reply', async () => {
+    const refused = expect.objectContaining({
+      code: 'SAGAZ_UNSERIALIZABLE_VALUE',
+      path: '$.orderId',
+      cause: broken,
+    }) as unknown;
+    await expect(validatePayload(Reserving, value)).rejects.toEqual(refused);
+    await expect(validateReply(Reserving, value)).rejects.toEqual(refused);
+  });
+
+  it('is told from a fault of the schema', async () => {
+    const none = Object.create(null) as Reserve;
+    await expect(validatePayload(Reserving, none)).rejects.toThrow('a fault of the schema');
+  });
+});
+
+it('takes for a command only what is marked as one, whatever it does when it is asked', () => {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  expect(isCommand(proxy)).toBe(false);
+  expect(isCommand(new Proxy({}, { has: () => true }))).toBe(false);
+});

@@ -1,3 +1,4 @@
+import { assertAwaitable, assertReadable } from '../codec/index.js';
 import { MessageValidationError } from './errors.js';
 import type { CommandContract, MessageContract } from './message-contract.js';
 import { replySchemasOf } from './reply-schemas.js';
@@ -9,16 +10,27 @@ function described(issue: SchemaIssue): string {
   return `${path.join('.')}: ${issue.message}`;
 }
 
+/** @throws UnserializableValueError where the schema threw because the value throws when it is read */
+async function validated<T>(schema: StandardSchema<T>, value: unknown): Promise<SchemaResult<T>> {
+  try {
+    return await schema['~standard'].validate(value);
+  } catch (error) {
+    assertReadable(value);
+    throw error;
+  }
+}
+
 async function checked<T>(
   schema: StandardSchema<T>,
   value: unknown,
   type: string,
   part: 'payload' | 'reply',
 ): Promise<T> {
-  const result: SchemaResult<T> = await schema['~standard'].validate(value);
+  const result = await validated(schema, value);
   if (result.issues !== undefined) {
     throw new MessageValidationError(type, part, result.issues.map(described));
   }
+  assertAwaitable(result.value);
   return result.value;
 }
 
@@ -42,24 +54,30 @@ export async function replyProblem(type: string, reply: unknown): Promise<string
  * message is published and again before it is handled: a schema that transforms must bear both.
  *
  * @throws MessageValidationError
+ * @throws UnserializableValueError where the value throws when it is read
  */
 export async function validatePayload<Payload>(
   contract: MessageContract<Payload>,
   payload: Payload,
 ): Promise<Payload> {
   const schema = contract.payloadSchema;
-  return schema === undefined ? payload : checked(schema, payload, contract.type, 'payload');
+  if (schema !== undefined) return checked(schema, payload, contract.type, 'payload');
+  assertAwaitable(payload);
+  return payload;
 }
 
 /**
  * The same for the reply of a command.
  *
  * @throws MessageValidationError
+ * @throws UnserializableValueError where the value throws when it is read
  */
 export async function validateReply<Reply>(
   contract: CommandContract<unknown, Reply>,
   reply: Reply,
 ): Promise<Reply> {
   const schema = contract.replySchema;
-  return schema === undefined ? reply : checked(schema, reply, contract.type, 'reply');
+  if (schema !== undefined) return checked(schema, reply, contract.type, 'reply');
+  assertAwaitable(reply);
+  return reply;
 }
