@@ -3,11 +3,11 @@ import type {
   Place,
   SlotChange,
   SlotChangeOutcome,
-  SlotLease,
   SlotQueueStore,
   Timer,
 } from '../../ports/index.js';
 import { Backoff } from './backoff.js';
+import type { HeldLease } from './held-lease.js';
 import type { KeyLine } from './key-line.js';
 
 const LARGEST_BATCH = 1_000;
@@ -26,7 +26,7 @@ interface Aside {
 export type PumpItem =
   | {
       readonly kind: 'change';
-      readonly lease: SlotLease;
+      readonly lease: HeldLease;
       readonly change: SlotChange;
       /** Whose order matters: what is said of one line is told in that order. */
       readonly line?: KeyLine;
@@ -55,7 +55,7 @@ export type PumpItem =
 export class ChangePump {
   readonly #store: SlotQueueStore;
   readonly #incarnation: string;
-  readonly #holds: (lease: SlotLease) => boolean;
+  readonly #holds: (lease: HeldLease) => boolean;
   readonly #beforeChange: () => void | Promise<void>;
   readonly #failed: (error: unknown) => void;
   readonly #worked: () => void;
@@ -72,7 +72,7 @@ export class ChangePump {
     readonly clock: Clock;
     readonly incarnation: string;
     /** Whether this process still holds that very lease. */
-    readonly holds: (lease: SlotLease) => boolean;
+    readonly holds: (lease: HeldLease) => boolean;
     readonly beforeChange: () => void | Promise<void>;
     readonly failed: (error: unknown) => void;
     readonly worked: () => void;
@@ -123,7 +123,8 @@ export class ChangePump {
           await this.#apply(batch);
           this.#backoff.reset();
           this.#limit = Math.min(2 * this.#limit, LARGEST_BATCH);
-          this.#worked();
+          // A look at what is held back says nothing of the changes that the store does not take.
+          if (batch[0]?.kind !== 'barrier' || this.#aside.size === 0) this.#worked();
         } catch (error) {
           this.#failed(error);
           if (this.#backoff.stopped) return;
@@ -188,7 +189,7 @@ export class ChangePump {
 
   async #apply(batch: PumpItem[]): Promise<void> {
     const completes: Extract<PumpItem, { kind: 'complete' }>[] = [];
-    const leases = new Map<number, SlotLease>();
+    const leases = new Map<number, HeldLease>();
     const told: Extract<PumpItem, { kind: 'change' }>[] = [];
     for (const item of batch) {
       if (item.kind === 'barrier') return item.run();

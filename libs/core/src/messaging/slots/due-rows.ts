@@ -1,4 +1,5 @@
-import type { Clock, SlotLease, SlotQueueStore, Timer } from '../../ports/index.js';
+import type { Clock, SlotQueueStore, Timer } from '../../ports/index.js';
+import type { HeldLease } from './held-lease.js';
 import type { KeyBook } from './key-book.js';
 import type { SlotReader } from './slot-reader.js';
 import type { SlotStates } from './slot-states.js';
@@ -16,7 +17,8 @@ export class DueRows {
   readonly #book: KeyBook;
   readonly #states: SlotStates;
   readonly #reader: SlotReader;
-  readonly #leases: () => readonly SlotLease[];
+  readonly #leases: () => readonly HeldLease[];
+  readonly #holds: (lease: HeldLease) => boolean;
   readonly #pollMs: number;
   readonly #took: () => void;
   readonly #failed: (error: unknown) => number;
@@ -35,7 +37,8 @@ export class DueRows {
     readonly book: KeyBook;
     readonly states: SlotStates;
     readonly reader: SlotReader;
-    readonly leases: () => readonly SlotLease[];
+    readonly leases: () => readonly HeldLease[];
+    readonly holds: (lease: HeldLease) => boolean;
     readonly pollMs: number;
     readonly took: () => void;
     readonly failed: (error: unknown) => number;
@@ -48,6 +51,7 @@ export class DueRows {
     this.#states = options.states;
     this.#reader = options.reader;
     this.#leases = options.leases;
+    this.#holds = options.holds;
     this.#pollMs = options.pollMs;
     this.#took = options.took;
     this.#failed = options.failed;
@@ -99,13 +103,12 @@ export class DueRows {
       const inFlight = new Set(this.#book.rows.keys());
       const rows = await this.#store.readDueRetries(this.#incarnation, leases, LIMIT);
       const asked = new Map(leases.map((lease) => [lease.slot, lease]));
-      const held = new Map(this.#leases().map((lease) => [lease.slot, lease]));
       let taken = 0;
       for (const row of rows) {
         const lease = asked.get(row.slot);
         if (lease === undefined || !this.#states.isLoaded(row.slot)) continue;
         // Lost, or lost and gained again, while its rows were on their way.
-        if (held.get(row.slot)?.epoch !== lease.epoch) continue;
+        if (!this.#holds(lease)) continue;
         if (this.#closed) return;
         if (inFlight.has(row.seq) || this.#book.rows.has(row.seq)) continue;
         if (await this.#reader.admit(row, lease, read)) taken += 1;

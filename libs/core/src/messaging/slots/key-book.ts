@@ -1,6 +1,8 @@
-import type { HeldKey, QueuedMessage, SlotLease } from '../../ports/index.js';
+import type { HeldKey, QueuedMessage } from '../../ports/index.js';
+import type { HeldLease } from './held-lease.js';
 import { KeyLine } from './key-line.js';
 import { LineQueue } from './line-queue.js';
+import { minSeq } from './seq.js';
 import type { TakenRow } from './slot-work.js';
 
 /** What to do with a row that a read showed. */
@@ -50,7 +52,7 @@ export class KeyBook {
   }
 
   /** Puts a row that was read where it belongs. `hold` takes it too: it is on its way aside. */
-  offer(row: QueuedMessage, lease: SlotLease, read: number, afterDeath = false): Offer {
+  offer(row: QueuedMessage, lease: HeldLease, read: number, afterDeath = false): Offer {
     if (this.rows.has(row.seq)) return 'known';
     // An unordered message has a line of its own: nothing waits for it, and it for nothing.
     const line = row.ordered
@@ -86,7 +88,7 @@ export class KeyBook {
     taken.state = 'waiting';
     taken.line.insert(taken);
     this.waiting += 1;
-    if (taken.line.working === 0) this.ready.push(taken.line);
+    if (!taken.line.busy) this.ready.push(taken.line);
   }
 
   /** The row is finished, or no business of ours any more. */
@@ -94,7 +96,8 @@ export class KeyBook {
     if (!this.rows.delete(taken.row.seq)) return;
     this.bytes -= taken.row.message.payload.byteLength;
     if (!taken.overdue) this.#uncount(taken.row.slot);
-    this.tidy(taken.line);
+    if (taken.line.former.delete(taken)) this.resume(taken.line);
+    else this.tidy(taken.line);
   }
 
   /** The store has the row as a retry: its slot may go to another process before it is finished here. */
@@ -124,7 +127,7 @@ export class KeyBook {
 
   /** The line may go on: whatever its key had to wait for is over. */
   resume(line: KeyLine): void {
-    if (line.working === 0 && line.waiting.length > 0) this.ready.push(line);
+    if (!line.busy && line.waiting.length > 0) this.ready.push(line);
     else this.tidy(line);
   }
 
@@ -175,10 +178,37 @@ export class KeyBook {
     this.forget(taken);
   }
 
+  /**
+   * A row that was in hand when its slot was lost has ended and is not done. What waits of its key was
+   * read without it, and what is being read now may be: all of it must be read again, with it.
+   *
+   * @returns the lowest number that must be read again
+   */
+  leftUndone(taken: TakenRow): string {
+    const { line } = taken;
+    let lowest = taken.row.seq;
+    for (const follower of [...line.waiting]) {
+      lowest = minSeq(lowest, follower.row.seq);
+      this.#dropOne(follower);
+    }
+    line.freeFromRead = this.readsBegun + 1;
+    return lowest;
+  }
+
+  /** The slots some of whose keys are held back. */
+  slotsHeldBack(): number[] {
+    const slots = new Set<number>();
+    for (const line of this.#lines.values()) if (line.heads.size > 0) slots.add(line.key.slot);
+    return [...slots].sort((a, b) => a - b);
+  }
+
   /** The leases are gone: what waits is forgotten, what is worked on must not be written. */
   dropSlots(slots: ReadonlySet<number>): void {
     for (const taken of [...this.rows.values()]) {
       if (!slots.has(taken.row.slot)) continue;
+      if (!taken.lost && taken.state !== 'waiting' && taken.state !== 'done') {
+        taken.line.former.add(taken);
+      }
       taken.lost = true;
       if (taken.state === 'waiting') this.#dropOne(taken);
     }

@@ -9,6 +9,12 @@ export class KeyLine {
   readonly waiting: TakenRow[] = [];
   /** How many are being worked on, or have an outcome the key must wait for. */
   working = 0;
+  /**
+   * Rows that were in hand when their slot was lost, and of which it is not known yet whether they
+   * were done. A read shows the rows after them but not them, so nothing of the key is begun until
+   * they have ended.
+   */
+  readonly former = new Set<TakenRow>();
   /** In the queue of lines that may be taken from. */
   queued = false;
   /**
@@ -55,9 +61,12 @@ export class KeyLine {
     this.waiting.splice(at, 0, taken);
   }
 
+  /** Whether a row of the key is in hand, so that no other may be begun. */
+  get busy(): boolean {
+    return this.working > 0 || this.former.size > 0;
+  }
+
   get empty(): boolean {
-    return (
-      this.waiting.length === 0 && this.working === 0 && this.heads.size === 0 && !this.releasing
-    );
+    return this.waiting.length === 0 && !this.busy && this.heads.size === 0 && !this.releasing;
   }
 }

@@ -1,14 +1,15 @@
 import { errorText } from '../../errors/index.js';
 import type { Clock, Logger, SlotLease, SlotQueueStore, Timer } from '../../ports/index.js';
+import type { HeldLease } from './held-lease.js';
 
 /** What the keeper tells the consumer it keeps slots for. */
 export interface LeaseEvents {
-  gained(leases: readonly SlotLease[]): void;
+  gained(leases: readonly HeldLease[]): void;
   lost(slots: readonly number[]): void;
   /** The leases live on: what could not be begun for want of time left may be begun now. */
   renewed(): void;
   /** An operator changed rows: the slot's memory is stale. */
-  changed(lease: SlotLease): void;
+  changed(lease: HeldLease): void;
   /** Nothing of the slot is under way: it may be given back. */
   drained(slot: number): boolean;
   /** The loop has moved lately; otherwise the leases are not renewed. */
@@ -20,7 +21,7 @@ export interface LeaseEvents {
 }
 
 interface Held {
-  lease: SlotLease;
+  lease: HeldLease;
   /** By this process's monotonic clock, counted from before the request was sent. */
   trustedUntil: number;
   draining: boolean;
@@ -49,6 +50,8 @@ export class LeaseKeeper {
   #stalled = false;
   /** Some slot may be on its way back. */
   #draining = false;
+  /** How often slots were gained. */
+  #tenures = 0;
   #error: unknown = null;
 
   constructor(options: {
@@ -84,8 +87,13 @@ export class LeaseKeeper {
     this.#kick();
   }
 
-  lease(slot: number): SlotLease | undefined {
+  lease(slot: number): HeldLease | undefined {
     return this.#held.get(slot)?.lease;
+  }
+
+  /** Whether the slot was held all the time since it was gained with this lease. */
+  holds(lease: HeldLease): boolean {
+    return this.#held.get(lease.slot)?.lease.tenure === lease.tenure;
   }
 
   /** Whether something that takes up to `budgetMs` may be begun in the slot. */
@@ -97,6 +105,14 @@ export class LeaseKeeper {
   /** Whether the slot is held and not about to be given back. */
   keeps(slot: number): boolean {
     return this.#held.get(slot)?.draining === false;
+  }
+
+  /** The leases of those of the slots that are held and not about to be given back. */
+  kept(slots: readonly number[]): readonly HeldLease[] {
+    return slots.flatMap((slot) => {
+      const held = this.#held.get(slot);
+      return held === undefined || held.draining ? [] : [held.lease];
+    });
   }
 
   /** A store told that a lease is lost: looks at once instead of at the next renewal. */
@@ -225,8 +241,8 @@ export class LeaseKeeper {
       }
       held.trustedUntil = sentAt + this.#ttlMs;
       const stale = held.lease.version !== lease.version;
-      held.lease = lease;
-      if (stale) this.#events.changed(lease);
+      held.lease = { ...lease, tenure: held.lease.tenure };
+      if (stale) this.#events.changed(held.lease);
     }
     this.#add(gained, sentAt);
     this.#watchExpiry();
@@ -236,10 +252,12 @@ export class LeaseKeeper {
     const trustedUntil = sentAt + this.#ttlMs;
     // An answer that took longer than the lease lives proves nothing any more.
     if (leases.length === 0 || this.#clock.now() >= trustedUntil) return;
-    for (const lease of leases) {
+    this.#tenures += 1;
+    const gained = leases.map((lease) => ({ ...lease, tenure: this.#tenures }));
+    for (const lease of gained) {
       this.#held.set(lease.slot, { lease, trustedUntil, draining: false });
     }
-    this.#events.gained(leases);
+    this.#events.gained(gained);
     this.#watchExpiry();
   }
 

@@ -51,7 +51,7 @@ export class RowSource implements WorkSource {
     while (out.length < room) {
       const line = this.#book.ready.shift();
       if (line === undefined) break;
-      if (line.waiting.length === 0 || line.working > 0) continue;
+      if (line.waiting.length === 0 || line.busy) continue;
       const paused = this.#paused.get(line.key.topic);
       if (paused !== undefined) {
         paused.add(line);

@@ -1,10 +1,12 @@
 import { errorText } from '../../errors/index.js';
-import type { Place, SlotChangeOutcome, SlotLease } from '../../ports/index.js';
+import type { Place, SlotChangeOutcome } from '../../ports/index.js';
 import type { ChangePump } from './change-pump.js';
 import type { CompletionPump } from './completion-pump.js';
 import type { Floors } from './floors.js';
+import type { HeldLease } from './held-lease.js';
 import type { KeyBook } from './key-book.js';
 import type { KeyLine } from './key-line.js';
+import { seqBefore } from './seq.js';
 import type { RowOutcome, TakenRow } from './slot-work.js';
 
 /** What settling asks of the consumer around it. */
@@ -26,7 +28,7 @@ export class Settlement {
   readonly #changes: ChangePump;
   readonly #completions: CompletionPump;
   readonly #floors: Floors;
-  readonly #leaseOf: (slot: number) => SlotLease | undefined;
+  readonly #leaseOf: (slot: number) => HeldLease | undefined;
   readonly #events: SettlementEvents;
 
   constructor(options: {
@@ -34,7 +36,7 @@ export class Settlement {
     readonly changes: ChangePump;
     readonly completions: CompletionPump;
     readonly floors: Floors;
-    readonly leaseOf: (slot: number) => SlotLease | undefined;
+    readonly leaseOf: (slot: number) => HeldLease | undefined;
     readonly events: SettlementEvents;
   }) {
     this.#book = options.book;
@@ -112,11 +114,15 @@ export class Settlement {
       lease,
       change: { kind: 'release', key: line.key },
       done: (outcome) => {
+        if (outcome === 'lost_lease') {
+          // The loss of the slot ends the release; another may have begun since it was gained again.
+          this.#events.lostLease();
+          return;
+        }
         line.releasing = false;
         line.freeFromRead = this.#book.readsBegun + 1;
-        if (outcome === 'lost_lease') this.#events.lostLease();
         // The rows have their old numbers, which the floor may have left behind.
-        else this.#floors.lower(line.key.slot, below);
+        this.#floors.lower(line.key.slot, below);
         this.#book.resume(line);
         this.#events.readAgain();
       },
@@ -125,8 +131,10 @@ export class Settlement {
 
   #complete(taken: TakenRow): void {
     const { line } = taken;
+    taken.state = 'done';
     line.working -= 1;
-    const wasHead = !taken.lost && line.heads.delete(taken.row.seq);
+    line.former.delete(taken);
+    const wasHead = line.heads.delete(taken.row.seq);
     if (!wasHead || line.heads.size > 0 || !line.hasHeld) {
       this.#completions.add(taken);
       this.#book.resume(line);
@@ -247,6 +255,10 @@ export class Settlement {
   }
 
   #end(taken: TakenRow, removed = false): void {
+    if (taken.lost && !removed) {
+      this.#floors.lower(taken.row.slot, seqBefore(this.#book.leftUndone(taken)));
+      this.#events.readAgain();
+    }
     this.#book.forget(taken);
     this.#events.ended(taken, removed);
   }

@@ -1,6 +1,6 @@
 import { errorText } from '../../errors/index.js';
 import { newNonce } from '../../ids.js';
-import { noFaults, type Clock, type FaultPoint, type SlotLease } from '../../ports/index.js';
+import { noFaults, type Clock, type FaultPoint } from '../../ports/index.js';
 import { ChangePump } from './change-pump.js';
 import { checkSlotSettings } from './check-slot-settings.js';
 import { CompletionPump } from './completion-pump.js';
@@ -95,7 +95,10 @@ export class SlotConsumer {
           this.#observer.leases?.(this.#leases.size);
         },
         lost: (slots) => this.#lost(slots),
-        renewed: () => this.#work.wake(),
+        renewed: () => {
+          this.#work.wake();
+          this.#entry.checkHeads();
+        },
         worked: () => this.#troubles.worked('lease'),
         changed: (lease) => this.#entry.changed(lease),
         drained: (slot) => this.#book.countOf(slot) === 0,
@@ -107,7 +110,7 @@ export class SlotConsumer {
       store,
       clock,
       incarnation,
-      holds: (lease) => this.#leases.lease(lease.slot)?.epoch === lease.epoch,
+      holds: (lease) => this.#leases.holds(lease),
       beforeChange: () => reach(points.beforeChange),
       failed: failed('change'),
       worked: () => this.#troubles.worked('change'),
@@ -173,7 +176,8 @@ export class SlotConsumer {
       book: this.#book,
       states: this.#states,
       reader: this.#reader,
-      leases: () => this.#workableLeases(),
+      leases: () => this.#leases.kept(this.#states.slots()),
+      holds: (lease) => this.#leases.holds(lease),
       pollMs: settings.pollIntervalMs,
       took: () => options.work.wake(),
       failed: failed('due'),
@@ -182,6 +186,7 @@ export class SlotConsumer {
     this.#entry = new SlotEntry({
       name: options.name,
       store,
+      clock,
       logger: options.logger,
       incarnation,
       book: this.#book,
@@ -288,15 +293,6 @@ export class SlotConsumer {
 
   #isIdle(): boolean {
     return this.#book.rows.size === 0 && this.#changes.idle && this.#completions.idle;
-  }
-
-  #workableLeases(): readonly SlotLease[] {
-    const leases: SlotLease[] = [];
-    for (const slot of this.#states.slots()) {
-      const lease = this.#leases.lease(slot);
-      if (lease !== undefined && this.#leases.keeps(slot)) leases.push(lease);
-    }
-    return leases;
   }
 
   #lost(slots: readonly number[]): void {

@@ -1,15 +1,22 @@
-import type { Logger, SlotLease, SlotQueueStore } from '../../ports/index.js';
+import type { Clock, Logger, SlotQueueStore } from '../../ports/index.js';
 import type { ChangePump } from './change-pump.js';
 import type { Floors } from './floors.js';
+import type { HeldLease } from './held-lease.js';
 import type { KeyBook } from './key-book.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 import type { Settlement } from './settlement.js';
 import type { SlotStates } from './slot-states.js';
 
+/** How often it is looked whether the rows that hold back keys are still there. */
+const CHECK_HEADS_MS = 10_000;
+/** Of so many slots at a time, so that the statement stays small however many keys are held back. */
+const CHECK_HEADS_SLOTS = 16;
+
 /** What must be known of a slot before anything of it is worked on, and again when it was changed. */
 export class SlotEntry {
   readonly #name: string;
   readonly #store: SlotQueueStore;
+  readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #incarnation: string;
   readonly #book: KeyBook;
@@ -19,10 +26,14 @@ export class SlotEntry {
   readonly #changes: ChangePump;
   readonly #settlement: Settlement;
   readonly #entered: () => void;
+  #headsCheckedAt = 0;
+  /** The slot whose turn it is when heads are next looked at. */
+  #nextChecked = 0;
 
   constructor(options: {
     readonly name: string;
     readonly store: SlotQueueStore;
+    readonly clock: Clock;
     readonly logger: Logger;
     readonly incarnation: string;
     readonly book: KeyBook;
@@ -36,6 +47,7 @@ export class SlotEntry {
   }) {
     this.#name = options.name;
     this.#store = options.store;
+    this.#clock = options.clock;
     this.#logger = options.logger;
     this.#incarnation = options.incarnation;
     this.#book = options.book;
@@ -47,7 +59,7 @@ export class SlotEntry {
     this.#entered = options.entered;
   }
 
-  gained(leases: readonly SlotLease[]): void {
+  gained(leases: readonly HeldLease[]): void {
     for (const lease of leases) {
       this.#floors.reset(lease.slot);
       this.#states.gain(lease);
@@ -57,13 +69,33 @@ export class SlotEntry {
   }
 
   /** Somebody else changed rows: numbers below the floor may be pending, and heads gone. */
-  changed(lease: SlotLease): void {
+  changed(lease: HeldLease): void {
     this.#floors.reset(lease.slot);
     this.#load([lease]);
   }
 
+  /**
+   * Looks, some slots at a time, whether the rows that hold back keys are still there. A process that
+   * lost a slot while it worked on a message removes the message once it is done, also where the
+   * message waits for a retry here by now: nobody else would tell that its key is free.
+   */
+  checkHeads(): void {
+    if (this.#clock.now() - this.#headsCheckedAt < CHECK_HEADS_MS) return;
+    this.#headsCheckedAt = this.#clock.now();
+    const slots = this.#book.slotsHeldBack();
+    const after = slots.filter((slot) => slot >= this.#nextChecked);
+    const due = [...after, ...slots.slice(0, slots.length - after.length)];
+    const leases = due
+      .slice(0, CHECK_HEADS_SLOTS)
+      .flatMap((slot) => this.#leases.lease(slot) ?? []);
+    const last = leases.at(-1);
+    if (last === undefined) return;
+    this.#nextChecked = last.slot + 1;
+    this.#load(leases);
+  }
+
   /** The message that was noted when the last owner died counts an attempt, and only that one. */
-  #blame(lease: SlotLease, seq: string): void {
+  #blame(lease: HeldLease, seq: string): void {
     this.#logger.warn('A message was being worked on when its process died, again.', {
       consumer: this.#name,
       slot: lease.slot,
@@ -87,24 +119,20 @@ export class SlotEntry {
   }
 
   /** Reads which keys are held back, after everything said about them before has landed. */
-  #load(leases: readonly SlotLease[]): void {
+  #load(leases: readonly HeldLease[]): void {
     this.#changes.push({
       kind: 'barrier',
       run: async () => {
-        const current = leases.filter((lease) => this.#holds(lease));
+        const current = leases.filter((lease) => this.#leases.holds(lease));
         if (current.length === 0) return;
         const held = await this.#store.heldKeys(this.#incarnation, current);
         const slots = new Set<number>();
-        for (const lease of current) if (this.#holds(lease)) slots.add(lease.slot);
+        for (const lease of current) if (this.#leases.holds(lease)) slots.add(lease.slot);
         const mine = held.filter((key) => slots.has(key.slot));
         for (const line of this.#book.loadHeld(slots, mine)) this.#settlement.release(line, '0');
         for (const slot of slots) this.#states.loaded(slot);
         this.#entered();
       },
     });
-  }
-
-  #holds(lease: SlotLease): boolean {
-    return this.#leases.lease(lease.slot)?.epoch === lease.epoch;
   }
 }

@@ -1,6 +1,7 @@
-import type { Clock, QueuedMessage, SlotLease, SlotQueueStore } from '../../ports/index.js';
+import type { Clock, QueuedMessage, SlotQueueStore } from '../../ports/index.js';
 import { Backoff } from './backoff.js';
 import type { FloorMark, Floors } from './floors.js';
+import type { HeldLease } from './held-lease.js';
 import type { KeyBook } from './key-book.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 import { Pace } from './pace.js';
@@ -154,7 +155,7 @@ export class SlotReader {
    * Takes a row of a suspicious slot, if no other such row is being worked on, after its number was
    * noted; or a row of any other slot at once.
    */
-  async admit(row: QueuedMessage, lease: SlotLease, read: number): Promise<boolean> {
+  async admit(row: QueuedMessage, lease: HeldLease, read: number): Promise<boolean> {
     if (this.#states.suspicious(row.slot)) {
       if (this.#suspect !== null || this.#book.rows.has(row.seq)) return false;
       this.#suspect = row.seq;
@@ -164,14 +165,14 @@ export class SlotReader {
         this.#suspect = null;
         throw error;
       }
+      if (!this.#leases.holds(lease)) {
+        this.#suspect = null;
+        return false;
+      }
     }
-    const offer = this.#book.offer(row, lease, read, this.#states.afterDeath(row));
-    if (offer === 'hold') {
-      const taken = this.#book.rows.get(row.seq);
-      if (taken !== undefined) this.#settlement.hold(taken);
-    }
-    if (offer === 'later' && this.#suspect === row.seq) this.#suspect = null;
-    return offer !== 'later';
+    const admitted = this.#offer(row, lease, read);
+    if (!admitted && this.#suspect === row.seq) this.#suspect = null;
+    return admitted;
   }
 
   #hasRoom(): boolean {
@@ -240,7 +241,7 @@ export class SlotReader {
     await this.#probe();
     const read = this.#book.beginRead();
     const mark = this.#floors.mark(slots);
-    const leases = new Map<number, SlotLease>();
+    const leases = new Map<number, HeldLease>();
     for (const slot of slots) {
       const lease = this.#leases.lease(slot);
       if (lease !== undefined) leases.set(slot, lease);
@@ -259,7 +260,7 @@ export class SlotReader {
     for (const row of result.rows) {
       const lease = leases.get(row.slot);
       // The slot was lost, or lost and gained again, while its rows were on their way.
-      if (lease === undefined || this.#leases.lease(row.slot)?.epoch !== lease.epoch) continue;
+      if (lease === undefined || !this.#leases.holds(lease)) continue;
       if (!this.#states.isLoaded(row.slot)) continue;
       const bound = bounds.get(row.slot) ?? { count: 0, last: row.seq, left: null };
       bounds.set(row.slot, bound);
@@ -282,7 +283,7 @@ export class SlotReader {
     return { rows: result.rows.length, more: more && perSlot > 1 };
   }
 
-  #offer(row: QueuedMessage, lease: SlotLease, read: number): boolean {
+  #offer(row: QueuedMessage, lease: HeldLease, read: number): boolean {
     const offer = this.#book.offer(row, lease, read, this.#states.afterDeath(row));
     if (offer === 'hold') {
       const taken = this.#book.rows.get(row.seq);
@@ -335,11 +336,11 @@ export class SlotReader {
   #clearEmpty(
     slots: readonly number[],
     bounds: ReadonlyMap<number, unknown>,
-    leases: ReadonlyMap<number, SlotLease>,
+    leases: ReadonlyMap<number, HeldLease>,
   ): void {
     for (const slot of slots) {
       const lease = leases.get(slot);
-      if (lease === undefined || bounds.has(slot)) continue;
+      if (lease === undefined || bounds.has(slot) || !this.#leases.holds(lease)) continue;
       if (this.#book.countOf(slot) === 0) this.#states.clear(lease);
     }
   }

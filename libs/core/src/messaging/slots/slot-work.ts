@@ -1,4 +1,5 @@
-import type { NewMail, QueuedMessage, SlotLease } from '../../ports/index.js';
+import type { NewMail, QueuedMessage } from '../../ports/index.js';
+import type { HeldLease } from './held-lease.js';
 import type { KeyLine } from './key-line.js';
 
 /** What became of a row that was worked on. */
@@ -30,13 +31,14 @@ export type RowOutcome =
 export interface TakenRow {
   row: QueuedMessage;
   /** The lease under which it was read. */
-  readonly lease: SlotLease;
+  readonly lease: HeldLease;
   readonly line: KeyLine;
   /** It lay there when the slot's owner before died: it may have been worked on then. */
   readonly afterDeath: boolean;
   /** It may be worked on together with at most so many others, itself counted; lowered by doubt. */
   batchLimit: number;
-  state: 'waiting' | 'working' | 'ending';
+  /** `done`: worked on, and only its removal is outstanding. */
+  state: 'waiting' | 'working' | 'ending' | 'done';
   /**
    * Its slot may go to others before it is finished here: the time for it is over and the store has it as a
    * retry, or it is done and could not be removed yet.
