@@ -2,7 +2,7 @@ import { DuplicateSagaError, type SagaDefinition } from '../saga/index.js';
 import type { EngineSettings } from './engine-options.js';
 import { InvalidEngineSettingError } from './errors.js';
 
-/** The least that makes sense: of what may be none, and of what may not. */
+/** The least value of each setting: 0 if it may be switched off, otherwise 1. */
 const LEAST: Readonly<Record<keyof EngineSettings, 0 | 1>> = {
   maxInFlight: 1,
   maxSagas: 0,
@@ -23,11 +23,12 @@ const LEAST: Readonly<Record<keyof EngineSettings, 0 | 1>> = {
   shutdownMs: 0,
 };
 
-/** Timers take no more, and nothing of what is counted here is ever meant to be more. */
+/** The greatest value of a setting: timers take no more, and no count is ever meant to be greater. */
 const MOST = 2_147_483_647;
 
 /**
- * An engine with no place to run a step, or a poll without a pause, would be found out in production.
+ * Refuses impossible settings when the engine is made, since an engine without a permit to run a step,
+ * or a poll without a pause, would otherwise be noticed only in production.
  *
  * @throws InvalidEngineSettingError
  */
@@ -40,7 +41,7 @@ export function checkSettings(settings: EngineSettings): void {
   }
 }
 
-/** @throws DuplicateSagaError when two would run the same sagas */
+/** @throws DuplicateSagaError when two definitions have the same name and version */
 export function checkDefinitions(definitions: readonly SagaDefinition[]): void {
   const known = new Map<string, SagaDefinition>();
   for (const one of definitions) {

@@ -20,7 +20,7 @@ export interface ClaimLoopOptions {
   readonly ownedCheckMs: number;
   readonly definitions: () => readonly RunnableSaga[];
   readonly incarnation: () => string;
-  /** How many sagas may be taken now. */
+  /** How many more sagas this process can take now. */
   readonly room: () => number;
   readonly knows: (id: string) => boolean;
   readonly onClaimed: (sagas: readonly LoadedSaga[], found: 'claimed' | 'owned') => void;
@@ -29,12 +29,13 @@ export interface ClaimLoopOptions {
   readonly claimed: () => void | Promise<void>;
 }
 
-/** Between two rounds that hints ask for. */
+/** The shortest pause between two rounds, in milliseconds. */
 const LEAST_PAUSE_MS = 5;
 
 /**
  * Asks the store for sagas that are due, for mail of those that run here, and now and then for sagas
- * that are this engine's without its knowing. Hints make it quick; the polling is what guarantees.
+ * that this engine owns without knowing it. Hints start a round at once; polling finds the work whose
+ * hint was lost.
  */
 export class ClaimLoop {
   readonly #options: ClaimLoopOptions;
@@ -44,7 +45,10 @@ export class ClaimLoop {
   #again = false;
   #lastRound = Number.NEGATIVE_INFINITY;
   #lastOwnedCheck = Number.NEGATIVE_INFINITY;
-  /** From start to close. An engine that only starts sagas for others has nothing to ask for. */
+  /**
+   * True from start to close. An engine that only starts sagas for others never asks the store for
+   * work.
+   */
   #open = false;
   #stopHints: () => void = () => undefined;
 
@@ -58,7 +62,10 @@ export class ClaimLoop {
     this.wake();
   }
 
-  /** Looks soon; while a round is under way: once more after it, since that may have looked before. */
+  /**
+   * Starts a round soon. If one is under way, another follows it, since that one may have read the
+   * store too early.
+   */
   wake(): void {
     if (!this.#open) return;
     if (this.#round !== null) {
@@ -66,7 +73,7 @@ export class ClaimLoop {
       return;
     }
     const { clock } = this.#options;
-    // Nor does a hint shorten the pause of a store that has just failed.
+    // A hint does not shorten the pause that follows a failure of the store.
     const pauseMs = this.#options.failure.pauseLeftMs;
     this.#armIn(Math.max(pauseMs, this.#lastRound + LEAST_PAUSE_MS - clock.now()));
   }
@@ -109,7 +116,7 @@ export class ClaimLoop {
     );
   }
 
-  /** One round; milliseconds until the next. */
+  /** Does one round. Resolves with the milliseconds until the next one. */
   async #look(): Promise<number> {
     const { store, clock, pollMs, ownedCheckMs, incarnation, room } = this.#options;
     const me = incarnation();
@@ -124,10 +131,12 @@ export class ClaimLoop {
         mailKinds: MAIL_KINDS,
       });
       await this.#options.claimed();
-      // A new incarnation has begun meanwhile: what the old one took is adopted like all it had.
+      // A new incarnation has begun meanwhile. The sagas that the old one claimed are adopted like all
+      // of its sagas.
       if (me !== incarnation()) return 0;
       this.#options.onClaimed(claimed, 'claimed');
-      // Sagas that came meanwhile are given back; the store is asked for no more.
+      // The loop was closed meanwhile: the claimed sagas are given back, and the store is asked for no
+      // more.
       if (!this.#open) return pollMs;
       full = claimed.length >= limit;
     }
@@ -139,13 +148,14 @@ export class ClaimLoop {
     }
     if (full && room() > 0) return LEAST_PAUSE_MS;
     const dueInMs = await store.nextDueInMs();
-    // Due, and yet not claimed: another engine's, or none can run it. Not asked for at once again.
+    // A saga that is due and was not claimed belongs to another engine, or none can run it, so the next
+    // round waits.
     return dueInMs === null || dueInMs <= 0 ? pollMs : Math.min(pollMs, dueInMs + 1);
   }
 
   /**
-   * Sagas that are this engine's without its knowing: the answer to a claim was lost, or the
-   * transaction that started one was committed and nobody said so.
+   * Finds sagas that this engine owns without knowing it: the answer to a claim was lost, or this
+   * engine was not told that the transaction which started a saga has committed.
    */
   async #checkOwned(me: string): Promise<void> {
     const { store, knows, incarnation } = this.#options;
@@ -160,14 +170,14 @@ export class ClaimLoop {
     );
   }
 
-  /** The next round looks for sagas that are owned and not known. */
+  /** Starts a round soon that also looks for sagas which this engine owns without knowing it. */
   checkOwnedSoon(): void {
     this.#lastOwnedCheck = Number.NEGATIVE_INFINITY;
     this.wake();
   }
 }
 
-/** Which versions of which names an engine with these definitions may claim. */
+/** The names and versions of the sagas that an engine with these definitions may claim. */
 export function runnable(definitions: readonly SagaDefinition[]): readonly RunnableSaga[] {
   const versions = new Map<string, number[]>();
   for (const { name, version } of definitions) {

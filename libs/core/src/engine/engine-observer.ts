@@ -13,13 +13,13 @@ export interface SagaFacts {
 }
 
 /**
- * Is told what the engine does, for metrics and logs. Every method is optional; what one throws is
- * logged and goes no further.
+ * Receives what the engine does, for metrics and logs. Every method is optional. An error that a method
+ * throws is logged and has no other effect.
  */
 export interface EngineObserver {
   /** This engine has begun to run a saga that was started just now. */
   sagaStarted?(event: SagaFacts): void;
-  /** It has ended, or needs a person. `durationMs`: since it was started, by the store's clock. */
+  /** A saga has ended, or needs a person. `durationMs`: since it was started, by the store's clock. */
   sagaEnded?(event: SagaFacts & { readonly status: SagaStatus; readonly durationMs: number }): void;
   /** One attempt of a step, compensation or recovery has ended. `durationMs`: of its method alone. */
   attemptEnded?(
@@ -31,11 +31,11 @@ export interface EngineObserver {
       readonly durationMs: number;
     },
   ): void;
-  /** So many transitions (`size`) were written together. `durationMs`: of the write. */
+  /** `size` transitions were written together. `durationMs`: how long the write took. */
   transitionsFlushed?(event: { readonly size: number; readonly durationMs: number }): void;
-  /** The store failed something that the engine tries again. */
+  /** The store failed a request that the engine will repeat. */
   storeFailed?(event: { readonly failure: StoreFailure }): void;
-  /** Another engine had it before. */
+  /** This engine has adopted a saga of an engine that died (`from`). */
   sagaAdopted?(event: SagaFacts & { readonly from: string }): void;
   /** A step was found running whose process had died. */
   stepCrashed?(
@@ -43,15 +43,19 @@ export interface EngineObserver {
   ): void;
   /** A reply came that does not count; the saga goes on waiting for one that does. */
   replyIgnored?(event: SagaFacts & { readonly reason: IgnoredReply }): void;
-  /** Of a saga whose journal cannot be read: told once by each engine that comes to own it. */
+  /**
+   * A saga needs a person. For a saga whose journal cannot be read, each engine that comes to own it
+   * reports this once.
+   */
   needsAttention?(
     event: SagaFacts & { readonly reason: AttentionReason; readonly detail: string },
   ): void;
-  /** An effect came after its saga was over or had been given to another engine. */
+  /** A step succeeded after its saga had ended or had been taken over by another engine. */
   lateEffect?(event: SagaFacts & { readonly step: string }): void;
   /**
    * The due sagas that no living engine runs, by definition, as the latest look found them; none where
-   * every definition is served. Told after each look, so that a gauge follows it down to nothing.
+   * every definition is served. Called after each look, also when it found none, so that a gauge
+   * returns to 0.
    */
   unservedSagas?(event: { readonly found: readonly UnservedSagas[] }): void;
   /** This incarnation was declared dead and returned as a new one. */

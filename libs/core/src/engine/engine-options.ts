@@ -3,7 +3,7 @@ import type { SagaDefinition } from '../saga/index.js';
 import type { EngineObserver } from './engine-observer.js';
 import type { StepTransactions } from './step-transactions.js';
 
-/** What the engine uses of a store. */
+/** The parts of a store that the engine uses. */
 export type EngineStore = Pick<Store, 'transactions' | 'sagas' | 'engines' | 'wakeUps'> & {
   readonly inbox: Pick<InboxStore, 'msUntil'>;
 };
@@ -12,24 +12,28 @@ export type EngineStore = Pick<Store, 'transactions' | 'sagas' | 'engines' | 'wa
 export interface EngineSettings {
   /** Steps running at once. Default 500. */
   readonly maxInFlight: number;
-  /** Sagas in memory at once; what comes beyond is left to other engines or waits. Default 5,000. */
+  /** Sagas in memory at once; further ones are left to other engines or wait. Default 5,000. */
   readonly maxSagas: number;
-  /** Transactional steps at once: below the size of the application's pool. Default 5. */
+  /**
+   * Transactional steps running at once; should be below the size of the application's pool. Default 5.
+   */
   readonly maxTransactions: number;
   /** After this long without a heartbeat an engine may be declared dead. Default 15,000. */
   readonly ttlMs: number;
-  /** How often the store is asked for work when nobody calls. Default 1,000. */
+  /** How often the store is asked for work when no hint arrives. Default 1,000. */
   readonly pollMs: number;
-  /** How often the engine looks for sagas it owns and does not know. Default 5,000. */
+  /** How often the engine looks for sagas that it owns without knowing it. Default 5,000. */
   readonly ownedCheckMs: number;
   /**
-   * How often the engine looks for due sagas that no living engine runs; it speaks of those that have
-   * waited for as long as this. Default 30,000.
+   * How often the engine looks for due sagas that no living engine runs; it reports those that have
+   * waited for at least as long as this. Default 30,000.
    */
   readonly unservedCheckMs: number;
   /** Flushes of transitions in flight at once. Default 4. */
   readonly flushers: number;
-  /** Transitions a further flush waits for. Default 16. */
+  /**
+   * So many transitions must be queued before a further flush begins beside one in flight. Default 16.
+   */
   readonly flushShare: number;
   /** Transitions in one flush at most. Default 500. */
   readonly flushGroup: number;
@@ -82,13 +86,16 @@ export interface SagaEngineOptions {
   /** CloudEvents source of commands; replies arrive on `<service>.replies`. */
   readonly service: string;
   readonly store: EngineStore;
-  /** What this engine can run. Sagas of other names or versions are left alone. */
+  /**
+   * The definitions of the sagas that this engine can run. Sagas of other names or versions are left to
+   * other engines.
+   */
   readonly definitions: readonly SagaDefinition[];
   /** The instance whose methods are the steps. */
   readonly resolve: (definition: SagaDefinition) => object;
   /**
-   * Whether replies can reach this process. Where they cannot, a command is refused before it is sent:
-   * its saga would wait for the reply to the end of its timeout. Default true.
+   * Whether replies can reach this process. If they cannot, a command is refused before it is sent,
+   * because its saga would wait for the reply until its timeout. Default true.
    */
   readonly hearsReplies?: boolean;
   /** Default: transactions of the store itself. */

@@ -2,7 +2,7 @@ import type { StoreFailure } from '../errors/index.js';
 import type { Clock, Logger } from '../ports/index.js';
 import { RepeatedFailure } from '../retry/index.js';
 
-/** What an engine asks its store for over and over, and which of it fails. */
+/** The repeated uses that an engine makes of its store, and which of them fail now. */
 export class EngineTroubles {
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -15,7 +15,7 @@ export class EngineTroubles {
     this.#onFailure = onFailure;
   }
 
-  /** One more use. `what` begins a sentence: `Claiming sagas`. */
+  /** Adds a use. `what` is the subject of a sentence in the log, for example `Claiming sagas`. */
   use(what: string, firstMs: number, maxMs?: number): RepeatedFailure {
     const use = new RepeatedFailure({
       clock: this.#clock,
@@ -29,7 +29,7 @@ export class EngineTroubles {
     return use;
   }
 
-  /** Null, or one of the things that are wrong, for readiness. */
+  /** The problem of one use that fails now, for readiness; null: none fails. */
   get problem(): string | null {
     for (const { problem } of this.#uses) if (problem !== null) return problem;
     return null;

@@ -5,7 +5,7 @@ import type { OperatorRequest } from './decide/index.js';
 import type { SagaOutcome } from './handle/index.js';
 import type { Role } from './journal/index.js';
 
-/** The saga is another engine's now: what this one did in its name was rolled back. */
+/** Another engine owns the saga now, so the work that this one did for it was rolled back. */
 export class LeaseLostError extends SagazError {
   readonly code = 'SAGAZ_LEASE_LOST';
 
@@ -14,8 +14,8 @@ export class LeaseLostError extends SagazError {
     detail: string,
   ) {
     super(
-      `Saga ${sagaId} is not this engine's any more: ${detail}.`,
-      'Nothing has to be done; its owner goes on with it.',
+      `This engine does not own saga ${sagaId} any more: ${detail}.`,
+      'Nothing has to be done; the engine that owns the saga goes on with it.',
     );
   }
 }
@@ -33,7 +33,7 @@ export class StepAbortedError extends SagazError {
   }
 }
 
-/** The store refused a value that a step yielded, or the message it wanted to send. */
+/** The store refused the result of a step, or the message that the step wanted to send. */
 export class UnstorableResultError extends NonRetryableError {
   override readonly code = 'SAGAZ_UNSTORABLE_RESULT';
 
@@ -41,9 +41,9 @@ export class UnstorableResultError extends NonRetryableError {
     readonly step: string,
     cause: unknown,
   ) {
-    super(`The store cannot keep what step '${step}' yielded.`, {
+    super(`The store cannot keep the result of step '${step}', or the message that it sends.`, {
       cause,
-      remedy: 'Yield less: the id of what was made, instead of all of it.',
+      remedy: 'Return less, for example the id of a record instead of the whole record.',
     });
   }
 }
@@ -69,7 +69,7 @@ export class CommandWithoutBrokerError extends NonRetryableError {
   }
 }
 
-/** A step or compensation returned a command that no store and no broker would carry as it is. */
+/** A step or compensation returned a command that the store or the broker could not carry. */
 export class UnsendableCommandError extends NonRetryableError {
   override readonly code = 'SAGAZ_UNSENDABLE_COMMAND';
 
@@ -125,13 +125,13 @@ const WHY = {
   restarted: 'an operator asked for it to begin again',
 } as const;
 
-/** The same idempotency key, or the same id, was used for something else before. */
+/** The same idempotency key, or the same id, was used for another start before. */
 export class IdempotencyConflictError extends SagazError {
   readonly code = 'SAGAZ_IDEMPOTENCY_CONFLICT';
 
   constructor(
     readonly saga: string,
-    /** Null: the id that was given is the other saga's. */
+    /** Null: the conflict is about the id, which another saga has. */
     readonly idempotencyKey: string | null,
     readonly sagaId: string,
   ) {
@@ -151,7 +151,10 @@ export class StartQueueFullError extends SagazError {
   constructor(
     /** The setting `maxStarts`. */
     readonly limit: number,
-    /** Milliseconds; 0: as many as that waited already. */
+    /**
+     * How long the start waited, in milliseconds; 0: it was refused at once, because as many starts
+     * waited already.
+     */
     readonly waitedMs: number,
   ) {
     super(
@@ -161,7 +164,7 @@ export class StartQueueFullError extends SagazError {
   }
 }
 
-/** The saga did not end as it was meant to. */
+/** The saga ended in another way than `completed`, or needs a person. */
 export class SagaFailedError extends SagazError {
   readonly code = 'SAGAZ_SAGA_FAILED';
 
@@ -172,12 +175,12 @@ export class SagaFailedError extends SagazError {
   ) {
     super(
       `Saga ${sagaId} ended as '${outcome.status}': ${cause}`,
-      'Look at `outcome`, and at its history for all that happened.',
+      'Read `outcome` of this error for the cause, and the history of the saga for all that happened.',
     );
   }
 }
 
-/** The wait for a saga's end was over before the saga was. It goes on. */
+/** The wait for a saga's end was over before the saga had ended. The saga goes on. */
 export class SagaWaitTimeoutError extends SagazError {
   readonly code = 'SAGAZ_SAGA_WAIT_TIMEOUT';
 
@@ -243,7 +246,7 @@ export class SagaNotFoundError extends SagazError {
   }
 }
 
-/** A request was put to a saga that has ended. */
+/** An operator's request was made of a saga that has ended. */
 export class SagaEndedError extends SagazError {
   readonly code = 'SAGAZ_SAGA_ENDED';
 
@@ -255,12 +258,12 @@ export class SagaEndedError extends SagazError {
   ) {
     super(
       `Saga ${sagaId} cannot be asked to ${request}: it has ended as '${status}'.`,
-      'Nothing can be asked of a saga that has ended; its history says how it came to its end.',
+      'A saga that has ended takes no requests; its history shows how it ended.',
     );
   }
 }
 
-/** A setting of an engine that makes no sense. */
+/** A setting of an engine has an impossible value or an unknown name. */
 export class InvalidEngineSettingError extends SagazError {
   readonly code = 'SAGAZ_INVALID_ENGINE_SETTING';
 
@@ -278,7 +281,7 @@ export class InvalidEngineSettingError extends SagazError {
   }
 }
 
-/** The engine does not take anything: it was not started, or it is closed. */
+/** The engine takes no starts and requests: it was not started, or it is closed. */
 export class EngineClosedError extends SagazError {
   readonly code = 'SAGAZ_ENGINE_CLOSED';
 

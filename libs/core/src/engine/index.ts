@@ -1,4 +1,4 @@
-// To start and follow sagas.
+// For starting and following sagas.
 export { SagaEngine } from './saga-engine.js';
 export {
   DEFAULT_ENGINE_SETTINGS,
@@ -41,7 +41,7 @@ export {
   UnstorableResultError,
 } from './errors.js';
 
-// To join it with a framework.
+// For integrating the engine with a framework.
 export { storeTransactions, type StepTransactions } from './step-transactions.js';
 export type { AttemptOutcome, EngineObserver, SagaFacts } from './engine-observer.js';
 export {

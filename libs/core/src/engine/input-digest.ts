@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 
 /**
- * Digest of a saga's input, which does not depend on the order of properties: the same start written
- * by another version of a caller must not look like another input.
+ * Computes a digest of a saga's input. It does not depend on the order of properties, so that the same
+ * start made by another version of the caller does not look like another input.
  */
 export function inputDigest(input: unknown): string {
   return createHash('sha256').update(canonical(input)).digest('hex');

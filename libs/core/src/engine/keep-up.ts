@@ -1,13 +1,18 @@
 import type { SagaStore } from '../ports/index.js';
 import type { StoreTime, UnservedWatch, Upkeep } from './ownership/index.js';
 
-/** The distance to the store's clock changes with its host: a failover, a correction. */
+/**
+ * How often the offset to the store's clock is measured, since a failover or a correction changes it.
+ */
 const TIME_CHECK_MS = 30_000;
 const DEAD_MAIL_CHECK_MS = 300_000;
-/** A reply can be faster than the transaction that starts its saga, but not by so much. */
+/**
+ * The age from which mail without a saga is dropped. A reply can come before the transaction that
+ * starts its saga commits, but not a day before.
+ */
 const ORPHAN_MAIL_MS = 86_400_000;
 
-/** The small things that an engine does now and then. */
+/** Registers the small tasks that an engine repeats at intervals. */
 export function keepUp(
   upkeep: Upkeep,
   time: StoreTime,

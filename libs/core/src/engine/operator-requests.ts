@@ -7,15 +7,15 @@ import { isFinal } from './handle/index.js';
 import { readJournal, UnreadableJournalError } from './journal/index.js';
 import { emptyState, fold, type SagaState } from './state/index.js';
 
-/** What becomes of a request that an operator made of a saga which has not ended. */
+/** The answer to a request that an operator made of a saga which has not ended. */
 export type OperatorAnswer = RequestAnswer & {
   readonly sagaId: string;
   readonly request: OperatorRequest;
-  /** How the saga stood when it was asked. */
+  /** The status of the saga at the moment of the request. */
   readonly status: SagaStatus;
 };
 
-/** Puts requests of operators to sagas, wherever those run, and says what they will do. */
+/** Makes requests of operators to sagas, wherever those run, and returns what the sagas will do. */
 export class OperatorRequests {
   readonly #store: Pick<EngineStore, 'sagas' | 'wakeUps'>;
   readonly #definitionOf: (name: string, version: number) => SagaDefinition | undefined;
@@ -39,19 +39,19 @@ export class OperatorRequests {
     if (state?.phase === 'ended') {
       throw new SagaEndedError(sagaId, request, state.end?.status ?? 'terminated');
     }
-    // A journal that cannot be read here may be read where the saga runs.
+    // A journal that cannot be read here may be readable in the process that runs the saga.
     const answer: RequestAnswer =
       state === null
         ? { acts: true, effect: 'is read again, and does what it then can' }
         : answerTo(request, state, this.#definitionOf(name, version));
-    // Mail that could only be ignored is not put.
+    // A request that the saga would ignore is not stored.
     if (!answer.acts) return { sagaId, request, status, ...answer };
     await sagas.putMail([controlMail(sagaId, request, reason)]);
     wakeUps.hint('saga');
     return { sagaId, request, status, ...answer };
   }
 
-  /** Null: its journal cannot be read here. */
+  /** Reads the state of a saga; null: its journal cannot be read here. */
   async #stateOf(id: string): Promise<SagaState | null> {
     const state = emptyState();
     try {

@@ -48,7 +48,10 @@ export interface RunningSagasOptions {
   readonly storeNow: () => number;
   readonly backAt: () => number;
   readonly onEnded: (id: string, outcome: SagaOutcome<unknown>) => void;
-  /** The store should be asked for work soon; `owned`: also for what is ours and unknown. */
+  /**
+   * Called when the store should be asked for work soon; `owned`: also for sagas that this engine owns
+   * without knowing it.
+   */
   readonly onGap: (kind: 'claim' | 'owned') => void;
 }
 
@@ -118,7 +121,7 @@ export class RunningSagas implements EngineContext {
     return this.#runs.size;
   }
 
-  /** How many more sagas this process takes. */
+  /** How many more sagas this process can take. */
   get room(): number {
     return this.#draining ? 0 : Math.max(0, this.settings.maxSagas - this.#runs.size);
   }
@@ -127,7 +130,7 @@ export class RunningSagas implements EngineContext {
     return this.#runs.has(id);
   }
 
-  /** Whether it was found that this engine cannot run it: it need not be loaded to see that again. */
+  /** Whether this engine has found that it cannot run the saga, so that it need not load it again. */
   isQuarantined(id: string): boolean {
     return this.#unreadable.has(id);
   }
@@ -165,12 +168,12 @@ export class RunningSagas implements EngineContext {
     this.#runs.set(run.id, run);
   }
 
-  /** Takes sagas that were claimed, or found to be this engine's. */
+  /** Takes sagas that were claimed, or that this engine was found to own. */
   take(loaded: readonly LoadedSaga[]): void {
     for (const saga of loaded) {
       const old = this.#runs.get(saga.id);
       if (old !== undefined) {
-        // Claimed anew while it still stands here: the store knows better.
+        // The saga was claimed again while it still runs here: the store's newer epoch counts.
         if (old.epoch === saga.epoch) continue;
         old.close('lost');
       }
@@ -182,7 +185,8 @@ export class RunningSagas implements EngineContext {
     for (const letter of mail) {
       const run = this.#runs.get(letter.sagaId);
       if (run !== undefined) run.receive(letter);
-      // Mail of what is left alone may lie there for good: asking because of it would never end.
+      // Mail of a saga that cannot be run may stay unread for good, so it must not lead to another look
+      // at the store.
       else if (this.isQuarantined(letter.sagaId)) this.#unreadable.receive(letter);
       else this.#options.onGap('owned');
     }
@@ -192,13 +196,13 @@ export class RunningSagas implements EngineContext {
     for (const run of [...this.#runs.values()]) run.schedule();
   }
 
-  /** Forgets everything: this incarnation is dead, and others have its sagas. */
+  /** Closes all runs, because this incarnation was declared dead and others have its sagas. */
   closeAll(): void {
     for (const run of [...this.#runs.values()]) run.close('lost');
     this.#unreadable.clear();
   }
 
-  /** Nothing is started any more; what does not run is given back. */
+  /** Starts nothing any more, and gives back the sagas of which nothing is running. */
   drain(): void {
     this.#draining = true;
     this.scheduleAll();
@@ -208,13 +212,13 @@ export class RunningSagas implements EngineContext {
     for (const run of [...this.#runs.values()]) run.abortAll('shutdown');
   }
 
-  /** Resolves when no saga stands here any more. */
+  /** Resolves when no saga is left in this process. */
   emptied(): Promise<void> {
     if (this.#runs.size === 0) return Promise.resolve();
     return new Promise((resolve) => this.#emptied.push(resolve));
   }
 
-  /** Reports what still runs as given back, since the process cannot wait any longer. */
+  /** Reports the running attempts as given back, since the process cannot wait any longer. */
   releaseAll(): void {
     for (const run of [...this.#runs.values()]) run.releaseAll();
   }
@@ -224,7 +228,7 @@ export class RunningSagas implements EngineContext {
   }
 
   orphan(attempt: Attempt): void {
-    // One that was abandoned had its bound: nobody waits for it, and it may never settle.
+    // An abandoned attempt has had its time. It is not waited for, since it may never settle.
     if (attempt.settled || attempt.abandoned) return;
     const { id } = attempt.run;
     const orphans = this.#orphans.get(id) ?? new Attempts();
@@ -239,7 +243,7 @@ export class RunningSagas implements EngineContext {
       orphans?.delete(attempt);
       if (orphans?.size === 0) this.#orphans.delete(id);
     }
-    // The saga may be here again, and wait for just this.
+    // The saga may have been loaded here again, and wait for this attempt.
     this.#runs.get(id)?.schedule();
   }
 

@@ -36,8 +36,8 @@ import { giveBack } from './shutdown.js';
 import { storeTransactions } from './step-transactions.js';
 
 /**
- * Runs sagas of one store. Between {@link start} and {@link close} it claims what is due, runs the
- * steps, and adopts what engines that died have left.
+ * Runs sagas of one store. Between {@link start} and {@link close} it claims sagas that are due, runs
+ * their steps, and adopts the sagas of engines that died.
  */
 export class SagaEngine {
   readonly settings: EngineSettings;
@@ -176,7 +176,7 @@ export class SagaEngine {
       store: store.sagas,
       clock,
       settings,
-      // One that is not its own it could start, and not go on with once it has waited.
+      // It could start a saga of another definition, but not go on with it after a wait.
       mayOwn: (saga) => this.#mayStart() && options.definitions.includes(saga),
       wake: () => {
         this.#claims.wake();
@@ -185,17 +185,17 @@ export class SagaEngine {
     });
   }
 
-  /** The incarnation this engine is known by; changes when it was declared dead and came back. */
+  /** The id under which the engine owns sagas; changes when it was declared dead and came back. */
   get incarnation(): string {
     return this.#membership.incarnation;
   }
 
-  /** How many sagas stand in this process. */
+  /** How many sagas are in memory in this process. */
   get sagasHere(): number {
     return this.#running.size;
   }
 
-  /** How many steps run in this process. */
+  /** How many steps are running in this process. */
   get stepsRunning(): number {
     return this.#running.permits.running;
   }
@@ -205,7 +205,7 @@ export class SagaEngine {
     return this.#state === 'running' && this.#membership.lives;
   }
 
-  /** What its store refuses or keeps failing; null: nothing. For readiness probes. */
+  /** A use of the store that fails at present, in words; null: none fails. For readiness probes. */
   get problem(): string | null {
     return this.#troubles.problem;
   }
@@ -227,17 +227,18 @@ export class SagaEngine {
   }
 
   /**
-   * Takes no more work, ends the waits for outcomes at once, lets running steps end for at most
-   * `shutdownMs`, gives the rest back, and retires. No step that was given back counts as crashed.
+   * Shuts the engine down. It takes no more work, ends the waits for outcomes at once, lets running
+   * steps end for at most `shutdownMs`, gives the rest back, and retires. A step that was given back
+   * does not count as crashed.
    */
   async close(): Promise<void> {
     if (this.#state === 'closed' || this.#state === 'closing') return;
     const ran = this.#state === 'running';
     this.#state = 'closing';
-    // A caller that waits for a saga which another process goes on with would hold up the shutdown.
+    // A caller that waits for a saga which goes on in another process would delay the shutdown.
     this.#watch.close();
     if (ran) {
-      // Timers of a clock keep no process alive, and what is given back has to be committed.
+      // Timers of a clock do not keep the process alive, but returned sagas must still be committed.
       const alive = setInterval(() => undefined, 1_000);
       try {
         await giveBack({
@@ -261,8 +262,8 @@ export class SagaEngine {
 
   /**
    * Ends the waits for outcomes at once, by a `SagaWaitEndedError`, and refuses further ones. Sagas are
-   * still started and run until {@link close}. For the beginning of a shutdown: whoever waits for a saga
-   * that another process goes on with would hold it up.
+   * still started and run until {@link close}. Meant for the beginning of a shutdown, which a caller
+   * that waits for a saga in another process would delay.
    */
   endWaits(): void {
     this.#watch.close();
@@ -294,7 +295,7 @@ export class SagaEngine {
     return new SagaHandle(id, this.#watch, this.#clock, committed);
   }
 
-  /** A handle to a saga that was started before, wherever it runs. */
+  /** Returns a handle to a saga that was started before, wherever it runs. */
   handle(id: string): SagaHandle<unknown> {
     return new SagaHandle(id, this.#watch, this.#clock);
   }
@@ -307,15 +308,16 @@ export class SagaEngine {
     return this.#options.store.sagas.find(filter);
   }
 
-  /** Everything that happened to a saga, in order. */
+  /** Reads everything that happened to a saga, in order. */
   history(id: string): Promise<readonly RecordedEntry[]> {
     return this.#options.store.sagas.history(id);
   }
 
   /**
    * Asks a saga to stop and undo what it did, also while it waits for the siblings of a step that
-   * failed. Where a recovery has given up behind the point of no return: to go on without it.
-   * Does nothing, and answers why, behind that point otherwise and while the saga undoes already.
+   * failed. If a recovery has given up behind the point of no return, the saga goes on without it.
+   * Otherwise a saga behind that point, or one that is undoing already, does nothing, and the answer
+   * says why.
    *
    * @throws SagaNotFoundError
    * @throws SagaEndedError when it has ended
@@ -325,9 +327,10 @@ export class SagaEngine {
   }
 
   /**
-   * Lets a saga that needs attention go on where it stopped. Before that: what waits for its next attempt
-   * is tried at once, with all its attempts, and an undo or a recovery that runs is aborted and begins
-   * again. A step that runs is left to its time limit. Answers why where nothing waits for an attempt.
+   * Lets a saga that needs attention go on where it stopped. In any other saga, tasks that wait for
+   * their next attempt are tried at once, with all their attempts, and a running undo or recovery is
+   * aborted and begins again. A running step is left to its time limit. If no task waits for an
+   * attempt, the saga does nothing, and the answer says why.
    *
    * @throws SagaNotFoundError
    * @throws SagaEndedError when it has ended

@@ -18,25 +18,28 @@ import type { RunningSagas } from './running-sagas.js';
 import { emptyState, fold } from './state/index.js';
 
 export interface StartOptions {
-  /** The same key and input give the same saga; the same key with another input is refused. */
+  /**
+   * A second start with the same key and input returns the same saga; one with the same key and another
+   * input is refused.
+   */
   readonly idempotencyKey?: string;
   /** Default `''`. */
   readonly tenant?: string;
   /**
-   * `traceparent` and `tracestate` of whoever starts it (W3C Trace Context): its steps run in that trace,
-   * and its commands carry it.
+   * `traceparent` and `tracestate` of the caller (W3C Trace Context). The steps of the saga run in that
+   * trace, and its commands carry it.
    */
   readonly trace?: TraceHeaders;
   /**
-   * A UUID; default: a new UUIDv7. With an id that a saga has already, the same start gives that saga
-   * and starts nothing; anything else is refused with `IdempotencyConflictError`.
+   * A UUID; default: a new UUIDv7. If a saga has this id already, the same start returns that saga and
+   * starts nothing; any other start is refused with `IdempotencyConflictError`.
    */
   readonly id?: string;
-  /** Starts it in this transaction: it begins if and only if that commits. */
+  /** Starts the saga in this transaction; it begins if and only if that commits. */
   readonly transaction?: Transaction;
   /**
-   * With `transaction`: calls its argument after the commit, and only then. Without it, the saga is
-   * found by the next round of polling.
+   * With `transaction`: must call its argument after the commit, and only then. If it is absent, the
+   * saga begins at the next round of polling.
    */
   readonly afterCommit?: (run: () => void) => void;
 }
@@ -45,7 +48,7 @@ const asGiven = (): void => undefined;
 const START_OPTIONS: Readonly<Record<keyof StartOptions, OptionCheck>> = {
   idempotencyKey: textArgument,
   tenant: textArgument,
-  // One that is none is left out: no reason not to start.
+  // An invalid trace is left out, since it is no reason to refuse the start.
   trace: asGiven,
   id: sagaIdArgument,
   transaction: asGiven,
@@ -72,7 +75,10 @@ export class SagaStarter {
     store: Pick<SagaStore, 'start' | 'get'>;
     clock: Clock;
     settings: EngineSettings;
-    /** Whether this engine runs what it starts: it is up, lives, has room, and knows it. */
+    /**
+     * Whether this engine can run a saga that it starts: it is started, holds its lease, has room, and
+     * knows the definition.
+     */
     mayOwn: (definition: SagaDefinition) => boolean;
     /** A saga without an owner was started. */
     wake: () => void;
@@ -89,14 +95,17 @@ export class SagaStarter {
 
   async start(definition: SagaDefinition, given: unknown, options: StartOptions): Promise<Started> {
     checkArguments('The start of a saga', options, START_OPTIONS);
-    // The saga runs on the input that a replay would read: later changes of the caller's object have no effect.
+    // The saga runs on the input that a replay would read, so later changes to the caller's object have
+    // no effect.
     const text = journalText(given);
     const input = parseJournal(text);
-    // In lower case, as stores write it: in another form it would look like another saga's.
+    // The id is in lower case, as stores write it; in another form it would look like that of another
+    // saga.
     const checked =
       options.id === undefined ? options : { ...options, id: options.id.toLowerCase() };
     const { transaction } = checked;
-    // In a caller's transaction no step is started: it may stay open for long and hold the places.
+    // In a caller's transaction no step is started, since the transaction may stay open for long and
+    // would hold the permits.
     if (transaction !== undefined) return this.#within(definition, input, transaction, checked);
     const leave = await this.#limit.enter(text?.length ?? 0);
     try {
@@ -117,7 +126,7 @@ export class SagaStarter {
     input: unknown,
     options: StartOptions,
   ): Promise<Started> {
-    // One with this id stands here: only the store can say whether this is the same start.
+    // A saga with this id is in memory here. Only the store can say whether this is the same start.
     const here = options.id !== undefined && this.#running.knows(options.id);
     const own = !here && this.#mayOwn(definition);
     const run = this.#newRun(definition, input, options);
@@ -127,9 +136,10 @@ export class SagaStarter {
       this.#wake();
       return this.#answer(definition, saga, outcome, () => true);
     }
-    // Held until it is started: nothing may move it before.
+    // The turn is held until the saga is started, so that no transition is decided before.
     void run.turn.take();
-    // Known before it is there, or the look at what this engine owns would find it and load it twice.
+    // The saga is added before it is in the store, or the look at the owned sagas would find it and
+    // load it twice.
     this.#running.add(run);
     let pending: PendingTransition | null = null;
     let saga: NewSaga;
@@ -143,7 +153,7 @@ export class SagaStarter {
       throw error;
     }
     if (outcome.kind === 'started' || outcome.sameStart) this.#begin(run, pending);
-    // With the same id it may be this engine's all the same, by another start.
+    // A saga with the same id may belong to this engine all the same, by another start.
     else run.close('stale', pending ?? undefined);
     return this.#answer(definition, saga, outcome, () => true);
   }
@@ -163,7 +173,8 @@ export class SagaStarter {
   ): Promise<Started> {
     const { afterCommit } = options;
     const run = this.#newRun(definition, input, options);
-    // Without word of the commit this engine could not begin at once: then whoever polls first may.
+    // Without a call after the commit this engine could not begin at once, so the saga has no owner and
+    // the first engine that polls may run it.
     const own =
       afterCommit !== undefined && this.#mayOwn(definition) ? this.#running.incarnation : null;
     const saga = this.#newSaga(definition, input, options, run, null, own);
@@ -173,7 +184,7 @@ export class SagaStarter {
     afterCommit?.(() => {
       committed = true;
       if (outcome.kind !== 'started') return;
-      // Only a nudge: where it is lost, the regular look at what this engine owns finds the saga.
+      // This only saves time: if the call is lost, the regular look at the owned sagas finds the saga.
       if (own === null || own !== this.#running.incarnation) this.#wake();
       else if (!this.#running.knows(run.id)) {
         void run.turn.take();
@@ -181,7 +192,7 @@ export class SagaStarter {
         this.#begin(run, null);
       }
     });
-    // One that existed may have been started by this very transaction, which is open still.
+    // An existing saga may have been started by this very transaction, which is still open.
     return this.#answer(definition, saga, outcome, () => committed, transaction);
   }
 
@@ -205,7 +216,7 @@ export class SagaStarter {
     return { id: outcome.id, committed };
   }
 
-  /** The saga as it will stand here. */
+  /** Makes the run of a saga that is about to be started. */
   #newRun(definition: SagaDefinition, input: unknown, options: StartOptions): SagaRun {
     const state = emptyState();
     fold(state, startedEntry(input, options), this.#running.storeNow());
@@ -247,7 +258,7 @@ export class SagaStarter {
     };
   }
 
-  /** The saga is committed, and its turn is held. */
+  /** Begins to run a saga whose start is committed and whose turn is held. */
   #begin(run: SagaRun, pending: PendingTransition | null): void {
     this.#running.observe((observer) => observer.sagaStarted?.(run.facts));
     run.begun(pending);
@@ -256,7 +267,7 @@ export class SagaStarter {
 
 function startedEntry(input: unknown, { trace }: StartOptions): SagaEntry {
   const { traceparent, tracestate } = trace ?? {};
-  // A trace that is none is no reason not to start, and must not make a journal nobody can read.
+  // An invalid trace is no reason to refuse the start, and must not make the journal unreadable.
   if (typeof traceparent !== 'string' || parseTraceParent(traceparent) === undefined) {
     return { kind: 'saga_started', input };
   }

@@ -14,15 +14,15 @@ export interface ShutdownParts {
 }
 
 /**
- * Gives back what this engine has, each part within its share of the time: half of it for steps to
- * end by themselves, then they are told to stop, then what is left is reported as given back. What
- * the store did not take by then is adopted by others, as after a crash.
+ * Gives back the sagas of this engine within the time of the shutdown. For half of it, steps may end by
+ * themselves; then they are told to stop; then the rest is reported as given back. Sagas whose return
+ * the store has not taken by then are adopted by other engines, as after a crash.
  */
 export async function giveBack(parts: ShutdownParts): Promise<void> {
   const { running, claims, membership, shutdownMs } = parts;
   running.drain();
   await within(parts, claims.close(), shutdownMs * 0.1);
-  // What a claim that was under way brought comes too late to be started, and is given back.
+  // Sagas that were claimed during the shutdown are not started, and are given back.
   running.scheduleAll();
   if (!(await within(parts, running.emptied(), shutdownMs * 0.5))) {
     running.abortAll();
@@ -49,7 +49,8 @@ function within(
     promise.then(
       () => end(true),
       (error: unknown) => {
-        // The store is away: what could not be given back is adopted, as after a crash.
+        // The store is away. Sagas that could not be given back are adopted by other engines, as after
+        // a crash.
         logger.warn('A part of the shutdown failed.', { error: errorText(error) });
         end(false);
       },

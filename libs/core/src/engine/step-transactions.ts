@@ -1,8 +1,8 @@
 import type { Transaction, Transactions } from '../ports/index.js';
 
 /**
- * How a transactional step joins the application's own transactions. The engine brings a default
- * over the store's transactions; a framework brings one over its own.
+ * Runs transactional steps in the application's own transactions. The engine has a default that uses
+ * the store's transactions; a framework provides one for its own.
  */
 export interface StepTransactions {
   /**
@@ -11,14 +11,15 @@ export interface StepTransactions {
    * published to the outbox, calls `beforeCommit` as the very last thing that sends a statement, and
    * commits.
    *
-   * `manager` is what the user's method gets for `@TransactionManager()`. Whatever `work` or
-   * `beforeCommit` throws rolls everything back and is thrown on unchanged. Must not resolve without
-   * proof of the commit: one that was rolled back in silence rejects with `TransactionAbortedError`,
-   * a lost answer with `CommitUnknownError`. `work` and `beforeCommit` run at most once per call.
+   * `manager` is the value that the user's method gets for `@TransactionManager()`. An error that
+   * `work` or `beforeCommit` throws rolls everything back and is thrown on unchanged. The call must not
+   * resolve without proof of the commit: it rejects with `TransactionAbortedError` if the transaction
+   * was rolled back in silence, and with `CommitUnknownError` if the answer was lost. `work` and
+   * `beforeCommit` run at most once per call.
    *
-   * `unwanted` is aborted when nobody wants the transaction any more that has not begun: whoever
-   * queues for connections takes it out of the queue and rejects. Looking at it is optional, since `work`
-   * then throws.
+   * `unwanted` is aborted when a transaction that has not begun is not wanted any more. An
+   * implementation that queues for connections should then leave the queue and reject. Observing the
+   * signal is optional, since `work` throws in that case.
    */
   run(
     connection: string | undefined,

@@ -14,7 +14,7 @@ import type { TransitionFlusher } from './flush/index.js';
 import type { SagaOutcome } from './handle/index.js';
 import { encodeEntry, type AttentionReason, type SagaEntry } from './journal/index.js';
 
-/** A saga that cannot be run here, as far as it is known without its journal. */
+/** A saga that cannot be run here, with the facts that are known without reading its journal. */
 export interface UnreadableSaga extends Pick<
   SagaHeader,
   'id' | 'name' | 'version' | 'epoch' | 'revision'
@@ -22,7 +22,7 @@ export interface UnreadableSaga extends Pick<
   readonly mail: readonly Mail[];
   /** By the store's clock, in milliseconds since 1970; null: its first entry is missing. */
   readonly startedAt: number | null;
-  /** Its journal says already that a person is needed because it cannot be read. */
+  /** Whether its journal says already that a person is needed because it cannot be read. */
   readonly parked: boolean;
 }
 
@@ -40,14 +40,18 @@ export interface UnreadableSagasOptions {
 const CONTROL = new Set(['retry', 'cancel', 'terminate']);
 
 /**
- * Sagas of this engine whose journals it cannot read. Each is parked where people look, with the
- * reason, by a transition that reads nothing: what is there stays as it is. It remains this
- * incarnation's, so that replies lie in its mail until it can take them and wake nobody meanwhile. An
- * operator's word has it read again; so does the end of this engine, by whoever adopts it.
+ * The sagas that this engine owns and cannot run, because it cannot read their journals or has no
+ * definition of them. Each is parked as `needs_attention`, with the reason, by a transition that does
+ * not depend on its journal and changes none of its entries. This incarnation goes on owning it, so
+ * that replies stay in its mail and wake no engine. A request of an operator makes the engine read the
+ * journal again; so does the engine that adopts the saga once this one has ended.
  */
 export class UnreadableSagas {
   readonly #options: UnreadableSagasOptions;
-  /** With the epoch in which it was said: once, and not at every look at what is owned. */
+  /**
+   * The epoch in which each saga was reported, so that it is reported once and not at every look at the
+   * owned sagas.
+   */
   readonly #epochs = new Map<string, number>();
   readonly #busy = new Set<string>();
 
@@ -59,7 +63,10 @@ export class UnreadableSagas {
     return this.#epochs.has(id);
   }
 
-  /** Mail of one of them: an operator's word has it read once more, anything else lies there. */
+  /**
+   * Takes mail of one of these sagas: a request of an operator has the journal read once more, other
+   * mail stays unread.
+   */
   receive({ sagaId, kind }: Mail): void {
     if (!CONTROL.has(kind) || this.#busy.has(sagaId)) return;
     this.#busy.add(sagaId);
@@ -102,7 +109,7 @@ export class UnreadableSagas {
     }
     if (entries.length === 0) return;
     this.#write(saga, entries, letters, ending !== undefined).catch(() => {
-      // The engine is closed: whoever adopts the saga parks it.
+      // The engine is closed. The engine that adopts the saga parks it.
       this.#busy.delete(sagaId);
     });
   }
@@ -113,7 +120,7 @@ export class UnreadableSagas {
     try {
       loaded = await store.load([id], incarnation());
     } catch (error) {
-      // Its mail lies there, and is met again at the next look.
+      // The mail stays unread, and the next look at the mail finds it again.
       logger.warn('A saga could not be read again.', { sagaId: id, error: errorText(error) });
     }
     this.#busy.delete(id);
@@ -148,7 +155,7 @@ export class UnreadableSagas {
     } else if (outcome.kind === 'rejected') {
       this.#options.logger.error('A saga could not be parked.', { sagaId: id }, outcome.error);
     } else {
-      // Somebody else's, or it moved on: the next look at what is owned finds out.
+      // The saga has another owner or a newer revision. The next look at the owned sagas shows which.
       this.forget(id);
     }
   }
@@ -173,7 +180,7 @@ export function startOf(entries: readonly RecordedEntry[]): number | null {
   return entries.find(({ kind }) => kind === 'saga_started')?.recordedAt.getTime() ?? null;
 }
 
-/** Whether a journal that cannot be read ends with just that. */
+/** Whether the journal says already that it cannot be read. */
 export function parkedUnread(entries: readonly RecordedEntry[]): boolean {
   const last = entries.findLast(({ kind }) => SAYS_WHERE.has(kind));
   if (last?.kind !== 'needs_attention') return false;

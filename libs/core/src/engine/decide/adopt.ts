@@ -7,17 +7,22 @@ const CRASHED: ErrorRecord = {
   name: 'Crashed',
   message: 'The process that ran it died, again and again.',
 };
-/** Delay before the second run of what killed a process; doubled each time. */
+/**
+ * Delay before the next attempt of a task that was running when its process died; doubled each time. In
+ * milliseconds.
+ */
 const CRASH_DELAY_MS = 1_000;
 const LONGEST_CRASH_DELAY_MS = 60_000;
 
 /**
- * The saga was taken over or found again. What the journal shows as running does not run: it crashed
- * where another incarnation had started it, and never began where it was this one.
+ * Takes into account that this engine has loaded the saga, from an engine that died (`from`) or because
+ * it owned the saga already. Tasks that the journal shows as running are not running: a task that
+ * another incarnation had started has crashed, and one that this incarnation had started is given back.
  */
 export function adopt(draft: Draft, from: string | null): void {
   const { context, state } = draft;
-  // It was taken for an effect that came late; what ran when it ended is not run again.
+  // An ended saga is loaded to record an effect that came late. Tasks that were running when it ended
+  // are not run again.
   if (state.phase === 'ended') return;
   const open: TaskRef[] = [];
   for (const [step, roles] of state.steps) {
@@ -25,7 +30,7 @@ export function adopt(draft: Draft, from: string | null): void {
   }
   if (from === null && open.length === 0) return;
   draft.add({ kind: 'adopted', by: context.incarnation, from, epoch: context.epoch });
-  // Its last owner could not read its journal, this one can: nobody has to be asked.
+  // Its last owner could not read its journal, but this engine can, so no person has to be asked.
   if (state.attention?.reason === 'journal_unreadable')
     draft.add({ kind: 'retry_requested', again: [] });
   for (const ref of open) crash(draft, ref, from);
@@ -36,11 +41,12 @@ function crash(draft: Draft, { role, step }: TaskRef, from: string | null): void
   const { attempt, by, crashes } = taskOf(draft.state, role, step);
   const definition = context.definition.steps.get(step);
   const method = definition === undefined ? null : methodOf(definition, role);
-  // What a transaction did went down with it, unless its transition is in the journal.
+  // The writes of a transactional attempt were rolled back, unless its transition is in the journal.
   const doubt = method?.transactional !== true;
   if (by === context.incarnation || from === null) {
-    // Journaled by this process, or given back while it ran (a person was needed): no crash. Its promise may be unsettled, or have settled while the
-    // saga was being loaded anew, and then nobody took what it said. An undo too many harms nothing.
+    // This process started the task, or the saga was given back while the task ran (a person was
+    // needed): that is no crash. The promise of the task may be unsettled, or may have settled while
+    // the saga was being loaded, and then its result was lost. An undo too many harms nothing.
     draft.add({ kind: 'released', role, step, attempt, doubt });
     return;
   }

@@ -13,8 +13,8 @@ import { takeTime } from './take-time.js';
 import { undo } from './undo.js';
 
 /**
- * What a saga does next: a function of its journaled state, the news since then, and what surrounds
- * it. No entries: nothing is to be committed.
+ * Decides the next transition of a saga from its journaled state, the events since then, and the
+ * context. A decision without entries means that there is nothing to commit.
  */
 export function decide(
   state: SagaState,
@@ -45,8 +45,9 @@ export function decide(
 }
 
 /**
- * Whether an effect was added to a saga that had ended by itself: not one that is the same as what is
- * there, by the same key. What a person has ended stays so; the journal tells of the effect.
+ * Whether a late success added an effect to a saga that had ended by itself, which a person then has to
+ * look at. A success of the attempt that counts already adds none. A saga that an operator terminated
+ * stays ended; the entry in its journal tells of the effect.
  */
 function leavesEffect(before: SagaState, draft: Draft, entry: SagaEntry): boolean {
   if (before.phase !== 'ended' || before.end?.status === 'terminated') return false;
@@ -54,7 +55,7 @@ function leavesEffect(before: SagaState, draft: Draft, entry: SagaEntry): boolea
   return stepOf(draft.state, entry.step) !== stepOf(before, entry.step);
 }
 
-/** Goes on where the news have settled what a person was asked for. */
+/** Lets a parked saga go on when events have settled the question that a person was asked. */
 function resume(draft: Draft): void {
   const { state, context } = draft;
   if (state.phase !== 'attention' || state.attention === null) return;
@@ -84,7 +85,10 @@ function take(draft: Draft, event: SagaEvent): void {
   }
 }
 
-/** Nothing of a saga that has ended, or waits for a person, is wanted any more. */
+/**
+ * Aborts every running attempt, because the saga has ended or waits for a person and uses no result any
+ * more.
+ */
 function abortAll(draft: Draft): void {
   for (const [step, roles] of draft.state.steps) {
     for (const role of ROLES)
@@ -95,7 +99,8 @@ function abortAll(draft: Draft): void {
 function finish(draft: Draft): Decision {
   const { state } = draft;
   const ownership = ownershipOf(draft);
-  // Also of a saga that has ended: what was kept for its late effects is let go of in the store.
+  // Also for a saga that has ended: the transition gives up the ownership that was taken to record a
+  // late effect.
   if (ownership.kind === 'give_back' && draft.entries.length === 0) {
     draft.add({ kind: 'parked' });
   }
@@ -117,7 +122,8 @@ function finish(draft: Draft): Decision {
 
 function ownershipOf(draft: Draft): Ownership {
   const { state, context } = draft;
-  // Whatever still runs of it: what comes of that late is told by mail to whoever takes it then.
+  // Attempts may still be running. If one of them succeeds later, that is reported by mail to the
+  // engine that owns the saga then.
   if (state.phase === 'attention' || state.phase === 'ended') {
     return { kind: 'give_back', wakeInMs: null };
   }
@@ -129,7 +135,7 @@ function ownershipOf(draft: Draft): Ownership {
   return { kind: 'give_back', wakeInMs: inMs };
 }
 
-/** Whether something of the saga runs in this process, or is about to. */
+/** Whether an attempt of the saga is running in this process, or is about to start. */
 function anythingHere(draft: Draft): boolean {
   for (const [step, roles] of draft.state.steps) {
     for (const role of ROLES) {

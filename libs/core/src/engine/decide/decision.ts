@@ -3,20 +3,32 @@ import type { OutboxMessage, Ownership, SagaStatus } from '../../ports/index.js'
 import type { SagaEntry, TaskRef } from '../journal/index.js';
 import { fold, type SagaState } from '../state/index.js';
 
-/** Free places of this engine; counted down as starts are decided. */
+/** Free permits of this engine to run steps; counted down as starts are decided. */
 export interface FreePermits {
   steps: number;
   transactional: number;
-  /** Steps that were running when their process died, and may have killed it: a group at a time. */
+  /**
+   * For crash suspects, which were running when their process died and may have killed it: they run in
+   * groups.
+   */
   suspects: number;
-  /** Those whose next crash is their last: with no other suspect beside them. */
+  /**
+   * For suspects whose next crash is the last that is allowed: each runs with no other suspect beside
+   * it.
+   */
   alone: number;
 }
 
-/** Whether a start may be of what killed a process before, and beside whom it may run then. */
+/**
+ * Whether a step may have killed a process before, and which steps may run beside it therefore: `none`
+ * any, `group` other suspects too, `alone` no other suspect.
+ */
 export type Suspicion = 'none' | 'group' | 'alone';
 
-/** What a decision needs to know beside the saga itself. Nothing here is looked up later. */
+/**
+ * Everything that a decision depends on beside the state of the saga. All of it is read before the
+ * decision begins.
+ */
 export interface DecisionContext {
   readonly definition: SagaDefinition;
   readonly sagaId: string;
@@ -25,7 +37,7 @@ export interface DecisionContext {
   readonly epoch: number;
   /** The store's clock, in milliseconds since 1970. */
   readonly now: number;
-  /** Since when this engine has been there without a gap, by the store's clock. */
+  /** Since when this engine has held its lease without a gap, by the store's clock. */
   readonly backAt: number;
   /** By the store's clock; null: none. */
   readonly deadlineAt: number | null;
@@ -37,21 +49,24 @@ export interface DecisionContext {
   readonly service: string;
   /** False: no step is started, because the engine drains or cannot prove that it lives. */
   readonly mayStart: boolean;
-  /** The engine shuts down: what does not run here is given back. */
+  /** The engine shuts down: sagas of which nothing is running here are given back. */
   readonly draining: boolean;
-  /** Delays below this stay in memory. */
+  /** A saga that waits for less than this stays in memory; in milliseconds. */
   readonly shortDelayMs: number;
   readonly newMessageId: () => string;
 }
 
-/** A start that the transition carries. */
+/** An attempt that begins once the transition is committed. */
 export interface PlannedStart extends TaskRef {
   readonly attempt: number;
   readonly generation: number;
   readonly suspicion: Suspicion;
 }
 
-/** What one turn of a saga is going to do. */
+/**
+ * The outcome of {@link decide}: the entries of the next transition and what follows once it is
+ * committed.
+ */
 export interface Decision {
   readonly next: SagaState;
   readonly entries: readonly SagaEntry[];
@@ -61,13 +76,13 @@ export interface Decision {
   readonly ownership: Ownership;
   /** To run once the transition is committed. */
   readonly starts: readonly PlannedStart[];
-  /** Running ones whose result is not wanted any more. */
+  /** Running attempts whose result is not wanted any more. */
   readonly aborts: readonly TaskRef[];
-  /** Running ones that are asked to stop and to begin again. */
+  /** Running attempts that are asked to stop and to begin again. */
   readonly restarts: readonly TaskRef[];
-  /** Something could have been started had there been room. */
+  /** A task could have been started if permits had been free and the engine not draining. */
   readonly startPostponed: boolean;
-  /** The kinds of places there was no room in. */
+  /** The kinds of permits that the saga waits for. */
   readonly waitingFor: ReadonlySet<keyof FreePermits>;
   /** When to look again although nothing happens; by the store's clock; null: never. */
   readonly wakeAt: number | null;

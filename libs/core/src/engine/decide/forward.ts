@@ -24,11 +24,12 @@ export function advance(draft: Draft): void {
   const stops = lostSteps(state, definition).length > 0 || (halted(state) && !committed);
   if (stops) windDown(draft, steps);
   else goOn(draft, steps);
-  // Behind the point of no return a failure is made good by going forward, where there is a way: also
-  // the failure of a step that was given up just now.
+  // Behind the point of no return a failed step is recovered if it has a recovery; also a step that was
+  // given up just now.
   if (committed) for (const step of steps) recover(draft, step);
   if (state.phase !== 'forward' || draft.startPostponed || underWay(draft, committed)) return;
-  // Nothing of it moves any more. What only a person can settle comes before anything is undone.
+  // No attempt is running or due. A question that only a person can settle comes before anything is
+  // undone.
   if (!askForHelp(draft) && stops) draft.add({ kind: 'compensating' });
 }
 
@@ -53,7 +54,7 @@ function goOn(draft: Draft, steps: readonly StepDefinition[]): void {
   });
 }
 
-/** What a step yielded; where it was recovered, what the recovery yielded. */
+/** The result of a step, or that of its recovery if the step failed. */
 function resultOf(draft: Draft, step: string): unknown {
   const forward = taskOf(draft.state, 'step', step);
   return forward.status === 'done' ? forward.output : taskOf(draft.state, 'recovery', step).output;
@@ -67,8 +68,9 @@ function recover(draft: Draft, step: StepDefinition): void {
 }
 
 /**
- * Whether an attempt of a step or recovery runs, is awaited, or follows. With `committed`, what failed
- * and has a recovery gets it: at the latest when a promise of the step has settled.
+ * Whether an attempt of a step or recovery is running, awaits a reply, or will follow. With
+ * `committed`, a failed step that has a recovery still gets it, at the latest when every promise of the
+ * step has settled.
  */
 function underWay({ state, context }: Draft, committed: boolean): boolean {
   return [...context.definition.steps.values()].some((step) => {
@@ -87,9 +89,9 @@ function underWay({ state, context }: Draft, committed: boolean): boolean {
 }
 
 /**
- * Parks the saga where only a person knows how it goes on. A recovery that has given up is such a
- * place whatever failed beside it, and whether it failed or nobody knows: its effect may be there,
- * and nothing undoes the effect of a recovery.
+ * Parks the saga if only a person can say how it goes on. That is so for a pivot in doubt, and for a
+ * recovery that has given up, whatever failed beside it and whether it failed or its outcome is
+ * unknown: its effect may be there, and nothing undoes the effect of a recovery.
  */
 function askForHelp(draft: Draft): boolean {
   const { state, context } = draft;

@@ -1,6 +1,6 @@
 import { SagazError } from '../../errors/index.js';
 
-/** A message on a replies topic that is no reply. */
+/** A message on a replies topic is no reply. */
 export class MalformedReplyError extends SagazError {
   readonly code = 'SAGAZ_MALFORMED_REPLY';
 

@@ -3,21 +3,22 @@ import { ROLES, type AttentionReason, type TaskRef } from '../journal/index.js';
 import { stageOf, type SagaState } from '../state/index.js';
 import { failedRecovery, pivotInDoubt, whyNotHalted } from './progress.js';
 
-/** What an operator may ask of a saga. */
+/** The requests that an operator can make of a saga. */
 export type OperatorRequest = 'cancel' | 'retry' | 'terminate';
 
 /**
- * What a saga does about a request of an operator, or why it does nothing.
- * - `effect`: what it does once its engine reads the request, in words: `stops, and undoes what it did`.
- *   What happens to it in between comes first; its history tells how the request was taken.
- * - `why`: why it does nothing; the request was not put then.
+ * The answer to a request of an operator: what the saga will do, or why it will do nothing.
+ * - `effect`: what it does once its engine reads the request, in words: `stops, and undoes what it
+ *   did`. Events that reach the saga before that come first; its history shows what the request led to.
+ * - `why`: why it does nothing; the request was not stored then.
  */
 export type RequestAnswer =
   { readonly acts: true; readonly effect: string } | { readonly acts: false; readonly why: string };
 
 /**
- * What a saga in this state does about a request. The owner of the saga decides by it, and whoever asks
- * is answered by it beforehand. Without a definition, a point of no return is not known.
+ * Answers a request for a saga in this state. The engine that owns the saga decides by this function,
+ * and the caller who makes the request is answered by it beforehand. Without a definition, it is not
+ * known whether a point of no return is passed.
  */
 export function answerTo(
   request: OperatorRequest,
@@ -46,7 +47,7 @@ function toCancel(state: SagaState, definition: SagaDefinition | undefined): Req
 
 function toRetry(state: SagaState, definition: SagaDefinition | undefined): RequestAnswer {
   if (state.phase === 'attention') {
-    return acts('goes on where it stopped; what gave up gets its attempts anew');
+    return acts('goes on where it stopped; tasks that had given up get their attempts anew');
   }
   const { again, restarts } = retried(state, definition);
   if (again.length + restarts.length > 0) {
@@ -54,22 +55,23 @@ function toRetry(state: SagaState, definition: SagaDefinition | undefined): Requ
     return acts(`tries again at once: ${named.join(', ')}`);
   }
   return refused(
-    'it does not need attention, and nothing of it waits for another attempt; what runs or awaits a reply has a time limit of its own',
+    'it does not need attention, and none of its tasks waits for another attempt; a task that is running or awaits a reply has a time limit of its own',
   );
 }
 
-/** What an operator's retry changes. */
+/** The tasks that an operator's retry changes. */
 export interface Retried {
-  /** Get their attempts anew, at once. */
+  /** Tasks that get their attempts anew, at once. */
   readonly again: readonly TaskRef[];
-  /** Run, and are asked to stop and to begin again: an undo or a recovery that hangs. */
+  /** Running tasks that are asked to stop and to begin again: an undo or a recovery that hangs. */
   readonly restarts: readonly TaskRef[];
 }
 
 /**
- * The tasks that a retry concerns. In attention: what gave up and may be done again. Before: what waits
- * for its next attempt. An undo or a recovery that runs begins again, since it may be called twice and
- * nothing else would ever end one that hangs and has no time limit; a step that runs is left alone.
+ * Finds the tasks that a retry concerns. If the saga needs attention, these are the tasks that gave up
+ * and may be done again; otherwise those that wait for their next attempt. A running undo or recovery
+ * begins again, since it is safe to call twice and nothing else would ever end one that hangs and has
+ * no time limit. A running step is left alone, because it need not be safe to stop.
  */
 export function retried(state: SagaState, definition: SagaDefinition | undefined): Retried {
   const again: TaskRef[] = [];
@@ -102,8 +104,8 @@ export function retried(state: SagaState, definition: SagaDefinition | undefined
 }
 
 /**
- * Whether what a person is asked for is still open. News may settle it: a pivot in doubt whose answer
- * comes late, an undo that was carried out after all.
+ * Whether the question that a person was asked is still open. Events may settle it: a late reply for a
+ * pivot in doubt, or an undo that was carried out after all.
  */
 export function stillNeedsPerson(
   reason: AttentionReason,

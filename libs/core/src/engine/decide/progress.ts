@@ -9,18 +9,18 @@ export function forwardCommitted(state: SagaState, definition: SagaDefinition): 
   return false;
 }
 
-/** Whether what depends on the step may go on: it is done, or was recovered. */
+/** Whether the steps that depend on this step may go on: it is done, or was recovered. */
 export function satisfied(state: SagaState, step: string): boolean {
   const roles = stepOf(state, step);
   return stageOf(roles.step) === 'succeeded' || stageOf(roles.recovery) === 'succeeded';
 }
 
-/** Whether the step has failed, or nobody knows, and no recovery made up for it. */
+/** Whether the step has failed or its outcome is unknown, and no recovery made up for it. */
 export function unresolved(state: SagaState, step: string): boolean {
   return stageOf(taskOf(state, 'step', step)) === 'gave_up' && !satisfied(state, step);
 }
 
-/** Unresolved steps for which there is no way forward: the saga cannot complete any more. */
+/** Finds the unresolved steps that cannot be recovered, so that the saga cannot complete any more. */
 export function lostSteps(state: SagaState, definition: SagaDefinition): readonly StepDefinition[] {
   const committed = forwardCommitted(state, definition);
   return [...definition.steps.values()].filter(
@@ -38,7 +38,7 @@ export function failedRecovery(
   );
 }
 
-/** The first pivot of which nobody can say whether it had its effect; undefined: none. */
+/** The first pivot of which it is unknown whether it had its effect; undefined: none. */
 export function pivotInDoubt(
   state: SagaState,
   definition: SagaDefinition,
@@ -63,8 +63,8 @@ export function halted(state: SagaState): boolean {
 }
 
 /**
- * Why neither a cancel nor the deadline changes how the saga goes on; null: it does, since the saga goes
- * forward, or waits for the siblings of a step that failed.
+ * Why neither a cancel nor the deadline changes how the saga goes on. Null: they do, since the saga
+ * goes forward, or waits for the siblings of a step that failed.
  */
 export function whyNotHalted(state: SagaState, definition: SagaDefinition): string | null {
   switch (state.phase) {
@@ -82,7 +82,10 @@ export function whyNotHalted(state: SagaState, definition: SagaDefinition): stri
   return forwardCommitted(state, definition) && !lost ? 'its point of no return is passed' : null;
 }
 
-/** A pivot that may have had its effect, or may still have it: it must be settled, never given up. */
+/**
+ * Whether the step is a pivot that may have had its effect or may still have it, so that the saga must
+ * wait for its outcome and never give it up.
+ */
 export function pivotOpen(state: SagaState, step: StepDefinition): boolean {
   if (!step.pivot) return false;
   const task = taskOf(state, 'step', step.name);
@@ -100,7 +103,7 @@ export function pivotOpen(state: SagaState, step: StepDefinition): boolean {
   }
 }
 
-/** Whether an effect of the step is there, or may be. */
+/** Whether the step has had its effect, or may have had it. */
 export function mayHaveEffect(state: SagaState, step: string): boolean {
   const task = taskOf(state, 'step', step);
   switch (task.status) {

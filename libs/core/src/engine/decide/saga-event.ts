@@ -7,23 +7,29 @@ export type AttemptResult =
   | { readonly kind: 'completed'; readonly output: unknown }
   /** The method returned a command. */
   | { readonly kind: 'command'; readonly command: Command; readonly message: PreparedCommand }
-  /** Tried again while the policy allows it. `doubt`: it may have had its effect. */
+  /**
+   * The attempt failed; another one follows while the policy allows it. `doubt`: it may have had its
+   * effect.
+   */
   | {
       readonly kind: 'failed';
       readonly error: ErrorRecord;
       readonly doubt: boolean;
       readonly final: boolean;
     }
-  /** Given back: the process shuts down. `doubt`: it may go on and have its effect. */
+  /**
+   * The attempt was given back because the process shuts down. `doubt`: it may go on and have its
+   * effect.
+   */
   | { readonly kind: 'released'; readonly doubt: boolean };
 
-/** What is decided about a command before the transition that sends it. */
+/** The body of a command, encoded before the transition that sends it. */
 export interface PreparedCommand {
   readonly payload: Uint8Array;
   readonly contentType: string;
 }
 
-/** News for a saga, to be folded into its next transition. */
+/** Something that happened to a saga and that its next transition takes into account. */
 export type SagaEvent =
   | (TaskRef & {
       readonly kind: 'settled';
@@ -32,14 +38,17 @@ export type SagaEvent =
       readonly epoch: number;
       readonly result: AttemptResult;
     })
-  /** A promise that had been given up came back with success. */
+  /** An attempt that had been abandoned has succeeded. */
   | (TaskRef & {
       readonly kind: 'late_success';
       readonly attempt: number;
       readonly output: unknown;
     })
   | { readonly kind: 'mail'; readonly mail: Mail }
-  /** The saga was taken over, or found: what its journal shows as running does not run. */
+  /**
+   * The saga was loaded, from a dead engine (`from`) or because it belongs to this one: tasks that its
+   * journal shows as running are not running.
+   */
   | { readonly kind: 'adopted'; readonly from: string | null }
-  /** The store refuses what the saga wants to journal, whatever is left out. */
+  /** The store rejects the entries that the saga has to journal, even without their data. */
   | { readonly kind: 'refused'; readonly detail: string };

@@ -3,17 +3,17 @@ import { HEADERS, type Message, type NewMail } from '../../ports/index.js';
 import type { TaskRef } from '../journal/index.js';
 import { MalformedReplyError } from './malformed-reply.error.js';
 
-/** What an answer to a command says, as mail keeps it. */
+/** A reply to a command, in the form in which mail keeps it. */
 export interface ReplyMail {
   readonly status: 'ok' | 'refused' | 'failed';
   readonly key: string;
   readonly repliesTo: 'command' | 'compensation';
   readonly messageId: string;
-  /** The command message that it answers; null: a participant that does not say. */
+  /** The id of the command message that it answers; null: the participant did not name it. */
   readonly answers: string | null;
-  /** The service that says so. */
+  /** The service that sent the reply. */
   readonly source: string;
-  /** It comes from the relay of the saga's own database: the command never reached a broker. */
+  /** The reply was made by the relay of the saga's own database: the command never reached a broker. */
   readonly undelivered: boolean;
   readonly contentType: string;
   /** The body as text; empty: nothing. */
@@ -25,7 +25,10 @@ import type { OperatorRequest } from './operator-request.js';
 export const MAIL_KINDS = ['reply', 'untrusted', 'late', 'cancel', 'retry', 'terminate'] as const;
 export type MailKind = (typeof MAIL_KINDS)[number];
 
-/** Whether this version can take such mail: what it cannot is left for an engine that does. */
+/**
+ * Whether this version knows such mail. Mail of other kinds stays in the store for an engine that knows
+ * it.
+ */
 export function isKnownMail(kind: string): kind is MailKind {
   return MAIL_KINDS.some((known) => known === kind);
 }
@@ -33,9 +36,9 @@ export function isKnownMail(kind: string): kind is MailKind {
 const decoder = new TextDecoder('utf-8', { fatal: true });
 
 /**
- * A reply message as mail for its saga: what a service does with everything that arrives on its
- * replies topic. Repeats are dropped by the dedupe key while the first lies there, and ignored by
- * the saga afterwards.
+ * Makes mail for a saga from a reply message. A service does this with every message that arrives on
+ * its replies topic. Repeats are dropped by the dedupe key as long as the first is unread, and ignored
+ * by the saga afterwards.
  *
  * @throws MalformedReplyError when the headers name no saga, or the body is no text
  */
@@ -44,8 +47,8 @@ export function replyMail(message: Message): NewMail {
 }
 
 /**
- * The failure of a command that its relay has given up, as mail for its saga. Only the relay of the saga's
- * own database makes such mail: what comes by a broker never counts as this.
+ * Makes mail for a saga about a command that its relay has given up. Only the relay of the saga's own
+ * database makes such mail; a message that comes from a broker never counts as this.
  *
  * @throws MalformedReplyError
  */
@@ -54,8 +57,8 @@ export function undeliveredMail(message: Message): NewMail {
 }
 
 /**
- * That a reply came which is not signed as it should be. At most one of a kind lies there at once, and
- * none of them keeps out a true reply.
+ * Makes mail for a saga about a reply whose signature is missing or wrong. At most one of each kind is
+ * stored unread at a time, and none of them keeps out a true reply.
  *
  * @throws MalformedReplyError
  */
@@ -99,8 +102,9 @@ function mailOf(message: Message, undelivered: boolean): NewMail {
   return {
     sagaId,
     kind: 'reply',
-    // By command: the failure of an earlier attempt that lies there must not keep out a later one's "ok".
-    // By source: nor must what somebody else says who may not answer.
+    // The key contains the command, so that the unread failure of an earlier attempt does not keep out
+    // the success of a later one. It contains the source, so that a reply of a service that may not
+    // answer does not keep out the true one.
     dedupeKey: `reply:${key}:${repliesTo}:${answers ?? ''}:${message.source}`,
     data: recordText(reply) ?? '{}',
   };
@@ -122,8 +126,9 @@ export function controlMail(sagaId: string, kind: OperatorRequest, reason: strin
 }
 
 /**
- * That a promise of a process which does not own the saga any more came back with success: whoever
- * owns it now has to know, or an effect would stand that is believed undone.
+ * Makes mail about an attempt that succeeded in a process which does not own the saga any more. The
+ * engine that owns it now has to know; otherwise the effect would stay although the journal says that
+ * it was undone.
  */
 export function lateMail(
   sagaId: string,
@@ -139,13 +144,13 @@ export function lateMail(
   };
 }
 
-/** The data of a letter as a record; what is no JSON object is an empty one. */
+/** The data of mail as a record; empty if it is no JSON object. */
 export function mailData(data: string): Readonly<Record<string, unknown>> {
   let value: unknown;
   try {
     value = parseJournal(data);
   } catch {
-    // Anybody may write mail by hand; a letter that cannot be read must not stop the saga.
+    // Mail can be written by hand; mail that cannot be read must not stop the saga.
     return {};
   }
   return typeof value === 'object' && value !== null ? { ...value } : {};

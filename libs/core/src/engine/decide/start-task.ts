@@ -5,8 +5,9 @@ import type { Draft, FreePermits, Suspicion } from './decision.js';
 import { methodOf } from './task-result.js';
 
 /**
- * Starts a task if it may start now: its delay is over, no earlier promise of it is unsettled here,
- * and there is a free place, since a start in the journal counts as a crash if the process dies.
+ * Starts a task if it may start now: its delay is over, no earlier promise of it is unsettled here, and
+ * a permit is free. It waits for a permit before the start is journaled, because a start in the journal
+ * counts as a crash if the process dies.
  */
 export function startTask(draft: Draft, role: Role, step: StepDefinition): void {
   const { context, state } = draft;
@@ -25,8 +26,9 @@ export function startTask(draft: Draft, role: Role, step: StepDefinition): void 
     case 'unknown':
       return;
   }
-  // Neither the next attempt nor an undo runs beside a promise that may still have its effect. The
-  // runner reports at the latest after its bound, which makes this be asked again.
+  // Neither the next attempt nor an undo runs beside a promise that may still have its effect. That
+  // attempt is reported at the latest when its time limit and grace are over, and the report leads to
+  // the next decision.
   if (context.unsettled(role, step.name)) return;
   if (role !== 'step' && context.unsettled('step', step.name)) return;
   if (!context.mayStart) {
@@ -67,16 +69,19 @@ export function startTask(draft: Draft, role: Role, step: StepDefinition): void 
 }
 
 /**
- * One death makes nobody suspect enough to run alone: dozens of steps may have been running. Of those
- * that were there again, and of those whose next crash is the last that is allowed, each runs alone,
- * so that nobody is given up for what a neighbour did.
+ * After one crash a step runs in a group of suspects, since dozens of steps may have been running in
+ * that crash. A step that was running in a second crash, or whose next crash is the last that is
+ * allowed, runs alone, so that no step is given up for what a neighbour did.
  */
 function suspicionOf(crashes: number, maxCrashes: number): Suspicion {
   if (crashes === 0) return 'none';
   return crashes >= 2 || crashes + 1 >= maxCrashes ? 'alone' : 'group';
 }
 
-/** The rarest kind of place it needs and cannot have: whoever waits for that is in nobody else's way. */
+/**
+ * The rarest kind of permit that the step needs and that is not free; null: all are free. A saga that
+ * waits for the rarest kind keeps no other saga from the more common ones.
+ */
 function shortOf(
   permits: FreePermits,
   transactional: boolean,

@@ -8,10 +8,12 @@ import { isKnownMail, mailData, type MailKind } from './saga-mail.js';
 import { failAttempt, lateSuccess } from './task-result.js';
 import { answerTo, retried, type OperatorRequest } from './operator-request.js';
 
-/** Takes one letter into account. Every letter leaves a trace in the journal, also an ignored one. */
+/**
+ * Takes one piece of mail into account. Each leaves an entry in the journal, also one that is ignored.
+ */
 export function takeMail(draft: Draft, mail: Mail): void {
   const { kind } = mail;
-  // Of another version: it lies there for an engine that knows it.
+  // Mail of a newer version stays in the store for an engine that knows it.
   if (!isKnownMail(kind)) return;
   draft.consumedMail.push(mail.id);
   const before = draft.entries.length;
@@ -33,7 +35,7 @@ interface Ignored {
   readonly code?: IgnoredReply;
 }
 
-/** A reply that does not count. */
+/** The reason and code of a reply that does not count. */
 function ignored(code: IgnoredReply, reason: string): Ignored {
   return { code, reason };
 }
@@ -81,7 +83,7 @@ function takeReply(draft: Draft, data: Readonly<Record<string, unknown>>): Ignor
   const body = bodyOf(payload, status === 'ok' ? readReply : JSON.parse);
   const awaited = addressee(draft.state, key, undoing, awaits);
   const definite = status === 'refused' || (status === 'ok' && body.ok);
-  // An answer that says what became of the command settles it also when it comes late.
+  // A reply that tells the outcome of the command counts also when it comes late.
   const ref = awaited ?? (definite ? addressee(draft.state, key, undoing, settles(draft)) : null);
   if (ref === null) return ignored('not_awaited', 'nobody waits for it any more');
   const { role, step } = ref;
@@ -100,7 +102,7 @@ function takeReply(draft: Draft, data: Readonly<Record<string, unknown>>): Ignor
   }
   const error = negative(step, status, body);
   if (status === 'refused') {
-    // A "no" is known to have had no effect, and no repetition changes it.
+    // A refused command is known to have had no effect, and sending it again changes nothing.
     draft.add({ kind: 'failed', role, step, attempt, error, doubt: false });
     return null;
   }
@@ -108,7 +110,7 @@ function takeReply(draft: Draft, data: Readonly<Record<string, unknown>>): Ignor
   if (answers !== commandId) return ignored('earlier_attempt', 'it answers an earlier attempt');
   const reply = typeof data.messageId === 'string' ? data.messageId : null;
   if (reply !== null && reply === lastReply) return ignored('repeated', 'it was taken before');
-  // The participant gave the command up; what its handler had done by then nobody knows.
+  // The participant gave the command up; its handler may have had its effect by then.
   failAttempt(draft, ref, attempt, error, { doubt: true, final: role === 'step', reply });
   return null;
 }
@@ -130,9 +132,10 @@ function addressee(state: SagaState, key: string, undoing: boolean, fits: Fits):
 const awaits: Fits = ({ status }) => status === 'awaiting_reply';
 
 /**
- * Whether a late answer still decides something: between two attempts always, and of what gave up
- * where that has to be known: a pivot in doubt, an undo, a recovery. Any other step that was given up is
- * being undone, or was, and its party refuses what comes after that.
+ * Whether a late reply still decides something. Between two attempts it always does, and for a task
+ * that gave up it does if the saga needs the outcome: for a pivot in doubt, an undo or a recovery. Any
+ * other step that was given up is being undone or was undone, and its participant refuses a command
+ * that reaches it after the undo.
  */
 function settles({ state, context }: Draft): Fits {
   return ({ status }, { role, step }) => {
@@ -155,7 +158,10 @@ function settles({ state, context }: Draft): Fits {
 
 type Body = { readonly ok: true; readonly value: unknown } | { readonly ok: false };
 
-/** `read` throws where the body is none; what is said of a refusal is bounded where it is kept. */
+/**
+ * Reads the body of a reply. `read` throws if the body is not valid. The text of a refusal is not
+ * bounded here, but where it is stored.
+ */
 function bodyOf(payload: string, read: (text: string) => unknown): Body {
   if (payload === '') return { ok: true, value: undefined };
   try {
@@ -181,7 +187,7 @@ function negative(step: string, status: unknown, body: Body): ErrorRecord {
       };
 }
 
-/** What the participant says of the failure, where it says anything. */
+/** The participant's description of the failure, in parentheses; empty if it gave none. */
 function explained(details: unknown): string {
   if (typeof details !== 'object' || details === null || !('error' in details)) return '';
   return typeof details.error === 'string' ? ` (${details.error.replace(/\.$/, '')})` : '';
@@ -205,7 +211,7 @@ function operate(draft: Draft, request: OperatorRequest, reason: string): Ignore
 
 function cancel(draft: Draft, reason: string): void {
   draft.add({ kind: 'failing', failure: { kind: 'cancelled', reason } });
-  // Parked because of a recovery: there is nothing else to bring to rest.
+  // The saga was parked because of a recovery, so no step has to be stopped first.
   if (draft.state.phase === 'attention') draft.add({ kind: 'compensating' });
 }
 

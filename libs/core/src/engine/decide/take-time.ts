@@ -5,7 +5,7 @@ import { whyNotHalted } from './progress.js';
 import { replyDueAt } from './reply-due.js';
 import { failAttempt } from './task-result.js';
 
-/** What is due by the store's clock: replies that did not come, and the saga's deadline. */
+/** Takes into account what is due by the store's clock: missing replies, and the saga's deadline. */
 export function takeTime(draft: Draft): void {
   const { context, state } = draft;
   if (state.phase === 'ended') return;
@@ -18,7 +18,8 @@ export function takeTime(draft: Draft): void {
     }
   }
   const { deadlineAt, definition } = context;
-  // Also where it fails already: it waits for its other steps no longer then.
+  // A deadline counts also for a saga that fails already: the saga then stops waiting for its other
+  // steps.
   if (deadlineAt === null || whyNotHalted(state, definition) !== null) return;
   if (deadlineAt <= context.now) draft.add({ kind: 'failing', failure: { kind: 'deadline' } });
   else draft.wakeBy(deadlineAt);
@@ -31,8 +32,8 @@ function replyMissing(draft: Draft, role: Role, step: string): void {
     name: 'ReplyTimeout',
     message: `No reply came to the command of '${step}' in time.`,
   };
-  // A pivot, an undo and a recovery have to be known: the same command is sent again. Any other
-  // step is left as unknown, and undone.
+  // The saga needs the outcome of a pivot, an undo or a recovery, so the same command is sent again.
+  // Any other step becomes unknown and is undone.
   failAttempt(draft, { role, step }, attempt, error, {
     doubt: true,
     final: role === 'step' && !pivot,

@@ -28,7 +28,7 @@ export function settle(
   const step = context.definition.steps.get(ref.step);
   const current = task.status === 'running' && task.attempt === attempt && task.epoch === epoch;
   if (step === undefined || !current) {
-    // The journal has moved on: another epoch, or the attempt was given up.
+    // The result belongs to an earlier epoch, or to an attempt that was given up.
     if (result.kind === 'completed') lateSuccess(draft, ref, attempt, result.output);
     return;
   }
@@ -86,16 +86,18 @@ export function failAttempt(
     draft.add({ kind: 'attempt_failed', ...failed, ...(reply === null ? {} : { reply }) });
     return;
   }
-  // A pivot in doubt can neither be undone nor be passed over: somebody has to find out.
+  // A pivot in doubt can neither be undone nor be ignored, so a person has to find out whether it had
+  // its effect.
   const unknown = doubt && (how.doubt || step?.pivot === true);
   if (unknown) draft.add({ kind: 'unknown', role, step: name, attempt, error });
   else draft.add({ kind: 'failed', role, step: name, attempt, error, doubt });
 }
 
 /**
- * An attempt that had been abandoned succeeded: its effect is there. It settles a pivot and a recovery of
- * which nobody knew; a step's effect may have to be undone. Of an undo it is only noted: the step may
- * have had its effect once more since then, so the undo is done again.
+ * Takes into account that an abandoned attempt has succeeded, so that its effect is there. For a pivot
+ * or a recovery in doubt, the success counts as its result. The effect of another step may have to be
+ * undone. The success of an undo is only noted: the step may have had its effect once more since then,
+ * so the undo is done again.
  */
 export function lateSuccess(draft: Draft, ref: TaskRef, attempt: number, output: unknown): void {
   const { role, step } = ref;

@@ -46,7 +46,8 @@ export function undo(draft: Draft): void {
         break;
       case 'idle':
       case 'backoff':
-        // One that is blocked is not counted as busy: when what blocks it has given up, nothing moves.
+        // A compensation that waits for others does not count as busy: if one of those has given up,
+        // nothing will run.
         if (![...before].every((one) => compensated(state, one))) break;
         busy = true;
         startTask(draft, 'compensation', step);

@@ -16,7 +16,8 @@ export function windDown(draft: Draft, steps: readonly StepDefinition[]): void {
   const { state, context } = draft;
   const { failureStrategy, graceMs } = context.definition;
   const graceOver = context.now >= state.failingSince + graceMs;
-  // A cancelled or late saga waits for nobody, whatever its strategy says about failing siblings.
+  // A saga that was cancelled or whose deadline is over does not wait, whatever its strategy says about
+  // siblings.
   const patient =
     !halted(state) &&
     (failureStrategy === 'wait-all' || (failureStrategy === 'fail-fast-with-grace' && !graceOver));
@@ -38,9 +39,9 @@ function restOne(draft: Draft, step: StepDefinition, patient: boolean): void {
   switch (task.status) {
     case 'idle':
     case 'backoff':
-      // Given back while it ran, it was under way, unlike a step that never began.
+      // A step that was given back while it ran counts as under way, unlike one that never began.
       if (stageOf(task) === 'not_begun') return;
-      // Its promise may be unsettled although it was timed out: what it does is late then.
+      // Its promise may be unsettled although it timed out; a success of it is then reported as late.
       if (wait) startTask(draft, 'step', step);
       else giveUp(draft, name);
       return;
@@ -52,7 +53,7 @@ function restOne(draft: Draft, step: StepDefinition, patient: boolean): void {
         draft.wakeBy(replyDueAt(task, draft.context));
         return;
       }
-      // The command is out; nobody knows what becomes of it. Its compensation finds out.
+      // The command was sent and its outcome is unknown. Its compensation finds out.
       const { attempt } = task;
       draft.add({ kind: 'unknown', role: 'step', step: name, attempt, error: GIVEN_UP });
       return;

@@ -6,7 +6,7 @@ export interface RetryLaneOptions<Item> {
   readonly lanes: number;
   /** How many items one run takes at most. */
   readonly group: number;
-  /** Never rejects. What has to be done once more is added again. */
+  /** Does the items of one run. Never rejects; items that must be repeated are added again. */
   readonly work: (items: readonly Item[]) => Promise<void>;
 }
 
@@ -16,8 +16,8 @@ interface Delayed<Item> {
 }
 
 /**
- * Things to be done once more after a pause, a bounded number at once: what is in trouble is kept
- * apart from what is not, and a thousand troubles ask no more of the store at a time than one.
+ * Repeats items after a pause, in a bounded number of runs at once. Items in trouble are thereby kept
+ * apart from others, and a thousand of them put no more load on the store at a time than one.
  */
 export class RetryLane<Item> {
   readonly #options: RetryLaneOptions<Item>;
@@ -40,7 +40,7 @@ export class RetryLane<Item> {
     if (this.#running < this.#options.lanes) this.#arm(at);
   }
 
-  /** Takes out everything that waits; nothing is begun any more until something is added. */
+  /** Removes and returns all waiting items. No run begins until an item is added again. */
   clear(): Item[] {
     this.#timer?.cancel();
     this.#timer = null;
@@ -77,7 +77,7 @@ export class RetryLane<Item> {
     if (next < Number.POSITIVE_INFINITY) this.#arm(next);
   }
 
-  /** Those that are due, in the order in which they came. */
+  /** Removes and returns the items that are due, in the order in which they were added. */
   #takeDue(): Item[] {
     const now = this.#options.clock.now();
     const due: Item[] = [];

@@ -1,10 +1,13 @@
 import { LockTimeoutError } from '../../errors/index.js';
 import type { NewSaga, StartOutcome } from '../../ports/index.js';
 
-/** What became of a start that has an answer. */
+/** The outcome of a start that the store has answered. */
 export type SettledStart = Extract<StartOutcome, { kind: 'started' | 'exists' }>;
 
-/** The answer, or the error of a start that was refused or that somebody else's key kept waiting. */
+/**
+ * Returns the outcome of a start. Throws the error of one that was refused, or whose idempotency key
+ * another transaction held for too long.
+ */
 export function settledStart(
   saga: NewSaga,
   outcome: StartOutcome | undefined,

@@ -6,7 +6,7 @@ interface Waiting {
   readonly saga: NewSaga;
   readonly resolve: (outcome: SettledStart) => void;
   readonly reject: (error: unknown) => void;
-  /** When its key was first found in another transaction's hands. */
+  /** When its idempotency key was first found locked by another transaction; null: never. */
   busySince: number | null;
 }
 
@@ -18,22 +18,24 @@ export interface StartFlusherOptions {
   readonly group: number;
 }
 
-/** What one statement sends at most, unless its first saga alone is larger; as with transitions. */
+/**
+ * The most bytes that one statement sends, unless its first saga alone is larger; as with transitions.
+ */
 const MOST_BYTES = 8 * 1_024 * 1_024;
-/** How often starts without an answer are repeated before their callers are told. */
+/** How often starts without an answer are repeated before their callers get an error. */
 const MOST_REPEATS = 4;
-/** How long a start waits for another transaction that holds its idempotency key. */
+/** How long a start waits for another transaction that holds its idempotency key, in milliseconds. */
 const KEY_WAIT_MS = 10_000;
-/** Pauses between two attempts at the keys that others hold. */
+/** Pauses between two attempts at keys that other transactions hold, in milliseconds. */
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 250;
 
 /**
- * Starts sagas together, as transitions are flushed. Repeating a start that had no answer is
- * harmless: its id or its key is there then, and it is told so.
+ * Starts sagas together, as transitions are flushed. A start that had no answer can be repeated safely:
+ * if the first attempt succeeded, its id or key is found.
  *
- * No start waits in the database: one whose key another open transaction holds is set aside and tried
- * again, together with others like it and apart from those that nothing keeps waiting.
+ * No start waits in the database. A start whose key another open transaction holds is delayed and tried
+ * again together with others like it, apart from the starts that need not wait.
  */
 export class StartFlusher {
   readonly #options: StartFlusherOptions;
@@ -49,7 +51,7 @@ export class StartFlusher {
   }
 
   /**
-   * @throws LockTimeoutError where another transaction holds the saga's key for too long
+   * @throws LockTimeoutError when another transaction holds the saga's key for too long
    * @throws EngineClosedError when the engine is closed before the store has answered
    */
   submit(saga: NewSaga): Promise<SettledStart> {
@@ -63,7 +65,7 @@ export class StartFlusher {
     });
   }
 
-  /** Asks the store for nothing any more. Callers that wait get the error that the engine is closed. */
+  /** Ends all use of the store. Waiting callers get an `EngineClosedError`. */
   close(): void {
     this.#closed = true;
     for (const one of [...this.#queue.splice(0), ...this.#contended.splice(0)]) {
@@ -91,7 +93,7 @@ export class StartFlusher {
     });
   }
 
-  /** How many of those that wait go together: inputs are of any size, and a statement is held whole. */
+  /** How many of the waiting starts fit into one statement, which is held in memory whole. */
   #fitting(waiting: readonly Waiting[]): number {
     const most = Math.min(this.#options.group, waiting.length);
     let bytes = 0;
@@ -145,7 +147,10 @@ export class StartFlusher {
     if (!this.#retrying) void this.#retry();
   }
 
-  /** One statement at a time, beside those of other starts: they neither wait for it nor it for them. */
+  /**
+   * Tries delayed starts again, in one statement at a time, which runs beside the statements of other
+   * starts.
+   */
   async #retry(): Promise<void> {
     this.#retrying = true;
     let pauseMs = FIRST_PAUSE_MS;
@@ -166,7 +171,7 @@ export class StartFlusher {
   }
 }
 
-/** About how many bytes a start sends. */
+/** The approximate number of bytes that a start sends. */
 function bytesOf({ entries, messages }: NewSaga): number {
   let bytes = 0;
   for (const { data } of entries) bytes += data?.length ?? 0;

@@ -5,7 +5,7 @@ export interface StartLimitOptions {
   readonly clock: Clock;
   /** Starts that may be under way at once. */
   readonly maxStarts: number;
-  /** How long a start beyond that waits for its turn. */
+  /** How long a further start waits for its turn, in milliseconds. */
   readonly startWaitMs: number;
 }
 
@@ -15,14 +15,16 @@ interface Waiting {
   readonly refuse: (error: Error) => void;
 }
 
-/** Inputs of starts under way, together; a single larger one goes alone. */
+/**
+ * The most bytes that the inputs of all starts under way have together; a single larger one goes alone.
+ */
 const MOST_BYTES = 64 * 1_024 * 1_024;
 
 /**
- * Bounds the starts that this process keeps in memory until the store has taken them. Where the store
- * takes them more slowly than callers bring them, the callers wait in the order of their calls, and
- * are refused when that takes too long or as many wait already: they know what to do, and a queue that
- * grows does not.
+ * Bounds the starts that this process keeps in memory until the store has taken them. If callers start
+ * sagas faster than the store takes them, the callers wait in the order of their calls. A call is
+ * refused if it waits too long or if as many wait already, because a caller can react to a refusal,
+ * whereas a growing queue only uses memory.
  */
 export class StartLimit {
   readonly #options: StartLimitOptions;
@@ -36,7 +38,8 @@ export class StartLimit {
   }
 
   /**
-   * Resolves when a start with so many bytes of input may begin; the answer says that it has ended.
+   * Resolves when a start with so many bytes of input may begin. The caller calls the returned function
+   * when the start has ended.
    *
    * @throws StartQueueFullError, EngineClosedError
    */
@@ -54,7 +57,7 @@ export class StartLimit {
     };
   }
 
-  /** Callers that wait get the error that the engine is closed. */
+  /** Ends all waits: waiting callers get an `EngineClosedError`. */
   close(): void {
     this.#closed = true;
     for (const one of [...this.#waiting]) one.refuse(new EngineClosedError());

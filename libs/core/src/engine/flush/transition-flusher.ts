@@ -32,7 +32,7 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
   /** How often its row was locked. */
   busy: number;
-  /** How often nobody could say what had become of it. */
+  /** How often it got no answer. */
   lost: number;
   /** How often the store refused a flush that it was in. */
   refused: number;
@@ -51,18 +51,21 @@ const LONGEST_PAUSE_MS = 2_000;
 const LONGEST_REFUSED_MS = 10_000;
 const FIRST_BUSY_MS = 2;
 const LONGEST_BUSY_MS = 200;
-/** Lost transitions that are looked up at once. Each look may wait for a lock, and holds a connection. */
+/**
+ * How many lost transitions are looked up at once. Each look may wait for a lock, and uses a connection
+ * meanwhile.
+ */
 const LOOKS = 4;
 
 /**
- * Commits transitions of many sagas together. What queues while flushes are in flight goes into the
- * next one; with little load a transition goes at the end of the current tick. Each saga has at most
- * one transition here at a time, its turn sees to that, so what waits here is bounded by the sagas in
- * this process.
+ * Commits transitions of many sagas together. Transitions that are queued while flushes are in flight
+ * go into the next one; with little load a transition is sent at the end of the current tick. Because
+ * of its turn, each saga has at most one transition here at a time, so the queue is bounded by the
+ * number of sagas in this process.
  *
- * A transition in trouble leaves the queue, so that it delays none of those that are not: one whose
- * row was locked goes again with its like, in one flush at a time; one whose answer was lost is looked
- * up, a few at a time; one that the store refuses waits until it does not.
+ * A transition in trouble leaves the queue, so that it does not delay the others. If its row was
+ * locked, it is tried again with others like it, in one flush at a time. If its answer was lost, it is
+ * looked up, a few at a time. If the store refuses it, it waits until the store takes it.
  */
 export class TransitionFlusher {
   readonly #options: FlusherOptions;
@@ -115,7 +118,8 @@ export class TransitionFlusher {
   }
 
   /**
-   * What became of a transition that was written elsewhere and had no answer. Resolves once it is known.
+   * Finds out the outcome of a transition that was written elsewhere and had no answer. Resolves once
+   * it is known.
    *
    * @throws EngineClosedError when the engine is closed before that
    */
@@ -138,8 +142,9 @@ export class TransitionFlusher {
   }
 
   /**
-   * For how long the store has given no answer to what it is asked: by silence, or by failing each time,
-   * as behind a pool that gets no connection while the heartbeat has its own.
+   * For how many milliseconds the store has not answered any flush, because requests hang or fail each
+   * time. That happens for instance behind a pool that gets no connection while the heartbeat has its
+   * own.
    */
   unansweredMs(): number {
     const now = this.#options.clock.now();
@@ -148,7 +153,7 @@ export class TransitionFlusher {
     return oldest;
   }
 
-  /** At the end of the tick: whatever settles together goes together. */
+  /** Sends at the end of the tick, so that transitions which come together are flushed together. */
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
@@ -169,7 +174,8 @@ export class TransitionFlusher {
       this.#inFlight < flushers &&
       (this.#inFlight === 0 || this.#queue.length >= share)
     ) {
-      // Shared among those that are free: two halves in parallel beat one whole.
+      // The queue is shared among the free flushers, since two halves in parallel are faster than one
+      // whole.
       const part = Math.ceil(this.#queue.length / (flushers - this.#inFlight));
       const batch = this.#queue.splice(0, Math.min(group, Math.max(share, part)));
       this.#inFlight += 1;
@@ -194,7 +200,7 @@ export class TransitionFlusher {
       this.#begun.delete(number);
       const pauseMs = failure.failed(error);
       if (failure.refused) {
-        // An answer, and a known one: nothing of it was written.
+        // The store has answered, and it is certain that nothing of the flush was written.
         this.#failingSince = null;
         for (const one of batch) this.#refuse(one, pauseMs);
       } else {
@@ -216,8 +222,9 @@ export class TransitionFlusher {
   }
 
   /**
-   * The store refuses what a person has to change. Once more after a pause that grows, and alone: should
-   * only one of them be refused, by a policy for rows for instance, the others go on.
+   * The store refuses the transition for a reason that a person has to remove, such as a missing grant.
+   * It is tried again after a growing pause, and alone, so that the others go on if only this one is
+   * refused, by a policy for rows for instance.
    */
   #refuse(one: Waiting, pauseMs: number): void {
     if (this.#closed) {
@@ -229,14 +236,16 @@ export class TransitionFlusher {
     this.#refused.add(one, Math.max(pauseMs, ownMs));
   }
 
-  /** One of those that were refused, for all of them: while the pause lasts nobody asks. */
+  /** Tries one of the refused transitions on behalf of all of them; during the pause none is tried. */
   async #probe(some: readonly Waiting[]): Promise<void> {
     const { pauseLeftMs } = this.#options.failure;
     if (pauseLeftMs > 0) for (const one of some) this.#refused.add(one, pauseLeftMs);
     else await this.#flush(some);
   }
 
-  /** The row was locked: once more a little later, among others like it. */
+  /**
+   * The row was locked, so the transition is tried again a little later, together with others like it.
+   */
   #again(one: Waiting): void {
     if (this.#closed) {
       one.reject(new EngineClosedError());
@@ -248,8 +257,9 @@ export class TransitionFlusher {
   }
 
   /**
-   * No answer means unknown: the statement may still be running on the server. Looked up under the
-   * row's lock, and repeated only where it is certain not to have been applied.
+   * Without an answer the outcome is unknown, since the statement may still be running on the server.
+   * It is looked up under the lock of the row, and repeated only if it is certain not to have been
+   * applied.
    */
   #lose(one: Waiting): void {
     const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(one.lost, 16), LONGEST_PAUSE_MS);
@@ -282,8 +292,8 @@ export class TransitionFlusher {
         return;
       }
     } catch (error) {
-      // The store is still away. Its callers go on waiting; nothing is lost meanwhile.
-      // A lock that somebody holds is an answer too.
+      // The store is still away. The callers go on waiting, and nothing is lost meanwhile. A lock
+      // timeout counts as an answer of the store.
       if (error instanceof LockTimeoutError) this.#failingSince = null;
     }
     one.pauseMs = Math.min(Math.max(one.pauseMs, FIRST_PAUSE_MS / 2) * 2, LONGEST_PAUSE_MS);

@@ -4,7 +4,7 @@ import { decodeEntry } from '../journal/index.js';
 import { emptyState, fold } from '../state/index.js';
 import { isSettled, outcomeOf, type SagaOutcome } from './saga-outcome.js';
 
-/** Somebody who waits for the end of a saga. */
+/** A caller that waits for the end of a saga. */
 export interface OutcomeWaiter {
   resolve(outcome: SagaOutcome<unknown>): void;
   reject(error: Error): void;
@@ -14,7 +14,7 @@ export interface OutcomeWatchOptions {
   readonly store: Pick<SagaStore, 'statusesOf' | 'history'>;
   readonly clock: Clock;
   readonly wakeUps: WakeUps;
-  /** Whether this process runs the saga, and so will say when it ends. */
+  /** Whether this process runs the saga, and therefore reports its end. */
   readonly runsHere: (id: string) => boolean;
   readonly maxWaits: number;
 }
@@ -22,25 +22,26 @@ export interface OutcomeWatchOptions {
 /** A saga that is waited for. */
 interface Awaited {
   readonly waiters: Set<OutcomeWaiter>;
-  /** When to look at it next, by the monotonic clock, and the pause after that look. */
+  /** When the saga is looked up next, by the monotonic clock, and the pause after that. */
   lookAt: number;
   pauseMs: number;
 }
 
 const FIRST_PAUSE_MS = 25;
 const LONGEST_PAUSE_MS = 1_000;
-/** Sagas that one statement asks for at most. */
+/** The most sagas that one statement asks for. */
 const BATCH = 500;
 /** Journals of ended sagas that are read at once. */
 const READERS = 4;
 
 /**
- * Waits for the ends of sagas, wherever they run: what ends in this process tells at once, what ends
- * elsewhere is hinted, and a look at the store now and then is what guarantees.
+ * Waits for the ends of sagas, wherever they run. A saga that ends in this process is reported at once,
+ * one that ends in another process by a hint, and a look at the store now and then finds ends whose
+ * hint was lost.
  *
- * Each saga has a pause of its own, from 25 ms to a second: whoever begins to wait neither puts off
- * the look at those who wait already nor makes it more frequent. One round is under way at a time and
- * asks in batches, so the store has the same work however hints and newcomers arrive.
+ * Each saga is looked up after a pause of its own, from 25 ms to a second, so that a new wait neither
+ * delays nor repeats the looks at other sagas. One round is under way at a time and asks in batches, so
+ * the load on the store does not depend on how hints and new waits arrive.
  */
 export class OutcomeWatch {
   readonly #options: OutcomeWatchOptions;
@@ -61,7 +62,10 @@ export class OutcomeWatch {
     });
   }
 
-  /** Tells the waiter once the saga has ended, or why that cannot be awaited; the answer stops it. */
+  /**
+   * Tells the waiter once the saga has ended, or why its end cannot be awaited. The returned function
+   * ends the wait.
+   */
   wait(id: string, waiter: OutcomeWaiter): () => void {
     const { clock, maxWaits, runsHere } = this.#options;
     if (this.#closed) {
@@ -93,7 +97,7 @@ export class OutcomeWatch {
     for (const waiter of this.#take(id)) waiter.resolve(outcome);
   }
 
-  /** Ends every wait at once, and refuses further ones: the sagas go on without this engine. */
+  /** Ends every wait at once, and refuses further ones. The sagas go on without this engine. */
   close(): void {
     this.#closed = true;
     this.#stopHints();
@@ -124,7 +128,7 @@ export class OutcomeWatch {
     this.#arm(awaited.lookAt);
   }
 
-  /** Hints may have been missed. */
+  /** Looks up all sagas soon, because hints may have been missed. */
   #hurryAll(): void {
     const at = this.#options.clock.now() + FIRST_PAUSE_MS;
     for (const awaited of this.#awaited.values()) awaited.lookAt = Math.min(awaited.lookAt, at);
@@ -138,7 +142,8 @@ export class OutcomeWatch {
     this.#timer = null;
     this.#timerAt = Number.POSITIVE_INFINITY;
     if (at <= clock.now()) {
-      // At the end of the tick: who begins to wait together is asked for together.
+      // The look happens at the end of the tick, so that waits which begin together lead to one
+      // statement.
       this.#scheduled = true;
       queueMicrotask(() => {
         this.#scheduled = false;
@@ -167,7 +172,7 @@ export class OutcomeWatch {
       if (!runsHere(id)) due.push(id);
     }
     for (let at = 0; at < due.length; at += BATCH) {
-      // Also those of the engine's last moment are not asked for any more.
+      // Waits that ended meanwhile, for instance because the engine closes, are not looked up.
       const awaited = due.slice(at, at + BATCH).filter((id) => this.#awaited.has(id));
       if (awaited.length > 0) await this.#lookAt(awaited);
     }
@@ -182,7 +187,7 @@ export class OutcomeWatch {
     try {
       statuses = await this.#options.store.statusesOf(ids);
     } catch {
-      // The store is away; the next look finds out. Each caller that waits has a timeout of its own.
+      // The store is away, and the next look tries again. Each waiting caller has a timeout of its own.
       return;
     }
     const ended: string[] = [];
@@ -204,7 +209,7 @@ export class OutcomeWatch {
     await Promise.all(Array.from({ length: READERS }, read));
   }
 
-  /** The end of a saga as its journal tells it; null: it cannot be told now. */
+  /** Reads the outcome of a saga from its journal; null: it cannot be read now. */
   async #read(id: string): Promise<SagaOutcome<unknown> | null> {
     const state = emptyState();
     try {
@@ -212,7 +217,7 @@ export class OutcomeWatch {
         try {
           fold(state, decodeEntry(entry), entry.recordedAt.getTime());
         } catch {
-          // One that is parked for just that reason says so in a later entry.
+          // A saga that is parked because its journal cannot be read says so in a later entry.
         }
       }
     } catch {

@@ -34,8 +34,8 @@ export class SagaHandle<Output> {
   }
 
   /**
-   * How the saga ended, or that it needs attention, wherever it runs. Never throws because of how it
-   * ended.
+   * Waits until the saga has ended or needs attention, wherever it runs, and returns that outcome. A
+   * failed saga is an outcome too and leads to no error here.
    *
    * @throws SagaWaitTimeoutError when the wait is over first; the saga goes on
    * @throws SagaWaitEndedError at once when the engine closes; the saga goes on
@@ -49,16 +49,16 @@ export class SagaHandle<Output> {
     const timeoutMs =
       options.timeout === undefined ? DEFAULT_WAIT_MS : parseDuration(options.timeout, 'timeout');
     const outcome = this.#known ?? (await this.#wait(timeoutMs));
-    // A saga that needs a person has not ended: an operator may have moved it on by the next call.
+    // A saga that needs a person has not ended, so its outcome may be another one at the next call.
     if (outcome.status !== 'needs_attention') this.#known = outcome;
     return typed<Output>(outcome);
   }
 
   /**
-   * What the saga yields.
+   * Waits until the saga has ended, and returns its output.
    *
    * @throws SagaFailedError when it ended in any other way than `completed`
-   * @throws whatever {@link outcome} throws
+   * @throws the errors of {@link outcome}
    */
   async result(options: WaitOptions = {}): Promise<Output> {
     const outcome = await this.outcome(options);
@@ -86,9 +86,9 @@ export class SagaHandle<Output> {
   }
 }
 
-/** The journal holds what the saga's own class yielded; its type parameter says what that is. */
+/** The journal holds the output of the saga's own class, whose type the type parameter names. */
 function typed<Output>(outcome: SagaOutcome<unknown>): SagaOutcome<Output> {
-  // The engine tells one outcome to all who wait: each gets an own one.
+  // The engine gives all waiting callers the same object, so each caller gets a copy.
   const own = vouched<SagaOutcome<unknown>>(copyOf(outcome));
   if (own.status !== 'completed') return own;
   const output: Output = vouched(own.output);

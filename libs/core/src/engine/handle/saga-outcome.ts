@@ -3,7 +3,7 @@ import type { SagaStatus } from '../../ports/index.js';
 import type { AttentionReason, Failure } from '../journal/index.js';
 import type { SagaState } from '../state/index.js';
 
-/** Why a saga did not complete: the cause, and whatever failed beside it. */
+/** Why a saga did not complete: the cause, and further failures beside it. */
 export interface SagaFailure {
   readonly cause: Failure;
   readonly others: readonly Failure[];
@@ -33,7 +33,7 @@ function failureOf(state: SagaState): SagaFailure | null {
   return cause === undefined ? null : { cause, others };
 }
 
-/** How a saga ended; null: it has not. */
+/** How a saga ended, or that it needs a person; null: neither. */
 export function outcomeOf(state: SagaState): SagaOutcome<unknown> | null {
   if (state.phase === 'attention' && state.attention !== null) {
     return { status: 'needs_attention', ...state.attention, failure: failureOf(state) };
@@ -51,7 +51,7 @@ export function outcomeOf(state: SagaState): SagaOutcome<unknown> | null {
   }
 }
 
-/** Whether waiting for a saga is over when it stands in this status. */
+/** Whether a caller that waits for a saga in this status is answered now. */
 export function isSettled(status: SagaStatus): boolean {
   switch (status) {
     case 'completed':
@@ -68,7 +68,7 @@ export function isSettled(status: SagaStatus): boolean {
   }
 }
 
-/** Whether nothing leaves the status any more: an operator can still move on what needs attention. */
+/** Whether the status is final. `needs_attention` is not, since an operator can let the saga go on. */
 export function isFinal(status: SagaStatus): boolean {
   return isSettled(status) && status !== 'needs_attention';
 }

@@ -30,7 +30,10 @@ const WHOLE_KINDS: Readonly<Record<WholeKind, true>> = {
   saga_ended: true,
 };
 
-/** Written kind → what it means: every role of every kind of task entry. */
+/**
+ * The written kinds of task entries, such as `step_started`, and the role and kind that each stands
+ * for.
+ */
 const WRITTEN = new Map<string, { readonly role: Role; readonly kind: string }>(
   ROLES.flatMap((role) =>
     Object.keys(TASK_KINDS).map((kind) => [`${role}_${kind}`, { role, kind }] as const),
@@ -38,7 +41,7 @@ const WRITTEN = new Map<string, { readonly role: Role; readonly kind: string }>(
 );
 
 /**
- * An entry as stores keep it.
+ * Encodes an entry in the form in which stores keep it.
  *
  * @throws UnserializableValueError when an output is no plain data
  */
@@ -56,7 +59,11 @@ function textOf(data: object): string | null {
   return null;
 }
 
-/** @throws UnreadableJournalError for a kind this version does not know, or data it cannot have */
+/**
+ * Decodes an entry from a store.
+ * @throws UnreadableJournalError for a kind that this version does not know, or data that the kind
+ * cannot have
+ */
 export function decodeEntry(entry: JournalEntry): SagaEntry {
   const data = parseJournal(entry.data) ?? {};
   if (!isObject(data)) throw new UnreadableJournalError(entry.kind, 'Its data is no object.');
@@ -78,7 +85,9 @@ export function decodeEntry(entry: JournalEntry): SagaEntry {
   return decoded;
 }
 
-/** What the journal says was written by {@link encodeEntry}: the kind vouches for the rest. */
+/**
+ * Whether the value is an entry. Only its kind is checked here; {@link damagedField} checks its fields.
+ */
 function isEntry(value: unknown, task: boolean): value is SagaEntry {
   if (typeof value !== 'object' || value === null || !('kind' in value)) return false;
   return task || (typeof value.kind === 'string' && Object.hasOwn(WHOLE_KINDS, value.kind));

@@ -30,7 +30,10 @@ const failure: Check = (value) => {
   }
 };
 
-/** What an entry of a kind has to hold, so that a row that was damaged is found where it is read. */
+/**
+ * The fields that an entry of each kind must have. They are checked when an entry is read, so that a
+ * damaged row is found at once.
+ */
 const SHAPES: Readonly<Record<SagaEntry['kind'], Readonly<Record<string, Check>>>> = {
   started: { by: text, epoch: number, generation: number },
   completed: {},
@@ -52,7 +55,7 @@ const SHAPES: Readonly<Record<SagaEntry['kind'], Readonly<Record<string, Check>>
   saga_ended: { status: final },
 };
 
-/** The first field that is not as its kind has it; null: all are. */
+/** The first field that is missing or has the wrong type; null: none. */
 export function damagedField(
   kind: SagaEntry['kind'],
   data: Readonly<Record<string, unknown>>,

@@ -1,9 +1,9 @@
 import type { TaskRef } from './saga-entry.js';
 
 /**
- * `<saga>:<step>[:<item>][#<generation>]`: the same on every attempt and for the compensation. A run
- * after an undo raises the generation, because parties refuse a key that was undone. Other people's
- * systems store it: the format never changes.
+ * `<saga>:<step>[:<item>][#<generation>]`: the same on every attempt and for the compensation. An
+ * attempt after an undo has the next generation, because participants refuse a key that was undone.
+ * Other systems store these keys, so the format never changes.
  */
 export function idempotencyKeyOf(
   sagaId: string,
@@ -16,8 +16,8 @@ export function idempotencyKeyOf(
 }
 
 /**
- * The key of a task. A compensation has its step's, since it undoes what was done under that key; a
- * recovery is another effect and has its own.
+ * The idempotency key of a task. A compensation has the key of its step, since it undoes the effect of
+ * that key; a recovery is another effect and has a key of its own.
  */
 export function taskKeyOf(
   sagaId: string,

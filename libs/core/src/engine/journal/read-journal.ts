@@ -4,10 +4,10 @@ import type { SagaEntry } from './saga-entry.js';
 import { UnreadableJournalError } from './unreadable-journal.error.js';
 
 /**
- * The entries of a whole journal, in order. `revision` is the saga's: every transition has at least
- * one entry, so a gap is a row that was lost, and what it told with it.
+ * Decodes the entries of a whole journal, in order. `revision` is that of the saga's row. Every
+ * transition has at least one entry, so a gap in the revisions means that a row was lost.
  *
- * @throws UnreadableJournalError which names the row
+ * @throws UnreadableJournalError which names the damaged or missing row
  */
 export function* readJournal(
   recorded: readonly RecordedEntry[],
@@ -22,7 +22,8 @@ export function* readJournal(
     yield { entry, at: row.recordedAt.getTime() };
     next = { revision: row.revision, ordinal: row.ordinal + 1 };
   }
-  // More than the saga's row says was written while this was being read.
+  // Entries with a higher revision than that of the saga's row were written while the journal was being
+  // read.
   if (next.ordinal === 0 || next.revision < revision) throw missing(next);
 }
 

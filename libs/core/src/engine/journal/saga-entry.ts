@@ -1,7 +1,7 @@
 import type { ErrorRecord } from '../../errors/index.js';
 import type { FinalStatus } from '../../ports/index.js';
 
-/** What a method of the saga class is run for. */
+/** The roles of a method of the saga class. */
 export const ROLES = ['step', 'compensation', 'recovery'] as const;
 /** One of `ROLES`: a step, its compensation, or the recovery that asks what an unknown step did. */
 export type Role = (typeof ROLES)[number];
@@ -35,7 +35,7 @@ export type AttentionReason =
 export type IgnoredReply =
   /** It cannot be read. */
   | 'unreadable'
-  /** Nothing waits for it: it was answered, or given up, before. */
+  /** No task waits for it: the command was answered, or the task given up, before. */
   | 'not_awaited'
   /** It names no command that was sent for this step. */
   | 'unknown_command'
@@ -43,7 +43,7 @@ export type IgnoredReply =
   | 'wrong_source'
   /** A failure of an attempt that was followed by another. */
   | 'earlier_attempt'
-  /** It was taken before. */
+  /** The same reply was taken into account before. */
   | 'repeated'
   /** It is not signed. */
   | 'unsigned'
@@ -56,7 +56,7 @@ interface AttemptOf extends TaskRef {
 
 /** Entries about one task. In the journal their kind begins with the role: `step_started`. */
 export type TaskEntry =
-  /** `by` and `epoch` say who runs it; nobody else may. */
+  /** An attempt was started. `by` and `epoch` name the incarnation that runs it; no other may. */
   | (AttemptOf & {
       readonly kind: 'started';
       readonly by: string;
@@ -64,7 +64,10 @@ export type TaskEntry =
       readonly generation: number;
     })
   | (AttemptOf & { readonly kind: 'completed'; readonly output: unknown })
-  /** Tried again after `delayMs`. `doubt`: it may have had its effect. `reply`: the message that said so. */
+  /**
+   * An attempt failed; the next one follows after `delayMs`. `doubt`: it may have had its effect.
+   * `reply`: the message that reported the failure.
+   */
   | (AttemptOf & {
       readonly kind: 'attempt_failed';
       readonly error: ErrorRecord;
@@ -72,9 +75,9 @@ export type TaskEntry =
       readonly doubt: boolean;
       readonly reply?: string;
     })
-  /** Failed for good. `doubt`: one of its attempts may have had its effect all the same. */
+  /** The task failed for good. `doubt`: one of its attempts may have had its effect all the same. */
   | (AttemptOf & { readonly kind: 'failed'; readonly error: ErrorRecord; readonly doubt: boolean })
-  /** Nobody can say whether it had its effect, and it will not be tried again. */
+  /** It is unknown whether the task had its effect, and it will not be tried again. */
   | (AttemptOf & { readonly kind: 'unknown'; readonly error: ErrorRecord })
   /** The command is in the outbox; the reply is awaited for `timeoutMs`. */
   | (AttemptOf & {
@@ -83,19 +86,21 @@ export type TaskEntry =
       readonly type: string;
       readonly key: string;
       readonly timeoutMs: number;
-      /** The service that alone may answer it, where its contract says so. */
+      /** The only service that may answer it; absent: the contract names none. */
       readonly handledBy?: string;
     })
-  /** Its process died. Counted; tried again after `delayMs`. */
+  /**
+   * The process that ran the task died. The crash is counted; the task is tried again after `delayMs`.
+   */
   | (AttemptOf & { readonly kind: 'crashed'; readonly delayMs: number; readonly doubt: boolean })
-  /** Given back in grace. No crash. */
+  /** The attempt was given back in an orderly way, which does not count as a crash. */
   | (AttemptOf & { readonly kind: 'released'; readonly doubt: boolean })
-  /** An attempt that had been abandoned succeeded after all: its effect is there. */
+  /** An attempt that had already been abandoned has succeeded: its effect is there. */
   | (AttemptOf & { readonly kind: 'late_success'; readonly output: unknown });
 
 /** Entries about the saga as a whole. */
 export type WholeEntry =
-  /** `trace`: the W3C Trace Context of whoever started it, where there was one. */
+  /** The saga was started. `trace`: the W3C Trace Context of the caller, if it had one. */
   | { readonly kind: 'saga_started'; readonly input: unknown; readonly trace?: TraceHeaders }
   | {
       readonly kind: 'adopted';
@@ -110,13 +115,13 @@ export type WholeEntry =
       readonly kind: 'mail_ignored';
       readonly mail: string;
       readonly reason: string;
-      /** Of a reply: the same reason as a word. */
+      /** The reason as a code; only for replies. */
       readonly code?: IgnoredReply;
     }
   | { readonly kind: 'needs_attention'; readonly reason: AttentionReason; readonly detail: string }
   /**
-   * It goes on: a person asked for it, the journal can be read again, or news settled what a person was
-   * needed for. `again` gets its attempts anew.
+   * The saga goes on: a person asked for it, the journal can be read again, or an event settled the
+   * question for which a person was needed. The tasks in `again` get their attempts anew.
    */
   | { readonly kind: 'retry_requested'; readonly again: readonly TaskRef[] }
   | {
@@ -126,5 +131,8 @@ export type WholeEntry =
       readonly reason: string | null;
     };
 
-/** One thing that happened to a saga. The saga's state is a fold over these. */
+/**
+ * An entry of the journal: one thing that happened to a saga. The state of the saga is computed from
+ * its entries.
+ */
 export type SagaEntry = TaskEntry | WholeEntry;

@@ -1,6 +1,9 @@
 import { SagazError } from '../../errors/index.js';
 
-/** A journal holds an entry that this version does not know, or that was damaged; or lacks one. */
+/**
+ * The journal of a saga cannot be read: an entry is damaged or missing, or this version does not know
+ * its kind.
+ */
 export class UnreadableJournalError extends SagazError {
   readonly code = 'SAGAZ_UNREADABLE_JOURNAL';
 

@@ -8,11 +8,11 @@ export interface MembershipOptions {
   readonly failure: RepeatedFailure;
   readonly ttlMs: number;
   readonly identity: Omit<NewEngine, 'incarnation' | 'ttlMs'>;
-  /** Whether this engine's loops move: a stuck one must not look alive. */
+  /** Whether this engine's loops make progress: an engine that is stuck must not look alive. */
   readonly moves: () => boolean;
   /** This incarnation was declared dead. All its work must stop before a new one is registered. */
   readonly onDeath: () => Promise<void>;
-  /** The right to start steps was lost for want of a heartbeat, or is back. */
+  /** The engine may not start steps because its heartbeat failed (`true`), or may again (`false`). */
   readonly onFence: (fenced: boolean) => void;
   /** Another engine was declared dead. */
   readonly onBurial: (incarnation: string) => void;
@@ -21,33 +21,40 @@ export interface MembershipOptions {
 
 interface Seen {
   readonly beat: string;
-  /** When this heartbeat was first seen, by this process's monotonic clock. */
+  /** When this heartbeat of the other engine was first seen, by this process's monotonic clock. */
   readonly since: number;
-  /** Own heartbeats that went through since then. */
+  /** How many own heartbeats have succeeded at that moment. */
   readonly ownBeats: number;
 }
 
 const BEATS_PER_TTL = 4;
-/** After a heartbeat that failed: whoever is back first must not bury those who are still asleep. */
+/**
+ * How many times per time to live a failed heartbeat is tried again. The tries are frequent, so that
+ * the first engine that is back does not declare others dead that have not tried yet.
+ */
 const TRIES_PER_TTL = 16;
-/** A pause in the watch longer than this part of a time to live may have been one of all engines. */
+/**
+ * After a pause in the watch longer than this part of the time to live, the watch begins anew, since
+ * all engines may have stood still.
+ */
 const LONGEST_GAP = 0.5;
 
 /**
- * This engine among the others: its heartbeat, and the watch on theirs. An engine is declared dead
- * only by one that saw it stand still for a whole time to live while its own heartbeats went
- * through, so an outage of the database kills nobody. Every heartbeat is noted when it is first seen,
- * and not only one that is overdue: by the time it is, it has been watched for nearly long enough.
+ * Keeps the heartbeat of this engine and watches those of the others. An engine is declared dead only
+ * by an engine that saw it stand still for a whole time to live while its own heartbeats succeeded, so
+ * an outage of the database leads to no such declaration. Every heartbeat is noted when it is first
+ * seen, and not only when it is overdue, so that an overdue one has been watched for nearly long enough
+ * already.
  */
 export class Membership {
   readonly #options: MembershipOptions;
   readonly #seen = new Map<string, Seen>();
   #incarnation = '';
   #backAt = 0;
-  /** When the last heartbeat that went through was sent; durations start before the request. */
+  /** When the last successful heartbeat was sent; durations are counted from before the request. */
   #lastBeat = Number.NEGATIVE_INFINITY;
   #ownBeats = 0;
-  /** When the others were last seen. */
+  /** When the heartbeats of the others were last read. */
   #lastWatch = Number.NEGATIVE_INFINITY;
   #fenced = false;
   #timer: Timer | null = null;
@@ -63,26 +70,27 @@ export class Membership {
   }
 
   /**
-   * Since when its heartbeats have had no gap of a lease, by the monotonic clock: before that this
-   * process was not there, was frozen, or had no store to read anything from.
+   * Since when the heartbeats of this engine have had no gap of a lease, by the monotonic clock. Before
+   * that, this process did not run, was frozen, or could not reach its store.
    */
   get backAt(): number {
     return this.#backAt;
   }
 
-  /** Whether this engine can prove, to itself, that nobody may have declared it dead. */
+  /** Whether this engine knows that no other may have declared it dead. */
   get lives(): boolean {
     return !this.#closed && this.#options.clock.now() - this.#lastBeat < this.#options.ttlMs;
   }
 
   async join(): Promise<void> {
     await this.#register();
-    // Where all died together, whoever returns first has watched from its first moment.
+    // If all engines died together, the first one that returns watches the others from its first
+    // moment.
     await this.#watch().catch(() => undefined);
     this.#arm();
   }
 
-  /** Stops the heartbeat; with `retire` the others may take what is left at once. */
+  /** Stops the heartbeat. With `retire`, the others may adopt the remaining sagas at once. */
   async leave(retire: boolean): Promise<void> {
     this.#closed = true;
     this.#timer?.cancel();
@@ -111,7 +119,7 @@ export class Membership {
     });
   }
 
-  /** Whether it had its answers. */
+  /** Does one round of heartbeat and watch. False: the store did not answer. */
   async #round(): Promise<boolean> {
     const { engines, clock, logger, moves } = this.#options;
     let answered = true;
@@ -122,7 +130,8 @@ export class Membership {
           await this.#die();
           return true;
         }
-        // It may have been too old for a moment, between two looks: who had to wait then is told below.
+        // The lease may have been too old for a moment, between two rounds. Steps that had to wait then
+        // are started below.
         if (!this.lives) {
           this.#fence(true);
           this.#backAt = clock.now();
@@ -133,7 +142,7 @@ export class Membership {
         this.#options.failure.worked();
       } else {
         logger.error(
-          'The engine has no answer from its store; it stops its heartbeat until it has.',
+          'The engine gets no answer from its store, so it stops its heartbeat until it gets one.',
         );
       }
     } catch (error) {
@@ -167,8 +176,8 @@ export class Membership {
     const { engines, clock, ttlMs, onBurial, logger } = this.#options;
     const beats = await engines.observe();
     const now = clock.now();
-    // Nobody can say who beat meanwhile. Overdue by the database's clock says nothing after an outage:
-    // everybody is. So the watch begins anew.
+    // It is unknown which engines sent heartbeats meanwhile. After an outage all are overdue by the
+    // database's clock, so that says nothing, and the watch begins anew.
     if (now - this.#lastWatch > ttlMs * LONGEST_GAP) this.#seen.clear();
     this.#lastWatch = now;
     const there = new Set<string>();
@@ -180,7 +189,8 @@ export class Membership {
         this.#seen.set(incarnation, { beat, since: now, ownBeats: this.#ownBeats });
         continue;
       }
-      // The longer of the two: one that beats more seldom than this engine looks is not dead for that.
+      // The longer time to live of the two counts, because the other engine may send heartbeats more
+      // seldom than this one.
       const still = now - seen.since >= Math.max(ttlMs, theirs);
       if (!overdue || !still || this.#ownBeats - seen.ownBeats < 2) continue;
       this.#seen.delete(incarnation);

@@ -1,9 +1,9 @@
 import type { Clock, InboxStore } from '../../ports/index.js';
 
 /**
- * The store's clock as seen from here: its distance from the monotonic clock was measured, so
- * neither this host's date nor its changes matter. Good for dues and deadlines of sagas; leases are
- * never decided by it.
+ * The store's clock, computed from the monotonic clock and a measured offset, so that neither this
+ * host's date nor changes to it matter. It is exact enough for due times and deadlines of sagas; leases
+ * are never decided by it.
  */
 export class StoreTime {
   readonly #clock: Clock;
@@ -26,12 +26,12 @@ export class StoreTime {
     return moment + this.#offset;
   }
 
-  /** Measures the distance. Rejects when the store cannot be reached. */
+  /** Measures the offset. Rejects when the store cannot be reached. */
   async measure(): Promise<void> {
     const instant = this.#clock.date();
     const before = this.#clock.now();
     const msUntil = await this.#inbox.msUntil(instant.toISOString());
-    // The answer was made somewhere between the question and now.
+    // The store read its clock at some moment between the request and now.
     const middle = (before + this.#clock.now()) / 2;
     this.#offset = instant.getTime() - msUntil - middle;
   }

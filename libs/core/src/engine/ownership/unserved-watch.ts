@@ -3,22 +3,24 @@ import type { Logger, SagaStore, UnservedSagas } from '../../ports/index.js';
 export interface UnservedWatchOptions {
   readonly store: Pick<SagaStore, 'unserved'>;
   readonly logger: Logger;
-  /** Sagas that have waited for less than this are not spoken of: an engine may just be restarting. */
+  /**
+   * Sagas that have waited for less than this are not reported, since an engine may just be restarting.
+   */
   readonly olderThanMs: number;
   readonly onFound: (found: readonly UnservedSagas[]) => void;
 }
 
-/** Rows that one look reads at most of each kind. */
+/** The most rows of each kind that one look reads. */
 const MOST_SAGAS = 1_000;
 
 /**
- * Finds due sagas of definitions that no living engine runs: an old version that was taken out of
- * every process while its sagas waited, or a saga whose service is not deployed. Nothing else would
- * tell of them, because an engine only asks for what it can run.
+ * Finds due sagas of definitions that no living engine runs: an old version that was taken out of every
+ * process while its sagas waited, or a saga whose service is not deployed. No other part would report
+ * them, because an engine asks only for sagas that it can run.
  */
 export class UnservedWatch {
   readonly #options: UnservedWatchOptions;
-  /** Those that were warned of, and are there still. */
+  /** The definitions that were warned of and are still not served. */
   #told = new Set<string>();
   #found: readonly UnservedSagas[] = [];
 
@@ -26,7 +28,7 @@ export class UnservedWatch {
     this.#options = options;
   }
 
-  /** What the latest look found. */
+  /** The sagas that the latest look found. */
   get found(): readonly UnservedSagas[] {
     return this.#found;
   }
@@ -38,7 +40,7 @@ export class UnservedWatch {
     this.#tell();
   }
 
-  /** One warning for each definition, and a word when it is served again. */
+  /** Logs one warning for each definition, and a line when it is served again. */
   #tell(): void {
     const { logger } = this.#options;
     const there = new Set<string>();

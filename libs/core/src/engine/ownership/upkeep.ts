@@ -2,7 +2,7 @@ import type { Clock, Timer } from '../../ports/index.js';
 import type { RepeatedFailure } from '../../retry/index.js';
 import type { EngineTroubles } from '../engine-troubles.js';
 
-/** Small things done now and then. A failed round is logged and tried again in time. */
+/** Repeats small tasks at intervals. A failed round is logged and tried again at its next time. */
 export class Upkeep {
   readonly #clock: Clock;
   readonly #troubles: EngineTroubles;

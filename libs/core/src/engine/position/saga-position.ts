@@ -3,16 +3,19 @@ import { parseJournal } from '../../messaging/index.js';
 import type { RecordedEntry } from '../../ports/index.js';
 import { ROLES, type Role } from '../journal/index.js';
 
-/** What comes next for a task that is not done. */
+/** The event that a task waits for that is not done. */
 export type WaitsFor =
-  /** An attempt of it runs, or its process died and nobody has found that yet. */
+  /**
+   * The end of a running attempt. Its process may also have died without an engine having noticed that
+   * yet.
+   */
   | { readonly kind: 'attempt' }
-  /** The reply to a command. `until`: then it counts as failed. */
+  /** The reply to a command. `until`: when it counts as missing. */
   | { readonly kind: 'reply'; readonly command: string; readonly until: Date }
-  /** The next attempt. `error`: of the last one; null where its process died. */
+  /** The next attempt. `error`: that of the last one; null if its process died. */
   | { readonly kind: 'next_attempt'; readonly at: Date; readonly error: string | null };
 
-/** Something of a saga that is not done, and what comes next for it. */
+/** A task of a saga that is not done, and the event that it waits for. */
 export interface TaskPosition {
   readonly step: string;
   readonly role: Role;
@@ -21,27 +24,30 @@ export interface TaskPosition {
   readonly waitsFor: WaitsFor;
 }
 
-/** Where a saga stands, told from the last entries of its journal. */
+/** The position of a saga, computed from the last entries of its journal. */
 export interface SagaPosition {
   /**
    * Why a person must act (as in the journal: `compensation_failed`, …); otherwise why the saga does not go
    * forward any more (`step_failed`, `cancelled`, `deadline`); null: nothing is wrong.
    */
   readonly reason: string | null;
-  /** In words. */
+  /** The reason in words; null: there is nothing to add. */
   readonly detail: string | null;
-  /** The step that the reason is about; null: none, or the saga as a whole. */
+  /** The step that the reason is about; null: there is none, or it is about the whole saga. */
   readonly step: string | null;
-  /** What is not done, oldest first, as far as the entries tell. */
+  /** The tasks that are not done, oldest first, as far as the entries show. */
   readonly waitsFor: readonly TaskPosition[];
 }
 
-/** Entries that are enough: each task leaves two or three for each attempt. */
+/** How many of the last entries are read. A task leaves two or three for each attempt. */
 export const POSITION_ENTRIES = 60;
 
 const TASK = new RegExp(`^(${ROLES.join('|')})_(.+)$`);
 
-/** Of entries as they come from the store, some of which a later version may have written. */
+/**
+ * Computes the position from entries as they are in the store, some of which a later version may have
+ * written.
+ */
 export function positionOf(entries: readonly RecordedEntry[]): SagaPosition {
   const tasks = new Map<string, TaskPosition>();
   let why: Omit<SagaPosition, 'waitsFor'> = NOTHING;
@@ -80,7 +86,7 @@ function positionAt(
   return { step, role, attempt, since, waitsFor: next };
 }
 
-/** Null: nothing more comes of it by itself. */
+/** The event that follows an entry of this kind; null: none follows by itself. */
 function waitsFor(kind: string, data: Data, at: Date): WaitsFor | null {
   switch (kind) {
     case 'started':
@@ -146,7 +152,10 @@ function dataOf({ data }: RecordedEntry): Data {
   return isData(parsed) ? parsed : {};
 }
 
-/** What an entry holds, decoded; the text itself where it is damaged: people look at those, too. */
+/**
+ * Decodes the data of an entry. Returns the text itself if it is damaged, since people read damaged
+ * journals, too.
+ */
 export function historyData(text: string | null): unknown {
   if (text === null) return null;
   try {

@@ -27,33 +27,34 @@ import type { EngineContext } from './engine-context.js';
 import type { SagaRun } from './saga-run.js';
 import { TimeLimit } from './time-limit.js';
 
-/** `restarted`: it is to stop and to begin again; no attempt is counted. */
+/** Why an attempt is told to stop. `restarted`: it begins again, and no attempt is counted. */
 export type AbortReason = 'timeout' | 'given_up' | 'shutdown' | 'restarted';
 
 /**
- * How long a transactional attempt waits for a connection before it is given back: its start is in the
- * journal meanwhile, where it counts as a crash when the process dies.
+ * How long a transactional attempt waits for a connection before it is given back, in milliseconds. Its
+ * start is in the journal meanwhile and would count as a crash if the process died.
  */
 const CONNECTION_WAIT_MS = 1_000;
 
 /**
- * One attempt of a step, compensation or recovery in this process. It is reported exactly once:
- * when it settles, or when it was aborted and its bound is over; what comes after that is late.
+ * One attempt of a step, compensation or recovery in this process. It is reported exactly once: when it
+ * settles, or when it was aborted and the time in which it should stop is over. A result after that is
+ * late.
  */
 export class Attempt {
   #controller: AbortController | null = null;
-  /** Its promise has come to its end. */
+  /** Whether its promise has settled. */
   settled = false;
-  /** It was reported without having settled. */
+  /** Whether it was reported without having settled. */
   abandoned = false;
   aborted: AbortReason | null = null;
   readonly turn: HeldTurn;
   #begun: number;
   readonly #limit: TimeLimit;
-  /** Ends the wait for a connection. */
+  /** Aborted to end the wait for a connection. */
   readonly #unwanted = new AbortController();
   #stopWait: (() => void) | null = null;
-  /** Its method runs, or what it did is being committed. */
+  /** Whether its method is running, or its work is being committed. */
   #working: boolean;
   #stopBound: (() => void) | null = null;
   #permitFreed = false;
@@ -79,31 +80,33 @@ export class Attempt {
     return `${this.start.role}:${this.start.step}`;
   }
 
-  /** Made when it is asked for: most methods never look at it. */
+  /** The signal for the method; created on first use, since most methods never look at it. */
   get signal(): AbortSignal {
     this.#controller ??= new AbortController();
     return this.#controller.signal;
   }
 
-  /** Asks the method to stop, and waits for that a bounded time. */
+  /** Asks the method to stop, and waits for that for a bounded time. */
   abort(reason: AbortReason): void {
     if (this.settled || this.abandoned || this.aborted !== null) return;
     this.aborted = reason;
     this.#stop(reason);
     if (!this.#working) {
-      // Nothing of it runs, so there is nothing to wait for.
+      // Its method is not running, so there is nothing to wait for.
       this.turn.end();
       this.#withdraw(reason);
       return;
     }
-    // A shutdown has a bound of its own and releases what it leaves: a step does not fail by a deploy.
+    // A shutdown has a time limit of its own and gives running attempts back at its end, so that no
+    // step fails because of a deployment.
     if (reason === 'shutdown') return;
     // An attempt that may not commit any more has no use for the turn.
     this.turn.end();
     this.#stopBound = this.engine.timers.set(this.engine.settings.settleBoundMs, () => {
       if (this.settled || this.abandoned) return;
       this.abandoned = true;
-      // A transaction that has not ended by now is refused its commit.
+      // A transaction that has not ended by now is rolled back when it tries to commit, so there is no
+      // doubt.
       const doubt = !this.transactional;
       const error = errorRecord(new StepAbortedError(this.start.step, reason));
       this.#report(
@@ -115,12 +118,15 @@ export class Attempt {
     });
   }
 
-  /** The process ends and cannot wait: what this attempt is doing may still have its effect. */
+  /**
+   * Reports the attempt as given back, because the process ends and cannot wait. It may still have its
+   * effect.
+   */
   release(): void {
     if (this.settled || this.abandoned) return;
     this.abandoned = true;
     this.aborted ??= 'shutdown';
-    // Or what is reported here could not be journaled.
+    // The turn is freed, or the report could not be journaled.
     this.turn.end();
     this.#report({ kind: 'released', doubt: !this.transactional }, 'aborted');
   }
@@ -141,8 +147,9 @@ export class Attempt {
   }
 
   /**
-   * It waits for a connection from now on, which no time limit of its own is charged for. When that
-   * takes too long it is given back: nothing was begun. The signal says that nobody wants it any more.
+   * The attempt waits for a connection from now on; its time limit does not run meanwhile. If the wait
+   * takes too long, the attempt is given back, since its method was not called. The returned signal is
+   * aborted when the connection is not wanted any more.
    */
   awaitConnection(): AbortSignal {
     this.#stopWait = this.engine.timers.set(CONNECTION_WAIT_MS, () => {
@@ -153,7 +160,7 @@ export class Attempt {
     return this.#unwanted.signal;
   }
 
-  /** There is a connection. False: it may not begin any more. */
+  /** The attempt has got a connection. False: it may not begin any more. */
   connected(): boolean {
     this.#stopWait?.();
     this.engine.connections.got();
@@ -165,34 +172,34 @@ export class Attempt {
     return true;
   }
 
-  /** Its method has come to its end: what is left to wait for is no work of its own. */
+  /** Its method has returned. The waits that follow do not count towards its time limit. */
   worked(): void {
     this.#limit.renew();
   }
 
-  /** Nothing of it runs any more. It may run again. */
+  /** Its transaction has ended without a commit. It may run again. */
   rests(): void {
     this.#stopWait?.();
     this.#limit.pause();
     this.#working = !this.transactional;
   }
 
-  /** Before it runs again. */
+  /** Waits before the attempt runs again. */
   pause(ms: number): Promise<void> {
     return new Promise((resolve) => this.engine.clock.after(ms, resolve));
   }
 
-  /** From here on the transaction decides. */
+  /** The transaction is about to commit; its outcome decides from here on. */
   finishing(): void {
     this.run.setAside(this);
   }
 
-  /** The transaction was rolled back and runs once more: the method can hang again, or be aborted. */
+  /** The transaction was rolled back and runs once more, so the method can hang again or be aborted. */
   again(): void {
     this.run.putBack(this);
   }
 
-  /** Its result is in the journal; nobody has to be told but those who count. */
+  /** Its result is in the journal already, so only the observer is told. */
   committed(): void {
     this.settled = true;
     this.#stopBound?.();
@@ -200,12 +207,13 @@ export class Attempt {
     this.#tell('completed');
   }
 
-  /** What a returned value means; throws when it cannot be kept. */
+  /** Makes a result from the value that the method returned. Throws if the value cannot be stored. */
   async resultOf(value: unknown): Promise<AttemptResult> {
     if (isCommand(value)) return this.#prepared(value);
-    // Refused here, and not where it would spoil a transition that others share.
+    // A value that cannot be stored is refused here, before it would fail a flush that other sagas
+    // share.
     const text = journalText(value);
-    // The copy is what a replay would read: what the method keeps of its value changes nothing.
+    // The copy is what a replay would read, so later changes to the method's object have no effect.
     const output: unknown = typeof value === 'object' ? parseJournal(text) : value;
     return { kind: 'completed', output };
   }
@@ -224,7 +232,7 @@ export class Attempt {
     return { kind: 'command', command, message: { payload, contentType: jsonCodec.contentType } };
   }
 
-  /** What a thrown error means. */
+  /** Makes a result from the error that the method threw. */
   failure(error: unknown): AttemptResult {
     const kind = classify(error);
     const known = kind === 'refusal' || this.transactional;
@@ -235,14 +243,14 @@ export class Attempt {
     return {
       kind: 'failed',
       error: errorRecord(error),
-      // Only a definite "no" says that nothing happened. Whoever was told to stop may have stopped
-      // anywhere, and behind an error that another attempt may cure (a broken socket, a 503) the
-      // other side may have done what it was asked for.
+      // Only a refusal or a final error says that the method had no effect. A method that was told to
+      // stop may have stopped anywhere, and after an error that another attempt may cure (a broken
+      // socket, a 503) the other side may have done what it was asked for.
       doubt:
         !known &&
         (this.aborted !== null ||
           kind !== 'final' ||
-          // They speak of a value, and not of what the method did before.
+          // These errors are about a value, and say nothing about what the method did before.
           error instanceof UnserializableValueError ||
           error instanceof UnreturnedCommandError ||
           error instanceof InvalidContractError ||
@@ -251,7 +259,7 @@ export class Attempt {
     };
   }
 
-  /** The promise has come to its end. */
+  /** The promise of the attempt has settled. */
   settle(result: AttemptResult): void {
     if (this.settled) return;
     this.settled = true;
@@ -266,7 +274,10 @@ export class Attempt {
     this.#report(result, this.#outcomeOf(result));
   }
 
-  /** Reports it without waiting for its promise: nothing of it runs, and nothing will. */
+  /**
+   * Reports the attempt without waiting for its promise, because its method is not running and will not
+   * be called.
+   */
   #withdraw(reason: AbortReason): void {
     this.abandoned = true;
     this.#stopWait?.();

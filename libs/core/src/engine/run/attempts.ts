@@ -1,7 +1,7 @@
 import type { TaskRef } from '../journal/index.js';
 import type { AbortReason, Attempt } from './attempt.js';
 
-/** The attempts of a saga whose promises are unsettled in this process, also those given up. */
+/** The attempts of a saga whose promises are unsettled in this process, also the abandoned ones. */
 export class Attempts {
   readonly #all = new Set<Attempt>();
 
@@ -17,7 +17,10 @@ export class Attempts {
     this.#all.delete(attempt);
   }
 
-  /** Whether something of this task has to be waited for; what was given up has had its bound. */
+  /**
+   * Whether an attempt of this task has to be waited for. An abandoned one has had its time and is not
+   * waited for.
+   */
   unsettled(role: string, step: string): boolean {
     for (const { abandoned, start } of this.#all) {
       if (!abandoned && start.step === step && start.role === role) return true;

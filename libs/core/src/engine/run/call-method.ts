@@ -16,7 +16,10 @@ export async function callMethod(attempt: Attempt, transactionManager: unknown):
     throw new TypeError(`${definition.name} has no ${start.role} '${start.step}'.`);
   const results = resultsOf(run.state);
   const values = {
-    /** Of its own, and made only where it is asked for: attempts and methods share nothing. */
+    /**
+     * A copy for this attempt alone, made only if it is used, so that attempts and methods share no
+     * values.
+     */
     get input(): unknown {
       return copyOf(run.state.input);
     },
@@ -70,7 +73,7 @@ export async function callMethod(attempt: Attempt, transactionManager: unknown):
   return value;
 }
 
-/** Whether a command stands among the members of a value; of one that cannot be read, nobody knows. */
+/** Whether a command is among the members of a value; false if the value cannot be read. */
 function holds(value: unknown, command: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   try {
@@ -80,7 +83,7 @@ function holds(value: unknown, command: unknown): boolean {
   }
 }
 
-/** What steps yielded so far; each time it is asked for, a copy that belongs to whoever asks. */
+/** The results of the steps so far. Each call of `get` returns a copy that belongs to the caller. */
 function resultsOf(state: SagaState): Pick<ReadonlyMap<string, unknown>, 'has' | 'get'> {
   const results = new Map<string, unknown>();
   for (const [step, roles] of state.steps) {

@@ -5,40 +5,46 @@ export interface Permit {
   readonly suspicion: Suspicion;
 }
 
-/** Somebody who could start a step had there been room. */
+/** A saga that could start a step if it got a permit. */
 export interface Waiter {
-  /** Whether it could take a place now: nothing else of its saga is being committed or holds its turn. */
+  /**
+   * Whether the saga could take a permit now: no transition of it is being committed and its turn is
+   * free.
+   */
   readonly canTake: boolean;
   schedule(): void;
 }
 
 type PermitKind = keyof FreePermits;
 
-/** Steps that were running when their process died run beside so many of their like at most. */
+/** So many crash suspects, which were running when their process died, run at once at most. */
 const MOST_SUSPECTS = 20;
-/** And take no more than this part of the places: they may hang again, as they perhaps did. */
+/** They take at most this part of the permits, because they may hang again. */
 const PART_OF_SUSPECTS = 1 / 5;
 
 /**
- * The places for running steps of this process. A start is journaled only with a place taken, since
- * a start in the journal counts as a crash when the process dies.
+ * The permits that bound how many steps run at once in this process. A start is journaled only once its
+ * permit is taken, since a start in the journal counts as a crash if the process dies.
  *
- * Who waits stands in the line of the kind of place that is short: hundreds of suspects or of
- * transactional steps must not keep a free place from a step that needs no other. A place is kept free
- * for each of those who wait, and only for those who can take it: one whose turn is held, perhaps for
- * as long as a user's transaction hangs, keeps its position and nothing else. Who has got a place and
- * wants more goes to the end of the line.
+ * A waiting saga stands in the queue of the kind of permit that is short, so that hundreds of suspects
+ * or of transactional steps do not keep a free permit from a step that needs only a common one. A
+ * permit is reserved for each waiting saga that can take it now. A saga whose turn is held, perhaps for
+ * as long as a user's transaction hangs, keeps its position in the queue, but no permit is reserved for
+ * it. A saga that has got a permit and wants more goes to the end of the queue.
  *
- * Suspects: one death makes nobody suspect enough to run alone, so those of a first crash run in
- * groups. Those of the last crash that is allowed run with no other suspect beside them, so that
- * another death tells who it was; they come first, because everybody else waits for that answer.
+ * Crash suspects run in groups after their first crash, since dozens of steps may have been running in
+ * it. Suspects whose next crash is the last that is allowed run with no other suspect beside them, so
+ * that another crash shows which step it was. They come first, because all other suspects wait for that
+ * outcome.
  */
 export class ConcurrencyPermits {
   readonly #total: number;
   readonly #suspects: number;
   #transactionalOpen = true;
   readonly #free: Record<PermitKind, number>;
-  /** First come, first served; a saga stands once in each. */
+  /**
+   * The waiting sagas of each kind, in the order in which they came; a saga stands once in each queue.
+   */
   readonly #queues: Readonly<Record<PermitKind, Set<Waiter>>> = {
     steps: new Set(),
     transactional: new Set(),
@@ -52,7 +58,10 @@ export class ConcurrencyPermits {
     this.#free = { steps, transactional, suspects: this.#suspects, alone: 1 };
   }
 
-  /** What is free for this one, for a decision to count down. Those who wait before it come first. */
+  /**
+   * The permits that are free for this saga, for a decision to count down. Sagas that have waited
+   * longer come first.
+   */
   freeFor(asking: Waiter): FreePermits {
     return {
       steps: this.#freeOf('steps', asking),
@@ -62,20 +71,20 @@ export class ConcurrencyPermits {
     };
   }
 
-  take(place: Permit): void {
-    for (const kind of kindsOf(place)) this.#free[kind] -= 1;
+  take(permit: Permit): void {
+    for (const kind of kindsOf(permit)) this.#free[kind] -= 1;
   }
 
-  free(place: Permit): void {
-    for (const kind of kindsOf(place)) this.#free[kind] += 1;
+  free(permit: Permit): void {
+    for (const kind of kindsOf(permit)) this.#free[kind] += 1;
     this.#next('steps');
-    if (place.transactional) this.#next('transactional');
-    if (place.suspicion !== 'none') this.#nextSuspects();
+    if (permit.transactional) this.#next('transactional');
+    if (permit.suspicion !== 'none') this.#nextSuspects();
   }
 
   /**
-   * Waits for these kinds of places, in the order of asking; for none: waits no more. `served`: it has
-   * just got some, so others come before it gets more.
+   * Puts the saga into the queues of these kinds of permits and takes it out of the others. `served`:
+   * it has just got some permits, so others come before it gets more.
    */
   wait(waiter: Waiter, kinds: ReadonlySet<PermitKind>, served: boolean): void {
     for (const kind of KINDS) {
@@ -93,7 +102,7 @@ export class ConcurrencyPermits {
     for (const kind of KINDS) this.#leave(waiter, kind);
   }
 
-  /** It was asked, and cannot take a place now after all: the next ones are. */
+  /** A permit was offered to this saga, which cannot take it now, so it is offered to the next ones. */
   passOn(waiter: Waiter): void {
     for (const kind of KINDS) if (this.#queues[kind].has(waiter)) this.#next(kind);
     if (this.#queues.alone.has(waiter)) this.#next('suspects');
@@ -131,7 +140,7 @@ export class ConcurrencyPermits {
     return Math.max(waits ? 1 : 0, free - others);
   }
 
-  /** How many of a kind may be taken, whoever does. */
+  /** How many permits of a kind are free, without regard to the sagas that wait. */
   #freeIn(kind: PermitKind, asking?: Waiter): number {
     switch (kind) {
       case 'steps':
@@ -145,7 +154,7 @@ export class ConcurrencyPermits {
     }
   }
 
-  /** Whether somebody else could run alone as soon as the group has ended. */
+  /** Whether another saga waits to run a suspect alone as soon as the group has ended. */
   #waitsAlone(asking: Waiter | undefined): boolean {
     for (const waiter of this.#queues.alone) if (waiter !== asking && waiter.canTake) return true;
     return false;
@@ -162,12 +171,12 @@ export class ConcurrencyPermits {
     this.#next('suspects');
   }
 
-  /** Asks those who wait longest, as many as there are places for. */
+  /** Offers the free permits to the sagas that have waited longest. */
   #next(kind: PermitKind): void {
     let left = this.#freeIn(kind);
     for (const waiter of this.#queues[kind]) {
       if (left <= 0) return;
-      // Also who cannot decide now: it looks again when it can.
+      // Scheduled also if it cannot decide now: it looks again as soon as it can.
       waiter.schedule();
       if (waiter.canTake) left -= 1;
     }

@@ -5,9 +5,9 @@ const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 10_000;
 
 /**
- * Holds back transactional steps for a moment when one of them got no connection in time: whatever
- * uses the connections up, a start that is journaled and then waits would count as a crash if the
- * process died meanwhile, and would never have run.
+ * Holds back transactional steps for a moment when one of them got no connection in time. Otherwise
+ * their starts would be journaled while they wait, and would count as crashes if the process died,
+ * although the steps had never run.
  */
 export class ConnectionShortage {
   readonly #permits: ConcurrencyPermits;
@@ -29,7 +29,7 @@ export class ConnectionShortage {
     this.#stop = this.#timers.set(pauseMs, () => this.#open());
   }
 
-  /** A step got one. */
+  /** A step got a connection. */
   got(): void {
     this.#misses = 0;
     this.#open();

@@ -1,15 +1,21 @@
 import type { Timers } from './timers.js';
 import type { Turn } from './turn.js';
 
-/** A commit waits so long for one that holds the turn for a whole run of its method; then it takes it. */
+/**
+ * A commit waits this long for an attempt that holds the turn for a whole run of its method; then it
+ * takes the turn. In milliseconds.
+ */
 const PATIENCE_MS = 200;
-/** A commit waits so long for the turn: its transaction holds rows that others want. */
+/**
+ * A commit waits at most this long for the turn, because its transaction holds row locks that others
+ * want.
+ */
 const LONGEST_WAIT_MS = 5_000;
 
-/** The turn of its saga, as an attempt takes it: to commit, or for a whole run of its method. */
+/** The hold of an attempt on the turn of its saga: for a commit, or for a whole run of its method. */
 export class HeldTurn {
   readonly #turn: Turn;
-  /** Gives the turn back to the saga, which may have something to do. */
+  /** Gives the turn back to the saga, which may have a decision due. */
   readonly #endTurn: () => void;
   readonly #timers: Timers;
   #held = false;
@@ -22,11 +28,12 @@ export class HeldTurn {
   }
 
   /**
-   * Takes it for a commit, if it is not held already, until {@link end}. False: it was not there in
-   * time, and the transaction that waits for it should end and give others its rows.
+   * Takes the turn for a commit, if it is not held already, until {@link end}. False: the turn was not
+   * free in time, and the waiting transaction should end to release its row locks.
    *
-   * Two steps of a saga can wait for each other, one for a row and one for the turn. The one that has
-   * the row is ready to commit, so it gets the turn, and the other one goes on with the row.
+   * Two steps of a saga can wait for each other: one holds the turn and waits for a row lock, and the
+   * other holds the row lock and waits for the turn. The latter is ready to commit, so it gets the
+   * turn, and its commit releases the row.
    */
   async takeToCommit(): Promise<boolean> {
     if (!this.#held) {
@@ -40,14 +47,14 @@ export class HeldTurn {
       stopWait();
     }
     this.#stopBound?.();
-    // An attempt that is committing now is done in a moment.
+    // From here on the hold is not given back early: the commit takes a moment only.
     if (this.#held) this.#turn.keep();
     return this.#held;
   }
 
   /**
-   * Takes it for at most `boundMs`: while it is held, nothing of the saga is journaled, not even that
-   * it is cancelled, and the user's code may never come to its end.
+   * Takes the turn for at most `boundMs` milliseconds. The bound is needed because no transition of the
+   * saga is journaled while the turn is held, not even a cancel, and the user's code may never return.
    */
   async holdFor(boundMs: number): Promise<void> {
     if (!this.#held) {
@@ -59,7 +66,7 @@ export class HeldTurn {
     this.#turn.lend(() => this.end());
   }
 
-  /** Gives it back, if it is held. */
+  /** Gives the turn back, if it is held. */
   end(): void {
     this.#stopBound?.();
     if (!this.#held) return;

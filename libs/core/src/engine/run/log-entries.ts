@@ -5,8 +5,8 @@ import type { SagaFacts } from '../engine-observer.js';
 import type { EngineContext } from './engine-context.js';
 
 /**
- * Says in the log what went wrong with a saga, once it is in the journal: whoever reads the log at
- * night has to see which step failed, and why, without knowing the saga's id beforehand.
+ * Logs failures of a saga once they are in the journal, so that an operator sees which step failed and
+ * why without knowing the saga's id beforehand.
  */
 export function logEntries(
   { logger }: Pick<EngineContext, 'logger'>,
@@ -27,9 +27,10 @@ export function logEntries(
             ? `failed and is tried again in ${entry.delayMs} ms.`
             : entry.kind === 'failed'
               ? 'failed.'
-              : 'is given up; nobody knows whether it had its effect.';
+              : 'is given up; it is unknown whether it had its effect.';
         const fields = { ...of, step, attempt, error: textOf(error) };
-        // A refusal is an answer, and giving up beside a step that failed a consequence: no trouble.
+        // A refusal is a normal answer, and a step that was given up because another failed is a
+        // consequence, so neither is a warning.
         if (error.reason !== undefined) logger.info(`${what} was refused.`, fields);
         else if (error.name === 'GivenUp') logger.info(`${what} ${end}`, fields);
         else logger.warn(`${what} ${end}`, fields);
@@ -51,7 +52,7 @@ export function logEntries(
   }
 }
 
-/** So that lines of all services about one piece of work can be joined. */
+/** The trace id, by which log lines of all services about one piece of work can be found. */
 function traceOf({ traceparent }: TraceHeaders): { readonly traceId?: string } {
   const parent = parseTraceParent(traceparent);
   return parent === undefined ? {} : { traceId: parent.traceId };

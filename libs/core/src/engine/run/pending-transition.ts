@@ -2,7 +2,7 @@ import { newNonce } from '../../ids.js';
 import type { JournalEntry, SagaTransition } from '../../ports/index.js';
 import type { Decision, SagaEvent } from '../decide/index.js';
 
-/** A transition that was decided and not yet answered. */
+/** A transition that was decided and whose outcome in the store is not known yet. */
 export interface PendingTransition {
   readonly decision: Decision;
   readonly transition: SagaTransition;

@@ -28,12 +28,13 @@ import { runTransactional } from './transactional-attempt.js';
 import { Turn } from './turn.js';
 import { DecisionError } from './decision.error.js';
 
-/** Before a saga whose journal is refused altogether is tried again. */
+/** Pause before a saga whose entries the store rejects altogether is tried again. */
 const REFUSED_PAUSE_MS = 60_000;
 
 /**
- * A saga in this process. It has one turn: at most one transition is in flight, decided from what is
- * journaled, after the previous one's answer is known. What comes meanwhile waits for the next.
+ * A saga in this process. It has one turn, so that at most one transition is in flight, and each is
+ * decided from the journaled state after the outcome of the previous one is known. Events that come
+ * meanwhile wait for the next transition.
  */
 export class SagaRun {
   readonly id: string;
@@ -41,7 +42,7 @@ export class SagaRun {
   readonly deadlineAt: number | null;
   readonly epoch: number;
   readonly facts: SagaFacts;
-  /** As the journal has it. */
+  /** The state as it is in the journal. */
   state: SagaState;
   closed = false;
   #revision: number;
@@ -49,7 +50,7 @@ export class SagaRun {
   readonly #engine: EngineContext;
   readonly #events = new PendingEvents();
   readonly #attempts = new Attempts();
-  /** Taken by who moves the saga, given back by {@link endTurn}. */
+  /** Taken before a transition of the saga is decided, given back by {@link endTurn}. */
   readonly turn = new Turn();
   #decisionDue = false;
   #queued = false;
@@ -67,12 +68,12 @@ export class SagaRun {
     this.facts = { sagaId: seed.id, saga: seed.definition.name, version: seed.definition.version };
   }
 
-  /** Whether it could move now. */
+  /** Whether the saga could decide a transition now. */
   get canTake(): boolean {
     return !this.closed && !this.turn.taken;
   }
 
-  /** Looks whether there is something to do, in a turn of its own. */
+  /** Has the saga decide again soon, as soon as its turn is free. */
   schedule(): void {
     if (this.closed) return;
     this.#decisionDue = true;
@@ -82,7 +83,7 @@ export class SagaRun {
       this.#queued = false;
       if (this.closed) return;
       if (this.turn.tryTake()) void this.#move();
-      // Somebody took the turn first, perhaps for long: a place that was kept free for it is not.
+      // An attempt took the turn first, perhaps for long: the reserved permit goes to others.
       else this.#engine.permits.passOn(this);
     });
   }
@@ -92,14 +93,14 @@ export class SagaRun {
     this.schedule();
   }
 
-  /** Mail that was seen lying there; each letter is taken once. */
+  /** Takes mail that was read from the store; each piece of mail once. */
   receive(mail: Mail): void {
-    // Of another version: it lies there for an engine that knows it.
+    // Mail of a newer version stays in the store for an engine that knows it.
     if (!isKnownMail(mail.kind)) return;
     if (this.#events.addMail(mail)) this.schedule();
   }
 
-  /** An attempt's result, or that it was given up. */
+  /** Takes the result of an attempt, or that the attempt was abandoned. */
   report(attempt: Attempt, result: AttemptResult): void {
     if (attempt.settled) this.#attempts.delete(attempt);
     if (this.closed) {
@@ -110,7 +111,7 @@ export class SagaRun {
     this.enqueue({ kind: 'settled', role, step, attempt: number, epoch: attempt.epoch, result });
   }
 
-  /** An attempt that had been given up has settled after all. */
+  /** Takes the result of an attempt that had been abandoned. */
   late(attempt: Attempt, result: AttemptResult): void {
     this.#attempts.delete(attempt);
     if (this.closed) {
@@ -119,12 +120,12 @@ export class SagaRun {
       const { role, step, attempt: number } = attempt.start;
       this.enqueue({ kind: 'late_success', role, step, attempt: number, output: result.output });
     } else {
-      // Callers that waited for this promise may go on.
+      // A task that waited for this promise may start now.
       this.schedule();
     }
   }
 
-  /** It is ending in a transaction of its own: the decision in there takes it as ended. */
+  /** The attempt is about to commit: the decision inside its transaction counts it as ended. */
   setAside(attempt: Attempt): void {
     this.#attempts.delete(attempt);
   }
@@ -133,7 +134,7 @@ export class SagaRun {
     this.#attempts.add(attempt);
   }
 
-  /** Reports what still runs as given back: the process ends, and cannot wait for it. */
+  /** Reports running attempts as given back: the process ends and cannot wait for them. */
   releaseAll(): void {
     this.#attempts.releaseAll();
   }
@@ -147,7 +148,7 @@ export class SagaRun {
     if (this.#decisionDue) this.schedule();
   }
 
-  /** What the saga does next; null: nothing is to be committed. The turn must be held. */
+  /** Decides the next transition; null: there is nothing to commit. The caller must hold the turn. */
   decide(also?: SagaEvent): PendingTransition | null {
     const engine = this.#engine;
     const taken = this.#events.take();
@@ -159,7 +160,7 @@ export class SagaRun {
       decision = decide(this.state, events, decisionContextOf(engine, this, this.#attempts));
       entries = decision.entries.map(encodeEntry);
     } catch (error) {
-      // Nothing came of them, and mail is seen once.
+      // Kept, because they had no effect and mail is not read again.
       this.#events.putBack(taken);
       this.#decisionDue = true;
       throw new DecisionError(taken, error);
@@ -175,7 +176,7 @@ export class SagaRun {
     return { decision, transition, events };
   }
 
-  /** The saga was started, with what had been decided for its first moment. Gives back the turn. */
+  /** The start is committed, with the first decision if there was one. Gives back the turn. */
   begun(pending: PendingTransition | null): void {
     if (pending === null) {
       this.#revision += 1;
@@ -186,7 +187,7 @@ export class SagaRun {
     this.endTurn();
   }
 
-  /** The transition is committed: what it decided comes true. */
+  /** The transition is committed, so its decision is carried out. */
   applied({ decision, transition }: PendingTransition): void {
     this.#revision += 1;
     this.state = decision.next;
@@ -195,18 +196,18 @@ export class SagaRun {
     this.#carryOut(decision);
   }
 
-  /** The transition is known not to have been committed: its news wait for the next one. */
+  /** The transition is known not to be committed: its events wait for the next one. */
   withdrawn({ decision, events }: PendingTransition, without?: SagaEvent): void {
     for (const start of decision.starts) this.#engine.permits.free(this.#permitOf(start));
     this.#events.putBack(events.filter((one) => one !== without));
   }
 
-  /** The memory of the saga is worthless: somebody else has it, or the store knows more. */
+  /** Closes this run: the saga has no owner or another one, or its state here is outdated. */
   close(why: ClosedBecause, pending?: PendingTransition): void {
     if (pending !== undefined) this.withdrawn(pending);
     if (this.closed) return;
     this.closed = true;
-    // A success that no transition took: without it an effect would stand that is believed undone.
+    // No transition took these successes. Unreported, an effect would stay that counts as undone.
     for (const success of this.#events.successes()) {
       if (!this.#isTransactional(success)) reportLateEffect(this.#engine, this.facts, success);
     }
@@ -227,10 +228,10 @@ export class SagaRun {
       }
     } catch (error) {
       if (error instanceof DecisionError) this.#cannotDecide(error);
-      // Nobody knows what became of it; whoever adopts the saga finds out.
+      // The outcome is unknown. The engine that adopts the saga reads it from the journal.
       else if (error instanceof EngineClosedError) this.close('lost');
       else {
-        const what = 'A saga could not be moved on; it is loaded anew.';
+        const what = 'A transition of a saga failed unexpectedly; the saga is loaded again.';
         this.#engine.logger.error(what, { sagaId: this.id }, error);
         this.close('stale');
       }
@@ -262,12 +263,12 @@ export class SagaRun {
     const { logger, timers } = this.#engine;
     logger.error('The store refused a transition of a saga.', { sagaId: this.id }, error);
     this.withdrawn(pending);
-    // Not even that it is refused can be told. Nothing is lost; it is tried as long as it takes.
+    // The store rejects even the entry that says so. No event is lost; the saga tries again and again.
     if (!this.#refuse(pending.events))
       this.#stopTimer = timers.set(REFUSED_PAUSE_MS, () => this.schedule());
   }
 
-  /** Without this it would be loaded anew, and come to the same place, for ever. */
+  /** Parks the saga, or it would be loaded again and again and fail at the same decision. */
   #cannotDecide({ events, cause }: DecisionError): void {
     const facts = { sagaId: this.id };
     this.#engine.logger.error('The next transition of a saga could not be decided.', facts, cause);
@@ -282,7 +283,7 @@ export class SagaRun {
     this.#engine.quarantine(saga, cause);
   }
 
-  /** Whether something else can be told, where this cannot be kept or made sense of. */
+  /** Replaces events that the store rejects or no decision can use. False: nothing is left to try. */
   #refuse(events: readonly SagaEvent[]): boolean {
     this.#decisionDue = this.#events.refuse(events, (ref) => this.#isTransactional(ref));
     return this.#decisionDue;
@@ -316,7 +317,7 @@ export class SagaRun {
   #begin(start: PlannedStart): void {
     const step = this.definition.steps.get(start.step);
     const method = step === undefined ? null : methodOf(step, start.role);
-    // Committed, and declared dead before the answer came: whoever adopts the saga runs its steps.
+    // The transition is committed, but this engine was declared dead: another one runs the step.
     if (method === null || this.closed) {
       this.#engine.permits.free(this.#permitOf(start));
       return;
@@ -327,7 +328,7 @@ export class SagaRun {
     void (transactional ? runTransactional(attempt) : attempt.runPlain());
   }
 
-  /** The saga is not this process's any more, but an effect of its step may be there. */
+  /** Reports the effect of a step whose saga this process does not run any more. */
   #tooLate(attempt: Attempt, result: AttemptResult): void {
     const engine = this.#engine;
     engine.orphanMoved(attempt);

@@ -10,7 +10,8 @@ export function tellObserver(
   facts: SagaFacts,
   { entries, next, status }: Decision,
 ): void {
-  // By the store's clock, so that it holds across waits and processes; a clock may have been set back.
+  // Measured by the store's clock, so that it is right across waits and processes; at least 0, since
+  // that clock may have been set back.
   const durationMs = Math.max(0, engine.storeNow() - next.startedAt);
   logEntries(engine, facts, next.trace, entries);
   for (const entry of entries) {

@@ -1,14 +1,17 @@
 import type { Clock } from '../../ports/index.js';
 import type { Timers } from './timers.js';
 
-/** The time limit of an attempt. It runs while the attempt's method does, and not while that waits. */
+/**
+ * The time limit of an attempt. It runs while the attempt's method runs, and not while the attempt
+ * waits.
+ */
 export class TimeLimit {
   readonly #timers: Timers;
   readonly #clock: Clock;
   readonly #limitMs: number | null;
   readonly #over: () => void;
   #leftMs: number;
-  /** Since when it has been running. */
+  /** When it began to run, by the clock of the host. */
   #since = 0;
   #stop: (() => void) | null = null;
 
@@ -27,7 +30,7 @@ export class TimeLimit {
     this.#stop = this.#timers.set(this.#leftMs, this.#over);
   }
 
-  /** What has not run yet is left for the next {@link run}. */
+  /** Stops the limit; the rest of its time is left for the next {@link run}. */
   pause(): void {
     if (this.#stop === null) return;
     this.#stop();
@@ -35,7 +38,7 @@ export class TimeLimit {
     this.#leftMs = Math.max(0, this.#leftMs - (this.#clock.now() - this.#since));
   }
 
-  /** The method came to its end; should it run once more, it has all its time again. */
+  /** The method has returned. If it runs once more, it has its full time again. */
   renew(): void {
     this.pause();
     this.#leftMs = this.#limitMs ?? 0;

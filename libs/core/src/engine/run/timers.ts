@@ -3,14 +3,14 @@ import type { Clock, Timer } from '../../ports/index.js';
 interface Scheduled {
   readonly at: number;
   readonly callback: () => void;
-  /** Its place in the heap; -1: it has rung, or was turned off. */
+  /** Its place in the heap; -1: it was called, or cancelled. */
   place: number;
 }
 
 /**
- * Alarms of all sagas of a process on one timer: ten thousand sagas in a short delay cost a heap, not
- * ten thousand timers. An alarm that is turned off leaves the heap at once, because what it would
- * ring for (a saga with all its results) stays in memory for as long as the alarm does.
+ * The timers of all sagas of a process, in a heap on one timer of the host, because ten thousand sagas
+ * in a short delay must not cost ten thousand of those. A cancelled timer leaves the heap at once,
+ * because its callback keeps a saga with all its results in memory.
  */
 export class Timers {
   readonly #clock: Clock;
@@ -23,12 +23,12 @@ export class Timers {
     this.#clock = clock;
   }
 
-  /** How many are set. */
+  /** How many timers are set. */
   get size(): number {
     return this.#heap.length;
   }
 
-  /** Rings once in `ms` milliseconds; the answer turns it off. */
+  /** Calls `callback` once, in `ms` milliseconds. The returned function cancels that. */
   set(ms: number, callback: () => void): () => void {
     const scheduled: Scheduled = { at: this.#clock.now() + Math.max(0, ms), callback, place: -1 };
     if (!this.#closed) {
@@ -38,7 +38,7 @@ export class Timers {
     return () => this.#remove(scheduled);
   }
 
-  /** No alarm rings any more, also none that is set afterwards. */
+  /** Cancels all timers; timers that are set afterwards are never called. */
   close(): void {
     this.#closed = true;
     for (const scheduled of this.#heap.splice(0)) scheduled.place = -1;
@@ -71,12 +71,12 @@ export class Timers {
     scheduled.place = -1;
     const last = this.#heap.pop();
     if (last === undefined || last === scheduled) return;
-    // The last one takes its place, and belongs above or below it.
+    // The last one of the heap fills its place, and then moves up or down to where it belongs.
     this.#rise(last, place);
     this.#sink(last, last.place);
   }
 
-  /** Puts it at this place, or above. */
+  /** Puts it at this place, or moves it up from there. */
   #rise(scheduled: Scheduled, from: number): void {
     const heap = this.#heap;
     let at = from;
@@ -90,7 +90,7 @@ export class Timers {
     this.#put(scheduled, at);
   }
 
-  /** Puts it at this place, or below. */
+  /** Puts it at this place, or moves it down from there. */
   #sink(scheduled: Scheduled, from: number): void {
     const heap = this.#heap;
     let at = from;

@@ -7,15 +7,23 @@ import type { Attempt } from './attempt.js';
 import { callMethod } from './call-method.js';
 import type { PendingTransition } from './pending-transition.js';
 
-/** Re-runs that the database may ask for before it counts as a failed attempt. */
+/** How many times a lost race or lock may lead to another run before the attempt fails. */
 const MOST_CONFLICTS = 12;
-/** … and the longest time that they take together. */
+/** The longest time, in milliseconds, in which such runs may follow the first lost race. */
 const CONFLICTS_MS = 60_000;
-/** Pauses after a lost race, so that those who race do not meet again at once: growing and jittered. */
+/**
+ * Pauses after a lost race: growing, and half of them random, so that the transactions do not meet
+ * again at once.
+ */
 const CONFLICT_BACKOFF = { attempts: 1, backoffMs: 10, factor: 2, maxDelayMs: 2_000, jitter: 0.5 };
-/** From this many on, the saga's other transitions are held back meanwhile. */
+/**
+ * From this many lost races on, the attempt holds the saga's turn while it runs, so that no other
+ * transition interferes.
+ */
 const CONFLICTS_TO_HOLD = 2;
-/** Pauses before a run that follows one which only waited; doubled each time. */
+/**
+ * Pauses before a run that follows one whose saga row was locked; doubled each time. In milliseconds.
+ */
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 5_000;
 
@@ -23,8 +31,8 @@ const LONGEST_PAUSE_MS = 5_000;
  * Runs a transactional attempt: the user's writes, its messages and the journal of its completion
  * commit together. Its outcome is always known: in the journal, or rolled back. Never rejects.
  *
- * Only its work is charged to it. While it waits for a connection, for the turn of its saga or for the
- * row of the saga, its time limit does not run, and no attempt is counted.
+ * The attempt is charged for its own work only. While it waits for a connection, for the turn of its
+ * saga or for the row of the saga, its time limit does not run, and no attempt is counted.
  */
 export async function runTransactional(attempt: Attempt): Promise<void> {
   const { engine } = attempt;
@@ -42,12 +50,13 @@ export async function runTransactional(attempt: Attempt): Promise<void> {
       conflicts <= MOST_CONFLICTS && engine.clock.now() - firstConflictAt < CONFLICTS_MS;
     const wanted = waitedFor !== null || (conflict && mayRace);
     const again = wanted && mayGoOn(attempt) && !engine.draining;
-    // Before the turn is given back: what is decided next has to find it, to abort it.
+    // This happens before the turn is given back, so that the next decision finds the attempt and can
+    // abort it.
     if (again) attempt.again();
     attempt.turn.end();
     if (end.kind === 'committed') return;
     if (again) {
-      // It waits outside of a transaction, which would hold rows that others want.
+      // The attempt waits outside of a transaction, since that would hold row locks that others want.
       if (conflict) await attempt.pause(delayOf(CONFLICT_BACKOFF, conflicts));
       if (waitedFor === 'row') {
         await attempt.pause(Math.min(FIRST_PAUSE_MS * 2 ** waits, LONGEST_PAUSE_MS));
@@ -64,7 +73,10 @@ export async function runTransactional(attempt: Attempt): Promise<void> {
   }
 }
 
-/** A race that was lost in another database is a failure of the step. */
+/**
+ * Whether the error is a conflict in the saga's own database. One in another database is a failure of
+ * the step.
+ */
 function isOurConflict({ engine, run }: Attempt, error: unknown): boolean {
   const { transactions } = engine;
   const { connection } = run.definition;
@@ -72,7 +84,10 @@ function isOurConflict({ engine, run }: Attempt, error: unknown): boolean {
   return classify(error, reported) === 'conflict';
 }
 
-/** What the saga is told of an end without a commit. `passing`: the same work may be done again. */
+/**
+ * Makes the result of an attempt that did not commit. `passing`: the failure allows another run of the
+ * same work.
+ */
 function resultOf(attempt: Attempt, end: NotCommitted, passing: boolean): AttemptResult {
   const { engine } = attempt;
   if (end.kind === 'not_begun' && (attempt.abandoned || engine.draining)) {
@@ -87,7 +102,8 @@ function resultOf(attempt: Attempt, end: NotCommitted, passing: boolean): Attemp
     engine.connections.missed();
     return { kind: 'released', doubt: false };
   }
-  // A shutdown begins no further run, and no step fails by it: nothing was committed.
+  // A shutdown begins no further run. The attempt is given back and does not fail, since it committed
+  // nothing.
   if (passing && engine.draining && mayGoOn(attempt)) return { kind: 'released', doubt: false };
   return attempt.failure(end.error);
 }
@@ -96,7 +112,7 @@ function mayGoOn({ aborted, abandoned, run }: Attempt): boolean {
   return aborted === null && !abandoned && !run.closed;
 }
 
-/** What an attempt that was ready to commit waited for, in vain. */
+/** The thing for which an attempt that was ready to commit waited in vain. */
 type WaitedFor = 'turn' | 'row';
 
 type NotCommitted =
@@ -108,9 +124,9 @@ type NotCommitted =
 
 type End = { readonly kind: 'committed' } | NotCommitted;
 
-/** What was decided for the commit, once the transaction came that far. */
+/** How far a transaction has come, and the decision that it commits. */
 interface Fence {
-  /** The method was called. */
+  /** Whether the method was called. */
   begun: boolean;
   pending: PendingTransition | null;
   mine: SagaEvent | null;
@@ -125,13 +141,14 @@ async function once(attempt: Attempt): Promise<End> {
   const beforeCommit = async (transaction: Transaction): Promise<void> => {
     if (result === null) throw new TypeError('The transaction ended before its step did.');
     await engine.faults.reach('step.before-commit', start.step);
-    // Only now: a saga's turn, and the lock of its row, must not last as long as the user's code.
+    // The turn of the saga and the lock of its row are taken only now, so that they are not held during
+    // the user's code.
     if (!(await attempt.turn.takeToCommit())) {
       fence.waitedFor = 'turn';
       throw new Error(`The turn of saga ${run.id} was not free in time.`);
     }
     const { aborted } = attempt;
-    // A shutdown lets pass what is ready to commit.
+    // A shutdown does not stop an attempt that is ready to commit.
     if (aborted !== null && aborted !== 'shutdown') throw new StepAbortedError(start.step, aborted);
     if (attempt.abandoned) throw new StepAbortedError(start.step, 'given_up');
     if (run.closed) throw new LeaseLostError(run.id, 'it was given to another engine');
@@ -157,7 +174,8 @@ async function once(attempt: Attempt): Promise<End> {
       case 'conflict':
         throw new LeaseLostError(run.id, `its revision is ${outcome.revision}`);
       case 'busy':
-        // Not lost: somebody holds the row for a moment. Run again, and no attempt is counted.
+        // The saga is not lost: another transaction holds its row for a moment. The step runs again,
+        // and no attempt is counted.
         fence.waitedFor = 'row';
         throw new Error(`The row of saga ${run.id} is locked by somebody else.`);
       case 'not_owner':
@@ -199,23 +217,27 @@ async function once(attempt: Attempt): Promise<End> {
   return { kind: 'committed' };
 }
 
-/** The transaction did not resolve. What had been decided is committed, gone, or has to be looked up. */
+/**
+ * Finds out what happened to a transaction that failed: its decision is committed, rolled back, or has
+ * to be looked up.
+ */
 async function after(attempt: Attempt, fence: Fence, error: unknown): Promise<End> {
   const { run, engine } = attempt;
   const { pending, mine } = fence;
   if (pending === null) return { kind: 'failed', error };
   if (fence.waitedFor !== null) {
-    // The store said that it changed nothing.
+    // The store has said that it changed nothing.
     run.withdrawn(pending, mine ?? undefined);
     run.schedule();
     return { kind: 'failed', error };
   }
-  // Once the fence was sent, an error may also have come after the COMMIT: it is looked up.
+  // The transition was sent, so the error may have come after the COMMIT. The outcome is looked up.
   let outcome: SettledOutcome['kind'];
   try {
     outcome = (await engine.flusher.lookUp(pending.transition)).kind;
   } catch {
-    // The engine is closed and will not learn it. The engine that adopts the saga reads its journal.
+    // The engine is closed and will not learn the outcome. The engine that adopts the saga reads it
+    // from the journal.
     run.close('lost', pending);
     return { kind: 'failed', error };
   }

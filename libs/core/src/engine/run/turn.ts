@@ -1,9 +1,9 @@
 /**
- * The right to move a saga. Callers get it in the order in which they asked.
+ * The right to write a transition of a saga. Callers get it in the order in which they asked.
  *
- * Most hold it for as long as a commit takes. One that holds it for a whole run of a user's method says
- * so by {@link lend}, and gives it back early when somebody cannot wait that long: the method may be
- * waiting for a row that the one who waits for the turn has locked.
+ * Most callers hold it for as long as a commit takes. An attempt that holds it for a whole run of a
+ * user's method declares that by {@link lend}, and gives it back early if a commit cannot wait that
+ * long, because the method may be waiting for a row that the waiting transaction has locked.
  */
 export class Turn {
   #taken = false;
@@ -14,7 +14,7 @@ export class Turn {
     return this.#taken;
   }
 
-  /** Takes it if nobody has it. */
+  /** Takes the turn if it is free. */
   tryTake(): boolean {
     if (this.#taken) return false;
     this.#taken = true;
@@ -26,7 +26,10 @@ export class Turn {
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
-  /** Takes it once it is there, unless `expired` resolves first; then it is not waited for any more. */
+  /**
+   * Takes the turn once it is free. False: `expired` resolved first, and the caller does not wait any
+   * more.
+   */
   async takeUntil(expired: Promise<void>): Promise<boolean> {
     if (this.tryTake()) return true;
     return new Promise((resolve) => {
@@ -41,17 +44,17 @@ export class Turn {
     });
   }
 
-  /** The holder can do without it: `giveBack` ends its hold. */
+  /** Allows others to end the hold early, by calling `giveBack`. */
   lend(giveBack: () => void): void {
     this.#giveBack = giveBack;
   }
 
-  /** The holder needs it from now on. */
+  /** Ends what {@link lend} allowed: the holder needs the turn from now on. */
   keep(): void {
     this.#giveBack = null;
   }
 
-  /** Somebody needs it now: whoever has only borrowed it gives it back. */
+  /** Ends the current hold if its holder has allowed that by {@link lend}. */
   reclaim(): void {
     this.#giveBack?.();
   }
@@ -59,7 +62,7 @@ export class Turn {
   end(): void {
     this.#giveBack = null;
     const next = this.#waiting.shift();
-    // Handed over, not put down: nobody can take it in between.
+    // The turn passes directly to the next caller, so that no other can take it in between.
     if (next === undefined) this.#taken = false;
     else next();
   }

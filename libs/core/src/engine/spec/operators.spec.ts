@@ -185,7 +185,7 @@ describe('a retry', () => {
     const { engine, id, status } = await started({ steps: { a: { run: hangs } } });
     const answer = await engine.retry(id);
     expect(answer).toMatchObject({ acts: false });
-    expect('why' in answer && answer.why).toContain('nothing of it waits for another attempt');
+    expect('why' in answer && answer.why).toContain('none of its tasks waits for another attempt');
     await bench.clock.advance(1_000);
     expect(await status()).toBe('running');
   });

@@ -2,12 +2,15 @@ import type { Failure, Role, SagaEntry, TaskEntry, TaskRef } from '../journal/in
 import { setTask, stepOf, taskOf, type SagaState, type TaskState } from './saga-state.js';
 import { stageOf } from './task-stage.js';
 
-/** Of how many earlier attempts an answer is still known; beyond these they are hours old. */
+/**
+ * How many commands of earlier attempts are remembered, so that a late reply to them counts. Older ones
+ * are hours old.
+ */
 const MOST_COMMANDS = 99;
 
 /**
- * Takes one entry into the state. `at` is when it was recorded, by the store's clock in
- * milliseconds. A function of its arguments alone: replaying a journal gives the state it had.
+ * Applies one entry to the state. `at` is when it was recorded, by the store's clock in milliseconds.
+ * Nothing but the arguments counts, so replaying a journal gives the same state.
  */
 export function fold(state: SagaState, entry: SagaEntry, at: number): void {
   if ('role' in entry) {
@@ -76,7 +79,7 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
         commandIds: [],
         handledBy: null,
       });
-      // It had given up, and its success came late: nothing has failed.
+      // The step had given up, and its success came late, so it counts as not failed.
       if (role === 'step') forgiveStep(state, step);
       return;
     case 'attempt_failed':
@@ -84,7 +87,7 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
         status: 'backoff',
         attempt,
         failures: task.failures + 1,
-        // The process lived through it: whatever killed it before, it was not this.
+        // The process survived the task, so earlier crashes had another cause.
         crashes: 0,
         doubt: task.doubt || entry.doubt,
         error: entry.error,
@@ -155,21 +158,26 @@ function fail(
   if (state.failures.length === 0) state.failingSince = at;
   const failure: Failure = { kind: 'step', step: entry.step, error: entry.error };
   const known = state.failures.findIndex((one) => one.kind === 'step' && one.step === entry.step);
-  // A late answer may tell how a step failed of which nobody knew: it is one failure.
+  // A late reply may say how a step of unknown outcome failed; that is the same failure and replaces
+  // the one that is known.
   state.failures = known < 0 ? [...state.failures, failure] : state.failures.with(known, failure);
 }
 
-/** The effect is there. What was undone, or is being undone, has to be undone once more. */
+/**
+ * Records that an abandoned attempt has succeeded. If its step was undone or is being undone, the undo
+ * is repeated.
+ */
 function foldLateSuccess(state: SagaState, role: Role, step: string, output: unknown): void {
   const { step: forward, compensation } = stepOf(state, step);
-  // Of an undo it is only noted, since the effect may have come once more after it.
+  // The success of an undo changes nothing, since the effect may have come once more after it.
   if (role === 'compensation') return;
   if (role === 'recovery') {
     setTask(state, role, step, { doubt: true, output });
     return;
   }
   if (forward.status === 'done') {
-    // An earlier attempt's, by the same key: nothing new, unless the undo of the later one had begun.
+    // A success of an earlier attempt with the same key is the same effect. It matters only if the undo
+    // of the later one had begun.
     if (compensation.status === 'idle') return;
   } else {
     setTask(state, 'step', step, { doubt: true, output });
@@ -179,11 +187,11 @@ function foldLateSuccess(state: SagaState, role: Role, step: string, output: unk
   setTask(state, 'compensation', step, { status: 'idle', failures: 0, crashes: 0, error: null });
 }
 
-/** After an operator's retry, what had given up starts counting from nothing. */
+/** Gives tasks that had given up all their attempts anew, after an operator's retry. */
 function freshChance(state: SagaState, again: readonly TaskRef[]): void {
   for (const { role, step } of again) {
     const task = taskOf(state, role, step);
-    // One that waits after a crash stays suspect: it has not been seen to live through a run.
+    // A task that waits after a crash stays a suspect, since no run of it has been seen to end.
     const crashes = stageOf(task) === 'gave_up' ? 0 : task.crashes;
     setTask(state, role, step, { status: 'idle', failures: 0, crashes });
     if (role === 'step') forgiveStep(state, step);

@@ -8,24 +8,24 @@ import type {
 } from '../journal/index.js';
 
 export type TaskStatus =
-  /** May be started once what it needs is there. */
+  /** It may be started once the steps it depends on are done. */
   | 'idle'
   | 'running'
   | 'awaiting_reply'
-  /** Tried again when its delay is over. */
+  /** It is tried again when its delay is over. */
   | 'backoff'
   | 'done'
   | 'failed'
   | 'unknown';
 
-/** Where one role of a step stands. Replaced, never changed in place. */
+/** The state of one role of a step. The object is replaced, never changed in place. */
 export interface TaskState {
   readonly status: TaskStatus;
   /** The latest attempt, from 1; 0: none yet. */
   readonly attempt: number;
   /** Attempts that failed and count against the retry policy. */
   readonly failures: number;
-  /** Processes that died in it since its last progress. */
+  /** How many processes have died while it ran, since its last progress. */
   readonly crashes: number;
   /** An attempt may have had its effect although none is known to have succeeded. */
   readonly doubt: boolean;
@@ -46,7 +46,7 @@ export interface TaskState {
   readonly commandIds: readonly string[];
   /** The service that alone may answer them; null: the contract names none. */
   readonly handledBy: string | null;
-  /** The reply that ended the attempt before: delivered again, it ends no other. */
+  /** The reply that ended the previous attempt. If it is delivered again, it is ignored. */
   readonly lastReply: string | null;
 }
 
@@ -54,7 +54,7 @@ export type StepState = Readonly<Record<Role, TaskState>>;
 
 export type Phase = 'forward' | 'undoing' | 'attention' | 'ended';
 
-/** A saga as its journal tells it. */
+/** The state of a saga, computed from its journal. */
 export interface SagaState {
   /** By the store's clock, in milliseconds since 1970. */
   startedAt: number;
@@ -62,7 +62,7 @@ export interface SagaState {
   /** The trace it belongs to; empty: none. */
   trace: TraceHeaders;
   phase: Phase;
-  /** Where an operator's retry goes back to. */
+  /** The phase to which an operator's retry returns. */
   resume: 'forward' | 'undoing';
   readonly steps: Map<string, StepState>;
   failures: readonly Failure[];

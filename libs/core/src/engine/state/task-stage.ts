@@ -1,22 +1,22 @@
 import type { TaskState } from './saga-state.js';
 
 /**
- * Where a task stands, as far as the rest of its saga is concerned.
+ * The stage of a task, as far as it matters to the rest of its saga.
  * - `not_begun`: no attempt of it was ever started.
- * - `under_way`: an attempt runs, waits for its reply, or will follow: something still comes of it.
+ * - `under_way`: an attempt is running, waits for its reply, or will follow.
  * - `succeeded`: it is done.
- * - `gave_up`: no further attempt follows by itself; it failed, or nobody knows.
+ * - `gave_up`: no further attempt follows by itself; it failed, or its outcome is unknown.
  */
 export type TaskStage = 'not_begun' | 'under_way' | 'succeeded' | 'gave_up';
 
 /**
- * The one judgement of a task's status. Whoever asks whether something is still under way, or has come
- * to its end, asks here: a status that one of many places forgets is a saga that waits for ever.
+ * Maps the status of a task to its stage. This is the only place that does so: if several places listed
+ * statuses, one of them could forget one, and a saga would wait for ever.
  */
 export function stageOf(task: Pick<TaskState, 'status' | 'attempt'>): TaskStage {
   switch (task.status) {
     case 'idle':
-      // With an attempt behind it, it was given back, or is to be done once more.
+      // An idle task with an attempt behind it was given back, or is to be done once more.
       return task.attempt === 0 ? 'not_begun' : 'under_way';
     case 'running':
     case 'awaiting_reply':
