@@ -3,7 +3,7 @@ interface Payload {
   readonly payload: Uint8Array;
 }
 
-/** A payload for people to read; null where it cannot be read. Never throws. */
+/** Decodes a payload for people to read; null if it cannot be decoded. Never throws. */
 export function contentOf({ contentType, payload }: Payload): unknown {
   const type = contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '';
   const isJson = type === 'application/json' || type.endsWith('+json');

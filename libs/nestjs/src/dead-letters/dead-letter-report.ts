@@ -9,7 +9,8 @@ export type DeadLetterRef =
  * Why a dead letter was left as it is:
  * - `busy`: a handler is at work on it, because it is being replayed. To discard it, call again later.
  * - `ended`: its message has been handled, or it was discarded before.
- * - `unknown`: there is no such dead letter. Of the outbox also one that was replayed or discarded before.
+ * - `unknown`: there is no such dead letter. In the outbox this includes one that was replayed or
+ *   discarded before.
  */
 export type DeadLetterLeftReason = Exclude<DeadLetterOutcome, 'done'>;
 
@@ -23,7 +24,7 @@ export interface DeadLetterLeft {
 
 /** The results of a call for its dead letters. Each of them is in one of the lists, in the order given. */
 export interface DeadLetterReport {
-  /** Those that were replayed, or discarded. */
+  /** The dead letters that were replayed, or discarded. */
   readonly done: readonly DeadLetterRef[];
   readonly left: readonly DeadLetterLeft[];
 }

@@ -15,7 +15,10 @@ type Outcomes = readonly DeadLetterOutcome[];
 /** A message that was given up, with the reason. */
 export interface DeadLetter {
   readonly ref: DeadLetterRef;
-  /** Where to go on: `after` of the next call of {@link DeadLetters.list}. */
+  /**
+   * The position of this dead letter in the list: give it as `after` to the next call of {@link
+   * DeadLetters.list}.
+   */
   readonly cursor: string;
   /** The consumer group that gave it up; null: it never reached the broker. */
   readonly group: string | null;
@@ -32,14 +35,14 @@ export interface DeadLetter {
   /** The bytes as they came. */
   readonly payload: Uint8Array;
   /**
-   * The payload for people to read: the value, where it is JSON; the text, where it is text; null, where it
-   * is neither or damaged.
+   * The payload for people to read: the decoded value of JSON, or the text; null if it is neither, or
+   * damaged.
    */
   readonly content: unknown;
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** Which dead letters are listed; everything that is left out does not matter. */
+/** The filter of {@link DeadLetters.list}. A property that is left out does not limit the list. */
 export interface ListDeadLettersOptions extends DeadLetterFilter {
   /** `outbox`: the broker never took them. `inbox`: handlers gave them up. */
   readonly side: 'outbox' | 'inbox';
@@ -47,13 +50,13 @@ export interface ListDeadLettersOptions extends DeadLetterFilter {
   readonly connection?: string;
 }
 
-/** Messages that were given up: kept, listed, and replayed or discarded by a person. */
+/** Lists messages that were given up, and lets a person replay or discard them. */
 @Injectable()
 export class DeadLetters {
   constructor(@Inject(Connections) private readonly connections: Connections) {}
 
   /**
-   * Dead letters of the outbox or the inbox, oldest first.
+   * Lists dead letters of the outbox or the inbox, oldest first.
    *
    * @throws InvalidArgumentError
    */
@@ -70,9 +73,9 @@ export class DeadLetters {
   }
 
   /**
-   * Has them published, or handled, again: at their place in their key as far as it still can be. Tells
-   * of each whether it was there. Should it throw, because a database is away, a part may have been
-   * replayed; to call it again replays the rest.
+   * Has dead letters published (outbox) or handled (inbox) again, in the order of their key as far as
+   * that is still possible. The report says for each whether it was replayed. If the call throws,
+   * because a database is away, a part may have been replayed; another call replays the rest.
    *
    * @param refs at most 1,000
    * @throws InvalidArgumentError
@@ -88,9 +91,9 @@ export class DeadLetters {
   }
 
   /**
-   * Removes them for good, and tells of each whether it was there. One that a handler is at work on, because
-   * it is being replayed, is left as `busy`. Should it throw, because a database is away, a part may have
-   * been discarded; to call it again discards the rest.
+   * Removes dead letters for good. The report says for each whether it was removed; one that a handler
+   * is working on, because it is being replayed, is left as `busy`. If the call throws, because a
+   * database is away, a part may have been discarded; another call discards the rest.
    *
    * @param refs at most 1,000
    * @throws InvalidArgumentError
@@ -115,7 +118,8 @@ export class DeadLetters {
     const note = (asked: readonly DeadLetterRef[], said: Outcomes): void => {
       for (const [at, ref] of asked.entries()) outcomes.set(ref, said[at] ?? 'unknown');
     };
-    // All names are looked up first: a slip in one of them must not leave half of it done.
+    // All names of connections are looked up first, so that a wrong one does not leave half of the work
+    // done.
     const names = new Set(refs.map((ref) => ref.connection));
     for (const connection of [...names].map((name) => this.connections.get(name))) {
       const here = refs.filter((ref) => ref.connection === connection.name);

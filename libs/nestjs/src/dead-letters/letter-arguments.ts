@@ -4,12 +4,15 @@ type Side = 'outbox' | 'inbox';
 
 export const sideArgument = oneOfArgument(['outbox', 'inbox'] satisfies Side[]);
 
-/** A cursor as a caller keeps it. It names its side: the other one counts otherwise. */
+/**
+ * Makes the cursor that a caller keeps. It names its side, because outbox and inbox count positions
+ * differently.
+ */
 export function cursorOf(side: Side, place: string): string {
   return `${side}:${place}`;
 }
 
-/** The place that a cursor of this side names. @throws InvalidArgumentError */
+/** Reads the position from a cursor of this side. @throws InvalidArgumentError */
 export function placeOf(side: Side, cursor: unknown): string {
   if (typeof cursor === 'string' && cursor.startsWith(`${side}:`)) {
     return cursor.slice(side.length + 1);
@@ -22,9 +25,9 @@ export function placeOf(side: Side, cursor: unknown): string {
   );
 }
 
-/** Part of a message's name: whatever is stored may be in it. */
+/** Checks a part of a message's name, which may hold any text that a store can hold. */
 const part: OptionCheck = (call, name, value) => {
-  // As it was listed: what no store holds names no dead letter.
+  // A text that no store can hold names no dead letter.
   if (typeof value === 'string' && !/\0|\p{Cs}/u.test(value)) return;
   throw new InvalidArgumentError(call, name, value, REMEDY);
 };
@@ -37,10 +40,10 @@ const key: OptionCheck = (call, name, value) => {
 };
 const REMEDY = 'Give the ref of a dead letter as DeadLetters.list shows it.';
 
-/** As many as a page of a list has at most. */
+/** The most refs of a call: as many as a page of the list has at most. */
 const MOST_REFS = 1_000;
 
-/** @throws InvalidArgumentError where no dead letter can be meant, or too many are */
+/** @throws InvalidArgumentError when a ref cannot name a dead letter, or there are too many */
 export function checkRefs(call: string, refs: unknown): void {
   const remedy = `Give an array of at most ${MOST_REFS.toLocaleString('en')} refs, and call it again for more.`;
   if (!Array.isArray(refs)) throw new InvalidArgumentError(call, 'refs', refs, remedy);

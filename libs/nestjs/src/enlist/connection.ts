@@ -2,18 +2,18 @@ import type { Logger, Store, Transaction } from '@sagaz/core';
 import type { EntityManager } from 'typeorm';
 import type { EnlistedTransaction } from './enlisted-transaction.js';
 
-/** What happened to messages on their way into an outbox; for metrics and tests. */
+/** Receives what happens to messages on their way into an outbox; for metrics and tests. */
 export interface EnlistObserver {
   /** Messages were committed to the outbox of a connection. */
   written?(connection: string, count: number): void;
-  /** A transaction was committed without messages that had been published in it. A bug somewhere. */
+  /** A transaction was committed without messages that had been published in it, which is a bug. */
   lost?(connection: string, count: number): void;
 }
 
 export interface ConnectionParts {
   readonly name: string;
   readonly store: Store;
-  /** The service. */
+  /** The name of the service, which is the source of its messages. */
   readonly source: string;
   readonly logger: Logger;
   readonly observer: EnlistObserver;
@@ -22,7 +22,7 @@ export interface ConnectionParts {
 export interface UnitOfWork {
   /** Messages, after-commit work and the last statement of this unit. */
   readonly enlisted: EnlistedTransaction;
-  /** For the store's own statements in it. */
+  /** The same transaction, for the store's own statements. */
   readonly transaction: Transaction;
   /** The TypeORM `EntityManager`; undefined where the connection has no DataSource. */
   readonly manager: EntityManager | undefined;
@@ -32,11 +32,11 @@ export interface UnitOfWorkOptions {
   /** The very last statement before COMMIT; throwing refuses the commit. */
   readonly last?: (transaction: Transaction) => Promise<void>;
   /**
-   * Works in the ambient transaction of this connection where one is open. Not counted against the
-   * limit: it is the application's own business how many of these it opens.
+   * Works in the ambient transaction of this connection if one is open. Such a unit does not count
+   * against the limit, since the application decides how many transactions it opens.
    */
   readonly join?: boolean;
-  /** Aborted: the unit is not begun any more, should it still wait for its connection. */
+  /** When it is aborted, a unit that still waits for its connection does not begin any more. */
   readonly unwanted?: AbortSignal;
 }
 
@@ -47,21 +47,22 @@ export interface Connection {
   /** How many units of work may run at once: below the size of the pool they run on. */
   readonly concurrency: number;
   /**
-   * The ambient transaction, if one is open here.
+   * Returns the ambient transaction, if one is open here.
    *
-   * @param action what it is asked for, as errors say it: `publish order.confirmed`
-   * @throws TransactionEndedError where it has ended, and the code was not awaited
+   * @param action what the caller is about to do, for error messages: `publish order.confirmed`
+   * @throws TransactionEndedError when it has ended, because the code that runs in it was not awaited
    */
   current(action: string): EnlistedTransaction | undefined;
   /**
-   * Runs `work` in a new transaction, whatever is ambient unless told to join it, and commits. Everything that asks for the
-   * ambient transaction inside `work` gets this one; repositories join. Rejects with
-   * `TransactionAbortedError` or `CommitUnknownError` as the commit was.
+   * Runs `work` in a new transaction, whatever is ambient unless told to join it, and commits.
+   * Everything that asks for the ambient transaction inside `work` gets this one; repositories join.
+   * Rejects with `TransactionAbortedError` if the commit rolled back, and with `CommitUnknownError` if
+   * its outcome is unknown.
    */
   run<T>(work: (unit: UnitOfWork) => Promise<T>, options?: UnitOfWorkOptions): Promise<T>;
   /** @throws TransactionHostError when repositories could not join a unit of work */
   assertJoinable(): void;
-  /** Checks what can only be checked when everything is there. Throws what is wrong. */
+  /** Makes the checks that need the started application, and throws an error if one fails. */
   check(): Promise<void>;
   dispose(): void;
 }

@@ -7,7 +7,7 @@ import { dataSourceOf } from './typeorm-access.js';
 
 export const DEFAULT_CONNECTION = 'default';
 
-/** Where a message or a saga is to go. */
+/** The transaction in which a message is published or a saga started. */
 export interface TransactionTarget {
   /** A manager with a transaction open. */
   readonly manager?: EntityManager;
@@ -15,7 +15,7 @@ export interface TransactionTarget {
   readonly connection?: string;
 }
 
-/** All connections of one application, and which transaction is meant where. */
+/** All connections of one application. Finds the transaction that a call means. */
 export class Connections {
   readonly #byName: ReadonlyMap<string, Connection>;
 
@@ -41,13 +41,16 @@ export class Connections {
     return connection;
   }
 
-  /** The only connection, or the one called `default`; where there is neither, a name is needed. */
+  /** The only connection, or the one called `default`. If there is neither, a call has to name one. */
   get main(): Connection {
     const [only, ...others] = this.all;
     return only !== undefined && others.length === 0 ? only : this.get();
   }
 
-  /** The transaction that is meant, and the connection it belongs to; undefined: none is open. */
+  /**
+   * Finds the transaction that the caller means, and the connection it belongs to; undefined: none is
+   * open.
+   */
   find(
     { manager, connection: name }: TransactionTarget,
     action: string,
@@ -70,7 +73,7 @@ export class Connections {
     return open[0];
   }
 
-  /** The same. @throws NoTransactionError */
+  /** As {@link find}. @throws NoTransactionError when none is open */
   require(
     target: TransactionTarget,
     action: string,
@@ -104,11 +107,14 @@ export class Connections {
   }
 }
 
-/** Of all applications in the process: an entity that records a message knows none of them. */
+/**
+ * The connections of all applications in the process, because an entity that records a message knows no
+ * application.
+ */
 const enlisted = new Set<TypeOrmConnection>();
 
 /**
- * The one ambient transaction in which this entity could be persisted, if there is exactly one.
+ * Finds the ambient transaction in which this entity could be persisted, if there is exactly one.
  *
  * @throws TransactionEndedError where it has ended, and the code was not awaited
  */

@@ -13,27 +13,33 @@ import {
 } from './recorded-messages.js';
 import type { TransactionEnds } from './transaction-ends.js';
 
-/** What an enlisted transaction has to know about the one it accompanies. */
+/** The facts and calls that an enlisted transaction needs from the transaction of the application. */
 export interface TransactionBinding {
   readonly connection: string;
-  /** The service: the source of messages that entities recorded. */
+  /** The name of the service, which is the source of messages that entities recorded. */
   readonly source: string;
   readonly outbox: OutboxStore;
   readonly logger: Logger;
   /** 1: the outermost; more: a savepoint. */
   depth(): number;
-  /** The store's view of it, and the ends heard on its connection. */
+  /**
+   * Opens the store's view of the transaction, and counts the COMMIT and ROLLBACK statements on its
+   * connection.
+   */
   open(): Promise<{ readonly transaction: Transaction; readonly ends: TransactionEnds }>;
-  /** After the commit, when messages were written. */
+  /** Called after a commit that wrote messages. */
   written(messages: readonly OutboxMessage[]): void;
-  /** Messages were buffered, and the transaction ended without writing them. */
+  /** Called when a transaction was committed without `count` messages that had been buffered in it. */
   lost(count: number): void;
 }
 
 interface Said {
   readonly ordinal: number;
   readonly message: OutboxMessage | RecordedMessage;
-  /** The entity that said it; it gets the message back when the transaction rolls back. */
+  /**
+   * The entity that recorded the message and gets it back if the transaction rolls back; null: it was
+   * published.
+   */
   readonly entity: object | null;
   depth: number;
 }
@@ -49,9 +55,9 @@ interface Hook {
 }
 
 /**
- * What Sagaz keeps beside one open transaction: the messages to be written just before its commit,
- * what must be its last statement, what is to happen after it. It belongs to that transaction alone
- * and is never looked at again once that has ended, however it ended.
+ * The data that Sagaz keeps for one open transaction: the messages to be written just before its
+ * commit, its last statement, and the work that follows its commit. It belongs to that transaction
+ * alone and is not used again once that has ended, however it ended.
  */
 export class EnlistedTransaction {
   readonly #binding: TransactionBinding;
@@ -61,7 +67,10 @@ export class EnlistedTransaction {
   #said: Said[] = [];
   #hooks: Hook[] = [];
   #last: ((transaction: Transaction) => Promise<void>) | null = null;
-  /** Ends that TypeORM's own savepoints account for, from the number heard when this was made. */
+  /**
+   * The count of COMMIT and ROLLBACK statements that is expected: the count at the beginning, and those
+   * of TypeORM's own savepoints.
+   */
   #expectedEnds = Number.NaN;
   #written: OutboxMessage[] = [];
   /** `sealed`: its messages are written; `closing`: COMMIT is about to be sent. */
@@ -84,13 +93,16 @@ export class EnlistedTransaction {
     return this.#phase === 'closing' || this.#phase === 'ended';
   }
 
-  /** The store's view of the transaction. @throws TransactionEndedError */
+  /** Returns the store's view of the transaction. @throws TransactionEndedError */
   async transaction(): Promise<Transaction> {
     if (this.ended) throw new TransactionEndedError('work in a transaction');
     return (await this.#opened).transaction;
   }
 
-  /** Buffers a message; after the flush (from another subscriber's hook) it is written at once. */
+  /**
+   * Buffers a message. After the flush (in the hook of another subscriber) the message is written at
+   * once.
+   */
   async publish(ordinal: number, message: OutboxMessage): Promise<void> {
     const depth = this.#binding.depth();
     await this.#usable(`publish ${message.type}`);
@@ -108,7 +120,7 @@ export class EnlistedTransaction {
     this.#awaited.set(message, { entity, depth: this.#binding.depth() });
   }
 
-  /** An entity was persisted: its messages belong to this transaction now. */
+  /** An entity was persisted, so its messages belong to this transaction now. */
   take(entity: object): void {
     const depth = this.#binding.depth();
     for (const message of takeRecorded(entity)) {
@@ -116,7 +128,10 @@ export class EnlistedTransaction {
     }
   }
 
-  /** Writes in the transaction at once. What is not awaited by its caller is awaited at the end. */
+  /**
+   * Writes in the transaction at once. A write that its caller does not await is awaited before the
+   * transaction ends.
+   */
   async write<T>(action: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
     const writing = this.#usable(action).then(work);
     this.#writes.add(writing);
@@ -127,7 +142,9 @@ export class EnlistedTransaction {
     }
   }
 
-  /** Runs after the outermost commit, unless the savepoint it was said in is rolled back. */
+  /**
+   * Runs after the outermost commit, unless the savepoint in which it was registered is rolled back.
+   */
   afterCommit(run: () => void | Promise<void>): void {
     this.#hooks.push({ run, depth: this.#binding.depth() });
   }
@@ -137,7 +154,10 @@ export class EnlistedTransaction {
     this.#last = run;
   }
 
-  /** A savepoint was released: what was said in it shares the fate of what surrounds it. */
+  /**
+   * A savepoint was released: the messages and callbacks of it now belong to the surrounding savepoint
+   * or transaction.
+   */
   released(depth: number): void {
     for (const item of [...this.#said, ...this.#hooks, ...this.#awaited.values()]) {
       if (item.depth >= depth) item.depth = depth - 1;
@@ -154,8 +174,8 @@ export class EnlistedTransaction {
   /** Before the outermost COMMIT: one statement for all messages, then the last statement. */
   async flush(): Promise<void> {
     await this.#settle();
-    // Among the writes from its first moment: should a subscriber beside this one fail meanwhile,
-    // ROLLBACK must wait for it, or what it writes would be alone in a transaction of its own.
+    // The flush counts as a write from its first moment. If another subscriber fails meanwhile,
+    // ROLLBACK must wait for the flush, or its statement would commit in a transaction of its own.
     const flushing = this.#flush();
     this.#writes.add(flushing);
     try {
@@ -165,7 +185,10 @@ export class EnlistedTransaction {
     }
   }
 
-  /** Immediately before the outermost COMMIT is sent: what is written from now on would follow it. */
+  /**
+   * Called immediately before the outermost COMMIT is sent. A statement that is sent from now on would
+   * follow it.
+   */
   async closing(): Promise<void> {
     if (this.#phase === 'sealed') this.#phase = 'closing';
     await this.#settle();
@@ -186,9 +209,10 @@ export class EnlistedTransaction {
     for (const { run } of this.#hooks) this.#guarded(run);
   }
 
-  /** Before the outermost ROLLBACK, or when the transaction was found to be over. */
+  /** Called before the outermost ROLLBACK, or when the transaction was found to have ended. */
   async abandon(): Promise<void> {
-    // Statements under way must be answered before ROLLBACK is sent; after it they would commit by themselves.
+    // Statements under way must be answered before ROLLBACK is sent; after it they would commit on
+    // their own.
     this.#phase = 'ended';
     await this.#settle();
     this.#drop(0);
@@ -203,8 +227,8 @@ export class EnlistedTransaction {
 
   async #flush(): Promise<void> {
     this.#refuseUnsaved();
-    // Also with nothing to write: who joined may have written before, an inbox row for instance, and
-    // what is then committed may no longer be what that was written in.
+    // This is checked also if there is nothing to write: an inbox row for instance may have been
+    // written before, and raw SQL may have ended the transaction that it was written in.
     const transaction = await this.#usable('commit');
     const said = this.#said.sort((a, b) => a.ordinal - b.ordinal);
     const messages: OutboxMessage[] = [];
@@ -214,11 +238,11 @@ export class EnlistedTransaction {
     this.#seal();
     if (messages.length > 0) await this.#append(messages, transaction);
     await this.#last?.(transaction);
-    // Entities would have to get their messages back should the commit itself fail.
+    // The entities are kept, because they get their messages back if the commit itself fails.
     this.#said = said.filter(({ entity }) => entity !== null);
   }
 
-  /** From here on it is too late to be taken along. */
+  /** Refuses messages from here on, since they would come too late for the flush. */
   #seal(): void {
     if (this.#phase === 'open') this.#phase = 'sealed';
   }
@@ -271,13 +295,13 @@ export class EnlistedTransaction {
   #guarded(run: () => void | Promise<void>): void {
     const failed = (error: unknown): void => {
       this.#binding.logger.error(
-        'Work after a commit failed.',
+        'Work that was to follow a commit failed; the commit itself is done.',
         { connection: this.connection },
         error,
       );
     };
     try {
-      // Work that a commit starts is no part of the request that asked for the commit.
+      // Work that a commit starts does not belong to the request that made the commit.
       Promise.resolve(detached(run)).catch(failed);
     } catch (error) {
       failed(error);

@@ -4,9 +4,9 @@ import { ambientQueryRunner } from './query-runners.js';
 import { anyRecorded, hasRecorded } from './recorded-messages.js';
 import type { EnlistedTransactions } from './transaction-subscriber.js';
 
-/** Those that write what is related to an entity as well. */
+/** The methods that also write the entities related to an entity. */
 const CASCADING = ['save', 'remove', 'softRemove', 'recover'] as const;
-/** Those that write the objects they are given, or the rows that these objects name. */
+/** The methods that write the objects they are given, or the rows that these objects name. */
 const DIRECT = [
   'insert',
   'upsert',
@@ -29,7 +29,7 @@ export function objectsAmong(values: readonly unknown[]): object[] {
   );
 }
 
-/** An entity and what is saved with it, as far as it has recorded messages. */
+/** The entities among `roots` and those saved with them that have recorded messages. */
 function recordedWithin(dataSource: DataSource, roots: readonly object[]): object[] {
   const seen = new Set<object>();
   const visit = (entity: object, known?: EntityMetadata): void => {
@@ -51,10 +51,10 @@ function recordedWithin(dataSource: DataSource, roots: readonly object[]): objec
 }
 
 /**
- * Sees to it that messages recorded on an entity leave with it, whichever method of a manager or of a
- * repository writes it. TypeORM's own events are not enough: it calls no subscriber where no column has
- * changed, where listeners are off, and for an entity given to `update()` or `delete()`; and `insert()`
- * opens no transaction that messages could be written in.
+ * Ensures that messages recorded on an entity are published when it is written, whichever method of a
+ * manager or repository writes it. TypeORM's own events are not enough: it calls no subscriber if no
+ * column has changed, if listeners are off, or for an entity given to `update()` or `delete()`; and
+ * `insert()` opens no transaction in which messages could be written.
  */
 export function entityPersistence(
   dataSource: DataSource,

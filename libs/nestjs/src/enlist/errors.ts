@@ -1,14 +1,14 @@
 import { inspect } from 'node:util';
 import { SagazError } from '@sagaz/core';
 
-/** A message was to be published, or a saga started, with no transaction in reach. */
+/** A message was to be published, or a saga started, outside of a transaction. */
 export class NoTransactionError extends SagazError {
   readonly code = 'SAGAZ_NO_TRANSACTION';
 
   constructor(
-    /** What was asked for, for example `publish order.confirmed`. */
+    /** The requested action, for example `publish order.confirmed`. */
     readonly action: string,
-    /** The connection that was named, if one was. */
+    /** The connection that the call named; undefined: none. */
     readonly connection: string | undefined,
     detail: string,
   ) {
@@ -19,7 +19,7 @@ export class NoTransactionError extends SagazError {
   }
 }
 
-/** Several DataSources have an ambient transaction, and none was named. */
+/** Several DataSources have an ambient transaction, and the call named none of them. */
 export class AmbiguousTransactionError extends SagazError {
   readonly code = 'SAGAZ_AMBIGUOUS_TRANSACTION';
 
@@ -57,9 +57,12 @@ export class UnsavedEntityMessagesError extends SagazError {
   readonly code = 'SAGAZ_UNSAVED_ENTITY_MESSAGES';
 
   constructor(
-    /** Entity and message type of each. */
+    /** The entity and type of each message. */
     readonly messages: readonly { readonly entity: string; readonly type: string }[],
-    /** What was refused. Outside of a transaction there is no commit to refuse. */
+    /**
+     * Whether the commit or the statement was refused. Outside of a transaction there is no commit to
+     * refuse.
+     */
     readonly refused: 'commit' | 'statement' = 'commit',
   ) {
     super(
@@ -82,7 +85,7 @@ export class RawTransactionControlError extends SagazError {
 
   constructor(readonly connection: string) {
     super(
-      `A transaction of the connection "${connection}" was ended, prepared, or rolled back to a savepoint by SQL of its own, so it cannot be known which messages belong to it.`,
+      `A transaction of the connection "${connection}" was ended, prepared, or rolled back to a savepoint by SQL of its own, so Sagaz cannot know which messages belong to it.`,
       'Leave COMMIT, ROLLBACK and savepoints to TypeORM: use manager.transaction() for a savepoint.',
     );
   }
@@ -95,7 +98,7 @@ export class TwoPhaseCommitError extends SagazError {
   constructor(readonly connection: string) {
     super(
       `A transaction of the connection "${connection}" that messages or sagas have joined was to be prepared for a two-phase commit. Prepared, it would keep the locks of their keys until somebody ends it, and whatever has these keys would wait.`,
-      'Commit it as an ordinary transaction. What must happen in another database as well is the work of a message or a saga.',
+      'Commit it as an ordinary transaction. For a change that must happen in another database as well, use a message or a saga.',
     );
   }
 }
@@ -108,12 +111,12 @@ export class TransactionEndedError extends SagazError {
   readonly code = 'SAGAZ_TRANSACTION_ENDED';
 
   constructor(
-    /** What was to be done, for example `publish order.confirmed`. */
+    /** The refused action, for example `publish order.confirmed`. */
     readonly action: string,
   ) {
     super(
-      `Cannot ${action}: the transaction around this code has ended, so it would happen whatever became of that.`,
-      'Await everything that belongs to a transaction before its function returns (Promise.allSettled instead of Promise.all); what is meant to run beside or after it goes into a method with @Transactional(Propagation.NotSupported) or RequiresNew.',
+      `Cannot ${action}: the transaction around this code has ended, so the action would happen even if that was rolled back.`,
+      'Await everything that belongs to a transaction before its function returns (Promise.allSettled instead of Promise.all); put work that is meant to run beside or after it into a method with @Transactional(Propagation.NotSupported) or RequiresNew.',
     );
   }
 }
@@ -157,7 +160,9 @@ export class StoreElsewhereError extends SagazError {
   }
 }
 
-/** The size of the application's pool is no number: what is waited for there may never be free. */
+/**
+ * The size of the application's pool is not a number, so a wait for a free connection might never end.
+ */
 export class InvalidPoolSizeError extends SagazError {
   readonly code = 'SAGAZ_INVALID_POOL_SIZE';
 
@@ -187,7 +192,7 @@ export class PoolTooSmallError extends SagazError {
   }
 }
 
-/** Repositories cannot join the ambient transaction as the application is put together. */
+/** The application is set up in such a way that repositories cannot join the ambient transaction. */
 export class TransactionHostError extends SagazError {
   readonly code = 'SAGAZ_TRANSACTION_HOST';
 

@@ -2,9 +2,9 @@ import { TransactionNotStartedError, type QueryRunner } from 'typeorm';
 import { Savepoint } from './savepoint.js';
 
 /**
- * A query runner that works on the transaction of another one. Whoever made it may use it as his own:
- * to release it releases nothing, its transactions are savepoints, and it can end no transaction that
- * it has not started.
+ * Makes a query runner that works in the transaction of another one. Its user need not know that:
+ * releasing it releases nothing, its transactions are savepoints, and it can end only transactions that
+ * it has started itself.
  */
 export function joinedQueryRunner(queryRunner: QueryRunner): QueryRunner {
   const savepoints: Savepoint[] = [];
@@ -30,7 +30,8 @@ export function joinedQueryRunner(queryRunner: QueryRunner): QueryRunner {
       return typeof value === 'function' ? (value.bind(target) as unknown) : value;
     },
     set(target, name, value) {
-      // createEntityManager(queryRunner) puts itself here; the transaction's own manager stays.
+      // createEntityManager(queryRunner) sets the manager of this query runner; that of the transaction
+      // stays.
       if (name === 'manager') manager = value as typeof manager;
       else Reflect.set(target, name, value, target);
       return true;

@@ -12,8 +12,8 @@ export type IsolationLevel = Parameters<QueryRunner['startTransaction']>[0];
 interface OwnTransaction {
   readonly isolationLevel?: IsolationLevel;
   /**
-   * Makes the manager the ambient one of the running context, which must be this transaction's own;
-   * undefined: none. Left out: the transaction is known to the code that is given its manager alone.
+   * Sets the ambient manager of the running context, which must belong to this transaction alone;
+   * undefined: none. If it is left out, only code that is given the manager knows the transaction.
    */
   readonly setTransaction?: (manager: EntityManager | undefined) => void;
 }
@@ -21,8 +21,8 @@ interface OwnTransaction {
 const logger = new Logger('Sagaz');
 
 /**
- * Runs `work` in a transaction on a connection of its own. What was not awaited in it is refused once
- * it has ended, instead of being run by itself.
+ * Runs `work` in a transaction on a connection of its own. Statements that were not awaited in it are
+ * refused once it has ended, instead of running outside of it.
  */
 export async function inOwnTransaction<T>(
   dataSource: DataSource,
@@ -32,7 +32,8 @@ export async function inOwnTransaction<T>(
   const { queryRunner, guard } = newQueryRunner(dataSource);
   const joins = setTransaction !== undefined;
   const scope = new TransactionScope(queryRunner, { joins });
-  // Subscribers' hooks around COMMIT and ROLLBACK join before it, and stand by themselves after it.
+  // Hooks of subscribers join the transaction before COMMIT or ROLLBACK, and run outside of it
+  // afterwards.
   const hooks = new TransactionScope(queryRunner, { joins, then: 'left' });
   const inHooks = <R>(end: () => Promise<R>): Promise<R> => inScope(dataSource, hooks, end);
   guard.once({
@@ -72,8 +73,8 @@ async function commit(queryRunner: QueryRunner, guard: RunnerGuard): Promise<voi
     await queryRunner.commitTransaction();
   } catch (error) {
     if (isCommitted(queryRunner)) {
-      // Somebody's after-commit hook threw. To the caller this is a committed transaction; told
-      // otherwise it would do everything again.
+      // An after-commit hook of a subscriber threw. The transaction is committed, and the caller must
+      // not get an error, or it would repeat everything.
       logger.error('A hook after a commit failed; the transaction is committed.', error);
       return;
     }
@@ -82,15 +83,16 @@ async function commit(queryRunner: QueryRunner, guard: RunnerGuard): Promise<voi
   }
 }
 
-/** The whole transaction, also where code that nobody awaited has savepoints open. */
+/** Rolls back the whole transaction, even if code that was not awaited has savepoints open. */
 async function rollBack(queryRunner: QueryRunner, guard: RunnerGuard): Promise<void> {
   try {
     for (let depth = depthOf(queryRunner); depth > 0; depth -= 1) {
       await queryRunner.rollbackTransaction();
     }
   } catch {
-    // A subscriber that throws before the rollback keeps ROLLBACK from being sent. The connection
-    // must not go back to the pool inside a transaction; where it is lost, this fails as well.
+    // A subscriber that throws before the rollback prevents TypeORM from sending ROLLBACK. The
+    // connection must not return to the pool inside a transaction. If the connection is lost, this
+    // fails as well.
     if (queryRunner.isTransactionActive) await guard.rollBack().catch(() => undefined);
   }
 }

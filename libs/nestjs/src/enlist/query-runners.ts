@@ -13,13 +13,14 @@ interface Taken extends GuardedDataSource {
 const taken = new WeakMap<DataSource, Taken>();
 
 /**
- * Takes over the place where a DataSource makes its query runners. Everything that was not given one
- * asks here, at the moment it is used and not when it is made: repositories, custom ones too, managers,
+ * Replaces the method by which a DataSource makes its query runners. All users of the DataSource that
+ * were not given a query runner call it at the moment of use: repositories, custom ones too, managers,
  * `query`, query builders, `transaction` and the application itself. Inside an ambient transaction they
- * get that one's, where they join; without this they would work on a connection of their own, their rows
- * would stay when the transaction is rolled back, and they would wait for the pool while it holds one.
+ * get the query runner of that transaction, if they join. Otherwise they would work on a connection of
+ * their own, their rows would stay when the transaction is rolled back, and they would wait for the
+ * pool while the transaction holds a connection.
  *
- * Returns what undoes it.
+ * Returns a function that undoes the replacement.
  */
 export function takeOverQueryRunners(guarded: GuardedDataSource): () => void {
   const { dataSource, joins } = guarded;
@@ -40,9 +41,9 @@ function joined(dataSource: DataSource, action: string): QueryRunner | undefined
 }
 
 /**
- * The query runner of the ambient transaction; undefined: none surrounds the running code.
+ * Returns the query runner of the ambient transaction; undefined: the running code is in none.
  *
- * @throws TransactionEndedError where it has ended, and the code was not awaited
+ * @throws TransactionEndedError when it has ended, because the code was not awaited
  */
 export function ambientQueryRunner(
   dataSource: DataSource,
@@ -60,17 +61,17 @@ export function ambientQueryRunner(
   }
 }
 
-/** Where there is no store that knows how long an answer may take. */
+/** Used without a store, which would know how long an answer may take. */
 const unlimited: GuardedDataSource['control'] = (_client, _statement, send) => send();
 
-/** One with a connection of its own, whatever surrounds the running code. */
+/** Makes a query runner with a connection of its own, also inside an ambient transaction. */
 export function newQueryRunner(
   dataSource: DataSource,
   mode?: Parameters<Make>[0],
 ): { readonly queryRunner: QueryRunner; readonly guard: RunnerGuard } {
   const known = taken.get(dataSource);
   const queryRunner = known?.make(mode) ?? dataSource.createQueryRunner(mode);
-  // Not known to Sagaz: an application that uses the adapter alone.
+  // Sagaz does not know the DataSource if the application uses the adapter alone.
   const guarded = known ?? { name: 'default', dataSource, joins: false, control: unlimited };
   return { queryRunner, guard: guardOf(queryRunner) ?? new RunnerGuard(queryRunner, guarded) };
 }

@@ -3,16 +3,25 @@ import type { OutboxMessage } from '@sagaz/core';
 
 /** A message that waits on an entity until the entity is persisted. */
 export interface RecordedMessage {
-  /** Its place among everything that was said in this process, see {@link nextOrdinal}. */
+  /**
+   * Its number among all messages that were published or recorded in this process, see {@link
+   * nextOrdinal}.
+   */
   readonly ordinal: number;
   readonly type: string;
-  /** Makes the message; may refuse it (a payload that does not match its schema). */
+  /**
+   * Makes the message. Rejects if it cannot be sent, for instance because its payload does not match
+   * its schema.
+   */
   readonly seal: (source: string) => Promise<OutboxMessage>;
 }
 
 let ordinal = 0;
 
-/** Rises with everything that is said: messages of a transaction leave in the order they were said. */
+/**
+ * Returns a number that rises with each message that is published or recorded, so that the messages of
+ * a transaction are sent in that order.
+ */
 export function nextOrdinal(): number {
   ordinal += 1;
   return ordinal;
@@ -20,11 +29,12 @@ export function nextOrdinal(): number {
 
 const recorded = new WeakMap<object, readonly RecordedMessage[]>();
 /**
- * How many messages may be lying on entities. An entity that is dropped takes its messages with it
- * unseen, so this may be too high, never too low: 0 means that nobody need look.
+ * How many messages may be recorded on entities. The messages of an entity that is garbage collected
+ * are not subtracted, so the number may be too high, but never too low. At 0 no entity has to be
+ * searched.
  */
 let waiting = 0;
-/** Entities on which the running code or one of its callers recorded something. */
+/** The entities on which the running code or one of its callers recorded messages. */
 const here = new AsyncLocalStorage<readonly WeakRef<object>[]>();
 
 export function record(entity: object, message: RecordedMessage): void {
@@ -47,8 +57,8 @@ export function recordedOn(entity: object): readonly RecordedMessage[] {
 }
 
 /**
- * Entities that still have messages which the running code, or one of its callers, recorded. Those of a
- * request that happens to run at the same time are none of its business.
+ * Returns the entities that still have messages which the running code or one of its callers recorded;
+ * not those of other requests that run at the same time.
  */
 export function recordedHere(): readonly object[] {
   return (here.getStore() ?? []).flatMap((reference) => {
@@ -57,7 +67,7 @@ export function recordedHere(): readonly object[] {
   });
 }
 
-/** Takes the messages off an entity. */
+/** Removes the messages from an entity and returns them. */
 export function takeRecorded(entity: object): readonly RecordedMessage[] {
   const messages = recordedOn(entity);
   recorded.delete(entity);

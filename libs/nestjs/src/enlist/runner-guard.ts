@@ -7,13 +7,13 @@ import { depthOf } from './typeorm-access.js';
 
 type Ending = 'COMMIT' | 'ROLLBACK';
 
-/** What a guard has to know about the DataSource of its query runner. */
+/** The DataSource of a query runner, as far as its guard needs it. */
 export interface GuardedDataSource {
   readonly name: string;
   readonly dataSource: DataSource;
-  /** Whether repositories join the ambient transaction here. */
+  /** Whether repositories of this DataSource join the ambient transaction. */
   readonly joins: boolean;
-  /** Gives what opens and ends its transactions the time that the store grants. */
+  /** Applies the time limits of the store to statements that open and end transactions. */
   readonly control: Transactions['control'];
 }
 
@@ -24,21 +24,21 @@ export function guardOf(queryRunner: QueryRunner): RunnerGuard | undefined {
 }
 
 /**
- * Lets no statement through that would be run by itself, outside of the transaction it was meant for:
- * one that follows COMMIT or ROLLBACK on the same connection, because the code that sends it was not
- * awaited, or one of a query runner that was made before the transaction began which surrounds it.
+ * Refuses statements that would run outside of the transaction they were meant for: a statement that
+ * follows COMMIT or ROLLBACK on the same connection, because the code that sends it was not awaited,
+ * and a statement of a query runner that was made before the transaction around the code began.
  *
- * It stands at `query`, where every way of TypeORM to the database ends, and not in a subscriber: between
- * a subscriber's `beforeQuery` and the statement, ROLLBACK may be sent.
+ * It wraps `query`, through which all statements of TypeORM pass. A subscriber would not do, because
+ * ROLLBACK may be sent between its `beforeQuery` and the statement.
  */
 export class RunnerGuard {
   readonly #queryRunner: QueryRunner;
   readonly #guarded: GuardedDataSource;
   readonly #query: (...given: readonly unknown[]) => Promise<unknown>;
   readonly #running = new Set<Promise<unknown>>();
-  /** Carries one transaction and is not used again. */
+  /** Set if the query runner carries one transaction and is not used again. */
   #once: { readonly ending: () => void; readonly ended: () => void } | null = null;
-  /** TypeORM is about to end the outermost transaction with this statement. */
+  /** The end of the outermost transaction that TypeORM is about to send; null: none. */
   #ends: Ending | null = null;
   #closed = false;
 
@@ -52,7 +52,7 @@ export class RunnerGuard {
       query: (...given) => this.#run(given),
       startTransaction: (...given) => {
         const refusal = this.#refusal();
-        // Before TypeORM has noted that a transaction is active.
+        // Called before TypeORM has noted that a transaction is active.
         return refusal === null ? start(...given) : Promise.reject(refusal);
       },
       commitTransaction: this.#ender('commitTransaction', 'COMMIT'),
@@ -70,12 +70,18 @@ export class RunnerGuard {
     return this.#closed && this.#once !== null;
   }
 
-  /** It carries one transaction: from `ending` on no statement is let through, `ended` follows the answer. */
+  /**
+   * Declares that the query runner carries one transaction. From `ending` on no statement is let
+   * through; `ended` is called after the answer.
+   */
   once(hooks: { readonly ending: () => void; readonly ended: () => void }): void {
     this.#once = hooks;
   }
 
-  /** Sends ROLLBACK whatever TypeORM believes; for a hook that has kept it from being sent. */
+  /**
+   * Sends ROLLBACK regardless of TypeORM's state; needed when a hook has prevented TypeORM from sending
+   * it.
+   */
   async rollBack(): Promise<void> {
     await this.#end(['ROLLBACK']);
   }
@@ -108,7 +114,8 @@ export class RunnerGuard {
       await this.#settle();
       return await this.#send(given);
     } finally {
-      // One that the application made may be used again, for the next transaction or without any.
+      // A query runner that the application made may be used again, for the next transaction or without
+      // one.
       if (this.#once === null) this.#closed = false;
       this.#once?.ended();
     }
@@ -117,7 +124,7 @@ export class RunnerGuard {
   async #send(given: readonly unknown[]): Promise<unknown> {
     const control = controlOf(given[0]);
     if (control === null || this.#queryRunner.isReleased) return this.#query(...given);
-    // The wait for a connection of the pool is none for an answer.
+    // The wait for a connection of the pool does not count towards the time limit of the statement.
     const client: unknown = await this.#queryRunner.connect();
     return this.#guarded.control(client, control, () => this.#query(...given));
   }
@@ -129,7 +136,7 @@ export class RunnerGuard {
   #ender(name: 'commitTransaction' | 'rollbackTransaction', statement: Ending) {
     const end = bound(this.#queryRunner, name);
     return async (): Promise<unknown> => {
-      // Of a savepoint whose surroundings have ended meanwhile.
+      // The statement ends a savepoint whose surrounding transaction has ended meanwhile.
       if (this.#ofEndedScope()) throw new TransactionEndedError(`end a savepoint`);
       this.#ends = depthOf(this.#queryRunner) === 1 ? statement : null;
       try {
@@ -164,7 +171,7 @@ export class RunnerGuard {
       scope?.joins === true &&
       scope.state === 'open' &&
       scope.queryRunner !== this.#queryRunner &&
-      // In a transaction of its own it was given on purpose.
+      // A query runner in a transaction of its own was given to the code on purpose.
       depthOf(this.#queryRunner) === 0
     ) {
       return new OutsideTransactionError(this.#guarded.name);

@@ -75,11 +75,11 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
   }
 
   /**
-   * The transaction of a manager. One that has no query runner of its own, the DataSource's for instance,
-   * works on the ambient transaction.
+   * Returns the transaction of a manager. A manager without a query runner of its own, for instance
+   * that of the DataSource, works in the ambient transaction.
    *
-   * @throws NoTransactionError when it has none open
-   * @throws TransactionEndedError when it was a transaction's own, and that has ended
+   * @throws NoTransactionError when no transaction of it is open
+   * @throws TransactionEndedError when the manager belongs to a transaction that has ended
    */
   ofManager(manager: EntityManager, action: string): EnlistedTransaction {
     const joined = this.#parts.ambient === 'join' ? () => this.#ambient(action) : () => undefined;
@@ -148,7 +148,8 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
       logger,
       depth: () => depthOf(queryRunner),
       open: async () => {
-        // pg's own client, in this very transaction: half the time per statement of TypeORM's query.
+        // The store uses pg's own client in this very transaction, which takes half the time per
+        // statement of TypeORM's query.
         const client: unknown = await queryRunner.connect();
         return { transaction: store.transactions.enlist(client), ends: transactionEndsOf(client) };
       },
@@ -179,7 +180,7 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
 
   async #requireSameDatabase(queryRunner: QueryRunner): Promise<void> {
     const { name, store } = this;
-    // A store that cannot read this DataSource's connections says so here as well.
+    // A store that cannot use the connections of this DataSource throws here as well.
     const transaction = await this.of(queryRunner).transaction();
     if (!(await isSameDatabase(store, transaction)))
       throw new StoreElsewhereError(name, store.name);
@@ -218,12 +219,12 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
   #ambient(action: string): QueryRunner | undefined {
     const queryRunner = ambientQueryRunner(this.dataSource, action);
     if (queryRunner !== undefined || isAdapted(this.dataSource)) return queryRunner;
-    // Of another adapter, which is allowed where repositories do not join.
+    // A host of another adapter is allowed if repositories do not join.
     const host = this.#parts.host();
     if (host?.isTransactionActive() !== true) return undefined;
     const manager = host.tx;
-    // The context is shared by all applications of the process: another one's transaction on a
-    // connection of the same name is ambient here too, and none of ours.
+    // All applications of the process share the context, so the ambient transaction of another
+    // application on a connection of the same name can be found here and does not count.
     return dataSourceOf(manager) === this.dataSource ? manager.queryRunner : undefined;
   }
 

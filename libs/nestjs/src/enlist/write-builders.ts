@@ -19,9 +19,10 @@ const redirected = new WeakSet<object>();
 
 /**
  * Does for INSERT, UPDATE and DELETE by query builder what {@link entityPersistence} does for managers,
- * whose `update()` and `delete()` end here as well: messages recorded on an entity in hand leave with the
- * statement. Where the statement writes the row of an entity that is not in hand, it is refused, or its
- * transaction is, unless the entity is saved too. Returns what undoes it.
+ * whose `update()` and `delete()` use query builders as well: messages recorded on an entity that is
+ * given to the statement are published with it. If the statement writes the row of an entity that it
+ * was not given, the statement or the commit of its transaction is refused, unless the entity is saved
+ * too. Returns a function that undoes it.
  */
 export function coverWriteBuilders(dataSource: DataSource, cover: Covered): () => void {
   redirect(dataSource);
@@ -31,7 +32,7 @@ export function coverWriteBuilders(dataSource: DataSource, cover: Covered): () =
   };
 }
 
-/** Once for the classes; builders are made too often to change each. */
+/** Changes the classes once, because builders are made too often to change each. */
 function redirect(dataSource: DataSource): void {
   const builder = dataSource.createQueryBuilder();
   for (const one of [
@@ -99,9 +100,12 @@ async function write(
 
 /** The entities with messages that the statement writes. */
 function concerned(builder: Builder): {
-  /** Given to it. */
+  /** The entities that the statement was given. */
   readonly inHand: readonly object[];
-  /** Named by their primary key, and recorded by the code that runs it or by its callers. */
+  /**
+   * The entities that the statement names by their primary key, and on which the running code or its
+   * callers recorded messages.
+   */
   readonly named: readonly object[];
 } {
   const { valuesSet, whereEntities, mainAlias } = builder.expressionMap;

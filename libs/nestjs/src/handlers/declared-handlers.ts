@@ -3,11 +3,14 @@ import { HandlerSetupError } from './errors.js';
 import { HANDLER_METADATA, type HandlerMetadata } from './handler-metadata.js';
 import { InboxInterceptor } from './inbox.interceptor.js';
 
-/** Where Nest keeps what `@UseInterceptors` said; it exports no name for it that both majors have. */
+/**
+ * The metadata key under which Nest stores `@UseInterceptors`. Nest exports no constant for it in both
+ * major versions.
+ */
 const INTERCEPTORS = '__interceptors__';
 
 /**
- * Names of all methods with `@IdempotentHandler` in the controllers there are, also those that no
+ * Names all methods with `@IdempotentHandler` in the application's controllers, also those that no
  * transport has offered.
  *
  * @throws HandlerSetupError for an interceptor that would work inside the message's transaction, and for
@@ -44,8 +47,9 @@ function handlersOf(metatype: unknown): readonly string[] {
 }
 
 /**
- * Inside the transaction an interceptor that answers by itself, from a cache for instance, would be
- * taken for the handler: its message would be done, and nothing would have happened.
+ * Refuses interceptors that would run inside the transaction of a message. If such an interceptor
+ * answered by itself, from a cache for instance, the message would count as done although its handler
+ * had not run.
  */
 export function assertInnermost(
   name: string,

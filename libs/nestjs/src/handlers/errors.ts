@@ -1,6 +1,6 @@
 import { NonRetryableError, SagazError } from '@sagaz/core';
 
-/** Two methods want to handle the same messages for the same consumer group. */
+/** Two methods declare that they handle the same messages for the same consumer group. */
 export class DuplicateHandlerError extends SagazError {
   readonly code = 'SAGAZ_DUPLICATE_HANDLER';
 
@@ -31,7 +31,7 @@ export class NotDeliveredError extends SagazError {
   }
 }
 
-/** A handler needs something the module was not given. */
+/** A handler cannot work as it is declared, or needs an option that the module was not given. */
 export class HandlerSetupError extends SagazError {
   readonly code = 'SAGAZ_HANDLER_SETUP';
 

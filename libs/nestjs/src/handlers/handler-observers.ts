@@ -9,18 +9,18 @@ export interface ForeignEvent {
   readonly durationMs: number;
 }
 
-/** Is told what becomes of messages. */
+/** Receives how the handling of messages ends. */
 export interface HandlerObserver extends InboxObserver {
-  /** Of an `@Idempotent` method. */
+  /** The handling of a message by an `@Idempotent` method has ended. */
   foreignEnded?(event: ForeignEvent): void;
 }
 
-/** Hands what becomes of messages to everyone who counts it. */
+/** Passes events about messages on to all observers. */
 @Injectable()
 export class HandlerObservers implements Required<HandlerObserver> {
   readonly #observers: HandlerObserver[] = [];
 
-  /** Tells this observer too, from now on. */
+  /** Adds an observer, which is called from now on. */
   add(observer: HandlerObserver): void {
     this.#observers.push(observer);
   }

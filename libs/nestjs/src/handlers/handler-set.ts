@@ -30,7 +30,8 @@ export class HandlerSet {
 
   /**
    * @throws DuplicateHandlerError, UnknownDataSourceError, InvalidRetryPolicyError
-   * @throws TransactionHostError, PoolTooSmallError where its repositories could not join
+   * @throws TransactionHostError, PoolTooSmallError when its repositories could not join the
+   * transaction
    */
   add(metadata: HandlerMetadata, invoke: MessageHandler): void {
     const { contract, method } = metadata;
@@ -48,7 +49,7 @@ export class HandlerSet {
       metadata.connection === undefined
         ? this.connections.main
         : this.connections.get(metadata.connection);
-    // Said now, and not by the first message, which would use up its attempts.
+    // Checked now, because otherwise the first message would fail and use up its attempts.
     if (this.options.roles.consume) connection.assertJoinable();
     handlers.set(contract.type, {
       contract,
@@ -83,8 +84,8 @@ export class HandlerSet {
   }
 
   /**
-   * A handler of the group for commands of the topic. A group that has one is whom the topic's
-   * commands are for; one that only listens to the topic's events is not.
+   * A handler of the group for commands of the topic. The commands of a topic are addressed to the
+   * group that has such a handler, and not to one that only listens to events of the topic.
    */
   commandHandlerOf(group: string, topic: string): DeclaredHandler | undefined {
     return this.#handlersOf(group).find(

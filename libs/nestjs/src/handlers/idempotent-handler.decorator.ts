@@ -31,14 +31,14 @@ type ReplyVerdict<C, M extends Handler> = [Answer<M>] extends [ReplyFor<C>]
   : { readonly __error: 'the returned value is not the reply of this command' };
 
 /**
- * Handles the messages of a contract: their effects happen once per consumer group, however often
- * the broker delivers them. The method runs inside Nest's pipeline and in a transaction: what its
- * repositories write, what it publishes and, for a command, what it returns (the reply) is committed
- * together with the record that the message is done.
+ * Makes a method handle the messages of a contract. Their effects happen once per consumer group,
+ * however often the broker delivers them. The method runs inside Nest's pipeline and in a transaction:
+ * the writes of its repositories, the messages that it publishes and, for a command, the value that it
+ * returns (the reply) are committed together with the record that the message is done.
  *
- * A throw rolls everything back, and the message is tried again; `NonRetryableError`, a 4xx
- * `HttpException` and a payload that does not match its schema make it a dead letter at once;
- * `SagaRefusal` answers a command with a business "no".
+ * An error that the method throws rolls everything back, and the message is tried again.
+ * `NonRetryableError`, a 4xx `HttpException` and a payload that does not match its schema make it a
+ * dead letter at once. `SagaRefusal` answers a command with a business "no".
  *
  * ```ts
  * @IdempotentHandler(ReserveStock)
@@ -71,7 +71,10 @@ export function IdempotentHandler<C extends MessageContract>(
 const OPTIONS: readonly string[] = ['group', 'retry', 'timeout', 'maxCrashes', 'connection'];
 const GROUP = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 
-/** Refuses arguments that the compiler did not check; an option that is not read would be missed in production. */
+/**
+ * Checks arguments that the compiler may not have checked, since a misspelt option would be noticed
+ * only in production.
+ */
 function assertMeant(method: string, contract: unknown, options: HandlerOptions): void {
   if (typeof contract !== 'object' || contract === null) {
     throw new HandlerSetupError(
@@ -112,7 +115,7 @@ function assertMeant(method: string, contract: unknown, options: HandlerOptions)
   }
 }
 
-/** Asked of whatever was written, past the compiler. */
+/** Whether the value is a valid count. The compiler may not have checked it. */
 function isCount(given: unknown): boolean {
   return typeof given === 'number' && Number.isInteger(given) && given >= 1 && given <= 100;
 }
@@ -121,12 +124,15 @@ function shownOption(given: unknown): string {
   return typeof given === 'string' ? `'${given}'` : String(given);
 }
 
-/** Where Nest keeps what parameter decorators said; it exports no name for it that both majors have. */
+/**
+ * The metadata key under which Nest stores parameter decorators. Nest exports no constant for it in
+ * both major versions.
+ */
 const PARAMETERS = '__routeArguments__';
 
 /**
- * As soon as one parameter is decorated, Nest fills the decorated ones only. `(order, @Ctx() context)`
- * would be called without its order.
+ * Refuses a method with undecorated parameters beside decorated ones, because Nest then passes the
+ * decorated ones only: `(order, @Ctx() context)` would be called without its order.
  */
 function assertDecorated(
   method: string,

@@ -3,7 +3,7 @@ import { EveryMinute } from '../lifecycle/index.js';
 
 const BATCH = 1_000;
 
-/** Forgets, once a minute, messages that were handled long ago. */
+/** Removes, once a minute, the inbox rows of messages that were handled long ago. */
 export class InboxHousekeeping extends EveryMinute {
   constructor(inbox: InboxStore, clock: Clock, logger: Logger, keepDoneMs: number) {
     super(clock, logger, 'Old inbox rows could not be removed', async (stopped) => {

@@ -9,9 +9,9 @@ import { NotDeliveredError } from './errors.js';
 import { MessageContext } from './message-context.js';
 
 /**
- * Puts the handler of a message into its transaction. It stands inside of guards and of all other
- * interceptors, so that what those do costs no transaction and cannot change what is committed, and
- * outside of pipes, so that a payload they refuse is rolled back with the rest.
+ * Runs the handler of a message in its transaction. It is inside of guards and of all other
+ * interceptors, so that their work costs no transaction and cannot change what is committed. It is
+ * outside of pipes, so that a payload which they refuse is rolled back with the rest.
  */
 @Injectable()
 export class InboxInterceptor implements NestInterceptor {
@@ -23,10 +23,11 @@ export class InboxInterceptor implements NestInterceptor {
     const args = context.getArgs<[unknown]>();
     const untouched = message.isPayload(args[0]);
     return defer(() =>
-      // next.handle() is called inside: Nest binds the async context, and with it the transaction
-      // that repositories join, at the moment of the call. A transaction that lost a race calls again.
+      // next.handle() is called inside, because Nest binds the async context, and with it the
+      // transaction that repositories join, at the moment of the call. A transaction that lost a race
+      // calls it again.
       message.run((again) => {
-        // Pipes and the handler take their arguments from here when they are called.
+        // Pipes and the handler read their arguments from this array when they are called.
         if (again !== null && untouched) args[0] = again.payload;
         return lastValueFrom(next.handle(), { defaultValue: undefined });
       }),

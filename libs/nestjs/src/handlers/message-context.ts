@@ -1,7 +1,7 @@
 import { BaseRpcContext } from '@nestjs/microservices';
 import { HEADERS, type Applied, type InboxAttempt, type InboxUnit } from '@sagaz/core';
 
-/** What a delivery was decoded to, or why it could not be. */
+/** The decoded payload of a delivery, or the reason why it cannot be decoded. */
 export type Decoded =
   { readonly payload: unknown } | { readonly payload?: undefined; readonly problem: Error };
 
@@ -26,17 +26,17 @@ export class MessageContext extends BaseRpcContext<[InboxAttempt]> {
     this.#unit = unit;
     this.#decoded = decoded;
     this.#decodeAgain = decodeAgain;
-    // The broker may deliver the very same object again.
+    // The headers are copied, because the broker may deliver the very same object again.
     this.#headers = Object.freeze({ ...attempt.message.headers });
     this.#check = check;
   }
 
-  /** The same on every delivery. */
+  /** The id of the message, the same on every delivery. */
   get id(): string {
     return this.#attempt.message.id;
   }
 
-  /** For example `inventory.reserve`. */
+  /** The type of the message, for example `inventory.reserve`. */
   get type(): string {
     return this.#attempt.message.type;
   }
@@ -45,7 +45,7 @@ export class MessageContext extends BaseRpcContext<[InboxAttempt]> {
     return this.#attempt.message.topic;
   }
 
-  /** Messages of one topic and key come one after another, in order. */
+  /** The key of the message. Messages of one topic and key are handled one after another, in order. */
   get key(): string {
     return this.#attempt.message.key;
   }
@@ -64,19 +64,20 @@ export class MessageContext extends BaseRpcContext<[InboxAttempt]> {
     return this.#attempt.group;
   }
 
-  /** How often it was delivered, from 1, as the broker counts. */
+  /** How often the message was delivered, from 1, as the broker counts. */
   get attempt(): number {
     return this.#attempt.delivery;
   }
 
-  /** Names are lower-case. */
+  /** The headers of the message; their names are in lower case. */
   get headers(): Readonly<Record<string, string>> {
     return this.#headers;
   }
 
   /**
-   * Aborted when the time for it is over (`timeout`), when the right to work on the message is lost, and
-   * when the process stops. Hand it to whatever takes one: `fetch(url, { signal: context.signal })`.
+   * Aborted when the time limit of the handler is over (`timeout`), when the right to work on the
+   * message is lost, and when the process stops. Pass it to calls that take a signal: `fetch(url, {
+   * signal: context.signal })`.
    */
   get signal(): AbortSignal {
     return this.#attempt.signal;
@@ -98,25 +99,27 @@ export class MessageContext extends BaseRpcContext<[InboxAttempt]> {
   }
 
   /**
-   * Makes effects outside of this database happen once: the same for every delivery, every retry of
-   * the step, and for the compensation that undoes it. Of an event: the message's id.
+   * A key by which effects outside of this database can be made to happen once. It is the same for
+   * every delivery, every retry of the step, and the compensation that undoes it. For an event it is
+   * the id of the message.
    */
   get idempotencyKey(): string {
     return this.headers[HEADERS.idempotencyKey] ?? this.id;
   }
 
   /**
-   * In a compensation: whether this service is known to have carried out the command. `unknown`
-   * means that it may never have come, or may have had effects outside of this database: undo those
-   * by the idempotency key. Null in every other handler.
+   * In a compensation: whether this service is known to have carried out the command. `unknown` means
+   * that the command may never have arrived, or may have had effects outside of this database; undo
+   * those by the idempotency key. Null in every other handler.
    */
   get applied(): Applied | null {
     return this.#attempt.applied;
   }
 
   /**
-   * Used by the interceptor: runs the handler in the message's transaction. One that lost a race runs
-   * again, and is given the payload as it came, not what the run before left of it; null: the first run.
+   * Runs the handler in the message's transaction; used by the interceptor. A handler that lost a race
+   * runs again with the payload as it arrived, without the changes of the run before; `again` is null
+   * in the first run.
    */
   run(
     handler: (again: { readonly payload: unknown } | null) => Promise<unknown>,
@@ -124,7 +127,8 @@ export class MessageContext extends BaseRpcContext<[InboxAttempt]> {
     let first = true;
     return this.#attempt.run(this.#unit, async () => {
       const decoded = first ? this.#decoded : await this.#decodeAgain();
-      // Here and not where it was decoded: what fails inside is judged as the message's own fault.
+      // Thrown here and not where the payload was decoded, because an error inside the attempt counts
+      // as a fault of the message.
       if ('problem' in decoded) throw decoded.problem;
       const again = first ? null : { payload: decoded.payload };
       first = false;
@@ -132,7 +136,7 @@ export class MessageContext extends BaseRpcContext<[InboxAttempt]> {
     });
   }
 
-  /** Whether a value is the payload as it was decoded, which nothing in front of the handler replaced. */
+  /** Whether a value is the decoded payload itself, so that no interceptor or pipe has replaced it. */
   isPayload(value: unknown): boolean {
     return value === this.#decoded.payload;
   }

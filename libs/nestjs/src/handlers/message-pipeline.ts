@@ -16,7 +16,7 @@ import { MessageContext, type Decoded } from './message-context.js';
 import { withoutNestsReport } from './quiet-attempts.js';
 import { inHandlerTransaction } from './transaction-manager.decorator.js';
 
-/** The transaction of a connection, as the inbox asks for it. */
+/** Adapts the transactions of a connection to the interface of the inbox. */
 function unitOf(connection: Connection): InboxUnit {
   return {
     run: (body) =>
@@ -41,7 +41,10 @@ async function decode({ contract, inbox }: DeclaredHandler, message: Message): P
   }
 }
 
-/** Headers of what a handler publishes: what caused it, and what all of it belongs to. */
+/**
+ * The headers of messages that a handler publishes: the ids of the message that caused them and of the
+ * whole piece of work.
+ */
 function headersFrom({ id, headers }: Message): Record<string, string> {
   return {
     [HEADERS.causationId]: id,
@@ -50,8 +53,8 @@ function headersFrom({ id, headers }: Message): Record<string, string> {
 }
 
 /**
- * Calls a handler through Nest's pipeline. How the pipeline ends says nothing about the message:
- * filters turn errors into answers, and the other way round. The attempt knows.
+ * Calls a handler through Nest's pipeline. The result of the pipeline says nothing about the message,
+ * because filters turn errors into answers and the other way round; the attempt records how it ended.
  */
 export async function callHandler(handler: DeclaredHandler, attempt: InboxAttempt): Promise<void> {
   const { contract, connection } = handler;

@@ -6,17 +6,18 @@ const attempts = new AsyncLocalStorage<true>();
 const quieted = new WeakSet<Logger>();
 
 /**
- * Runs the attempt of a handler without that Nest logs its failure. Nest's last filter logs every error
- * that no other filter took as ERROR with its stack; of an attempt that is repeated a moment later the
- * log would be full of alarms. The attempt itself tells how it ended: one WARN line when it is repeated, an
- * ERROR when the message is given up. The application's own filters see the error as ever.
+ * Runs the attempt of a handler without Nest logging its failure. Nest's last filter logs every error
+ * that no other filter took as ERROR with its stack, which would fill the log with alarms about
+ * attempts that are repeated a moment later. The attempt itself logs how it ended: one WARN line if it
+ * is repeated, an ERROR if the message is given up. The application's own filters see the error as
+ * usual.
  */
 export function withoutNestsReport<T>(attempt: () => T): T {
   quiet();
   return attempts.run(true, attempt);
 }
 
-/** Nest offers no other way: a filter of ours would stand before those of the application. */
+/** Nest offers no other way, since a filter of Sagaz would come before those of the application. */
 function quiet(): void {
   const logger: unknown = Reflect.get(BaseRpcExceptionFilter, 'logger');
   if (!(logger instanceof Logger) || quieted.has(logger)) return;

@@ -10,14 +10,14 @@ import { handlerMetadataOf, SAGAZ_TRANSPORT } from './handler-metadata.js';
 import { HandlerSet } from './handler-set.js';
 
 /**
- * Nest's view of Sagaz as a transport. It collects the handlers that Nest wraps in its pipeline, and
- * tells when Nest is ready for messages; consuming is the business of the consumers, which begin
- * only when the application has bootstrapped too, and end before anything of it is destroyed. Nest
- * calls `close` later than that.
+ * The transport strategy by which Nest knows Sagaz. It collects the handlers that Nest wraps in its
+ * pipeline, and reports when Nest is ready for messages. The consumers do the consuming: they begin
+ * only when the application has bootstrapped as well, and end before any part of it is destroyed, which
+ * is earlier than Nest calls `close`.
  */
 @Injectable()
 export class SagazServer extends Server implements CustomTransportStrategy {
-  // Nest 11 declares the type without symbols, and compares by identity all the same.
+  // Nest 11 declares the type without symbols, but compares by identity.
   override readonly transportId: Transport | symbol = SAGAZ_TRANSPORT;
   #connected = false;
   #neighbours: () => readonly unknown[] = () => [];
@@ -35,7 +35,7 @@ export class SagazServer extends Server implements CustomTransportStrategy {
     _isEventHandler?: boolean,
     extras?: Record<string, unknown>,
   ): void {
-    // Handlers without a transport are offered to every strategy; they are meant for another.
+    // Nest offers handlers without a transport to every strategy; those are meant for another one.
     const metadata = handlerMetadataOf(extras);
     if (metadata !== undefined) this.handlers.add(metadata, callback);
   }
@@ -49,12 +49,12 @@ export class SagazServer extends Server implements CustomTransportStrategy {
     return this.#listening;
   }
 
-  /** The other transports of the application; none are known where it was connected by hand. */
+  /** The other transports of the application; empty if the strategy was connected by hand. */
   neighbours(): readonly unknown[] {
     return this.#neighbours();
   }
 
-  /** @throws HandlerSetupError the second time: every handler would be there twice */
+  /** @throws HandlerSetupError the second time, since every handler would be registered twice */
   markConnected(neighbours: () => readonly unknown[]): void {
     if (this.#connected) {
       throw new HandlerSetupError(
@@ -67,7 +67,7 @@ export class SagazServer extends Server implements CustomTransportStrategy {
     this.#neighbours = neighbours;
   }
 
-  /** Calls back once Nest wants messages; at once when it already does. */
+  /** Calls `begin` once Nest is ready for messages; at once if it is already. */
   whenListening(begin: () => void): void {
     if (this.#listening) begin();
     else this.#onListen.push(begin);
@@ -75,7 +75,8 @@ export class SagazServer extends Server implements CustomTransportStrategy {
 
   listen(callback: () => void): void {
     this.#listening = true;
-    // Called back first: to wait for consumers, which wait for the bootstrap, would hang the start.
+    // Nest is called back first: waiting for the consumers, which wait for the bootstrap, would block
+    // the start.
     callback();
     for (const begin of this.#onListen.splice(0)) begin();
   }
@@ -85,12 +86,12 @@ export class SagazServer extends Server implements CustomTransportStrategy {
   }
 
   on(): void {
-    // There are no transport events to listen to; the health indicators tell how it is.
+    // The strategy has no events; the health indicators show its state.
   }
 
   unwrap<T>(): T {
     throw new Error(
-      'The transport of Sagaz has no server inside. Inject Sagas, Outbox or DeadLetters.',
+      'The transport of Sagaz wraps no server that could be unwrapped. Inject Sagas, Outbox or DeadLetters instead.',
     );
   }
 }

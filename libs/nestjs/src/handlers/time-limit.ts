@@ -5,7 +5,7 @@ const LONGEST_MS = 30 * 86_400_000;
 export const TIME_LIMIT_REMEDY =
   "Give a duration from 1 ms to 30 days ('30s', '5m', a number of milliseconds), or false for no limit.";
 
-/** Whether the time limit of a handler can be meant so. Asked of whatever was written, past the compiler. */
+/** Whether the value is a valid time limit of a handler. The compiler may not have checked it. */
 export function isTimeLimit(given: unknown): boolean {
   if (given === false) return true;
   try {

@@ -5,7 +5,10 @@ import type { EntityManager } from 'typeorm';
 
 const handling = new AsyncLocalStorage<EntityManager | undefined>();
 
-/** Runs `work` as the inside of a message's transaction. */
+/**
+ * Runs `work` with the manager of a message's transaction, which {@link TransactionManager} then
+ * injects.
+ */
 export function inHandlerTransaction<T>(manager: EntityManager | undefined, work: () => T): T {
   return handling.run(manager, work);
 }

@@ -17,7 +17,7 @@ export class SagazHealthController {
     return this.checks.check([]);
   }
 
-  /** Whether it can do its work now. */
+  /** Whether the process can do its work now. */
   @Get('ready')
   @HealthCheck()
   ready(): Promise<HealthCheckResult> {

@@ -3,25 +3,27 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { SagazError } from '@sagaz/core';
 
-/** What is served on the management port. */
+/** Options of {@link serveManagement}. */
 export interface ManagementOptions {
-  /** Paths that are served on the management port only, with all below them. Default: `/metrics`, `/health`, `/openapi`. */
+  /**
+   * The paths that are served on the management port only, including all paths below them. Default:
+   * `/metrics`, `/health`, `/openapi`.
+   */
   readonly paths?: readonly string[];
 }
 
 /** The management port of an application, see {@link serveManagement}. */
 export interface Management {
   /**
-   * Begins to listen. To be called after `app.listen()`, which gives the application its routes.
+   * Begins to listen. Call it after `app.listen()`, which gives the application its routes.
    *
-   * @param port - 0: any that is free
-   * @param host - default: all of this machine's
+   * @param port - 0: any port that is free @param host - default: all addresses of this machine
    * @returns the port
    */
   listen(port: number, host?: string): Promise<number>;
 }
 
-/** The port of management has routes as soon as the application has them, and not before. */
+/** The management port was opened before `app.listen()`, so that the application has no routes yet. */
 export class ManagementTooEarlyError extends SagazError {
   readonly code = 'SAGAZ_MANAGEMENT_TOO_EARLY';
 
@@ -36,9 +38,10 @@ export class ManagementTooEarlyError extends SagazError {
 const PATHS = ['/metrics', '/health', '/openapi'];
 
 /**
- * Moves what only operators may see to a port of its own: on the application's port these paths are not
- * found, and on the management port nothing else is. They are routes of the application all the same, with
- * its guards and its logging. To be called before anything else that adds routes or middleware.
+ * Moves paths that only operators may see to a port of its own: the application's port answers them
+ * with 404, and the management port answers all other paths with 404. They remain routes of the
+ * application, with its guards and its logging. Call it before anything else that adds routes or
+ * middleware.
  *
  * ```ts
  * const management = serveManagement(app);
@@ -72,7 +75,7 @@ export function serveManagement(
         server.close();
         server.closeAllConnections();
       });
-      // The process lives for its application's sake.
+      // The management port alone does not keep the process alive.
       server.unref();
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject);
@@ -83,7 +86,7 @@ export function serveManagement(
   };
 }
 
-/** As routers compare them: without host and query, and whatever their case. */
+/** Returns the path as routers compare it: without host and query, in lower case. */
 function pathOf(request: IncomingMessage): string {
   const original: unknown = Reflect.get(request, 'originalUrl');
   const url = typeof original === 'string' ? original : (request.url ?? '/');
@@ -92,7 +95,7 @@ function pathOf(request: IncomingMessage): string {
   try {
     decoded = decodeURIComponent(path);
   } catch {
-    // A path that cannot be decoded is none of the managed ones.
+    // A path that cannot be decoded does not belong to the management port.
   }
   return decoded.replace(/\/{2,}/g, '/').toLowerCase();
 }

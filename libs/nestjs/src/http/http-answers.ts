@@ -1,37 +1,37 @@
 import { SagaFailedError, SagaRefusal, type SagazError } from '@sagaz/core';
 
-/** How an error is told to an HTTP client. */
+/** The HTTP answer to a request that ended with an error of Sagaz. */
 export interface HttpAnswer {
   readonly status: number;
-  /** For the client: without advice that is meant for whoever runs the service. */
+  /** The text for the client, without advice that is meant for operators of the service. */
   readonly message: string;
-  /** The business "no" of a participant, where there is one. */
+  /** The reason of a participant's business "no"; absent: there is none. */
   readonly reason?: string;
   /** Seconds after which the same request may be repeated. */
   readonly retryAfter?: number;
 }
 
-/** A repeated request meets another process, or this one once it runs again. */
+/** A client may repeat its request after this many seconds, since another process then answers it. */
 const SOON = 1;
 
 const said = (error: SagazError): string => withoutRemedy(error);
 const say = (text: string) => (): string => text;
 
 /**
- * By code and not by class: some belong to packages that are not a dependency of this one. What is not
- * here is a fault of the service, and stays a 500.
+ * The answers by error code, and not by class, because some classes belong to packages that this one
+ * does not depend on. An error that is not listed is a fault of the service, and stays a 500.
  */
 const ANSWERS: Readonly<
   Record<string, readonly [status: number, (error: SagazError) => string, retryAfter?: number]>
 > = {
-  // There is no such thing.
+  // The saga does not exist.
   SAGAZ_SAGA_NOT_FOUND: [404, said],
   SAGAZ_UNKNOWN_GROUP: [404, said],
-  // It is not as the request takes it to be.
+  // The request conflicts with the present state.
   SAGAZ_IDEMPOTENCY_CONFLICT: [409, say('The idempotency key was used with other content before.')],
   SAGAZ_SAGA_ENDED: [409, said],
   SAGAZ_GROUP_IN_USE: [409, said],
-  // The input cannot be accepted.
+  // The input is invalid.
   SAGAZ_INVALID_START: [400, said],
   SAGAZ_INVALID_SAGA_FILTER: [400, said],
   SAGAZ_INVALID_PUBLISH: [400, said],
@@ -39,7 +39,7 @@ const ANSWERS: Readonly<
   SAGAZ_INVALID_DURATION: [400, said],
   SAGAZ_MESSAGE_INVALID: [400, said],
   SAGAZ_UNSERIALIZABLE_VALUE: [400, said],
-  // Not now.
+  // The service cannot do it at present.
   SAGAZ_SAGA_WAIT_ENDED: [503, say('This process shuts down; the saga goes on.'), SOON],
   SAGAZ_TOO_MANY_SAGA_WAITS: [503, say('Too many requests wait; the saga goes on.'), SOON],
   SAGAZ_START_QUEUE_FULL: [503, say('Too many sagas wait for their start.'), SOON],
@@ -50,7 +50,7 @@ const ANSWERS: Readonly<
   SAGAZ_SAGA_WAIT_TIMEOUT: [504, say('The saga has not ended in time; it goes on.')],
 };
 
-/** Undefined: it is no answer to a request, but a fault. */
+/** Returns the answer for an error; undefined: the error is a fault of the service. */
 export function httpAnswerOf(error: SagazError): HttpAnswer | undefined {
   if (error instanceof SagaRefusal) {
     return { status: 409, message: 'It was refused.', reason: error.reason };
@@ -67,7 +67,10 @@ export function httpAnswerOf(error: SagazError): HttpAnswer | undefined {
   };
 }
 
-/** Of a saga that was undone: the request was in conflict with how things stand. Else a person must act. */
+/**
+ * Returns the answer for a failed saga. One that was undone or terminated conflicts with the request;
+ * for any other, a person must act.
+ */
 function ofOutcome({ outcome }: SagaFailedError): HttpAnswer | undefined {
   switch (outcome.status) {
     case 'compensated': {

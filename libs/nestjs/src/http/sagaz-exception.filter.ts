@@ -5,9 +5,9 @@ import { throwError } from 'rxjs';
 import { httpAnswerOf, type HttpAnswer } from './http-answers.js';
 
 /**
- * Answers HTTP requests that end with an error of Sagaz by the status that says whose turn it is:
+ * Answers HTTP requests that end with an error of Sagaz by a status that tells the client what to do:
  *
- * - 400 what was given cannot be taken (`InvalidStartError`, a payload that its schema refuses),
+ * - 400 the input is invalid (`InvalidStartError`, a payload that its schema refuses),
  * - 404 there is no such saga (`SagaNotFoundError`),
  * - 409 the idempotency key was used with other content (`IdempotencyConflictError`), a participant refused
  *   (`SagaRefusal`), or the saga was undone (`SagaFailedError`); `reason` says why where it is known,
@@ -15,8 +15,8 @@ import { httpAnswerOf, type HttpAnswer } from './http-answers.js';
  *   (`StartQueueFullError`, `TooManySagaWaitsError`), or cannot reach its database,
  * - 504 the saga goes on longer than the request waits (`SagaWaitTimeoutError`).
  *
- * The body has `statusCode`, `message`, `code` and, where there is one, `sagaId`. Everything else stays a
- * 500 and is logged. Errors of message handlers pass through unchanged.
+ * The body has `statusCode`, `message`, `code` and, where there is one, `sagaId`. Any other error stays
+ * a 500 and is logged. Errors of message handlers pass through unchanged.
  *
  * ```ts
  * providers: [{ provide: APP_FILTER, useClass: SagazExceptionFilter }]
@@ -27,7 +27,7 @@ export class SagazExceptionFilter extends BaseExceptionFilter<SagazError> {
   /** Called by Nest with the error that a request or a message ended with. */
   override catch(error: SagazError, host: ArgumentsHost): unknown {
     if (host.getType() === 'rpc') return throwError(() => error);
-    // GraphQL and others: their own way of telling an error knows what to do with this one.
+    // GraphQL and others report errors in a way of their own.
     if (host.getType() !== 'http') throw error;
     const answer = httpAnswerOf(error);
     if (answer === undefined) {
@@ -40,7 +40,7 @@ export class SagazExceptionFilter extends BaseExceptionFilter<SagazError> {
       server?.setHeader(host.switchToHttp().getResponse(), 'Retry-After', seconds);
     }
     const told = new HttpException(bodyOf(error, answer), answer.status);
-    // Another one, because the parameter's type is that of the errors a filter is declared for.
+    // A second filter is used, because the parameter type of this one allows errors of Sagaz only.
     new BaseExceptionFilter(server).catch(told, host);
     return undefined;
   }
@@ -51,7 +51,7 @@ function bodyOf(
   { status, message, reason }: HttpAnswer,
 ): Readonly<Record<string, unknown>> {
   const sagaId: unknown = Reflect.get(error, 'sagaId');
-  // Of a conflict it would be the saga of whoever used the key first.
+  // For a conflict the id would be that of another caller's saga, which used the key first.
   const own = error.code !== 'SAGAZ_IDEMPOTENCY_CONFLICT' && typeof sagaId === 'string';
   return {
     statusCode: status,

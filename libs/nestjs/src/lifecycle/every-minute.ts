@@ -3,7 +3,7 @@ import type { Clock, Logger, Timer } from '@sagaz/core';
 
 const INTERVAL_MS = 60_000;
 
-/** Does a small chore once a minute. One that fails is logged, and done again a minute later. */
+/** Does a small task once a minute. A failure is logged, and the task is tried again a minute later. */
 export class EveryMinute {
   #timer: Timer | null = null;
   #stopped = false;
@@ -11,9 +11,9 @@ export class EveryMinute {
   constructor(
     private readonly clock: Clock,
     private readonly logger: Logger,
-    /** What the log says of a failure: `Old inbox rows could not be removed`. */
+    /** The beginning of the log line about a failure: `Old inbox rows could not be removed`. */
     private readonly failure: string,
-    /** Asked for one round; a long one looks at `stopped` between its parts. */
+    /** Does one round. A long round checks `stopped` between its parts. */
     private readonly work: (stopped: () => boolean) => Promise<void>,
   ) {}
 

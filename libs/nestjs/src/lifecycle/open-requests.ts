@@ -2,8 +2,9 @@ import type { HttpAdapterHost } from '@nestjs/core';
 import type { Logger } from '@sagaz/core';
 
 /**
- * The requests an HTTP server has open when the application stops. Nest waits for them without a limit:
- * one that hangs, or a client that keeps its connection busy, would hold the process until it is killed.
+ * Closes the requests that an HTTP server has open when the application stops. Nest waits for them
+ * without a limit, so a request that hangs, or a client that keeps its connection busy, would keep the
+ * process alive until it is killed.
  */
 export class OpenRequests {
   #timer: NodeJS.Timeout | undefined;
@@ -13,7 +14,7 @@ export class OpenRequests {
     private readonly logger: Logger,
   ) {}
 
-  /** Closes what is open after this time. */
+  /** Closes connections that are still open after this time, in milliseconds. */
   closeAfter(ms: number): void {
     // An application without HTTP has no adapter, whatever the type says.
     const adapter: HttpAdapterHost['httpAdapter'] | undefined = this.host?.httpAdapter;
@@ -31,7 +32,7 @@ export class OpenRequests {
     this.#timer.unref();
   }
 
-  /** All are answered. */
+  /** All requests are answered, so nothing is left to close. */
   done(): void {
     clearTimeout(this.#timer);
   }

@@ -2,22 +2,22 @@ import type { Clock } from '@sagaz/core';
 
 export interface RecentAnswerOptions {
   readonly clock: Clock;
-  /** Answers are given out again for so long, in ms: those who ask are many, and looking is not free. */
+  /** How long an answer is reused, in ms, because there are many callers and a question has a cost. */
   readonly keepMs: number;
   /** The longest wait of a caller, in ms, because probes and scrapes have time limits of their own. */
   readonly withinMs: number;
-  /** Called once when answers begin to fail, and again only after one came. */
+  /** Called once when answers begin to fail, and again only after one has succeeded. */
   readonly failed?: (error: unknown) => void;
 }
 
 export type Answer<T> =
   | { readonly kind: 'answer'; readonly value: T }
-  /** It failed, or did not come in time. */
+  /** The question failed, or was not answered in time. */
   | { readonly kind: 'none'; readonly error: unknown };
 
 /**
- * A question to a server, asked when somebody wants to know. At most one is under way, so that a server
- * that hangs is not given one more with every probe.
+ * Puts a question to a server when a caller wants the answer. At most one question is under way, so
+ * that a server that hangs does not get one more with every probe.
  */
 export class RecentAnswer<T> {
   readonly #ask: () => Promise<T>;
@@ -31,13 +31,13 @@ export class RecentAnswer<T> {
     this.#options = options;
   }
 
-  /** Never rejects. */
+  /** Returns a recent answer, or asks for a new one. Never rejects. */
   async now(): Promise<Answer<T>> {
     const { clock, keepMs, withinMs } = this.#options;
     if (this.#last !== null && clock.now() - this.#last.at < keepMs) {
       return { kind: 'answer', value: this.#last.value };
     }
-    // One that is late is still waited for, and the question not asked again.
+    // The question is not asked again while an earlier one is unanswered, even if that is late.
     this.#asked ??= this.#question();
     let cancel = (): void => undefined;
     const late = new Promise<Answer<T>>((resolve) => {

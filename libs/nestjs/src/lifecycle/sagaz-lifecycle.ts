@@ -23,7 +23,7 @@ import { Workers, type Worker } from './workers.js';
 
 /**
  * Starts the background work when every module has bootstrapped, and ends it before any of them is
- * destroyed. It must stand in a module that is not global: Nest destroys global modules last, when
+ * destroyed. It must be in a module that is not global, because Nest destroys global modules last, when
  * the clients that steps and handlers use are closed already.
  */
 @Injectable()
@@ -76,7 +76,7 @@ export class SagazLifecycle
   async onModuleDestroy(): Promise<void> {
     const { shutdownTimeout } = this.options;
     const withinMs = drainTimeOf(shutdownTimeout);
-    // Before it waits for anything: requests that wait for sagas are answered now.
+    // This comes before any wait, so that requests that wait for sagas are answered now.
     this.workers.announceStop();
     this.#openRequests.closeAfter(httpTimeOf(shutdownTimeout));
     const stopping = this.#started.splice(0).map(async (worker) => {
@@ -86,7 +86,7 @@ export class SagazLifecycle
         this.logger.error(`The ${worker.name} did not stop in good order.`, {}, error);
       }
     });
-    // Every worker keeps to the time it was given; this is for the one that hangs.
+    // Every worker should keep to the time it was given; this limit is for one that hangs.
     if (!(await endedWithin(httpTimeOf(shutdownTimeout), stopping))) {
       this.logger.warn('Not all background work ended within the shutdown timeout.', { withinMs });
     }

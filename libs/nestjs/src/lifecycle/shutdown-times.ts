@@ -1,6 +1,6 @@
 /**
  * How long background work may take to end, of the whole time for a shutdown. The rest is for the HTTP
- * server's open requests and for closing what is left.
+ * server's open requests and for closing stores and brokers.
  */
 export function drainTimeOf(shutdownTimeout: number): number {
   return Math.ceil(shutdownTimeout * 0.8);

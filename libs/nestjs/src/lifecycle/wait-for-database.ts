@@ -4,8 +4,8 @@ const DELAY_MS = 3_000;
 const STANDARD: Duration = '5m';
 
 /**
- * Options for `TypeOrmModule.forRoot` that let it wait for its database as Sagaz does for its own:
- * while nobody answers, and not where a password or the name of a database is wrong.
+ * Options for `TypeOrmModule.forRoot` that make it wait for its database as Sagaz does: as long as the
+ * server does not answer, but not if a password or the name of a database is wrong.
  *
  * ```ts
  * TypeOrmModule.forRoot({ type: 'postgres', url, ...waitForDatabase() })

@@ -1,27 +1,30 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { currentTraceId } from '../outbox/index.js';
 
-/** What log lines say about the work they were written in. */
+/** The fields of log lines about the work during which they were written. */
 export interface WorkFields {
   readonly sagaId?: string;
   readonly saga?: string;
   readonly step?: string;
   readonly messageId?: string;
   readonly messageType?: string;
-  /** From W3C Trace Context, where the message or whoever started the saga brought one. */
+  /** The trace id of W3C Trace Context, if the message or the start of the saga carried one. */
   readonly traceId?: string;
 }
 
 const surrounding = new AsyncLocalStorage<WorkFields>();
 
-/** Runs `work` so that {@link sagazLogFields} tells these fields in it, besides those around it. */
+/**
+ * Runs `work` in a context in which {@link sagazLogFields} returns these fields beside those of the
+ * surrounding context.
+ */
 export function withLogFields<T>(fields: WorkFields, work: () => T): T {
   return surrounding.run({ ...surrounding.getStore(), ...fields }, work);
 }
 
 /**
- * The saga, step, message and trace the running code works on; empty outside of steps and handlers.
- * For pino's `mixin`, so that every line has them, whoever writes it:
+ * Returns the saga, step, message and trace that the running code works on; empty outside of steps and
+ * handlers. Use it as pino's `mixin`, so that every log line has these fields:
  *
  * ```ts
  * LoggerModule.forRoot({ pinoHttp: { mixin: sagazLogFields } })

@@ -12,11 +12,11 @@ import { register, type Gauge } from 'prom-client';
 import { RecentAnswer } from '../lifecycle/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER } from '../tokens/index.js';
 
-/** Every process of every service asks for the same. */
+/** How long an answer is reused, in ms. Every process of every service asks the same question. */
 const KEEP_MS = 15_000;
 const WITHIN_MS = 2_000;
 
-/** Asks the broker how far consumer groups are behind, when somebody asks us. */
+/** Asks the broker for the lag of consumer groups when the metrics are scraped. */
 @Injectable()
 export class BrokerBacklog implements OnModuleDestroy {
   readonly #lag: RecentAnswer<BrokerLag | undefined>;
@@ -31,20 +31,23 @@ export class BrokerBacklog implements OnModuleDestroy {
       keepMs: KEEP_MS,
       withinMs: WITHIN_MS,
       failed: (error) => {
-        logger.warn('How far consumer groups are behind could not be read for the metrics.', {
-          error: errorText(error),
-        });
+        logger.warn(
+          'The lag of consumer groups could not be read from the broker; its metrics are left out until it can.',
+          {
+            error: errorText(error),
+          },
+        );
       },
     });
   }
 
-  /** Undefined: the broker cannot tell, or not now. Never rejects. */
+  /** Returns the lag; undefined: the broker cannot tell it, or does not answer now. Never rejects. */
   async now(): Promise<BrokerLag | undefined> {
     const answer = await this.#lag.now();
     return answer.kind === 'answer' ? answer.value : undefined;
   }
 
-  /** The registry outlives the application, and the broker these gauges ask does not. */
+  /** The registry outlives the application, but the broker that these gauges ask does not. */
   onModuleDestroy(): void {
     for (const name of NAMES) register.removeSingleMetric(name);
   }
@@ -91,7 +94,7 @@ export const brokerMetrics: Provider[] = [
   ),
   gaugeOf(
     NAMES[1],
-    'How long the oldest message that a consumer group has before it has been there.',
+    'Age of the oldest message that a consumer group has before it.',
     ['group'],
     (gauge, { groups }) => {
       for (const lag of groups) gauge.set({ group: lag.group }, seconds(lag));
@@ -105,7 +108,7 @@ export const brokerMetrics: Provider[] = [
   ),
   gaugeOf(
     NAMES[3],
-    'How long the oldest message in topics that no consumer group has joined has been there.',
+    'Age of the oldest message in topics that no consumer group has joined.',
     [],
     (gauge, { unrouted }) => gauge.set(seconds(unrouted)),
   ),

@@ -14,10 +14,10 @@ export const failureMetrics: Provider[] = [
 ];
 
 const WORKERS = ['engine', 'relay'] as const;
-/** A record, so that the compiler misses here what is added. */
+/** A record, so that the compiler reports a missing member here when the type gets a new one. */
 const FAILURES: Readonly<Record<StoreFailure, true>> = { refused: true, away: true, failed: true };
 
-/** Counts what the background work asks of the database in vain. */
+/** Counts the failed uses of the database by background work. */
 @Injectable()
 export class FailureMetrics implements OnModuleInit {
   constructor(
@@ -34,7 +34,10 @@ export class FailureMetrics implements OnModuleInit {
     observers.add({ engine: counts('engine'), relay: counts('relay') });
   }
 
-  /** As in the metrics of sagas: what is not there before its first event hides that event. */
+  /**
+   * All series are created at the start, since a series that appears with its first event hides that
+   * event from `increase()`.
+   */
   onModuleInit(): void {
     for (const { name: connection } of this.connections.all) {
       for (const worker of WORKERS) {

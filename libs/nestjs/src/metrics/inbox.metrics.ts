@@ -35,7 +35,7 @@ export const inboxMetrics: Provider[] = [
 
 type Kind = 'group' | 'type';
 
-/** Records, so that the compiler misses here what is added to the inbox. */
+/** Records, so that the compiler reports a missing member here when the inbox gets a new outcome. */
 const OUTCOMES: Readonly<Record<InboxOutcome['kind'], true>> = {
   committed: true,
   duplicate: true,
@@ -55,10 +55,10 @@ const REASONS: Readonly<Record<BurialReason, true>> = {
   unsigned: true,
   bad_signature: true,
 };
-/** The type of a message that the group has no handler for. */
+/** The label for the type of a message that the group has no handler for. */
 const OTHER = 'other';
 
-/** Counts what becomes of messages. */
+/** Counts how the handling of messages ends. */
 @Injectable()
 export class InboxMetrics {
   constructor(
@@ -88,7 +88,10 @@ export class InboxMetrics {
     });
   }
 
-  /** As in the metrics of sagas: what is not there before its first event hides that event. */
+  /**
+   * Creates all series, since a series that appears with its first event hides that event from
+   * `increase()`.
+   */
   #zero(): void {
     const kinds = this.handlers.all.map(({ inbox: { group, type } }) => ({ group, type }));
     const others = this.handlers.groups.map((group) => ({ group, type: OTHER }));
@@ -100,8 +103,8 @@ export class InboxMetrics {
   }
 
   #count({ message, group, outcome, durationMs }: InboxEvent): void {
-    // Other people choose the types of messages nobody handles; they must not choose how many time
-    // series there are.
+    // Other services choose the types of messages that no handler takes, and must not thereby determine
+    // the number of time series.
     const type = this.handlers.find(group, message.type) === undefined ? OTHER : message.type;
     this.handled.inc({ group, type, outcome: outcome.kind });
     if (outcome.kind === 'duplicate') {

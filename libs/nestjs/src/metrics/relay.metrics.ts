@@ -68,7 +68,7 @@ export const relayMetrics: Provider[] = [
 
 type One = 'connection';
 
-/** Counts what goes into outboxes and out of them. */
+/** Counts messages that are written to outboxes and published from them. */
 @Injectable()
 export class RelayMetrics implements OnModuleInit {
   constructor(
@@ -98,13 +98,17 @@ export class RelayMetrics implements OnModuleInit {
     });
   }
 
-  /** As in the metrics of sagas: what is not there before its first event hides that event. */
+  /**
+   * All series are created at the start, since a series that appears with its first event hides that
+   * event from `increase()`.
+   */
   onModuleInit(): void {
     for (const { name: connection } of this.connections.all) {
       for (const counter of [this.written, this.lost, this.published, this.timeouts]) {
         counter.inc({ connection }, 0);
       }
-      // The pauses of the whole broker; topics are not known before something goes to them.
+      // The series without a topic counts pauses of the whole broker. Topics are not known before a
+      // message goes to them.
       this.pauses.inc({ connection, topic: '' }, 0);
       this.seconds.zero({ connection });
       this.lag.zero({ connection });
@@ -113,7 +117,7 @@ export class RelayMetrics implements OnModuleInit {
   }
 
   #observe(connection: string): RelayObserver {
-    // Bound once: these are called for every message, or every batch, that leaves.
+    // The labels are bound once, because these counters are used for every message or batch.
     const published = this.published.labels({ connection });
     const seconds = this.seconds.labels({ connection });
     const lag = this.lag.labels({ connection });

@@ -103,9 +103,12 @@ interface UnservedLabels {
   readonly version: number;
 }
 
-/** Where a saga can come to rest. */
+/** The statuses in which a saga stays until a person acts, or for good. */
 const ENDS = [...FINAL_STATUSES, 'needs_attention'] as const;
-/** Written as a record, so that a reason that is added to the engine is missed here by the compiler. */
+/**
+ * Written as a record, so that the compiler reports a missing member here when the engine gets a new
+ * reason.
+ */
 const REASONS: Readonly<Record<AttentionReason, true>> = {
   compensation_failed: true,
   recovery_failed: true,
@@ -127,7 +130,7 @@ const IGNORED: Readonly<Record<IgnoredReply, true>> = {
   bad_signature: true,
 };
 
-/** Counts what engines do. */
+/** Counts the events of engines. */
 @Injectable()
 export class SagaMetrics implements OnModuleInit {
   readonly #told = new Map<string, readonly UnservedLabels[]>();
@@ -160,8 +163,8 @@ export class SagaMetrics implements OnModuleInit {
   }
 
   /**
-   * Every series that can be known is there from the first scrape on: one that appears with its first
-   * event has not risen in the eyes of `increase()`, and no alert tells of that event.
+   * All series whose labels are known are created at the start. A series that appears with its first
+   * event begins at 1, so `increase()` sees no rise and no alert fires for that event.
    */
   onModuleInit(): void {
     for (const connection of this.connections.all) {
@@ -234,7 +237,7 @@ export class SagaMetrics implements OnModuleInit {
     };
   }
 
-  /** Those that have gone since the last look go from the metrics, too. */
+  /** Definitions that are served again since the last look are removed from the metrics. */
   #unserved(connection: string, found: readonly UnservedSagas[]): void {
     for (const labels of this.#told.get(connection) ?? []) this.unserved.remove(labels);
     const now = found.map(({ name, version, count }) => {

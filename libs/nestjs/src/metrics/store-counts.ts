@@ -14,7 +14,10 @@ import { RecentAnswer } from '../lifecycle/index.js';
 import { SAGAZ_CLOCK, SAGAZ_LOGGER } from '../tokens/index.js';
 
 const KEEP_MS = 5_000;
-/** All gauges wait at once, so this is how long a scrape takes while the database hangs. */
+/**
+ * The longest wait for a count, in ms. All gauges wait at the same time, so a scrape takes this long
+ * while the database hangs.
+ */
 const WITHIN_MS = 2_000;
 const OUTBOX_STATUSES = ['pending', 'delayed', 'retrying', 'held', 'dead_letter'] as const;
 
@@ -34,7 +37,7 @@ async function countIn(store: Store): Promise<Counts> {
   return { sagas, outbox: byStatus, oldestMs: oldestPendingMs ?? 0, deadLetters };
 }
 
-/** Counts what lies in the stores, when somebody asks. */
+/** Counts the sagas and messages in the stores when the metrics are scraped. */
 @Injectable()
 export class StoreCounts implements OnModuleDestroy {
   readonly #looks: readonly { readonly name: string; readonly counts: RecentAnswer<Counts> }[];
@@ -51,17 +54,23 @@ export class StoreCounts implements OnModuleDestroy {
         keepMs: KEEP_MS,
         withinMs: WITHIN_MS,
         failed: (error) => {
-          // The process's own metrics are wanted most when its database is away.
-          logger.warn('What lies in the store could not be counted for its metrics.', {
-            connection: name,
-            error: errorText(error),
-          });
+          // The failure is only logged, because the process's own metrics are needed most when its
+          // database is away.
+          logger.warn(
+            'The sagas and messages in the store could not be counted; their metrics are left out until they can.',
+            {
+              connection: name,
+              error: errorText(error),
+            },
+          );
         },
       }),
     }));
   }
 
-  /** By connection; without those that cannot be counted now. Never rejects. */
+  /**
+   * Returns the counts by connection, without the connections that do not answer now. Never rejects.
+   */
   async now(): Promise<ReadonlyMap<string, Counts>> {
     const all = new Map<string, Counts>();
     const looking = this.#looks.map(async ({ name, counts }) => {
@@ -72,7 +81,7 @@ export class StoreCounts implements OnModuleDestroy {
     return all;
   }
 
-  /** The registry outlives the application, and the stores these gauges ask do not. */
+  /** The registry outlives the application, but the stores that these gauges ask do not. */
   onModuleDestroy(): void {
     for (const name of NAMES) register.removeSingleMetric(name);
   }
@@ -93,7 +102,8 @@ function gaugeOf(
     inject: [StoreCounts],
     async collect(store: StoreCounts) {
       const counted = await store.now();
-      // Numbers that cannot be read now are left out: an old number would look like a true one.
+      // Numbers that cannot be read now are left out, since an old number would look like a current
+      // one.
       this.reset();
       for (const [connection, counts] of counted) fill(this, connection, counts);
     },

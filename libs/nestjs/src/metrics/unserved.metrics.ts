@@ -17,14 +17,14 @@ export const unservedMetrics: Provider[] = [
   }),
 ];
 
-/** Written as a record, so that a kind that is added is missed here by the compiler. */
+/** Written as a record, so that the compiler reports a missing member here when there is a new kind. */
 const KINDS: Readonly<Record<UnservedQueue['kind'], true>> = {
   outbox: true,
   group: true,
   topic: true,
 };
 
-/** Tells what waits and has nobody. */
+/** Gauges of queues whose messages no process takes. */
 @Injectable()
 export class UnservedMetrics {
   constructor(
@@ -44,7 +44,7 @@ export class UnservedMetrics {
     for (const kind of Object.keys(KINDS)) {
       this.queues.set({ kind }, queues.filter((queue) => queue.kind === kind).length);
     }
-    // A queue that is served again, or gone, must not look as if it still waited.
+    // A queue that is served again, or removed, must not keep its old number.
     this.oldest.reset();
     for (const { kind, name, oldestMs } of queues) {
       this.oldest.set({ kind, name }, oldestMs / 1_000);

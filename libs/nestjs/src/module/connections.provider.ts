@@ -33,7 +33,7 @@ function problem(option: string, given: string, expected: string): InvalidOption
   return new InvalidOptionsError([{ option, variable: undefined, given, expected }]);
 }
 
-/** The driver of a connection. @throws InvalidOptionsError when none is meant for it */
+/** Returns the driver of a connection. @throws InvalidOptionsError when the options name none for it */
 function driverOf(name: string, { store, stores }: EffectiveOptions): StoreDriver {
   const driver = (Object.hasOwn(stores, name) ? stores[name] : undefined) ?? store;
   if (driver === undefined) {
@@ -46,13 +46,13 @@ function driverOf(name: string, { store, stores }: EffectiveOptions): StoreDrive
   return driver;
 }
 
-/** Makes the stores, starts them, and lets the DataSources' transactions reach them. */
+/** Makes and starts the stores, and connects the transactions of the DataSources with them. */
 export function connectionsProvider(
   given: SagazModuleExtras['dataSources'],
 ): FactoryProvider<Connections> {
   const wanted = readDataSources(given ?? [DEFAULT_CONNECTION]);
-  // Optional tokens: what is missing is said below in words that help. Injected and not looked up
-  // later, because repositories are used from the moment the first provider is made.
+  // The tokens are optional, so that a missing one leads to a helpful error below. They are injected
+  // and not looked up later, because repositories are used from the moment the first provider is made.
   const injected = wanted.flatMap(({ name }) => {
     const connectionName = name === DEFAULT_CONNECTION ? undefined : name;
     return [
@@ -124,7 +124,7 @@ export function connectionsProvider(
           });
         }
       } catch (error) {
-        // The application does not start; what was opened must not keep its process alive.
+        // The application does not start, so its open connections must not keep the process alive.
         for (const connection of connections) {
           connection.dispose();
           await connection.store.close().catch(() => undefined);

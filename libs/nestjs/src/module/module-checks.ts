@@ -7,8 +7,8 @@ const ONCE =
   'Call SagazModule.forRoot({ service, store, broker }) once, in the root module. Other modules inject Sagas, Outbox and DeadLetters without importing anything.';
 
 /**
- * Two would relay the same outbox, run the same sagas and handle the same messages side by side in one
- * process, each with options of its own.
+ * Refuses a second `SagazModule` in an application: both would relay the same outbox, run the same
+ * sagas and handle the same messages, each with options of its own.
  *
  * @throws ModuleSetupError
  */
@@ -32,7 +32,7 @@ export function requireConfigured(module: string, configured: true | undefined):
 }
 
 /**
- * What the compiler has not seen, in JavaScript for instance.
+ * Checks options that the compiler has not checked, in JavaScript for instance.
  *
  * @throws InvalidOptionsError
  */

@@ -9,7 +9,8 @@ export const { ConfigurableModuleClass, OPTIONS_TYPE, ASYNC_OPTIONS_TYPE } =
     .setFactoryMethodName('createSagazOptions')
     .setExtras<SagazModuleExtras>({ dataSources: undefined }, (definition, { dataSources }) => ({
       ...definition,
-      // Handlers' interceptors and injected services are resolved in the modules that use them.
+      // The module is global, because interceptors of handlers and injected services are resolved in
+      // the modules that use them.
       global: true,
       // Names of DataSources are injection tokens, so they must be known before any factory runs.
       providers: [...(definition.providers ?? []), connectionsProvider(dataSources)],

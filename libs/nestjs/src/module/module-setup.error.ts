@@ -1,6 +1,6 @@
 import { SagazError } from '@sagaz/core';
 
-/** `SagazModule` stands among the application's imports as it cannot be meant. */
+/** The application imports `SagazModule` in a wrong way: twice, or without `forRoot`. */
 export class ModuleSetupError extends SagazError {
   readonly code = 'SAGAZ_MODULE_SETUP';
 }

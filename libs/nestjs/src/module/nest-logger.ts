@@ -10,7 +10,10 @@ import {
 } from '@sagaz/core';
 import { withLogFields } from '../logging/index.js';
 
-/** One event is one line, whatever texts of other people are in it, and no line shows a password. */
+/**
+ * Makes a text safe for the log: it stays on one line, whatever foreign text is in it, and shows no
+ * password.
+ */
 function safe(text: string): string {
   return oneLine(redact(text));
 }
@@ -23,7 +26,10 @@ function line(message: string, fields: LogFields | undefined): string {
   );
 }
 
-/** The frames of a stack stay lines of their own; the error's text in front of them becomes one. */
+/**
+ * Makes a stack safe for the log: each frame keeps its line, and the error's text before them becomes
+ * one line.
+ */
 function safeStack({ stack, message }: ErrorRecord): string | undefined {
   if (stack === undefined) return undefined;
   const at = stack.indexOf(message);
@@ -34,7 +40,7 @@ function safeStack({ stack, message }: ErrorRecord): string | undefined {
 
 const WORK = ['sagaId', 'saga', 'step', 'messageId', 'messageType', 'traceId'] as const;
 
-/** Writes so that a logger that asks for {@link sagazLogFields} finds what the line is about. */
+/** Writes a line in a context in which {@link sagazLogFields} returns the fields of that line. */
 function about(fields: LogFields | undefined, write: () => void): void {
   const known = WORK.flatMap((name) => {
     const value: unknown = fields?.[name];
@@ -43,7 +49,7 @@ function about(fields: LogFields | undefined, write: () => void): void {
   withLogFields(Object.fromEntries(known), write);
 }
 
-/** Writes to whatever logger the application gave Nest. */
+/** Writes to the logger that the application gave Nest. */
 export class NestSagazLogger implements Logger {
   readonly #logger = new NestLogger('Sagaz');
 

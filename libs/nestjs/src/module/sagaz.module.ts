@@ -21,13 +21,19 @@ export class SagazModule {
     requireConfigured('SagazModule', configured);
   }
 
-  /** The application does not start with wrong options: `InvalidOptionsError` names them all. */
+  /**
+   * Configures Sagaz. With wrong options the application does not start, and `InvalidOptionsError`
+   * names all of them.
+   */
   static forRoot(options: typeof OPTIONS_TYPE): DynamicModule {
     requireOptions('forRoot', options, GIVE);
     return configured(SagazCoreModule.forRoot(options));
   }
 
-  /** The same with options from a factory. Only `dataSources` must be given here and now. */
+  /**
+   * Configures Sagaz with options from a factory. Only `dataSources` must be given directly, because
+   * Nest needs their names earlier.
+   */
   static forRootAsync(options: typeof ASYNC_OPTIONS_TYPE): DynamicModule {
     requireOptions('forRootAsync', options, 'give { useFactory: () => ({ service, store }) }');
     if (!['useFactory', 'useClass', 'useExisting'].some((name) => Object.hasOwn(options, name))) {

@@ -7,7 +7,7 @@ export class VersionMismatchError extends SagazError {
   readonly code = 'SAGAZ_VERSION_MISMATCH';
 
   constructor(
-    /** Versions by what they belong to. */
+    /** The version of each package. */
     readonly versions: Readonly<Record<string, string>>,
   ) {
     super(

@@ -21,9 +21,9 @@ const schema = z
   );
 
 /**
- * The DataSources that are named, complete.
+ * Reads the option `dataSources` and adds defaults.
  *
- * @throws InvalidOptionsError where the names cannot be meant
+ * @throws InvalidOptionsError when a name is not possible
  */
 export function readDataSources(given: unknown): readonly Required<DataSourceOptions>[] {
   const parsed = schema.safeParse(given);

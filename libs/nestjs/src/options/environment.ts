@@ -39,7 +39,7 @@ const ROLES: readonly string[] = ['engine', 'relay', 'consume'];
 
 type Tree = Record<string, unknown>;
 
-/** A copy of plain objects all the way down; drivers and everything else stay what they are. */
+/** Copies plain objects at all levels. Drivers and other values are not copied. */
 function copied(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (Object.getPrototypeOf(value) !== Object.prototype) return value;
@@ -51,7 +51,7 @@ function read(text: string, reading: Reading): unknown {
   const trimmed = text.trim();
   switch (reading) {
     case 'number':
-      // What is no number stays text, so that the problem shows what was given.
+      // A value that is no number stays text, so that the error shows the given value.
       return /^-?\d+(\.\d+)?$/.test(trimmed) ? Number(trimmed) : trimmed;
     case 'limit':
       return trimmed === 'false' ? false : trimmed;
@@ -59,7 +59,7 @@ function read(text: string, reading: Reading): unknown {
       return trimmed === 'true' ? true : trimmed === 'false' ? false : trimmed;
     case 'roles': {
       const named = trimmed.split(',').map((role) => role.trim());
-      // What names no role stays text, so that the problem shows the list that was given.
+      // A list with an unknown role stays text, so that the error shows the given list.
       if (named.some((role) => !ROLES.includes(role))) return trimmed;
       return Object.fromEntries(ROLES.map((role) => [role, named.includes(role)]));
     }
@@ -83,7 +83,7 @@ function put(tree: Tree, path: readonly string[], value: unknown): void {
   put(next, rest, value);
 }
 
-/** The options with what the environment says put over them, and where each of that came from. */
+/** Returns the options overridden by environment variables, and the variable that set each of them. */
 export function withEnvironment(
   options: unknown,
   environment: Readonly<Record<string, string | undefined>>,
@@ -94,11 +94,12 @@ export function withEnvironment(
   const tree: Tree = { ...merged };
   for (const { variable, option, reading } of ENVIRONMENT) {
     const text = environment[variable];
-    // An empty variable is how a shell or a manifest leaves one out.
+    // An empty variable counts as not set, because shells and manifests set variables to the empty text
+    // to leave them out.
     if (text === undefined || text.trim() === '') continue;
     put(tree, option.split('.'), read(text, reading));
     variables.set(option, variable);
-    // The other way to say the same: the variable wins over both.
+    // `signing.key` and `signing.keys` set the same thing, so the variable overrides both.
     if (option === 'signing.keys') put(tree, ['signing', 'key'], undefined);
   }
   return { options: tree, variables };

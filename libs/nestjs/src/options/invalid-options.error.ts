@@ -2,16 +2,19 @@ import { SagazError } from '@sagaz/core';
 
 /** One option that cannot have the value it was given. */
 export interface OptionProblem {
-  /** For example `relay.batchSize`. */
+  /** The name of the option, for example `relay.batchSize`. */
   readonly option: string;
   /** The environment variable the value came from; undefined: from code. */
   readonly variable: string | undefined;
-  /** As text, secrets redacted. */
+  /** The given value as text, without secrets. */
   readonly given: string;
   readonly expected: string;
 }
 
-/** Options that cannot be meant. Names every one of them, so that one start is enough to mend all. */
+/**
+ * Options have impossible values. The error names all of them, so that one start is enough to correct
+ * all.
+ */
 export class InvalidOptionsError extends SagazError {
   readonly code = 'SAGAZ_INVALID_OPTIONS';
 
@@ -23,7 +26,7 @@ export class InvalidOptionsError extends SagazError {
             `  - ${option}${variable === undefined ? '' : ` (from ${variable})`} is ${given}: ${expected}.`,
         )
         .join('\n')}\n`,
-      'Mend them in SagazModule.forRoot() or in the environment.',
+      'Correct them in SagazModule.forRoot() or in the environment.',
     );
   }
 }

@@ -26,7 +26,7 @@ const INBOX_RETRY: RetryPolicy = Object.freeze({
   jitter: 0.5,
 });
 
-/** What `parseDuration` bears. */
+/** The longest duration that `parseDuration` takes. */
 const LONGEST: Duration = '3650d';
 
 const whole = (least: number, most: number, standard: number) => {
@@ -93,7 +93,7 @@ const retry = (standard: RetryPolicy) =>
     )
     .optional()
     .transform((given, context): RetryPolicy => {
-      // Option by option, so that every wrong one is named.
+      // The options are checked one by one, so that every wrong one is named.
       for (const [name, value] of Object.entries(given ?? {})) {
         try {
           parseRetry(
@@ -112,7 +112,7 @@ const retry = (standard: RetryPolicy) =>
       try {
         return parseRetry(given as RetryOptions | undefined, standard);
       } catch (error) {
-        // Each was good by itself, so it is the one that is measured by another.
+        // Each value is possible by itself, so the one that is limited by the other is named.
         context.addIssue({ code: 'custom', path: ['maxDelay'], message: remedyOf(error) });
         return z.NEVER;
       }

@@ -5,7 +5,7 @@ import { InvalidOptionsError, type OptionProblem } from './invalid-options.error
 import { optionsSchema, type EffectiveOptions } from './options-schema.js';
 import { unknownVariables } from './unknown-variables.js';
 
-/** What is at a path of the given options. */
+/** Returns the value at a path of the given options. */
 function at(options: unknown, path: readonly PropertyKey[]): unknown {
   let value = options;
   for (const name of path) {
@@ -17,18 +17,19 @@ function at(options: unknown, path: readonly PropertyKey[]): unknown {
 
 const SECRET = /pass(word|wd)?|secret|token|credential|api_?key|signing/i;
 
-/** A text without user and password of a URL, without its query, and without `password=…`. */
+/** Removes user, password and query of URLs from a text, and `password=…`. */
 function withoutSecrets(text: string): string {
   return (
     text
-      // To the last @: a password that was not encoded may have some, and slashes too.
+      // The match extends to the last @, because a password that was not encoded may contain @ and
+      // slashes.
       .replace(/:\/\/\S*@/g, '://***@')
       .replace(/(:\/\/[^\s?]*)\?\S*/g, '$1?***')
       .replace(/\b(\w*pass\w*|pwd)\s*=\s*\S+/gi, '$1=***')
   );
 }
 
-/** A value as a person may read it in a log: no passwords, no drivers' insides. */
+/** Prints a value for a log, without passwords and without the internals of drivers. */
 function shown(value: unknown, name: string): string {
   if (value === undefined) return 'missing';
   if (SECRET.test(name)) return '(hidden)';
@@ -42,19 +43,19 @@ function shown(value: unknown, name: string): string {
   return typeof value === 'function' ? 'a function' : inspect(value);
 }
 
-/** What to say of a name that no option has. */
+/** Makes the problem of a name that no option has. */
 function noSuchOption(
   { path, message }: { readonly path: readonly PropertyKey[]; readonly message: string },
   key: string,
 ): string {
-  // Nest must know the names before it runs a factory, so they cannot come out of one.
+  // Nest must know the names of DataSources before it runs a factory, so a factory cannot return them.
   if (path.length === 0 && key === 'dataSources') {
     return 'it stands beside useFactory: forRootAsync({ dataSources, useFactory })';
   }
   return `there is no such option; ${message}`;
 }
 
-/** @throws InvalidOptionsError with every problem there is */
+/** @throws InvalidOptionsError with all problems */
 export function readOptions(
   given: unknown,
   environment: Readonly<Record<string, string | undefined>>,
@@ -65,7 +66,8 @@ export function readOptions(
   const problems: OptionProblem[] = misspelt.map(({ variable, meant }) => ({
     option: variable,
     variable: undefined,
-    // By what was meant as well: a slip in the name of a secret must not show it.
+    // The name that was probably meant also decides whether a value is shown, so that a slip in the
+    // name of a secret does not reveal it.
     given: shown(environment[variable], `${variable} ${meant ?? ''}`),
     expected: `there is no such variable; did you mean ${meant ?? ''}? Unset it if not`,
   }));

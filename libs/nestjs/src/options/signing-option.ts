@@ -7,7 +7,9 @@ const KEYS = 'give keys of at least 32 random bytes each, as text or Buffer';
 
 const key = z.union([z.string(), z.instanceof(Uint8Array)], { error: KEYS });
 
-/** The keys of messages. What it makes shows them to nobody, however it is printed. */
+/**
+ * Reads the keys by which messages are signed. The parsed value hides the keys however it is printed.
+ */
 export const signingOption = z
   .strictObject(
     {

@@ -1,16 +1,18 @@
 import { ENVIRONMENT } from './environment.js';
 
-/** Read by the command line and by Sagaz's own tests, and by no application. */
+/** Variables that the command line and Sagaz's own tests read, and no application. */
 const OTHERS = /^SAGAZ_(DATABASE_URL|SCHEMA|TEST_.*)$/;
 
-/** What the command line obeys, and where an application has it from. */
+/**
+ * Variables that only the command line reads, each with the option that an application uses instead.
+ */
 const OF_THE_COMMAND_LINE: Readonly<Record<string, string>> = {
   SAGAZ_DATABASE_URL:
     'the store takes the database of its DataSource, or postgres({ url: process.env.SAGAZ_DATABASE_URL })',
   SAGAZ_SCHEMA: 'write postgres({ schema: process.env.SAGAZ_SCHEMA })',
 };
 
-/** Variables that the command line obeys and an application does not, each with what to write instead. */
+/** Finds set variables that only the command line reads, each with the option to use instead. */
 export function commandLineVariables(
   environment: Readonly<Record<string, string | undefined>>,
 ): readonly { readonly variable: string; readonly instead: string }[] {
@@ -19,7 +21,7 @@ export function commandLineVariables(
     .map(([variable, instead]) => ({ variable, instead }));
 }
 
-/** A variable that looks like one of ours and sets nothing. */
+/** A variable whose name begins like those of Sagaz and that sets no option. */
 export interface UnknownVariable {
   readonly variable: string;
   /** What was probably meant; undefined where nothing is near. */

@@ -12,7 +12,7 @@ import { SagaScopeError } from './errors.js';
 
 type Wrapper = ReturnType<DiscoveryService['getProviders']>[number];
 
-/** The sagas among the application's providers, and the connection that keeps each. */
+/** Finds the sagas among the application's providers, and the connection whose store keeps each. */
 @Injectable()
 export class SagaSet {
   #found: { readonly registry: SagaRegistry; readonly wrappers: Map<SagaClass, Wrapper> } | null =
@@ -24,7 +24,7 @@ export class SagaSet {
   ) {}
 
   /**
-   * Those that a connection keeps.
+   * The sagas that the store of a connection keeps.
    *
    * @throws InvalidSagaDefinitionError, DuplicateSagaError, SagaScopeError, UnknownDataSourceError
    */
@@ -43,14 +43,15 @@ export class SagaSet {
     return connection === undefined ? this.connections.main : this.connections.get(connection);
   }
 
-  /** The one instance whose methods are the steps. */
+  /** The instance of the saga class whose methods are the steps. */
   instanceOf({ sagaClass }: SagaDefinition): object {
     const instance: unknown = this.#discover().wrappers.get(sagaClass)?.instance;
     if (typeof instance === 'object' && instance !== null) return instance;
     throw new UnknownSagaError(sagaClass.name);
   }
 
-  // At the first use: a saga may be started from a hook that runs before any of ours.
+  // The sagas are searched at the first use, because a hook of the application may start one before any
+  // hook of Sagaz runs.
   #discover() {
     if (this.#found !== null) return this.#found;
     const registry = new SagaRegistry();

@@ -1,7 +1,10 @@
 import type { Clock, Logger, SagaStore } from '@sagaz/core';
 import { EveryMinute } from '../lifecycle/index.js';
 
-/** Mail may come before the transaction that starts its saga commits; a day is beyond any doubt. */
+/**
+ * Mail without a saga is dropped after this time. It may come before the transaction that starts its
+ * saga commits, but never a day before.
+ */
 const ORPHAN_AGE_MS = 86_400_000;
 
 /** Drops, once a minute, mail that no saga will ever read. */

@@ -9,19 +9,26 @@ import {
   type SagaSummary,
 } from '@sagaz/core';
 
-/** A saga as people look at it: where it stands, and what it waits for. */
+/** A saga for people to read: its status, its position, and the events it waits for. */
 export interface SagaView extends SagaSummary, SagaPosition {}
 
-/** One thing that happened to a saga; docs/reference/journal.md has the kinds and what each holds. */
+/**
+ * One thing that happened to a saga. docs/reference/journal.md lists the kinds and the data of each.
+ */
 export interface SagaHistoryEntry extends Omit<RecordedEntry, 'data'> {
-  /** What the entry holds, decoded; null: nothing. */
+  /** The decoded data of the entry; null: it has none. */
   readonly data: unknown;
 }
 
-/** Journals are read for so many sagas at a time, so that a page of a thousand needs little memory. */
+/**
+ * How many sagas' journals are read at a time, so that a page of a thousand sagas needs little memory.
+ */
 const AT_ONCE = 50;
 
-/** Adds where each of them stands. Sagas that have ended well, or not begun, need no look. */
+/**
+ * Adds the position of each saga. For sagas that have completed or not begun, no journal has to be
+ * read.
+ */
 export async function viewsOf(
   store: Pick<SagaStore, 'latestEntries'>,
   sagas: readonly SagaSummary[],

@@ -21,24 +21,24 @@ import { SagaSet } from './saga-set.js';
 import { historyOf, viewsOf, type SagaHistoryEntry, type SagaView } from './saga-view.js';
 import { checkStart, checkStatuses } from './start-checks.js';
 
-/** What may be said about a saga when it is started. */
+/** Options of {@link Sagas.start}. */
 export interface StartSagaOptions {
   /**
-   * The same key and input give the same saga, from however many callers at once; the same key with
-   * another input is refused. Unique per tenant and saga name.
+   * Starts with the same key and input return the same saga, however many callers make them at once;
+   * the same key with another input is refused. Unique per tenant and saga name.
    */
   readonly idempotencyKey?: string;
-  /** Default `''`: there is only one. */
+  /** The tenant of the saga. Default `''`, for applications with one tenant. */
   readonly tenant?: string;
   /** A manager with a transaction open. Default: the ambient transaction, if there is one. */
   readonly manager?: EntityManager;
-  /** Starts at once, whatever becomes of the ambient transaction. Default false. */
+  /** Starts the saga at once, even if the ambient transaction is rolled back. Default false. */
   readonly standalone?: boolean;
 }
 
-/** Which sagas `Sagas.find` lists; everything that is left out does not matter. */
+/** The filter of {@link Sagas.find}. A property that is left out does not limit the list. */
 export interface FindSagasOptions extends SagaFilter {
-  /** Only those that this connection keeps. Default: the main one. */
+  /** The connection whose sagas are listed. Default: the main one. */
   readonly connection?: string;
 }
 
@@ -99,12 +99,12 @@ export class Sagas {
     );
   }
 
-  /** A handle to a saga that was started before, wherever it runs. */
+  /** Returns a handle to a saga that was started before, wherever it runs. */
   async handle(id: string): Promise<SagaHandle<unknown>> {
     return (await this.#engineOf(id)).handle(id);
   }
 
-  /** With where it stands and what it waits for. Null: there is none. */
+  /** Returns a saga with its position and the events it waits for; null: there is none with this id. */
   async get(id: string): Promise<SagaView | null> {
     for (const { store } of this.connections.all) {
       const found = await store.sagas.get(id);
@@ -114,8 +114,9 @@ export class Sagas {
   }
 
   /**
-   * Newest first, each with why it needs a person or does not go forward, the step that is about, and what
-   * it waits for. @throws InvalidSagaFilterError, InvalidArgumentError
+   * Lists sagas, newest first. Each has the reason why it needs a person or does not go forward, the
+   * step that the reason is about, and the events it waits for. @throws InvalidSagaFilterError,
+   * InvalidArgumentError
    */
   async find({ connection, ...filter }: FindSagasOptions = {}): Promise<readonly SagaView[]> {
     checkStatuses(filter.statuses);
@@ -125,15 +126,16 @@ export class Sagas {
     return viewsOf(store.sagas, await store.sagas.find(filter));
   }
 
-  /** Everything that happened to a saga, in order and decoded. @throws SagaNotFoundError */
+  /** Returns everything that happened to a saga, in order and decoded. @throws SagaNotFoundError */
   async history(id: string): Promise<readonly SagaHistoryEntry[]> {
     return historyOf(await (await this.#engineOf(id)).history(id));
   }
 
   /**
    * Asks a saga to stop and to undo what it did, also while it waits for the siblings of a step that
-   * failed. Where a recovery has given up behind the point of no return: to go on without it.
-   * Does nothing, and answers why, behind that point otherwise and while the saga undoes already.
+   * failed. If a recovery has given up behind the point of no return, the saga goes on without it.
+   * Otherwise a saga behind that point, or one that is undoing already, does nothing, and the answer
+   * says why.
    *
    * @throws SagaNotFoundError
    * @throws SagaEndedError when it has ended
@@ -144,9 +146,10 @@ export class Sagas {
   }
 
   /**
-   * Lets a saga that needs attention go on where it stopped. Before that: what waits for its next attempt
-   * is tried at once, with all its attempts, and an undo or a recovery that runs is aborted and begins
-   * again. A step that runs is left to its time limit. Answers why where nothing waits for an attempt.
+   * Lets a saga that needs attention go on where it stopped. In any other saga, tasks that wait for
+   * their next attempt are tried at once, with all their attempts, and a running undo or recovery is
+   * aborted and begins again. A running step is left to its time limit. If no task waits for an
+   * attempt, the saga does nothing, and the answer says why.
    *
    * @throws SagaNotFoundError
    * @throws SagaEndedError when it has ended

@@ -3,13 +3,16 @@ import { SAGA_STATUSES } from '@sagaz/core';
 import { InvalidSagaFilterError, InvalidStartError } from './errors.js';
 
 const OPTIONS = new Set(['idempotencyKey', 'tenant', 'manager', 'standalone']);
-/** Controls, NUL among them, which PostgreSQL takes in no text; and halves of characters. */
+/**
+ * Control characters, among them NUL, which PostgreSQL stores in no text, and halves of surrogate
+ * pairs.
+ */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}]/u;
 const LONGEST_KEY = 500;
 
 /**
- * What the compiler has not seen. A key that is not there would start a second saga in silence where
- * the caller counts on one.
+ * Checks options that the compiler has not checked. Without this a misspelt or missing key would start
+ * a second saga in silence although the caller relies on one.
  *
  * @throws InvalidStartError
  */

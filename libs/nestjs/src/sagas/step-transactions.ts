@@ -2,13 +2,14 @@ import type { StepTransactions } from '@sagaz/core';
 import { detached, type Connection } from '../enlist/index.js';
 
 /**
- * Transactional steps in transactions of the application: injected repositories and outgoing
+ * Runs transactional steps in transactions of the application. Injected repositories and outgoing
  * messages join, and the record of the step's completion is the last statement before the commit.
  */
 export function stepTransactionsOf(connection: Connection): StepTransactions {
   return {
     run: (_connection, work, beforeCommit, unwanted) =>
-      // Outside whatever set the engine in motion: a step has no request and no other transaction.
+      // The step runs outside of the context in which the engine was woken, since it belongs to no
+      // request and to no other transaction.
       detached(() =>
         connection.run(({ manager, transaction }) => work(manager ?? transaction), {
           last: beforeCommit,

@@ -6,12 +6,15 @@ import { SagazCoreModule } from '../module/index.js';
 import type { SagazOptions } from '../options/index.js';
 import { SAGAZ_BROKER } from '../tokens/index.js';
 
-/** Options of `SagazTestingModule.forRoot`: those of the application, less what is in memory here. */
+/**
+ * Options of `SagazTestingModule.forRoot`: those of the application without store and broker, which are
+ * in memory here.
+ */
 export type SagazTestingOptions = Omit<SagazOptions, 'store' | 'stores' | 'broker'>;
 
 /**
  * Sagaz in the memory of the test: the same engine, relay and handlers over a store and a broker that
- * need no server. It takes the place of the application's module:
+ * need no server. It replaces the application's module:
  *
  * ```ts
  * // app.module.ts

@@ -1,6 +1,8 @@
 import { SagazError } from '@sagaz/core';
 
-/** A message on one of Nest's own transports has nothing that would make it recognisable. */
+/**
+ * A message on one of Nest's own transports has no id by which a repeated delivery could be recognised.
+ */
 export class MissingMessageIdError extends SagazError {
   readonly code = 'SAGAZ_MISSING_MESSAGE_ID';
 
@@ -15,7 +17,7 @@ export class MissingMessageIdError extends SagazError {
   }
 }
 
-/** `@Idempotent()` stands where it cannot keep its promise. */
+/** `@Idempotent()` is on a method where it cannot work. */
 export class IdempotentSetupError extends SagazError {
   readonly code = 'SAGAZ_IDEMPOTENT_SETUP';
 

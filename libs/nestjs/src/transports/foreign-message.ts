@@ -1,11 +1,11 @@
 import { KafkaContext, RmqContext } from '@nestjs/microservices';
 
-/** A message as one of Nest's own transports brought it. */
+/** A message from one of Nest's own transports. */
 export interface ForeignMessage {
   readonly transport: 'kafka' | 'rabbitmq';
   /** The topic, or the pattern. */
   readonly pattern: string;
-  /** Names are lower-case; values that are no text are left out. */
+  /** The headers; names are in lower case, and values that are no text are left out. */
   readonly headers: Readonly<Record<string, string>>;
   /** CloudEvents `id`, or AMQP's `messageId`. */
   readonly id: string | undefined;
@@ -33,12 +33,15 @@ function headersOf(given: unknown): Record<string, string> {
   );
 }
 
-/** CloudEvents 1.0: `ce_` in Kafka; `cloudEvents:`, or `_` where a colon is not allowed, in AMQP. */
+/**
+ * Reads a CloudEvents 1.0 attribute. Its header begins with `ce_` in Kafka and with `cloudEvents:`, or
+ * `cloudEvents_` if a colon is not allowed, in AMQP.
+ */
 function attribute(headers: Readonly<Record<string, string>>, name: string): string | undefined {
   return headers[`ce_${name}`] ?? headers[`cloudevents:${name}`] ?? headers[`cloudevents_${name}`];
 }
 
-/** Reads the message of a context; undefined: it is of another transport. */
+/** Reads the message of a context; undefined: the context belongs to another transport. */
 export function foreignMessageOf(context: unknown): ForeignMessage | undefined {
   if (context instanceof KafkaContext) {
     const headers = headersOf(context.getMessage().headers);
@@ -77,7 +80,10 @@ function isAckChannel(value: unknown): value is AckChannel {
   );
 }
 
-/** How RabbitMQ is told of a message's end; undefined on Kafka, whose client is told by Nest. */
+/**
+ * Returns the functions that acknowledge or reject a message at RabbitMQ; undefined on Kafka, where
+ * Nest tells the client.
+ */
 export function acknowledgerOf(
   context: unknown,
 ): { readonly ack: () => void; readonly requeue: () => void } | undefined {

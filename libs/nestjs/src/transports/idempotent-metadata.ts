@@ -12,13 +12,13 @@ export interface IdempotentOptions {
   readonly connection?: string;
   /**
    * How long the handler may take, from the beginning of its transaction; false: as long as it likes.
-   * Then its transaction is taken from it and the transport is told that it failed. Default: the module's
-   * `inbox.timeout`, 15 minutes.
+   * After that its transaction is rolled back, and the transport is told that the handler failed.
+   * Default: the module's `inbox.timeout`, 15 minutes.
    */
   readonly timeout?: Duration | false;
   /**
-   * What makes a message recognisable, where it is neither a CloudEvent nor has AMQP's `messageId`.
-   * Unique within the message's source.
+   * Returns the id of a message that is not a CloudEvent and has no `messageId` of AMQP. It must be
+   * unique within the message's source.
    */
   readonly id?: (message: ForeignMessage, payload: unknown) => string | undefined;
 }

@@ -12,7 +12,10 @@ import { IdempotentSetupError } from './errors.js';
 import { IdempotentInterceptor } from './idempotent.interceptor.js';
 import { IDEMPOTENT, type IdempotentOptions } from './idempotent-metadata.js';
 
-/** Refuses to start where `@Idempotent()` could not keep its promise, as far as that can be seen. */
+/**
+ * Refuses the start of an application in which `@Idempotent()` could not work, as far as that can be
+ * detected.
+ */
 @Injectable()
 export class IdempotentMethods implements OnApplicationBootstrap {
   constructor(

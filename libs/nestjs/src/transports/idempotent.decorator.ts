@@ -4,9 +4,9 @@ import { IDEMPOTENT, type IdempotentOptions } from './idempotent-metadata.js';
 
 /**
  * For a handler on Nest's own Kafka or RabbitMQ transport: a message that is delivered again has no
- * second effect, and what the handler's repositories write and what it publishes is committed
- * together, or not at all. Nothing more: no retries with a pause that grows, no dead letters, no
- * holding back of a key, no rule for commands that come late; those are `@IdempotentHandler`'s.
+ * second effect, and the writes of the handler's repositories and the messages that it publishes are
+ * committed together, or not at all. It does nothing more: retries with growing pauses, dead letters,
+ * order by key and rules for late commands are features of `@IdempotentHandler` only.
  *
  * ```ts
  * @Idempotent({ group: 'billing' })
@@ -15,8 +15,8 @@ import { IDEMPOTENT, type IdempotentOptions } from './idempotent-metadata.js';
  * ```
  *
  * - **RabbitMQ**: needs `noAck: false`. The message is acknowledged after the commit; after a failure
- *   it goes back to its queue a second later. A quorum queue with a delivery limit ends what never
- *   succeeds.
+ *   it goes back to its queue a second later. For messages that never succeed, use a quorum queue with
+ *   a delivery limit.
  * - **Kafka**: a failure is thrown on, so that the client delivers the message again, and with it
  *   holds back its partition. Nest does so for event handlers since version 12.
  */

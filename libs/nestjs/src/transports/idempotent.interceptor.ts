@@ -26,9 +26,12 @@ import { IdempotentSetupError, MissingMessageIdError } from './errors.js';
 import { acknowledgerOf, foreignMessageOf, type ForeignMessage } from './foreign-message.js';
 import { IDEMPOTENT, type IdempotentOptions } from './idempotent-metadata.js';
 
-/** How long a delivery waits for another process that works on the same message. */
+/** How long a delivery waits for another process that works on the same message, in ms. */
 const WAIT_MS = 1_000;
-/** RabbitMQ delivers at once what is put back: without a pause, as fast as both can. */
+/**
+ * The pause before a message is put back, in ms. RabbitMQ delivers it again at once, so without a pause
+ * a failing message would be repeated as fast as possible.
+ */
 const REQUEUE_AFTER_MS = 1_000;
 
 interface Handled {
@@ -121,7 +124,8 @@ export class IdempotentInterceptor implements NestInterceptor {
     const limitMs = timeLimitOf(timeout, this.options.inbox.timeout);
     return connection.run(async ({ transaction, manager }) => {
       const handling = (async (): Promise<Handled> => {
-        // First of all, as in every handler: who holds business rows must not wait for the inbox row.
+        // The inbox row is claimed first, as in every handler, because a transaction that holds
+        // business rows must not wait for the inbox row.
         const claim = await connection.store.inbox.claim(key, transaction, WAIT_MS);
         if (claim !== 'new') return { fresh: false };
         const value = await inHandlerTransaction(manager, () =>
@@ -130,7 +134,8 @@ export class IdempotentInterceptor implements NestInterceptor {
         return { fresh: true, value };
       })();
       if (limitMs === null || (await settlesWithin(handling, this.clock, limitMs))) return handling;
-      // It is left to itself, without its transaction, which whoever opened it rolls back.
+      // The handler is not awaited any more. Its transaction is abandoned, and the code that opened it
+      // rolls it back.
       connection.store.transactions.abandon(transaction);
       throw new HandlerTimeoutError(pattern, limitMs);
     });
@@ -141,7 +146,7 @@ export class IdempotentInterceptor implements NestInterceptor {
       try {
         requeue();
       } catch (error) {
-        // Its channel is closed, and with it the message is back in the queue.
+        // The channel is closed, which returns the message to the queue.
         this.logger.debug(`A message of ${method} went back to its queue with its channel.`, {
           error: errorText(error),
         });
