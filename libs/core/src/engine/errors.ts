@@ -83,7 +83,7 @@ export class UnsendableCommandError extends NonRetryableError {
     remedy: string,
   ) {
     super(
-      `${ofStep(role, step)} of the saga '${saga}' returned the command '${command}', which cannot be sent so: ${problem}.`,
+      `${ofStep(role, step)} of the saga '${saga}' returned the command '${command}', which cannot be sent: ${problem}.`,
       { remedy },
     );
   }

@@ -1,6 +1,6 @@
 import { SagazError } from '../errors/index.js';
 
-/** A handler did not end within its time limit. Nothing of its transaction is committed. */
+/** A handler did not end within its time limit. Its transaction is not committed. */
 export class HandlerTimeoutError extends SagazError {
   readonly code = 'SAGAZ_HANDLER_TIMEOUT';
 

@@ -1,4 +1,7 @@
-/** How many slots there are. A constant of the schema: changing it would give one key two owners. */
+/**
+ * The number of slots. It is a constant of the schema, since changing it would put one key into two
+ * slots.
+ */
 export const SLOT_COUNT = 256;
 
 const encoder = new TextEncoder();
@@ -34,11 +37,11 @@ function murmur3(bytes: Uint8Array, seed: number): number {
   return (hash ^ (hash >>> 16)) | 0;
 }
 
-/** Where a key lives, and the number that is locked to put its messages in order. */
+/** The slot of a key, and the number that is locked to put its messages in order. */
 export interface KeyPlace {
   /** 0 … {@link SLOT_COUNT} - 1. */
   readonly slot: number;
-  /** A signed 32-bit number; two keys may share it, which costs waiting and never order. */
+  /** A signed 32-bit number. Two keys may share it, which leads to waits but never to a wrong order. */
   readonly lock: number;
 }
 

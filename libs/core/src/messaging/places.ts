@@ -1,9 +1,9 @@
 import type { Clock } from '../ports/index.js';
 
-/** From then on a consumer whose places are all taken says that it is not ready. */
+/** After this time without a free place a consumer is not ready; in milliseconds. */
 const FULL_FOR_MS = 60_000;
 
-/** How many messages are handled at once, and for how long no place has been free. */
+/** Bounds how many messages are handled at once, and measures for how long no place has been free. */
 export class Places {
   readonly #clock: Clock;
   readonly #size: number;
@@ -33,7 +33,7 @@ export class Places {
     if (this.free > 0) this.#fullSince = null;
   }
 
-  /** Null while there is a free place, or was one within the last minute; else what is wrong. */
+  /** The problem in words, for health; null while a place is free, or was within the last minute. */
   problem(name: string): string | null {
     if (this.#fullSince === null) return null;
     const ms = this.#clock.now() - this.#fullSince;

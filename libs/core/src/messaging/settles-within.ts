@@ -1,6 +1,9 @@
 import type { Clock } from '../ports/index.js';
 
-/** Whether a promise settles within so many milliseconds. A rejection is left to whoever has the promise. */
+/**
+ * Whether a promise settles within this many milliseconds. A rejection is not handled here but by the
+ * owner of the promise.
+ */
 export function settlesWithin(
   promise: Promise<unknown>,
   clock: Clock,

@@ -3,7 +3,7 @@ import { dataSourceOf } from './typeorm-access.js';
 
 type Method = (this: EntityManager, ...given: unknown[]) => Promise<unknown>;
 
-/** Stands before a method of the managers of one DataSource. */
+/** Runs before a method of the managers of one DataSource. */
 export type Interception = (
   manager: EntityManager,
   original: (...given: readonly unknown[]) => Promise<unknown>,
@@ -16,9 +16,10 @@ const intercepted = new WeakMap<DataSource, Interceptions>();
 const redirected = new WeakSet<object>();
 
 /**
- * Puts something before methods of all managers of a DataSource, those included that were made before:
- * a custom repository makes its own in its constructor, when Sagaz may not be there yet. That is why it
- * is done once for the class, and looked up by the DataSource at each call. Returns what undoes it.
+ * Intercepts methods of all managers of a DataSource, including managers that exist already: a custom
+ * repository makes its own in its constructor, perhaps before Sagaz starts. Therefore the class is
+ * changed once, and each call looks up the interception by its DataSource. Returns a function that
+ * undoes it.
  */
 export function interceptManagers(
   dataSource: DataSource,

@@ -8,9 +8,9 @@ import { TransactionScope, inScope, scopeOf } from './transaction-scope.js';
 type Work = (manager: EntityManager) => Promise<unknown>;
 
 /**
- * `manager.transaction()` and `dataSource.transaction()`: a savepoint inside an ambient transaction, else
- * a transaction of its own. As TypeORM has it, but for the code in it that nobody awaited: it is refused
- * once the savepoint or the transaction has ended.
+ * `manager.transaction()` and `dataSource.transaction()`: a savepoint inside an ambient transaction,
+ * else a transaction of its own. It works as in TypeORM, except that statements of code in it that was
+ * not awaited are refused once the savepoint or the transaction has ended.
  */
 export function transactionOf(dataSource: DataSource, joins: boolean): Interception {
   return (manager, original, given) => {
@@ -56,7 +56,7 @@ async function inSavepoint(
     return result;
   } catch (error) {
     scope.end();
-    // As in TypeORM: what the work threw says more than why its rollback failed, too.
+    // As in TypeORM, the error of the work is thrown, since it says more than an error of its rollback.
     await savepoint.rollBack().catch(() => undefined);
     throw error;
   }

@@ -2,17 +2,17 @@ import { InboxBusyError, newNonce, type Store, type Transaction } from '@sagaz/c
 
 const WAIT_MS = 25;
 
-/** Undoes the claim that should not have been possible. */
+/** Thrown to roll back a claim that succeeded although it should not. */
 class Undo extends Error {}
 
 /** PostgreSQL: undefined_table, invalid_schema_name. */
 const ABSENT: ReadonlySet<unknown> = new Set(['42P01', '3F000']);
 
 /**
- * Whether a store's own connections work on the database that a transaction of the application is
- * in. Asked through the inbox, because it is a promise of every store that the second claim of a key
- * waits for the transaction that holds the first: where it does not have to, it is elsewhere. Leaves
- * nothing behind, provided that the caller rolls back.
+ * Whether a store's own connections work on the database that a transaction of the application is in.
+ * It is tested with the inbox: in every store, a second claim of a key waits for the transaction that
+ * holds the first. A second claim that does not wait is in another database. Nothing is left behind,
+ * provided that the caller rolls back.
  */
 export async function isSameDatabase(store: Store, transaction: Transaction): Promise<boolean> {
   const key = { tenant: '', group: 'sagaz.start', source: 'sagaz', id: newNonce() };

@@ -3,13 +3,13 @@ import { TransactionEndedError } from './errors.js';
 import { depthOf } from './typeorm-access.js';
 
 /**
- * A nested transaction. TypeORM counts how deep a query runner is and ends whatever is deepest; of
- * several that run side by side, or one that nobody awaited, that is another one's, or the transaction
- * itself. This one ends itself or nothing.
+ * A nested transaction. TypeORM counts the depth of a query runner and ends the deepest level. If
+ * several nested transactions run side by side, or one was not awaited, that level belongs to another
+ * one, or is the transaction itself. This class ends its own level or nothing.
  */
 export class Savepoint {
   readonly #queryRunner: QueryRunner;
-  /** Of what surrounds it. */
+  /** The depth of the surrounding level. */
   readonly #depth: number;
 
   private constructor(queryRunner: QueryRunner, depth: number) {
@@ -23,7 +23,7 @@ export class Savepoint {
     return new Savepoint(queryRunner, depth);
   }
 
-  /** @throws TransactionEndedError when what surrounds it was rolled back meanwhile */
+  /** @throws TransactionEndedError when the surrounding level was rolled back meanwhile */
   async release(): Promise<void> {
     if (depthOf(this.#queryRunner) <= this.#depth) {
       throw new TransactionEndedError('commit a nested transaction');
@@ -31,7 +31,7 @@ export class Savepoint {
     await this.#queryRunner.commitTransaction();
   }
 
-  /** With everything in it that is still open. */
+  /** Rolls the savepoint back, with all savepoints in it that are still open. */
   async rollBack(): Promise<void> {
     for (let depth = depthOf(this.#queryRunner); depth > this.#depth; depth -= 1) {
       await this.#queryRunner.rollbackTransaction();

@@ -6,7 +6,7 @@ import { detached } from './detached.js';
 import { EnlistedTransaction } from './enlisted-transaction.js';
 import { TransactionEndedError } from './errors.js';
 
-/** Units of work at once on the store's own pool, half of its default size. */
+/** How many units of work run at once on the store's own pool: half of its default size. */
 const CONCURRENCY = 5;
 
 /**
@@ -44,11 +44,11 @@ export class StoreConnection implements Connection {
   }
 
   assertJoinable(): void {
-    // There are no repositories that would have to.
+    // There are no repositories that would have to join.
   }
 
   async check(): Promise<void> {
-    // There is no second pool that could be another database's.
+    // There is no second pool that could belong to another database.
   }
 
   dispose(): void {

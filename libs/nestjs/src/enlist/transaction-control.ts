@@ -10,7 +10,10 @@ const WRITTEN: readonly (readonly [string, TransactionControl])[] = [
   ['ROLLBACK', 'rollback'],
 ];
 
-/** The part that a statement of a query runner has in its transaction; null: it is the application's own work. */
+/**
+ * Classifies a statement of a query runner that controls its transaction; null: it is a statement of
+ * the application.
+ */
 export function controlOf(sql: unknown): TransactionControl | null {
   if (typeof sql !== 'string') return null;
   return WRITTEN.find(([start]) => sql.startsWith(start))?.[1] ?? null;

@@ -1,9 +1,9 @@
 import { EventEmitter } from 'node:events';
 
 /**
- * How many transactions, or parts of one, have ended on a connection. Read from the tags with which
- * the server answers each command, so that a COMMIT or ROLLBACK TO SAVEPOINT that went past TypeORM
- * is noticed without a statement of our own in every transaction.
+ * How many transactions, or parts of one, have ended on a connection. They are counted by the tags with
+ * which the server answers each command, so that a COMMIT or ROLLBACK TO SAVEPOINT that was not sent by
+ * TypeORM is noticed without an additional statement in every transaction.
  */
 export interface TransactionEnds {
   readonly count: number;
@@ -11,7 +11,7 @@ export interface TransactionEnds {
 
 const ENDS = new Set(['COMMIT', 'ROLLBACK', 'PREPARE TRANSACTION']);
 const watched = new WeakMap<object, TransactionEnds>();
-/** For drivers other than pg, whose answers cannot be heard. */
+/** Used for drivers other than pg, whose answers cannot be observed. */
 const unheard: TransactionEnds = { count: 0 };
 
 export function transactionEndsOf(client: unknown): TransactionEnds {

@@ -6,7 +6,7 @@ import { TransactionScope, enterScope, scopeOf } from './transaction-scope.js';
 
 type Run = () => Promise<unknown>;
 
-/** Those that work in the transaction that surrounds them, where there is one. */
+/** The propagations that work in the surrounding transaction, if there is one. */
 const JOINING: ReadonlySet<unknown> = new Set([
   Propagation.Required,
   Propagation.Mandatory,
@@ -15,14 +15,15 @@ const JOINING: ReadonlySet<unknown> = new Set([
 ]);
 
 /**
- * Lets a host of nestjs-cls know that a transaction has ended: without it a nested `@Transactional()` in
- * code that nobody awaited finds none, and opens one of its own. Work that says `NotSupported`, `Never`
- * or `RequiresNew` leaves the transaction, ended or not. Returns what undoes it.
+ * Makes a host of nestjs-cls refuse to join a transaction that has ended. Otherwise a nested
+ * `@Transactional()` in code that was not awaited would find no transaction and open one of its own.
+ * Work with `NotSupported`, `Never` or `RequiresNew` leaves the transaction, ended or not. Returns a
+ * function that undoes it.
  */
 export function noticeEnds(
   host: TransactionHost<SagazTypeOrmAdapter>,
   dataSource: DataSource,
-  /** Whether the host's adapter keeps the scopes of its transactions. Else it is done here. */
+  /** Whether the host's adapter keeps the scopes of its transactions; otherwise this function does. */
   adapted: boolean,
 ): () => void {
   const open = host.withTransaction.bind(host) as (

@@ -5,19 +5,19 @@ interface ScopeOptions {
   /** Whether repositories and the DataSource work on this transaction. Default true. */
   readonly joins?: boolean;
   /**
-   * What the code of this scope finds once the transaction has ended. `ended` (default): an error, for
-   * code that nobody awaited. `left`: no transaction, for hooks that are meant to run after the end.
+   * What code of this scope gets once the transaction has ended. `ended` (default): an error, for code
+   * that was not awaited. `left`: no transaction, for hooks that are meant to run after the end.
    */
   readonly then?: 'ended' | 'left';
-  /** The scope of the transaction that a savepoint lies in. */
+  /** The scope of the transaction that contains the savepoint. */
   readonly around?: TransactionScope;
 }
 
 /**
  * The code that runs in one transaction, or in one savepoint of it: a function and everything it
- * called, for as long as any of that still runs. It outlives the transaction where something was not
- * awaited, `Promise.all` with a rejection for instance, and that is why it remembers the end: an ended
- * transaction is not the same as none.
+ * called, for as long as any of that still runs. It outlives the transaction if some of the code was
+ * not awaited, as after a rejected `Promise.all`. Therefore it remembers the end: an ended transaction
+ * is not the same as none.
  */
 export class TransactionScope {
   readonly queryRunner: QueryRunner;
@@ -49,7 +49,7 @@ export class TransactionScope {
 const cls = ClsServiceManager.getClsService();
 const keys = new WeakMap<DataSource, symbol>();
 
-/** One for each DataSource: transactions of several may surround the same code. */
+/** There is a key for each DataSource, since transactions of several may surround the same code. */
 function keyOf(dataSource: DataSource): symbol {
   let key = keys.get(dataSource);
   if (key === undefined) {
@@ -61,19 +61,19 @@ function keyOf(dataSource: DataSource): symbol {
 
 /**
  * The scope that the running code belongs to. It is kept beside the transaction of nestjs-cls, so that
- * who leaves its context has left the transaction, too.
+ * code which leaves that context has left the transaction, too.
  */
 export function scopeOf(dataSource: DataSource): TransactionScope | undefined {
   if (!cls.isActive()) return undefined;
   return cls.get<TransactionScope | undefined>(keyOf(dataSource));
 }
 
-/** Makes it the scope of the running context of nestjs-cls; undefined: of no transaction. */
+/** Sets the scope of the running context of nestjs-cls; undefined: no transaction. */
 export function enterScope(dataSource: DataSource, scope: TransactionScope | undefined): void {
   cls.set(keyOf(dataSource), scope);
 }
 
-/** Runs `work` in the scope, and nothing else. */
+/** Runs only `work` in the scope, and not the code that follows. */
 export function inScope<T>(dataSource: DataSource, scope: TransactionScope, work: () => T): T {
   return cls.run({ ifNested: 'inherit' }, () => {
     enterScope(dataSource, scope);

@@ -6,9 +6,9 @@ import { depthOf } from './typeorm-access.js';
 
 /** The enlisted transactions of one DataSource, by the query runner that carries them. */
 export interface EnlistedTransactions {
-  /** The one that was made for the running transaction, if any. */
+  /** The enlisted transaction of the running transaction; undefined: none was made yet. */
   find(queryRunner: QueryRunner): EnlistedTransaction | undefined;
-  /** The same; made if there is none. */
+  /** The enlisted transaction of the running transaction; it is made if there is none. */
   of(queryRunner: QueryRunner): EnlistedTransaction;
   forget(queryRunner: QueryRunner): void;
 }
@@ -32,7 +32,7 @@ interface QueryAnswer extends TransactionEvent {
   readonly error?: unknown;
 }
 
-/** Comments may stand before it. */
+/** The statement may begin with comments. */
 const PREPARES = /^(?:\s|--.*\n|\/\*[\s\S]*?\*\/)*PREPARE\s+TRANSACTION\b/i;
 const committed = new WeakSet<QueryRunner>();
 
@@ -41,7 +41,10 @@ export function isCommitted(queryRunner: QueryRunner): boolean {
   return committed.has(queryRunner);
 }
 
-/** The server itself said no: it has rolled back. Classes 08 and 57 are about the connection. */
+/**
+ * Whether the server reported the error, so that it has rolled back. Classes 08 and 57 are about the
+ * connection.
+ */
 function refusedByServer(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false;
   const code: unknown = Reflect.get(error, 'code');
@@ -50,8 +53,8 @@ function refusedByServer(error: unknown): boolean {
 }
 
 /**
- * Follows the transactions of a DataSource, however they were opened. TypeORM calls these hooks for
- * the outermost transaction and for savepoints alike; the depth tells which.
+ * Follows the transactions of a DataSource, however they were opened. TypeORM calls these hooks for the
+ * outermost transaction and for savepoints alike; the depth shows which.
  */
 export class TransactionSubscriber implements EntitySubscriberInterface {
   readonly #transactions: EnlistedTransactions;
@@ -65,14 +68,15 @@ export class TransactionSubscriber implements EntitySubscriberInterface {
   afterTransactionStart({ queryRunner }: TransactionEvent): void {
     if (depthOf(queryRunner) !== 1) return;
     committed.delete(queryRunner);
-    // A connection lost at COMMIT fires no hook, so what is still here belongs to a transaction that
-    // is over. Its messages must never reach the new one.
+    // A connection that is lost at COMMIT calls no hook, so an enlisted transaction that is still here
+    // has ended. Its messages must never get into the new one.
     this.#transactions.find(queryRunner)?.orphaned();
     this.#transactions.forget(queryRunner);
   }
 
   async beforeTransactionCommit({ queryRunner }: TransactionEvent): Promise<void> {
-    // A COMMIT that the application sent by itself before was not the one that is about to be sent.
+    // A COMMIT that the application sent itself before does not count as the one that is about to be
+    // sent.
     committed.delete(queryRunner);
     const transaction = this.#transactions.find(queryRunner);
     if (transaction === undefined) return;
@@ -101,8 +105,8 @@ export class TransactionSubscriber implements EntitySubscriberInterface {
   }
 
   /**
-   * Refused before it is sent: once prepared, a transaction keeps its locks whatever we find out.
-   * A statement sent past TypeORM is noticed afterwards, by the tag of its answer.
+   * PREPARE TRANSACTION is refused before it is sent, because a prepared transaction keeps its locks.
+   * One that was not sent by TypeORM is noticed afterwards by the tag of its answer.
    */
   beforeQuery({ query, queryRunner }: QueryEvent): Promise<void> | void {
     if (query === 'COMMIT' && depthOf(queryRunner) === 1) {
@@ -114,7 +118,10 @@ export class TransactionSubscriber implements EntitySubscriberInterface {
     return Promise.reject(new TwoPhaseCommitError(transaction.connection));
   }
 
-  /** PostgreSQL answers COMMIT of a failed transaction with the tag ROLLBACK; TypeORM resolves. */
+  /**
+   * PostgreSQL answers the COMMIT of a failed transaction with the tag ROLLBACK, which TypeORM takes
+   * for success.
+   */
   afterQuery({
     query,
     queryRunner,
@@ -160,7 +167,7 @@ export class TransactionSubscriber implements EntitySubscriberInterface {
   }
 
   #persisted({ entity, queryRunner }: EntityEvent): void {
-    // Outside a transaction nothing would ever write them; they stay on the entity.
+    // Outside of a transaction the messages would never be written, so they stay on the entity.
     if (entity !== undefined && queryRunner.isTransactionActive && this.#hasRecorded(entity)) {
       this.#transactions.of(queryRunner).take(entity);
     }

@@ -1,7 +1,7 @@
 import { SagazError } from '@sagaz/core';
 import type { EntityManager } from 'typeorm';
 
-/** The manager of a connection was used that has no DataSource. */
+/** The manager of a connection without a DataSource was used. */
 export class NoDataSourceError extends SagazError {
   readonly code = 'SAGAZ_NO_DATA_SOURCE';
 
@@ -13,7 +13,7 @@ export class NoDataSourceError extends SagazError {
   }
 }
 
-/** Stands for the manager where there is none, and says so when it is used. */
+/** Makes a substitute for the manager of a connection that has none. Every use of it throws. */
 export function absentManager(connection: string): EntityManager {
   const nothing: object = {};
   return new Proxy(nothing, {

@@ -6,7 +6,7 @@ export class InvalidHeaderError extends SagazError {
 
   constructor(
     readonly header: string,
-    /** The message type it was meant for. */
+    /** The type of the message with the header. */
     readonly type: string,
     problem: string,
   ) {
@@ -14,7 +14,7 @@ export class InvalidHeaderError extends SagazError {
   }
 }
 
-/** Options of a publish that contradict each other. */
+/** A message cannot be published with the given options, or is too large. */
 export class InvalidPublishError extends SagazError {
   readonly code = 'SAGAZ_INVALID_PUBLISH';
 
@@ -23,6 +23,6 @@ export class InvalidPublishError extends SagazError {
     problem: string,
     remedy: string,
   ) {
-    super(`'${type}' cannot be published so: ${problem}.`, remedy);
+    super(`'${type}' cannot be published: ${problem}.`, remedy);
   }
 }

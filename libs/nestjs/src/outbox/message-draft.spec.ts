@@ -27,7 +27,7 @@ describe('a message', () => {
       ['k'.repeat(3_000), 'tenant, topic and key have 3005 bytes'],
       ['ü'.repeat(1_000), 'tenant, topic and key have 2005 bytes'],
     ] as const) {
-      expect(refusal({ key })).toContain(`'order.happened' cannot be published so: ${said}`);
+      expect(refusal({ key })).toContain(`'order.happened' cannot be published: ${said}`);
     }
     expect(refusal({ key: 'k'.repeat(1_995) })).toBe('none');
   });

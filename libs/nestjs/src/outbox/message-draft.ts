@@ -15,20 +15,23 @@ import { surroundingHeaders } from './message-headers.js';
 import { checkContract, checkOptions, checkSize } from './publish-checks.js';
 import { traceHeaders } from './trace-context.js';
 
-/** How a message leaves. */
+/** Options of a published message. */
 export interface MessageOptions {
   /**
-   * Messages of one (tenant, topic, key) reach the broker in the order of their commits. Default: a
-   * key of its own, so that nothing waits for anything.
+   * Messages of one (tenant, topic, key) reach the broker in the order of their commits. Default: a key
+   * of its own, so that the message waits for no other.
    */
   readonly key?: string;
   /** `false`: no order even within the key, and no lock on it. Default: true when a key is given. */
   readonly ordered?: boolean;
-  /** Not published earlier; it takes its place in its key only then. Default 0. */
+  /**
+   * The message is published after this time at the earliest, and takes its place in the order of its
+   * key only then. Default 0.
+   */
   readonly delay?: Duration;
-  /** Names are made lower-case. */
+  /** Further headers of the message; their names are changed to lower case. */
   readonly headers?: MessageHeaders;
-  /** Default `''`: there is only one. */
+  /** The tenant of the message. Default `''`, for applications with one tenant. */
   readonly tenant?: string;
 }
 
@@ -39,8 +42,8 @@ export interface MessageDraft {
 }
 
 /**
- * Fixes everything that must be as it is now: body, headers, trace. What the payload's schema says
- * can only be asked asynchronously, when the draft is sealed.
+ * Fixes the body, headers and trace of a message as they are now. The payload's schema is checked when
+ * the draft is sealed, because that is asynchronous.
  *
  * @throws UnserializableValueError, InvalidHeaderError, InvalidDurationError, InvalidPublishError
  */

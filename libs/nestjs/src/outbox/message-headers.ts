@@ -4,8 +4,8 @@ import type { MessageHeaders } from '@sagaz/core';
 const surrounding = new AsyncLocalStorage<MessageHeaders>();
 
 /**
- * Runs `work` so that messages published in it carry these headers too: what caused them, what they
- * belong to. Used around steps and handlers.
+ * Runs `work` so that messages published in it also carry these headers, which name the cause of the
+ * messages and the work they belong to. Used around steps and handlers.
  */
 export function withHeaders<T>(headers: MessageHeaders, work: () => T): T {
   return surrounding.run({ ...surrounding.getStore(), ...headers }, work);

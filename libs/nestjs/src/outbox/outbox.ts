@@ -10,8 +10,8 @@ import { absentManager } from './absent-manager.js';
 
 export interface PublishOptions extends MessageOptions, TransactionTarget {
   /**
-   * Publishes in a transaction of its own, at once, whatever becomes of the caller's. For messages
-   * that stand for themselves; `connection` then names the outbox.
+   * Publishes at once in a transaction of its own, even if that of the caller is rolled back. For
+   * messages that do not depend on other writes; `connection` then names the outbox.
    */
   readonly standalone?: boolean;
 }
@@ -37,8 +37,8 @@ export class Outbox {
    * await outbox.publish(OrderConfirmed, { orderId }, { key: orderId });
    * ```
    *
-   * @throws NoTransactionError where none is in reach
-   * @throws AmbiguousTransactionError where several DataSources have one and none is named
+   * @throws NoTransactionError when there is no transaction
+   * @throws AmbiguousTransactionError when several DataSources have one and the call names none
    * @throws UnknownDataSourceError, UnserializableValueError, MessageValidationError, InvalidHeaderError
    */
   async publish<Payload>(
@@ -46,7 +46,8 @@ export class Outbox {
     payload: NoInfer<Payload>,
     options: PublishOptions = {},
   ): Promise<string> {
-    // Drawn at the call: what is published without being awaited still leaves in the order of calls.
+    // The number is drawn at the call, so that messages whose publish is not awaited are still sent in
+    // the order of the calls.
     const ordinal = nextOrdinal();
     const action = `publish ${contract.type}`;
     const draft = draftMessage(contract, payload, options, this.clock);

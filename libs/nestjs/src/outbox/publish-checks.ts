@@ -18,7 +18,7 @@ const OPTIONS = new Set([
   'standalone',
 ]);
 
-/** @throws InvalidPublishError where it is no contract, as an import that is not there yet */
+/** @throws InvalidPublishError when it is no contract, for instance because of a circular import */
 export function checkContract(contract: unknown): void {
   if (
     typeof contract === 'object' &&
@@ -38,8 +38,8 @@ export function checkContract(contract: unknown): void {
 }
 
 /**
- * What the compiler has not seen: options that came from somewhere else. Said at the call, because the
- * database would say it at the commit, and of a whole transaction.
+ * Checks options that the compiler may not have checked. They are checked at the call, because
+ * otherwise the database would refuse them at the commit and the whole transaction would fail.
  *
  * @throws InvalidPublishError
  */

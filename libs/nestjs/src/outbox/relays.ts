@@ -5,7 +5,7 @@ import { WorkObservers, Workers, type Worker } from '../lifecycle/index.js';
 import type { EffectiveOptions } from '../options/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
 
-/** Relays the outbox of every connection, where this process has that role. */
+/** Relays the outbox of every connection, if this process has that role. */
 @Injectable()
 export class Relays implements OnModuleInit {
   constructor(

@@ -7,7 +7,7 @@ type Api = typeof OpenTelemetry;
 
 let api: Api | undefined;
 
-/** Looks, once, whether the application has OpenTelemetry's API. Without it nothing is traced. */
+/** Looks once whether the application has OpenTelemetry's API. Without it, Sagaz makes no spans. */
 export async function loadTracing(): Promise<void> {
   try {
     api = await import('@opentelemetry/api');
@@ -16,7 +16,10 @@ export async function loadTracing(): Promise<void> {
   }
 }
 
-/** What messages brought, for processes that trace nothing themselves: it is passed on as it came. */
+/**
+ * The trace headers of the message that is being handled. A process without OpenTelemetry passes them
+ * on unchanged.
+ */
 const carried = new AsyncLocalStorage<MessageHeaders>();
 
 /** The active span as W3C Trace Context headers; without one, those the running code was called with. */
@@ -33,7 +36,9 @@ export function traceHeaders(): MessageHeaders {
   };
 }
 
-/** Runs `work` as a child of the span that headers name; in no trace of ours where they name none. */
+/**
+ * Runs `work` as a child of the span that the headers name, or outside of any trace if they name none.
+ */
 export function withTraceOf<T>(headers: MessageHeaders, work: () => T): T {
   const parent = parseTraceParent(headers.traceparent);
   if (parent === undefined) return carried.run({}, work);
@@ -50,7 +55,7 @@ export function withTraceOf<T>(headers: MessageHeaders, work: () => T): T {
   return api.context.with(api.trace.setSpanContext(api.context.active(), remote), inTrace);
 }
 
-/** The trace that headers name; undefined: none. */
+/** The trace id in the headers; undefined: there is none. */
 export function traceIdOf(headers: MessageHeaders): string | undefined {
   return parseTraceParent(headers.traceparent)?.traceId;
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { currentTraceId, traceIdOf, withTraceOf } from './trace-context.js';
 
-/** What of a request of Express, Fastify or node:http is read. */
+/** The parts of a request of Express, Fastify or node:http that are read. */
 interface Request {
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>;
 }
@@ -9,8 +9,8 @@ interface Request {
 /**
  * Middleware for applications without OpenTelemetry, as in `app.use(traceRequests)`: each request
  * belongs to the trace that its `traceparent` header names (W3C Trace Context), or else to one that
- * begins here and is marked as sampled. So the lines of all services about one saga bear one `traceId`. Where
- * OpenTelemetry has a span for the request, that is left as it is.
+ * begins here and is marked as sampled. So the log lines of all services about one saga have the same
+ * `traceId`. If OpenTelemetry has a span for the request, that is kept.
  */
 export function traceRequests(request: Request, _response: unknown, next: () => void): void {
   if (currentTraceId() !== undefined) {
@@ -29,7 +29,7 @@ function begun(): { traceparent: string } {
   return { traceparent: `00-${hex(16)}-${hex(8)}-01` };
 }
 
-/** Not zeros alone, which name no trace. */
+/** Random hexadecimal digits, not zeros alone, since those name no trace. */
 function hex(bytes: number): string {
   const text = randomBytes(bytes).toString('hex');
   return /[^0]/.test(text) ? text : hex(bytes);

@@ -1,6 +1,6 @@
 import type { TraceState } from '@opentelemetry/api';
 
-/** The `tracestate` of a message, kept as it came: an ordered list of `key=value`. */
+/** Reads the `tracestate` of a message, an ordered list of `key=value`, and keeps it unchanged. */
 export function traceStateOf(header: string): TraceState {
   const entries = header
     .split(',')

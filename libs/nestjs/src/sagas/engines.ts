@@ -18,7 +18,10 @@ import { SagaSet } from './saga-set.js';
 import { SagaTidying } from './saga-tidying.js';
 import { stepTransactionsOf } from './step-transactions.js';
 
-/** An engine for every connection; those that keep sagas of this process run, where it has the role. */
+/**
+ * Makes an engine for every connection. If this process has the role, the engines of connections that
+ * keep its sagas are run.
+ */
 @Injectable()
 export class Engines implements OnModuleInit, OnApplicationShutdown {
   readonly #engines = new Map<Connection, SagaEngine>();
@@ -36,7 +39,8 @@ export class Engines implements OnModuleInit, OnApplicationShutdown {
   ) {}
 
   onModuleInit(): void {
-    // Also where no engine runs: requests wait for sagas that other processes run.
+    // This is done even if no engine runs here, because requests may wait for sagas that other
+    // processes run.
     this.workers.whenStopping(() => {
       this.#stopping = true;
       for (const engine of this.#engines.values()) engine.endWaits();
@@ -51,13 +55,16 @@ export class Engines implements OnModuleInit, OnApplicationShutdown {
             step.forwardRecovery?.transactional === true,
         ),
       );
-      // Said now, and not by the first step that cannot open its transaction.
+      // Checked now, or the first step would fail because it cannot open its transaction.
       if (transactional) connection.assertJoinable();
       if (definitions.length > 0 && this.options.roles.engine) this.#addWorker(connection);
     }
   }
 
-  /** Works also where it does not run: sagas are then started for another process to claim. */
+  /**
+   * Returns the engine of a connection. If it is not run here, sagas that it starts are claimed by
+   * another process.
+   */
   of(connection: Connection): SagaEngine {
     let engine = this.#engines.get(connection);
     if (engine === undefined) {

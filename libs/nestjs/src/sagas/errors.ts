@@ -1,13 +1,15 @@
 import { SagazError } from '@sagaz/core';
 
-/** A saga class that Nest makes anew for each request or each injection. */
+/**
+ * A saga class is not a singleton: Nest would make a new instance for each request or each injection.
+ */
 export class SagaScopeError extends SagazError {
   readonly code = 'SAGAZ_SAGA_SCOPE';
 
   constructor(readonly sagaClass: string) {
     super(
-      `The saga class ${sagaClass} is request-scoped or transient, or depends on something that is; a saga goes on when no request is there.`,
-      'Make it and all it depends on singletons; give it what it needs of a request as its input.',
+      `The saga class ${sagaClass} is request-scoped or transient, or depends on a provider that is; a saga also runs outside of requests.`,
+      'Make it and all providers it depends on singletons, and put the data that it needs from a request into its input.',
     );
   }
 }
@@ -18,9 +20,9 @@ export class SagaConnectionError extends SagazError {
 
   constructor(
     readonly saga: string,
-    /** Where the saga is kept. */
+    /** The connection that keeps the saga. */
     readonly expected: string,
-    /** Where the manager's transaction is. */
+    /** The connection of the manager's transaction. */
     readonly given: string,
   ) {
     super(
@@ -30,7 +32,7 @@ export class SagaConnectionError extends SagazError {
   }
 }
 
-/** A saga cannot be started so. */
+/** A saga cannot be started with the given class or options. */
 export class InvalidStartError extends SagazError {
   readonly code = 'SAGAZ_INVALID_START';
 
@@ -39,11 +41,11 @@ export class InvalidStartError extends SagazError {
     problem: string,
     remedy: string,
   ) {
-    super(`The saga ${saga} cannot be started so: ${problem}.`, remedy);
+    super(`The saga ${saga} cannot be started: ${problem}.`, remedy);
   }
 }
 
-/** Sagas were asked for by a status that there is not; nothing would ever be found. */
+/** A filter of sagas names a status that does not exist, so nothing would ever be found. */
 export class InvalidSagaFilterError extends SagazError {
   readonly code = 'SAGAZ_INVALID_SAGA_FILTER';
 

@@ -27,9 +27,7 @@ describe('the start of a saga', () => {
       ['\ud800', 'its idempotencyKey is'],
       ['k'.repeat(501), 'characters)'],
     ] as const) {
-      expect(refusal({ idempotencyKey: key })).toContain(
-        'The saga PlaceOrder cannot be started so',
-      );
+      expect(refusal({ idempotencyKey: key })).toContain('The saga PlaceOrder cannot be started');
       expect(refusal({ idempotencyKey: key })).toContain(said);
     }
     expect(refusal({ idempotencyKey: 'k'.repeat(500) })).toBe('none');
@@ -45,7 +43,7 @@ describe('the start of a saga', () => {
 
   it('is refused with what is no class', () => {
     expect(refusal({}, undefined)).toContain(
-      'The saga undefined cannot be started so: it is no class',
+      'The saga undefined cannot be started: it is no class',
     );
     expect(refusal({}, 'place-order')).toContain("The saga 'place-order' cannot");
   });

@@ -53,7 +53,7 @@ describe('a command that cannot be sent', () => {
           step: 'reserve',
           error: {
             name: 'UnsendableCommandError',
-            message: `Step 'reserve' of the saga 'place-order' returned the command 'inventory.reserve', which cannot be sent so: ${why}`,
+            message: `Step 'reserve' of the saga 'place-order' returned the command 'inventory.reserve', which cannot be sent: ${why}`,
           },
         },
       },

@@ -22,7 +22,8 @@ const OWN = ['specversion', 'id', 'type', 'source', 'time', KEY, TENANT] as cons
  */
 export function toHeaders(message: Message, prefix: AttributePrefix): Record<string, string> {
   const headers: Record<string, string> = { ...message.headers };
-  // After the user's own: a header that is called like an attribute must not become it.
+  // Attributes are set after the user's headers, so that a header with the name of an attribute does
+  // not replace it.
   headers[CONTENT_TYPE] = message.contentType;
   headers[`${prefix}specversion`] = '1.0';
   headers[`${prefix}id`] = message.id;
@@ -34,7 +35,7 @@ export function toHeaders(message: Message, prefix: AttributePrefix): Record<str
   return headers;
 }
 
-/** What came beside the headers. */
+/** The parts of a message that are not in its headers. */
 export interface Carried {
   readonly topic: string;
   readonly payload: Uint8Array;
@@ -43,8 +44,8 @@ export interface Carried {
 }
 
 /**
- * The message that headers and body make, whoever produced them. Attributes that are not required by
- * CloudEvents may be missing.
+ * Reads a message from headers and body, whichever producer made them. Attributes that CloudEvents does
+ * not require may be missing.
  *
  * @throws MalformedEnvelopeError when `id`, `type` or `source` is missing, or the version is another
  */
@@ -56,7 +57,7 @@ export function fromHeaders(
   const attribute = (name: string): string | undefined => headers[`${prefix}${name}`];
   const required = (name: string): string => {
     const value = attribute(name);
-    // An empty id would make all such messages of a source one message.
+    // An empty id is refused, since all such messages of a source would count as the same message.
     if (value === undefined || value === '') {
       throw new MalformedEnvelopeError(carried.topic, `${prefix}${name}`, value);
     }

@@ -1,6 +1,6 @@
 import { SagazError } from '../../errors/index.js';
 
-/** A message that came without what makes it a CloudEvent. */
+/** A message lacks an attribute that makes it a CloudEvent. */
 export class MalformedEnvelopeError extends SagazError {
   readonly code = 'SAGAZ_MALFORMED_ENVELOPE';
 

@@ -12,24 +12,31 @@ import type { InboxOutcome } from './inbox.types.js';
 import type { RecentRetries } from './recent-retries.js';
 import type { SoloGate } from './solo-gate.js';
 
-/** How long a suspect waits for others of its kind, and for what runs already. */
+/**
+ * How long a crash suspect waits for other suspects, and for handlers that are running already; in
+ * milliseconds.
+ */
 const TURN_MS = 30_000;
 const DRAIN_MS = 5_000;
-/** How long it has the process to itself; doubled with every earlier death, up to the longest. */
+/**
+ * How long a suspect is handled alone in its process, in milliseconds; doubled with every earlier
+ * crash, up to the longest.
+ */
 const ALONE_MS = 30_000;
 const LONGEST_ALONE_MS = 600_000;
-/** A suspect that so often found no moment to be alone runs beside the others. */
+/** A suspect that was put off this many times because it could not be alone runs beside others. */
 const MOST_TURNS = 20;
 const TURN_AGAIN_MS = 5_000;
 
-/** How an attempt is begun, and what is known of those before it. */
+/** How an attempt is admitted, and what is known of the earlier ones. */
 export interface Admitted {
   /**
-   * Whether its start is noted, so that the death of its process in it is known afterwards: not at all,
-   * as one of several, or as the only one, which then is what the process died of.
+   * Whether the start of the attempt is noted, so that a crash of the process during it is known
+   * afterwards: not at all, as one of several handlers, or as the only one, which then caused the
+   * crash.
    */
   readonly noted: 'no' | 'beside' | 'alone';
-  /** Null: they were not looked at, because nothing was known against the message. */
+  /** Null: they were not read, because no earlier attempt of the message is known. */
   readonly attempts: InboxAttempts | null;
 }
 
@@ -39,23 +46,24 @@ export interface AdmissionOptions {
   readonly logger: Logger;
   readonly gate: SoloGate;
   readonly recent: RecentRetries;
-  /** Messages of one group whose handler was once too slow that run at once. */
+  /** How many messages of a group that have timed out before are handled at once. */
   readonly slowPlaces: number;
   readonly random: () => number;
-  /** Whether somebody has ended the message. */
+  /** Whether the message has been handled or given up meanwhile. */
   readonly hasEnded: (key: InboxKey) => Promise<boolean>;
 }
 
 /**
- * Decides in whose company a message is handled.
+ * Decides whether a message is handled beside others or alone.
  *
- * A process that dies takes everything it was working on with it, and cannot say what it died of. What
- * may have been at work then is handled like everything else, with a note; nearly always it was merely
- * there. What was at work in a second death too is handled alone, nothing else of the process's
- * consumers beside it, and only deaths in which it was alone are held against it.
+ * A process that dies loses all handlers that were running, and cannot say which one killed it. A
+ * message that may have been in work then is handled like any other, but its start is noted, since
+ * nearly always another one caused the crash. A message that was in work in a second crash is handled
+ * alone, with no other handler of the process's consumers beside it, and only crashes in which it was
+ * alone count against it.
  *
- * What once hung is handled by few at a time, or a handful of such messages would take all places again
- * each time their retries are due.
+ * Of messages that have timed out before, only a few are handled at a time, or they would take all
+ * places each time their retries are due.
  */
 export class Admission {
   readonly #options: AdmissionOptions;
@@ -91,7 +99,8 @@ export class Admission {
     work: (how: Admitted) => Promise<InboxOutcome>,
   ): Promise<InboxOutcome> {
     const { gate, recent, inbox, logger, hasEnded } = this.#options;
-    // Its process may have died between its commit and its acknowledgement: nobody has to make room.
+    // The process may have died between the commit and the acknowledgement. Then the message is done
+    // and need not run alone.
     if (await hasEnded(key)) return { kind: 'duplicate' };
     const deaths = attempts?.starts ?? 0;
     const aloneMs = Math.min(ALONE_MS * 2 ** Math.min(deaths - 1, 10), LONGEST_ALONE_MS);
@@ -100,10 +109,13 @@ export class Admission {
       { turnMs: TURN_MS, drainMs: DRAIN_MS, aloneMs },
       () => {
         inbox.noteCompany(key).catch((error: unknown) => {
-          logger.warn('It could not be noted that a suspect is not alone any more.', {
-            messageId: key.id,
-            error: errorText(error),
-          });
+          logger.warn(
+            'A message that is handled alone has taken too long, and it could not be noted that others run beside it now; a crash would count against it.',
+            {
+              messageId: key.id,
+              error: errorText(error),
+            },
+          );
         });
       },
     );
@@ -112,7 +124,7 @@ export class Admission {
     return gate.beside(() => work({ noted: 'beside', attempts }));
   }
 
-  /** Null where nothing is known against the message. */
+  /** Reads the attempts of the message; null: no earlier attempt is known. */
   async #attempts(
     { attempt, afterDeath = false }: Delivery,
     { key, name }: { readonly key: InboxKey; readonly name: string },
@@ -142,8 +154,8 @@ export class Admission {
 }
 
 /**
- * Delivered more often than it failed, or left behind by a dead process: that process may have died of
- * it. What merely failed has a noted failure for each of its deliveries.
+ * A message that was delivered more often than it failed, or that a dead process left behind, may have
+ * killed that process. One that merely failed has a noted failure for each of its deliveries.
  */
 function suspicion(
   { attempt, afterDeath = false }: Delivery,

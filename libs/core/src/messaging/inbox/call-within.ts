@@ -4,15 +4,15 @@ import { settlesWithin } from '../settles-within.js';
 import { NoConnectionError } from './errors.js';
 import type { InboxAttempt } from './inbox-attempt.js';
 
-/** What the pipeline around a handler threw. */
+/** An error that the pipeline around a handler threw. */
 export interface Thrown {
   readonly error: unknown;
 }
 
 /**
- * Runs the pipeline around a handler, and comes back in bounded time: what does not end within its limit
- * is told to stop, and what does not stop loses its transaction. The wait for a connection is not held
- * against the handler: the limit begins anew when it has one.
+ * Runs the pipeline around a handler, and returns in bounded time. A handler that does not end within
+ * its limit is told to stop, and one that does not stop loses its transaction. The wait for a
+ * connection does not count: the limit begins anew when the handler has one.
  */
 export async function callWithin(
   attempt: InboxAttempt,
@@ -23,7 +23,7 @@ export async function callWithin(
     clock,
   }: {
     readonly limitMs: number | null;
-    /** How long it is waited for once it was told to stop. */
+    /** How long the handler may take to stop once it was told to, in milliseconds. */
     readonly graceMs: number;
     readonly clock: Clock;
   },
@@ -35,7 +35,8 @@ export async function callWithin(
     } catch (error) {
       end.thrown = { error };
     }
-    // Something farther out, a timeout for instance, may have answered while the transaction is open.
+    // An outer interceptor, a timeout for instance, may have answered while the transaction is still
+    // open.
     await attempt.settled();
   })();
   if (limitMs === null) {

@@ -5,11 +5,11 @@ import { replyProblem } from '../contract/index.js';
 import { negativeReply } from './reply.js';
 
 /**
- * A reply as its saga may take it. One that does not match the schema in the command's contract becomes
- * a failure, reason `invalid_reply`, which names the path: the participant is another deployable, and
- * what a step's result does not have would be missed in some later step. The command was carried out, so
- * this is a failure whose effect is there: the step is compensated, and no repetition would
- * bring another answer, since the participant has kept this one.
+ * Checks a reply before its saga takes it. A reply that does not match the schema in the command's
+ * contract becomes a failure with the reason `invalid_reply`, which names the path: the participant is
+ * deployed separately, and a missing part of the result would otherwise cause an error in some later
+ * step. The command was carried out, so the step counts as having had its effect and is compensated.
+ * Repeating the command would bring no other answer, since the participant keeps its reply.
  *
  * A reply that matches stays as it is, byte for byte, also where the schema would transform it.
  */
@@ -39,7 +39,7 @@ async function problemOf(type: string, payload: Uint8Array): Promise<string | nu
   try {
     value = jsonCodec.decode(payload);
   } catch {
-    // The saga says of it that it is unreadable.
+    // The saga itself treats such a reply as unreadable.
     return null;
   }
   try {

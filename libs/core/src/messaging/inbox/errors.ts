@@ -13,12 +13,15 @@ export class InboxBusyError extends SagazError {
   ) {
     super(
       `${subject} is being handled by another transaction, which did not end within ${waitedMs} ms.`,
-      'It is delivered again shortly; when this lasts, look for a handler that never ends.',
+      'It is delivered again shortly; if this lasts, look for a handler that never ends.',
       options,
     );
   }
 
-  /** The same message is being handled by somebody else, after a wait of `waitedMs`. */
+  /**
+   * Another delivery of the same message is still being handled after a wait of `waitedMs`
+   * milliseconds.
+   */
   static ofMessage(key: InboxKey, waitedMs: number, cause?: unknown): InboxBusyError {
     return new InboxBusyError(
       `Message ${key.id} of ${key.source} for group ${key.group}`,
@@ -27,7 +30,10 @@ export class InboxBusyError extends SagazError {
     );
   }
 
-  /** Another message with the same idempotency key is being handled, after a wait of `waitedMs`. */
+  /**
+   * Another message with the same idempotency key is still being handled after a wait of `waitedMs`
+   * milliseconds.
+   */
   static ofIdempotencyKey(key: string, waitedMs: number, cause?: unknown): InboxBusyError {
     return new InboxBusyError(
       `Idempotency key ${key}`,
@@ -37,7 +43,7 @@ export class InboxBusyError extends SagazError {
   }
 }
 
-/** The message was answered without its handler: by a cache, a filter or an interceptor in between. */
+/** A cache, a filter or an interceptor answered the message, and its handler was not called. */
 export class HandlerNotReachedError extends SagazError {
   readonly code = 'SAGAZ_HANDLER_NOT_REACHED';
 
@@ -54,12 +60,12 @@ export class HandlerNotReachedError extends SagazError {
   }
 }
 
-/** What a handler returned cannot be sent as a reply. No attempt can change that. */
+/** The value that a handler returned cannot be sent as a reply. No further attempt can change that. */
 export class UnsendableReplyError extends NonRetryableError {
   override readonly code = 'SAGAZ_UNSENDABLE_REPLY';
 
   constructor(
-    /** Of the command. */
+    /** The type of the command. */
     readonly type: string,
     /** `its payload has 17000000 bytes, and …` */
     readonly problem: string,
@@ -69,7 +75,7 @@ export class UnsendableReplyError extends NonRetryableError {
   }
 }
 
-/** A command or compensation lacks what Sagaz needs to carry it out once. */
+/** A command or compensation lacks a header that Sagaz needs to carry it out once. */
 export class MalformedCommandError extends SagazError {
   readonly code = 'SAGAZ_MALFORMED_COMMAND';
 
@@ -85,7 +91,7 @@ export class MalformedCommandError extends SagazError {
   }
 }
 
-/** The message's handler was begun several times and never came to an end: it kills its process. */
+/** The process died several times while it handled this message alone. */
 export class HandlerCrashedError extends SagazError {
   readonly code = 'SAGAZ_HANDLER_CRASHED';
 
@@ -94,20 +100,23 @@ export class HandlerCrashedError extends SagazError {
     readonly crashes: number,
   ) {
     super(
-      `The handler of '${type}' was begun ${crashes} times with this message, and nothing else beside it, and the process died each time.`,
+      `The handler of '${type}' was begun ${crashes} times with this message alone in the process, and the process died each time.`,
       'Find out what in the message ends the process (memory, an endless loop, a native crash) and replay the dead letter.',
     );
   }
 }
 
-/** Only few messages of its kind are handled at once (alone, or after they once hung), and one is. */
+/**
+ * The message has to wait, because it may only be handled alone or beside few others that have timed
+ * out before.
+ */
 export class TurnWaitError extends SagazError {
   readonly code = 'SAGAZ_TURN_WAIT';
 
   constructor(readonly type: string) {
     super(
-      `The message '${type}' waits for its turn: it may have ended a process or has hung before, and another such message is at work.`,
-      'It is delivered again shortly, and no attempt is counted; when this lasts, look for a handler that never ends.',
+      `The message '${type}' waits for its turn: it may have killed a process or has timed out before, and another such message is being handled.`,
+      'It is delivered again shortly, and no attempt is counted; if this lasts, look for a handler that never ends.',
     );
   }
 }

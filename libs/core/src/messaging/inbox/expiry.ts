@@ -1,14 +1,17 @@
 import type { Clock, InboxStore } from '../../ports/index.js';
 
-/** Within this distance of the expiry the database is asked; farther off, a recent answer serves. */
+/**
+ * The database is asked only if less than this is left until the expiry, in milliseconds; otherwise a
+ * recent answer is enough.
+ */
 const MARGIN_MS = 10_000;
-/** How old an answer may be to be called recent. Host clocks are not asked, so only drift counts. */
+/** How old such an answer may be, in milliseconds. Only the drift of the monotonic clock matters. */
 const RECENT_MS = 60_000;
 
 /**
- * Whether commands have expired, by the database's clock. The database's time is remembered as a
- * distance to this process's monotonic clock, so that a command that has minutes left costs no round
- * trip; one that is near its end is asked for.
+ * Whether commands have expired, by the database's clock. The database's time is remembered as an
+ * offset to this process's monotonic clock, so that a command that has minutes left costs no round
+ * trip; for one that is near its expiry the database is asked.
  */
 export class Expiry {
   readonly #inbox: InboxStore;
@@ -29,7 +32,8 @@ export class Expiry {
       const left = instant - (reading.databaseMs + age);
       if (age < RECENT_MS && left > MARGIN_MS) return left;
     }
-    // Before the question: the answer is then never thought to be younger than it is.
+    // The clock is read before the question, so that the answer is never thought to be younger than it
+    // is.
     const at = this.#clock.now();
     const left = await this.#inbox.msUntil(expiresAt);
     this.#reading = { databaseMs: instant - left, at };

@@ -2,11 +2,11 @@ import { isSagazError, propertyOf } from '../../errors/index.js';
 import { classify } from '../../retry/index.js';
 
 /**
- * What a failed attempt means to the inbox.
+ * The kinds of failed attempts, as the inbox treats them.
  * - `refusal`, `final`: as thrown by the handler.
  * - `conflict`: the database asks for the same work again; not counted.
- * - `busy`: somebody else works on the message; not counted.
- * - `unknown`: the answer to COMMIT was lost; the inbox row tells.
+ * - `busy`: another process or handler works on the message; not counted.
+ * - `unknown`: the answer to COMMIT was lost; the inbox row shows whether it succeeded.
  * - `unavailable`: the database is away, or refuses what the inbox itself asks; not counted.
  * - `retryable`: everything else; counted.
  */
@@ -25,15 +25,15 @@ const BY_CODE: ReadonlyMap<unknown, Failure> = new Map<unknown, Failure>([
 
 /**
  * SQLSTATE of a server that is away, shutting down or full: class 08 (connection), 57P01 to 57P03,
- * 53300. A socket's own error codes are not among them: they may come from whatever the handler
- * called, and that is a failure of the handler.
+ * 53300. A socket's own error codes are not among them, because they may come from another server that
+ *        the handler called, which is a failure of the handler.
  */
 const AWAY = /^(08\d{3}|57P0[1-3]|53300)$/;
 
 function codesOf(error: unknown): unknown[] {
   const codes: unknown[] = [];
   let current: unknown = error;
-  // Bounded, because a chain of causes may be a circle.
+  // The loop is bounded, because a chain of causes may be circular.
   for (let depth = 0; depth < 8 && typeof current === 'object' && current !== null; depth += 1) {
     codes.push(propertyOf(current, 'code'));
     current = propertyOf(current, 'driverError') ?? propertyOf(current, 'cause');
@@ -42,10 +42,10 @@ function codesOf(error: unknown): unknown[] {
 }
 
 /**
- * Says what a failed attempt means.
+ * Classifies the error of a failed attempt.
  *
- * @param reported whether a connection of the store reported the error. What another database said to
- * the handler, a lost race or that it is away, is a failure of the handler.
+ * @param reported whether a connection of the store reported the error. An error that another database
+ * reported, a lost race for instance, is a failure of the handler.
  */
 export function failureOf(
   error: unknown,

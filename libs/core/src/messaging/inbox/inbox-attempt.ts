@@ -20,7 +20,7 @@ import { okReply, replyMessage } from './reply.js';
 /** How often a handler whose transaction lost a race runs again at once. */
 const RERUNS = 2;
 
-/** What became of an attempt: an end, or an error that is still to be judged. */
+/** The result of an attempt: an end, or an error that has yet to be classified. */
 export type AttemptResult =
   | { readonly kind: 'ended'; readonly outcome: InboxOutcome }
   | { readonly kind: 'failed'; readonly error: unknown };
@@ -38,9 +38,9 @@ export interface AttemptTools {
 type Publish = (message: OutboxMessage) => void;
 
 /**
- * One attempt to handle a message. Whoever calls the handler, wraps it in {@link run}; the attempt
- * records how that ended, and only this record decides about the acknowledgement: what filters and
- * interceptors farther out make of it does not matter.
+ * One attempt to handle a message. The code that calls the handler wraps it in {@link run}. The attempt
+ * records how that ended, and only this record decides about the acknowledgement; the results of outer
+ * filters and interceptors do not.
  */
 export class InboxAttempt {
   readonly message: Message;
@@ -57,7 +57,7 @@ export class InboxAttempt {
   readonly #delivered: AbortSignal;
   #stop: AbortController | null = null;
   #signal: AbortSignal | null = null;
-  /** Set once the time is over: nothing commits from then on. */
+  /** Set once the time limit is over: nothing commits from then on. */
   #over: Error | null = null;
   #transaction: Transaction | null = null;
   #cut: (error: Error) => void = () => undefined;
@@ -83,8 +83,9 @@ export class InboxAttempt {
   }
 
   /**
-   * Aborted when the right to work on the message is lost, or the time for it is over. Made when it is
-   * asked for: most handlers never look at it, and making it costs as much as much else of an attempt.
+   * Aborted when the right to work on the message is lost, or the time limit is over. It is created on
+   * first use, since most handlers never look at it and creating it is a good part of the cost of an
+   * attempt.
    */
   get signal(): AbortSignal {
     this.#signal ??= AbortSignal.any([this.#delivered, this.#stopper().signal]);
@@ -92,24 +93,24 @@ export class InboxAttempt {
   }
 
   /**
-   * In a compensation's handler: whether the command is known to have been carried out. `unknown`
-   * means that it may never have come, or may have had effects outside of this database. Null
-   * elsewhere.
+   * In the handler of a compensation: whether the command is known to have been carried out. `unknown`
+   * means that it may never have arrived, or may have had effects outside of this database. Null in
+   * other handlers.
    */
   get applied(): Applied | null {
     return this.#applied;
   }
 
-  /** How the attempt ended; null: its handler was never reached. */
+  /** How the attempt ended; null: its handler was not called. */
   get result(): AttemptResult | null {
     return this.#result;
   }
 
   /**
-   * Runs the handler in a transaction of `unit`: inbox row, participant row, handler, reply. A
-   * message that needs no handling (duplicate, late, repeated) resolves with undefined and the
-   * handler is not called. A refusal is recorded and resolves with undefined: it is no error. What
-   * failed is thrown on, after its rollback.
+   * Runs the handler in a transaction of `unit`: inbox row, participant row, handler, reply. A message
+   * that needs no handling (duplicate, late, repeated) resolves with undefined and the handler is not
+   * called. A refusal is recorded and resolves with undefined, since it is no error. The error of a
+   * failed handler is thrown on, after its rollback.
    */
   run<T>(unit: InboxUnit, handler: () => Promise<T>): Promise<T | undefined> {
     if (this.#work !== null) {
@@ -119,14 +120,14 @@ export class InboxAttempt {
         ),
       );
     }
-    // What stands farther out has let it through too late.
+    // An outer interceptor called the handler after the time limit.
     if (this.#over !== null) return Promise.reject(this.#over);
     const work = this.#run(unit, handler);
     this.#work = work;
     return work;
   }
 
-  /** The handler was reached, and no transaction was to be had for it yet. */
+  /** Whether the handler still waits for its transaction. */
   get waitsForTransaction(): boolean {
     return this.#work !== null && this.#transaction === null;
   }
@@ -140,13 +141,18 @@ export class InboxAttempt {
     return this.#over !== null || this.#delivered.aborted;
   }
 
-  /** Tells the handler to stop. Unless its commit is on its way, nothing of it commits any more. */
+  /**
+   * Tells the handler to stop. Unless its COMMIT was sent already, its work does not commit any more.
+   */
   giveUp(error: Error): void {
     this.#over = error;
     this.#stopper().abort(error);
   }
 
-  /** The handler does not stop: it loses its transaction, and how it ends does not matter any more. */
+  /**
+   * Takes the transaction from a handler that does not stop. How the handler ends does not matter any
+   * more.
+   */
   sever(): void {
     const error = this.#over ?? new Error('The attempt was given up.');
     this.#over = error;
@@ -156,8 +162,8 @@ export class InboxAttempt {
   }
 
   /**
-   * Waits until a handler that was reached has ended. Something farther out, a timeout for instance,
-   * may have answered while the transaction is still open.
+   * Waits until a handler that was reached has ended. An outer interceptor, a timeout for instance, may
+   * have answered while the transaction is still open.
    */
   async settled(): Promise<void> {
     await this.#work?.catch(() => undefined);
@@ -192,14 +198,14 @@ export class InboxAttempt {
             this.#end({ kind: 'committed' });
             return seen.value;
           }
-          // A lost race says nothing about the message. The transaction begins anew, with a new
-          // snapshot; whoever opened it has rolled it back.
+          // A lost race says nothing about the message. The lost transaction is rolled back already,
+          // and a new one begins with a new snapshot.
           if (failure === 'conflict' && rerun < RERUNS && !this.#stopped) continue;
         } catch (inner) {
           this.#result ??= { kind: 'failed', error: inner };
           throw inner;
         }
-        // Whoever is told to stop throws what it likes.
+        // A handler that was told to stop may throw any error, so the reason for stopping counts.
         this.#result ??= { kind: 'failed', error: this.#over ?? error };
         throw error;
       }
@@ -222,7 +228,7 @@ export class InboxAttempt {
     if (this.#over !== null) throw this.#over;
   }
 
-  /** Whoever opened the transaction must not wait for a handler that has lost it. */
+  /** The code that opened the transaction must not wait for a handler that has lost it. */
   async #inTime<T>(transaction: Transaction, work: () => Promise<T>): Promise<T> {
     this.#refuseLate();
     this.#transaction = transaction;
@@ -242,13 +248,13 @@ export class InboxAttempt {
   ): Promise<InboxOutcome> {
     const { inbox, faults, waitMs } = this.#tools;
     const { key, part, message, keepMs } = this.#subject;
-    // Before anything else is locked: who holds business rows and then waits for the inbox row
-    // closes a circle with the one who holds it.
+    // The message is claimed before anything else is locked. A transaction that held business rows
+    // while it waits for the inbox row could deadlock with the one that holds the inbox row.
     if ((await inbox.claim(key, transaction, waitMs)) !== 'new') return { kind: 'duplicate' };
     await faults.reach('inbox.after-claim', message.id);
     if (part.role === 'command') {
-      // At the start and not at the end: a compensation that comes while the command is at work
-      // has to wait here, or neither would see the other.
+      // This happens at the start and not at the end, so that a compensation that comes while the
+      // command is being handled waits here; otherwise neither would see the other.
       const known = await inbox.beginCommand(
         message.tenant,
         part.idempotencyKey,
@@ -285,7 +291,7 @@ export class InboxAttempt {
     return { kind: 'committed' };
   }
 
-  /** @throws UnsendableReplyError, which rolls back what would be done without an answer */
+  /** @throws UnsendableReplyError, which rolls the work back, since its sender could not be answered */
   #replyOf(value: unknown): KeptReply {
     const { contentType } = this.#handler.codec;
     const payload = this.#handler.codec.encode(value);

@@ -14,7 +14,7 @@ import type { BurialReason, InboxOutcome } from './inbox.types.js';
 import type { MessagePart } from './message-role.js';
 import { negativeReply, replyMessage, type NegativeReply } from './reply.js';
 
-/** How often a bookkeeping transaction that lost a race is run again before the delivery is put off. */
+/** How often a bookkeeping transaction that lost a race is repeated before the delivery is put off. */
 const RERUNS = 3;
 
 export interface BookkeepingOptions {
@@ -26,19 +26,22 @@ export interface BookkeepingOptions {
   readonly waitMs: number;
 }
 
-/** A delivery as the inbox reads it. */
+/** A delivery with the parts that the inbox has read from it. */
 export interface Subject {
   readonly key: InboxKey;
   readonly message: Message;
   readonly part: MessagePart;
-  /** How long a participant remembers the key, so that the mark outlives the command's expiry. */
+  /**
+   * How long a participant remembers the idempotency key, in milliseconds: longer than until the
+   * command expires.
+   */
   readonly keepMs: number;
 }
 
 /**
- * The short transactions beside the handler's own: a refusal, an expired command, a dead letter, the
- * look after a lost answer. They use the store's own connections, never the application's pool,
- * where a handler that holds the last one would wait for itself.
+ * The short transactions beside that of the handler: for a refusal, an expired command, a dead letter,
+ * and to look up a lost COMMIT. They use the store's own connections and never the application's pool,
+ * where a handler that holds the last connection would wait for itself.
  */
 export class InboxBookkeeping {
   readonly #options: BookkeepingOptions;
@@ -48,8 +51,8 @@ export class InboxBookkeeping {
   }
 
   /**
-   * Records a refusal once the handler's transaction is rolled back: the message is done, its key
-   * answered, the reply on its way, in one transaction.
+   * Records a refusal once the handler's transaction is rolled back. One transaction marks the message
+   * as done, stores the reply for its key, and sends it.
    */
   refuse(subject: Subject, refusal: NegativeReply): Promise<InboxOutcome> {
     const { inbox, waitMs } = this.#options;
@@ -62,8 +65,8 @@ export class InboxBookkeeping {
       if (part.role === 'event') return refused;
       const reply = negativeReply('refused', refusal);
       if (part.role === 'compensation') {
-        // An undo was asked for, and refusing it does not take that back: the command, should it
-        // come late, still finds the mark.
+        // The key is marked as undone even if the undo is refused, so that the command has no effect if
+        // it arrives late.
         await inbox.markUndone(message.tenant, part.idempotencyKey, keepMs, transaction, waitMs);
       } else {
         const known = await inbox.beginCommand(
@@ -83,8 +86,8 @@ export class InboxBookkeeping {
   }
 
   /**
-   * Ends a command that came past its expiry. A key that was carried out meanwhile, under another
-   * message, is answered with its kept reply and not with a failure that is not true.
+   * Ends a command that arrived after its expiry. If the same key was carried out meanwhile by another
+   * message, the kept reply is sent, since a failure would not be true.
    */
   expire(subject: Subject): Promise<InboxOutcome> {
     const { inbox, waitMs } = this.#options;
@@ -109,8 +112,8 @@ export class InboxBookkeeping {
   }
 
   /**
-   * Gives the message up: dead letter, mark and, for whoever waits for an answer, a failure reply, in
-   * one transaction. Yields to somebody who has ended the message meanwhile.
+   * Gives the message up. One transaction writes the dead letter and the mark and, if a saga waits for
+   * an answer, a reply of failure. It does nothing if the message has ended meanwhile.
    */
   bury(
     subject: Subject,
@@ -141,8 +144,9 @@ export class InboxBookkeeping {
   }
 
   /**
-   * After a commit whose answer was lost: waits for the transaction in doubt, which still holds the
-   * inbox row if it lives, and says whether the message has ended. Writes nothing.
+   * Finds out whether a commit whose answer was lost has succeeded. It waits for the transaction in
+   * doubt, which still holds the inbox row if it is open, and returns whether the message has ended.
+   * Writes nothing.
    */
   async hasEnded(key: InboxKey): Promise<boolean> {
     const { inbox, transactions, waitMs } = this.#options;
@@ -150,7 +154,7 @@ export class InboxBookkeeping {
     try {
       await transactions.run(async (transaction) => {
         look.state = await inbox.claim(key, transaction, waitMs);
-        // A look must leave nothing behind.
+        // Thrown to roll the transaction back, since this must write nothing.
         throw ONLY_LOOKED;
       });
     } catch (error) {

@@ -34,8 +34,8 @@ const MAX_CRASHES = 3;
 const TIMEOUT_MS = 900_000;
 const SLOW_PLACES = 2;
 /**
- * Delays of what is not counted: a row somebody else works on, a lost race, an absent database. Not
- * the handler's own policy, whose first delay may be an hour.
+ * Delays of retries that are not counted: the message is in work elsewhere, a race was lost, or the
+ * database is away. Not the handler's own policy, whose first delay may be an hour.
  */
 const PUT_OFF: RetryPolicy = {
   attempts: Number.POSITIVE_INFINITY,
@@ -44,7 +44,7 @@ const PUT_OFF: RetryPolicy = {
   maxDelayMs: 30_000,
   jitter: 0.5,
 };
-/** How long a handler whose time is over is waited for: as long as it had, from one to ten seconds. */
+/** How long a handler may take to stop after its limit: as long again, from one to ten seconds. */
 function graceOf(timeoutMs: number | null): number {
   return Math.min(Math.max(timeoutMs ?? 0, 1_000), 10_000);
 }
@@ -56,8 +56,8 @@ const DONE: DeliveryOutcome = { kind: 'done' };
  *
  * For each delivery, in this order: a duplicate of one that runs in this process joins it, without a
  * connection; an expired command is answered and ended; the caller's pipeline runs, and in it the
- * handler's transaction ({@link InboxAttempt.run}); the recorded end is settled: acknowledge, put
- * off, or give up. Only a proven end is ever acknowledged.
+ * handler's transaction ({@link InboxAttempt.run}); the recorded end is settled: the delivery is
+ * acknowledged, put off, or given up. Only a proven end is ever acknowledged.
  */
 export class InboxProcessor {
   readonly #options: InboxProcessorOptions;
@@ -128,8 +128,8 @@ export class InboxProcessor {
   }
 
   /**
-   * A duplicate of a message that this process works on waits for it a little and is then delivered
-   * again: for as long as a handler may take, each of them would keep a place.
+   * A duplicate of a message that this process is handling waits a little and is then delivered again,
+   * since a duplicate that waited as long as a handler may take would keep a place.
    */
   async #join(
     running: Promise<DeliveryOutcome>,
@@ -163,7 +163,7 @@ export class InboxProcessor {
         this.#handle(delivery, handler, invoke, { key, name, ...admitted }),
       );
     } catch (error) {
-      // The bookkeeping itself failed: nothing is known to be done, so nothing is acknowledged.
+      // The bookkeeping failed. The message may not be done, so it is not acknowledged.
       outcome = this.#putOff(name, error);
     }
     if (outcome.kind !== 'retry') {
@@ -190,7 +190,7 @@ export class InboxProcessor {
     const { inbox } = this.#options;
     if (signal.aborted) return this.#putOff(name, signal.reason);
     if (distrust !== null) {
-      // No reply: whoever forged the message would choose which step of which saga it fails.
+      // No reply is sent, or a forged message could make a step of any saga fail.
       const subject: Subject = { key, message, part: { role: 'event' }, keepMs: 0 };
       const error = new UntrustedMessageError(message.type, message.source, distrust);
       return this.#bookkeeping.bury(subject, { reason: distrust.reason, attempts: 0, error });
@@ -206,7 +206,7 @@ export class InboxProcessor {
     if (part.role === 'command' && part.expiresAt !== null) {
       const left = await this.#expiry.remainingMs(part.expiresAt);
       if (left <= 0) return this.#bookkeeping.expire({ key, message, part, keepMs });
-      // A dead letter that is replayed on the last day of its life must still find the mark.
+      // Kept a day longer, so that a dead letter that is replayed on its last day finds the mark.
       keepMs = Math.max(keepMs, left + DAY_MS);
     }
     const subject: Subject = { key, message, part, keepMs };
@@ -243,7 +243,7 @@ export class InboxProcessor {
       const error = new HandlerNotReachedError(message.type, handler.group);
       return this.#failed(subject, handler, name, noted !== 'no', error);
     }
-    // A guard said no, or an outer interceptor threw. Only an absent database may pass by itself.
+    // A guard refused, or an outer interceptor threw. Only if the database is away, a retry helps.
     const failure = this.#failureOf(thrown.error);
     if (failure === 'unavailable' || failure === 'conflict') {
       return this.#failed(subject, handler, name, noted !== 'no', thrown.error);
@@ -255,7 +255,7 @@ export class InboxProcessor {
     });
   }
 
-  /** Judges an attempt that failed. */
+  /** Decides what follows a failed attempt. */
   async #failed(
     subject: Subject,
     handler: InboxHandler,
@@ -270,7 +270,7 @@ export class InboxProcessor {
       case 'busy':
       case 'unknown':
       case 'unavailable': {
-        // A race that is lost again and again is no bad luck: it would hold its key for ever.
+        // A race that is lost again and again counts, or the message would hold its key for ever.
         if (this.#recent.mustCount(name, uncountedOf(failure), clock.now())) break;
         if (noted) await inbox.noteEnd(subject.key, 'uncounted');
         return this.#putOff(name, error);
@@ -281,15 +281,15 @@ export class InboxProcessor {
       case 'retryable':
         break;
     }
-    // Counted by the database, which forgets nothing when this process dies, and only by it: while it
-    // is away no attempt is used up.
+    // Counted in the database only: the count survives the process, and while the database is away no
+    // attempt is used up.
     const timedOut = error instanceof HandlerTimeoutError;
     const { failures } = await inbox.noteEnd(subject.key, timedOut ? 'timed_out' : 'failed');
     if (failures >= handler.retry.attempts) {
       return this.#bury(subject, name, 'exhausted', error, failures);
     }
     const policyMs = delayOf(handler.retry, failures, this.#options.random);
-    // What hung keeps its place for at most half of the time.
+    // A message that timed out waits at least as long as it ran: it has its place half of the time.
     const delayMs = timedOut ? Math.max(policyMs, error.timeoutMs) : policyMs;
     return {
       kind: 'retry',
@@ -303,10 +303,10 @@ export class InboxProcessor {
     return failureOf(error, (one) => this.#options.transactions.reported(one));
   }
 
-  /** The subscription gives the message back, in good order or because it lost it: no death. */
+  /** Notes that the subscription gave the message back or lost it, which is no crash. */
   #giveBack(key: InboxKey): void {
     this.#options.inbox.noteEnd(key, 'uncounted').catch((error: unknown) => {
-      this.#options.logger.warn('It could not be noted that a message was given back.', {
+      this.#options.logger.warn('A message was given back, which could not be noted.', {
         messageId: key.id,
         error: errorText(error),
       });
@@ -314,8 +314,8 @@ export class InboxProcessor {
   }
 
   /**
-   * A command is not put off beyond its expiry: it would not be carried out then, and the
-   * compensation that its saga sends meanwhile waits behind it, in the same key.
+   * A command is not put off beyond its expiry: the compensation that its saga sends meanwhile would
+   * wait behind it in the same key, though the command would not be carried out.
    */
   async #withinLife(part: MessagePart, delayMs: number): Promise<number> {
     if (part.role !== 'command' || part.expiresAt === null) return delayMs;
@@ -332,12 +332,12 @@ export class InboxProcessor {
   ): Promise<InboxOutcome> {
     const attempts =
       failures ?? (await this.#options.inbox.noteEnd(subject.key, 'failed')).failures;
-    // Should the dead letter not be written now, its handler is not called again before that.
+    // Remembered, so that the handler is not called again if the dead letter cannot be written now.
     this.#recent.noteSpent(name, { reason, failures: attempts, error }, this.#options.clock.now());
     return this.#bookkeeping.bury(subject, { reason, attempts, error });
   }
 
-  /** Delivered again before long, without counting. The delay grows while this goes on. */
+  /** Puts the delivery off without counting an attempt. The delay grows while this goes on. */
   #putOff(name: string, error: unknown): InboxOutcome {
     const times = this.#recent.uncounted(name) + 1;
     const delayMs = delayOf(PUT_OFF, times, this.#options.random);

@@ -18,7 +18,7 @@ const POLL_MS = 5_000;
 const LONGEST_PAUSE_MS = 30_000;
 const LEASE_MS = 60_000;
 const CLOSE_MS = 10_000;
-/** Letters that are handled at once. */
+/** How many dead letters are handled at once. */
 const BATCH = 5;
 
 export interface InboxReplayerOptions {
@@ -27,20 +27,20 @@ export interface InboxReplayerOptions {
   readonly logger: Logger;
   /** The groups whose handlers this process has. */
   readonly groups: readonly string[];
-  /** What a subscription does with a delivery; the same function. Never rejects. */
+  /** The function by which a subscription handles a delivery. Never rejects. */
   readonly redeliver: (delivery: Delivery) => Promise<DeliveryOutcome>;
-  /** How often other processes' requests are looked for, in ms. Default 5,000. */
+  /** How often the store is asked for requests of other processes, in ms. Default 5,000. */
   readonly pollMs?: number;
-  /** How long a letter is this process's own, in ms. Default 60,000. */
+  /** How long this process leases a dead letter, in ms. Default 60,000. */
   readonly leaseMs?: number;
 }
 
 /**
- * Handles dead letters again that were marked for replay, here or by anybody who can write to the
- * database. The message does not go through the broker: other groups have handled it, and must not
- * see it again. It keeps its letter until its inbox row says that it is done, so a crash on the way
- * loses nothing; a failure makes it a dead letter again. Its place in its key is lost: later messages
- * of the key were handled while it lay there.
+ * Handles dead letters again that were marked for replay, by this process or by another client of the
+ * database. The message does not go through the broker, because other groups have handled it and must
+ * not get it again. Its dead letter is kept until its inbox row is done, so a crash meanwhile loses
+ * nothing; a failure makes it a dead letter again. Its order within its key is lost, since later
+ * messages of the key have been handled meanwhile.
  */
 export class InboxReplayer {
   readonly #options: InboxReplayerOptions;
@@ -63,19 +63,19 @@ export class InboxReplayer {
     });
   }
 
-  /** Looks now, and from then on regularly. */
+  /** Looks for dead letters to replay now, and from then on regularly. */
   start(): void {
     this.nudge();
   }
 
-  /** Marks dead letters for replay and begins at once. Returns what became of each. */
+  /** Marks dead letters for replay and begins at once. Returns the outcome for each. */
   async replay(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]> {
     const outcomes = await this.#options.inbox.requestReplay(keys);
     if (outcomes.includes('done')) this.nudge();
     return outcomes;
   }
 
-  /** Null while it works; otherwise what is wrong. */
+  /** The problem in words, for health; null while it works. */
   get problem(): string | null {
     return this.#failure.problem;
   }
@@ -84,14 +84,17 @@ export class InboxReplayer {
   nudge(): void {
     if (this.#stop.signal.aborted) return;
     if (this.#round !== null) {
-      // What was marked after the round's read would wait for the next poll.
+      // A dead letter that was marked after the read of the present round would otherwise wait for the
+      // next poll.
       this.#again = true;
       return;
     }
     void this.runOnce();
   }
 
-  /** One look: handles what is due. Returns how many letters were tried. Never rejects. */
+  /**
+   * Does one round: handles the dead letters that are due. Returns how many were tried. Never rejects.
+   */
   runOnce(): Promise<number> {
     this.#timer?.cancel();
     this.#timer = null;
@@ -114,8 +117,8 @@ export class InboxReplayer {
   }
 
   /**
-   * Takes no more letters and waits for the one under way, at most `withinMs`: should its handler
-   * not end, its letter is due again later, here or in another process.
+   * Takes no more dead letters and waits at most `withinMs` milliseconds for those under way. If a
+   * handler does not end, its dead letter is due again later, here or in another process.
    */
   async close(withinMs = CLOSE_MS): Promise<void> {
     this.#stop.abort();
@@ -139,7 +142,7 @@ export class InboxReplayer {
         const letters = await inbox.takeReplays(groups, BATCH, leaseMs);
         if (this.#stop.signal.aborted) return tried;
         tried += letters.length;
-        // Together: one handler that hangs must not keep those of other letters waiting.
+        // They are handled at the same time, so that one handler that hangs does not delay the others.
         await Promise.all(letters.map((letter) => this.#guarded(letter)));
         if (letters.length < BATCH) {
           this.#failure.worked();
@@ -153,7 +156,9 @@ export class InboxReplayer {
     }
   }
 
-  /** What cannot be said of one letter is said again when its lease is over, and stops no other. */
+  /**
+   * If the end of one replay cannot be noted, it is tried again when the lease is over; others go on.
+   */
   async #guarded(letter: InboxDeadLetter): Promise<void> {
     try {
       await this.#replay(letter);
@@ -176,7 +181,7 @@ export class InboxReplayer {
     });
     const key = inboxKeyOf(group, message);
     if (outcome.kind === 'retry') await inbox.postponeReplay(key, outcome.delayMs);
-    // A message that was not trusted before and is now was handled under its own id.
+    // A message that was not trusted before but is now was handled under its own id.
     else await inbox.endReplay(key, inboxKeyOf(group, withoutMark(message)));
   }
 }

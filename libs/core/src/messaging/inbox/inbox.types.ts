@@ -14,20 +14,20 @@ import type { PayloadCodec } from '../codec/index.js';
 import type { Distrust, MessageSigning } from '../signing/index.js';
 import type { SoloGate } from './solo-gate.js';
 
-/** What the inbox must know of whoever handles a message. */
+/** A handler of messages, as the inbox needs to know it. */
 export interface InboxHandler {
   readonly group: string;
   /** The contract's type. */
   readonly type: string;
   readonly retry: RetryPolicy;
   /**
-   * How long it may take, in ms. Then its signal is aborted, its transaction cannot commit any more, and
-   * an attempt is counted. Default 900,000; null: without a limit.
+   * How long the handler may take, in ms. After that its signal is aborted, its transaction cannot
+   * commit any more, and an attempt is counted. Default 900,000; null: no limit.
    */
   readonly timeoutMs?: number | null;
   /**
-   * How many deaths of the process are held against a message, of those in which it was handled with
-   * nothing beside it. Default 3.
+   * How many crashes of the process make a message a dead letter. Only crashes in which it was handled
+   * alone count. Default 3.
    */
   readonly maxCrashes?: number;
   /** Turns what the handler returns into the body of a reply. */
@@ -35,17 +35,17 @@ export interface InboxHandler {
 }
 
 /**
- * The transaction in which a handler works, opened by whoever knows how the application's code joins
- * one.
+ * Opens the transactions in which handlers work. Implemented by the framework, which knows how the
+ * application's code joins one.
  */
 export interface InboxUnit {
   /**
    * Opens a transaction of the store the inbox is in, runs `body` in it, writes what was published
    * meanwhile (by the application, and through `publish`) to the outbox as the last thing, and commits.
    *
-   * Must not resolve without proof of the commit: a transaction that was rolled back in silence
-   * rejects with `TransactionAbortedError`, a lost answer with `CommitUnknownError`. What `body`
-   * throws is thrown on, after the rollback. `body` runs once per call.
+   * Must not resolve without proof of the commit: it rejects with `TransactionAbortedError` if the
+   * transaction was rolled back in silence, and with `CommitUnknownError` if the answer was lost. An
+   * error that `body` throws is thrown on, after the rollback. `body` runs once per call.
    */
   run<T>(
     body: (transaction: Transaction, publish: (message: OutboxMessage) => void) => Promise<T>,
@@ -60,9 +60,9 @@ export type BurialReason =
   | 'final'
   /** A guard or another interceptor refused it before its handler was reached. */
   | 'rejected'
-  /** Its handler ends the process. */
+  /** Its handler kills the process. */
   | 'crashed'
-  /** Its headers make no sense. */
+  /** Its headers are missing or contradict each other. */
   | 'malformed'
   /** It is not signed, or not by a holder of the keys. */
   | Distrust['reason'];
@@ -70,7 +70,7 @@ export type BurialReason =
 /** How the handling of one delivery ended. */
 export type InboxOutcome =
   | { readonly kind: 'committed' }
-  /** It had been handled, or given up, before. */
+  /** The message had been handled, or given up, before. */
   | { readonly kind: 'duplicate' }
   /** Another message with the same idempotency key had been carried out: its reply was sent again. */
   | { readonly kind: 'repeated' }
@@ -94,20 +94,23 @@ export type InboxOutcome =
       readonly error: unknown;
     };
 
-/** What a message is to its handler. A `compensation` is a command that undoes an earlier one. */
+/** The role of a message. A `compensation` is a command that undoes an earlier one. */
 export type MessageRole = 'command' | 'compensation' | 'event';
 
-/** One delivery came to its end. */
+/** The end of the handling of one delivery. */
 export interface InboxEvent {
   readonly message: Message;
   readonly group: string;
   readonly role: MessageRole;
   readonly outcome: InboxOutcome;
-  /** From the delivery to its outcome. */
+  /** The time from the delivery to its outcome, in milliseconds. */
   readonly durationMs: number;
 }
 
-/** Counts what the inbox does. What it throws is logged and goes no further. */
+/**
+ * Receives the events of an inbox, for metrics. An error that it throws is logged and has no other
+ * effect.
+ */
 export interface InboxObserver {
   /** The handling of a delivery has ended, however it ended. */
   ended(event: InboxEvent): void;
@@ -116,15 +119,15 @@ export interface InboxObserver {
 export interface InboxProcessorOptions {
   readonly inbox: InboxStore;
   readonly outbox: Pick<OutboxStore, 'append'>;
-  /** For the inbox's own bookkeeping: never the application's pool. */
+  /** Transactions for the inbox's own bookkeeping; they must not use the application's pool. */
   readonly transactions: Transactions;
   /** CloudEvents source of replies. */
   readonly service: string;
   readonly clock: Clock;
   readonly logger: Logger;
   /**
-   * Checks every message before anything else. What it does not believe is a dead letter at once, without
-   * a reply. Default: all are believed.
+   * Checks the signature of every message first. A message that fails the check becomes a dead letter
+   * at once, without a reply. Default: signatures are not checked.
    */
   readonly signing?: Pick<MessageSigning, 'verify'>;
   readonly observer?: InboxObserver;
@@ -135,10 +138,16 @@ export interface InboxProcessorOptions {
   readonly waitMs?: number;
   /** How long a participant remembers a key at least. Default 30 days. */
   readonly keepParticipantsMs?: number;
-  /** How long a handler whose time is over is waited for, in ms. Default: as long as its time was, from 1,000 to 10,000. */
+  /**
+   * How long a handler may take to stop after its time limit, in ms. Default: as long as its limit,
+   * from 1,000 to 10,000.
+   */
   readonly graceMs?: number;
-  /** Shared by all processors of a process, so that a suspect is alone in it. Default: one of its own. */
+  /**
+   * The gate, shared by all processors of a process so that a crash suspect can be handled alone in it.
+   * Default: one for this processor.
+   */
   readonly gate?: SoloGate;
-  /** How many messages of a group whose handler was once too slow are handled at once. Default 2. */
+  /** How many messages of a group that have timed out before are handled at once. Default 2. */
   readonly slowPlaces?: number;
 }

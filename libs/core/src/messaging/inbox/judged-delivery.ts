@@ -6,13 +6,15 @@ import {
   type MessageSigning,
 } from '../signing/index.js';
 
-/** A delivery of which is known whether its message is believed. */
+/** A delivery whose signature has been checked. */
 export interface Judged extends Delivery {
-  /** Null: it is. */
+  /** Why the message is not trusted; null: it is. */
   readonly distrust: Distrust | null;
 }
 
-/** Checks the signature, where messages are signed, and marks what is not believed. */
+/**
+ * Checks the signature of a message, if messages are signed, and marks a message that is not trusted.
+ */
 export function judged(
   delivery: Delivery,
   signing: Pick<MessageSigning, 'verify'> | undefined,

@@ -4,25 +4,28 @@ import { untrustedDigest } from '../signing/index.js';
 import { MalformedCommandError } from './errors.js';
 import type { MessageRole } from './inbox.types.js';
 
-/** What the headers of a message say about its part in a saga. */
+/** The part of a message in a saga, as its headers state it. */
 export type MessagePart =
   | { readonly role: 'event' }
   | {
       readonly role: 'command' | 'compensation';
       readonly idempotencyKey: string;
-      /** Null: nobody waits for a reply. */
+      /** The topic for the reply; null: no reply is expected. */
       readonly replyTo: string | null;
-      /** Null: it does not expire. A compensation never does: an undo is due however late it is. */
+      /**
+       * The expiry of the command; null: none. A compensation never expires, since an undo must happen
+       * however late it is.
+       */
       readonly expiresAt: string | null;
     };
 
-/** The role alone; what is not a role of Sagaz is an event. */
+/** Reads the role of a message. A message without a role of Sagaz is an event. */
 export function roleOf(message: Message): MessageRole {
   const role = message.headers[HEADERS.role];
   return role === 'command' || role === 'compensation' ? role : 'event';
 }
 
-/** Reads the headers. Throws `MalformedCommandError`. */
+/** Reads the part of a message from its headers. Throws `MalformedCommandError`. */
 export function partOf(message: Message): MessagePart {
   const role = roleOf(message);
   if (role === 'event') return { role };
@@ -48,7 +51,10 @@ export function partOf(message: Message): MessagePart {
   return { role, idempotencyKey, replyTo: headers[HEADERS.replyTo] ?? null, expiresAt };
 }
 
-/** What is left of the part of a message whose headers make no sense: whom to tell. */
+/**
+ * Reads the reply address of a message whose other headers are malformed, so that its sender can be
+ * told.
+ */
 export function partOfMalformed(message: Message): MessagePart {
   const role = roleOf(message);
   if (role === 'event') return { role };
@@ -56,7 +62,10 @@ export function partOfMalformed(message: Message): MessagePart {
   return { role, idempotencyKey: '', replyTo, expiresAt: null };
 }
 
-/** An index of PostgreSQL takes about 2,700 bytes; four such parts have to fit with room to spare. */
+/**
+ * The most bytes of each part of a key. An index of PostgreSQL takes about 2,700 bytes, and four parts
+ * have to fit.
+ */
 const LONGEST_PART = 500;
 
 function isKeyText(text: string): boolean {
@@ -64,8 +73,8 @@ function isKeyText(text: string): boolean {
 }
 
 /**
- * Other people's ids can be anything, NUL and a megabyte included. What no database could index is
- * replaced by its digest, because a message that can be neither claimed nor buried would come back
+ * Replaces a text that no database could index by its digest. Ids of other services may contain NUL or
+ * be a megabyte long, and a message that can be neither claimed nor dead-lettered would be delivered
  * for ever.
  */
 function storable(text: string): string {
@@ -73,7 +82,10 @@ function storable(text: string): string {
   return `sha256:${createHash('sha256').update(text, 'utf16le').digest('hex')}`;
 }
 
-/** What makes a message one message for a group. One that is marked as untrusted is none with its id. */
+/**
+ * The key by which a group recognises a message. A message that is marked as untrusted gets a key of
+ * its own, different from that of the id it claims.
+ */
 export function inboxKeyOf(
   group: string,
   message: Pick<Message, 'tenant' | 'source' | 'id'> & Partial<Pick<Message, 'headers'>>,

@@ -4,18 +4,27 @@ import type { BurialReason } from './inbox.types.js';
 /** How many messages whose retry this process asked for are remembered. */
 const REMEMBERED = 20_000;
 /**
- * So many retries after lost races or locks are not counted: they take some ten seconds, in which the
- * handler ran three times as often. Then another is a failure like others: who always meets the same
- * lock would hold its key and a place for minutes, and the attempts that are left have pauses of their own.
+ * How many retries after lost races or locks are not counted. They take some ten seconds, in which the
+ * handler runs three times as often. Further ones count, because a message that always meets the same
+ * lock would hold its key and a place for minutes.
  */
 const MOST_CONFLICTS = 6;
-/** So many retries in a row for other reasons are not counted, and nothing for longer than this. */
+/**
+ * How many retries in a row are not counted for other reasons, and for how long at most, in
+ * milliseconds.
+ */
 const MOST_UNCOUNTED = 20;
 const UNCOUNTED_MS = 600_000;
-/** A database that is away is no fault of a message: longer, and both must be over. */
+/**
+ * The longest time, in milliseconds, for a database that is away. A retry counts then only if both the
+ * number and the time are over, since the message is not at fault.
+ */
 const AWAY_MS = 3_600_000;
 
-/** Why a retry need not count: the database is away, somebody else is at work, a race or a lock was lost. */
+/**
+ * Why a retry need not count: the database is away, another process works on the message, or a race or
+ * lock was lost.
+ */
 export type Uncounted = 'away' | 'busy' | 'conflict';
 
 /** @param failure of a kind that need not count */
@@ -24,7 +33,7 @@ export function uncountedOf(failure: Failure): Uncounted {
   return failure === 'unavailable' ? 'away' : 'busy';
 }
 
-/** Attempts that are used up; the dead letter could not be written yet. */
+/** A message whose attempts are used up and whose dead letter could not be written yet. */
 export interface Spent {
   readonly reason: BurialReason;
   readonly failures: number;
@@ -39,13 +48,19 @@ interface Entry {
   spent: Spent | null;
 }
 
-/** What this process knows of messages that it put off, until they end or are crowded out by others. */
+/**
+ * Remembers the messages that this process put off, until they end; the oldest are forgotten if there
+ * are too many.
+ */
 export class RecentRetries {
   readonly #entries = new Map<string, Entry>();
-  /** Of messages that only waited for their turn: they stay as suspicious as they were. */
+  /**
+   * How often messages waited in vain for their turn. Such a wait does not change whether they are
+   * suspects.
+   */
   readonly #turns = new Map<string, number>();
 
-  /** This process put the message off after an attempt: no process died of that. */
+  /** Whether this process put the message off after an attempt, so that no crash ended that attempt. */
   knows(name: string): boolean {
     return this.#entries.has(name);
   }
@@ -55,7 +70,7 @@ export class RecentRetries {
     return this.#entries.get(name)?.uncounted ?? 0;
   }
 
-  /** An attempt of it was given up because its time was over. */
+  /** Whether an attempt of the message exceeded its time limit. */
   isSlow(name: string): boolean {
     return this.#entries.get(name)?.slow ?? false;
   }
@@ -91,13 +106,14 @@ export class RecentRetries {
   ): void {
     this.#turns.delete(name);
     const entry = this.#entry(name, now);
-    // Once it counts it goes on counting: the attempts that are left end it.
+    // The number is not reset, so once a retry counts the next ones count too, until the attempts are
+    // used up.
     if (retry.uncounted !== null) entry.uncounted += 1;
     if (retry.uncounted === 'conflict') entry.conflicts += 1;
     if (retry.slow) entry.slow = true;
   }
 
-  /** It waited in vain for its turn; how often it has by now. */
+  /** Notes that the message waited in vain for its turn. Returns how often it has by now. */
   noteTurn(name: string): number {
     const turns = (this.#turns.get(name) ?? 0) + 1;
     remember(this.#turns, name, turns);
@@ -122,7 +138,10 @@ export class RecentRetries {
   }
 }
 
-/** To be forgotten costs a message one note and its turn among suspects, nothing else. */
+/**
+ * Remembers a value and forgets the oldest one if there are too many. A forgotten message only loses
+ * its count and is checked as a suspect once more.
+ */
 function remember<T>(map: Map<string, T>, name: string, value: T): void {
   map.delete(name);
   map.set(name, value);

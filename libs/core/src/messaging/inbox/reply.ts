@@ -8,7 +8,7 @@ export const REPLY_TYPE = 'sagaz.reply';
 
 /** The body of a reply that is not `ok`. */
 export interface NegativeReply {
-  /** A stable, machine-readable word: the refusal's reason, or why the command failed. */
+  /** A stable, machine-readable code: the refusal's reason, or why the command failed. */
   readonly reason: string;
   readonly details?: unknown;
 }
@@ -23,18 +23,18 @@ export function negativeReply(status: 'refused' | 'failed', body: NegativeReply)
 }
 
 function encoded(body: NegativeReply): Uint8Array {
-  // Details that JSON or no message can hold must not turn a "no" into an error: the reason is what
-  // counts.
+  // Details that JSON or a message cannot hold are left out, so that they do not turn a refusal into an
+  // error.
   try {
     const payload = Buffer.from(recordText(body) ?? '');
     if (payloadProblem(payload) === null) return payload;
   } catch {
-    // As below.
+    // The details are left out below.
   }
   return jsonCodec.encode({ reason: body.reason });
 }
 
-/** The message that carries a reply back to whoever sent the command. */
+/** Makes the message that carries a reply back to the sender of the command. */
 export function replyMessage(
   command: Message,
   replyTo: string,

@@ -1,25 +1,25 @@
 import type { Clock } from '../../ports/index.js';
 import { settlesWithin } from '../settles-within.js';
 
-/** How long a piece of work waits to be alone, and for how long it then is. In milliseconds. */
+/** How long work waits to be alone, and for how long it then is alone. In milliseconds. */
 export interface SoloTimes {
-  /** For others that want to be alone too. */
+  /** The longest wait for other work that has to be alone too. */
   readonly turnMs: number;
-  /** For what runs already; meanwhile nothing new begins. */
+  /** The longest wait for running work to end; meanwhile nothing new begins. */
   readonly drainMs: number;
-  /** After so long the others go on beside it, or a handler that hangs would stop them all. */
+  /** After this time other work goes on beside it, or a handler that hangs would stop all others. */
   readonly aloneMs: number;
 }
 
 /**
- * Lets work run together with other work, or with nothing beside it. One gate serves all consumers of a
- * process: should the process die, what ran alone is what it died of.
+ * Lets work run beside other work, or alone. One gate serves all consumers of a process, so that if the
+ * process dies, the work that ran alone has killed it.
  */
 export class SoloGate {
   readonly #clock: Clock;
   #running = 0;
   #drained: (() => void) | null = null;
-  /** Set while somebody waits to be alone, or is; resolves when others may begin again. */
+  /** Set while work waits to be alone, or is alone; resolves when other work may begin again. */
   #closed: Promise<void> | null = null;
   #last: Promise<void> = Promise.resolve();
 
@@ -27,7 +27,7 @@ export class SoloGate {
     this.#clock = clock;
   }
 
-  /** Runs `work` together with other work, once nobody is alone. */
+  /** Runs `work` beside other work, once no work is alone. */
   async beside<T>(work: () => Promise<T>): Promise<T> {
     while (this.#closed !== null) await this.#closed;
     this.#running += 1;
@@ -39,8 +39,8 @@ export class SoloGate {
   }
 
   /**
-   * Runs `work` when nothing else runs. `joined` is called when others begin beside it because it takes
-   * too long. Null: it could not be alone in time and was not begun.
+   * Runs `work` when no other work is running. `joined` is called when other work begins beside it
+   * because it takes too long. Null: it could not be alone in time and was not begun.
    */
   async alone<T>(
     work: () => Promise<T>,
@@ -51,7 +51,7 @@ export class SoloGate {
     let next: () => void = () => undefined;
     this.#last = new Promise<void>((resolve) => (next = resolve));
     if (!(await settlesWithin(before, this.#clock, turnMs))) {
-      // Whoever comes next waits for the one at work, not for this one.
+      // The next caller waits for the work that is alone now, and not for this one, which has given up.
       void before.then(next);
       return null;
     }

@@ -15,9 +15,15 @@ import type { RelayObserver } from './relay-observer.js';
 import type { RelaySettings } from './relay-settings.js';
 import { UnansweredPublishes } from './unanswered-publishes.js';
 
-/** How many times `publishTimeoutMs` the messages of a publish wait for its answer beyond that time. */
+/**
+ * How long the messages of a publish that timed out wait for its answer, as a multiple of
+ * `publishTimeoutMs`.
+ */
 const HELD_TIMEOUTS = 6;
-/** After so many batches in a row of which a topic took nothing, fewer of it are sent at a time. */
+/**
+ * After this many batches in a row of which a topic took nothing, fewer messages of it are sent at a
+ * time.
+ */
 const REFUSALS_TO_DIVIDE = 3;
 
 export interface BatchPublisherOptions {
@@ -27,16 +33,16 @@ export interface BatchPublisherOptions {
   readonly faults: FaultPoints;
   readonly settings: RelaySettings;
   readonly observer: RelayObserver;
-  /** A message as it is published. */
+  /** Makes the message that is published from the one in the outbox; it adds the signature. */
   readonly outgoing: (message: Message) => Message;
-  /** Turns "this message is given up" into an outcome. */
+  /** Makes the outcome of a message that is given up. */
   readonly bury: Judgement['bury'];
 }
 
 /**
- * Gives batches to a broker and settles each message by its own outcome. At most
- * `concurrentBatches` are under way, of different keys; what hangs beyond its time makes room for
- * others but keeps its keys.
+ * Gives batches to a broker and settles each message by its own outcome. At most `concurrentBatches`
+ * are under way, of different keys; a publish that is not answered in time no longer counts as under
+ * way, but its keys stay held.
  */
 export class BatchPublisher implements SlotWork {
   readonly buffer: number;
@@ -50,14 +56,15 @@ export class BatchPublisher implements SlotWork {
   readonly #refusedAlone = new RefusedAlone();
   #paused = false;
   #pauseReason: unknown = null;
-  /** Batches in a row of which the broker took nothing, for all their topics. */
+  /** How many batches in a row the broker took nothing of, for all their topics. */
   #refusals = 0;
   #stopped = false;
 
   constructor(options: BatchPublisherOptions) {
     this.#options = options;
     this.buffer = 2 * options.settings.batchSize;
-    // A broker that is away is waited for: only a loop that neither publishes nor waits is stuck.
+    // The relay may wait for a broker that is away, so it counts as stuck only if it neither publishes
+    // nor waits for this long.
     this.patienceMs = 4 * (options.settings.maxPauseMs + options.settings.publishTimeoutMs);
     this.#unanswered = new UnansweredPublishes(options.clock);
     this.#pause = new Backoff(options.clock, 100, options.settings.maxPauseMs);
@@ -87,10 +94,10 @@ export class BatchPublisher implements SlotWork {
   problem(): string | null {
     const { broker, settings } = this.#options;
     if (this.#unanswered.isFull) {
-      return `The broker ${broker.name} has left so many publishes unanswered that it is given nothing more. Restart the process: its connection to the broker does not recover.`;
+      return `The broker ${broker.name} has left so many publishes unanswered that the relay sends it nothing more. Restart the process: its connection to the broker does not recover.`;
     }
     if (this.#unanswered.hangsFor(settings.publishTimeoutMs)) {
-      return `The broker ${broker.name} has not answered a publish for more than ${2 * settings.publishTimeoutMs} ms; the keys in it wait. Restart the process if it stays so.`;
+      return `The broker ${broker.name} has not answered a publish for more than ${2 * settings.publishTimeoutMs} ms; the messages of its keys wait. Restart the process if this lasts.`;
     }
     if (this.#paused || this.#refusals > 1) {
       return `The broker ${broker.name} takes nothing: ${errorText(this.#pauseReason)}`;
@@ -117,7 +124,7 @@ export class BatchPublisher implements SlotWork {
       this.#finish(source, error);
       return;
     }
-    // Waiting at a fault point, or a blocked event loop, may have used up the lease.
+    // A blocked event loop, or a wait at a fault point, may have used up the lease.
     const rows = live.filter((row) => source.trusts(row, settings.publishTimeoutMs));
     const late = live.filter((row) => !rows.includes(row));
     if (late.length > 0) {
@@ -149,9 +156,10 @@ export class BatchPublisher implements SlotWork {
   }
 
   /**
-   * Its outcome is unknown. Its keys stay busy until the client has settled, or for a bounded time: then
-   * the messages are sent again from the first of each key on, so what the client may still deliver of
-   * the first try comes as duplicates and in order.
+   * Keeps the messages of a publish without an answer, whose outcome is unknown. Their keys stay held
+   * until the broker's client answers, or for a bounded time. Then the messages are sent again from the
+   * first of each key on, so that messages of the first try which the client still delivers arrive as
+   * duplicates in order.
    */
   async #hang(
     source: WorkSource,
@@ -194,8 +202,8 @@ export class BatchPublisher implements SlotWork {
   }
 
   /**
-   * What has used up its attempts by killing processes is given up before it is sent once more; its
-   * followers wait for that.
+   * Gives up a message that has used up its attempts in processes that died, before it is sent once
+   * more; the later messages of its key wait for that.
    */
   #setAside(
     source: WorkSource,
@@ -279,7 +287,7 @@ export class BatchPublisher implements SlotWork {
       this.#refusals += 1;
       this.#pauseReason = away.error;
     }
-    // A batch of one topic says nothing about others: a topic that is away must not hold them back.
+    // A failed batch of one topic says nothing about other topics, which must not be delayed by it.
     if (away.all && away.topics.size > 1) this.#pauseAll(away.error);
     else for (const topic of away.topics) this.#pauseTopic(source, topic, away.error);
   }
@@ -294,7 +302,10 @@ export class BatchPublisher implements SlotWork {
     this.#paused = true;
     this.#pauseReason = error;
     this.#guard(() => this.#options.observer.paused?.(null, ms, error));
-    this.#log('The broker takes nothing; the relay waits. No attempt is counted.', error);
+    this.#log(
+      'The broker takes no messages; the relay waits and tries again. No attempt is counted.',
+      error,
+    );
     this.#options.clock.after(ms, () => {
       this.#paused = false;
       this.#source?.progressed();
@@ -309,7 +320,10 @@ export class BatchPublisher implements SlotWork {
     if (known === undefined) this.#topicPauses.set(topic, backoff);
     const ms = backoff.next();
     this.#guard(() => this.#options.observer.paused?.(topic, ms, error));
-    this.#log(`The broker takes nothing for the topic "${topic}"; it is left alone.`, error);
+    this.#log(
+      `The broker takes no messages for the topic "${topic}"; the relay pauses the topic and tries again. No attempt is counted.`,
+      error,
+    );
     source.pauseTopic(topic, ms);
   }
 

@@ -35,7 +35,7 @@ export function checkRelaySettings(name: string, settings: RelaySettings): void 
       remedy,
     );
   }
-  // A lease is renewed every third of its life, so this much of it is always left.
+  // A lease is renewed after every third of its duration, so at least this part of it is always left.
   if (settings.publishTimeoutMs > settings.leaseTtlMs * 0.6) {
     throw new PublishTimeoutTooLongError(settings.publishTimeoutMs, settings.leaseTtlMs);
   }

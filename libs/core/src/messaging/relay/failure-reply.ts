@@ -4,7 +4,7 @@ import { negativeReply, replyMessage } from '../inbox/index.js';
 /** The reason in the reply to a command that never reached a broker. */
 export const UNDELIVERABLE = 'undeliverable';
 
-/** The role of a message that a saga waits for an answer to; null for everything else. */
+/** The role of a message to which a saga awaits an answer; null for any other message. */
 export function awaitedRole(message: Message): 'command' | 'compensation' | null {
   const role = message.headers[HEADERS.role];
   if (role !== 'command' && role !== 'compensation') return null;
@@ -12,8 +12,8 @@ export function awaitedRole(message: Message): 'command' | 'compensation' | null
 }
 
 /**
- * The reply that the receiver of a command would have sent, had it failed there: the saga waits for
- * one, and this command will never arrive.
+ * Makes the reply that the receiver of a command would have sent if the command had failed there. The
+ * saga waits for a reply, and a command that the relay gives up will never arrive.
  */
 export function undeliverableReply(command: Message, error: string, clock: Clock): Message | null {
   const role = awaitedRole(command);

@@ -3,13 +3,18 @@ import { delayOf, type RetryPolicy } from '../../retry/index.js';
 import type { RowOutcome, TakenRow } from '../slots/index.js';
 import type { Untaken } from './refused-alone.js';
 
-/** A message that is not taken while others are waits like one that was refused so many times. */
+/**
+ * A message that is not taken while others are waits as long as one that was refused this many times.
+ */
 const LATER_LIKE = 6;
 
-/** What judging a batch needs. */
+/** The functions by which the outcomes of a batch are classified. */
 export interface Judgement {
   readonly retry: RetryPolicy;
-  /** `counts`: it was tried once more than the row says. */
+  /**
+   * Makes the outcome of a message that is given up. `counts`: it was tried once more than its row
+   * says.
+   */
   readonly bury: (
     row: QueuedMessage,
     reason: string,
@@ -17,15 +22,18 @@ export interface Judgement {
     counts: boolean,
   ) => RowOutcome;
   readonly settle: (row: TakenRow, outcome: RowOutcome) => void;
-  /** An attempt of this very message counts. */
+  /** Called when an attempt counts against this message. */
   readonly failed: (row: TakenRow, outcome: PublishOutcome['kind'], error: unknown) => void;
-  /** Whose fault it is that the topic of a row took nothing. */
+  /** Decides whether the message or its topic is at fault when the topic took nothing. */
   readonly untaken: (row: TakenRow, alone: boolean) => Untaken;
-  /** Nothing of the topic was taken so often that one message may be why: they are sent fewer at a time. */
+  /**
+   * Whether fewer messages of the topic are sent at a time, because it has taken nothing so often that
+   * one message may be the cause.
+   */
   readonly divides: (topic: string) => boolean;
 }
 
-/** Topics the broker takes nothing for; `all`: nothing of the batch was taken at all. */
+/** The topics for which the broker took nothing. `all`: it took no message of the batch. */
 export interface Away {
   readonly topics: ReadonlySet<string>;
   readonly all: boolean;
@@ -33,11 +41,11 @@ export interface Away {
 }
 
 /**
- * Decides what an answered batch means for each of its messages, in order. Only what is certainly
- * about one message counts against it: its own rejection, a silence when it was sent alone, or that it
- * is not taken for long while others of its topic are. A
- * batch that failed as a whole is cut in two, again and again, until the one that spoils it stands
- * alone; the innocent beside it lose nothing.
+ * Decides what an answered batch means for each of its messages, in order. Only an outcome that is
+ * certainly about one message counts against it: its own rejection, no answer when it was sent alone,
+ * or that it is not taken for long while others of its topic are. A batch that failed as a whole is
+ * halved again and again until the message that spoils it is sent alone; no attempt is counted for the
+ * others.
  */
 export function judge(
   rows: readonly TakenRow[],
@@ -56,13 +64,14 @@ export function judge(
       by.settle(taken, { kind: 'complete' });
       return;
     }
-    // Behind a message of its key that was not taken, an outcome says nothing about this one: not
-    // that it is bad, and not that its topic takes nothing.
+    // The outcome of a message behind one of its key that was not taken says nothing about the message
+    // or its topic.
     const behind = waiting.has(taken.line);
     const untaken =
       outcome.kind === 'unavailable' && !behind ? by.untaken(taken, rows.length === 1) : null;
     if (untaken === 'later' && rows.length > 1) {
-      // Its topic takes others: whether it is this one shows when it is sent alone.
+      // Its topic takes other messages. It is sent alone next, which shows whether this message is the
+      // cause.
       waiting.add(taken.line);
       taken.batchLimit = 1;
       by.settle(taken, { kind: 'again' });

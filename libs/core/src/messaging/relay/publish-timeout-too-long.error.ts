@@ -1,6 +1,9 @@
 import { SagazError } from '../../errors/index.js';
 
-/** A publish could outlive the lease under which it was begun, so none could ever be begun. */
+/**
+ * The publish timeout is too long for the lease: a publish could outlive the lease under which it was
+ * begun.
+ */
 export class PublishTimeoutTooLongError extends SagazError {
   readonly code = 'SAGAZ_PUBLISH_TIMEOUT_TOO_LONG';
 

@@ -1,15 +1,19 @@
 import type { Message } from '../../ports/index.js';
 
-/** So often, and for so long, a message stays untaken while its topic takes others, before that counts. */
+/**
+ * How often, and for how long in milliseconds, a message is not taken while its topic takes others
+ * before that counts.
+ */
 const UNCOUNTED = 10;
 const UNCOUNTED_MS = 600_000;
-/** How many messages are remembered; the eldest is forgotten, and begins anew. */
+/** How many messages are remembered. The oldest is forgotten, and its count begins anew. */
 const REMEMBERED = 10_000;
 
 /**
- * - `away`: nothing shows that the topic takes others: it may be away, which counts for nobody.
- * - `later`: others were taken, so the message waits alone, with its key.
- * - `counts`: it has waited so long enough: the failure is its own.
+ * - Why a message was not taken. - `away`: nothing shows that the topic takes others, so it may be
+ *   away, and no attempt is counted.
+ * - `later`: others were taken, so only the message and its key wait.
+ * - `counts`: it has waited long enough, and the failure is its own.
  */
 export type Untaken = 'away' | 'later' | 'counts';
 
@@ -21,15 +25,15 @@ interface Entry {
 }
 
 /**
- * Messages for which a broker answers that their topic takes nothing, told apart from a topic that is
- * away: while others of the topic are taken, it is the message. A part of a topic may be away, therefore
- * it takes ten minutes until that counts against a message.
+ * Distinguishes a message that the broker never takes from a topic that is away, since brokers report
+ * both as an unavailable topic. While others of the topic are taken, the message is the cause. A part
+ * of a topic may be away, so it takes ten minutes until that counts against a message.
  */
 export class RefusedAlone {
   readonly #topics = new Map<string, number>();
   readonly #entries = new Map<string, Entry>();
 
-  /** The topic took something: what is refused from now on is so although the topic is there. */
+  /** Notes that the topic took a message, so that it is not away. */
   topicTook(topic: string): void {
     if (this.#entries.size === 0) return;
     const taken = this.#topics.get(topic);
@@ -50,7 +54,7 @@ export class RefusedAlone {
       return 'away';
     }
     if (entry.taken === taken) return entry.alone === 0 ? 'away' : 'later';
-    // In company it may be another that spoils the batch.
+    // If it was sent with others, another message may have spoilt the batch.
     if (!alone) return 'later';
     entry.taken = taken;
     entry.alone += 1;

@@ -24,14 +24,17 @@ export interface RelayOptions {
   readonly broker: Broker;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Without them only polling finds what was committed. */
+  /** Hints about commits. Without them only polling finds committed messages. */
   readonly wakeUps?: WakeUps;
   /**
-   * Turns a reply into mail of the saga that waits for it (the engine's `undeliveredMail`). A command that
-   * is given up here will never be answered by anybody else.
+   * Makes mail for the saga that waits for a reply (the engine's `undeliveredMail`). No participant
+   * will ever answer a command that the relay gives up.
    */
   readonly replyMail: (reply: Message) => NewMail;
-  /** Signs what is published, when it leaves: what lay in the outbox before is signed too. Default: nothing. */
+  /**
+   * Signs each message when it is published, so that messages written before signing was configured are
+   * signed too. Default: no signature.
+   */
   readonly signing?: Pick<MessageSigning, 'sign'>;
   readonly observer?: RelayObserver;
   readonly faults?: FaultPoints;
@@ -39,8 +42,8 @@ export interface RelayOptions {
 }
 
 /**
- * Brings what was committed to an outbox to a broker: at least once, in the order of each key. Any
- * number of relays may work on one outbox; each holds a share of its slots.
+ * Publishes the committed messages of an outbox to a broker: at least once, in the order of each key.
+ * Any number of relays may work on one outbox; each holds a share of its slots.
  */
 export class Relay {
   readonly #consumer: SlotConsumer;
@@ -90,22 +93,27 @@ export class Relay {
     });
   }
 
-  /** Joins the other relays and goes on in the background; a store or broker that is away is waited for. */
+  /**
+   * Joins the other relays and works in the background. It waits for a store or broker that is away.
+   */
   start(): Promise<void> {
     return this.#consumer.start();
   }
 
-  /** Publishes nothing more, waits at most `withinMs` for what is under way, gives its slots back. */
+  /**
+   * Publishes nothing more, waits at most `withinMs` milliseconds for publishes under way, and gives
+   * its slots back.
+   */
   close(withinMs: number): Promise<void> {
     return this.#consumer.close(withinMs);
   }
 
-  /** A hint: something was committed. */
+  /** Looks for messages soon, because some were committed. */
   wake(): void {
     this.#consumer.wake();
   }
 
-  /** Null while it works; otherwise what is wrong and what to do. */
+  /** The problem and its remedy in words, for health; null while it works. */
   problem(): string | null {
     return this.#consumer.problem();
   }
@@ -147,7 +155,8 @@ export class Relay {
       const reply = undeliverableReply(message, errorText(error), clock);
       return reply === null ? null : replyMail(reply);
     } catch (failure) {
-      // Headers that look like a command's and are none: nobody can be told, but it must not live on.
+      // The headers look like those of a command but are malformed, so no saga can be told. The message
+      // must be given up all the same.
       logger.error(
         'A dead command names no saga that could be told.',
         { messageId: message.id },

@@ -1,9 +1,12 @@
 import type { Clock } from '../../ports/index.js';
 import type { TakenRow } from '../slots/index.js';
 
-/** So many publishes may hang at once while their messages wait for them. */
+/** How many unanswered publishes may there be at once whose messages wait for the answer. */
 const MOST_HANGING = 4;
-/** So many may hang in the broker's client in all, and so many bytes of payload in them. */
+/**
+ * How many unanswered publishes, and how many bytes of payload in them, the broker's client may hold in
+ * all.
+ */
 const MOST_UNANSWERED = 1_000;
 const MOST_BYTES = 64 * 1_024 * 1_024;
 
@@ -14,8 +17,9 @@ interface Unanswered {
 }
 
 /**
- * Publishes that the broker's client did not answer in time. Each keeps its messages in memory until the
- * client settles, which it may never do: so they are counted, and so are their bytes.
+ * Publishes that the broker's client did not answer in time. The client keeps the messages of each in
+ * memory until it answers, which it may never do, so the publishes and their bytes are counted and
+ * bounded.
  */
 export class UnansweredPublishes {
   readonly #clock: Clock;
@@ -27,17 +31,19 @@ export class UnansweredPublishes {
     this.#clock = clock;
   }
 
-  /** Whether something more may be given to the client. */
+  /** Whether the client may be given another publish. */
   get leavesRoom(): boolean {
     return this.#waiting < MOST_HANGING && !this.isFull;
   }
 
-  /** So much hangs in the client that nothing more may be given to it until something settles. */
+  /** Whether the client holds so much that it is given nothing more until it answers a publish. */
   get isFull(): boolean {
     return this.#publishes.size >= MOST_UNANSWERED || this.#bytes >= MOST_BYTES;
   }
 
-  /** Whether a publish hangs for so many milliseconds whose messages still wait for it. */
+  /**
+   * Whether a publish whose messages still wait for it has been unanswered for this many milliseconds.
+   */
   hangsFor(ms: number): boolean {
     for (const { since, givenUp } of this.#publishes) {
       if (!givenUp && this.#clock.now() - since >= ms) return true;
@@ -46,8 +52,8 @@ export class UnansweredPublishes {
   }
 
   /**
-   * A publish is beyond its time. `givenUp` is to be called when its messages wait for it no longer,
-   * `settled` when the client has answered after all.
+   * Adds a publish that exceeded its time limit. Call `givenUp` when its messages do not wait for it
+   * any more, and `settled` when the client has answered after all.
    */
   add(rows: readonly TakenRow[]): { readonly givenUp: () => void; readonly settled: () => void } {
     const bytes = rows.reduce((sum, { row }) => sum + row.message.payload.byteLength, 0);

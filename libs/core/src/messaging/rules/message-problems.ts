@@ -8,12 +8,15 @@ export interface MessageProblem {
   readonly remedy: string;
 }
 
-/** What the relay can carry at once on every broker, and read without filling its memory. */
+/**
+ * The most bytes of a payload: a size that every broker takes and that a relay can read without filling
+ * its memory.
+ */
 const LARGEST_PAYLOAD = 16 * 1_024 * 1_024;
-/** The longest that an index of a store or broker takes for tenant, topic and key together. */
+/** The most bytes of tenant, topic and key together that an index of a store or broker takes. */
 const LONGEST_KEY = 2_000;
 
-/** What is wrong with where a message goes; null: nothing. What is undefined was not given. */
+/** Checks tenant, topic and key of a message; null: they are valid. Undefined ones are not checked. */
 export function addressProblem(
   topic: string,
   { tenant, key }: { readonly tenant?: unknown; readonly key?: unknown },
@@ -42,7 +45,7 @@ export function addressProblem(
   };
 }
 
-/** What is wrong with a body; null: nothing. */
+/** Checks a body; null: it is valid. */
 export function payloadProblem(payload: Uint8Array): MessageProblem | null {
   if (payload.byteLength <= LARGEST_PAYLOAD) return null;
   return {

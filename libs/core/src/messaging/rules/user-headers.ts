@@ -12,8 +12,8 @@ export const HEADER_REMEDY =
   "Use letters, digits, '-', '_' and '.' in names, lines of text in values, each name once, and leave names that begin with 'sagaz-' or 'ce_', and 'content-type', to Sagaz.";
 
 /**
- * A user's headers, lower-case. `refuse` makes the error of the header that brokers would not carry as
- * it is, with what is wrong put behind its name.
+ * Checks a user's headers and returns them with names in lower case. `refuse` makes the error for a
+ * header that brokers would not carry unchanged.
  */
 export function userHeaders(
   given: unknown,

@@ -1,7 +1,7 @@
 import { SagazError } from '../../errors/index.js';
 import type { Distrust } from './distrust.js';
 
-/** A key that messages cannot be signed with. Holds no key, and neither does its message. */
+/** Messages cannot be signed with the given keys. Neither the error nor its message contains a key. */
 export class InvalidSigningKeyError extends SagazError {
   readonly code = 'SAGAZ_INVALID_SIGNING_KEY';
 
@@ -14,13 +14,13 @@ export class InvalidSigningKeyError extends SagazError {
   }
 }
 
-/** A message that is not signed, or not by a holder of the keys, and was therefore not handled. */
+/** A message was not handled, because it is not signed, or not by a holder of the keys. */
 export class UntrustedMessageError extends SagazError {
   readonly code = 'SAGAZ_UNTRUSTED_MESSAGE';
 
   constructor(
     readonly type: string,
-    /** As the message says, which proves nothing. */
+    /** The source that the message claims, which may be false. */
     readonly source: string,
     readonly distrust: Distrust,
   ) {

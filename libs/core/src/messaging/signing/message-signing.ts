@@ -15,14 +15,14 @@ export interface SigningOptions {
   /** The newest first, at most 10: the first one signs, and all of them are accepted. */
   readonly keys: readonly (string | Uint8Array)[];
   /**
-   * What is done with a message that is not signed at all. `accept` is for the time in which signing is
-   * introduced, service by service. Default `refuse`.
+   * How a message without a signature is treated. Use `accept` while signing is introduced service by
+   * service. Default `refuse`.
    */
   readonly unsigned?: 'refuse' | 'accept';
 }
 
 interface Key {
-  /** Tells which key it was, and nothing of the key. */
+  /** Names the key without revealing it. */
   readonly id: string;
   readonly bytes: Buffer;
 }
@@ -56,7 +56,9 @@ export class MessageSigning {
     this.#acceptsUnsigned = unsigned === 'accept';
   }
 
-  /** Names of the keys, the one that signs first, as signatures have them. They tell nothing of the keys. */
+  /**
+   * The ids of the keys as they are in signatures, the signing key first. They do not reveal the keys.
+   */
   get keyIds(): readonly string[] {
     return this.#keys.map(({ id }) => id);
   }
@@ -72,7 +74,9 @@ export class MessageSigning {
     return { ...message, headers: { ...message.headers, [HEADERS.signature]: signature } };
   }
 
-  /** Null: a holder of one of the keys wrote it, just so. */
+  /**
+   * Checks the signature of a message; null: a holder of one of the keys wrote exactly this message.
+   */
   verify(message: Message): Distrust | null {
     const signature = message.headers[HEADERS.signature];
     if (signature === undefined) {

@@ -1,9 +1,11 @@
 import { HEADERS, type Message } from '../../ports/index.js';
 
-/** The first field: bytes that were signed for another purpose are never those of a message. */
+/**
+ * The first field, so that bytes which were signed for another purpose are never taken for a message.
+ */
 const DOMAIN = 'sagaz-message-v1';
 
-/** Not part of what is signed: the signature itself, and what a receiver notes on a message. */
+/** Headers that a signature does not cover: the signature itself, and the mark that a receiver adds. */
 const LEFT_OUT: ReadonlySet<string> = new Set([HEADERS.signature, HEADERS.untrusted]);
 
 /**
@@ -31,7 +33,10 @@ function lengthOf(field: Uint8Array): Buffer {
   return length;
 }
 
-/** Whether all that is signed has one encoding only: two halves of characters have the same in UTF-8. */
+/**
+ * Whether all signed texts are valid Unicode. Different halves of surrogate pairs have the same bytes
+ * in UTF-8, so such texts would not be told apart.
+ */
 export function isSignable({ payload: _, headers, ...attributes }: Message): boolean {
   return [...Object.values(attributes), ...Object.entries(headers).flat()].every(
     (text) => !/[\ud800-\udfff]/u.test(text),

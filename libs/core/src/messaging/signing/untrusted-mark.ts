@@ -3,8 +3,8 @@ import { HEADERS, type Message } from '../../ports/index.js';
 import { signedBytes } from './signed-bytes.js';
 
 /**
- * The message as its dead letter keeps it. What the mark names is the letter's own place in the inbox:
- * under the id that an untrusted message claims, it would keep out the true message of that id.
+ * Marks an untrusted message for its dead letter. The mark gives it a key of its own in the inbox,
+ * since under the id that it claims it would keep out the true message with that id.
  */
 export function markUntrusted(message: Message): Message {
   const digest = createHash('sha256')
@@ -14,14 +14,16 @@ export function markUntrusted(message: Message): Message {
   return { ...message, headers: { ...message.headers, [HEADERS.untrusted]: digest } };
 }
 
-/** The digest in the mark; undefined: the message bears none. */
+/** Reads the digest in the mark; undefined: the message has no mark. */
 export function untrustedDigest({
   headers,
 }: Partial<Pick<Message, 'headers'>>): string | undefined {
   return headers?.[HEADERS.untrusted];
 }
 
-/** The message as it came. A sender cannot set the mark: it is taken off whatever is delivered. */
+/**
+ * Removes the mark. This is done with every delivered message, so that a sender cannot set the mark.
+ */
 export function withoutMark(message: Message): Message {
   if (untrustedDigest(message) === undefined) return message;
   const { [HEADERS.untrusted]: _, ...headers } = message.headers;

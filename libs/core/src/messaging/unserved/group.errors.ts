@@ -1,6 +1,6 @@
 import { SagazError } from '../../errors/index.js';
 
-/** A consumer group that is to be removed has a process that lives. Nothing was removed. */
+/** A consumer group was not removed, because a process of it is alive. */
 export class GroupInUseError extends SagazError {
   readonly code = 'SAGAZ_GROUP_IN_USE';
 

@@ -1,24 +1,29 @@
 import { errorText } from '../../errors/index.js';
 import type { Clock, Logger, Timer, UnservedQueue } from '../../ports/index.js';
 
-/** Somebody who can say which of its queues have messages and no process. */
+/** Returns the queues of a store or broker that have messages and no process. */
 export type UnservedSource = () => Promise<readonly UnservedQueue[]>;
 
 export interface UnservedWatchOptions {
   readonly sources: readonly UnservedSource[];
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Is told after every look which queues are unserved now. What it throws is logged. */
+  /**
+   * Called after every look with the queues that are unserved now. An error that it throws is logged.
+   */
   readonly observer?: (queues: readonly UnservedQueue[]) => void;
   /** How often to look, in ms. Default 30,000. */
   readonly everyMs?: number;
-  /** For how long a queue is seen unserved before it counts, in ms: a deployment is no fault. Default 60,000. */
+  /**
+   * How long a queue must be unserved before it is reported, in ms, so that a deployment does not lead
+   * to a warning. Default 60,000.
+   */
   readonly graceMs?: number;
 }
 
 const EVERY_MS = 30_000;
 const GRACE_MS = 60_000;
-/** A queue that stays unserved is written about again so often. */
+/** How often the warning about an unserved queue is repeated, in ms. */
 const REPEAT_MS = 3_600_000;
 
 interface Seen {
@@ -27,9 +32,9 @@ interface Seen {
 }
 
 /**
- * Looks regularly for messages that wait for nobody: an outbox without a relay, a consumer group
- * without a process, a topic without a group. No process that works is concerned by these, so without
- * the look nobody would ever say that they wait.
+ * Looks regularly for messages that no process will take: an outbox without a relay, a consumer group
+ * without a process, a topic without a group. No running process uses these queues, so without this
+ * look their messages would wait unnoticed.
  */
 export class UnservedWatch {
   readonly #options: UnservedWatchOptions;
@@ -43,7 +48,7 @@ export class UnservedWatch {
     this.#options = options;
   }
 
-  /** Queues that were unserved at the last look, and have been for longer than the grace. */
+  /** The queues that were unserved at the last look, and have been for longer than the grace. */
   get current(): readonly UnservedQueue[] {
     return this.#current;
   }
@@ -53,7 +58,7 @@ export class UnservedWatch {
     this.#looking ??= this.#round();
   }
 
-  /** Ends after the look under way. */
+  /** Stops; resolves after the look under way. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();
@@ -76,12 +81,12 @@ export class UnservedWatch {
         found.push(...(await source()));
       } catch (error) {
         complete = false;
-        logger.warn('It could not be seen whether messages wait for nobody; it is looked again.', {
+        logger.warn('Unserved queues could not be looked for; it is tried again.', {
           error: errorText(error),
         });
       }
     }
-    // What a source could not say is as it was.
+    // If a source did not answer, the queues that are known stay known.
     if (!complete) return;
     this.#current = this.#judge(found);
     try {
