@@ -117,7 +117,7 @@ describe('the documentation', () => {
     expect(
       named(
         operations,
-        /\bsagaz_(?:saga|engine|outbox|relay|inbox|store|broker|unserved|database)_[a-z_]+\b/g,
+        /\bsagaz_(?:saga|engine|outbox|relay|inbox|store|broker|process|unserved|database)_[a-z_]+\b/g,
       ),
     ).toEqual(metrics);
   });

@@ -56,7 +56,7 @@ class Monitoring {}
 type Event = (observers: WorkObservers, handlers: HandlerObservers) => void;
 const saga = { sagaId: 's', saga: 'fetch', version: 1 };
 
-/** By alert: what brings it about, once; a text: the gauge that rises. */
+/** By alert: what brings it about, once; a text: the gauge that changes. */
 const FIRST: Readonly<Record<string, Event | readonly [series: string, value: number]>> = {
   SagazSagaNeedsAttention: ['sagaz_store_sagas{connection="default",status="needs_attention"}', 1],
   SagazMessagesGivenUp: ['sagaz_store_inbox_dead_letters{connection="default"}', 1],
@@ -76,6 +76,8 @@ const FIRST: Readonly<Record<string, Event | readonly [series: string, value: nu
   SagazMessagesLost: (observers) => observers.lost('default', 1),
   SagazDatabaseRefuses: (observers) =>
     observers.relay('default').storeFailed?.({ failure: 'refused' }),
+  SagazBrokerAway: ['sagaz_process_broker_up', 0],
+  SagazBrokerRefuses: (observers) => observers.brokerFailed({ failure: 'refused' }),
   SagazEngineTakenForDead: (observers) =>
     observers.engine('default').declaredDead?.({ incarnation: 'i' }),
   SagazStepCrashes: (observers) =>

@@ -222,6 +222,7 @@ describe('the metrics of an application that has worked', () => {
       'sagaz_saga_step_seconds_count{saga="measured",step="second",role="step",outcome="failed"}',
       2,
     ],
+    ['sagaz_process_broker_up', 1],
     ['sagaz_store_sagas{connection="default",status="compensated"}', 1],
     ['sagaz_store_sagas{connection="default",status="running"}', 0],
     ['sagaz_store_outbox_messages{connection="default",status="dead_letter"}', 1],
@@ -235,7 +236,9 @@ describe('the metrics of an application that has worked', () => {
       (name) =>
         ![...samples].some(
           ([sample, value]) =>
-            (sample.startsWith(`${name}{`) || sample.startsWith(`${name}_count{`)) &&
+            (sample === name ||
+              sample.startsWith(`${name}{`) ||
+              sample.startsWith(`${name}_count{`)) &&
             (value > 0 || name.startsWith('sagaz_store_')),
         ),
     );
@@ -257,6 +260,7 @@ describe('the metrics of an application that has worked', () => {
     engine.engineBuried?.({ incarnation: 'another' });
     engine.declaredDead?.({ incarnation: 'mine' });
     observers.lost('default', 1);
+    observers.brokerFailed({ failure: 'refused' });
     const now = samplesOf(await register.metrics());
     for (const name of RARE) {
       const values = [...now].filter(([sample]) => sample.startsWith(`${name}{`));

@@ -79,32 +79,33 @@ describe('an application that starts while a server is away', () => {
   const start = (module: Type, lines = new Lines()): Promise<INestApplicationContext> =>
     NestFactory.createApplicationContext(module, { logger: lines, abortOnError: false });
 
-  it.each([
-    [
-      'database',
-      (): Partial<SagazOptions> => ({
-        store: postgres({ url: away }),
-        broker: postgresBroker({ url: db.url }),
-      }),
-    ],
-    [
-      'broker',
-      (): Partial<SagazOptions> => ({
-        store: postgres({ url: db.url }),
-        broker: postgresBroker({ url: away }),
-      }),
-    ],
-  ])('waits for its %s, says so, and works once it is there', async (which, options) => {
+  it('waits for its database, says so, and works once it is there', async () => {
     await absent();
     const lines = new Lines();
-    const starting = start(root(options()), lines);
+    const options = {
+      store: postgres({ url: away }),
+      broker: postgresBroker({ url: db.url }),
+    };
+    const starting = start(root(options), lines);
     let ended = false;
     void starting.finally(() => (ended = true));
-    await lines.said(`The start waits for the ${which}`);
+    await lines.said('The start waits for the database');
     expect(ended).toBe(false);
     proxy = await SilentProxy.before(db.url, port);
     app = await starting;
-    expect(lines.all.join()).toContain('The start goes on: the');
+    expect(lines.all.join()).toContain('The start goes on: the database');
+    expect(proxy.open).toBeGreaterThan(0);
+  });
+
+  it('does not wait for its broker, says so, and connects to it once it is there', async () => {
+    await absent();
+    const lines = new Lines();
+    const options = { store: postgres({ url: db.url }), broker: postgresBroker({ url: away }) };
+    app = await start(root(options), lines);
+    expect(lines.all.join()).toContain('The application starts without its broker postgres');
+    expect(lines.all.join()).not.toContain('The start waits');
+    proxy = await SilentProxy.before(db.url, port);
+    await lines.said('The broker postgres is there');
     expect(proxy.open).toBeGreaterThan(0);
   });
 

@@ -98,6 +98,7 @@ export {
 } from './outbox/index.js';
 
 // Watching
+export { BrokerAbsentError } from './broker/index.js';
 export {
   StartTimeoutError,
   waitForDatabase,

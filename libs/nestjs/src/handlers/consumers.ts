@@ -5,19 +5,17 @@ import {
   InboxProcessor,
   InboxReplayer,
   SoloGate,
-  RepeatedFailure,
   type Broker,
   type Clock,
   type Delivery,
   type DeliveryOutcome,
   type InboxHandler,
   type Logger,
-  type Subscription,
   type Timer,
-  errorMessage,
 } from '@sagaz/core';
+import { KeptSubscription } from '../broker/index.js';
 import { Connections, detached, type Connection } from '../enlist/index.js';
-import { Workers, type Worker } from '../lifecycle/index.js';
+import { WorkObservers, Workers, type Worker } from '../lifecycle/index.js';
 import type { EffectiveOptions } from '../options/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
 import { declaredHandlers } from './declared-handlers.js';
@@ -28,7 +26,6 @@ import { InboxHousekeeping } from './inbox-housekeeping.js';
 import { callHandler } from './message-pipeline.js';
 import { SagazServer } from './sagaz-server.js';
 
-const SUBSCRIBE_AGAIN_MS = 2_000;
 const REMIND_AFTER_MS = 10_000;
 const NOT_CONNECTED = 'Call connectSagaz(app) in main.ts before app.startAllMicroservices().';
 const NOT_STARTED =
@@ -38,7 +35,7 @@ const NOT_STARTED =
 @Injectable()
 export class Consumers implements Worker, OnModuleInit {
   readonly name = 'consumers';
-  readonly #subscriptions: Subscription[] = [];
+  readonly #subscriptions: KeptSubscription[] = [];
   readonly #replayers: InboxReplayer[] = [];
   readonly #housekeeping: InboxHousekeeping[] = [];
   readonly #processors = new Map<Connection, InboxProcessor>();
@@ -46,10 +43,6 @@ export class Consumers implements Worker, OnModuleInit {
   #declared: readonly string[] = [];
   #reminder: Timer | null = null;
   #state: 'idle' | 'waiting' | 'consuming' | 'stopped' = 'idle';
-  readonly #failures = new Map<string, string>();
-  readonly #subscribingFailures = new Map<string, RepeatedFailure>();
-  readonly #retries = new Map<string, Timer>();
-  readonly #subscribing = new Set<Promise<void>>();
 
   constructor(
     @Inject(SAGAZ_OPTIONS) private readonly options: EffectiveOptions,
@@ -61,6 +54,7 @@ export class Consumers implements Worker, OnModuleInit {
     @Inject(HandlerSet) private readonly handlers: HandlerSet,
     @Inject(HandlerObservers) private readonly observers: HandlerObservers,
     @Inject(Workers) private readonly workers: Workers,
+    @Inject(WorkObservers) private readonly work: WorkObservers,
     @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
   ) {
     this.#gate = new SoloGate(clock);
@@ -110,18 +104,13 @@ export class Consumers implements Worker, OnModuleInit {
     this.#state = 'stopped';
     this.#reminder?.cancel();
     for (const housekeeping of this.#housekeeping) housekeeping.stop();
-    for (const retry of this.#retries.values()) retry.cancel();
     await Promise.all([
-      ...this.#subscribing,
       ...this.#subscriptions.splice(0).map((subscription) => subscription.close(withinMs)),
       ...this.#replayers.splice(0).map((replayer) => replayer.close()),
     ]);
   }
 
   problem(): string | null {
-    for (const [group, failure] of this.#failures) {
-      return `The broker refuses the subscription of the group '${group}': ${failure}`;
-    }
     if (this.#state === 'waiting') {
       const remedy = this.server.connected ? NOT_STARTED : NOT_CONNECTED;
       return `No messages come to ${this.#declared.join(', ')}. ${remedy}`;
@@ -145,61 +134,27 @@ export class Consumers implements Worker, OnModuleInit {
     for (const connection of new Set(this.handlers.all.map((handler) => handler.connection))) {
       this.#startReplayer(connection);
     }
-    for (const group of this.handlers.groups) this.#begin(broker, group);
+    for (const group of this.handlers.groups) this.#subscribe(broker, group);
   }
 
-  #begin(broker: Broker, group: string): void {
-    const subscribing = this.#subscribe(broker, group).finally(() => {
-      this.#subscribing.delete(subscribing);
-    });
-    this.#subscribing.add(subscribing);
-  }
-
-  async #subscribe(broker: Broker, group: string): Promise<void> {
-    try {
-      const subscription = await broker.subscribe({
+  /** A broker that is away is no reason to end the process: services may start before it. */
+  #subscribe(broker: Broker, group: string): void {
+    const subscription = new KeptSubscription({
+      broker,
+      clock: this.clock,
+      logger: this.logger,
+      onFailure: (failure) => this.work.brokerFailed({ failure }),
+      request: {
         group,
         topics: this.handlers.topicsOf(group),
         concurrency: this.options.inbox.concurrency,
         // Handlers have limits of their own, and each ends when its is over.
         timeoutMs: null,
         handle: (delivery) => this.#handle(delivery),
-      });
-      this.#failures.delete(group);
-      this.#subscribingFails(group).worked();
-      if (this.#isStopped()) await subscription.close(this.options.shutdownTimeout);
-      else this.#subscriptions.push(subscription);
-    } catch (error) {
-      // Not a reason to end the process: it is what a broker that starts after its services does.
-      const failure = this.#subscribingFails(group);
-      const pauseMs = Math.max(SUBSCRIBE_AGAIN_MS / 2, failure.failed(error));
-      this.#failures.set(group, errorMessage(error));
-      this.#retries.set(
-        group,
-        this.clock.after(pauseMs, () => {
-          if (!this.#isStopped()) this.#begin(broker, group);
-        }),
-      );
-    }
-  }
-
-  #subscribingFails(group: string): RepeatedFailure {
-    let failure = this.#subscribingFailures.get(group);
-    if (failure === undefined) {
-      failure = new RepeatedFailure({
-        clock: this.clock,
-        logger: this.logger,
-        what: `Subscribing the group '${group}' at the broker`,
-        firstMs: SUBSCRIBE_AGAIN_MS,
-      });
-      this.#subscribingFailures.set(group, failure);
-    }
-    return failure;
-  }
-
-  // Asked after an await, when the compiler still believes what it saw before.
-  #isStopped(): boolean {
-    return this.#state === 'stopped';
+      },
+    });
+    this.#subscriptions.push(subscription);
+    subscription.begin();
   }
 
   async #handle(delivery: Delivery): Promise<DeliveryOutcome> {

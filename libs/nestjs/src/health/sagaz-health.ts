@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
-import { errorMessage, redact, type Broker, type Clock } from '@sagaz/core';
+import { errorMessage, redact, storeFailureOf, type Broker, type Clock } from '@sagaz/core';
+import { BrokerAbsentError } from '../broker/index.js';
 import { Connections } from '../enlist/index.js';
 import { RecentAnswer, UnservedQueues, Workers, type Answer } from '../lifecycle/index.js';
 import { Engines } from '../sagas/index.js';
@@ -51,12 +52,15 @@ export class SagazHealth {
 
   /**
    * The broker; `up` where none is configured, and where nothing that this process does stops without it:
-   * its messages wait in the outbox, and its sagas for their replies.
+   * its messages wait in the outbox, and its sagas for their replies. Always `down` while the broker refuses
+   * this process, because only a person can change that.
    */
   async broker(): Promise<HealthIndicatorResult> {
     const indicator = this.indicators.check('broker');
-    const problem = problemOf(await this.#broker.now());
+    const answer = await this.#broker.now();
+    const problem = problemOf(answer);
     if (problem === null) return indicator.up();
+    if (isRefusal(answer)) return indicator.down(problem);
     const stopped = this.workers.all.some((worker) => worker.withoutBroker?.() === 'stops');
     return stopped
       ? indicator.down(problem)
@@ -102,6 +106,15 @@ export class SagazHealth {
   async #brokerAway(): Promise<boolean> {
     return (await this.#broker.now()).kind === 'none';
   }
+}
+
+/** By a wrong password, or a schema or grant that is missing. */
+function isRefusal(answer: Answer<void>): boolean {
+  if (answer.kind === 'answer') return false;
+  const { error } = answer;
+  return error instanceof BrokerAbsentError
+    ? error.failure === 'refused'
+    : storeFailureOf(error) === 'refused';
 }
 
 function problemOf(answer: Answer<void>): string | null {

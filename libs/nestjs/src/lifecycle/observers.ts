@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { EngineObserver, RelayObserver, UnservedQueue } from '@sagaz/core';
+import type { EngineObserver, RelayObserver, StoreFailure, UnservedQueue } from '@sagaz/core';
 import type { EnlistObserver } from '../enlist/index.js';
 
 /** Is told what the process does, connection by connection; for metrics. */
@@ -10,6 +10,11 @@ export interface WorkObserver extends EnlistObserver {
   engine?(connection: string): EngineObserver;
   /** Told every half minute: queues in which messages have waited for nobody for a minute or longer. */
   unserved?(queues: readonly UnservedQueue[]): void;
+  /**
+   * Connecting to the broker, or subscribing a group at it, failed and is tried again. The first try to
+   * connect is over before any observer can be added, and is told to none.
+   */
+  brokerFailed?(event: { readonly failure: StoreFailure }): void;
 }
 
 type Events<Observer> = { [Name in keyof Observer]-?: NonNullable<Observer[Name]> };
@@ -34,6 +39,10 @@ export class WorkObservers implements Required<WorkObserver> {
 
   unserved(queues: readonly UnservedQueue[]): void {
     for (const observer of this.#observers) observer.unserved?.(queues);
+  }
+
+  brokerFailed(event: { readonly failure: StoreFailure }): void {
+    for (const observer of this.#observers) observer.brokerFailed?.(event);
   }
 
   relay(connection: string): RelayObserver {

@@ -36,7 +36,8 @@ export class UnservedQueues implements OnApplicationBootstrap, OnModuleDestroy {
           const oldestMs = await store.outbox.unserved();
           return oldestMs === null ? [] : [{ kind: 'outbox', name, oldestMs }];
         }),
-        ...(broker?.unserved === undefined ? [] : [async () => (await broker.unserved?.()) ?? []]),
+        // Asked each time: a broker that is away when the process starts cannot say yet what it can tell.
+        async () => (await broker?.unserved?.()) ?? [],
       ],
       clock,
       logger,

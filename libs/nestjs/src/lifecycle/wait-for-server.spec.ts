@@ -41,10 +41,10 @@ describe('a start whose database is away', () => {
   });
 
   it('ends when it does not come in time, and says what was waited for and how to wait longer', async () => {
-    const started = waitForServer('the broker', () => Promise.reject(away), patience);
+    const started = waitForServer('the store', () => Promise.reject(away), patience);
     const error: unknown = await clock.until(started).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(StartTimeoutError);
-    expect(String(error)).toMatch(/waited 300 s for the broker.*ECONNREFUSED.*SAGAZ_START_TIMEOUT/);
+    expect(String(error)).toMatch(/waited 300 s for the store.*ECONNREFUSED.*SAGAZ_START_TIMEOUT/);
     expect(clock.now()).toBeLessThanOrEqual(300_000);
   });
 

@@ -1,11 +1,11 @@
 import { SagazError, errorMessage, storeFailureOf, type Clock, type Logger } from '@sagaz/core';
 
-/** A database or broker that the application needs to start did not come in time. */
+/** A database that the application needs to start did not come in time. */
 export class StartTimeoutError extends SagazError {
   readonly code = 'SAGAZ_START_TIMEOUT';
 
   constructor(
-    /** `the database of "default"`, `the broker`. */
+    /** For example `the database of "default"`. */
     readonly server: string,
     readonly waitedMs: number,
     cause: unknown,

@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { BrokerBacklog, brokerMetrics } from './broker.metrics.js';
 import { FailureMetrics, failureMetrics } from './failure.metrics.js';
 import { InboxMetrics, inboxMetrics } from './inbox.metrics.js';
+import { ProcessBroker, processBrokerMetrics } from './process-broker.metrics.js';
 import { RelayMetrics, relayMetrics } from './relay.metrics.js';
 import { SagaMetrics, sagaMetrics } from './saga.metrics.js';
 import { StoreCounts, storeCountMetrics } from './store-counts.js';
@@ -14,8 +15,8 @@ import { UnservedMetrics, unservedMetrics } from './unserved.metrics.js';
  * @Module({ imports: [PrometheusModule.register(), SagazMetricsModule, SagazModule.forRoot({ … })] })
  * ```
  *
- * Counters, histograms and `sagaz_relay_leased_slots` tell of this process: `sum()` them over
- * processes. `sagaz_store_…` tell what lies in the database, read when somebody asks and at most every
+ * Counters, histograms, `sagaz_relay_leased_slots` and `sagaz_process_…` tell of this process: `sum()` them
+ * over processes. `sagaz_store_…` tell what lies in the database, read when somebody asks and at most every
  * 5 s, `sagaz_broker_…` what lies in the broker, at most every 15 s; every process tells the same, so take
  * `max()`. A scrape waits 2 s for them and then goes without. Two applications in one process share the
  * registry of `prom-client`, and with it their metrics.
@@ -27,6 +28,7 @@ import { UnservedMetrics, unservedMetrics } from './unserved.metrics.js';
     ...sagaMetrics,
     ...storeCountMetrics,
     ...brokerMetrics,
+    ...processBrokerMetrics,
     ...unservedMetrics,
     ...failureMetrics,
     RelayMetrics,
@@ -34,6 +36,7 @@ import { UnservedMetrics, unservedMetrics } from './unserved.metrics.js';
     SagaMetrics,
     StoreCounts,
     BrokerBacklog,
+    ProcessBroker,
     UnservedMetrics,
     FailureMetrics,
   ],

@@ -1,6 +1,7 @@
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { DiscoveryModule, ModulesContainer } from '@nestjs/core';
 import { systemClock, type Broker, type Clock, type Logger, errorText } from '@sagaz/core';
+import { connectBroker } from '../broker/index.js';
 import { DeadLetters } from '../dead-letters/index.js';
 import { Connections, TypeOrmConnection, poolOf } from '../enlist/index.js';
 import { Consumers, HandlerObservers, HandlerSet, SagazServer } from '../handlers/index.js';
@@ -10,7 +11,6 @@ import {
   WorkObservers,
   endedWithin,
   httpTimeOf,
-  waitForServer,
 } from '../lifecycle/index.js';
 import { readOptions, type EffectiveOptions } from '../options/index.js';
 import { Outbox, Relays, loadTracing } from '../outbox/index.js';
@@ -42,12 +42,13 @@ import { NestSagazLogger } from './nest-logger.js';
     { provide: SAGAZ_CLOCK, useValue: systemClock },
     {
       provide: SAGAZ_BROKER,
-      inject: [SAGAZ_OPTIONS, SAGAZ_LOGGER, SAGAZ_CLOCK, Connections],
+      inject: [SAGAZ_OPTIONS, SAGAZ_LOGGER, SAGAZ_CLOCK, Connections, WorkObservers],
       useFactory: async (
-        { broker, service, startTimeout }: EffectiveOptions,
+        { broker, service }: EffectiveOptions,
         logger: Logger,
         clock: Clock,
         connections: Connections,
+        observers: WorkObservers,
       ): Promise<Broker | null> => {
         if (broker === undefined) return null;
         const main = connections.all.find((connection) => connection instanceof TypeOrmConnection);
@@ -58,10 +59,12 @@ import { NestSagazLogger } from './nest-logger.js';
           clock,
           ...(pool === undefined ? {} : { connection: pool.options }),
         };
-        return waitForServer('the broker', () => broker.create(environment), {
+        return connectBroker({
+          name: broker.name,
+          connect: () => broker.create(environment),
           clock,
           logger,
-          withinMs: startTimeout,
+          onFailure: (failure) => observers.brokerFailed({ failure }),
         });
       },
     },

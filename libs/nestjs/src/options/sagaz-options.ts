@@ -123,8 +123,9 @@ export interface SagazOptions {
    */
   readonly migrate?: 'auto' | boolean;
   /**
-   * How long the start waits for a database or broker that is away; `0`: not at all. Wrong credentials
-   * and a schema that is missing end it at once. Default `'5m'`. `SAGAZ_START_TIMEOUT`.
+   * How long the start waits for a database that is away; `0`: not at all. Wrong credentials and a schema
+   * that is missing end it at once. Default `'5m'`. `SAGAZ_START_TIMEOUT`. A broker that is away does not
+   * hold up the start: the process connects to it when it is there.
    */
   readonly startTimeout?: Duration;
   /** How long a shutdown may wait for what is under way. Default `'10s'`. `SAGAZ_SHUTDOWN_TIMEOUT`. */

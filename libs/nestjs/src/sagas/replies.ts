@@ -7,17 +7,18 @@ import {
   replyTopicOf,
   untrustedMail,
   type Broker,
+  type Clock,
   type Delivery,
   type DeliveryOutcome,
   type Logger,
   type NewMail,
   type Store,
-  type Subscription,
 } from '@sagaz/core';
+import { KeptSubscription } from '../broker/index.js';
 import { Connections, detached } from '../enlist/index.js';
-import { Workers, type Worker } from '../lifecycle/index.js';
+import { WorkObservers, Workers, type Worker } from '../lifecycle/index.js';
 import type { EffectiveOptions } from '../options/index.js';
-import { SAGAZ_BROKER, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
+import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
 import { SagaSet } from './saga-set.js';
 
 /** Replies of different sagas taken at once; each is one small insert. */
@@ -31,15 +32,17 @@ const RETRY_MS = 1_000;
 @Injectable()
 export class Replies implements Worker, OnModuleInit {
   readonly name = 'replies';
-  #subscription: Subscription | null = null;
+  #subscription: KeptSubscription | null = null;
 
   constructor(
     @Inject(SAGAZ_OPTIONS) private readonly options: EffectiveOptions,
     @Inject(SAGAZ_BROKER) private readonly broker: Broker | null,
+    @Inject(SAGAZ_CLOCK) private readonly clock: Clock,
     @Inject(SAGAZ_LOGGER) private readonly logger: Logger,
     @Inject(Connections) private readonly connections: Connections,
     @Inject(SagaSet) private readonly sagas: SagaSet,
     @Inject(Workers) private readonly workers: Workers,
+    @Inject(WorkObservers) private readonly work: WorkObservers,
   ) {}
 
   onModuleInit(): void {
@@ -51,14 +54,21 @@ export class Replies implements Worker, OnModuleInit {
   async start(): Promise<void> {
     const { broker, options } = this;
     if (broker === null) return;
-    this.#subscription = await detached(() =>
-      broker.subscribe({
+    const subscription = new KeptSubscription({
+      broker,
+      clock: this.clock,
+      logger: this.logger,
+      onFailure: (failure) => this.work.brokerFailed({ failure }),
+      request: {
         group: `${options.service}.engine`,
         topics: [replyTopicOf(options.service)],
         concurrency: CONCURRENCY,
         handle: (delivery) => this.#take(delivery),
-      }),
-    );
+      },
+    });
+    this.#subscription = subscription;
+    // A refusal ends the start: without replies the service's sagas would wait in vain.
+    await detached(() => subscription.open());
   }
 
   async stop(withinMs: number): Promise<void> {

@@ -1,0 +1,121 @@
+import {
+  RepeatedFailure,
+  errorMessage,
+  storeFailureOf,
+  type Broker,
+  type Clock,
+  type Logger,
+  type StoreFailure,
+  type SubscribeRequest,
+  type Subscription,
+  type Timer,
+} from '@sagaz/core';
+import { BrokerAbsentError } from './broker-absent.error.js';
+
+export interface KeptSubscriptionOptions {
+  readonly broker: Broker;
+  readonly request: SubscribeRequest;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Told of each try that failed while the broker was there, for metrics. */
+  readonly onFailure: (failure: StoreFailure) => void;
+}
+
+const AGAIN_MS = 2_000;
+/** While the broker is absent, asking costs nothing: nothing leaves the process. */
+const LOOK_MS = 500;
+
+/**
+ * A subscription of one consumer group that comes about sooner or later: it is tried again after each
+ * failure until it works or is closed. While the broker is absent nothing is logged here, because
+ * whatever connects it does that.
+ */
+export class KeptSubscription {
+  readonly #options: KeptSubscriptionOptions;
+  readonly #failure: RepeatedFailure;
+  #subscription: Subscription | null = null;
+  #problem: string | null = null;
+  #retry: Timer | null = null;
+  #trying: Promise<void> | null = null;
+  #closing: { readonly withinMs: number } | null = null;
+
+  constructor(options: KeptSubscriptionOptions) {
+    const { clock, logger, request, onFailure } = options;
+    this.#options = options;
+    this.#failure = new RepeatedFailure({
+      clock,
+      logger,
+      what: `Subscribing the group '${request.group}' at the broker`,
+      firstMs: AGAIN_MS,
+      onFailure,
+    });
+  }
+
+  /** Subscribes in the background. To be called once, this or {@link open}. */
+  begin(): void {
+    this.#try();
+  }
+
+  /**
+   * Waits for the first try, and goes on in the background where the broker is away.
+   *
+   * Rejects with what the broker refused the first try with; then it is not tried again.
+   */
+  async open(): Promise<void> {
+    try {
+      await this.#subscribe();
+    } catch (error) {
+      const waits = error instanceof BrokerAbsentError || storeFailureOf(error) === 'away';
+      if (!waits) throw error;
+      this.#failed(error);
+    }
+  }
+
+  /** Null while it works, or is being made for the first time; otherwise what is wrong. */
+  problem(): string | null {
+    return this.#problem ?? this.#subscription?.problem() ?? null;
+  }
+
+  /** Ends the tries at once, takes no more deliveries, and waits at most `withinMs` for those under way. */
+  async close(withinMs: number): Promise<void> {
+    this.#closing = { withinMs };
+    this.#retry?.cancel();
+    await this.#trying;
+    await this.#subscription?.close(withinMs);
+  }
+
+  #try(): void {
+    this.#trying = this.#subscribe()
+      .catch((error: unknown) => {
+        this.#failed(error);
+      })
+      .finally(() => {
+        this.#trying = null;
+      });
+  }
+
+  async #subscribe(): Promise<void> {
+    const { broker, request } = this.#options;
+    const subscription = await broker.subscribe(request);
+    this.#failure.worked();
+    this.#problem = null;
+    if (this.#closing === null) this.#subscription = subscription;
+    else await subscription.close(this.#closing.withinMs);
+  }
+
+  #failed(error: unknown): void {
+    if (this.#closing !== null) return;
+    const { clock, request } = this.#options;
+    let pauseMs = LOOK_MS;
+    if (error instanceof BrokerAbsentError) {
+      this.#problem = `The group '${request.group}' gets no messages: ${errorMessage(error)}`;
+    } else {
+      const deed = storeFailureOf(error) === 'refused' ? 'refuses' : 'does not accept';
+      this.#problem = `The broker ${deed} the subscription of the group '${request.group}': ${errorMessage(error)}`;
+      pauseMs = Math.max(AGAIN_MS / 2, this.#failure.failed(error));
+    }
+    this.#retry = clock.after(pauseMs, () => {
+      this.#try();
+    });
+  }
+}

@@ -1,0 +1,149 @@
+import {
+  RepeatedFailure,
+  errorText,
+  storeFailureOf,
+  type Broker,
+  type BrokerLag,
+  type Clock,
+  type Logger,
+  type Message,
+  type PublishOutcome,
+  type StoreFailure,
+  type SubscribeRequest,
+  type Subscription,
+  type Timer,
+  type UnservedQueue,
+} from '@sagaz/core';
+import { BrokerAbsentError } from './broker-absent.error.js';
+
+export interface LateBrokerOptions {
+  /** The name of the driver. */
+  readonly name: string;
+  readonly connect: () => Promise<Broker>;
+  /** The try that has begun already, whether it has failed or not been answered yet. */
+  readonly first: Promise<Broker>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** When the first try began, by `clock`. */
+  readonly since: number;
+  /** Told of each try that failed, for metrics. */
+  readonly onFailure: (failure: StoreFailure) => void;
+}
+
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 5_000;
+
+/**
+ * Stands for a broker that this process is not connected to yet, and goes on trying until it is. Until
+ * then messages are refused as `unavailable`, so they stay in the outbox and count no attempt, and
+ * everything else throws `BrokerAbsentError`. From then on all calls go to the broker itself.
+ */
+export class LateBroker implements Broker {
+  readonly name: string;
+  // Set when the broker is there and has them: a broker that cannot tell has no such method.
+  lag?: () => Promise<BrokerLag>;
+  unserved?: () => Promise<readonly UnservedQueue[]>;
+  removeGroup?: (group: string) => Promise<number>;
+  readonly #options: LateBrokerOptions;
+  readonly #failure: RepeatedFailure;
+  // Timers of the clock keep no process alive, and a process whose only work needs the broker has
+  // nothing else that does.
+  readonly #alive = setInterval(() => undefined, 60_000);
+  #broker: Broker | null = null;
+  #lastFailure: { readonly error: unknown } | null = null;
+  #retry: Timer | null = null;
+  #closed = false;
+
+  constructor(options: LateBrokerOptions) {
+    const { clock, logger, name, onFailure } = options;
+    this.#options = options;
+    this.name = name;
+    this.#failure = new RepeatedFailure({
+      clock,
+      logger,
+      what: `Connecting to the broker ${name}`,
+      firstMs: FIRST_PAUSE_MS,
+      maxMs: LONGEST_PAUSE_MS,
+      onFailure,
+    });
+    void this.#follow(options.first);
+  }
+
+  /** False until the broker is there: one unacknowledged message per key is right for every broker. */
+  get orderedBatches(): boolean {
+    return this.#broker?.orderedBatches ?? false;
+  }
+
+  publish(batch: readonly Message[]): Promise<readonly PublishOutcome[]> {
+    if (this.#broker !== null) return this.#broker.publish(batch);
+    const error = this.#absent();
+    return Promise.resolve(batch.map(() => ({ kind: 'unavailable', error })));
+  }
+
+  /** @throws BrokerAbsentError */
+  async subscribe(request: SubscribeRequest): Promise<Subscription> {
+    return this.#present().subscribe(request);
+  }
+
+  /** @throws BrokerAbsentError */
+  async health(): Promise<void> {
+    await this.#present().health();
+  }
+
+  /** Ends the tries at once. A try that is under way is not waited for; what it opens is closed. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#retry?.cancel();
+    clearInterval(this.#alive);
+    await this.#broker?.close();
+  }
+
+  async #follow(attempt: Promise<Broker>): Promise<void> {
+    const { clock, connect } = this.#options;
+    try {
+      const broker = await attempt;
+      if (this.#closed) await this.#closeUnused(broker);
+      else this.#arrived(broker);
+    } catch (error) {
+      if (this.#closed) return;
+      this.#lastFailure = { error };
+      const pauseMs = this.#failure.failed(error);
+      this.#retry = clock.after(pauseMs, () => void this.#follow(connect()));
+    }
+  }
+
+  #arrived(broker: Broker): void {
+    const { clock, logger, since } = this.#options;
+    this.#broker = broker;
+    clearInterval(this.#alive);
+    if (broker.lag !== undefined) this.lag = broker.lag.bind(broker);
+    if (broker.unserved !== undefined) this.unserved = broker.unserved.bind(broker);
+    if (broker.removeGroup !== undefined) this.removeGroup = broker.removeGroup.bind(broker);
+    logger.info(`The broker ${this.name} is there; what waited for it goes on.`, {
+      waitedS: Math.round((clock.now() - since) / 1_000),
+    });
+  }
+
+  async #closeUnused(broker: Broker): Promise<void> {
+    try {
+      await broker.close();
+    } catch (error) {
+      this.#options.logger.warn('A broker that came while the process ended did not close.', {
+        error: errorText(error),
+      });
+    }
+  }
+
+  #present(): Broker {
+    if (this.#broker === null) throw this.#absent();
+    return this.#broker;
+  }
+
+  #absent(): BrokerAbsentError {
+    const { clock, since } = this.#options;
+    const last = this.#lastFailure;
+    // Whatever is no absence does not pass by itself: a certificate or a schema that is out of date.
+    const failure = last === null || storeFailureOf(last.error) === 'away' ? 'away' : 'refused';
+    return new BrokerAbsentError(this.name, failure, clock.now() - since, last?.error);
+  }
+}
