@@ -70,6 +70,7 @@ const RARE = [
   'sagaz_unserved_sagas',
   'sagaz_engine_crashes_total',
   'sagaz_engine_returns_total',
+  'sagaz_process_broker_failures_total',
   'sagaz_database_failures_total',
 ];
 /** What this broker in memory has no word of, or never happens here: see the alerts' test. */
