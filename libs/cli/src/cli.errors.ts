@@ -1,6 +1,6 @@
 import { SagazError } from '@sagaz/core';
 
-/** Nobody said which database. */
+/** The command was given no database. */
 export class NoUrlError extends SagazError {
   readonly code = 'SAGAZ_NO_URL';
 
@@ -12,7 +12,7 @@ export class NoUrlError extends SagazError {
   }
 }
 
-/** What was given as the database is none that this program can reach. */
+/** The given url is not one of a PostgreSQL database. */
 export class WrongUrlError extends SagazError {
   readonly code = 'SAGAZ_WRONG_URL';
 

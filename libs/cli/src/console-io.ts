@@ -1,4 +1,4 @@
-/** Where a command writes. `out`: what was asked for; `err`: everything else. */
+/** The output of a command. `out`: the requested result; `err`: everything else. */
 export interface ConsoleIo {
   out(text: string): void;
   err(text: string): void;

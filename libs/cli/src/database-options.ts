@@ -24,7 +24,10 @@ export function withDatabaseOptions(command: Command): Command {
     .option('--json', 'write one line of JSON');
 }
 
-/** The database that the options and the environment name. Throws `NoUrlError`, `WrongUrlError`. */
+/**
+ * Reads the url of the database from the options or the environment. Throws `NoUrlError`,
+ * `WrongUrlError`.
+ */
 export function urlOf(options: Pick<DatabaseOptions, 'url'>, io: ConsoleIo): string {
   const url = options.url ?? io.env.SAGAZ_DATABASE_URL;
   if (url === undefined || url === '') throw new NoUrlError();
@@ -32,7 +35,10 @@ export function urlOf(options: Pick<DatabaseOptions, 'url'>, io: ConsoleIo): str
   return url;
 }
 
-/** Connects as the options and the environment say. Throws `NoUrlError`, `WrongUrlError`. */
+/**
+ * Connects to the database that the options or the environment name. Throws `NoUrlError`,
+ * `WrongUrlError`.
+ */
 export function connect(options: DatabaseOptions, io: ConsoleIo): ConnectedMigrator {
   const url = urlOf(options, io);
   const schema = options.schema ?? io.env.SAGAZ_SCHEMA;

@@ -1,8 +1,11 @@
-/** What the command ends with. Part of its interface: scripts and deployments decide by it. */
+/**
+ * The exit codes of the command. They are part of its interface, because scripts and deployments depend
+ * on them.
+ */
 export const EXIT_CODE = {
-  /** Done, or nothing to do. */
+  /** The command succeeded, or there was nothing to do. */
   ok: 0,
-  /** It was tried and failed; the message says why. */
+  /** The command was tried and failed; the message says why. */
   failed: 1,
   /** The command was not understood, or an option is wrong; nothing was tried. */
   usage: 2,

@@ -3,7 +3,7 @@ import { DatabaseUnreachableError, InvalidSchemaNameError, NoDatabaseError } fro
 import { NoUrlError, WrongUrlError } from './cli.errors.js';
 import { EXIT_CODE, type ExitCode } from './exit-code.js';
 
-/** A failure as people and scripts see it; never with a password in it. */
+/** A failure for people and scripts; it never contains a password. */
 export interface Failure {
   readonly exitCode: ExitCode;
   readonly code: string;

@@ -1,6 +1,6 @@
 import type { Unserved } from '@sagaz/postgres';
 
-/** What waits for nobody, a line for each, with what to do about it. */
+/** One line for each unserved queue and saga definition, with the remedy. */
 export function unservedLines({ queues, sagas }: Unserved): readonly string[] {
   return [
     ...queues.map(({ kind, name, oldestMs }) => {

@@ -5,7 +5,7 @@ import { defaultSchema, type MigrationSet } from './migrations/index.js';
 import { findUnserved } from './sagas/index.js';
 import { PgSlotQueue } from './slots/index.js';
 
-/** Where to look. */
+/** The database and the set of tables. */
 export interface ConnectUnservedOptions {
   /** `postgres://user:password@host:5432/database` */
   readonly url: string;
@@ -15,7 +15,7 @@ export interface ConnectUnservedOptions {
   readonly schema?: string;
 }
 
-/** What waits in a database and has no living process that takes it. */
+/** The queues and sagas of a database that wait and that no living process takes. */
 export interface Unserved {
   /** An outbox without a relay; in the broker groups without a process and topics without a group. */
   readonly queues: readonly UnservedQueue[];
@@ -23,9 +23,9 @@ export interface Unserved {
   readonly sagas: readonly UnservedSagas[];
 }
 
-/** A look at what nobody serves, for a tool. */
+/** A connection that lists unserved queues and sagas, for a tool. */
 export interface ConnectedUnserved {
-  /** What is there now. Changes nothing. @throws DatabaseUnreachableError */
+  /** Lists the unserved queues and sagas. Changes nothing. @throws DatabaseUnreachableError */
   look(): Promise<Unserved>;
   /** Closes the connections. */
   close(): Promise<void>;
@@ -42,9 +42,9 @@ const OLDER_THAN_MS = 60_000;
 const MOST_SAGAS = 1_000;
 
 /**
- * Opens a look at what nobody serves.
+ * Connects to a database to list unserved queues and sagas.
  *
- * @throws NoDatabaseError when the url is none, InvalidSchemaNameError
+ * @throws NoDatabaseError when the url is empty or invalid, InvalidSchemaNameError
  */
 export function connectUnserved(options: ConnectUnservedOptions): ConnectedUnserved {
   if (options.url === '') throw new NoDatabaseError('The url of the database is empty.');

@@ -6,7 +6,7 @@ import { NoDatabaseError, type PoolSource } from './connection/index.js';
 export interface PostgresPoolOptions {
   /** Connections at most, at least 2. Default 10. Two more stay open for heartbeats and listening. */
   readonly max?: number;
-  /** Milliseconds until a connection must be there. Default 5,000. */
+  /** How long opening a connection may take, in milliseconds. Default 5,000. */
   readonly connectTimeoutMs?: number;
   /** Milliseconds after which the server ends a statement of Sagaz's; 0: never. Default 30,000. */
   readonly statementTimeoutMs?: number;
@@ -15,8 +15,8 @@ export interface PostgresPoolOptions {
 /** Options of `postgres()`. */
 export interface PostgresOptions {
   /**
-   * `postgres://user:password@host:5432/database`. Without it the database of the application's own
-   * connection, where its transactions are, over a pool of Sagaz's own.
+   * `postgres://user:password@host:5432/database`. Default: the database of the application's own
+   * connection, over a pool of Sagaz's own.
    */
   readonly url?: string;
   /** The schema of Sagaz's tables. Default `sagaz`. */
@@ -24,7 +24,7 @@ export interface PostgresOptions {
   readonly pool?: PostgresPoolOptions;
 }
 
-/** An option of `postgres()` or `postgresBroker()` has a value that it cannot have, or is none. */
+/** An option of `postgres()` or `postgresBroker()` has an impossible value or an unknown name. */
 export class InvalidPostgresOptionError extends SagazError {
   readonly code = 'SAGAZ_INVALID_POSTGRES_OPTION';
 
@@ -43,8 +43,8 @@ function shown(given: unknown): string {
 }
 
 /**
- * Refuses what the compiler has not seen: an option that nobody reads, or a text where options are
- * meant, would leave the driver in another database or schema than its user thinks.
+ * Checks options that the compiler may not have checked. An unknown option, or a text instead of
+ * options, would make the driver use another database or schema than its user expects.
  *
  * @throws InvalidPostgresOptionError
  */
@@ -66,7 +66,7 @@ export function assertOptions(
   }
 }
 
-/** Where the database is. Throws `NoDatabaseError`. */
+/** Returns the database to use. Throws `NoDatabaseError`. */
 export function sourceOf(url: string | undefined, connection: unknown): PoolSource {
   if (url !== undefined) return { kind: 'url', url };
   if (typeof connection === 'object' && connection !== null) {
@@ -75,7 +75,7 @@ export function sourceOf(url: string | undefined, connection: unknown): PoolSour
   throw new NoDatabaseError('postgres() was given no url, and the application has no connection.');
 }
 
-/** The options with their defaults. Throws `InvalidPostgresOptionError`. */
+/** Checks the options and adds defaults. Throws `InvalidPostgresOptionError`. */
 export function poolOptions(given: PostgresPoolOptions): Required<PostgresPoolOptions> {
   assertOptions(given, ['max', 'connectTimeoutMs', 'statementTimeoutMs'], 'postgres()', 'pool.');
   const { max = 10, connectTimeoutMs = 5_000, statementTimeoutMs = 30_000 } = given;

@@ -44,7 +44,7 @@ import {
  * `SagazModule.forRoot({ store: postgres() })`.
  *
  * @throws InvalidPostgresOptionError, InvalidSchemaNameError; and when the application starts
- * NoDatabaseError, where neither a url nor a connection is given
+ * NoDatabaseError, when neither a url nor a connection is given
  */
 export function postgres(options: PostgresOptions = {}): StoreDriver {
   assertOptions(options, ['url', 'schema', 'pool'], 'postgres()');
@@ -61,7 +61,7 @@ export function postgres(options: PostgresOptions = {}): StoreDriver {
   };
 }
 
-/** Everything that one database keeps for Sagaz, over one pool. */
+/** The store of one database, over one pool. */
 class PgStore implements Store {
   readonly name: string;
   readonly transactions: Transactions;
@@ -82,7 +82,7 @@ class PgStore implements Store {
     limits: Required<PostgresPoolOptions>,
     { service, logger, clock, faults }: StoreEnvironment,
   ) {
-    // The name is what tells transactions of different databases apart.
+    // The name distinguishes transactions of different databases.
     this.name = `postgres ${placeOf(source)} ${schema.text}`;
     this.#schema = schema;
     this.#logger = logger;

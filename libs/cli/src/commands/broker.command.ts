@@ -11,7 +11,9 @@ interface GrantOptions {
   readonly schema?: string;
 }
 
-/** `sagaz broker grant`: what a role of the Postgres broker needs that is one service's only. */
+/**
+ * `sagaz broker grant`: prints the grants of a role of the Postgres broker that belongs to one service.
+ */
 export function brokerCommand(
   program: Command,
   io: ConsoleIo,

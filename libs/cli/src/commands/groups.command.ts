@@ -11,7 +11,7 @@ interface GroupsOptions {
   readonly json?: true;
 }
 
-/** `sagaz groups`: consumer groups that nobody serves, and how to be rid of one. */
+/** `sagaz groups`: lists consumer groups that no process serves, and removes one. */
 export function groupsCommand(
   program: Command,
   io: ConsoleIo,

@@ -8,7 +8,7 @@ interface MigrateOptions extends DatabaseOptions {
   readonly wait: number;
 }
 
-/** `sagaz migrate`: applies what is missing. */
+/** `sagaz migrate`: applies missing migrations. */
 export function migrateCommand(
   program: Command,
   io: ConsoleIo,

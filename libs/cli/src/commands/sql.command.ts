@@ -3,7 +3,7 @@ import type { ConsoleIo } from '../console-io.js';
 import { connect, withDatabaseOptions, type DatabaseOptions } from '../database-options.js';
 import { EXIT_CODE, type ExitCode } from '../exit-code.js';
 
-/** `sagaz sql`: what `migrate` would run, for people who apply schemas by hand. */
+/** `sagaz sql`: prints the SQL that `migrate` would run, for people who apply schemas by hand. */
 export function sqlCommand(program: Command, io: ConsoleIo, end: (code: ExitCode) => void): void {
   withDatabaseOptions(program.command('sql'))
     .description('print what migrate would run on this database, as a script for psql')

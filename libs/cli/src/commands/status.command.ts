@@ -7,7 +7,10 @@ import { connect, urlOf, withDatabaseOptions, type DatabaseOptions } from '../da
 import { EXIT_CODE, type ExitCode } from '../exit-code.js';
 import { unservedLines } from '../unserved-text.js';
 
-/** `sagaz status`: what is applied, what is missing, and what waits for nobody. Changes nothing. */
+/**
+ * `sagaz status`: prints applied and missing migrations, and unserved queues and sagas. Changes
+ * nothing.
+ */
 export function statusCommand(
   program: Command,
   io: ConsoleIo,
@@ -23,7 +26,7 @@ export function statusCommand(
         const status = await migrator.status();
         const upToDate =
           status.pending.length + status.unknown.length + status.changed.length === 0;
-        // On another schema the questions may not even be understood.
+        // The look needs an up-to-date schema, since its statements could fail on another one.
         const unserved = upToDate ? await look(options, schema, io) : null;
         if (options.json === true) {
           io.out(JSON.stringify({ database: place, upToDate, ...status, unserved }));
@@ -50,7 +53,7 @@ async function look(options: DatabaseOptions, schema: string, io: ConsoleIo): Pr
   }
 }
 
-/** What has to be typed to bring these tables up to date. */
+/** The command that brings these tables up to date. */
 function migrateCommandFor({ broker, schema }: DatabaseOptions): string {
   const flags = [
     ...(broker === true ? ['--broker'] : []),

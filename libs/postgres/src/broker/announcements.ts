@@ -1,32 +1,38 @@
 import { hintSlots, type Clock, type Message, type WakeChannel } from '@sagaz/core';
 import { HintBatch, type PgWakeUps } from '../wake-ups/index.js';
 
-/** What a transaction says at its commit. */
+/** The notification that a transaction sends at its commit. */
 export interface Announcement {
   readonly channel: string;
   readonly payloads: readonly string[];
-  /** Those who are told by it. */
+  /** The consumer groups that it notifies. */
   readonly groups: ReadonlySet<string>;
 }
 
 type Speaker = Pick<PgWakeUps, 'announce' | 'hintHere' | 'hintElsewhere'>;
 
-/** So many messages are few: their commit may take the server's lock of notifications. */
+/**
+ * The most messages whose commit sends its notification itself and thereby takes the server's lock of
+ * notifications.
+ */
 const FEW = 4;
-/** An announced commit that took so long has waited for others, or others for it. */
+/**
+ * An announced commit that took this long, in ms, has waited for other transactions, or others for it.
+ */
 const SLOW_MS = 100;
-/** After one of those, nothing is announced for so long. */
+/** For how long no commit announces anything after such a one, in ms. */
 const REST_MS = 10_000;
-/** Topics whose groups are remembered; a broker with more of them learns them again. */
+/** For how many topics the groups are remembered; those of further topics are looked up again. */
 const TOPICS = 10_000;
 
 /**
- * Tells consumer groups where messages of theirs were committed.
+ * Notifies consumer groups of committed messages.
  *
- * A notification of its own after the commit is one more round trip before the handler. One inside
- * of the transaction has none, but takes a lock over the whole server until the commit is on the disk,
- * and whoever notifies meanwhile waits. So only a few messages at a time announce themselves, and only
- * to the groups whose last messages of that topic were another process's: who is missing is told afterwards.
+ * A notification of its own after the commit is one more round trip before the handler. One inside of
+ * the transaction needs none, but takes a lock over the whole server until the commit is on the disk,
+ * and every other transaction that notifies waits meanwhile. So only small batches are announced by
+ * their commit, and only to the groups whose last messages of that topic were taken by another process.
+ * Other groups are notified after the commit.
  */
 export class Announcements {
   readonly #wakeUps: Speaker;
@@ -40,7 +46,7 @@ export class Announcements {
     this.#clock = clock;
   }
 
-  /** What the transaction that writes these messages is to say; null: nothing. */
+  /** The announcement for a transaction that writes these messages; null: none. */
   of(messages: readonly Message[]): Announcement | null {
     if (messages.length > FEW || this.#clock.now() < this.#restUntil) return null;
     const hints = new HintBatch();
@@ -58,12 +64,12 @@ export class Announcements {
     return hints.empty ? null : { ...this.#wakeUps.announce(hints), groups };
   }
 
-  /** An announced transaction has ended, however, after so long. */
+  /** Notes that an announced transaction has ended, whatever its outcome, after `ms` milliseconds. */
   took(ms: number): void {
     if (ms >= SLOW_MS) this.#restUntil = this.#clock.now() + REST_MS;
   }
 
-  /** Tells those of this process, and whoever was not told by the commit. */
+  /** Notifies the groups of this process, and those that the commit did not notify. */
   committed(
     groups: readonly string[],
     messages: readonly Message[],
@@ -80,7 +86,7 @@ export class Announcements {
     }
     const topics = new Set(messages.map(({ topic }) => topic));
     const [topic] = topics;
-    // Of several topics it is not known which of them a group has joined.
+    // If there are several topics, it is not known which of them a group has joined.
     if (topic === undefined || topics.size > 1) return;
     if (this.#elsewhere.size >= TOPICS && !this.#elsewhere.has(topic)) this.#elsewhere.clear();
     this.#elsewhere.set(topic, elsewhere);

@@ -1,7 +1,10 @@
 import type { BrokerLag } from '@sagaz/core';
 import { epochMs, limited, LIMITS, type SagazPool, type SchemaName } from '../connection/index.js';
 
-/** Nobody needs to know more exactly how many of very many there are, and counting costs. */
+/**
+ * The most rows of a group that are counted. A larger number would not need to be exact, and counting
+ * has a cost.
+ */
 const MOST = 100_000;
 
 interface LagRow {
@@ -12,15 +15,16 @@ interface LagRow {
 }
 
 /**
- * Of each group the first {@link MOST} rows along its indexes, pending ones and others, and of those
- * without a group as many.
+ * Counts for each group the first {@link MOST} rows along its indexes, and as many rows of messages
+ * without a group.
  */
 export async function readLag(pool: SagazPool, { quoted }: SchemaName): Promise<BrokerLag> {
   const client = await pool.connect();
   const counting = limited(client, LIMITS.count);
   try {
     await counting.query({ text: 'BEGIN READ ONLY' });
-    // Statistics of a queue are always wrong, and a scan of the table reads what waits for all others.
+    // Statistics of a queue are always wrong, and a scan of the table would read the rows of all other
+    // groups.
     await counting.query({ text: 'SET LOCAL enable_seqscan = off' });
     const { rows } = await counting.query<LagRow>({
       text: `SELECT g.name AS group, waiting.n AS waiting, ${epochMs('clock_timestamp() - waiting.since')} AS oldest_ms

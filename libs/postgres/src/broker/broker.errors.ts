@@ -1,13 +1,13 @@
 import { SagazError } from '@sagaz/core';
 
-/** The broker was closed; the application is shutting down. */
+/** The broker was used after it was closed, as a rule because the application shuts down. */
 export class BrokerClosedError extends SagazError {
   readonly code = 'SAGAZ_BROKER_CLOSED';
 
   constructor(attempt: string) {
     super(
-      `It was tried to ${attempt} a broker that is closed.`,
-      'Close what publishes and subscribes before the broker.',
+      `An attempt to ${attempt} the broker failed, because it is closed.`,
+      'Close relays and consumers before the broker.',
     );
   }
 }

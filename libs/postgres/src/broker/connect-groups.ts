@@ -3,7 +3,7 @@ import { defaultSchema } from '../migrations/index.js';
 import type { UnservedQueue } from '@sagaz/core';
 import { Groups } from './groups.js';
 
-/** Where the Postgres broker is. */
+/** The database and schema of the Postgres broker. */
 export interface ConnectGroupsOptions {
   /** `postgres://user:password@host:5432/database`, where the Postgres broker is. */
   readonly url: string;
@@ -11,12 +11,12 @@ export interface ConnectGroupsOptions {
   readonly schema?: string;
 }
 
-/** What an operator's tool can do with the consumer groups of a Postgres broker. */
+/** The operations of a tool on the consumer groups of a Postgres broker. */
 export interface ConnectedGroups {
   /** Groups without a process and topics without a group in which messages wait, at most 100. */
   unserved(): Promise<readonly UnservedQueue[]>;
   /**
-   * Removes a group and what waits for it; resolves to how many messages that were.
+   * Removes a group and the messages that wait for it; resolves to the number of these messages.
    *
    * @throws GroupInUseError while a process of the group lives, UnknownGroupError
    */
@@ -38,7 +38,7 @@ const silent = {
 /**
  * Opens the consumer groups of a broker for a tool.
  *
- * @throws NoDatabaseError when the url is none, InvalidSchemaNameError
+ * @throws NoDatabaseError when the url is empty or invalid, InvalidSchemaNameError
  */
 export function connectGroups(options: ConnectGroupsOptions): ConnectedGroups {
   if (options.url === '') throw new NoDatabaseError('The url of the database is empty.');

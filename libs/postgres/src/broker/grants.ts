@@ -2,11 +2,14 @@ import { SagazError } from '@sagaz/core';
 import pg from 'pg';
 import { schemaName, sqlState } from '../connection/index.js';
 
-/** What a restricted role of the broker's database may do. */
+/** The grants of a restricted role in the broker's database. */
 export interface BrokerGrants {
-  /** The role that the service logs in as; it has to be there. */
+  /** The role that the service logs in as; it must exist. */
   readonly role: string;
-  /** Topics that it may publish to: of its commands and events, and of replies to those that send it commands. */
+  /**
+   * Topics that it may publish to: those of its commands and events, and those of replies to services
+   * that send it commands.
+   */
   readonly publish?: readonly string[];
   /** Topics that its groups may read. */
   readonly read?: readonly string[];
@@ -14,14 +17,14 @@ export interface BrokerGrants {
   readonly consume?: readonly string[];
 }
 
-/** The broker's database refused what its role has no grant for. */
+/** The broker's database refused a statement for which the role has no grant. */
 export class MissingBrokerGrantError extends SagazError {
   readonly code = 'SAGAZ_MISSING_BROKER_GRANT';
 
   constructor(
     readonly role: string,
     readonly kind: 'publish' | 'read' | 'consume',
-    /** Of the topic or group. */
+    /** The name of the topic or group. */
     readonly missing: string,
     options: { readonly cause?: unknown } = {},
   ) {
@@ -39,7 +42,7 @@ const DEEDS = {
   consume: 'consume as the group',
 } as const;
 
-/** The missing grant that the database names; null: the error is another one. */
+/** Reads the missing grant from an error of the database; null: it is another error. */
 export function missingGrant(error: unknown): MissingBrokerGrantError | null {
   if (sqlState(error) !== '42501' || !(error instanceof Error) || !('detail' in error)) return null;
   const told = /^\{"role" : "(.*)", "kind" : "(publish|read|consume)", "name" : "(.*)"\}$/s.exec(
@@ -52,8 +55,8 @@ export function missingGrant(error: unknown): MissingBrokerGrantError | null {
 }
 
 /**
- * The statements that give a role what is named, for whoever owns the broker's tables. They add; what a
- * role has already, it keeps.
+ * Makes the statements that grant these rights to a role. The owner of the broker's tables has to run
+ * them. They only add: the role keeps its other grants.
  *
  * @throws InvalidSchemaNameError
  */

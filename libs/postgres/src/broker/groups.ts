@@ -7,12 +7,12 @@ import {
 } from '../connection/index.js';
 import { topicLocks } from './publisher.js';
 
-/** More than so many unserved queues are one fault, and named often enough. */
+/** The most unserved queues that are listed; more of them have one common cause. */
 const MOST_UNSERVED = 100;
-/** Messages of a removed group are deleted so many at a time. */
+/** How many messages of a removed group are deleted at a time. */
 const STEP = 10_000;
 
-/** What an operator can see of consumer groups, and do to one. */
+/** Lists unserved consumer groups, and removes one. */
 export class Groups {
   readonly #pool: SagazPool;
   readonly #schema: string;
@@ -23,8 +23,8 @@ export class Groups {
   }
 
   /**
-   * One statement. Only of groups without a living process the first row of each slot and the first
-   * that is due are looked at; topics without a group are found by steps along their index.
+   * One statement. It reads the first row of each slot and the first one that is due, and only for
+   * groups without a living process. Topics without a group are found by steps along their index.
    */
   async unserved(): Promise<readonly UnservedQueue[]> {
     const schema = this.#schema;
@@ -81,13 +81,13 @@ export class Groups {
   /**
    * The group loses its name and its topics in one transaction, under the locks of the topics: no
    * publisher writes for it after that, and a process that joins under the name makes a new group. Its
-   * messages are deleted after that, step by step; a removal that is cut short goes on when it is
-   * asked for again.
+   * messages are deleted after that, step by step; a removal that was interrupted goes on when it is
+   * called again.
    *
    * @throws GroupInUseError, UnknownGroupError
    */
   async remove(group: string): Promise<number> {
-    // What a removal that was cut short has left is only finished.
+    // A removal that was interrupted is only completed.
     if (!group.startsWith(REMOVED)) await this.#dissolve(group);
     const { rows } = await this.#pool.query<{ id: number }>({
       text: `SELECT id FROM ${this.#schema}.consumer_group WHERE starts_with(name, $1)`,
@@ -172,5 +172,8 @@ export class Groups {
   }
 }
 
-/** The name of a group that is on its way out. No service can have it: its names hold no blanks. */
+/**
+ * The beginning of the name of a group that is being removed. No service can have such a name, because
+ * it contains blanks.
+ */
 const REMOVED = 'removed group ';

@@ -4,17 +4,17 @@ import type { Membership } from './membership.js';
 import { topicLocks } from './publisher.js';
 
 /**
- * How many messages are handed over in one statement. Publishers of the topic wait for it, and it
- * must end long before the time limit of a statement, on a slow machine too.
+ * How many messages are assigned in one statement. Publishers of the topic wait for the statement, and
+ * it must end long before its time limit, on a slow machine too.
  */
 const STEP = 10_000;
 const AGAIN_MS = 1_000;
 
 /**
- * Hands over to a group, step by step, what lay in its topics before anybody had joined them. Beside
- * its consumers, because however much there is, the first of it can be handled meanwhile. Ends at
- * once where nothing lay there, or where another process of the group is through with it; goes on
- * where one has died in the middle.
+ * Assigns to a group, step by step, the messages that were published to its topics before any group had
+ * joined them. The consumers work meanwhile, so that the first messages are handled before the last
+ * ones are assigned. It ends at once if there are no such messages or another process of the group has
+ * assigned them all, and goes on where a process has died.
  */
 export class HandOver {
   readonly #pool: SagazPool;
@@ -36,7 +36,7 @@ export class HandOver {
     readonly logger: Logger;
     readonly group: string;
     readonly member: Membership;
-    /** Something more is there to be read. */
+    /** Called after each step, since there are new messages to be read. */
     readonly handedOver: () => void;
   }) {
     this.#pool = options.pool;
@@ -61,7 +61,9 @@ export class HandOver {
     this.#running = this.#run();
   }
 
-  /** Ends after the step under way. What is left is handed over at the next start of the group. */
+  /**
+   * Ends after the step under way. The remaining messages are assigned at the next start of the group.
+   */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#pause?.timer.cancel();

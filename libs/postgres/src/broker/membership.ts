@@ -5,7 +5,7 @@ import { topicLocks } from './publisher.js';
 /** A consumer group that has joined its topics. */
 export interface Membership {
   readonly number: number;
-  /** Topics in which something lies from before the group joined: to be handed over to it. */
+  /** Topics with messages from before the group joined that have yet to be assigned to it. */
   readonly unfinished: readonly string[];
 }
 
@@ -19,7 +19,7 @@ export async function joinTopics(
   const { rows } = await pool
     .for('work')
     .query<{ number: number; unfinished: string[] }>({
-      // As JSON: arrays of the database are read as text.
+      // Read as JSON, because arrays of the database are read as text.
       text: `SELECT group_id AS number, to_json(unfinished) AS unfinished FROM ${quoted}.subscribe($1, $2, $3)`,
       values: [group, asked, topicLocks(asked)],
     })

@@ -72,8 +72,8 @@ export class PgBroker implements Broker {
   }
 
   /**
-   * The group joins the topics for good: what is published while none of its processes lives waits
-   * for the next one. A topic that is no longer asked for stays joined, since another version of
+   * The group joins the topics for good: messages that are published while none of its processes lives
+   * wait for the next one. A topic that is no longer asked for stays joined, since another version of
    * the service may still want it.
    */
   async subscribe(request: SubscribeRequest): Promise<Subscription> {
@@ -127,7 +127,8 @@ export class PgBroker implements Broker {
 
   async health(): Promise<void> {
     if (this.#closed !== null) throw new BrokerClosedError('ask');
-    // Looks at the table as well: a reachable database without the broker's schema takes nothing.
+    // Reads a table as well, because a reachable database without the broker's schema takes no
+    // messages.
     await this.#parts.pool.for('health').query({
       text: `SELECT EXISTS (SELECT FROM ${this.#parts.schema.quoted}.subscription)`,
     });
@@ -145,7 +146,7 @@ export class PgBroker implements Broker {
     return readLag(this.#parts.pool, this.#parts.schema);
   }
 
-  /** Closes what is still subscribed, then the connections. */
+  /** Closes the open subscriptions, then the connections. */
   close(): Promise<void> {
     this.#closed ??= this.#close();
     return this.#closed;

@@ -15,20 +15,20 @@ import { PgBroker } from './pg-broker.js';
 /** Options of {@link postgresBroker}. */
 export interface PostgresBrokerOptions {
   /**
-   * Where the broker's database is: `postgres://user:password@host:5432/database`. Every service and
-   * relay of a system uses the same one. Default: the database of the application, which is enough
-   * where all services share it.
+   * The url of the broker's database: `postgres://user:password@host:5432/database`. Every service and
+   * relay of a system uses the same one. Default: the database of the application, which is enough if
+   * all services share it.
    */
   readonly url?: string;
   /** Default `sagaz_broker`. */
   readonly schema?: string;
   /** `max`: connections of each process at most, default 10. */
   readonly pool?: { readonly max?: number };
-  /** Whether the tables are made and brought up to date at the start. Default `'auto'`: outside production. */
+  /** Whether the tables are created and migrated at the start. Default `'auto'`: outside production. */
   readonly migrate?: 'auto' | boolean;
   /** How long the messages of a process that died wait for another one, in milliseconds. Default 10,000. */
   readonly leaseTtlMs?: number;
-  /** How often is looked for messages when no hint comes, in milliseconds. Default 1,000. */
+  /** How often the broker looks for messages when no hint comes, in milliseconds. Default 1,000. */
   readonly pollIntervalMs?: number;
 }
 

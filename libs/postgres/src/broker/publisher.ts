@@ -15,7 +15,7 @@ import type { Announcement, Announcements } from './announcements.js';
 
 const PROGRAM_LIMIT_EXCEEDED = '54000';
 
-/** A message that was not sent because the one before it in its key was not taken. */
+/** A message was not sent, because the one before it in its key was not taken. */
 class BehindAnotherError extends Error {
   override readonly name = 'BehindAnotherError';
 }
@@ -26,11 +26,13 @@ type Attempt =
       readonly groups: readonly string[];
       readonly announced: Announcement | null;
     }
-  /** The data is at fault: a part of it may go through. */
+  /** The data of a message was refused; a part of the batch may succeed. */
   | { readonly kind: 'refused'; readonly error: unknown }
-  /** The role may not publish to one of the topics: a part with other topics may go through. */
+  /**
+   * The role may not publish to one of the topics; a part of the batch with other topics may succeed.
+   */
   | { readonly kind: 'forbidden'; readonly error: unknown }
-  /** Rolled back, or never begun. */
+  /** The transaction was rolled back, or never begun. */
   | { readonly kind: 'unavailable'; readonly error: unknown }
   | { readonly kind: 'unknown'; readonly error: unknown };
 
@@ -46,7 +48,7 @@ export class Publisher {
 
   constructor(pool: SagazPool, schema: SchemaName, announcements: Announcements, clock: Clock) {
     this.#pool = pool;
-    // As JSON: arrays of the database are read as text.
+    // Read as JSON, because arrays of the database are read as text.
     this.#sql = new Prepared(
       `SELECT to_json(${schema.quoted}.publish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)) AS groups`,
     );
@@ -66,8 +68,9 @@ export class Publisher {
   }
 
   /**
-   * All or nothing; where the data of one message is at fault, by halves until it is alone. What
-   * follows it in its key is not sent: acknowledged, it would have overtaken it.
+   * Publishes all messages or none. If the data of one message is refused, the batch is halved until
+   * that message is alone. The messages behind it in its key are not sent, because they would overtake
+   * it.
    */
   async #publish(
     batch: readonly Message[],
@@ -75,13 +78,14 @@ export class Publisher {
     stopped: Set<string>,
   ): Promise<void> {
     const sent = stopped.size === 0 ? batch : batch.filter((m) => !stopped.has(keyOf(m)));
-    // Two at a time would wait for each other's commit.
+    // Two announced transactions at a time would wait for each other's commit.
     const announced = this.#underWay > 1 ? null : this.#announcements.of(sent);
     const began = this.#clock.now();
     let attempt = await this.#write(sent, announced);
     if (announced !== null) {
       this.#announcements.took(this.#clock.now() - began);
-      // Perhaps somebody listens and does not read: not the messages' fault, and they can do without.
+      // The queue of notifications is full, perhaps because a listener does not read. The messages are
+      // written again without a notification.
       if ('error' in attempt && isFullQueue(attempt.error)) attempt = await this.#write(sent, null);
     }
     const divisible =
@@ -134,7 +138,7 @@ export class Publisher {
   }
 }
 
-/** The locks of topics, in the order in which everybody takes them. */
+/** The locks of topics, in the order in which every transaction takes them. */
 export function topicLocks(topics: readonly string[]): number[] {
   const locks = new Set(Array.from(new Set(topics), (topic) => placeOfKey('', topic, '').lock));
   return [...locks].sort((a, b) => a - b);
@@ -146,7 +150,7 @@ function outcomeOf(attempt: Attempt): PublishOutcome {
       return ACKNOWLEDGED;
     case 'refused':
       return { kind: 'rejected', error: attempt.error };
-    // Nothing is wrong with the message: it waits for the grant.
+    // The message itself is valid; it waits for the grant.
     case 'forbidden':
       return { kind: 'unavailable', error: attempt.error };
     case 'unavailable':
@@ -155,7 +159,10 @@ function outcomeOf(attempt: Attempt): PublishOutcome {
   }
 }
 
-/** An ERROR of the server: the transaction is rolled back. FATAL or no answer may mean anything. */
+/**
+ * Whether the server reported an ERROR, so that the transaction is rolled back. After FATAL or no
+ * answer its outcome is unknown.
+ */
 function isAnswer(error: unknown): boolean {
   return (
     sqlState(error) !== undefined &&
@@ -166,7 +173,7 @@ function isAnswer(error: unknown): boolean {
   );
 }
 
-/** The server's queue of notifications may be full; the transaction is rolled back. */
+/** Whether the server's queue of notifications is full, so that the transaction was rolled back. */
 function isFullQueue(error: unknown): boolean {
   return sqlState(error) === PROGRAM_LIMIT_EXCEEDED;
 }

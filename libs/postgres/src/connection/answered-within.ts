@@ -1,17 +1,17 @@
 import { NoAnswerError } from './connection.errors.js';
 
-/** A timer that fires later than this shows that the process stood still, and not the connection. */
+/** If a timer fires later than this, in ms, the process stood still, and not the connection. */
 const LATE_MS = 100;
-/** What the process gets then to read what has come meanwhile. */
+/** How long the process may then take to read answers that have arrived meanwhile, in ms. */
 const GRACE_MS = 500;
 
 /**
- * The answer, or `NoAnswerError` when it has not come within the limit; `abandon` is called first. What
- * the answer becomes afterwards is of no interest to anybody.
+ * Returns the answer, or rejects with `NoAnswerError` if it has not come within the limit; `abandon` is
+ * called first. A later answer is ignored.
  *
  * A process that stood still itself (a blocked event loop, SIGSTOP, a suspended machine) finds all its
- * timers due before it has read a byte of what was answered in time. So a late timer gives the answer
- * another moment, and none decides before what lies in the socket has been read.
+ * timers due before it has read a byte of what was answered in time. So after a late timer the answer
+ * gets another moment, and no timer decides before the data in the socket has been read.
  */
 export function answeredWithin<T>(
   limitMs: number,

@@ -1,9 +1,9 @@
 import { isDataError } from './sql-state.js';
 
 /**
- * Runs a statement for many items. Where the database refuses it because of the data of one, it is run
- * for halves of them, and so on, until whoever is at fault stands alone: that one has an outcome of
- * its own, and the others go on.
+ * Runs a statement for many items. If the database refuses it because of the data of one item, it is
+ * run for halves of them, and so on, until the item at fault is alone. That item gets an outcome of its
+ * own, and the others go on.
  *
  * @param run one statement for several items; its answers are in their order
  * @param alone the outcome of one item whose data is refused

@@ -2,15 +2,15 @@ import pg from 'pg';
 import { LIMITS } from './limits.js';
 
 /**
- * A client of `pg` that is closed within a bounded time: its own goodbye waits for the server to end the
- * connection, which one whose packets vanish never does.
+ * A client of `pg` that is closed within a bounded time: the driver's own `end()` waits for the server
+ * to end the connection, which never happens if its packets are lost.
  */
 export class BoundedClient extends pg.Client {
   override end(): Promise<void>;
   override end(callback: (error: Error) => void): void;
   override end(callback?: (error: Error) => void): Promise<void> | void {
     const timer = setTimeout(() => abandon(this), LIMITS.close);
-    // The socket keeps the process alive as long as there is one to be closed.
+    // The socket itself keeps the process alive until it is closed.
     timer.unref();
     this.once('end', () => clearTimeout(timer));
     if (callback === undefined) return super.end();
@@ -20,8 +20,8 @@ export class BoundedClient extends pg.Client {
 }
 
 /**
- * Closes a connection without a word: whoever waits for an answer on it gets an error. Works on any
- * client of `pg`, also on one of an application's pool, which then puts another in its place.
+ * Closes a connection without telling the server. Statements that wait for an answer on it fail. It
+ * works on any client of `pg`, also on one of an application's pool, which then replaces it.
  */
 export function abandon(client: unknown): void {
   const wire = part(client, 'connection');

@@ -34,7 +34,7 @@ const own = new Map<number, (value: string) => unknown>([
 const BACKSLASH = 0x5c;
 
 /**
- * Bytes as either `bytea_output` writes them. They cannot be confused: in the form "escape" a
+ * Reads bytes in both forms of `bytea_output`. They cannot be confused: in the form "escape" a
  * backslash is followed by another one or by three octal digits, never by an x.
  */
 function bytesOf(value: string): Buffer {
@@ -67,9 +67,9 @@ function parserOf(oid: number): (value: string) => unknown {
 }
 
 /**
- * How columns are read. Given with every statement, because an application may have changed the
- * parsers of `pg` for the whole process (64-bit numbers as numbers, dates as strings), and a store
- * that reads an epoch as a rounded number is no store. What is not named above stays text.
+ * The parsers of columns. They are given with every statement, because an application may have changed
+ * the parsers of `pg` for the whole process (64-bit numbers as numbers, dates as strings), and an epoch
+ * that is read as a rounded number would break the store. Types that are not named above stay text.
  */
 export const COLUMN_TYPES: CustomTypesConfig = { getTypeParser: parserOf };
 

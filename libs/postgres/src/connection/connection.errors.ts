@@ -1,6 +1,6 @@
 import { CAUSE_TOLD, SagazError, errorMessage, redact } from '@sagaz/core';
 
-/** The name given for Sagaz's schema cannot be one. */
+/** The name given for Sagaz's schema is not a valid one. */
 export class InvalidSchemaNameError extends SagazError {
   readonly code = 'SAGAZ_INVALID_SCHEMA_NAME';
 
@@ -12,14 +12,17 @@ export class InvalidSchemaNameError extends SagazError {
   }
 }
 
-/** Neither a url nor an application's pool says where the database is, or the url is no url. */
+/**
+ * The database is not known: there is neither a url nor a pool of the application, or the url is
+ * invalid.
+ */
 export class NoDatabaseError extends SagazError {
   readonly code = 'SAGAZ_NO_DATABASE';
 
   constructor(what: string) {
     super(
       what,
-      'Give `url` ("postgres://user:password@host:5432/database"), or use the store where the application has a connection.',
+      'Give `url` ("postgres://user:password@host:5432/database"), or use the store with a connection of the application.',
     );
   }
 }
@@ -27,7 +30,7 @@ export class NoDatabaseError extends SagazError {
 /** The database could not be reached or refused the connection. */
 export class DatabaseUnreachableError extends SagazError {
   readonly code = 'SAGAZ_DATABASE_UNREACHABLE';
-  // The cause may quote the connection string.
+  // The cause is not printed as it is, because it may quote the connection string.
   readonly [CAUSE_TOLD] = true;
 
   constructor(
@@ -44,26 +47,26 @@ export class DatabaseUnreachableError extends SagazError {
 }
 
 /**
- * A connection gave no answer in the time that this use of it may take, and was thrown away. Whether the
- * statement was carried out is unknown.
+ * A connection gave no answer within the limit of its use, and was closed. It is unknown whether the
+ * statement was carried out.
  */
 export class NoAnswerError extends SagazError {
   readonly code = 'SAGAZ_NO_ANSWER';
 
   constructor(
-    /** Milliseconds that were waited. */
+    /** How long the answer was waited for, in milliseconds. */
     readonly waitedMs: number,
   ) {
     super(
-      `The database gave no answer for ${String(waitedMs)} ms; the connection was thrown away, and whether the statement was carried out is unknown.`,
+      `The database gave no answer for ${String(waitedMs)} ms; the connection was closed, and it is unknown whether the statement was carried out.`,
       'Look for a firewall or NAT that forgets connections, for locks, and for a server that is overloaded.',
     );
   }
 }
 
 /**
- * The role lacks a grant on a table of Sagaz's own, met in a transaction of the application. It says nothing
- * about the work in that transaction, which is tried again until the grant is there.
+ * In a transaction of the application, the role lacks a grant on a table of Sagaz. That says nothing
+ * about the work in that transaction, which is tried again until the grant is given.
  */
 export class StoreForbiddenError extends SagazError {
   readonly code = 'SAGAZ_STORE_FORBIDDEN';
@@ -71,7 +74,7 @@ export class StoreForbiddenError extends SagazError {
   constructor(cause: unknown) {
     super(
       `The database does not let this role work on Sagaz's tables: ${redact(errorMessage(cause))}.`,
-      'Grant what is missing; the start of a process names the statements.',
+      'Give the role the missing grant; a process prints the GRANT statements when it starts.',
       { cause },
     );
   }

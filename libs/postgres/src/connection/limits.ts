@@ -1,10 +1,11 @@
 /**
  * How long each use of a connection may take, in milliseconds, counted here and not by the server: a
  * connection whose packets vanish (a firewall or a NAT has forgotten it, a host is cut off) answers
- * nothing and ends nothing, and the kernel waits some 15 minutes for it. What has no answer in its time
- * is thrown away together with its connection, and may or may not have happened.
+ * nothing and ends nothing, and the kernel waits some 15 minutes for it. A statement without an answer
+ * within its limit is abandoned, its connection is closed, and it is unknown whether it was carried
+ * out.
  *
- * Each limit is shorter than what depends on the use:
+ * Each limit is shorter than the times that depend on it:
  *
  * | use | what it is for | limit | what depends on it |
  * | --- | --- | --- | --- |
@@ -52,19 +53,25 @@ const SHORTEST_BEAT_MS = 1_000;
 /** Leases of less than half a second are for tests. */
 const LEAST_MS = 250;
 
-/** Of a heartbeat, or of renewing a lease, that must come through before `ttlMs` have passed. */
+/**
+ * The limit for a heartbeat, or for the renewal of a lease, that must succeed before `ttlMs` have
+ * passed.
+ */
 export function beatLimit(ttlMs: number): number {
   const third = Math.min(LONGEST_BEAT_MS, Math.max(SHORTEST_BEAT_MS, ttlMs / 3));
-  // Something must be left of the lease for another try on a new connection.
+  // The limit leaves time within the lease for another try on a new connection.
   return Math.max(LEAST_MS, Math.min(third, ttlMs * 0.6));
 }
 
-/** So much later than the server, which ends a statement by itself where it can. */
+/**
+ * How much later than the server's own limit the limit here ends, in ms, so that the server ends the
+ * statement if it can.
+ */
 export const AFTER_THE_SERVER_MS = 5_000;
-/** Where the server has no limit. */
+/** The limit if the server has none, in ms. */
 const WITHOUT_THE_SERVER_MS = 60_000;
 
-/** Of a statement whose use has no limit of its own. */
+/** The limit of a statement whose use has none of its own. */
 export function statementLimit(statementTimeoutMs: number): number {
   return statementTimeoutMs > 0 ? statementTimeoutMs + AFTER_THE_SERVER_MS : WITHOUT_THE_SERVER_MS;
 }

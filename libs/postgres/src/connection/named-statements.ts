@@ -5,13 +5,13 @@ import type { Queryable, Statement } from './queryable.js';
 import { isForgottenStatement } from './sql-state.js';
 
 /**
- * Statements go under their names only where the connection keeps what is prepared on it.
+ * Sends statements under their names only if the connection keeps its prepared statements.
  *
  * A pooler that gives each transaction another of its connections to the server (PgBouncer in
- * transaction mode) makes a name that was prepared on one unknown on the next (26000), and taken on
- * one where somebody else prepared it (42P05); either fails the transaction it happens in. So each
- * client is asked before its first named statement: behind a pooler the process it was told it talks
- * to is not the one that answers.
+ * transaction mode) makes a name that was prepared on one unknown on the next (26000), and taken on one
+ * on which another client prepared it (42P05); either error fails the transaction. So each client is
+ * checked before its first named statement: behind a pooler, the backend process that was announced at
+ * the connection is not the one that answers.
  */
 export class NamedStatements {
   readonly #place: string;
@@ -35,7 +35,7 @@ export class NamedStatements {
     try {
       return await client.query<R>(statement);
     } catch (error) {
-      // A pooler that hides itself: its own error is the first that tells.
+      // A pooler that was not detected shows itself by this error.
       if (isForgottenStatement(error)) {
         this.#off = true;
         this.#warn();
@@ -67,15 +67,15 @@ export class NamedStatements {
   }
 }
 
-/** The statement to be parsed and planned for this one time. */
+/** The statement without its name, to be parsed and planned for this one time. */
 export function unnamed({ name: _, ...statement }: Statement): Statement {
   return statement;
 }
 
 /**
- * Whether something between us and the server hands out its own connections: PgBouncer and its like
- * tell their clients a process number of their own, for requests to cancel. Who tells none (another
- * driver) counts as such.
+ * Whether a pooler between the process and the server shares its connections among clients. PgBouncer
+ * and similar poolers give their clients a process number of their own, for cancel requests. A client
+ * without such a number (another driver) counts as behind a pooler.
  */
 export async function behindPooler(client: Queryable): Promise<boolean> {
   const { rows } = await client.query<{ pid: number }>({

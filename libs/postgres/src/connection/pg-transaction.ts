@@ -18,12 +18,12 @@ import type { Queryable, Statement } from './queryable.js';
 import type { PooledClient, SagazPool } from './sagaz-pool.js';
 import { isAbortedTransaction, isConnectionError, isForbidden, sqlState } from './sql-state.js';
 
-/** How long the server has to end a connection that is to be ended, before it is only closed. */
+/** How long the server may take to terminate a session before its connection is only closed, in ms. */
 const TERMINATE_WITHIN_MS = 2_000;
-/** How long a driver may take to see that its connection was closed here. */
+/** How long a driver may take to notice that its connection was closed here, in ms. */
 const NOTICED_WITHIN_MS = 1_000;
 
-/** An open transaction on a connection of the store's, or of somebody who enlisted it. */
+/** An open transaction on a connection of the store, or on one that the application enlisted. */
 export class PgTransaction implements Transaction, Queryable {
   readonly [TRANSACTION]: string;
   readonly #client: Queryable;
@@ -53,14 +53,14 @@ export class PgTransaction implements Transaction, Queryable {
   }
 
   /**
-   * Runs after the commit, where the store itself commits; in an enlisted transaction never. For
-   * hints only: nothing may depend on it.
+   * Runs `run` after a commit by the store itself; never in an enlisted transaction. For hints only: no
+   * result may depend on it.
    */
   afterCommit(run: () => void): void {
     this.#afterCommit.push(run);
   }
 
-  /** Refuses what comes later, and runs what waited for the commit. */
+  /** Refuses later statements, and runs the callbacks that waited for the commit. */
   close(committed: boolean): void {
     this.#open = false;
     if (committed) for (const run of this.#afterCommit) run();
@@ -82,8 +82,9 @@ export class PgTransactions implements Transactions {
     const transaction = new PgTransaction(this.#store, client, client.raw);
     let result: T;
     try {
-      // Said outright, because a role or a database may have another default: under REPEATABLE READ
-      // the second statement of an idempotent insert does not see what the first one waited for.
+      // The isolation level is stated, because a role or a database may have another default. Under
+      // REPEATABLE READ, the second statement of an idempotent insert would not see the row that the
+      // first one waited for.
       await client.query({
         text: 'BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE',
         limitMs: LIMITS.begin,
@@ -104,7 +105,7 @@ export class PgTransactions implements Transactions {
     return result;
   }
 
-  /** Of the application's statements on that client none has a limit of Sagaz's. */
+  /** The application's own statements on that client have no limit of Sagaz. */
   enlist(client: unknown): PgTransaction {
     const foreign = this.#asClient(client);
     const { statements, statementTimeoutMs, reported } = this.#pool;
@@ -134,14 +135,14 @@ export class PgTransactions implements Transactions {
   }
 
   /**
-   * The server is told first, while the process of the connection is certainly this one: a client that
-   * is gone does not end a statement that waits for a lock. Then the socket is closed, also where the
-   * server does not answer or may not be told.
+   * The server is asked first to terminate the session, while its process number is certain, because
+   * closing a client does not end a statement that waits for a lock. Then the socket is closed, also if
+   * the server does not answer or refuses.
    */
   abandon(transaction: Transaction): void {
     const { raw } = this.own(transaction);
-    // Who took it out of a pool of the application may listen to none, and an error that nobody hears
-    // ends the process.
+    // A client taken from the application's pool may have no listener, and an `error` event without a
+    // listener ends the process.
     if (raw instanceof EventEmitter) raw.on('error', () => undefined);
     const pid: unknown = Reflect.get(raw, 'processID');
     const cut = (): void => abandon(raw);
@@ -163,7 +164,10 @@ export class PgTransactions implements Transactions {
     return this.#pool.reported.has(error);
   }
 
-  /** The transaction as one that this store can use, or `ForeignTransactionError`. */
+  /**
+   * Returns the transaction as one of this store. Throws `ForeignTransactionError` if it is of another
+   * one.
+   */
   own(transaction: Transaction): PgTransaction {
     if (transaction instanceof PgTransaction && transaction[TRANSACTION] === this.#store) {
       return transaction;
@@ -171,12 +175,12 @@ export class PgTransactions implements Transactions {
     throw new ForeignTransactionError(this.#store, 'a transaction of something else');
   }
 
-  /** Waits for the answer to what was sent on a client of the application. */
+  /** Waits for the answer to a statement that was sent on a client of the application. */
   async #onTheirs<T>(client: unknown, limitMs: number, answer: Promise<T>): Promise<T> {
     const askedAt = performance.now();
     try {
       return await answeredWithin(limitMs, answer, () => {
-        // Nobody may listen to a client between its transaction and its pool.
+        // A client may have no listener between its transaction and its return to the pool.
         if (client instanceof EventEmitter) client.on('error', () => undefined);
         abandon(client);
       });
@@ -184,7 +188,8 @@ export class PgTransactions implements Transactions {
       if (!(error instanceof NoAnswerError)) throw error;
       this.#pool.unanswered(error, askedAt);
       await Promise.all([
-        // Its pool has to hear of the end before whoever asked gives it back, or hands it to the next.
+        // The pool has to notice the end before the client is returned to it and given to the next
+        // user.
         settledWithin(NOTICED_WITHIN_MS, answer),
         settledWithin(TERMINATE_WITHIN_MS, this.#endIdle(client)),
       ]);
@@ -193,8 +198,9 @@ export class PgTransactions implements Transactions {
   }
 
   /**
-   * The server may not hear of the end for hours, and a transaction that it keeps open meanwhile holds
-   * the locks that the next attempt needs. What still runs there is left to end: it may be a COMMIT.
+   * Asks the server to end the session if it is idle in a transaction. The server may not notice the
+   * closed connection for hours, and the transaction would hold the locks that the next attempt needs.
+   * A session that is still working is left alone, because it may be working on a COMMIT.
    */
   async #endIdle(client: unknown): Promise<void> {
     const pid: unknown =
@@ -215,7 +221,8 @@ export class PgTransactions implements Transactions {
         `a ${client === null ? 'null' : typeof client} without pg's query()`,
       );
     }
-    // These have a query() as well, but it is not the client's, or it runs anywhere but in one transaction.
+    // Pools and query runners also have a query(), but it does not run in one transaction of one
+    // client.
     if ('totalCount' in client) throw new ForeignTransactionError(this.#store, 'a pool');
     if ('queryRunner' in client || 'isTransactionActive' in client) {
       throw new ForeignTransactionError(
@@ -241,12 +248,12 @@ function isQueryable(value: unknown): value is Queryable {
   );
 }
 
-/** Newer clients of pg tell where their transaction stands. */
+/** Whether the client, a newer one of pg, knows the status of its transaction. */
 function tellsStatus(client: object): client is { getTransactionStatus(): unknown } {
   return 'getTransactionStatus' in client && typeof client.getTransactionStatus === 'function';
 }
 
-/** Until it has settled, however it does, or the time is over. */
+/** Waits until the promise has settled, or the time is over. */
 async function settledWithin(withinMs: number, promise: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, withinMs)));
@@ -259,7 +266,7 @@ async function rollBack(client: PooledClient): Promise<void> {
     await client.query({ text: 'ROLLBACK', limitMs: LIMITS.rollback });
     client.release();
   } catch {
-    // Closing the connection rolls back as well; what the caller must hear of is the first error.
+    // Closing the connection rolls back as well. The caller gets the first error.
     client.release(true);
   }
 }
@@ -270,14 +277,15 @@ async function commit(client: PooledClient): Promise<void> {
     const { command } = await client.query({ text: 'COMMIT', limitMs: LIMITS.commit });
     tag = command;
   } catch (error) {
-    // An ERROR in answer to COMMIT (a deferred constraint, a serialization failure) is an answer:
-    // rolled back. Whatever ends the connection instead leaves it open what has become of it.
+    // An ERROR in answer to COMMIT (a deferred constraint, a serialization failure) means that the
+    // transaction was rolled back. If the connection ends instead, the outcome is unknown.
     const answered = sqlState(error) !== undefined && !isConnectionError(error) && !isFatal(error);
     client.release(!answered);
     throw answered ? error : new CommitUnknownError({ cause: error });
   }
   client.release();
-  // COMMIT of a transaction in which a statement has failed answers ROLLBACK and reports no error.
+  // PostgreSQL answers the COMMIT of a transaction in which a statement has failed with ROLLBACK and
+  // reports no error.
   if (tag !== 'COMMIT') throw new TransactionAbortedError();
 }
 

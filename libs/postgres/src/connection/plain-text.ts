@@ -1,15 +1,16 @@
-/** So much of a text is kept where it cannot be kept as it is. */
+/** The most characters that are kept of a text which cannot be stored unchanged. */
 const LONGEST = 10_000;
 
 /**
- * A text in characters that every encoding of PostgreSQL has: what is not printable ASCII stands as in
- * JSON (`\u20ac`). For texts that tell people something and must not be lost for one character.
+ * Writes a text in characters that every encoding of PostgreSQL has. Characters other than printable
+ * ASCII are escaped as in JSON (`\u20ac`). For texts that people read and that must not be lost because
+ * of one character.
  */
 export function inPlainText(text: string): string {
   return escaped(text.slice(0, LONGEST));
 }
 
-/** JSON text that means the same, in such characters. */
+/** Writes a JSON text with the same meaning in such characters. */
 export function inPlainJson(json: string): string {
   return escaped(json);
 }
@@ -21,7 +22,10 @@ function escaped(text: string): string {
   );
 }
 
-/** A text as a database in UTF8 can hold it: without NUL and without half a surrogate pair. */
+/**
+ * Removes from a text the characters that a database in UTF8 cannot store: NUL and halves of surrogate
+ * pairs.
+ */
 export function storable(text: string): string {
   return text.replace(/\0|[\ud800-\udfff]/gu, '\ufffd');
 }

@@ -2,23 +2,23 @@ import type { PoolConfig } from 'pg';
 import { COLUMN_TYPES } from './column-types.js';
 import { NoDatabaseError } from './connection.errors.js';
 
-/** Where the database is. */
+/** The database: a url, or the options of the application's pool. */
 export type PoolSource =
   | { readonly kind: 'url'; readonly url: string }
-  /** The options of a pool that the application has, as that pool holds them. */
+  /** The options of the application's pool, as that pool keeps them. */
   | { readonly kind: 'application'; readonly options: object };
 
 export interface ConnectionSettings {
-  /** Seen in `pg_stat_activity`. */
+  /** The name of the connections in `pg_stat_activity`. */
   readonly applicationName: string;
-  /** Milliseconds until a connection must be there. */
+  /** How long opening a connection may take, in milliseconds. */
   readonly connectTimeoutMs: number;
   /** Milliseconds after which the server ends a statement; 0: never. */
   readonly statementTimeoutMs: number;
 }
 
-// What an application set for its own queries and what must not reach Sagaz's connections: limits
-// of its own, hooks that expect its own clients, and modes of the driver.
+// Options of the application's pool that are not used for Sagaz's connections: limits for its own
+// queries, hooks that expect its own clients, and modes of the driver.
 const NOT_OURS = [
   'query_timeout',
   'lock_timeout',
@@ -38,13 +38,13 @@ const NOT_OURS = [
 ] as const;
 
 /**
- * The server gives up on a vanished client within seconds instead of the hours TCP takes: its locks
- * on saga and lease rows would keep everybody waiting so long.
+ * Makes the server detect a vanished client within seconds instead of the hours that TCP takes. Until
+ * then its locks on saga and lease rows would keep all other transactions waiting.
  */
 const SERVER_SETTINGS =
   '-c client_connection_check_interval=5000 -c tcp_user_timeout=15000 -c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5' +
-  // Single statements run at the role's default isolation, and a function that waits for a lock and
-  // then looks must not look at the time before it waited.
+  // Single statements run at the role's default isolation level, and a function that waits for a lock
+  // must not read with a snapshot from before its wait.
   ' -c default_transaction_isolation=read\\ committed';
 
 /** Options for `pg`, with a flag for whether the server is asked for settings that a pooler may refuse. */
@@ -105,8 +105,9 @@ export function placeOf(source: PoolSource): string {
 }
 
 /**
- * A pooler that does not know a start-up parameter (PgBouncer: 08P01), a platform without
- * `client_connection_check_interval` (22023), or a server without a setting (42704).
+ * Whether the settings were refused: by a pooler that does not know a start-up parameter (PgBouncer:
+ * 08P01), a platform without `client_connection_check_interval` (22023), or a server without a setting
+ * (42704).
  */
 export function refusesSettings(error: unknown): boolean {
   if (!(error instanceof Error) || !('code' in error)) return false;

@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Statement } from './queryable.js';
 
-/** Ages in seconds at which a statement is planned anew; later autovacuum's ANALYZE sees to it. */
+/**
+ * The last age, as a power of two in seconds, at which a statement is planned anew. Later, autovacuum's
+ * ANALYZE has the plan renewed.
+ */
 const LAST_RENEWAL = 7;
 
 /**

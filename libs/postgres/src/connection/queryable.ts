@@ -1,12 +1,15 @@
 import type { CustomTypesConfig, QueryResult, QueryResultRow } from 'pg';
 
-/** One statement as `pg` takes it. A `name` makes it a prepared statement of its connection. */
+/** A statement in the form of `pg`. A `name` makes it a prepared statement of its connection. */
 export interface Statement {
   readonly text: string;
   readonly values?: unknown[];
   readonly name?: string;
   readonly types?: CustomTypesConfig;
-  /** Milliseconds within which it is answered; without one that of its connection. See `limits.ts`. */
+  /**
+   * The longest wait for its answer, in milliseconds. Default: the limit of its connection. See
+   * `limits.ts`.
+   */
   readonly limitMs?: number;
 }
 
@@ -15,7 +18,7 @@ export interface Queryable {
   query<R extends QueryResultRow = QueryResultRow>(statement: Statement): Promise<QueryResult<R>>;
 }
 
-/** The same connections, where each statement that brings no limit of its own has this one. */
+/** Returns the same connections with this limit for each statement that has none of its own. */
 export function limited(on: Queryable, limitMs: number): Queryable {
   return {
     query: <R extends QueryResultRow>(statement: Statement) =>

@@ -1,21 +1,24 @@
 import { EventEmitter } from 'node:events';
 import { propertyOf } from '@sagaz/core';
 
-/** An error is wrapped so often at most: by TypeORM in `driverError`, by others in `cause`. */
+/**
+ * How many wrappers of an error are opened at most: TypeORM wraps errors in `driverError`, others in
+ * `cause`.
+ */
 const DEPTH = 8;
 
 /**
- * The errors that the server reported on connections of one store. An error of PostgreSQL does not say
- * which server or connection it is from, and a handler may use several: so each connection is listened
- * to, and what it hands on is remembered.
+ * The errors that the server reported on connections of one store. An error of PostgreSQL does not name
+ * its server or connection, and a handler may use several. So this class listens to each connection and
+ * remembers the errors that it reports.
  */
 export class ReportedErrors {
   readonly #errors = new WeakSet<object>();
   readonly #watched = new WeakSet<object>();
-  /** A driver that cannot be listened to takes part: then nobody knows, and nothing is ruled out. */
+  /** Whether a driver takes part that cannot be listened to. Then every error counts as reported. */
   #unheard = false;
 
-  /** @param client of pg, as it is */
+  /** @param client an unwrapped client of pg */
   watch(client: unknown): void {
     if (typeof client !== 'object' || client === null || this.#watched.has(client)) return;
     this.#watched.add(client);
@@ -32,7 +35,7 @@ export class ReportedErrors {
   has(error: unknown): boolean {
     if (this.#unheard) return true;
     let current: unknown = error;
-    // Bounded, because a chain of causes may be a circle.
+    // The loop is bounded, because a chain of causes may be circular.
     for (let depth = 0; depth < DEPTH; depth += 1) {
       if (typeof current !== 'object' || current === null) return false;
       if (this.#errors.has(current) || isOwn(current) || isMade(current)) return true;
@@ -42,15 +45,15 @@ export class ReportedErrors {
   }
 }
 
-/** Errors that the stores make themselves, with no answer of the server behind them. */
+/** Whether the error was made by a store itself, without an answer of the server. */
 function isOwn(error: object): boolean {
   const code = propertyOf(error, 'code');
   return code === 'SAGAZ_DATABASE_UNREACHABLE' || code === 'SAGAZ_LOCK_TIMEOUT';
 }
 
 /**
- * An error with the code of a server's, but without the place in the server's source that every server
- * names: the application made it, to say that a conflict happened. No other database did.
+ * Whether the application made the error to signal a conflict: it has the code of a server error, but
+ * not the position in the server's source that every server reports.
  */
 function isMade(error: object): boolean {
   const wraps = ['driverError', 'cause', 'routine'].some(

@@ -17,7 +17,7 @@ import { isConnectionError } from './sql-state.js';
 
 /** A connection that is being opened or is open. */
 class Opened {
-  /** The latest client: where the server refuses settings, a second one is made. */
+  /** The latest client. If the server refuses the settings, a second one is made. */
   client: BoundedClient | null = null;
   readonly ready: Promise<pg.Client>;
 
@@ -27,9 +27,9 @@ class Opened {
 }
 
 /**
- * One connection that comes back: opened by the first statement, and again by the first one after
- * it was lost. Heartbeats live here, so that a full pool never looks like death. Its statements are
- * few, so none is prepared. The limit of a statement covers the opening of the connection too.
+ * One connection that is opened by the first statement, and again by the first one after it was lost.
+ * Heartbeats use it, so that a full pool does not make an engine look dead. Its statements are few, so
+ * none is prepared. The limit of a statement includes the opening of the connection.
  */
 export class SagazClient implements Queryable {
   readonly #source: PoolSource;
@@ -39,7 +39,7 @@ export class SagazClient implements Queryable {
   #tuned = true;
   #ended = false;
 
-  /** @param onSilence is told when a statement that was sent at that moment had no answer */
+  /** @param onSilence called when a statement that was sent at that moment got no answer */
   constructor(
     source: PoolSource,
     settings: ConnectionSettings,
@@ -66,7 +66,7 @@ export class SagazClient implements Queryable {
     }
   }
 
-  /** Bounded, as the goodbye of its client is. */
+  /** Closes the connection within a bounded time. */
   async end(): Promise<void> {
     this.#ended = true;
     const opened = this.#opened;

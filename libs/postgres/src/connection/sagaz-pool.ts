@@ -25,39 +25,39 @@ export interface SagazPoolOptions extends ConnectionSettings {
   readonly logger: Logger;
 }
 
-/** What the pool knows of a connection of its own. */
+/** The state of a connection of the pool. */
 interface Known {
-  /** Somebody works on it, whose limit ends it. */
+  /** Whether a statement uses it, whose own limit applies. */
   busy: boolean;
   /** When it last answered, or was opened. */
   answeredAt: number;
 }
 
-/** How long closing waits for statements that are under way. */
+/** How long closing waits for statements that are under way, in ms. */
 const END_MS = 5_000;
 
 /** A client out of the pool. `release(true)` closes its connection. */
 export interface PooledClient extends Queryable {
-  /** The client of pg behind it. */
+  /** The unwrapped client of pg. */
   readonly raw: object;
   release(destroy?: boolean): void;
 }
 
 /**
- * Sagaz's own pool. Never the application's: five transactional steps on a pool of five, each
- * needing one more connection for the bookkeeping, would wait for each other for ever.
+ * Sagaz's own pool. The application's pool is not used, because five transactional steps on a pool of
+ * five, each needing one more connection for the bookkeeping, would wait for each other for ever.
  *
- * Every statement has a limit on this side (`limits.ts`). One that is not answered closes its
- * connection, and those that stand idle and have answered nothing since: what made one connection
- * silent has most likely met them too, and each would cost its next user the whole limit.
+ * Every statement has a limit on this side (`limits.ts`). A statement without an answer closes its
+ * connection, and the idle connections that have answered nothing since. They have most likely failed
+ * for the same reason, and each would cost its next user the whole limit.
  */
 export class SagazPool implements Queryable {
   readonly max: number;
-  /** Milliseconds; 0: never. */
+  /** The server's limit of a statement, in milliseconds; 0: none. */
   readonly statementTimeoutMs: number;
-  /** Also for clients of the application, which come to the database the same way. */
+  /** Used for clients of the application as well, which reach the database in the same way. */
   readonly statements: NamedStatements;
-  /** What the server reported on this pool's connections, and on those of the application. */
+  /** The errors that the server reported on connections of this pool and of the application. */
   readonly reported = new ReportedErrors();
   readonly #options: SagazPoolOptions;
   #pool: pg.Pool;
@@ -78,7 +78,7 @@ export class SagazPool implements Queryable {
     return placeOf(this.#options.source);
   }
 
-  /** The pool for one use of it, with the limit of that use. */
+  /** Returns the pool with the limit of one use. */
   for(use: Use): Queryable {
     return limited(this, LIMITS[use]);
   }
@@ -90,7 +90,8 @@ export class SagazPool implements Queryable {
     try {
       return await client.query<R>(statement);
     } catch (error) {
-      // It did not run, and nothing else is lost with its transaction; the next goes without a name.
+      // The statement did not run, and its transaction contains nothing else, so it is repeated without
+      // a name.
       if (isForgottenStatement(error)) return await client.query<R>(unnamed(statement));
       broken = isConnectionError(error);
       throw error;
@@ -100,7 +101,8 @@ export class SagazPool implements Queryable {
   }
 
   async connect(): Promise<PooledClient> {
-    // As it was when this asked: of many that are refused at once, one changes it for all.
+    // Read before the connection is opened: if many are refused at once, one of them changes the
+    // setting for all.
     const tuned = this.#tuned;
     try {
       return await this.#take();
@@ -113,7 +115,10 @@ export class SagazPool implements Queryable {
     }
   }
 
-  /** A connection to this database was thrown away, one of this pool or of the application's. */
+  /**
+   * Notes that a connection to this database, of this pool or of the application, was closed because it
+   * gave no answer.
+   */
   unanswered({ waitedMs }: NoAnswerError, askedAt: number): void {
     this.#options.logger.warn(
       'A connection to the database gave no answer in time and was thrown away.',
@@ -123,8 +128,8 @@ export class SagazPool implements Queryable {
   }
 
   /**
-   * A connection to this database, of this pool or another, has not answered what was sent then: closes
-   * the connections that stand idle and have not answered since.
+   * Closes the idle connections that have not answered since `askedAt`, because another connection to
+   * this database has not answered a statement that was sent then.
    */
   suspect(askedAt: number): void {
     for (const [client, { busy, answeredAt }] of this.#known) {
@@ -132,7 +137,7 @@ export class SagazPool implements Queryable {
     }
   }
 
-  /** Closes the connections once they come back, and after five seconds those that have not. */
+  /** Closes the connections when they are returned, and after five seconds the others. */
   async end(): Promise<void> {
     const open = [this.#pool, this.#refused].flatMap((pool) =>
       pool?.ending === false ? [pool.end()] : [],
@@ -204,21 +209,22 @@ export class SagazPool implements Queryable {
       'The database refuses connection settings (a pooler in between?); those of the role hold instead.',
       { place: this.place, reason: errorMessage(error) },
     );
-    // Not ended yet: who waits there for a connection would wait in vain, and is refused and comes
-    // here as well.
+    // The old pool is not ended yet, because callers that wait for a connection of it would wait in
+    // vain. They are refused too and come here as well.
     this.#refused = this.#pool;
     this.#pool = this.#open();
   }
 
   #open(): pg.Pool {
-    // Changed in place: a spread would lose the password, which cannot be enumerated.
+    // The options are changed in place, because a spread would lose the password, which is not
+    // enumerable.
     const options = connectionOptions(this.#options.source, this.#options, this.#tuned);
     options.max = this.max;
     options.idleTimeoutMillis = 30_000;
     options.Client = BoundedClient;
     const pool = new pg.Pool(options);
-    // Without listeners a connection that dies while idle, or between two statements, would end the
-    // process; the statement that needs it next gets the error.
+    // Without listeners, a connection that dies while idle or between two statements would end the
+    // process. The next statement on it gets the error.
     pool.on('connect', (client) => {
       client.on('error', () => undefined);
       this.reported.watch(client);

@@ -1,14 +1,14 @@
 import { InvalidSchemaNameError } from './connection.errors.js';
 
-/** A schema name that was checked, in the two forms that are needed. */
+/** A valid schema name, unquoted and quoted. */
 export interface SchemaName {
   readonly text: string;
   /** Quoted; the only form in which a schema gets into SQL text. */
   readonly quoted: string;
 }
 
-// Narrower than what PostgreSQL allows: what a name can be without quotes needs no thought in psql,
-// in backups and in grants. 63 bytes is where PostgreSQL cuts names off in silence.
+// This allows less than PostgreSQL does: only names that need no quotes in psql, backups and grants,
+// and at most 63 bytes, since PostgreSQL cuts longer names off in silence.
 const NAME = /^[a-z_][a-z0-9_]{0,62}$/;
 
 /** Checks the name of a schema. Throws `InvalidSchemaNameError`. */

@@ -3,7 +3,7 @@ import type { SagazPool } from './sagaz-pool.js';
 
 const OLDEST = 14;
 
-/** The server is one that Sagaz's promises do not hold on. */
+/** Sagaz cannot keep its guarantees on this server. */
 export class UnsuitableServerError extends SagazError {
   readonly code = 'SAGAZ_UNSUITABLE_SERVER';
 
@@ -32,8 +32,8 @@ interface SettingsRow {
 }
 
 /**
- * Looks at the server once, when the store starts. What makes work impossible is thrown
- * (`UnsuitableServerError`); what weakens the promises is logged as a warning.
+ * Checks the server once, when the store starts. Throws `UnsuitableServerError` if Sagaz cannot work on
+ * it, and logs a warning for each setting that weakens the guarantees.
  */
 export async function checkServer(pool: SagazPool, logger: Logger): Promise<void> {
   const { rows } = await pool.query<SettingsRow>({
@@ -100,7 +100,7 @@ export async function checkServer(pool: SagazPool, logger: Logger): Promise<void
       { place },
     );
   }
-  // Connections ask for both; a pooler can refuse that, or take it and do nothing.
+  // Connections ask for both settings; a pooler can refuse them, or accept and ignore them.
   if (found.statement_timeout === 0 && pool.statementTimeoutMs > 0) {
     logger.warn(
       'Statements have no time limit in the server, because a pooler does not pass it on. Give the role one: ALTER ROLE … SET statement_timeout.',

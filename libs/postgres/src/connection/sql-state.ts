@@ -12,11 +12,11 @@ export function sqlState(error: unknown): string | undefined {
 }
 
 /**
- * The statement's data is at fault, not the moment: it fails again however often it is repeated.
- * Class 22: data exception (a NUL, a character that the encoding lacks, a number out of range);
- * 23: constraint; 54: a limit, such as a row that is too wide for an index; P0001: a trigger refused it;
- * XX000 from the server's memory: one value of more than a gigabyte. A text that grows too long for
- * this process while it is written for the server is a RangeError.
+ * Whether the statement failed because of its data, so that it would fail again however often it is
+ * repeated. Class 22: data exception (a NUL, a character that the encoding lacks, a number out of
+ * range); 23: constraint; 54: a limit, such as a row that is too wide for an index; P0001: a trigger
+ * refused it; XX000 from the server's memory: one value of more than a gigabyte. A text that grows too
+ * long for this process while it is written for the server is a RangeError.
  */
 export function isDataError(error: unknown): boolean {
   const state = sqlState(error);
@@ -26,8 +26,9 @@ export function isDataError(error: unknown): boolean {
 }
 
 /**
- * The transaction lost a race and may win the next: 40001, 40P01, lock not available; or a pooler
- * mixed up its statements, which the next one does not use. Never counted as an attempt.
+ * Whether the transaction lost a race and may succeed next time (40001, 40P01, lock not available), or
+ * a pooler lost its prepared statements, which the next one does not use. Such failures never count as
+ * attempts.
  */
 export function isTransientError(error: unknown): boolean {
   const state = sqlState(error);
@@ -35,32 +36,32 @@ export function isTransientError(error: unknown): boolean {
 }
 
 /**
- * The name of a prepared statement is unknown on this connection, or taken: a pooler in between gave
- * the client another connection than the one it prepared on. The statement has not run.
+ * Whether the name of a prepared statement is unknown or taken on this connection, because a pooler
+ * gave the client another connection than the one it prepared on. The statement has not run.
  */
 export function isForgottenStatement(error: unknown): boolean {
   const state = sqlState(error);
   return state === '26000' || state === '42P05';
 }
 
-/** A lock was not there within `lock_timeout`. */
+/** Whether a lock was not free within `lock_timeout`. */
 export function isLockTimeout(error: unknown): boolean {
   return sqlState(error) === '55P03';
 }
 
-/** The role lacks a grant. */
+/** Whether the role lacks a grant. */
 export function isForbidden(error: unknown): boolean {
   return sqlState(error) === '42501';
 }
 
-/** The transaction had failed before: whatever follows in it is refused until it is rolled back. */
+/** Whether the transaction had failed before, so that all further statements in it are refused. */
 export function isAbortedTransaction(error: unknown): boolean {
   return sqlState(error) === '25P02';
 }
 
 /**
- * The connection, not the statement: PostgreSQL is away, shutting down or out of connections, or the
- * socket died. Whatever was under way may or may not have happened.
+ * Whether the connection failed and not the statement: PostgreSQL is away, shutting down or out of
+ * connections, or the socket died. The outcome of a statement that was under way is unknown.
  */
 export function isConnectionError(error: unknown): boolean {
   const state = sqlState(error);

@@ -2,13 +2,13 @@ import type { EngineBeat, EngineRegistry, NewEngine } from '@sagaz/core';
 import { beatLimit, type Queryable, type SchemaName } from '../connection/index.js';
 
 /**
- * Heartbeats in PostgreSQL. The connection is the registry's own: behind a full pool a living engine
- * would look dead.
+ * Heartbeats in PostgreSQL. The registry has a connection of its own, because behind a full pool a
+ * living engine would look dead.
  */
 export class PgEngineRegistry implements EngineRegistry {
   readonly #on: Queryable;
   readonly #schema: SchemaName;
-  /** Of the engine that registered last, which is the one whose lease everything here must keep. */
+  /** The limit for the engine that registered last, whose lease all statements here must keep. */
   #limitMs = beatLimit(15_000);
 
   constructor(on: Queryable, schema: SchemaName) {
@@ -18,7 +18,8 @@ export class PgEngineRegistry implements EngineRegistry {
 
   async register(engine: NewEngine): Promise<void> {
     this.#limitMs = beatLimit(engine.ttlMs);
-    // Again by the same incarnation (the first answer was lost): a heartbeat.
+    // A repeated registration by the same incarnation (the first answer was lost) counts as a
+    // heartbeat.
     await this.#on.query({
       limitMs: this.#limitMs,
       text: `INSERT INTO ${this.#schema.quoted}.engine AS e (incarnation, service, host, pid, ttl_ms, runs)
@@ -56,8 +57,9 @@ export class PgEngineRegistry implements EngineRegistry {
   }
 
   /**
-   * The row is the verdict. A heartbeat that came while this waited for its lock is seen, because
-   * the conditions are evaluated again on the row as it then is; one that comes after finds no row.
+   * Declares an engine dead by deleting its row. A heartbeat that comes while this waits for the row's
+   * lock is seen, because the conditions are evaluated again on the changed row; one that comes after
+   * the delete finds no row.
    */
   async declareDead(incarnation: string, beat: string): Promise<boolean> {
     const { rowCount } = await this.#on.query({

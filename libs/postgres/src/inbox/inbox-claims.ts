@@ -8,12 +8,14 @@ interface StateRow {
 /** The lock space of messages that a transaction is ending; those of the outbox are other numbers. */
 const ENDING = 1396786501;
 
-/** The condition that takes the lock of a message until the end of the transaction, if nobody has it. */
+/**
+ * The SQL condition that takes the lock of a message until the end of the transaction, if it is free.
+ */
 export function tryToEnd(group: string, id: string): string {
   return `pg_try_advisory_xact_lock(${ENDING}, hashtext(${group} || ${id}))`;
 }
 
-/** Ends messages in their handlers' transactions; on the way of success in one round trip. */
+/** Marks messages as ended in the transactions of their handlers; as a rule in one round trip. */
 export class InboxClaims {
   readonly #end: Prepared;
   readonly #endOrWait: Prepared;
@@ -21,9 +23,9 @@ export class InboxClaims {
 
   constructor(schema: SchemaName) {
     const { quoted } = schema;
-    // Whoever has inserted a row holds its lock until both are committed or gone. So who gets the lock
-    // at once finds no row that another claim has yet to commit, and does not wait: a bound that is set
-    // and restored costs a fifth of the whole statement.
+    // A transaction that has inserted a row holds its lock until it ends. So a transaction that gets
+    // the lock at once finds no uncommitted row and does not wait. No bound has to be set and restored,
+    // which would cost a fifth of the whole statement.
     this.#end = new Prepared(`INSERT INTO ${quoted}.inbox (tenant, group_name, source, id, state)
       SELECT $1, $2, $3, $4, $5 WHERE ${tryToEnd('$2', '$4')}
       ON CONFLICT DO NOTHING`);
@@ -49,9 +51,9 @@ export class InboxClaims {
   }
 
   /**
-   * Ends a message, or says who has ended it before. Waits at most `waitMs` for another claim that is
-   * about to; for what prunes, replays or discards just that message, as long as that takes: single
-   * statements, and at most a few seconds where one of those waits itself.
+   * Marks a message as ended, or returns how it has ended before. Waits at most `waitMs` for another
+   * claim of the message. The wait for a statement that prunes, replays or discards just that message
+   * is not bounded here, but such a statement takes a few seconds at most.
    *
    * @throws InboxBusyError
    */
@@ -62,16 +64,18 @@ export class InboxClaims {
     waitMs: number,
   ): Promise<'new' | 'done' | 'dead'> {
     const values = keyValues(key);
-    // 0 would be a wait without an end.
+    // To PostgreSQL, 0 would mean a wait without a limit.
     const bound = String(Math.max(1, Math.ceil(waitMs)));
     try {
       const { rowCount } = await on.query(this.#end.with([...values, state]));
       if (rowCount === 1) return 'new';
       for (;;) {
-        // A statement of its own, so that it sees what the insert has waited for.
+        // This is a statement of its own, so that its snapshot includes the row that the insert has
+        // waited for.
         const known = await on.query<StateRow>(this.#known.with(values));
         if (known.rows[0]?.state != null) return known.rows[0].state;
-        // Somebody is about to end it, or its row is gone in between: pruned, or cleared for a replay.
+        // Another transaction is about to end the message, or its row was removed in between: pruned,
+        // or cleared for a replay.
         const { rows } = await on.query<StateRow>(this.#endOrWait.with([...values, state, bound]));
         if (rows[0]?.state != null) return 'new';
       }
@@ -81,7 +85,7 @@ export class InboxClaims {
   }
 }
 
-/** What is noted of a message's attempts. */
+/** Reads the notes of a message's attempts. */
 export async function readAttempts(
   on: Queryable,
   schema: SchemaName,
@@ -95,11 +99,14 @@ export async function readAttempts(
   return rows[0] ?? { failures: 0, timeouts: 0, starts: 0, crashes: 0 };
 }
 
-/** What can be noted of an attempt. */
+/** The notes that can be made of an attempt. */
 export type AttemptNote =
   'started' | 'started_alone' | 'in_company' | 'failed' | 'timed_out' | 'uncounted';
 
-/** What a note adds to failures, timeouts, starts and crashes, and whether the attempt has ended. */
+/**
+ * The numbers that each note adds to failures, timeouts, starts and crashes, and whether the attempt
+ * has ended.
+ */
 const NOTES: Readonly<Record<AttemptNote, readonly [number, number, number, number, boolean]>> = {
   started: [0, 0, 1, 0, false],
   started_alone: [0, 0, 0, 1, false],
@@ -109,7 +116,7 @@ const NOTES: Readonly<Record<AttemptNote, readonly [number, number, number, numb
   uncounted: [0, 0, 0, 0, true],
 };
 
-/** Counts what a handler's transaction, which rolls back, cannot count. One statement. */
+/** Makes a note of an attempt outside of the handler's transaction, which rolls back. One statement. */
 export async function noteAttempt(
   on: Queryable,
   schema: SchemaName,

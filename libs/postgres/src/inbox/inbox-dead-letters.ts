@@ -41,7 +41,10 @@ const KEYS = `unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS k ${KEY}
 const PLACED_KEYS = `unnest($1::text[], $2::text[], $3::text[], $4::text[])
   WITH ORDINALITY AS k (tenant, group_name, source, id, place)`;
 
-/** So long a discard waits for a lock, and between two of its own statements. */
+/**
+ * How long a discard waits for a lock at most, and how long it may pause between two of its own
+ * statements, in ms.
+ */
 const DISCARD_WAIT_MS = 5_000;
 const DISCARD_AT_ONCE = 100;
 
@@ -62,9 +65,9 @@ export class InboxDeadLetters {
   }
 
   /**
-   * Keeps a message whose inbox row the transaction has just written. Where the database refuses a
-   * text (its encoding lacks a character), the same in characters that it has: the letter is all that is
-   * left of the message.
+   * Keeps a message whose inbox row the transaction has just written. If the database refuses a text
+   * (its encoding lacks a character), the text is escaped, because the dead letter is all that is left
+   * of the message.
    */
   async put(on: Queryable, key: InboxKey, death: InboxDeath): Promise<void> {
     await on.query({ text: 'SAVEPOINT sagaz_letter' });
@@ -148,7 +151,10 @@ export class InboxDeadLetters {
     return apart(keys, (part) => this.#requestReplay(part), unknown);
   }
 
-  /** One statement: the letters are locked in one order, marked, and their inbox rows cleared. */
+  /**
+   * One statement: the dead letters are locked in one order and marked, and their inbox rows are
+   * cleared.
+   */
   async #requestReplay(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]> {
     const { rows } = await this.#pool.query<OutcomeRow>({
       text: `WITH letters AS MATERIALIZED (
@@ -176,7 +182,7 @@ export class InboxDeadLetters {
     return rows.map(({ outcome }) => outcome);
   }
 
-  /** One statement; what another process is taking is left to it. */
+  /** One statement. Dead letters that another process is taking are left to it. */
   async takeReplays(
     groups: readonly string[],
     limit: number,
@@ -220,7 +226,9 @@ export class InboxDeadLetters {
     });
   }
 
-  /** In portions, because each letter takes a lock in the memory that all connections share. */
+  /**
+   * Works in portions, because each dead letter takes a lock in the memory that all connections share.
+   */
   async discard(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]> {
     const outcomes: DeadLetterOutcome[] = [];
     for (let at = 0; at < keys.length; at += DISCARD_AT_ONCE) {
@@ -240,9 +248,9 @@ export class InboxDeadLetters {
   }
 
   /**
-   * Inbox rows first and letters second, the order in which a burial takes them, so that the two wait for
-   * each other and not both at once. A handler at work on a letter's replay holds the lock of its message,
-   * which is tried and not waited for: such a letter is left, and the others are discarded.
+   * Locks inbox rows first and dead letters second, the order in which a message is dead-lettered, so
+   * that the two cannot deadlock. A handler that replays a dead letter holds the lock of its message;
+   * that lock is tried and not waited for, so such a dead letter is left and the others are discarded.
    */
   #discard(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]> {
     return this.#transactions.run(async (transaction) => {
@@ -297,7 +305,7 @@ export class InboxDeadLetters {
   }
 }
 
-/** A name that the database refuses is that of no letter in it. */
+/** A name that the database refuses is that of no dead letter in it. */
 function unknown(): DeadLetterOutcome {
   return 'unknown';
 }

@@ -1,9 +1,10 @@
 import type { Queryable, SchemaName } from '../connection/index.js';
 
 /**
- * Deletes at most `limit` rows of each table, oldest first. Rows are found by an index, locked where
- * nobody else has them, and deleted by their place, so that a batch costs the same however large the
- * table is. What a running transaction has claimed is not visible yet, and so never found.
+ * Deletes at most `limit` rows of each table, oldest first. Rows are found by an index, locked if no
+ * other transaction has locked them, and deleted by their ctid, so that the cost of a batch does not
+ * depend on the size of the table. Rows of a running transaction are not visible yet and are therefore
+ * never found.
  */
 export async function prune(
   on: Queryable,
@@ -15,7 +16,8 @@ export async function prune(
   const kinds = [
     {
       table: 'inbox',
-      // A dead letter under replay whose message is done needs the row until its letter is gone.
+      // The row of a message that is done is still needed if its dead letter is being replayed, until
+      // the dead letter is removed.
       where: `r.state = 'done' AND r.claimed_at < clock_timestamp() - $2 * interval '1 millisecond'
         AND NOT EXISTS (
           SELECT FROM ${quoted}.inbox_dead_letter AS l

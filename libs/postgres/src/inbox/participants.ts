@@ -9,7 +9,7 @@ interface ParticipantRow {
   readonly reply: Buffer | null;
 }
 
-/** A key as it is asked for, and how long it is remembered. */
+/** The key of a request, and how long it is remembered. */
 export interface ParticipantRequest {
   readonly tenant: string;
   readonly idempotencyKey: string;
@@ -17,7 +17,7 @@ export interface ParticipantRequest {
   readonly waitMs: number;
 }
 
-/** What this database knows of the steps of sagas that it took part in. */
+/** Stores, for each idempotency key, what this service did for a step of a saga. */
 export class Participants {
   readonly #begin: Prepared;
   readonly #look: Prepared;
@@ -47,7 +47,7 @@ export class Participants {
     return stateOf(rows[0]);
   }
 
-  /** The row of a key, without a lock. */
+  /** Reads the row of a key without locking it. */
   async look(on: Queryable, tenant: string, idempotencyKey: string): Promise<ParticipantState> {
     const { rows } = await on.query<ParticipantRow>(this.#look.with([tenant, idempotencyKey]));
     return stateOf(rows[0]);

@@ -157,7 +157,7 @@ export class PgInboxStore implements InboxStore {
   }
 
   async msUntil(instant: string): Promise<number> {
-    // Read here: how the database reads a date depends on the session.
+    // The date is parsed here, because the database parses dates depending on settings of the session.
     const at = Date.parse(instant);
     if (Number.isNaN(at)) throw new RangeError(`"${instant}" is no instant.`);
     const { rows } = await this.#pool.for('work').query<{ ms: number }>({

@@ -29,7 +29,7 @@ const silent = {
   error: () => undefined,
 };
 
-/** Where a set of tables lives when nobody says otherwise. */
+/** The default schema of a set of tables. */
 export function defaultSchema(set: MigrationSet): string {
   return set === 'store' ? 'sagaz' : 'sagaz_broker';
 }
@@ -37,7 +37,7 @@ export function defaultSchema(set: MigrationSet): string {
 /**
  * Opens a migrator for a tool: a deployment script, the command line.
  *
- * @throws NoDatabaseError when the url is none, InvalidSchemaNameError
+ * @throws NoDatabaseError when the url is empty or invalid, InvalidSchemaNameError
  */
 export function connectMigrator(options: ConnectMigratorOptions): ConnectedMigrator {
   const set = options.set ?? 'store';

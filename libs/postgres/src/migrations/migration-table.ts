@@ -1,7 +1,7 @@
 import type { Queryable, SchemaName } from '../connection/index.js';
 import type { Migration } from './migration.js';
 
-/** The table that remembers what was applied. */
+/** The table that records the applied migrations. */
 export function migrationTableSql(schema: SchemaName): string {
   return [
     `CREATE TABLE IF NOT EXISTS ${schema.quoted}.migration (`,
@@ -13,7 +13,10 @@ export function migrationTableSql(schema: SchemaName): string {
   ].join('\n');
 }
 
-/** The statement that remembers a migration; its values come from our own files. */
+/**
+ * The statement that records a migration. Its values come from the package's own files, so they need no
+ * escaping.
+ */
 export function recordMigrationSql(schema: SchemaName, migration: Migration): string {
   return (
     `INSERT INTO ${schema.quoted}.migration (version, name, checksum) ` +
@@ -22,9 +25,9 @@ export function recordMigrationSql(schema: SchemaName, migration: Migration): st
 }
 
 /**
- * Makes schema and table where they are missing. Looks first: CREATE SCHEMA IF NOT EXISTS asks for
- * the right to create schemas even where there is nothing to create, and an application's role
- * often has rights in a schema that somebody else made.
+ * Creates schema and table if they are missing. It looks first, because CREATE SCHEMA IF NOT EXISTS
+ * requires the right to create schemas even if the schema exists, and an application's role often has
+ * rights only in a schema that an administrator made.
  */
 export async function createMigrationTable(client: Queryable, schema: SchemaName): Promise<void> {
   const { rows } = await client.query<{ schema: boolean; relation: boolean }>({

@@ -1,7 +1,7 @@
 import { SagazError } from '@sagaz/core';
 import type { MigrationSet } from './migration.js';
 
-/** A set of tables in a schema, as the command line is told of it. */
+/** A set of tables in a schema, as the options of the command line name it. */
 export interface MigrationTarget {
   readonly schema: string;
   readonly set: MigrationSet;
@@ -10,7 +10,7 @@ export interface MigrationTarget {
 const NAMES = { store: 'the store', broker: 'the Postgres broker' } as const;
 const SCHEMAS = { store: 'sagaz', broker: 'sagaz_broker' } as const;
 
-/** A command of `sagaz` as it has to be typed for these tables. */
+/** The command of `sagaz` for these tables. */
 function commandOf(name: 'migrate' | 'sql', { schema, set }: MigrationTarget): string {
   const broker = set === 'broker' ? ' --broker' : '';
   const elsewhere = schema === SCHEMAS[set] ? '' : ` --schema ${schema}`;
@@ -23,7 +23,7 @@ export class OtherMigrationsError extends SagazError {
 
   constructor(
     readonly target: MigrationTarget,
-    /** A migration that was applied there, and is none of these tables. */
+    /** An applied migration that does not belong to these tables. */
     readonly applied: string,
   ) {
     super(
@@ -33,7 +33,7 @@ export class OtherMigrationsError extends SagazError {
   }
 }
 
-/** A migration that was applied differs from the one that this version brings. */
+/** An applied migration differs from the one in this version. */
 export class MigrationChangedError extends SagazError {
   readonly code = 'SAGAZ_MIGRATION_CHANGED';
 
@@ -42,7 +42,7 @@ export class MigrationChangedError extends SagazError {
     readonly migration: string,
   ) {
     super(
-      `The migration ${migration} was applied to the schema "${schema}" with another text than the one this version brings.`,
+      `The migration ${migration} was applied to the schema "${schema}" with another text than this version has.`,
       'Use the version of @sagaz/postgres that the schema was made with, or a released one; never edit a migration that was applied.',
     );
   }
@@ -54,9 +54,9 @@ export class MigrationMissingError extends SagazError {
 
   constructor(
     readonly target: MigrationTarget,
-    /** The first that is missing. */
+    /** The first missing migration. */
     readonly migration: string,
-    /** The last that was applied. */
+    /** The last applied migration. */
     readonly applied: string,
   ) {
     super(
@@ -77,12 +77,12 @@ export class SchemaTooNewError extends SagazError {
   ) {
     super(
       `The schema "${schema}" is at ${applied}, this version of @sagaz/postgres knows migrations up to ${known}.`,
-      'Migrate with the newer version of @sagaz/postgres; schemas are never taken back. This version runs on it where it does not migrate: migrate: false.',
+      'Migrate with the newer version of @sagaz/postgres; schemas are never taken back. To run this version on the schema, switch its migrations off: migrate: false.',
     );
   }
 }
 
-/** Migrations are missing, and applying them was not asked for. */
+/** Migrations are missing, and this process is configured not to apply them. */
 export class SchemaOutdatedError extends SagazError {
   readonly code = 'SAGAZ_SCHEMA_OUTDATED';
 
@@ -114,7 +114,7 @@ export class MigrationTimeoutError extends SagazError {
   }
 }
 
-/** The role may not create what the migrations create. */
+/** The role lacks rights that the migrations need. */
 export class MigrationForbiddenError extends SagazError {
   readonly code = 'SAGAZ_MIGRATION_FORBIDDEN';
 
@@ -124,13 +124,13 @@ export class MigrationForbiddenError extends SagazError {
   ) {
     super(
       `The role may not migrate the schema "${target.schema}": ${cause.message}.`,
-      `Let somebody who may run CREATE SCHEMA ${target.schema} AUTHORIZATION <role>, or apply the output of \`${commandOf('sql', target)}\` as an administrator.`,
+      `Let an administrator run CREATE SCHEMA ${target.schema} AUTHORIZATION <role>, or apply the output of \`${commandOf('sql', target)}\` as an administrator.`,
       { cause },
     );
   }
 }
 
-/** The role may not see which migrations were applied. */
+/** The role may not read which migrations were applied. */
 export class SchemaForbiddenError extends SagazError {
   readonly code = 'SAGAZ_SCHEMA_FORBIDDEN';
 
@@ -146,7 +146,7 @@ export class SchemaForbiddenError extends SagazError {
   }
 }
 
-/** Something stands in the schema under a name that a migration needs. */
+/** The schema contains an object with a name that a migration needs. */
 export class SchemaOccupiedError extends SagazError {
   readonly code = 'SAGAZ_SCHEMA_OCCUPIED';
 

@@ -5,7 +5,7 @@ import { MIGRATION_SOURCES } from './sources.js';
 /** `store`: sagas, outbox, inbox. `broker`: the Postgres broker, which may live elsewhere. */
 export type MigrationSet = 'store' | 'broker';
 
-/** A migration as the file says it: SQL that psql could run, in the schema `sagaz`. */
+/** A migration as it is in its file: SQL for the schema `sagaz` that psql could run. */
 export interface MigrationSource {
   /** `0001_sagas`. */
   readonly name: string;
@@ -16,14 +16,14 @@ export interface Migration {
   /** From 1, without gaps. */
   readonly version: number;
   readonly name: string;
-  /** SHA-256 of the text before the schema's name was put in. */
+  /** The SHA-256 of the text before the name of the schema is inserted. */
   readonly checksum: string;
   readonly up: string;
   readonly down: string;
 }
 
 const DOWN = /^-- @down$/m;
-/** What stands in the files in front of every name. */
+/** The schema prefix of every name in the files. */
 const SCHEMA = /\bsagaz\./g;
 
 /** The migrations of a set for a schema, in order. */

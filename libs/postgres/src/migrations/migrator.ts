@@ -25,7 +25,7 @@ import {
 import { migrationsOf, type Migration, type MigrationSet } from './migration.js';
 import { createMigrationTable, migrationTableSql, recordMigrationSql } from './migration-table.js';
 
-/** A migration as the schema remembers it. */
+/** An applied migration, as the schema records it. */
 export interface AppliedMigration {
   readonly version: number;
   readonly name: string;
@@ -33,13 +33,13 @@ export interface AppliedMigration {
   readonly appliedAt: Date;
 }
 
-/** What a schema has and what it lacks. */
+/** The applied and missing migrations of a schema. */
 export interface MigrationStatus {
   readonly schema: string;
   readonly applied: readonly AppliedMigration[];
-  /** Names of what is missing, in order. */
+  /** The names of missing migrations, in order. */
   readonly pending: readonly string[];
-  /** Those of them that are missing although a later one was applied; nothing is applied then. */
+  /** The missing migrations before an applied one. If there are any, no migration is applied. */
   readonly skipped: readonly string[];
   /** Applied migrations that this version does not know: a later version made them. */
   readonly unknown: readonly string[];
@@ -48,7 +48,7 @@ export interface MigrationStatus {
 }
 
 export interface MigratorOptions {
-  /** What the database is reached by; `max` of 1 is enough. */
+  /** The pool; `max` of 1 is enough. */
   readonly pool: SagazPool;
   readonly schema: string;
   readonly set: MigrationSet;
@@ -57,7 +57,7 @@ export interface MigratorOptions {
 const LOCK_WAIT_MS = 3_000;
 
 const INSUFFICIENT_PRIVILEGE = '42501';
-/** A table or an index, a type, a function. */
+/** The SQLSTATEs of a name that exists: of a table or index, a type, a function. */
 const NAME_TAKEN = ['42P07', '42710', '42723'];
 
 /** Brings the schema of one set of tables up to date. */
@@ -75,7 +75,8 @@ export class Migrator {
   }
 
   /**
-   * What is applied and what is missing. Changes nothing, and needs no rights but to read.
+   * Reads which migrations are applied and which are missing. Changes nothing, and needs only the right
+   * to read.
    *
    * @throws OtherMigrationsError, SchemaForbiddenError
    */
@@ -94,7 +95,7 @@ export class Migrator {
   }
 
   /**
-   * For a start that does not migrate.
+   * Checks the schema for a start that does not migrate.
    *
    * A schema that is newer than this version is no error here: migrations only add, and while a new
    * version is rolled out the old one must be able to start again.
@@ -113,7 +114,7 @@ export class Migrator {
   }
 
   /**
-   * What `migrate` would run now, as a script for people who apply schemas by hand.
+   * Returns the script that `migrate` would run now, for people who apply schemas by hand.
    *
    * @throws MigrationMissingError
    */
@@ -122,11 +123,11 @@ export class Migrator {
   }
 
   /**
-   * Applies what is missing, all of it or nothing, and returns the names. Safe from any number of
-   * processes at once: one applies, the others wait and find nothing to do.
+   * Applies all missing migrations or none, and returns their names. Any number of processes may call
+   * it at once: one applies the migrations, and the others wait and find nothing to do.
    *
-   * A table lock waits behind a long transaction, and everybody else behind the table lock; so each
-   * try gives up after three seconds, lets the others pass and tries again.
+   * A table lock waits for long transactions, and all other transactions wait for the table lock. So
+   * each try gives up after three seconds, lets the others pass and tries again.
    *
    * @throws SchemaTooNewError, MigrationChangedError, MigrationMissingError, MigrationForbiddenError, SchemaOccupiedError,
    * MigrationTimeoutError (after `withinMs`)
@@ -158,7 +159,7 @@ export class Migrator {
     const client = await this.#pool.connect();
     let broken = true;
     try {
-      // Most starts find nothing to do, and should not queue up for that.
+      // Most starts find nothing to do, and should not wait for the lock.
       if (this.#check(await this.#status(client)).length === 0) {
         broken = false;
         return [];
@@ -172,7 +173,7 @@ export class Migrator {
           values: [lockNumber(this.#schema)],
         });
         await createMigrationTable(client, this.#schema);
-        // Read again under the lock: somebody may have been quicker.
+        // The status is read again under the lock, since another process may have migrated meanwhile.
         const pending = this.#check(await this.#status(client));
         for (const migration of pending) {
           await client.query({ text: migration.up, limitMs: LIMITS.migrate });
@@ -205,7 +206,7 @@ export class Migrator {
     return this.#pending(status);
   }
 
-  /** @throws MigrationMissingError where a later one was applied than one that is missing */
+  /** @throws MigrationMissingError when a migration before an applied one is missing */
   #pending({ applied, pending, skipped }: MigrationStatus): readonly Migration[] {
     const [first] = skipped;
     if (first !== undefined) {
@@ -217,7 +218,8 @@ export class Migrator {
   async #status(client: PooledClient): Promise<MigrationStatus> {
     const applied = await this.#applied(client);
     const known = new Map(this.#migrations.map((migration) => [migration.version, migration]));
-    // Numbers are counted in each set, names never change: it is the same number in another set.
+    // Each set counts its own numbers, and names never change, so another name under a number belongs
+    // to another set.
     const other = applied.find(({ version, name }) => (known.get(version)?.name ?? name) !== name);
     if (other !== undefined) throw new OtherMigrationsError(this.#target, other.name);
     const missing = this.#migrations.filter(
@@ -259,7 +261,10 @@ export class Migrator {
   }
 }
 
-/** The advisory lock of a schema's migrations: the one-number form, which no key lock uses. */
+/**
+ * The number of the advisory lock of a schema's migrations. It has the form with one number, which no
+ * key lock uses.
+ */
 export function lockNumber(schema: SchemaName): string {
   return createHash('sha256')
     .update(`sagaz:migrate:${schema.text}`)

@@ -3,13 +3,13 @@ import { defaultSchema } from './connect-migrator.js';
 import { migrationTableSql, recordMigrationSql } from './migration-table.js';
 import { migrationsOf, type Migration, type MigrationSet } from './migration.js';
 
-/** What a TypeORM migration is given. */
+/** The query runner that TypeORM gives a migration. */
 export interface TypeOrmQueryRunner {
   /** Runs one statement in the migration's transaction. */
   query(sql: string): Promise<unknown>;
 }
 
-/** A class as the `migrations` of a TypeORM DataSource take it. */
+/** A class for the option `migrations` of a TypeORM DataSource. */
 export interface TypeOrmMigrationClass {
   new (): {
     readonly name: string;
@@ -20,17 +20,18 @@ export interface TypeOrmMigrationClass {
   };
 }
 
-// TypeORM orders migrations by the 13 digits, a date in milliseconds, that end their names. Far
-// before any application of Sagaz, so that they come first; the sets stay apart.
+// The numbers at the end of the names. TypeORM orders migrations by these 13 digits, a date in
+// milliseconds. They lie long before any application of Sagaz, so that its migrations come first, and
+// differ by set.
 const FIRST_STAMP: Record<MigrationSet, number> = {
   store: 1_700_000_000_000,
   broker: 1_700_000_100_000,
 };
 
 /**
- * The schema as TypeORM migrations, for teams whose deployment runs those:
- * `migrations: [...sagazTypeOrmMigrations({ schema: 'sagaz' }), …]`. They keep the same record as
- * `sagaz migrate`, so that both say the same, and one that was applied there is skipped here.
+ * The schema as TypeORM migrations, for teams whose deployment runs those: `migrations:
+ * [...sagazTypeOrmMigrations({ schema: 'sagaz' }), …]`. They use the same record as `sagaz migrate`, so
+ * a migration that was applied by one way is skipped by the other.
  *
  * @param options.schema `sagaz` for the store, `sagaz_broker` for the broker, unless given
  * @param options.set `store` unless given
@@ -46,8 +47,8 @@ export function sagazTypeOrmMigrations(
       readonly name = name;
 
       async up(runner: TypeOrmQueryRunner): Promise<void> {
-        // Asked first: CREATE SCHEMA IF NOT EXISTS wants the right to create schemas even where there
-        // is nothing to create.
+        // The schema is looked up first, because CREATE SCHEMA IF NOT EXISTS requires the right to
+        // create schemas even if the schema exists.
         const there = await runner.query(
           `SELECT 1 FROM pg_namespace WHERE nspname = '${schema.text}'`,
         );

@@ -5,9 +5,8 @@ import { keyLocks, LOCK_SPACE } from './key-locks.js';
 import { outboxArrays } from './outbox-columns.js';
 
 /**
- * The statements that write messages in one round trip: locks, then numbers, then rows, where nobody
- * can put them in another order. Prepared, because an append stands in the way of every business
- * transaction that publishes.
+ * The statements that write messages in one round trip: locks, then numbers, then rows, always in this
+ * order. They are prepared, because an append delays every business transaction that publishes.
  */
 export class AppendSql {
   readonly #one: Prepared;
@@ -22,7 +21,7 @@ export class AppendSql {
     );
   }
 
-  /** @param deferred the transaction is a caller's, and may hold deferred constraints */
+  /** @param deferred whether the transaction belongs to a caller and may have deferred constraints */
   statement(messages: readonly OutboxMessage[], deferred: boolean): Statement {
     const [only] = messages;
     if (only !== undefined && messages.length === 1 && only.ordered && only.delayMs <= 0) {
@@ -40,8 +39,8 @@ export class AppendSql {
 }
 
 /**
- * One message that takes its place in its key now: the usual case, without a function around it, which
- * would cost as much again as the row does.
+ * The statement for one message that takes its place in its key now, the usual case. It calls no
+ * function, which would double its cost.
  *
  * The number is the first value of the row, and CASE, unlike AND, is evaluated in the order it is
  * written in (PostgreSQL manual, 4.2.14): deferred constraints, the lock of the slot, that of the key,

@@ -21,7 +21,7 @@ interface LetterRow {
 
 const DEFAULT_PAGE = 50;
 
-/** What operators do with messages that were given up. */
+/** Lists, replays and discards dead letters of the outbox. */
 export class OutboxDeadLetters {
   readonly #db: Queryable;
   readonly #schema: SchemaName;
@@ -31,7 +31,10 @@ export class OutboxDeadLetters {
     this.#schema = schema;
   }
 
-  /** By number, which is the cursor. An outbox belongs to no group, so a filter by group finds nothing. */
+  /**
+   * Lists dead letters by number, which is the cursor. An outbox belongs to no group, so a filter by
+   * group finds nothing.
+   */
   async list(filter: DeadLetterFilter): Promise<readonly OutboxDeadLetter[]> {
     checkDeadLetterFilter(filter);
     if (filter.group !== undefined) return [];
@@ -69,7 +72,7 @@ export class OutboxDeadLetters {
     }));
   }
 
-  /** Back at their old numbers, with no attempt counted yet. */
+  /** Makes dead letters pending again, with their old numbers and no attempts. */
   replay(ids: readonly string[]): Promise<readonly DeadLetterOutcome[]> {
     return this.#move(
       ids,

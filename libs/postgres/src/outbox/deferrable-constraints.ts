@@ -8,8 +8,8 @@ const LOOK: Statement = {
 };
 
 /**
- * Whether the database has constraints that a transaction can defer to its COMMIT. Most have none, and
- * then nobody has to pay for checking them early in each transaction that publishes.
+ * Finds out whether the database has constraints that a transaction can defer to its COMMIT. Most
+ * databases have none, so that transactions that publish need not check them early.
  *
  * The answer may be half a minute old. A constraint that was made since can let two transactions wait
  * for each other at COMMIT; PostgreSQL ends one of them (40P01), and nothing is published that was not
@@ -26,7 +26,7 @@ export class DeferrableConstraints {
     this.#freshMs = freshMs;
   }
 
-  /** True until it is known better. Never waits. */
+  /** Whether there are such constraints; true until the answer is known. Never waits. */
   get exist(): boolean {
     if (performance.now() - this.#askedAt > this.#freshMs) {
       this.#askedAt = performance.now();
@@ -40,7 +40,7 @@ export class DeferrableConstraints {
       const { rows } = await this.#db.query<{ known: boolean }>(LOOK);
       this.#known = rows[0]?.known ?? true;
     } catch {
-      // The database is away; whoever publishes hears of it himself.
+      // The database is away. The transaction that publishes fails by itself then.
       this.#known = true;
     }
   }

@@ -1,19 +1,19 @@
 import { placeOfKey, type OutboxMessage } from '@sagaz/core';
 
 /**
- * Beyond this many keys a transaction locks whole slots. PostgreSQL's lock table is of a fixed size
- * and shared by all transactions of the server: 20,000 keys of one transaction fill it, and then
- * everybody's statements fail.
+ * Beyond this many keys a transaction locks whole slots. PostgreSQL's lock table is of a fixed size and
+ * shared by all transactions of the server: 20,000 keys of one transaction fill it, and then statements
+ * of all transactions fail.
  */
 export const KEYS_LOCKED_ONE_BY_ONE = 64;
 
 /** The lock spaces of slots and of keys, as in the function outbox_lock. */
 export const LOCK_SPACE = { slots: 1396786497, keys: 1396786498 } as const;
 
-/** What of a message says where its place is. */
+/** The properties of a message that determine its place. */
 type Placed = Pick<OutboxMessage, 'tenant' | 'topic' | 'key' | 'ordered' | 'delayMs'>;
 
-/** Locks in the order in which they are taken. */
+/** The locks of messages, in the order in which they are taken. */
 interface KeyLocks {
   readonly slots: readonly number[];
   readonly keys: readonly number[];
@@ -28,7 +28,7 @@ export function keyLocks(messages: readonly Placed[]): KeyLocks {
   const slots = new Set<number>();
   const keys = new Set<number>();
   for (const message of messages) {
-    // What is delayed takes its place in its key when its time has come.
+    // A delayed message takes its place in its key when it is due.
     if (!message.ordered || message.delayMs > 0) continue;
     const place = placeOfKey(message.tenant, message.topic, message.key);
     slots.add(place.slot);
@@ -50,7 +50,7 @@ export interface KeyLockRow {
   readonly shared: boolean;
 }
 
-/** The locks of one subject's messages, in the order in which everybody takes them. */
+/** The locks of one subject's messages, in the order in which every transaction takes them. */
 export function keyLockRows(place: number, messages: readonly Placed[]): KeyLockRow[] {
   const { slots, keys, exclusively } = keyLocks(messages);
   return [
@@ -82,11 +82,11 @@ export function keyLockSource(first: number): string {
   return `unnest(${arrays.join(', ')}) AS k (place, space, number, shared)`;
 }
 
-/** Takes the lock of the row `k`, or says that somebody else has it. */
+/** SQL that takes the lock of the row `k`; false if another transaction has it. */
 export const TRY_KEY_LOCK = `CASE WHEN k.shared THEN pg_try_advisory_xact_lock_shared(k.space, k.number)
       ELSE pg_try_advisory_xact_lock(k.space, k.number) END`;
 
-/** Takes the lock of the row `k`, however long that takes within `lock_timeout`. */
+/** SQL that waits for the lock of the row `k`, at most for `lock_timeout`. */
 export const TAKE_KEY_LOCK = `CASE WHEN k.shared
       THEN CASE WHEN pg_advisory_xact_lock_shared(k.space, k.number) IS NOT NULL THEN 1 END
       ELSE CASE WHEN pg_advisory_xact_lock(k.space, k.number) IS NOT NULL THEN 1 END END`;

@@ -21,8 +21,9 @@ const PARAMETERS = [
 ] as const;
 
 /**
- * An INSERT of messages as part of a larger statement, without key locks: for those whose keys are in
- * order by other means, such as the commands of a saga, which its one row puts in order.
+ * An INSERT of messages as part of a larger statement, without key locks. It is for messages whose
+ * order is ensured by other means, such as the commands of a saga, which the lock of its row puts in
+ * order.
  *
  * The messages are the row source `m`, and `m.owner` says which of the statement's subjects each
  * belongs to; `join` (`JOIN changed ON changed.place = m.owner`) keeps those that may be written.

@@ -25,7 +25,10 @@ export interface PgOutboxStoreParts {
   readonly faults?: FaultPoints;
 }
 
-/** The mail that a dead command sends to its saga, of those whose row was really given up. */
+/**
+ * SQL that writes mail to sagas about their commands that were given up, only for rows whose change
+ * took effect.
+ */
 function failureMail(schema: SchemaName): MailInsert {
   return (first) => {
     const types = ['int[]', 'uuid[]', 'text[]', 'text[]', 'text[]'];
@@ -62,7 +65,7 @@ export class PgOutboxStore extends PgSlotQueue implements OutboxStore {
     this.#promotion = new Promotion(pool, transactions, schema);
   }
 
-  /** One statement, which is a transaction of its own where none is given. */
+  /** One statement, which is a transaction of its own if none is given. */
   async append(messages: readonly OutboxMessage[], transaction?: Transaction): Promise<void> {
     if (messages.length === 0) return;
     await this.#faults.reach('outbox.before-append', messages[0]?.type);
@@ -94,7 +97,7 @@ export class PgOutboxStore extends PgSlotQueue implements OutboxStore {
     return outcomes;
   }
 
-  /** What a discarded message held back goes on, so the relay is woken as well. */
+  /** The messages behind a discarded one can be published now, so the relay is woken as well. */
   async discardDeadLetters(ids: readonly string[]): Promise<readonly DeadLetterOutcome[]> {
     const outcomes = await this.#letters.discard(ids);
     if (outcomes.includes('done')) this.#wakeUps.hint('outbox');

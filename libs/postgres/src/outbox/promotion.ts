@@ -16,13 +16,13 @@ interface DueRow {
   readonly ordered: boolean;
 }
 
-/** The lock space in which one promoter keeps the others out, and its only number. */
+/** The lock space and number of the lock that only one promoter can hold. */
 const PROMOTION = '1396786499, 0';
 
-/** Messages of held keys that one round passes by, before it leaves the rest to the next. */
+/** The most messages of held keys that one round skips before it leaves the rest to the next. */
 const MOST_SKIPPED = 1_000;
 
-/** Moves messages on whose waiting was not a failure. */
+/** Makes delayed messages pending when they are due, and ends holds of optimistic ones. */
 export class Promotion {
   readonly #db: Queryable;
   readonly #transactions: PgTransactions;
@@ -34,7 +34,7 @@ export class Promotion {
     this.#schema = schema;
   }
 
-  /** One statement where nothing is due, which is nearly always. */
+  /** One statement if no message is due, which is nearly always the case. */
   async promote(limit: number): Promise<number> {
     const { rows } = await this.#db.query<{ due: boolean }>({
       text: `SELECT EXISTS (
@@ -66,8 +66,8 @@ export class Promotion {
   }
 
   /**
-   * One promoter at a time: two of them could give messages of one key, delayed alike, their numbers
-   * in the wrong order. Who does not get the lock has nothing to do.
+   * Only one promoter works at a time, because two could give messages of one key with the same delay
+   * their numbers in the wrong order. A process that does not get the lock has nothing to do.
    */
   async #due(
     transaction: PgTransaction,
@@ -91,8 +91,8 @@ export class Promotion {
   }
 
   /**
-   * Those whose keys nobody else holds, and which this transaction holds now: a message of a key that
-   * an open transaction has taken is left for the next time, with all others of that key.
+   * Selects the messages whose keys this transaction could lock. If another open transaction holds a
+   * key, all messages of that key are left for the next round.
    */
   async #free(transaction: PgTransaction, due: readonly DueRow[]): Promise<readonly DueRow[]> {
     const locks = due.flatMap((row, at) => keyLockRows(at, [{ ...row, delayMs: 0 }]));
@@ -106,8 +106,8 @@ export class Promotion {
 
   /**
    * A delayed message takes its place in its key now: its number is drawn, as for a new message, under
-   * the lock of its key, so that whoever sees it sees all before it. The transaction id has been
-   * assigned by the row locks.
+   * the lock of its key, so that a reader that sees it also sees all messages before it. The
+   * transaction id has been assigned by the row locks.
    */
   async #number(transaction: PgTransaction, due: readonly DueRow[]): Promise<void> {
     await transaction.query({
@@ -126,8 +126,9 @@ export class Promotion {
   }
 
   /**
-   * An optimistic message whose producer's time is over keeps its number, which readers may have
-   * left behind: the version of its slot says so. Lease rows are locked first, as everywhere.
+   * Ends the hold of optimistic messages whose producer's time is over. They keep their numbers, which
+   * readers may have passed already, so the version of the slot is raised to make readers start again.
+   * Lease rows are locked first, as everywhere.
    */
   async #endHolds(transaction: PgTransaction, limit: number): Promise<number> {
     const { quoted } = this.#schema;

@@ -12,8 +12,8 @@ interface Row {
 }
 
 /**
- * Asks once, when the store starts, for everything that the roles of this process do: a missing grant
- * would otherwise be met by the first statement that needs it, in the middle of work.
+ * Checks once, when the store starts, all privileges that the roles of this process need. Without this
+ * check the first statement that lacks a grant would fail in the middle of work.
  *
  * @throws MissingPrivilegesError with the statements that grant what is missing
  */
@@ -27,7 +27,8 @@ export async function checkPrivileges(
   const asked = needed.flatMap(({ kind, name, privileges }, place) =>
     privileges.map((privilege) => ({ kind, name, privilege, place })),
   );
-  // A table that a later version has dropped, or an earlier one lacks, answers null and is no grant's fault.
+  // For a table that a later version has dropped, or an earlier one lacks, the answer is null, which is
+  // not a missing grant.
   const { rows } = await pool.for('work').query<Row>({
     text: `SELECT current_user AS role, quote_ident(current_user) AS quoted_role, n.place, n.privilege,
         CASE WHEN to_regclass(n.relation) IS NULL THEN NULL
@@ -56,7 +57,7 @@ export async function checkPrivileges(
   throw new MissingPrivilegesError(pool.place, first.role, grants);
 }
 
-/** What the roles need together, each relation once. */
+/** The privileges that the roles need together, each relation once. */
 function union(roles: readonly ProcessRole[]): readonly Needed[] {
   const all = new Map<string, Needed>();
   for (const role of roles) {

@@ -1,13 +1,13 @@
 import type { ProcessRole } from '@sagaz/core';
 
-/** A table or sequence of the store's schema, and what a process does with it. */
+/** A table or sequence of the store's schema, and the privileges that a process needs on it. */
 export interface Needed {
   readonly kind: 'TABLE' | 'SEQUENCE';
   readonly name: string;
   readonly privileges: readonly ('SELECT' | 'INSERT' | 'UPDATE' | 'DELETE' | 'USAGE')[];
 }
 
-/** Locking a row needs UPDATE, so it is here also where nothing is changed. */
+/** UPDATE is included also for tables that are not changed, because locking a row requires it. */
 const table = (name: string, ...privileges: Needed['privileges']): Needed => ({
   kind: 'TABLE',
   name,
@@ -18,7 +18,10 @@ const SENDING = [
   { kind: 'SEQUENCE', name: 'outbox_seq', privileges: ['USAGE'] },
 ] as const satisfies readonly Needed[];
 
-/** What each role needs of a store. Whoever has none of them publishes and starts at its own risk. */
+/**
+ * The privileges that each role of a process needs. For a process without roles, which only publishes
+ * and starts sagas, none are checked.
+ */
 export const NEEDED: Readonly<Record<ProcessRole, readonly Needed[]>> = {
   engine: [
     table('engine', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),

@@ -1,6 +1,6 @@
 import { SagazError } from '@sagaz/core';
 
-/** The role lacks privileges that the process needs for what it does. */
+/** The database role lacks privileges that the process needs. */
 export class MissingPrivilegesError extends SagazError {
   readonly code = 'SAGAZ_MISSING_PRIVILEGES';
 
@@ -8,7 +8,7 @@ export class MissingPrivilegesError extends SagazError {
     /** Host, port and database. */
     readonly place: string,
     readonly role: string,
-    /** Statements that give them, for somebody who may. */
+    /** The statements that grant them, for the owner of the schema. */
     readonly grants: readonly string[],
   ) {
     super(

@@ -181,7 +181,7 @@ export class PgSagaStore implements SagaStore {
     return transaction === undefined ? undefined : this.#transactions.own(transaction);
   }
 
-  /** Hints only help once what they tell of can be seen. */
+  /** Sends a hint after the commit, because before it the change cannot be seen. */
   #committed(transaction: PgTransaction | undefined, hint: () => void): void {
     if (transaction === undefined) hint();
     else transaction.afterCommit(hint);

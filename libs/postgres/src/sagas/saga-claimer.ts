@@ -8,7 +8,7 @@ interface ClaimedRow extends HeaderRow {
   readonly adopted_from: string | null;
 }
 
-/** Takes sagas for engines, and loads them. */
+/** Claims sagas for engines, and loads them. */
 export class SagaClaimer {
   readonly #pool: Queryable;
   readonly #schema: SchemaName;
@@ -19,14 +19,15 @@ export class SagaClaimer {
   }
 
   /**
-   * One statement that takes, two that load once the claim is committed. Nobody waits: what another
-   * claimer or a transition has locked is skipped.
+   * One statement that takes, two that load once the claim is committed. It does not wait: rows that
+   * another claimer or a transition has locked are skipped.
    *
-   * Orphans are looked for every time and not once when an engine dies: a transaction that started a
-   * saga for that engine may commit long after. Their owners are found by hopping from one owner to
-   * the next along the index, so that the look costs a few pages however many sagas are owned. Their
-   * sagas are asked for as a range in the order of that index: for "equal, at most 100" the planner
-   * reads the whole table, because it expects to meet 100 soon, and where there are none never does.
+   * Orphaned sagas are looked for every time and not once when an engine dies, because a transaction
+   * that started a saga for that engine may commit long after. Their owners are found by hopping from
+   * one owner to the next along the index, so that the look costs a few pages however many sagas are
+   * owned. Their sagas are asked for as a range in the order of that index: for "equal, at most 100"
+   * the planner reads the whole table, because it expects to meet 100 soon, and where there are none
+   * never does.
    */
   async claim(request: ClaimRequest): Promise<readonly LoadedSaga[]> {
     const schema = this.#schema.quoted;
@@ -131,7 +132,10 @@ export class SagaClaimer {
   }
 }
 
-/** Whether something may be left to do: not ended, or ended and then an effect came late. */
+/**
+ * SQL condition: whether the saga may have work left. It has not ended, or it has ended and a late
+ * effect was reported afterwards.
+ */
 export function open(schema: string): string {
   return `(s.status <> ALL (${FINAL}) OR EXISTS (
               SELECT FROM ${schema}.saga_mail l WHERE l.saga_id = s.id AND l.kind = 'late'

@@ -10,14 +10,14 @@ interface MailRow {
 }
 
 const COLUMNS = 'm.id, m.saga_id, m.kind, m.dedupe_key, m.data';
-/** Rows at most that one sweep removes, so that it never holds many locks. */
+/** The most rows that one sweep removes, so that it never holds many locks. */
 const SWEEP = 10_000;
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /**
- * Mail outside of a transaction: where some of it is refused, the rest is put all the same, and then
- * the first refusal is thrown. Mail for an id that no saga can have is dropped, as mail for a saga
+ * Stores mail outside of a transaction. If some of it is refused, the rest is stored all the same, and
+ * then the first refusal is thrown. Mail for an id that no saga can have is dropped, as mail for a saga
  * that does not exist is after a while.
  */
 export async function putMailApart(
@@ -37,8 +37,8 @@ export async function putMailApart(
 }
 
 /**
- * Locks no saga row. In one order, so that two writers of the same mail wait for each other and
- * never in a circle; what lies there already stays.
+ * Stores mail without locking a saga row. Rows are inserted in one order, so that two writers of the
+ * same mail cannot deadlock. Mail that is stored already is kept.
  */
 export async function putMail(
   on: Queryable,
@@ -63,7 +63,7 @@ export async function putMail(
   });
 }
 
-/** The mail of sagas, in the order in which it came. */
+/** Reads the mail of sagas, in the order in which it came. */
 export async function readMail(
   on: Queryable,
   schema: SchemaName,
@@ -97,8 +97,9 @@ export async function readMailOfOwned(
 }
 
 /**
- * Mail whose saga has ended (but for effects that came late: they wake it), and mail that has waited for a saga for so long that it will not come:
- * the transaction that starts a saga may commit after the one that puts mail for it.
+ * Removes mail that no saga will read: mail of ended sagas, except about late effects, which wake the
+ * saga; and old mail for sagas that do not exist. Such mail is kept for a time, because the transaction
+ * that starts a saga may commit after the one that stores mail for it.
  */
 export async function dropDeadMail(
   on: Queryable,

@@ -23,7 +23,7 @@ export async function getSaga(
   schema: SchemaName,
   id: string,
 ): Promise<SagaSummary | null> {
-  // An id of another form names no saga; as a value for the column it would be an error.
+  // An id that is no UUID names no saga, and would cause an error as a value for the column.
   if (!UUID.test(id)) return null;
   const { rows } = await on.query<SummaryRow>({
     text: `SELECT ${SUMMARY_COLUMNS} FROM ${schema.quoted}.saga s WHERE s.id = $1`,
@@ -44,7 +44,7 @@ export async function readStatuses(
     text: `SELECT s.id, s.status FROM ${schema.quoted}.saga s WHERE s.id = ANY ($1::uuid[])`,
     values: [known],
   });
-  // PostgreSQL writes an id in lower case, whatever was asked for.
+  // PostgreSQL returns ids in lower case, also if the request has another form.
   const statuses = new Map(rows.map(({ id, status }) => [id, status]));
   return new Map(
     known.flatMap((id) => {
@@ -54,7 +54,7 @@ export async function readStatuses(
   );
 }
 
-/** Newest first: ids are ordered by time. */
+/** Lists sagas, newest first, since ids are ordered by time. */
 export async function findSagas(
   on: Queryable,
   schema: SchemaName,
@@ -82,7 +82,7 @@ export async function findSagas(
   return rows.map(summaryOf);
 }
 
-/** The journals of sagas, each in order. */
+/** Reads the journals of sagas, each in order. */
 export async function readHistories(
   on: Queryable,
   schema: SchemaName,
@@ -98,7 +98,7 @@ export async function readHistories(
   return bySaga(rows);
 }
 
-/** The ends of journals, found backwards along their key. */
+/** Reads the last entries of journals, backwards along their key. */
 export async function readLatestEntries(
   on: Queryable,
   schema: SchemaName,

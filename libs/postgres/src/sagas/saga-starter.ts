@@ -22,7 +22,7 @@ interface TakenRow {
   readonly same_start: boolean;
 }
 
-/** Inserts sagas with everything that belongs to their beginning. */
+/** Inserts sagas with their first entries and messages. */
 export class SagaStarter {
   readonly #pool: Queryable;
   readonly #schema: SchemaName;
@@ -37,11 +37,11 @@ export class SagaStarter {
   }
 
   /**
-   * One statement; a second one where a key was taken. It must be a second one: what a concurrent
-   * start committed while the first was waiting for it is not in the first one's snapshot.
+   * One statement, and a second one if a key was taken. It must be a second one, because a row that a
+   * concurrent start committed while the first was waiting is not in the first one's snapshot.
    *
-   * Without a transaction of the caller's no key is waited for; where the statement as a whole is
-   * refused, halves of it find the start at fault.
+   * Outside of a caller's transaction, it does not wait for keys. If the statement is refused as a
+   * whole, it is halved until the start at fault is found.
    */
   async start(
     sagas: readonly NewSaga[],
@@ -68,7 +68,7 @@ export class SagaStarter {
   ): Promise<readonly StartOutcome[]> {
     const outcomes: StartOutcome[] = sagas.map(() => BUSY);
     let left = [...sagas.keys()];
-    // Goes round again only where a saga that held the key was removed between the two statements.
+    // The loop repeats only if a saga that held the key was removed between the two statements.
     while (left.length > 0) {
       const asked = left.flatMap((at) => sagas[at] ?? []);
       const inserted = await this.#insert(asked, transaction);
@@ -94,7 +94,10 @@ export class SagaStarter {
     return outcomes;
   }
 
-  /** By position whether it was inserted; of those that somebody else's lock keeps waiting, nothing. */
+  /**
+   * Returns by position whether each start was inserted; nothing for starts whose key another
+   * transaction has locked.
+   */
   async #insert(
     sagas: readonly NewSaga[],
     transaction: Queryable | undefined,
@@ -119,7 +122,7 @@ export class SagaStarter {
     const form = transaction === undefined ? this.#alone : this.#within;
     const statement = (messages ? form.sending : form.plain).with(values);
     try {
-      // Only in a caller's transaction it waits for a key.
+      // The statement waits for a key only in a caller's transaction.
       const { rows } = await (transaction ?? this.#pool).query<InsertedRow>({
         ...statement,
         ...(transaction === undefined ? {} : { limitMs: LIMITS.locked }),

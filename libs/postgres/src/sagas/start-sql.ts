@@ -1,11 +1,14 @@
 import { Prepared, type SchemaName } from '../connection/index.js';
 import { outboxInsert } from '../outbox/index.js';
 
-/** How long a start in a caller's transaction waits for another transaction that holds the same key. */
+/**
+ * How long a start in a caller's transaction waits for another transaction that holds the same key, in
+ * ms.
+ */
 export const KEY_WAIT_MS = 10_000;
 /**
- * How long a group waits where no lock tells that a key is held: an id that two transactions start at
- * once, or a transaction that starts more sagas than it locks keys of.
+ * How long a group waits for a key that is held without a lock, in ms: if two transactions start the
+ * same id at once, or a transaction starts more sagas than it locks keys.
  */
 const GROUP_WAIT_MS = 50;
 
@@ -15,7 +18,7 @@ export interface StartForms {
   readonly sending: Prepared;
 }
 
-/** @param within they run in a transaction of a caller's */
+/** @param within whether the statements run in a caller's transaction */
 export function startForms(schema: SchemaName, within: boolean): StartForms {
   return {
     plain: new Prepared(insertSql(schema, within, false)),
@@ -27,22 +30,22 @@ export function startForms(schema: SchemaName, within: boolean): StartForms {
 const KEYS = 1396786502;
 
 /**
- * Beyond this many, a transaction of a caller's locks no further keys: PostgreSQL's lock table is of a
- * fixed size and shared by all. Who meets one of those is told by `lock_timeout`.
+ * The most keys that a caller's transaction locks, because PostgreSQL's lock table has a fixed size and
+ * is shared by all. A start that meets one of the further keys waits until its `lock_timeout`.
  */
 const KEYS_LOCKED = 64;
 
-/** How many the transaction has locked so far. */
+/** SQL for the number of keys that the transaction has locked so far. */
 const LOCKED = "coalesce(nullif(current_setting('sagaz.keys_locked', true), ''), '0')::int";
 
 /**
  * $1 id, $2 tenant, $3 name, $4 version, $5 key, $6 digest, $7 status, $8 owner, $9 wake in ms,
  * $10 deadline in ms, $11 transition id, $12 lock of the key, $13–$18 entries, $19… messages.
  *
- * Rows go in by key, so that two transactions with the same keys wait for each other in one order.
- * Whoever inserts a key holds its lock until both are committed or gone: outside of a caller's
- * transaction a key whose lock is taken is left out, for its insert would wait. The caller's own
- * lock_timeout is as before when the statement has ended.
+ * Rows are inserted by key, so that two transactions with the same keys lock them in one order. A
+ * transaction that inserts a key holds its lock until it ends. Outside of a caller's transaction, a key
+ * whose lock is taken is left out, since its insert would wait. The caller's own lock_timeout is as
+ * before when the statement has ended.
  */
 function insertSql(schema: SchemaName, within: boolean, messages: boolean): string {
   const sent = messages

@@ -1,7 +1,10 @@
 import { Prepared, type SchemaName } from '../connection/index.js';
 import { keyLockSource, outboxInsert, TAKE_KEY_LOCK, TRY_KEY_LOCK } from '../outbox/index.js';
 
-/** Which parts a statement has: what nobody needs costs even when it inserts nothing. */
+/**
+ * The parts that a statement has. Unneeded parts are left out, because they have a cost even if they
+ * insert nothing.
+ */
 export interface TransitionParts {
   readonly messages: boolean;
   readonly mail: boolean;
@@ -9,14 +12,17 @@ export interface TransitionParts {
   readonly locks: boolean;
 }
 
-/** How long one transition waits for the keys of its messages: in a line with others it gets its turn. */
+/**
+ * How long one transition waits for the keys of its messages, in ms. Its lock request is queued, so
+ * that it gets its turn.
+ */
 const KEY_WAIT_MS = 50;
 
 const FINAL = "('completed', 'compensated', 'partially_committed', 'terminated')";
 
 /**
- * `t`: what is to become of the row; `s`: the row. A final saga is never due. Its engine may keep it:
- * while a promise that was given up can still have its effect, only the owner can say so.
+ * `t`: the new values; `s`: the row. A saga with a final status is never due. Its engine may keep the
+ * ownership as long as an abandoned attempt can still have its effect.
  */
 const CHANGE = `
       revision = s.revision + 1,
@@ -26,7 +32,7 @@ const CHANGE = `
         THEN clock_timestamp() + t.wake_ms * interval '1 millisecond' END,
       updated_at = clock_timestamp()`;
 
-/** The places of the transitions that somebody else's lock of a key keeps waiting. */
+/** The positions of the transitions whose keys another transaction has locked. */
 const KEYS_TRIED = `keys AS MATERIALIZED (
     SELECT k.place FROM ${keyLockSource(15)}
     WHERE NOT ${TRY_KEY_LOCK}
@@ -118,7 +124,7 @@ export class TransitionSql {
     SELECT ${TAKE_KEY_LOCK} AS taken FROM limits CROSS JOIN ${keyLockSource(first + 6)}
   ), `
       : '';
-    // Asked for once, before the first row is looked for; the bound is for the keys alone.
+    // The keys are locked once, before the first row is read; the bound applies to the keys only.
     const taken = '(SELECT count(taken) FROM keys) > 0';
     const after = !parts.locks
       ? ''

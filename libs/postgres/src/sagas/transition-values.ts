@@ -7,7 +7,7 @@ import {
 } from '../outbox/index.js';
 import type { TransitionParts } from './transition-sql.js';
 
-/** What the transitions have between them. */
+/** The parts that a statement for these transitions needs. */
 export function partsOf(transitions: readonly SagaTransition[]): TransitionParts {
   return {
     messages: transitions.some(({ messages }) => messages.length > 0),
@@ -85,8 +85,8 @@ export function messageArrays(messagesByPlace: readonly (readonly OutboxMessage[
 }
 
 /**
- * The locks of keys that are not the saga's id. What a saga sends with its id as the key its one row
- * puts in order, and needs no lock.
+ * The locks of keys other than the saga's id. Messages with the saga's id as their key are put in order
+ * by the lock of its row, and need no lock of their own.
  */
 export function locksOf({ sagaId, messages }: SagaTransition, place: number): KeyLockRow[] {
   return keyLockRows(
@@ -95,11 +95,11 @@ export function locksOf({ sagaId, messages }: SagaTransition, place: number): Ke
   );
 }
 
-/** About how many bytes a transition sends: what bounds a statement beside their number. */
+/** The approximate number of bytes of a transition. Statements are bounded by bytes and by number. */
 export function bytesOf(transition: SagaTransition): number {
   let bytes = 200;
   for (const entry of transition.entries) bytes += 60 + (entry.data?.length ?? 0);
-  // Bytes travel as hexadecimal digits.
+  // Bytes are sent as hexadecimal digits.
   for (const message of transition.messages) bytes += 400 + 2 * message.payload.byteLength;
   return bytes;
 }

@@ -22,20 +22,29 @@ import { KEYS_LOCKED_ONE_BY_ONE } from '../outbox/index.js';
 import { TransitionSql } from './transition-sql.js';
 import { bytesOf, locksOf, manyValues, oneValues, partsOf } from './transition-values.js';
 
-/** How long the last statement of a caller's transaction waits for the saga's row, holding its own. */
+/**
+ * How long the last statement of a caller's transaction waits for the saga's row, in ms; it holds the
+ * caller's row locks meanwhile.
+ */
 const ROW_WAIT_MS = 1_000;
-/** How long a transaction may be silent once it holds the saga's row; then the server ends it. */
+/**
+ * How long a transaction may send nothing once it holds the saga's row, in ms; then the server ends it.
+ */
 const SILENCE_MS = 5_000;
 /**
- * How long a look at a lost transition waits for a statement whose client is gone. Short, because it
- * holds a connection: while the row stays locked the others are looked at, and then it is once more.
+ * How long the look-up of a lost transition waits for a statement whose client is gone, in ms. It is
+ * short, because the look-up uses a connection: if the row stays locked, others are looked up first,
+ * and then this one again.
  */
 const SETTLE_WAIT_MS = 500;
 const MAX_BYTES = 8 * 1024 * 1024;
-/** Locks of keys that one statement takes: the server's table of locks is shared by all. */
+/**
+ * The most locks of keys that one statement takes, since all transactions share the server's lock
+ * table.
+ */
 const MAX_LOCKS = 2 * KEYS_LOCKED_ONE_BY_ONE;
 
-/** Commits transitions, and finds out what became of those that did not go through. */
+/** Commits transitions, and finds out the outcome of those that were not applied or had no answer. */
 export class TransitionWriter {
   readonly #pool: Queryable;
   readonly #transactions: PgTransactions;
@@ -49,10 +58,10 @@ export class TransitionWriter {
     this.#sql = new TransitionSql(schema);
   }
 
-  /** One statement for all; a second one where some were not applied, to learn why. */
+  /** One statement for all transitions, and a second one to learn why some were not applied. */
   async flush(transitions: readonly SagaTransition[]): Promise<readonly TransitionOutcome[]> {
     const outcomes: TransitionOutcome[] = [];
-    // A saga twice in one statement would be changed once and acknowledged twice.
+    // A saga that is twice in one statement would be changed once and acknowledged twice.
     const once = onceEach(transitions);
     for (const batch of batches(once)) outcomes.push(...(await this.#write(batch)));
     if (once.length === transitions.length) return outcomes;
@@ -64,7 +73,7 @@ export class TransitionWriter {
     });
   }
 
-  /** One statement, the last before COMMIT; a second one where it was not applied. */
+  /** One statement, the last before COMMIT, and a second one if it was not applied. */
   async apply(transition: SagaTransition, transaction: PgTransaction): Promise<TransitionOutcome> {
     const parts = partsOf([transition]);
     const values = oneValues(transition, parts, [ROW_WAIT_MS, SILENCE_MS]);
@@ -81,8 +90,9 @@ export class TransitionWriter {
   }
 
   /**
-   * Locks the row first, and so waits for a statement that goes on running on the server although
-   * its client is gone; only then, in a new statement with a new snapshot, looks for the transition.
+   * Finds out whether a transition was applied. It locks the row first, and so waits for a statement
+   * that is still running on the server although its client is gone. Only then it looks for the
+   * transition, in a new statement with a new snapshot.
    */
   async settle(transition: SagaTransition): Promise<SettledOutcome> {
     try {
@@ -145,8 +155,8 @@ export class TransitionWriter {
   }
 
   /**
-   * Why transitions were not applied. A repeat is a conflict like any other here, never `applied`:
-   * in a caller's transaction that answer would commit what the caller wrote beside it twice.
+   * Finds out why transitions were not applied. A repeated transition is a conflict here and never
+   * `applied`, because with that answer a caller's transaction would commit its other writes twice.
    */
   async #explain(
     transitions: readonly SagaTransition[],
@@ -192,7 +202,7 @@ function onceEach(transitions: readonly SagaTransition[]): readonly SagaTransiti
   return transitions.filter(({ sagaId }) => seen.delete(sagaId));
 }
 
-/** Cuts a flush where its statement would grow too large to send and to hold. */
+/** Divides a flush into batches whose statements are not too large to send and to keep in memory. */
 function* batches(transitions: readonly SagaTransition[]): Generator<readonly SagaTransition[]> {
   let from = 0;
   let bytes = 0;

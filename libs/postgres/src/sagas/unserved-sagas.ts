@@ -12,9 +12,9 @@ interface UnservedRow {
 }
 
 /**
- * Due sagas of definitions that no living engine registered, by the three ways in which a claim finds
- * sagas. Each way reads along an index from what has waited longest, and no further than the limit:
- * what nobody takes comes to stand in front of all that engines do take.
+ * Finds due sagas of definitions that no living engine has registered, by the three ways in which a
+ * claim finds sagas. Each way reads along an index, from the saga that has waited longest up to the
+ * limit. Sagas that no engine takes are at the front, because the others are taken.
  */
 export async function findUnserved(
   on: Queryable,

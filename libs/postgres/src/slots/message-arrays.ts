@@ -1,11 +1,11 @@
 import { placeOfKey, type Message } from '@sagaz/core';
 
-/** Where the messages' keys live. */
+/** The slots of the messages' keys. */
 export function slotsOf(messages: readonly Message[]): number[] {
   return messages.map((m) => placeOfKey(m.tenant, m.topic, m.key).slot);
 }
 
-/** What every message has, one array for each column: from `id` to `payload`, as tables list them. */
+/** The columns that every message table has, one array each, from `id` to `payload`. */
 export function messageArrays(messages: readonly Message[]): unknown[] {
   return [
     messages.map((m) => m.id),
@@ -21,7 +21,10 @@ export function messageArrays(messages: readonly Message[]): unknown[] {
   ];
 }
 
-/** `pg` sends a Buffer as bytes, and any other typed array as something else where it is nested. */
+/**
+ * Makes a Buffer, because `pg` sends a nested Buffer as bytes and any other typed array as something
+ * else.
+ */
 export function bytes(payload: Uint8Array): Buffer {
   return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
 }

@@ -19,8 +19,8 @@ import { SlotReads } from './slot-reads.js';
 import { SlotNames, type SlotConnection, type SlotTable } from './slot-table.js';
 
 /**
- * A queue of slots on PostgreSQL: the outbox, and what each consumer group of the broker has before
- * it. On the way of success a row is inserted, read and deleted; nothing is written to claim it.
+ * A queue of slots on PostgreSQL: the outbox, or the messages of a consumer group of the broker. If all
+ * goes well, a row is inserted, read and deleted, and nothing is written to claim it.
  */
 export class PgSlotQueue implements SlotQueueStore {
   readonly slots = SLOT_COUNT;
@@ -28,7 +28,7 @@ export class PgSlotQueue implements SlotQueueStore {
   readonly #reads: SlotReads;
   readonly #changes: SlotChanges;
 
-  /** @param mailInsert where a dead letter can have mail for a saga in the same database */
+  /** @param mailInsert given if dead letters can make mail for sagas in the same database */
   constructor(db: SlotConnection, table: SlotTable, mailInsert?: MailInsert) {
     const names = new SlotNames(table);
     this.#leases = new SlotLeases(db, names);
@@ -84,7 +84,10 @@ export class PgSlotQueue implements SlotQueueStore {
     return this.#reads.readDueRetries(incarnation, leases, limit);
   }
 
-  /** Nothing comes into this queue delayed or optimistic; a queue where it does has its own. */
+  /**
+   * No message of this queue is delayed or optimistic. A queue with such messages overrides this
+   * method.
+   */
   promote(_limit: number): Promise<number> {
     return Promise.resolve(0);
   }

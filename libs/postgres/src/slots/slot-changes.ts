@@ -6,7 +6,7 @@ type RowChange = Exclude<SlotChange, { kind: 'release' }>;
 type Release = Extract<SlotChange, { kind: 'release' }>;
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-/** What PostgreSQL can add to a date; nobody waits so long. */
+/** The longest delay, in ms, which PostgreSQL can still add to a date. */
 const LONGEST_DELAY_MS = 10 * 365 * 86_400_000;
 
 interface OutcomeRow {
@@ -23,16 +23,19 @@ export type MailInsert = (first: number) => string;
 
 const UNCHANGED: OutcomeRow = { leased: true, changed: false };
 
-/** Before these a change finds its row; in any other status somebody else has moved it. */
+/**
+ * The statuses in which a change may find its row. In any other status, another transaction has changed
+ * the row.
+ */
 const LEGAL = `CASE w.kind
     WHEN 'hold' THEN o.status IN ('pending', 'held')
     ELSE o.status IN ('pending', 'retrying', 'dead_letter')
   END`;
 
 /**
- * What happens to messages that are not done. Each statement locks the lease rows first, shared, and
- * matches owner and epoch: an unlocked look at the lease would be answered before a take-over and the
- * write would land after it. The take-over is an update of the same row and waits.
+ * Removes messages that are done and changes others. Each statement that changes messages first locks
+ * the lease rows, shared, and checks owner and epoch. Without the lock, the check could happen before a
+ * take-over and the write after it. The take-over updates the same row and therefore waits.
  */
 export class SlotChanges {
   readonly #db: SlotConnection;
@@ -46,10 +49,10 @@ export class SlotChanges {
   }
 
   /**
-   * Removes rows by their numbers. Not durable at once: should the server lose it, messages are
-   * published once more, as they may be at any time. `set_config` belongs to this one statement's
-   * transaction and costs no round trip. Row by row along the primary key: of a join the planner makes
-   * a walk through the whole table as soon as a few thousand rows go at once.
+   * Removes rows by their numbers. The removal is not durable at once: if the server loses it, messages
+   * are published once more, as may happen at any time. `set_config` belongs to this one statement's
+   * transaction and costs no round trip. Rows are deleted one by one along the primary key, because for
+   * a join the planner would scan the whole table if a few thousand rows are removed at once.
    */
   async complete(places: readonly Place[]): Promise<void> {
     if (places.length === 0) return;
@@ -107,9 +110,8 @@ export class SlotChanges {
   }
 
   /**
-   * What became of a message must be recorded, whatever words and numbers it came with: first in
-   * characters that every database has, then without them. A row that cannot even be changed so is
-   * left as it is, and does not keep the others waiting.
+   * Records a change whose texts or numbers the database refuses: first with escaped texts, then
+   * without them. A row that cannot be changed even so is left as it is, and does not delay the others.
    */
   async #changeRefused(
     lease: readonly unknown[],
@@ -194,7 +196,9 @@ export class SlotChanges {
     return rows;
   }
 
-  /** Those of the leases $3, $4 that are still the incarnation's, and stay so until the commit. */
+  /**
+   * SQL for those of the leases $3, $4 that the incarnation still has; it keeps them until the commit.
+   */
   #lockedLeases(): string {
     return `leased AS MATERIALIZED (
       SELECT l.slot FROM ${this.#names.lease} l
@@ -216,7 +220,10 @@ type Run =
   | { readonly kind: 'rows'; readonly changes: RowChange[] }
   | { readonly kind: 'keys'; readonly changes: Release[] };
 
-/** Cuts at every change from rows to keys and back, and before a row that the run already has. */
+/**
+ * Divides changes into runs: at every switch between rows and keys, and before a row that is in the run
+ * already.
+ */
 function runsOf(changes: readonly SlotChange[]): readonly Run[] {
   const runs: Run[] = [];
   let seen = new Set<string>();
@@ -255,7 +262,7 @@ function mailOf(changes: readonly RowChange[]): unknown[] | null {
   const mail: NewMail[] = [];
   changes.forEach((change, i) => {
     if (change.kind !== 'dead_letter' || change.mail === undefined) return;
-    // The id came in a header: no saga of this database has one of another form.
+    // The id comes from a header. An id that is no UUID belongs to no saga of this database.
     if (!UUID.test(change.mail.sagaId)) return;
     places.push(i + 1);
     mail.push(change.mail);

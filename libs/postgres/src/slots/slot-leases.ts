@@ -17,8 +17,8 @@ interface RenewedRow extends LeaseRow {
 const LEASE_COLUMNS = 'l.slot, l.epoch, l.version, l.crashes, l.suspect';
 
 /**
- * Who owns which slot. All instants are the database's, and always `clock_timestamp()`: `now()` is
- * the start of a transaction and may be long past.
+ * Leases slots to processes. All times are those of the database, by `clock_timestamp()`, because
+ * `now()` is the start of a transaction, which may be long past.
  *
  * Statements that change several lease rows lock them in order of their slots first, because a
  * fenced change holds some of them shared while it waits for others.
@@ -26,7 +26,7 @@ const LEASE_COLUMNS = 'l.slot, l.epoch, l.version, l.crashes, l.suspect';
 export class SlotLeases {
   readonly #db: SlotConnection;
   readonly #names: SlotNames;
-  /** Of what must come through before the leases of the one member that works here expire. */
+  /** The limit of statements that must succeed before the leases of this process expire. */
   #limitMs = beatLimit(10_000);
 
   constructor(db: SlotConnection, names: SlotNames) {
@@ -71,9 +71,9 @@ export class SlotLeases {
   }
 
   /**
-   * Takes free slots and those of the dead. An owner that did not give its slot back counts as
-   * crashed. Rows that somebody works on at this moment are not waited for. Members long gone are
-   * swept out on the way.
+   * Takes free slots and those of members that died. An owner that did not give its slot back counts as
+   * crashed. Rows that are locked at this moment are skipped. Members that expired long ago are removed
+   * in the same statement.
    */
   async acquire(incarnation: string, ttlMs: number, limit: number): Promise<readonly SlotLease[]> {
     const { lease, member, queue } = this.#names;
@@ -117,7 +117,10 @@ export class SlotLeases {
     });
   }
 
-  /** Committed before the message is worked on, or nobody would know which one killed the process. */
+  /**
+   * Committed before the message is handled, so that it is known which message killed the process if it
+   * dies.
+   */
   async noteSuspect(incarnation: string, lease: SlotLease, seq: string | null): Promise<void> {
     await this.#db.query({
       limitMs: this.#limitMs,

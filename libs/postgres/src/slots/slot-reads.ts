@@ -21,10 +21,16 @@ import {
 type ReadRow =
   (MessageRow & { readonly xmin: string }) | { readonly xmin: string; readonly seq: null };
 
-/** After a payload that was not the text its type says; it will be there for a while. */
+/**
+ * How many reads ask for bytes after a payload was not the text that its type claims, since that
+ * message stays for a while.
+ */
 const READS_AS_BYTES = 100;
 
-/** Rows that hold back their key. The last two conditions must stay those of the index of what is set aside. */
+/**
+ * SQL condition: whether the row holds back its key. Its last two conditions must be those of the index
+ * of delayed and held rows.
+ */
 function holds(row: string): string {
   return `${row}.ordered AND ${row}.status <> 'pending'
     AND (${row}.status IN ('retrying', 'optimistic') OR (${row}.status = 'dead_letter' AND ${row}.blocks))`;
@@ -35,10 +41,10 @@ function sameKey(a: string, b: string): string {
 }
 
 /**
- * What an owner reads. The two statements of every turn are prepared: one calls a function that plans
- * for the values at hand by itself, the other reads no table. All others are sent without a name and so
- * planned for the values at hand: a plan kept from the time when the table was empty reads a full one
- * a hundred times slower.
+ * The reads of the owner of slots. The two statements of every round are prepared: one calls a function
+ * that plans by itself, and the other reads no table. All others are sent without a name and are
+ * therefore planned for the given values, because a plan that was made when the table was empty reads a
+ * full one a hundred times slower.
  */
 export class SlotReads {
   readonly #db: SlotConnection;
@@ -50,7 +56,7 @@ export class SlotReads {
   /** How many of the next reads ask for bytes. */
   #asBytes = 0;
 
-  /** @param counts where what only metrics ask for is counted */
+  /** @param counts the connection on which counts for metrics run */
   constructor(db: SlotConnection, names: SlotNames, counts: SlotConnection) {
     this.#db = db;
     this.#counts = counts;
@@ -59,7 +65,7 @@ export class SlotReads {
         SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS last FROM ${names.sequence}
       )
       SELECT drawn.last, pg_current_xact_id()::text AS xid FROM drawn`);
-    // The first row of the join is there even when nothing is pending, and brings the snapshot's xmin.
+    // The join returns a row even if no message is pending, because it carries the snapshot's xmin.
     const reading = (columns: string): Prepared =>
       new Prepared(`SELECT s.xmin, ${columns}
         FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin) AS s
@@ -69,9 +75,9 @@ export class SlotReads {
   }
 
   /**
-   * `last` is read before the transaction id is assigned, and every writer has its id before it draws
-   * a number. So who drew a number up to `last` has a lower id than ours, and a snapshot whose `xmin`
-   * is above ours shows all that they will ever have written.
+   * `last` is read before the transaction id is assigned, and every writer has its id before it draws a
+   * number. So a writer that drew a number up to `last` has a lower transaction id than this one, and a
+   * snapshot whose `xmin` is above this one shows all that such writers will ever have written.
    */
   async probeFloor(): Promise<FloorProbe> {
     const { rows } = await this.#db.query<{ last: string; xid: string }>(this.#probe.with([]));
@@ -90,7 +96,7 @@ export class SlotReads {
       return await this.#read(request, this.#asText);
     } catch (error) {
       if (!isDataError(error)) throw error;
-      // A payload that is not the text its type says must not keep all others from being read.
+      // A payload that is not the text which its type claims must not prevent the read of the others.
       this.#asBytes = READS_AS_BYTES;
       return this.#read(request, this.#asRawBytes);
     }
@@ -144,8 +150,8 @@ export class SlotReads {
     limit: number,
   ): Promise<readonly QueuedMessage[]> {
     const { table } = this.#names;
-    // The clock is read once, in a subquery: compared with a function that may change from row to
-    // row, the index on due_at would be of no use.
+    // The clock is read once, in a subquery. The index on due_at cannot be used in a comparison with a
+    // function whose value may change from row to row.
     const { rows } = await this.#db.query<MessageRow>({
       text: `WITH ${this.#leased()}
         SELECT ${BYTE_COLUMNS} FROM (
@@ -176,7 +182,7 @@ export class SlotReads {
     return next === undefined ? null : Math.max(0, Math.ceil(next.ms));
   }
 
-  /** The heads of the slots and the first row that is due, and those only where no member lives. */
+  /** Reads the first row of each slot and the first due row, only if no member lives. */
   async unserved(): Promise<number | null> {
     const { table, lease, member, queue } = this.#names;
     const only = this.#names.and('o');
@@ -199,7 +205,7 @@ export class SlotReads {
     return oldest === null ? null : Math.max(0, oldest);
   }
 
-  /** Two index scans and the heads of the slots; the pending rows themselves are only counted. */
+  /** Two index scans and the first row of each slot; pending rows are only counted. */
   async stats(): Promise<{
     byStatus: ReadonlyMap<QueuedStatus, number>;
     oldestPendingMs: number | null;
@@ -232,7 +238,7 @@ export class SlotReads {
     };
   }
 
-  /** Those of the leases, given as $1 … $4, that are still the incarnation's. */
+  /** SQL for those of the leases, given as $1 … $4, that the incarnation still has. */
   #leased(): string {
     return `leased AS MATERIALIZED (
       SELECT l.slot FROM ${this.#names.lease} l

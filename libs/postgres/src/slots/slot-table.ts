@@ -1,21 +1,21 @@
 import type { QueuedMessage } from '@sagaz/core';
 import { epochMs, type Queryable, type SchemaName } from '../connection/index.js';
 
-/** A table that is a queue cut into slots, and what of it one queue is. */
+/** A table of messages in slots, and the part of it that is one queue. */
 export interface SlotTable {
   readonly schema: SchemaName;
   /** The queue's name in `slot_lease`. */
   readonly queue: string;
   /** Name of the table, without the schema; its sequence is `<table>_seq`, its reader `<table>_read`. */
   readonly table: string;
-  /** The number of the queue where the table holds several: its rows' `consumer_group`. */
+  /** The number of the queue if the table holds several: the `consumer_group` of its rows. */
   readonly group?: number;
 }
 
-/** Where statements run: a pool, each statement in a transaction of its own. */
+/** The connection for statements: a pool, on which each statement is a transaction of its own. */
 export type SlotConnection = Queryable;
 
-/** Names as they stand in SQL text. */
+/** The quoted names of a queue's tables for SQL texts. */
 export class SlotNames {
   readonly queue: string;
   readonly table: string;
@@ -58,22 +58,25 @@ export interface MessageRow {
   readonly time: string;
   readonly content_type: string;
   readonly headers: string;
-  /** The payload where it is text. */
+  /** The payload as text; null: it is in `payload` as bytes. */
   readonly body: string | null;
   readonly payload: Buffer | null;
 }
 
-/** Columns of a message of the row `o`. Headers as text: `pg` parses JSON as the application told it to. */
+/**
+ * The columns of a message in the row `o`. Headers are read as text, because the application may have
+ * changed how `pg` parses JSON.
+ */
 const COLUMNS = `o.slot, o.seq, o.attempts, o.ordered,
   ${epochMs('clock_timestamp() - o.created_at')} AS age_ms,
   o.id, o.tenant, o.topic, o.key, o.type, o.source, o.time, o.content_type, o.headers::text AS headers`;
 
-/** The same with the payload as bytes, which always works. `pg` gets bytes as twice as many digits. */
+/** The columns with the payload as bytes, which always works but sends twice as many digits. */
 export const BYTE_COLUMNS = `${COLUMNS}, NULL AS body, o.payload`;
 
 /**
- * The same with the payload as text where its type says that it is: half the size, and what most
- * payloads are. Fails for one whose bytes are not what its type says.
+ * The columns with the payload as text if its type says so, which is half the size and right for most
+ * payloads. The read fails if the bytes of a payload are not what its type claims.
  */
 export const TEXT_COLUMNS = `${COLUMNS},
   CASE WHEN ${isText('o')} THEN convert_from(o.payload, 'UTF8') END AS body,
@@ -105,10 +108,13 @@ export function queuedMessage(row: MessageRow): QueuedMessage {
   };
 }
 
-/** Shared by the many messages that have none. */
+/** One object for all messages without headers. */
 const NO_HEADERS: Readonly<Record<string, string>> = Object.freeze({});
 
-/** A row that somebody else wrote may have any JSON here, and must not keep its neighbours from being read. */
+/**
+ * Reads headers. A row written by another program may have any JSON here, and must not prevent the read
+ * of other rows.
+ */
 export function headersOf(text: string): Readonly<Record<string, string>> {
   if (text === '{}') return NO_HEADERS;
   const read: unknown = JSON.parse(text);
@@ -120,7 +126,10 @@ export function headersOf(text: string): Readonly<Record<string, string>> {
   return Object.fromEntries(headers);
 }
 
-/** Numbers as an array of PostgreSQL. `pg` would quote and escape each one, a thousand times a read. */
+/**
+ * Writes numbers as an array of PostgreSQL. `pg` would quote and escape each one, a thousand times per
+ * read.
+ */
 export function numberArray(numbers: readonly (number | string)[]): string {
   return `{${numbers.join(',')}}`;
 }

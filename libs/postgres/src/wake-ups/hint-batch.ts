@@ -1,20 +1,23 @@
 import type { WakeChannel } from '@sagaz/core';
 
-/** What PostgreSQL takes in one NOTIFY is less than 8,000 bytes. */
+/** The most bytes of one NOTIFY; PostgreSQL takes less than 8,000. */
 const LARGEST_PAYLOAD = 7_900;
 
-/** More ids than these do not fit into one NOTIFY; and while none can be sent, the batch must not grow. */
+/**
+ * The most details of a channel. More ids do not fit into one NOTIFY, and while none can be sent the
+ * batch must not grow.
+ */
 const MOST_DETAILS = 250;
 
-/** Details by channel; null: anything may have happened there. */
+/** The details by channel; null: the hint may be about anything. */
 type Details = Map<WakeChannel, Set<string> | null>;
 
-/** Hints that go out together. One without a detail covers all with one. */
+/** Hints that are sent together. A hint without a detail includes all with one. */
 export class HintBatch {
   readonly #hints: Details = new Map();
   #count = 0;
 
-  /** How many hints were given, alike or not. */
+  /** How many hints were added, equal ones included. */
   get count(): number {
     return this.#count;
   }
@@ -44,7 +47,10 @@ export class HintBatch {
     }
   }
 
-  /** As payloads of NOTIFY. Details that are too many for one are left out: then anybody may look. */
+  /**
+   * Makes the payloads for NOTIFY. Details that do not fit into one are left out, and all receivers
+   * look then.
+   */
   payloads(sender: string): string[] {
     const payloads: string[] = [];
     let entries: Record<string, readonly string[] | null> = {};
@@ -73,7 +79,7 @@ export class HintBatch {
   }
 }
 
-/** The hints in a payload; none in one of the sender itself, or of somebody else altogether. */
+/** Reads the hints in a payload; none if this process sent it, or if it is not from Sagaz. */
 export function hintsOf(payload: string, self: string): HintBatch {
   const batch = new HintBatch();
   let message: unknown;

@@ -24,19 +24,22 @@ export interface ListenerOptions {
   readonly settings: ConnectionSettings;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Speaks to a listener that a pooler stands before. */
+  /** The pool by which a listener behind a pooler notifies itself. */
   readonly pool: Queryable;
   /** The channel of all processes. */
   readonly channel: string;
-  /** A channel that only this listener uses, for the proof that it hears. */
+  /** A channel that only this listener uses, to prove that it receives notifications. */
   readonly ownChannel: string;
-  /** Milliseconds between proofs, and within which one must be heard. */
+  /** The time between two proofs, and within which one must be received, in milliseconds. */
   readonly heartbeatMs: number;
-  /** The connection gave no sign of life since that moment, and neither may others. */
+  /**
+   * Called when the connection has received nothing since that moment; other connections may have
+   * failed too.
+   */
   readonly silent: (askedAt: number) => void;
-  /** A payload on the channel of all. */
+  /** Called with each payload on the common channel. */
   readonly hear: (payload: string) => void;
-  /** Listens (again): whatever was said meanwhile was missed. */
+  /** Called when the connection listens (again); notifications before that were missed. */
   readonly opened: () => void;
 }
 
@@ -48,15 +51,15 @@ const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 30_000;
 
 /**
- * A connection that listens and proves it. A dead listener looks exactly like a quiet one: a pooler
- * in transaction mode takes LISTEN and delivers nothing, and a connection that a firewall has
- * forgotten never ends. So it says something to itself from time to time; what it does not hear in
- * time ends the connection and makes a new one.
+ * A connection that listens to notifications and proves that it receives them. A dead listener looks
+ * exactly like one without notifications: a pooler in transaction mode accepts LISTEN and delivers
+ * nothing, and a connection that a firewall has forgotten never ends. So the listener notifies itself
+ * from time to time. If it does not receive that in time, it closes the connection and opens a new one.
  */
 export class Listener {
   readonly #options: ListenerOptions;
   #client: pg.Client | null = null;
-  /** The last statement on the client: its next one waits for it, as pg demands. */
+  /** The last statement on the client. The next one waits for it, as pg requires. */
   #last: Promise<unknown> = Promise.resolve();
   #speaker: Queryable | null = null;
   #listening = false;
@@ -92,7 +95,8 @@ export class Listener {
       if (notification.channel === ownChannel) this.#proven(client);
       else if (notification.channel === channel) this.#options.hear(notification.payload ?? '');
     });
-    // From here on: a server that takes the connection and never answers must not hold us up.
+    // The time runs from here, so that a server which accepts the connection and never answers is
+    // detected.
     this.#within(client);
     try {
       await client.connect();
@@ -104,7 +108,7 @@ export class Listener {
     } catch (error) {
       if (client === this.#client && this.#tuned && refusesSettings(error)) {
         this.#tuned = false;
-        // Nothing is lost: what ends this connection finds that it is not the one any more.
+        // The connection was replaced, so its end needs no reaction.
         this.#client = null;
         client.end().catch(() => undefined);
         return this.open();
@@ -113,7 +117,7 @@ export class Listener {
     }
   }
 
-  /** Says something to all, on this connection. Rejects where it cannot. */
+  /** Notifies all processes on this connection. Rejects if that fails. */
   async say(payloads: readonly string[]): Promise<void> {
     const client = this.#client;
     if (client === null || !this.#listening) throw new Error('not listening');
@@ -131,8 +135,8 @@ export class Listener {
   }
 
   /**
-   * Behind a pooler on another connection: what a client in transaction mode tells itself comes back
-   * with the answer, in the only moment in which it hears.
+   * Sends the proof, behind a pooler on another connection: a client in transaction mode receives its
+   * own notification only together with the answer to its statement, which proves nothing.
    */
   async #prove(client: pg.Client): Promise<void> {
     this.#within(client);
@@ -152,7 +156,7 @@ export class Listener {
     return query;
   }
 
-  /** What is not heard by then is taken for dead. */
+  /** Closes the connection if it has received nothing by then. */
   #within(client: pg.Client): void {
     this.#timer?.cancel();
     const askedAt = performance.now();
@@ -188,17 +192,17 @@ export class Listener {
     this.#client = null;
     this.#listening = false;
     this.#timer?.cancel();
-    // A half-open connection does not end by asking: the goodbye would wait for an answer.
+    // A half-open connection does not end when asked, because that waits for an answer.
     client.end().catch(() => undefined);
     abandon(client);
     if (!this.#warned) {
       this.#warned = true;
       this.#options.logger.warn(
-        'Hints of other processes do not arrive; polling finds what they would have said.',
+        'Hints of other processes do not arrive; until they do, work is found by polling only, which is slower.',
         { ...this.#where(), reason: errorMessage(cause) },
       );
     }
-    // Spread out, or all processes come back in the same moment.
+    // The delay is spread out, or all processes would reconnect at the same moment.
     const delayMs = this.#delayMs * (0.5 + Math.random() / 2);
     this.#delayMs = Math.min(Math.max(FIRST_DELAY_MS, this.#delayMs * 2), LONGEST_DELAY_MS);
     this.#timer = this.#options.clock.after(delayMs, () => {
@@ -212,8 +216,8 @@ export class Listener {
 }
 
 /**
- * NOTIFY as a query. A notification makes its transaction a writing one, which would wait for the
- * disk; there is nothing in it that has to survive.
+ * Sends NOTIFY as a query. A notification makes its transaction a writing one, which would wait for the
+ * disk, so the wait is switched off; nothing in it has to survive a crash.
  */
 export function notify(channel: string, payloads: readonly string[]): Statement {
   return NOTIFY.with([channel, [...payloads]]);

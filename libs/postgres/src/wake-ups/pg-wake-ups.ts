@@ -21,28 +21,33 @@ import { Listener, notify } from './listener.js';
 export interface PgWakeUpsOptions {
   readonly source: PoolSource;
   readonly settings: ConnectionSettings;
-  /** Speaks while nothing listens. */
+  /** The pool that sends notifications while no connection listens. */
   readonly pool: SagazPool;
   readonly schema: SchemaName;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Milliseconds between two notifications when there are many hints; at most. Default 5. */
+  /**
+   * The longest time between two notifications when there are many hints, in milliseconds. Default 5.
+   */
   readonly spacingMs?: number;
-  /** Milliseconds between proofs that the listener hears. Default 5,000. */
+  /**
+   * The time between two proofs that the listener receives notifications, in milliseconds. Default
+   * 5,000.
+   */
   readonly heartbeatMs?: number;
 }
 
 const SPACING_MS = 5;
-/** So many hints at once, beside the first, are spaced out in full. */
+/** From this many hints at once on, beside the first, notifications are spaced out in full. */
 const CROWD = 8;
 
 /**
  * Hints between the processes of one database by LISTEN and NOTIFY.
  *
- * Not inside the transaction that is hinted at: NOTIFY takes a lock over the whole server at the
- * commit, and producers would queue for it. Sent afterwards and together: at once when little is going
- * on, up to five milliseconds apart when much is. A transaction of Sagaz's own that knows itself alone
- * may say it at its commit ({@link PgWakeUps.announce}).
+ * Hints are not sent inside the transaction that they are about, because NOTIFY takes a lock over the
+ * whole server at the commit, and producers would queue for it. They are sent afterwards and together:
+ * at once under low load, and up to five milliseconds apart under high load. A transaction of Sagaz's
+ * own that is the only one at the moment may send its hint at its commit ({@link PgWakeUps.announce}).
  */
 export class PgWakeUps implements WakeUps {
   readonly #clock: Clock;
@@ -89,7 +94,7 @@ export class PgWakeUps implements WakeUps {
     return this.#listener.listening;
   }
 
-  /** Begins to listen, and goes on trying where it cannot. */
+  /** Begins to listen, and goes on trying if that fails. */
   async start(): Promise<void> {
     await this.#listener.open();
   }

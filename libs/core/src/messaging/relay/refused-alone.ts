@@ -10,8 +10,8 @@ const UNCOUNTED_MS = 600_000;
 const REMEMBERED = 10_000;
 
 /**
- * - Why a message was not taken. - `away`: nothing shows that the topic takes others, so it may be
- *   away, and no attempt is counted.
+ * Why a message was not taken.
+ * - `away`: nothing shows that the topic takes others, so it may be away, and no attempt is counted.
  * - `later`: others were taken, so only the message and its key wait.
  * - `counts`: it has waited long enough, and the failure is its own.
  */
