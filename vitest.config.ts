@@ -1,5 +1,9 @@
 import swc from 'unplugin-swc';
-import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+import {
+  defineConfig,
+  type TestProjectInlineConfiguration,
+  type ViteUserConfig,
+} from 'vitest/config';
 
 /** All projects have this in common. */
 const shared = {
@@ -44,19 +48,35 @@ const project = (
   },
 });
 
-export default defineConfig({
-  ...shared,
-  test: {
-    ...limits,
-    globalSetup: ['test/support/src/global-setup.ts'],
-    reporters: ['default', './test/support/src/summary-reporter.ts'],
-    projects: [
-      // Two processes run all of these one after the other: to load the same modules again for each
-      // file took more time than the tests. A spec must therefore restore what it changes of its
-      // process: prototypes, timers, the environment.
-      project('packages', { include: ['{libs,apps}/*/src/**/*.spec.ts'], isolate: false }),
-      // Whole applications, which set a logger, listen to signals and so on: each file for itself.
-      project('systems', { include: ['test/**/*.spec.ts'], isolate: true }),
-    ],
-  },
+/** Which specs a run takes, and on what. Paths begin at the root of the repository. */
+export interface Run {
+  /** Two processes run all of these one after the other: to load the same modules again for each file
+   * took more time than the tests. A spec must therefore restore what it changes of its process:
+   * prototypes, timers, the environment. */
+  readonly packages: string[];
+  /** Whole applications, which set a logger, listen to signals and so on: each file for itself. */
+  readonly systems: string[];
+  /** Starts the servers of the run. */
+  readonly globalSetup: string;
+}
+
+export const configOf = ({ packages, systems, globalSetup }: Run): ViteUserConfig =>
+  defineConfig({
+    ...shared,
+    root: import.meta.dirname,
+    test: {
+      ...limits,
+      globalSetup: [globalSetup],
+      reporters: ['default', './test/support/src/summary-reporter.ts'],
+      projects: [
+        project('packages', { include: packages, isolate: false }),
+        project('systems', { include: systems, isolate: true }),
+      ],
+    },
+  });
+
+export default configOf({
+  packages: ['{libs,apps}/*/src/**/*.spec.ts'],
+  systems: ['test/**/*.spec.ts'],
+  globalSetup: 'test/support/src/global-setup.ts',
 });

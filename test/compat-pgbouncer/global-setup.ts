@@ -13,7 +13,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
     await postgres.stop();
     throw error;
   });
-  const clean = await provideServers(project, [{ ...postgres, url: bouncer.url }]);
+  const clean = await provideServers(project, [{ ...postgres, url: bouncer.url, pooled: true }]);
   return async () => {
     await bouncer.stop();
     await clean();

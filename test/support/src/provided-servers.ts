@@ -10,7 +10,13 @@ const staleAfter = 6 * 60 * 60 * 1000;
 /** For embedded servers: specs of a run share them, and some read the log of changes. */
 export const testFlags = { max_connections: 300, wal_level: 'logical' };
 
-const NONE: FoundServers = { urls: [], absent: [], stop: () => Promise.resolve() };
+const NONE: Pick<FoundServers, 'urls' | 'stop'> = { urls: [], stop: () => Promise.resolve() };
+
+/** A server that belongs to the run. */
+export interface EmbeddedServer extends Pick<EmbeddedPostgres, 'url' | 'stop'> {
+  /** False when left out. */
+  readonly pooled?: boolean;
+}
 
 /**
  * Tells the specs of a run their servers: the embedded ones, which end with the run, and what there
@@ -18,18 +24,17 @@ const NONE: FoundServers = { urls: [], absent: [], stop: () => Promise.resolve()
  */
 export async function provideServers(
   project: TestProject,
-  embedded: readonly EmbeddedPostgres[],
-  others: FoundServers = NONE,
+  embedded: readonly EmbeddedServer[],
+  others: Pick<FoundServers, 'urls' | 'stop'> = NONE,
 ): Promise<() => Promise<void>> {
   const databasePrefix = `${prefix}${Date.now().toString(36)}_${String(process.pid)}_`;
-  const servers = await Promise.all(embedded.map(({ url }) => describeServer(url)));
+  const servers = await Promise.all(embedded.map(({ url, pooled }) => describeServer(url, pooled)));
   for (const url of others.urls) {
     const own = await describeServer(url);
     servers.push(own);
     await dropDatabases(own.url, isStale);
   }
-  const { absent } = others;
-  project.provide('sagazPostgres', { databasePrefix, servers, absent });
+  project.provide('sagazPostgres', { databasePrefix, servers });
   return async () => {
     for (const server of servers.slice(embedded.length)) {
       await dropDatabases(server.url, (name) => name.startsWith(databasePrefix));
@@ -38,13 +43,13 @@ export async function provideServers(
   };
 }
 
-async function describeServer(url: string): Promise<PostgresServer> {
+async function describeServer(url: string, pooled = false): Promise<PostgresServer> {
   return withClient(url, async (client) => {
     const { rows } = await client.query<{ version: number }>(
       `SELECT current_setting('server_version_num')::int / 10000 AS version`,
     );
     const version = rows[0]?.version ?? 0;
-    return { name: `pg${String(version)}`, version, url };
+    return { name: `pg${String(version)}`, version, url, pooled };
   });
 }
 

@@ -8,6 +8,8 @@ export interface PostgresServer {
   readonly version: number;
   /** Superuser URL. */
   readonly url: string;
+  /** Whether a pooler stands before it, which keeps connections to a database nobody uses any more. */
+  readonly pooled: boolean;
 }
 
 /** What the set-up of the run tells each spec file. */
@@ -15,8 +17,6 @@ export interface PostgresOfThisRun {
   /** Prefix of every database of this run, so that parallel runs never touch each other's. */
   readonly databasePrefix: string;
   readonly servers: readonly PostgresServer[];
-  /** A server that was looked for and not found, and why. */
-  readonly absent: readonly { readonly name: string; readonly reason: string }[];
 }
 
 declare module 'vitest' {
@@ -26,8 +26,8 @@ declare module 'vitest' {
 }
 
 /**
- * The servers of this run: an embedded PostgreSQL 18, then what the machine has; in the run of
- * test/compat-postgres those between the oldest and the newest.
+ * The servers of this run: an embedded PostgreSQL 18; in the run of test/compat-postgres those between
+ * the oldest and the newest, in that of test/compat-server those of the machine.
  */
 export function postgresServers(): readonly PostgresServer[] {
   return inject('sagazPostgres').servers;

@@ -1,12 +1,12 @@
 import { newNonce } from '@sagaz/core';
-import { postgresServers } from '@sagaz/test-support';
+import { describeEachPostgres } from '@sagaz/test-support';
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { BrokerDatabase, Inbox, brokerOn, message, quiet } from './broker.fixture.js';
 import { brokerGrantSql, MissingBrokerGrantError, postgresBroker } from './index.js';
 import { systemClock, type Broker, type Delivery } from '@sagaz/core';
 
-describe.each(postgresServers())('a role of the broker for each service, on $name', (server) => {
+describeEachPostgres('a role of the broker for each service', (server) => {
   let db: BrokerDatabase;
   const suffix = newNonce().replaceAll('-', '').slice(0, 12);
   const roles = { orders: `orders_${suffix}`, stock: `stock_${suffix}`, all: `all_${suffix}` };
