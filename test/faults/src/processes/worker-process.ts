@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Before a process that ended by itself is started again. */
 const RESPAWN_MS = 500;
@@ -14,6 +15,8 @@ export interface ProcessParts<Report> {
   readonly log: Writable;
   /** Called for each report of the process, whichever incarnation it comes from. */
   readonly hear: (report: Report) => void;
+  /** Called when it ended although nobody here ended it, once all that it had to say is in the log. */
+  readonly endedByItself?: (how: string) => void;
 }
 
 /** A worker that is started, killed, frozen, and started again. It reports `ready` when it works. */
@@ -37,13 +40,15 @@ export class WorkerProcess<
   }
 
   spawn(): void {
-    const { name, script, plan, nodeOptions = [], log } = this.process;
+    const { name, script, plan, nodeOptions = [], log, endedByItself } = this.process;
     const child = spawn(process.execPath, [...nodeOptions, script, JSON.stringify(plan)], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       // Bytes of messages arrive as bytes.
       serialization: 'advanced',
     });
+    log.write(`${name} starts as process ${String(child.pid)}\n`);
     child.stderr?.pipe(log, { end: false });
+    let unasked: string | null = null;
     child.on('error', () => undefined);
     child.on('message', (report: Report) => {
       if (child !== this.#child) return;
@@ -52,11 +57,17 @@ export class WorkerProcess<
     });
     child.once('exit', (code, signal) => {
       log.write(`${name} ended: ${String(code ?? signal)}\n`);
+      // A process that is told to end may do so before it knows how to end in good order.
+      const told = this.#killing || (!this.#wanted && (code === 0 || signal !== null));
+      if (!told) unasked = code === null ? String(signal) : `exit code ${String(code)}`;
       if (child !== this.#child) return;
       this.#child = null;
       this.#ready = false;
       // A process that ends by itself comes back, as under a supervisor.
       if (!this.#killing) setTimeout(() => this.#respawn(), RESPAWN_MS);
+    });
+    child.once('close', () => {
+      if (unasked !== null) endedByItself?.(unasked);
     });
     this.#child = child;
   }
@@ -68,11 +79,14 @@ export class WorkerProcess<
     return true;
   }
 
-  /** Stops it for longer than its leases last, and lets it go on as if nothing had been. */
-  async freeze(ms: number): Promise<void> {
+  /**
+   * Stops it for longer than its leases last, and lets it go on as if nothing had been. The signal ends
+   * the stop early.
+   */
+  async freeze(ms: number, signal?: AbortSignal): Promise<void> {
     const child = this.#child;
     child?.kill('SIGSTOP');
-    await new Promise((resolve) => setTimeout(resolve, ms));
+    await sleep(ms, undefined, { signal }).catch(() => undefined);
     child?.kill('SIGCONT');
   }
 

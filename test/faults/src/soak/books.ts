@@ -1,51 +1,34 @@
 import pg from 'pg';
+import type { Wait } from './gauges.js';
+import {
+  ENDED,
+  LONGEST_SAGAS,
+  OLDEST_IN_GROUPS,
+  OLDEST_IN_OUTBOXES,
+  RULE_NAMES,
+  RULES,
+  type RuleName,
+} from './rules.js';
 import { SCHEMAS } from './tables.js';
+import { trailOf } from './trail.js';
 
-/** Each is a number of violations: 0 in books that are right. */
-export interface Findings {
-  /** Orders that were answered with "started" and have no saga. */
-  readonly lostSagas: number;
-  readonly unendedSagas: number;
-  /** Sagas that ended otherwise than their order says. */
-  readonly wrongEnds: number;
-  readonly localEffectsWrong: number;
-  readonly externalKeysWrong: number;
-  readonly handlerEffectsWrong: number;
-  readonly messagesLost: number;
-  readonly messagesNeverCommitted: number;
-  readonly outOfOrder: number;
-  readonly deadLetters: number;
-  /** Rows that are still in an outbox, in the broker, or put off in the inbox. */
-  readonly messagesLeft: number;
+/** How often each rule is broken: 0 in books that are right. */
+export type Findings = Readonly<Record<RuleName, number>>;
+
+export interface Audit {
+  readonly findings: Findings;
+  /** Some of the rows that break a rule. */
+  readonly examples: Readonly<Partial<Record<RuleName, readonly object[]>>>;
 }
 
-const ENDED = `('completed', 'compensated', 'partially_committed', 'terminated', 'needs_attention')`;
-const DUE_KIND = `CASE WHEN key LIKE 'good-%' THEN 'completed' ELSE 'compensated' END`;
-
-/** What each order must have done, by its kind. */
-const LOCAL_DUE = `
-  SELECT key AS order_id, step FROM ${SCHEMAS.orders}.saga
-    CROSS JOIN LATERAL unnest(CASE WHEN key LIKE 'good-%' THEN ARRAY['accept', 'confirm'] ELSE ARRAY['accept', 'reject'] END) AS step`;
-const HANDLED_DUE = `
-  SELECT key AS order_id, type FROM ${SCHEMAS.orders}.saga
-    CROSS JOIN LATERAL unnest(CASE
-      WHEN key LIKE 'good-%' THEN ARRAY['order.accept', 'stock.reserve', 'order.confirm']
-      WHEN key LIKE 'bad-%' THEN ARRAY['order.accept', 'stock.reserve', 'stock.release', 'order.reject']
-      ELSE ARRAY['order.accept', 'order.reject'] END) AS type`;
-
-/** Rows that are in one of two lists only, or more than once in the second. */
-function differences(due: string, done: string, columns: string): string {
-  return `(SELECT count(*) FROM (
-    (SELECT ${columns}, 1 AS times FROM (${due}) d EXCEPT SELECT ${columns}, count(*)::int FROM (${done}) e GROUP BY ${columns})
-    UNION ALL
-    (SELECT ${columns}, count(*)::int FROM (${done}) e GROUP BY ${columns} EXCEPT SELECT ${columns}, 1 FROM (${due}) d)) x)`;
+interface LongSaga {
+  readonly seconds: number;
 }
 
-/** First deliveries of a key, by number: each must be the one after the one before. */
-const OUT_OF_ORDER = `(SELECT count(*) FROM (
-  SELECT n, lag(n) OVER (PARTITION BY key ORDER BY first) AS before FROM (
-    SELECT key, n, min(seq) AS first FROM app.delivery GROUP BY key, n, message_id) f) g
-  WHERE before IS NOT NULL AND n <= before)`;
+/** Enough to see what they have in common. */
+const EXAMPLES = 5;
+/** A server that does not answer has not come up again. */
+const LIMITS = { connectionTimeoutMillis: 5_000, query_timeout: 60_000 };
 
 /** Reads the books straight from the servers, not through any proxy. */
 export class Ledger {
@@ -54,7 +37,8 @@ export class Ledger {
 
   constructor(storeUrl: string, brokerUrl: string) {
     const pool = (connectionString: string): pg.Pool => {
-      const made = new pg.Pool({ connectionString, max: 2, application_name: 'soak ledger' });
+      const name = 'soak ledger';
+      const made = new pg.Pool({ connectionString, max: 2, application_name: name, ...LIMITS });
       made.on('error', () => undefined);
       return made;
     };
@@ -70,21 +54,31 @@ export class Ledger {
     ).catch(() => null);
   }
 
+  /** Messages in outboxes and in the broker; null while a server is away. */
   async messagesLeft(): Promise<number | null> {
     try {
-      const here = await this.#number(
-        this.#store,
-        `SELECT (SELECT count(*) FROM ${SCHEMAS.orders}.outbox WHERE status <> 'dead_letter')
-            + (SELECT count(*) FROM ${SCHEMAS.stock}.outbox WHERE status <> 'dead_letter') AS n`,
-      );
-      const there = await this.#number(
-        this.#broker,
-        `SELECT count(*) AS n FROM ${SCHEMAS.broker}.message WHERE status <> 'dead_letter'`,
-      );
-      return here + there;
+      let left = 0;
+      for (const { name, server, rows } of RULES) {
+        if (name !== 'messagesLeft') continue;
+        left += await this.#number(this.#pool(server), `SELECT count(*) AS n FROM (${rows}) AS r`);
+      }
+      return left;
     } catch {
       return null;
     }
+  }
+
+  /** The oldest message in each queue; none of a server that is away. */
+  async oldestMessages(): Promise<readonly Wait[]> {
+    const read = async (pool: pg.Pool, text: string): Promise<readonly Wait[]> =>
+      pool.query<Wait & object>(text).then(
+        ({ rows }) => rows,
+        () => [],
+      );
+    return [
+      ...(await read(this.#store, OLDEST_IN_OUTBOXES)),
+      ...(await read(this.#broker, OLDEST_IN_GROUPS)),
+    ];
   }
 
   /** Connections of clients on both servers, ours left out; null while one is away. */
@@ -98,65 +92,55 @@ export class Ledger {
     }
   }
 
-  /** Seconds from the start of a saga to its end, the longest of all. */
-  async longestSaga(): Promise<number> {
-    return this.#number(
-      this.#store,
-      `SELECT coalesce(round(extract(epoch FROM max(updated_at - created_at))), 0) AS n
-        FROM ${SCHEMAS.orders}.saga WHERE status IN ${ENDED}`,
-    );
+  /** Those that took longest from their start to their end, the longest first. */
+  async longestSagas(): Promise<readonly LongSaga[]> {
+    const { rows } = await this.#store.query<LongSaga>(LONGEST_SAGAS, [EXAMPLES]);
+    return rows;
   }
 
-  async audit(started: ReadonlySet<string>): Promise<Findings> {
-    const { rows } = await this.#store.query<{ key: string }>(
-      `SELECT key FROM ${SCHEMAS.orders}.saga`,
-    );
-    const known = new Set(rows.map(({ key }) => key));
-    const count = (text: string): Promise<number> =>
-      this.#number(this.#store, `SELECT ${text} AS n`);
-    return {
-      lostSagas: [...started].filter((id) => !known.has(id)).length,
-      unendedSagas: await count(
-        `(SELECT count(*) FROM ${SCHEMAS.orders}.saga WHERE status NOT IN ${ENDED})`,
-      ),
-      wrongEnds: await count(
-        `(SELECT count(*) FROM ${SCHEMAS.orders}.saga WHERE status IN ${ENDED} AND status <> ${DUE_KIND})`,
-      ),
-      localEffectsWrong: await count(
-        differences(LOCAL_DUE, 'SELECT order_id, step FROM app.local_effect', 'order_id, step'),
-      ),
-      externalKeysWrong: await count(
-        `(SELECT count(*) FROM ${SCHEMAS.orders}.saga s WHERE
-            (SELECT count(DISTINCT e.key) FROM app.external_effect e WHERE e.order_id = s.key) <> 1
-            OR NOT EXISTS (SELECT FROM app.external_effect e WHERE e.order_id = s.key AND e.step = 'charge')
-            OR (s.key NOT LIKE 'good-%') <> EXISTS (SELECT FROM app.external_effect e WHERE e.order_id = s.key AND e.step = 'refund'))`,
-      ),
-      handlerEffectsWrong: await count(
-        differences(HANDLED_DUE, 'SELECT order_id, type FROM app.handler_effect', 'order_id, type'),
-      ),
-      messagesLost: await count(
-        `(SELECT count(*) FROM app.published p WHERE NOT EXISTS (SELECT FROM app.delivery d WHERE d.message_id = p.message_id))`,
-      ),
-      messagesNeverCommitted: await count(
-        `(SELECT count(DISTINCT message_id) FROM app.delivery d WHERE NOT EXISTS (SELECT FROM app.published p WHERE p.message_id = d.message_id))`,
-      ),
-      outOfOrder: await count(OUT_OF_ORDER),
-      deadLetters:
-        (await count(
-          `(SELECT count(*) FROM ${SCHEMAS.orders}.outbox WHERE status = 'dead_letter')
-            + (SELECT count(*) FROM ${SCHEMAS.stock}.outbox WHERE status = 'dead_letter')
-            + (SELECT count(*) FROM ${SCHEMAS.stock}.inbox_dead_letter)`,
-        )) +
-        (await this.#number(
-          this.#broker,
-          `SELECT count(*) AS n FROM ${SCHEMAS.broker}.message WHERE status = 'dead_letter'`,
-        )),
-      messagesLeft: (await this.messagesLeft()) ?? -1,
-    };
+  async audit(started: ReadonlySet<string>): Promise<Audit> {
+    const findings = Object.fromEntries(RULE_NAMES.map((name) => [name, 0])) as Record<
+      RuleName,
+      number
+    >;
+    const examples: Partial<Record<RuleName, readonly object[]>> = {};
+    for (const { name, server, rows: text } of RULES) {
+      const { rows } = await this.#pool(server).query<{ readonly total: number; row: object }>(
+        `SELECT count(*) OVER ()::int AS total, to_json(r) AS row FROM (${text}) AS r LIMIT ${EXAMPLES}`,
+        text.includes('$1') ? [[...started]] : [],
+      );
+      const [first] = rows;
+      if (first === undefined) continue;
+      findings[name] += first.total;
+      examples[name] = [...(examples[name] ?? []), ...rows.map(({ row }) => row)];
+    }
+    examples.outOfOrder &&= await this.#explained(examples.outOfOrder);
+    return { findings, examples };
   }
 
   async close(): Promise<void> {
     await Promise.allSettled([this.#store.end(), this.#broker.end()]);
+  }
+
+  /** With all that is known of the two messages: their deliveries, and what became of them on both servers. */
+  async #explained(overtaken: readonly object[]): Promise<readonly object[]> {
+    const explained: object[] = [];
+    for (const row of overtaken) {
+      const ids = Object.entries(row).flatMap(([name, value]) =>
+        name === 'message_id' || name === 'overtaken_by' ? [String(value)] : [],
+      );
+      const { rows: deliveries } = await this.#store.query<object>(
+        'SELECT * FROM app.delivery WHERE message_id = ANY ($1) ORDER BY seq',
+        [ids],
+      );
+      const [outbox, broker] = [await trailOf(this.#store, ids), await trailOf(this.#broker, ids)];
+      explained.push({ ...row, deliveries, outbox, broker });
+    }
+    return explained;
+  }
+
+  #pool(server: 'store' | 'broker'): pg.Pool {
+    return server === 'store' ? this.#store : this.#broker;
   }
 
   async #number(pool: pg.Pool, text: string): Promise<number> {

@@ -3,8 +3,8 @@ import { parseArgs } from 'node:util';
 export interface SoakOptions {
   /** How long orders are placed and processes disturbed; what is left then has a bounded time to end. */
   readonly minutes: number;
-  /** Sagas in all. */
-  readonly sagas: number;
+  /** Orders in all, each of which starts a saga. */
+  readonly orders: number;
   /** Makes the same orders and the same order of disturbances; when they happen is up to the machine. */
   readonly seed: number;
   /** The last line of stdout is one line of JSON. */
@@ -29,7 +29,7 @@ export function readOptions(args: readonly string[]): SoakOptions {
   const usual = Math.max(1, Math.round((SAGAS_PER_HOUR * minutes) / 60));
   return {
     minutes,
-    sagas: values.sagas === undefined ? usual : Math.round(positive('sagas', values.sagas, 1e7)),
+    orders: values.sagas === undefined ? usual : Math.round(positive('sagas', values.sagas, 1e7)),
     seed:
       values.seed === undefined
         ? Math.floor(Math.random() * 2 ** 31)

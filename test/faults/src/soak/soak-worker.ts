@@ -1,3 +1,4 @@
+import { pid } from 'node:process';
 import {
   InboxProcessor,
   InboxReplayer,
@@ -22,10 +23,9 @@ import { AppTransactions, type AppTransaction } from '../app-transactions.js';
 import { bodyOf, eventOf } from '../messages.js';
 import { SoakSaga } from './soak-saga.js';
 import { NOTE_KEYS, SCHEMAS } from './tables.js';
+import { APP_STATEMENT_MS, TTL_MS } from './timings.js';
 import type { WorkerPlan } from './worker-plan.js';
 
-/** The work of a process that died is taken over after this long. */
-const TTL_MS = 4_000;
 const POLL_MS = 500;
 const CLOSE_MS = 8_000;
 const NOTE_EVERY_MS = 1_000;
@@ -86,6 +86,7 @@ function run(plan: WorkerPlan, parts: Parts): Promise<Running> {
 /** Stores, broker and the application's own connections of one process. */
 class Parts {
   private constructor(
+    readonly name: string,
     readonly logger: Logger,
     readonly pool: pg.Pool,
     readonly orders: Store,
@@ -124,12 +125,13 @@ class Parts {
         connectionString: storeUrl,
         max: 8,
         connectionTimeoutMillis: 5_000,
-        query_timeout: 10_000,
-        statement_timeout: 10_000,
+        query_timeout: APP_STATEMENT_MS,
+        statement_timeout: APP_STATEMENT_MS,
+        application_name: name,
       });
       pool.on('error', () => undefined);
       pool.on('connect', (client) => client.on('error', () => undefined));
-      return new Parts(logger, pool, orders, stock, broker);
+      return new Parts(name, logger, pool, orders, stock, broker);
     } catch (error) {
       await Promise.allSettled(open.map((one) => one.close()));
       throw error;
@@ -226,7 +228,7 @@ async function runRelays({ orders, stock, broker, logger }: Parts): Promise<Runn
   };
 }
 
-async function runConsumers({ pool, stock, broker, logger }: Parts): Promise<Running> {
+async function runConsumers({ name, pool, stock, broker, logger }: Parts): Promise<Running> {
   const { inbox, outbox, transactions } = stock;
   const app = new AppTransactions(pool, stock);
   const processor = new InboxProcessor({
@@ -246,14 +248,7 @@ async function runConsumers({ pool, stock, broker, logger }: Parts): Promise<Run
     group: 'recorder',
     topics: ['note', 'order'],
     concurrency: 8,
-    handle: async ({ message }) => {
-      await pool.query('INSERT INTO app.delivery (message_id, key, n) VALUES ($1, $2, $3)', [
-        message.id,
-        message.key,
-        bodyOf(message.payload).n ?? null,
-      ]);
-      return { kind: 'done' };
-    },
+    handle: (delivery) => record(pool, name, delivery),
   });
   const replayer = new InboxReplayer({
     inbox,
@@ -266,6 +261,22 @@ async function runConsumers({ pool, stock, broker, logger }: Parts): Promise<Run
   });
   replayer.start();
   return { engine: null, quiet: () => undefined, close: () => broker.close() };
+}
+
+/** One statement, so that what is recorded and what was handled are the same. */
+async function record(
+  pool: pg.Pool,
+  process: string,
+  { message, attempt, afterDeath = false }: Delivery,
+): Promise<DeliveryOutcome> {
+  const beganAt = new Date();
+  const { n } = bodyOf(message.payload);
+  await pool.query(
+    `INSERT INTO app.delivery (message_id, topic, key, n, process, pid, attempt, after_death, began_at)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    [message.id, message.topic, message.key, n, process, pid, attempt, afterDeath, beganAt],
+  );
+  return { kind: 'done' };
 }
 
 /** The group is the topic's name. */

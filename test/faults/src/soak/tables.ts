@@ -15,6 +15,10 @@ CREATE TABLE app.external_effect (order_id text NOT NULL, step text NOT NULL, ke
 CREATE TABLE app.handler_effect (message_id uuid NOT NULL, type text NOT NULL, order_id text NOT NULL);
 CREATE TABLE app.published (message_id uuid NOT NULL, key text NOT NULL, n int);
 CREATE TABLE app.note_key (key text PRIMARY KEY, n int NOT NULL);
-CREATE TABLE app.delivery (seq bigserial PRIMARY KEY, message_id uuid NOT NULL, key text NOT NULL, n int);
+CREATE TABLE app.delivery (
+  seq bigserial PRIMARY KEY, message_id uuid NOT NULL, topic text NOT NULL, key text NOT NULL, n int NOT NULL,
+  process text NOT NULL, pid int NOT NULL, attempt int NOT NULL, after_death boolean NOT NULL,
+  -- By the clock of the process that handled it, and by that of the server.
+  began_at timestamptz NOT NULL, written_at timestamptz NOT NULL DEFAULT clock_timestamp());
 INSERT INTO app.note_key SELECT unnest('{${NOTE_KEYS.join(',')}}'::text[]), 0;
 `;

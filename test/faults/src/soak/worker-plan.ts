@@ -21,4 +21,6 @@ export type Report =
   | { readonly kind: 'started'; readonly orderId: string }
   | { readonly kind: 'refused'; readonly orderId: string; readonly why: string }
   /** Memory in use after a garbage collection, in bytes. */
-  | { readonly kind: 'memory'; readonly heap: number };
+  | { readonly kind: 'memory'; readonly heap: number; readonly rss: number }
+  /** A rejection that nobody handled, with its stack. */
+  | { readonly kind: 'unhandled'; readonly what: string };

@@ -1,3 +1,4 @@
+import { asError, errorText } from '@sagaz/core';
 import { endWithParent, tellParent, workerLogger } from '../processes/index.js';
 import { SoakWorker } from './soak-worker.js';
 import type { Report, Request, WorkerPlan } from './worker-plan.js';
@@ -10,6 +11,9 @@ const tell = (report: Report): void => tellParent(report);
 
 async function main(plan: WorkerPlan): Promise<void> {
   endWithParent();
+  process.on('unhandledRejection', (reason) =>
+    tell({ kind: 'unhandled', what: asError(reason).stack ?? errorText(reason) }),
+  );
   const worker = await opened(plan);
   const closing = new AbortController();
   process.once('SIGTERM', () => {
@@ -30,7 +34,8 @@ async function main(plan: WorkerPlan): Promise<void> {
   tell({ kind: 'ready' });
   while (!closing.signal.aborted) {
     globalThis.gc?.();
-    tell({ kind: 'memory', heap: process.memoryUsage().heapUsed });
+    const { heapUsed: heap, rss } = process.memoryUsage();
+    tell({ kind: 'memory', heap, rss });
     await new Promise((resolve) => setTimeout(resolve, MEMORY_EVERY_MS));
   }
 }

@@ -1,0 +1,206 @@
+import { SCHEMAS } from './tables.js';
+
+const { orders, stock, broker } = SCHEMAS;
+export const ENDED = `('completed', 'compensated', 'partially_committed', 'terminated', 'needs_attention')`;
+const DUE_KIND = `CASE WHEN key LIKE 'good-%' THEN 'completed' ELSE 'compensated' END`;
+
+/** What each order must have done, by its kind. */
+const LOCAL_DUE = `
+  SELECT key AS order_id, step FROM ${orders}.saga
+    CROSS JOIN LATERAL unnest(CASE WHEN key LIKE 'good-%' THEN ARRAY['accept', 'confirm'] ELSE ARRAY['accept', 'reject'] END) AS step`;
+const HANDLED_DUE = `
+  SELECT key AS order_id, type FROM ${orders}.saga
+    CROSS JOIN LATERAL unnest(CASE
+      WHEN key LIKE 'good-%' THEN ARRAY['order.accept', 'stock.reserve', 'order.confirm']
+      WHEN key LIKE 'bad-%' THEN ARRAY['order.accept', 'stock.reserve', 'stock.release', 'order.reject']
+      ELSE ARRAY['order.accept', 'order.reject'] END) AS type`;
+
+/** What is not there as often as it is due. */
+function differences(due: string, done: string, columns: string): string {
+  const times = (of: string): string =>
+    `(SELECT ${columns}, count(*)::int AS times FROM (${of}) AS l GROUP BY ${columns})`;
+  return `SELECT ${columns}, coalesce(d.times, 0) AS due, coalesce(e.times, 0) AS done
+    FROM ${times(due)} AS d FULL JOIN ${times(done)} AS e USING (${columns})
+    WHERE coalesce(d.times, 0) <> coalesce(e.times, 0)`;
+}
+
+function messages(table: string, where: string, group = 'NULL'): string {
+  return `SELECT '${table}' AS place, ${group}::text AS consumer_group, id, topic, key, type, status, seq, slot,
+      attempts, created_at, due_at, died_at, reason, error
+    FROM ${table} WHERE ${where}`;
+}
+const GROUP = `(SELECT name FROM ${broker}.consumer_group g WHERE g.id = consumer_group)`;
+
+/**
+ * The order that is promised: of two messages of a key, the one whose transaction took the key first is
+ * handled to its end before the handling of the other one begins. What was handled already may come
+ * again at any time, also after later ones.
+ *
+ * `n` numbers the messages of a key in the order in which their transactions took it: a note's number is
+ * drawn under a row lock that is held until the commit, and an order's second event is published
+ * after the commit of the first.
+ *
+ * A handling is one INSERT, which draws `seq` while it runs, after the handling began and before it
+ * ended. Serial numbers of transactions that overlap say nothing about their commits, and nothing is
+ * read from them here but this: where even the lowest `seq` of a message is above one of a later
+ * message, then no handling of it had ended when that of the later one had begun. Numbers of failed
+ * handlings are not in the table, and a crash of the server never sets the sequence back below a
+ * committed one.
+ */
+export const OUT_OF_ORDER = `
+  WITH handled AS (
+    SELECT message_id, topic, key, n, min(seq) AS first FROM app.delivery GROUP BY message_id, topic, key, n
+  ), ranked AS (
+    SELECT *, max(n) OVER (
+      PARTITION BY topic, key ORDER BY first ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ) AS highest FROM handled
+  )
+  SELECT r.topic, r.key, r.n, r.message_id, r.first AS delivery, o.n AS overtaken_by_n,
+    o.message_id AS overtaken_by, o.first AS overtaken_by_delivery
+  FROM ranked r CROSS JOIN LATERAL (
+    SELECT h.n, h.message_id, h.first FROM handled h
+    WHERE h.topic = r.topic AND h.key = r.key AND h.n > r.n AND h.first < r.first ORDER BY h.first LIMIT 1
+  ) AS o
+  WHERE r.highest > r.n`;
+
+/** Which rows break a rule, on which server. `$1`, where it stands, is the ids of the orders that were started. */
+interface Rule {
+  readonly name: RuleName;
+  readonly server: 'store' | 'broker';
+  readonly rows: string;
+}
+
+export const RULE_NAMES = [
+  /** Orders that were answered with "started" and have no saga. */
+  'lostSagas',
+  'unendedSagas',
+  /** Sagas that ended otherwise than their order says. */
+  'wrongEnds',
+  'localEffectsWrong',
+  'externalKeysWrong',
+  'handlerEffectsWrong',
+  'messagesLost',
+  'messagesNeverCommitted',
+  'outOfOrder',
+  'deadLetters',
+  /** Rows that are still in an outbox or in the broker. */
+  'messagesLeft',
+] as const;
+export type RuleName = (typeof RULE_NAMES)[number];
+
+export const RULES: readonly Rule[] = [
+  {
+    name: 'lostSagas',
+    server: 'store',
+    rows: `SELECT id AS order_id FROM unnest($1::text[]) AS id
+      WHERE NOT EXISTS (SELECT FROM ${orders}.saga s WHERE s.key = id)`,
+  },
+  {
+    name: 'unendedSagas',
+    server: 'store',
+    rows: `SELECT id, key, status, owner, epoch, revision, wake_at, created_at, updated_at,
+        EXISTS (SELECT FROM ${orders}.engine e WHERE e.incarnation = s.owner) AS owner_is_known,
+        (SELECT json_agg(json_build_object('kind', j.kind, 'step', j.step, 'attempt', j.attempt, 'at', j.recorded_at)
+          ORDER BY j.revision, j.ordinal) FROM ${orders}.saga_journal j WHERE j.saga_id = s.id) AS journal,
+        (SELECT json_agg(m.kind) FROM ${orders}.saga_mail m WHERE m.saga_id = s.id) AS unread_mail
+      FROM ${orders}.saga s WHERE status NOT IN ${ENDED}`,
+  },
+  {
+    name: 'wrongEnds',
+    server: 'store',
+    rows: `SELECT id, key, status, ${DUE_KIND} AS due,
+        (SELECT json_agg(json_build_object('kind', j.kind, 'step', j.step, 'attempt', j.attempt, 'data', left(j.data, 300))
+          ORDER BY j.revision, j.ordinal) FROM ${orders}.saga_journal j WHERE j.saga_id = s.id) AS journal
+      FROM ${orders}.saga s WHERE status IN ${ENDED} AND status <> ${DUE_KIND}`,
+  },
+  {
+    name: 'localEffectsWrong',
+    server: 'store',
+    rows: differences(LOCAL_DUE, 'SELECT order_id, step FROM app.local_effect', 'order_id, step'),
+  },
+  {
+    name: 'externalKeysWrong',
+    server: 'store',
+    rows: `SELECT * FROM (
+        SELECT s.id, s.key, s.status,
+          coalesce(array_agg(DISTINCT e.key) FILTER (WHERE e.key IS NOT NULL), '{}') AS keys,
+          coalesce(array_agg(e.step) FILTER (WHERE e.step IS NOT NULL), '{}') AS steps
+        FROM ${orders}.saga s LEFT JOIN app.external_effect e ON e.order_id = s.key
+        GROUP BY s.id, s.key, s.status) AS x
+      WHERE cardinality(keys) <> 1 OR NOT 'charge' = ANY (steps)
+        OR (key NOT LIKE 'good-%') <> ('refund' = ANY (steps))`,
+  },
+  {
+    name: 'handlerEffectsWrong',
+    server: 'store',
+    rows: differences(
+      HANDLED_DUE,
+      'SELECT order_id, type FROM app.handler_effect',
+      'order_id, type',
+    ),
+  },
+  {
+    name: 'messagesLost',
+    server: 'store',
+    rows: `SELECT p.* FROM app.published p
+      WHERE NOT EXISTS (SELECT FROM app.delivery d WHERE d.message_id = p.message_id)`,
+  },
+  {
+    name: 'messagesNeverCommitted',
+    server: 'store',
+    rows: `SELECT d.* FROM app.delivery d
+      WHERE NOT EXISTS (SELECT FROM app.published p WHERE p.message_id = d.message_id)`,
+  },
+  { name: 'outOfOrder', server: 'store', rows: OUT_OF_ORDER },
+  {
+    name: 'deadLetters',
+    server: 'store',
+    rows: `${messages(`${orders}.outbox`, `status = 'dead_letter'`)}
+      UNION ALL ${messages(`${stock}.outbox`, `status = 'dead_letter'`)}
+      UNION ALL SELECT '${stock}.inbox_dead_letter', group_name, id, topic, key, type, 'dead_letter', place, NULL,
+        attempts, NULL, replay_due_at, died_at, reason, error FROM ${stock}.inbox_dead_letter`,
+  },
+  {
+    name: 'deadLetters',
+    server: 'broker',
+    rows: messages(`${broker}.message`, `status = 'dead_letter'`, GROUP),
+  },
+  {
+    name: 'messagesLeft',
+    server: 'store',
+    rows: `${messages(`${orders}.outbox`, `status <> 'dead_letter'`)}
+      UNION ALL ${messages(`${stock}.outbox`, `status <> 'dead_letter'`)}`,
+  },
+  {
+    name: 'messagesLeft',
+    server: 'broker',
+    rows: messages(`${broker}.message`, `status <> 'dead_letter'`, GROUP),
+  },
+];
+
+/** The oldest message of each outbox, with how long it has been there. */
+export const OLDEST_IN_OUTBOXES = [orders, stock]
+  .map((schema) => oldest(`'outbox of ${schema}'`, `${schema}.outbox`))
+  .join(' UNION ALL ');
+/** The same for each group of the broker, and for what no group has joined for. */
+export const OLDEST_IN_GROUPS = oldest(`'group ' || coalesce(${GROUP}, '(none)')`, `${broker}.message`);
+
+function oldest(queue: string, table: string): string {
+  return `(SELECT DISTINCT ON (queue) ${queue} AS queue,
+      extract(epoch FROM clock_timestamp() - created_at)::float8 AS seconds,
+      json_build_object('id', id, 'topic', topic, 'key', key, 'type', type, 'status', status, 'seq', seq, 'slot', slot,
+        'attempts', attempts, 'created_at', created_at, 'due_at', due_at, 'error', error) AS row
+    FROM ${table} WHERE status <> 'dead_letter' ORDER BY queue, created_at)`;
+}
+
+/** Sagas that took longest, with the longest pauses in their journals. */
+export const LONGEST_SAGAS = `
+  SELECT key, id, status, created_at, updated_at,
+    extract(epoch FROM updated_at - created_at)::float8 AS seconds, (
+      SELECT json_agg(p) FROM (
+        SELECT kind, step, attempt, recorded_at,
+          recorded_at - lag(recorded_at, 1, s.created_at) OVER (ORDER BY revision, ordinal) AS after_pause
+        FROM ${orders}.saga_journal j WHERE j.saga_id = s.id ORDER BY after_pause DESC LIMIT 3
+      ) AS p
+    ) AS pauses
+  FROM ${orders}.saga s WHERE status IN ${ENDED} ORDER BY updated_at - created_at DESC LIMIT $1`;
