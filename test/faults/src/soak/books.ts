@@ -114,8 +114,10 @@ export class Ledger {
       findings[name] += first.total;
       examples[name] = [...(examples[name] ?? []), ...rows.map(({ row }) => row)];
     }
-    examples.outOfOrder &&= await this.#explained(examples.outOfOrder);
-    return { findings, examples };
+    const { outOfOrder } = examples;
+    if (outOfOrder === undefined) return { findings, examples };
+    const explained = await this.#explained(outOfOrder);
+    return { findings, examples: { ...examples, outOfOrder: explained } };
   }
 
   async close(): Promise<void> {

@@ -92,8 +92,8 @@ export const RULES: readonly Rule[] = [
   {
     name: 'lostSagas',
     server: 'store',
-    rows: `SELECT id AS order_id FROM unnest($1::text[]) AS id
-      WHERE NOT EXISTS (SELECT FROM ${orders}.saga s WHERE s.key = id)`,
+    rows: `SELECT o.order_id FROM unnest($1::text[]) AS o (order_id)
+      WHERE NOT EXISTS (SELECT FROM ${orders}.saga s WHERE s.key = o.order_id)`,
   },
   {
     name: 'unendedSagas',
@@ -183,7 +183,10 @@ export const OLDEST_IN_OUTBOXES = [orders, stock]
   .map((schema) => oldest(`'outbox of ${schema}'`, `${schema}.outbox`))
   .join(' UNION ALL ');
 /** The same for each group of the broker, and for what no group has joined for. */
-export const OLDEST_IN_GROUPS = oldest(`'group ' || coalesce(${GROUP}, '(none)')`, `${broker}.message`);
+export const OLDEST_IN_GROUPS = oldest(
+  `'group ' || coalesce(${GROUP}, '(none)')`,
+  `${broker}.message`,
+);
 
 function oldest(queue: string, table: string): string {
   return `(SELECT DISTINCT ON (queue) ${queue} AS queue,

@@ -2,18 +2,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
-import { systemClock, type Logger } from '@sagaz/core';
-import { postgres, postgresBroker } from '@sagaz/postgres';
 import {
   startEmbeddedPostgres,
   type EmbeddedPostgres,
 } from '@sagaz/test-support/embedded-postgres';
-import pg from 'pg';
 import { TcpProxy } from '../processes/index.js';
+import { createTables } from './create-tables.js';
 import { ProcessLog } from './process-log.js';
 import { SoakProcess } from './soak-process.js';
-import { BOOKS, SCHEMAS } from './tables.js';
-import { BROKER_TRAIL, STORE_TRAIL } from './trail.js';
 import type { Report, Role } from './worker-plan.js';
 
 const CREW: readonly { readonly role: Role; readonly many: number }[] = [
@@ -22,7 +18,6 @@ const CREW: readonly { readonly role: Role; readonly many: number }[] = [
   { role: 'consumer', many: 2 },
 ];
 const STOP_WITHIN_MS = 20_000;
-const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** What a process of the soak must not do. */
 export interface ProcessFault {
@@ -61,7 +56,8 @@ export class SoakSystem {
     ]);
     const [store, broker] = servers;
     const stopAll = async (): Promise<void> => {
-      await Promise.all(servers.map((one) => one.status === 'fulfilled' && one.value.stop()));
+      const up = servers.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+      await Promise.all(up.map((one) => one.stop()));
       await rm(logFolder, { recursive: true, force: true });
     };
     try {
@@ -163,27 +159,4 @@ function oneOf(these: readonly SoakProcess[], random: () => number): SoakProcess
   const worker = these[Math.floor(random() * these.length)];
   if (worker === undefined) throw new TypeError('There is no such worker.');
   return worker;
-}
-
-async function createTables(storeUrl: string, brokerUrl: string): Promise<void> {
-  const environment = { service: 'soak', logger: silent, clock: systemClock };
-  for (const schema of [SCHEMAS.orders, SCHEMAS.stock]) {
-    const store = await postgres({ url: storeUrl, schema }).create(environment);
-    await store.start({ migrate: true });
-    await store.close();
-  }
-  const driver = postgresBroker({ url: brokerUrl, schema: SCHEMAS.broker, migrate: true });
-  await (await driver.create(environment)).close();
-  await execute(storeUrl, `${BOOKS}${STORE_TRAIL}`);
-  await execute(brokerUrl, BROKER_TRAIL);
-}
-
-async function execute(connectionString: string, text: string): Promise<void> {
-  const client = new pg.Client({ connectionString });
-  await client.connect();
-  try {
-    await client.query(text);
-  } finally {
-    await client.end();
-  }
 }

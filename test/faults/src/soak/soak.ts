@@ -43,7 +43,7 @@ export class Soak {
     let broke: unknown = null;
     try {
       signal.addEventListener('abort', () => this.killNow(), { once: true });
-      await Promise.race([this.#run(signal), givenUp(signal)]);
+      await this.#run(signal);
     } catch (error) {
       broke = error;
     }
@@ -94,7 +94,7 @@ export class Soak {
     await this.#allReady(system, signal);
     const ledger = new Ledger(system.store.url, system.broker.url);
     try {
-      await this.#measure(system, ledger, signal);
+      await Promise.race([this.#measure(system, ledger, signal), givenUp(signal)]);
     } finally {
       const late = sleep(CLOSE_WITHIN_MS, undefined, { ref: false });
       await Promise.race([ledger.close(), late]);
@@ -230,7 +230,12 @@ export class Soak {
 
   #figures(): Figures {
     const { seed, minutes, orders } = this.options;
-    const { memoryMiB, connectionsMost: connections, longestWaits, longestStandstillMs } = this.#gauges;
+    const {
+      memoryMiB,
+      connectionsMost: connections,
+      longestWaits,
+      longestStandstillMs,
+    } = this.#gauges;
     return {
       ...NOTHING_MEASURED,
       seed,
