@@ -118,7 +118,10 @@ describeEachPostgres('the books of the soak', (server) => {
     await client.query(insert, ['older', 1_000]);
     await client.query(insert, ['newer', 10]);
     const waits = await ledger.oldestMessages();
-    expect(waits).toMatchObject([{ queue: 'outbox of sagaz_stock', row: { id: 'older' } }]);
+    expect(waits).toMatchObject([
+      { queue: 'outbox of sagaz_stock', row: { id: 'older', lease: { owner: null, epoch: 0 } } },
+    ]);
+    expect(await ledger.someMessagesLeft()).toMatchObject([{ id: 'older' }, { id: 'newer' }]);
     expect(Math.floor((waits[0]?.seconds ?? 0) / 1_000)).toBe(1);
   });
 });

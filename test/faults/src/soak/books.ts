@@ -68,6 +68,19 @@ export class Ledger {
     }
   }
 
+  /** Some of the messages that are left, with who serves their slots now. */
+  async someMessagesLeft(): Promise<readonly object[]> {
+    const found: object[] = [];
+    for (const { name, server, rows: text } of RULES) {
+      if (name !== 'messagesLeft') continue;
+      const { rows } = await this.#pool(server).query<{ readonly row: object }>(
+        `SELECT to_json(r) AS row FROM (${text}) AS r ORDER BY r.created_at LIMIT ${EXAMPLES}`,
+      );
+      found.push(...rows.map(({ row }) => row));
+    }
+    return found;
+  }
+
   /** The oldest message in each queue; none of a server that is away. */
   async oldestMessages(): Promise<readonly Wait[]> {
     const read = async (pool: pg.Pool, text: string): Promise<readonly Wait[]> =>

@@ -35,6 +35,8 @@ export interface Figures {
 export type Examples = Audit['examples'] & {
   readonly longestSaga?: readonly object[];
   readonly longestWaits?: readonly Wait[];
+  /** Messages that were still there when the wait for them was given up, before any process was ended. */
+  readonly settledAfter?: readonly object[];
 };
 
 export interface Result extends Figures {

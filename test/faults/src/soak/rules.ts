@@ -1,4 +1,5 @@
 import { SCHEMAS } from './tables.js';
+import { leaseOf } from './trail.js';
 
 const { orders, stock, broker } = SCHEMAS;
 export const ENDED = `('completed', 'compensated', 'partially_committed', 'terminated', 'needs_attention')`;
@@ -24,12 +25,42 @@ function differences(due: string, done: string, columns: string): string {
     WHERE coalesce(d.times, 0) <> coalesce(e.times, 0)`;
 }
 
-function messages(table: string, where: string, group = 'NULL'): string {
-  return `SELECT '${table}' AS place, ${group}::text AS consumer_group, id, topic, key, type, status, seq, slot,
-      attempts, created_at, due_at, died_at, reason, error
-    FROM ${table} WHERE ${where}`;
+/** A table of messages, and how its slots are served. */
+interface Queue {
+  readonly schema: string;
+  readonly table: string;
+  /** SQL of the consumer group of a row `m`. */
+  readonly group: string;
+  /** SQL of the queue that the slots of a row `m` belong to. */
+  readonly queue: string;
+  /** SQL of the numbers of the oldest rows: one for each group. */
+  readonly oldest: string;
 }
-const GROUP = `(SELECT name FROM ${broker}.consumer_group g WHERE g.id = consumer_group)`;
+const GROUP = `(SELECT g.name FROM ${broker}.consumer_group g WHERE g.id = m.consumer_group)`;
+const outboxOf = (schema: string): Queue => ({
+  schema,
+  table: `${schema}.outbox`,
+  group: 'NULL::text',
+  queue: `'outbox'`,
+  oldest: `SELECT seq FROM ${schema}.outbox WHERE status <> 'dead_letter' ORDER BY created_at LIMIT 1`,
+});
+const ORDERS_OUTBOX = outboxOf(orders);
+const STOCK_OUTBOX = outboxOf(stock);
+const GROUPS: Queue = {
+  schema: broker,
+  table: `${broker}.message`,
+  group: GROUP,
+  queue: GROUP,
+  oldest: `SELECT DISTINCT ON (consumer_group) seq FROM ${broker}.message
+    WHERE status <> 'dead_letter' ORDER BY consumer_group, created_at`,
+};
+
+function messages({ schema, table, group, queue }: Queue, where: string): string {
+  return `SELECT '${table}' AS place, ${group} AS consumer_group, m.id, m.topic, m.key, m.type, m.status, m.seq,
+      m.slot, m.attempts, m.created_at, m.due_at, m.died_at, m.reason, m.error,
+      ${leaseOf(schema, queue, 'm.slot')} AS lease
+    FROM ${table} m WHERE m.${where}`;
+}
 
 /**
  * The order that is promised: of two messages of a key, the one whose transaction took the key first is
@@ -155,45 +186,41 @@ export const RULES: readonly Rule[] = [
   {
     name: 'deadLetters',
     server: 'store',
-    rows: `${messages(`${orders}.outbox`, `status = 'dead_letter'`)}
-      UNION ALL ${messages(`${stock}.outbox`, `status = 'dead_letter'`)}
+    rows: `${messages(ORDERS_OUTBOX, `status = 'dead_letter'`)}
+      UNION ALL ${messages(STOCK_OUTBOX, `status = 'dead_letter'`)}
       UNION ALL SELECT '${stock}.inbox_dead_letter', group_name, id, topic, key, type, 'dead_letter', place, NULL,
-        attempts, NULL, replay_due_at, died_at, reason, error FROM ${stock}.inbox_dead_letter`,
+        attempts, NULL, replay_due_at, died_at, reason, error, NULL FROM ${stock}.inbox_dead_letter`,
   },
   {
     name: 'deadLetters',
     server: 'broker',
-    rows: messages(`${broker}.message`, `status = 'dead_letter'`, GROUP),
+    rows: messages(GROUPS, `status = 'dead_letter'`),
   },
   {
     name: 'messagesLeft',
     server: 'store',
-    rows: `${messages(`${orders}.outbox`, `status <> 'dead_letter'`)}
-      UNION ALL ${messages(`${stock}.outbox`, `status <> 'dead_letter'`)}`,
+    rows: `${messages(ORDERS_OUTBOX, `status <> 'dead_letter'`)}
+      UNION ALL ${messages(STOCK_OUTBOX, `status <> 'dead_letter'`)}`,
   },
   {
     name: 'messagesLeft',
     server: 'broker',
-    rows: messages(`${broker}.message`, `status <> 'dead_letter'`, GROUP),
+    rows: messages(GROUPS, `status <> 'dead_letter'`),
   },
 ];
 
 /** The oldest message of each outbox, with how long it has been there. */
-export const OLDEST_IN_OUTBOXES = [orders, stock]
-  .map((schema) => oldest(`'outbox of ${schema}'`, `${schema}.outbox`))
+export const OLDEST_IN_OUTBOXES = [ORDERS_OUTBOX, STOCK_OUTBOX]
+  .map((queue) => oldest(queue, `'outbox of ${queue.schema}'`))
   .join(' UNION ALL ');
 /** The same for each group of the broker, and for what no group has joined for. */
-export const OLDEST_IN_GROUPS = oldest(
-  `'group ' || coalesce(${GROUP}, '(none)')`,
-  `${broker}.message`,
-);
+export const OLDEST_IN_GROUPS = oldest(GROUPS, `'group ' || coalesce(consumer_group, '(none)')`);
 
-function oldest(queue: string, table: string): string {
-  return `(SELECT DISTINCT ON (queue) ${queue} AS queue,
-      extract(epoch FROM clock_timestamp() - created_at)::float8 AS seconds,
-      json_build_object('id', id, 'topic', topic, 'key', key, 'type', type, 'status', status, 'seq', seq, 'slot', slot,
-        'attempts', attempts, 'created_at', created_at, 'due_at', due_at, 'error', error) AS row
-    FROM ${table} WHERE status <> 'dead_letter' ORDER BY queue, created_at)`;
+/** Numbers first: who serves a slot is looked up for the oldest rows only, however many there are. */
+function oldest(queue: Queue, name: string): string {
+  return `SELECT ${name} AS queue, extract(epoch FROM clock_timestamp() - o.created_at)::float8 AS seconds,
+      to_json(o) AS row
+    FROM (${messages(queue, `seq IN (${queue.oldest})`)}) AS o`;
 }
 
 /** Sagas that took longest, with the longest pauses in their journals. */

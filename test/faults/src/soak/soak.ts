@@ -146,6 +146,10 @@ export class Soak {
       await this.#untilSettled(ledger, traffic, calmSince + SETTLE_WITHIN_MS, interrupted);
       const settledAfter = Math.round((performance.now() - calmSince) / 1000);
       this.#measured = { settledAfter };
+      if (settledAfter > BOUNDS.settlesAfter) {
+        // Once the processes have ended, nobody serves a slot.
+        this.#examples = { settledAfter: await ledger.someMessagesLeft() };
+      }
     } finally {
       noise.abort();
       calm.abort();
@@ -212,6 +216,7 @@ export class Soak {
     this.#measured = { ...this.#measured, connectionsLeft, findings, longestSaga };
     const tooLong = this.#gauges.longestWaits.filter((one) => one.seconds > BOUNDS.messageWaits);
     this.#examples = {
+      ...this.#examples,
       ...examples,
       ...(longestSaga > BOUNDS.sagaTakes ? { longestSaga: longest } : {}),
       ...(tooLong.length > 0 ? { longestWaits: tooLong } : {}),

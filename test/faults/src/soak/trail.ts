@@ -33,21 +33,48 @@ BEGIN
   RETURN NULL;
 END $$;`;
 
-function triggers(schema: string, table: string): string {
-  const leases = `AFTER UPDATE ON ${schema}.slot_lease FOR EACH ROW
-    WHEN (OLD.owner IS DISTINCT FROM NEW.owner OR OLD.epoch <> NEW.epoch OR OLD.version <> NEW.version)`;
-  const noted = `FOR EACH ROW`;
+function noteLeases(schema: string): string {
+  return `
+CREATE TRIGGER trail AFTER UPDATE ON ${schema}.slot_lease FOR EACH ROW
+WHEN (OLD.owner IS DISTINCT FROM NEW.owner OR OLD.epoch <> NEW.epoch OR OLD.version <> NEW.version)
+EXECUTE FUNCTION app.note_lease();`;
+}
+
+/** Only of the topics whose order is judged. */
+function noteMessages(table: string): string {
   const topics = (row: string): string => `WHEN (${row}.topic IN ('note', 'order'))`;
   return `
-CREATE TRIGGER trail ${leases} EXECUTE FUNCTION app.note_lease();
-CREATE TRIGGER trail_new AFTER INSERT OR UPDATE ON ${schema}.${table} ${noted} ${topics('NEW')} EXECUTE FUNCTION app.note_message();
-CREATE TRIGGER trail_gone AFTER DELETE ON ${schema}.${table} ${noted} ${topics('OLD')} EXECUTE FUNCTION app.note_message();`;
+CREATE TRIGGER trail_new AFTER INSERT OR UPDATE ON ${table} FOR EACH ROW ${topics('NEW')} EXECUTE FUNCTION app.note_message();
+CREATE TRIGGER trail_gone AFTER DELETE ON ${table} FOR EACH ROW ${topics('OLD')} EXECUTE FUNCTION app.note_message();`;
 }
 
 /** For the server of the store, which has the schema `app`. */
-export const STORE_TRAIL = `${TRAIL}${triggers(SCHEMAS.orders, 'outbox')}`;
+export const STORE_TRAIL = [
+  TRAIL,
+  noteLeases(SCHEMAS.orders),
+  noteLeases(SCHEMAS.stock),
+  noteMessages(`${SCHEMAS.orders}.outbox`),
+].join('\n');
 /** For the server of the broker. */
-export const BROKER_TRAIL = `CREATE SCHEMA app;${TRAIL}${triggers(SCHEMAS.broker, 'message')}`;
+export const BROKER_TRAIL = [
+  'CREATE SCHEMA app;',
+  TRAIL,
+  noteLeases(SCHEMAS.broker),
+  noteMessages(`${SCHEMAS.broker}.message`),
+].join('\n');
+
+/** SQL of who serves the slot of a row, as JSON; `queue` and `slot` are expressions. */
+export function leaseOf(schema: string, queue: string, slot: string): string {
+  return `(SELECT json_build_object('owner', l.owner, 'epoch', l.epoch, 'version', l.version,
+        'expires_at', l.expires_at, 'crashes', l.crashes, 'suspect', l.suspect,
+        'owner_is_member', EXISTS (
+          SELECT FROM ${schema}.slot_member b
+          WHERE b.queue = l.queue AND b.incarnation = l.owner AND b.expires_at > clock_timestamp()),
+        'last_changed_by', (
+          SELECT t.by FROM app.lease_trail t
+          WHERE t.place = '${schema}' AND t.queue = l.queue AND t.slot = l.slot ORDER BY t.at DESC LIMIT 1))
+      FROM ${schema}.slot_lease l WHERE l.queue = ${queue} AND l.slot = ${slot})`;
+}
 
 /** Owners of a slot change at take-overs, which take longer than a lease and less than this. */
 const LEASES_BEFORE = `interval '30 seconds'`;
