@@ -1,25 +1,25 @@
 import type { Message } from './message.js';
 
-/** What became of one message of a batch. */
+/** The outcome of one message of a batch. */
 export type PublishOutcome =
-  /** Durable, as far as this broker can make it. */
+  /** The message is stored as durably as this broker can. */
   | { readonly kind: 'acknowledged' }
-  /** This very message is refused; it counts as an attempt. */
+  /** The broker refused this very message; an attempt is counted. */
   | { readonly kind: 'rejected'; readonly error: unknown }
-  /** The broker cannot take anything now; no attempt is counted, the destination pauses. */
+  /** The broker cannot take messages now. No attempt is counted, and the destination is paused. */
   | { readonly kind: 'unavailable'; readonly error: unknown }
-  /** Sent, but never answered. */
+  /** The message was sent, but the broker did not answer. */
   | { readonly kind: 'unknown'; readonly error: unknown };
 
 export interface Delivery {
   readonly message: Message;
   readonly group: string;
-  /** From 1; counts deliveries, also those that ended with the process. */
+  /** The number of this delivery, from 1; deliveries that ended with their process count too. */
   readonly attempt: number;
   /**
-   * True: the process that had this part of the queue before died, and the message lay there. It may
-   * have been delivered then, although `attempt` does not say so. For brokers that write nothing down
-   * when they deliver.
+   * True: the process that had this part of the queue before died while the message was in it. The
+   * message may have been delivered then, although `attempt` does not count that. For brokers that
+   * record nothing when they deliver.
    */
   readonly afterDeath?: boolean;
   /** Aborted when the subscription loses the right to work on the message, or closes for good. */
@@ -28,7 +28,10 @@ export interface Delivery {
 
 export type DeliveryOutcome =
   | { readonly kind: 'done' }
-  /** Delivered again after `delayMs`; until then the key, and only the key, is held back. */
+  /**
+   * The message is delivered again after `delayMs` milliseconds; until then only the messages of its
+   * key wait.
+   */
   | { readonly kind: 'retry'; readonly delayMs: number; readonly error: unknown };
 
 export interface SubscribeRequest {
@@ -37,35 +40,42 @@ export interface SubscribeRequest {
   /** Messages of different keys handled at once. */
   readonly concurrency: number;
   /**
-   * How long `handle` may take, in milliseconds; default 900,000. Then the signal of its delivery is
-   * aborted, and soon after an attempt is counted and its place is free for messages of other keys.
-   * Its key waits until the promise settles, or for the next attempt. Null: `handle` ends in any case.
+   * How long `handle` may take, in milliseconds; default 900,000. After that the signal of its delivery
+   * is aborted, and soon after an attempt is counted and its place is free for messages of other keys.
+   * Its key waits until the promise settles, or for the next attempt. Null: `handle` limits its own
+   * time.
    */
   readonly timeoutMs?: number | null;
-  /** Never rejects in normal life; a rejection is a retry with the broker's default delay. */
+  /**
+   * Handles a delivery. It should never reject; a rejection counts as a retry with the broker's default
+   * delay.
+   */
   readonly handle: (delivery: Delivery) => Promise<DeliveryOutcome>;
 }
 
 export interface Subscription {
-  /** Takes no more deliveries and waits, at most `withinMs`, for those under way. */
+  /** Takes no more deliveries and waits at most `withinMs` milliseconds for those under way. */
   close(withinMs: number): Promise<void>;
-  /** Null while it works; otherwise what is wrong. */
+  /** The problem in words, for health; null while it works. */
   problem(): string | null;
 }
 
-/** How many messages wait somewhere, and for how long. */
+/** The number of waiting messages in a queue, and how long they have waited. */
 export interface Backlog {
-  /** Counted up to 100,000: more than that is told as 100,000. */
+  /** The number of waiting messages; counted up to 100,000, which also stands for more. */
   readonly waiting: number;
-  /** Milliseconds since the oldest of those counted was published; 0 where none waits. */
+  /** Milliseconds since the oldest of the counted messages was published; 0 if none waits. */
   readonly oldestMs: number;
 }
 
-/** Messages that a broker keeps. */
+/** The messages that wait in a broker. */
 export interface BrokerLag {
-  /** Of every consumer group, whoever serves it: what it has before it, retries included. */
+  /**
+   * The waiting messages of every consumer group, retries included, whether or not a process serves the
+   * group.
+   */
   readonly groups: readonly (Backlog & { readonly group: string })[];
-  /** In topics that no group has joined yet. */
+  /** The messages in topics that no group has joined yet. */
   readonly unrouted: Backlog;
 }
 
@@ -77,7 +87,7 @@ export interface UnservedQueue {
    * - `topic`: no consumer group has ever joined the topic.
    */
   readonly kind: 'outbox' | 'group' | 'topic';
-  /** Of an outbox the connection, of a group or topic its name. */
+  /** The connection of an outbox, or the name of a group or topic. */
   readonly name: string;
   /** For how many milliseconds the oldest of its messages has waited. */
   readonly oldestMs: number;
@@ -99,23 +109,22 @@ export interface Broker {
   /** One outcome for each message, in order. Never rejects. */
   publish(batch: readonly Message[]): Promise<readonly PublishOutcome[]>;
   subscribe(request: SubscribeRequest): Promise<Subscription>;
-  /** Rejects with what is wrong. */
+  /** Checks that the broker can be used. Rejects with the problem. */
   health(): Promise<void>;
   /**
-   * How far consumer groups are behind. Asked for metrics, so its cost is bounded whatever waits. Absent
-   * where the broker's own tools tell.
+   * Returns the lag of consumer groups. It is called for metrics, so its cost must be bounded however
+   * many messages wait. Absent if the broker's own tools show the lag.
    */
   lag?(): Promise<BrokerLag>;
   /**
-   * Consumer groups and topics in which messages wait for nobody, at most 100. Asked regularly, so its
-   * cost does not depend on how much waits. Absent where the broker cannot tell.
+   * Returns consumer groups and topics whose messages no process will take, at most 100. It is called
+   * regularly, so its cost must not depend on the number of messages. Absent if the broker cannot tell.
    */
   unserved?(): Promise<readonly UnservedQueue[]>;
   /**
-   * Removes a consumer group that nobody will serve again, with everything that waits for it, and
-   * resolves to how many messages that were. Rejects with `GroupInUseError` while a process of the
-   * group lives, and with `UnknownGroupError` where there is none. Absent where the broker's own tools
-   * do that.
+   * Removes a consumer group that will not be served again, with all messages that wait for it, and
+   * resolves to their number. Rejects with `GroupInUseError` while a process of the group lives, and
+   * with `UnknownGroupError` if there is no such group. Absent if the broker's own tools do that.
    */
   removeGroup?(group: string): Promise<number>;
   close(): Promise<void>;

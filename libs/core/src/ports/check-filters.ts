@@ -34,12 +34,12 @@ const LETTER_FILTER: Readonly<Record<string, OptionCheck>> = {
   limit: limitArgument,
 };
 
-/** What every store asks of a `SagaFilter` before it looks. @throws InvalidArgumentError */
+/** Checks a `SagaFilter`; every store calls this before it uses one. @throws InvalidArgumentError */
 export function checkSagaFilter(filter: unknown): void {
   checkArguments('The search for sagas', filter, SAGA_FILTER);
 }
 
-/** What every store asks of a `DeadLetterFilter` before it looks. @throws InvalidArgumentError */
+/** Checks a `DeadLetterFilter`; every store calls this before it uses one. @throws InvalidArgumentError */
 export function checkDeadLetterFilter(filter: unknown): void {
   checkArguments('The list of dead letters', filter, LETTER_FILTER);
 }

@@ -5,14 +5,17 @@ export interface Timer {
 }
 
 /**
- * Durations of this process. Instants that decide anything (a lease, an expiry, a due time) are the
- * database's; this clock only counts how long something took or has yet to take here.
+ * Measures durations in this process. Instants that decide anything (a lease, an expiry, a due time)
+ * are those of the database; this clock only measures how long something took or has yet to take here.
  */
 export interface Clock {
   /** Monotonic milliseconds since an arbitrary start. Never a date. */
   now(): number;
   /** The host's date: for ids and for people to read, never for a decision. */
   date(): Date;
-  /** Calls `fire` once after `ms` milliseconds, however many. Does not keep the process alive. */
+  /**
+   * Calls `fire` once after `ms` milliseconds, which may be any number. Does not keep the process
+   * alive.
+   */
   after(ms: number, fire: () => void): Timer;
 }

@@ -32,7 +32,7 @@ export const FAULT_POINTS = [
 export type FaultPoint = (typeof FAULT_POINTS)[number];
 
 export interface FaultPoints {
-  /** Called at the point; what it returns is awaited where it is a promise, and a throw goes through. */
+  /** Called at the point. A returned promise is awaited, and an error is thrown on. */
   reach(point: FaultPoint, subject?: string): void | Promise<void>;
 }
 

@@ -2,7 +2,7 @@ import type { DeadLetterFilter, DeadLetterOutcome } from './outbox-store.js';
 import type { Message } from './message.js';
 import type { Transaction } from './transaction.js';
 
-/** What makes a message one message for a consumer group. Names are compared exactly. */
+/** The key by which a consumer group recognises a message. Its parts are compared exactly. */
 export interface InboxKey {
   readonly tenant: string;
   readonly group: string;
@@ -10,7 +10,7 @@ export interface InboxKey {
   readonly id: string;
 }
 
-/** A kept reply: bytes as they were first sent. */
+/** The reply to a command as it was first sent, kept so that it can be sent again. */
 export interface KeptReply {
   readonly type: string;
   readonly status: 'ok' | 'refused' | 'failed';
@@ -18,19 +18,19 @@ export interface KeptReply {
   readonly payload: Uint8Array;
 }
 
-/** What a participant knows of an idempotency key. */
+/** The state of an idempotency key in the service that handles its command. */
 export type ParticipantState =
-  /** Never seen: the row is now there, written by this transaction. */
+  /** The key was unknown; this transaction has written its row. */
   | { readonly kind: 'first' }
   /** The command was carried out; its reply is repeated. */
   | { readonly kind: 'applied'; readonly reply: KeptReply | null }
   /** A compensation came first or later: the command must do nothing. */
   | { readonly kind: 'undone' };
 
-/** What is known to a compensation about the command that it undoes. */
+/** Whether the command that a compensation undoes is known to have been carried out. */
 export type Applied = 'applied' | 'unknown';
 
-/** Why and after how many attempts a message died. */
+/** Why a message was dead-lettered, and after how many attempts. */
 export interface InboxDeath {
   readonly message: Message;
   readonly attempts: number;
@@ -42,39 +42,43 @@ export interface InboxDeadLetter extends InboxDeath {
   readonly cursor: string;
   readonly group: string;
   readonly diedAt: Date;
-  /** It was asked for again and waits for a process of its group to handle it. */
+  /** Whether a replay was requested and has not ended yet. */
   readonly replaying: boolean;
-  /** How often it was taken for its replay, this time included; 0: not yet. */
+  /** How often a process has taken it for its replay, this time included; 0: not yet. */
   readonly replays: number;
 }
 
-/** What is noted of a message's attempts outside of its handler's transaction, which rolls back. */
+/**
+ * The counts of a message's attempts. They are written outside of its handler's transaction, which
+ * rolls back.
+ */
 export interface InboxAttempts {
-  /** Attempts that failed and count. */
+  /** How many attempts have failed and count. */
   readonly failures: number;
-  /** How many of these were given up because their time was over. */
+  /** How many of these exceeded their time limit. */
   readonly timeouts: number;
   /**
-   * Attempts that were noted when they began, with others beside them, since the last one that came to
-   * an end: the process died while they were at work.
+   * How many attempts since the last one that ended were noted at their start beside others, and did
+   * not end because the process died.
    */
   readonly starts: number;
-  /** The same of attempts that were alone in their process: it died of them. */
+  /** How many such attempts were alone in their process, and therefore killed it. */
   readonly crashes: number;
 }
 
-/** Where a consumer remembers what it has done. */
+/** Records which messages a consumer has handled, so that each has its effects once. */
 export interface InboxStore {
   /**
-   * First statement of a handler's transaction. `new`: the row is written by this transaction.
-   * `done`, `dead`: someone has ended it before. Waits for another transaction that holds the same
+   * First statement of a handler's transaction. `new`: the row is written by this transaction. `done`,
+   * `dead`: it was handled or dead-lettered before. Waits for another transaction that holds the same
    * key, at most `waitMs`; then throws `InboxBusyError`.
    */
   claim(key: InboxKey, transaction: Transaction, waitMs: number): Promise<'new' | 'done' | 'dead'>;
 
   /**
    * Second statement of a command's transaction: writes or reads the participant's row of an
-   * idempotency key. Tombstones outlive commands: rows are kept `keepMs`.
+   * idempotency key. Rows are kept for `keepMs` milliseconds, so that marks of undone keys outlive the
+   * commands.
    */
   beginCommand(
     tenant: string,
@@ -90,7 +94,10 @@ export interface InboxStore {
     reply: KeptReply,
     transaction: Transaction,
   ): Promise<void>;
-  /** Marks the key undone, in the transaction of the compensation's handler, and says what was known. */
+  /**
+   * Marks the key undone, in the transaction of the compensation's handler, and returns what was known
+   * of it.
+   */
   markUndone(
     tenant: string,
     idempotencyKey: string,
@@ -99,33 +106,33 @@ export interface InboxStore {
     waitMs: number,
   ): Promise<Applied>;
 
-  /** What is known of the key; writes nothing. `first` means: never seen. */
+  /** Reads the state of the key; writes nothing. `first`: the key is unknown. */
   lookAtParticipant(
     tenant: string,
     idempotencyKey: string,
     transaction: Transaction,
   ): Promise<ParticipantState>;
 
-  /** What is noted of the message's attempts; nothing noted is zero of both. */
+  /** Reads the counts of the message's attempts; all are 0 if none is recorded. */
   readAttempts(key: InboxKey): Promise<InboxAttempts>;
   /**
-   * Notes that an attempt begins whose message was delivered before, to no known end: the process
-   * may have died of it; `alone`: nothing else of the process's consumers is at work. Commits on its
-   * own, so that it survives this process too.
+   * Notes the start of an attempt of a message that was delivered before without a known end, so that
+   * it may have killed its process. `alone`: no other handler of the process's consumers is running.
+   * Commits at once, so that the note survives this process too.
    */
   noteStart(key: InboxKey, alone: boolean): Promise<InboxAttempts>;
-  /** Notes that the attempt that began alone goes on beside others. Commits on its own. */
+  /** Notes that the attempt that began alone goes on beside others. Commits at once. */
   noteCompany(key: InboxKey): Promise<InboxAttempts>;
   /**
    * Notes how an attempt ended: `failed` and `timed_out` count as failures, `uncounted` does not.
-   * Commits on its own.
+   * Commits at once.
    */
   noteEnd(key: InboxKey, end: 'failed' | 'timed_out' | 'uncounted'): Promise<InboxAttempts>;
 
   /**
-   * Marks the message dead and keeps it, in the given transaction; a letter that was being replayed
-   * lies there again. Its attempts are forgotten, so that a replay has all of them. False: someone
-   * has ended it (done or dead) meanwhile, and nothing was written.
+   * Makes the message a dead letter, in the given transaction; one that was being replayed becomes a
+   * dead letter again. Its attempts are forgotten, so that a replay has all of them. False: it was
+   * handled or dead-lettered meanwhile, and nothing was written.
    */
   bury(
     key: InboxKey,
@@ -136,42 +143,45 @@ export interface InboxStore {
   listDeadLetters(filter: DeadLetterFilter): Promise<readonly InboxDeadLetter[]>;
   /**
    * Marks dead letters for replay and clears their inbox rows, so that the message can be handled
-   * again. The letters stay until {@link endReplay}: a crash on the way loses none. Returns an outcome
-   * for each key, in the order given; a letter that is being replayed already is due at once, and `done`.
+   * again. The dead letters are kept until {@link endReplay}, so that a crash meanwhile loses none.
+   * Returns an outcome for each key, in the order given; a dead letter that is being replayed already
+   * becomes due at once, and is `done`.
    */
   requestReplay(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]>;
   /**
-   * Letters of the groups that are marked for replay and due. Each is not due again for `leaseMs`,
-   * so that the processes of a group share the work; should two have one, the inbox row decides.
+   * Takes dead letters of the groups that are marked for replay and due. Each is not due again for
+   * `leaseMs` milliseconds, so that the processes of a group share the work. If two take the same one,
+   * the inbox row decides.
    */
   takeReplays(
     groups: readonly string[],
     limit: number,
     leaseMs: number,
   ): Promise<readonly InboxDeadLetter[]>;
-  /** The replayed message is to be tried again `delayMs` from now. */
+  /** Has the replayed message tried again in `delayMs` milliseconds. */
   postponeReplay(key: InboxKey, delayMs: number): Promise<void>;
   /**
-   * Removes the letter of a replayed message if its inbox row says that it is done; else does nothing.
-   * `handledAs`: the message was handled under another key than that of the letter (it was not trusted
-   * before); then the letter goes once that row is there, done or with a letter of its own.
+   * Removes the dead letter of a replayed message if its inbox row is done; otherwise does nothing.
+   * `handledAs`: the message was handled under another key than that of the dead letter (it was not
+   * trusted before); the dead letter is then removed once the row of that key is done or has a dead
+   * letter of its own.
    */
   endReplay(key: InboxKey, handledAs?: InboxKey): Promise<void>;
   /**
-   * Removes letters for good; their messages stay ended, so that a trailing duplicate is dropped. Returns
-   * an outcome for each key, in the order given: one that is being replayed, and whose replay does not end
-   * within seconds, is `busy` and keeps none of the others from being discarded; a replay that has ended
-   * well before makes it `ended`.
+   * Removes dead letters for good. Their messages stay ended, so that a late duplicate is dropped.
+   * Returns an outcome for each key, in the order given. One whose replay is running and does not end
+   * within seconds is `busy`, and the others are discarded all the same; one whose replay has succeeded
+   * meanwhile is `ended`.
    */
   discardDeadLetters(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]>;
-  /** Those that are being replayed included: they are not handled yet. */
+  /** Counts dead letters, including those that are being replayed, since they are not handled yet. */
   countDeadLetters(): Promise<number>;
 
   /**
-   * Forgets what nobody needs any more, at most `limit` of each kind, skipping what is locked:
-   * messages that ended and were claimed more than `doneMs` ago, participant rows past their time,
-   * notes of attempts as old. What a transaction has claimed and not committed is never touched, and
-   * neither is a message whose dead letter lies there. Returns how many rows went.
+   * Removes rows that are not needed any more, at most `limit` of each kind, and skips locked ones:
+   * messages that ended and were claimed more than `doneMs` milliseconds ago, participant rows past
+   * their time, and counts of attempts of the same age. Rows of open transactions and of messages with
+   * a dead letter are kept. Returns how many rows were removed.
    */
   prune(doneMs: number, limit: number): Promise<number>;
   /** Milliseconds until an ISO 8601 instant by the store's clock; negative: passed. */

@@ -1,13 +1,13 @@
 /**
- * A message as brokers carry it: CloudEvents 1.0 attributes beside a body of bytes. What the
- * consumer reads is, byte for byte, what the producer wrote.
+ * A message as brokers carry it: CloudEvents 1.0 attributes and a body of bytes. The consumer reads
+ * exactly the bytes that the producer wrote.
  */
 export interface Message {
-  /** UUIDv7; never changes, whoever publishes the message and however often. */
+  /** The id, a UUIDv7; it never changes, however often the message is published. */
   readonly id: string;
-  /** `''` where there is only one tenant. */
+  /** The tenant; `''` in applications with one tenant. */
   readonly tenant: string;
-  /** Where it goes. By default the first segment of `type`. */
+  /** The topic to which the message is published. By default the first segment of `type`. */
   readonly topic: string;
   /** Messages of one (tenant, topic, key) stay in order. */
   readonly key: string;
@@ -19,7 +19,7 @@ export interface Message {
   readonly time: string;
   readonly contentType: string;
   readonly payload: Uint8Array;
-  /** Lower-case names: `traceparent`, `sagaz-…` and the user's own. */
+  /** The headers: `traceparent`, `sagaz-…` and the user's own. Their names are in lower case. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -27,7 +27,10 @@ export interface Message {
 export interface OutboxMessage extends Message {
   /** `false`: no key lock is taken, and order among messages of the key is not promised. */
   readonly ordered: boolean;
-  /** Milliseconds from now before it may be published; it takes its place in its key only then. */
+  /**
+   * How long the message waits before it may be published, in milliseconds; it takes its place in its
+   * key only then.
+   */
   readonly delayMs: number;
 }
 
@@ -46,15 +49,15 @@ export const HEADERS = {
   /** On a reply: `ok`, `refused` or `failed`. */
   replyStatus: 'sagaz-reply-status',
   /**
-   * On a command: ISO 8601 instant after which it must not be executed. It is the producer's store
-   * that draws it, from the database's clock.
+   * On a command: ISO 8601 instant after which it must not be executed. The producer's store computes
+   * it from the database's clock.
    */
   expiresAt: 'sagaz-expires-at',
   /** The message that caused this one. */
   causationId: 'sagaz-causation-id',
   /** Follows a business transaction through all messages. */
   correlationId: 'sagaz-correlation-id',
-  /** On a reply: the role of what it answers, `command` or `compensation`. */
+  /** On a reply: the role of the message that it answers, `command` or `compensation`. */
   repliesTo: 'sagaz-replies-to',
   /** On a reply: the type of the command that it answers. */
   commandType: 'sagaz-command-type',

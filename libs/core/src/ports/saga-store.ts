@@ -13,10 +13,10 @@ export const SAGA_STATUSES = [
   'needs_attention',
   'terminated',
 ] as const;
-/** Where a saga stands: see `SAGA_STATUSES`, and `FINAL_STATUSES` for those that nothing leaves. */
+/** The status of a saga. `FINAL_STATUSES` are those that never change. */
 export type SagaStatus = (typeof SAGA_STATUSES)[number];
 
-/** The statuses nothing leaves. `needs_attention` is no end: an operator can move it on. */
+/** The statuses that never change. An operator can let a saga in `needs_attention` go on. */
 export const FINAL_STATUSES = [
   'completed',
   'compensated',
@@ -25,11 +25,11 @@ export const FINAL_STATUSES = [
 ] as const satisfies readonly SagaStatus[];
 export type FinalStatus = (typeof FINAL_STATUSES)[number];
 
-/** One thing that happened to a saga. Stores keep it and never look inside. */
+/** One thing that happened to a saga. Stores keep its data without reading it. */
 export interface JournalEntry {
   readonly kind: string;
   readonly step: string | null;
-  /** 0 where it makes no sense. */
+  /** The attempt that the entry is about; 0: none. */
   readonly attempt: number;
   /** JSON text, escaped so that it holds no NUL and no lone surrogate; null for none. */
   readonly data: string | null;
@@ -41,14 +41,14 @@ export interface RecordedEntry extends JournalEntry {
   /** Position within the transition, from 0. */
   readonly ordinal: number;
   readonly transitionId: string;
-  /** The database's clock; for people. */
+  /** When it was recorded, by the database's clock; for people. */
   readonly recordedAt: Date;
 }
 
 export interface NewMail {
   readonly sagaId: string;
   readonly kind: string;
-  /** Unique per saga while the mail lies there: the first answer of a step generation wins. */
+  /** Unique per saga as long as the mail is unread: the first mail with a key is kept. */
   readonly dedupeKey: string;
   /** JSON text, as in {@link JournalEntry.data}. */
   readonly data: string;
@@ -58,13 +58,10 @@ export interface Mail extends NewMail {
   readonly id: string;
 }
 
-/** What a transition does with the saga's ownership. */
+/** The change of a saga's ownership by a transition. */
 export type Ownership =
   | { readonly kind: 'keep' }
-  /**
-   * Gives the saga back: it waits with no owner. `wakeInMs` from now by the database's clock it is
-   * due again; null: only mail wakes it.
-   */
+  /** Gives the saga back. It is due again in `wakeInMs` milliseconds; null: only mail wakes it. */
   | { readonly kind: 'give_back'; readonly wakeInMs: number | null };
 
 /**
@@ -86,17 +83,17 @@ export interface SagaTransition {
   /** At least one. */
   readonly entries: readonly JournalEntry[];
   readonly messages: readonly OutboxMessage[];
-  /** Ids of the mail that this transition has taken into account; it goes with the commit. */
+  /** Ids of the mail that this transition takes into account and that the commit removes. */
   readonly consumedMail: readonly string[];
 }
 
 export type TransitionOutcome =
   | { readonly kind: 'applied' }
-  /** The saga is somebody else's now, or nobody's, or in a later epoch. */
+  /** The saga has another owner, or none, or is in a later epoch. */
   | { readonly kind: 'not_owner'; readonly owner: string | null; readonly epoch: number }
-  /** Still ours, but at another revision, and not because of this transition. */
+  /** The owner is right, but another transition has changed the revision. */
   | { readonly kind: 'conflict'; readonly revision: number }
-  /** The row was locked by another transaction; nothing was changed: go again, alone. */
+  /** Another transaction has locked the row. Nothing was changed; repeat the transition. */
   | { readonly kind: 'busy' }
   /** The database refused this transition's data; nothing of it was written. */
   | { readonly kind: 'rejected'; readonly error: unknown }
@@ -111,7 +108,7 @@ export interface NewSaga {
   readonly tenant: string;
   readonly name: string;
   readonly version: number;
-  /** Unique per (tenant, name); null: none given. */
+  /** The idempotency key, unique per (tenant, name); null: none. */
   readonly key: string | null;
   /** Digest of the input: the same key with another input is refused. */
   readonly inputDigest: string;
@@ -135,15 +132,17 @@ export type StartOutcome =
       readonly kind: 'exists';
       readonly id: string;
       readonly inputDigest: string;
-      /** It is this very start, whose answer was lost: it has the same id and transition. */
+      /**
+       * Whether it is this very start, whose answer was lost: the id and the transition are the same.
+       */
       readonly sameStart: boolean;
     }
-  /** Another open transaction starts a saga with this key or id; nothing was changed: go again later. */
+  /** Another open transaction starts a saga with this key or id; repeat the start later. */
   | { readonly kind: 'busy' }
   /** The database refused this start's data; nothing of it was written. */
   | { readonly kind: 'rejected'; readonly error: unknown };
 
-/** A saga without its journal: which one it is, where it stands and who owns it. */
+/** A saga without its journal: its identity, status and owner. */
 export interface SagaHeader {
   readonly id: string;
   readonly tenant: string;
@@ -154,7 +153,7 @@ export interface SagaHeader {
   readonly revision: number;
   readonly owner: string | null;
   readonly epoch: number;
-  /** Milliseconds left when it was read, by the database's clock; negative: passed; null: none. */
+  /** Milliseconds to the deadline at the time of the read; negative: passed; null: none. */
   readonly deadlineInMs: number | null;
 }
 
@@ -162,7 +161,7 @@ export interface LoadedSaga extends SagaHeader {
   /** In order. */
   readonly entries: readonly RecordedEntry[];
   readonly mail: readonly Mail[];
-  /** The incarnation that owned it before this claim and is no living engine; null: nobody did. */
+  /** The incarnation that owned it before this claim and is dead; null: it had no owner. */
   readonly adoptedFrom: string | null;
 }
 
@@ -178,15 +177,15 @@ export interface ClaimRequest {
   readonly definitions: readonly RunnableSaga[];
   readonly limit: number;
   /**
-   * The kinds of mail this engine can take into account: mail of another kind makes no saga due for it, and
-   * lies there for an engine of a version that knows it. Default: all.
+   * The kinds of mail this engine can take into account: mail of another kind makes no saga due, and
+   * stays for an engine of a version that knows it. Default: all.
    */
   readonly mailKinds?: readonly string[];
 }
 
-/** How far a look for unserved sagas goes. */
+/** The bounds of a look for unserved sagas. */
 export interface UnservedLook {
-  /** Only what has waited for so many milliseconds. */
+  /** Only sagas that have waited for at least this many milliseconds. */
   readonly olderThanMs: number;
   readonly limit: number;
 }
@@ -197,7 +196,7 @@ export interface UnservedSagas {
   readonly version: number;
   /** How many were found; at most the limit of the look. */
   readonly count: number;
-  /** The look came to its limit: there may be more. */
+  /** Whether the look reached its limit, so that there may be more. */
   readonly more: boolean;
   /** For how long the first of them has waited, in milliseconds by the store's clock. */
   readonly oldestMs: number;
@@ -205,7 +204,7 @@ export interface UnservedSagas {
   readonly example: string;
 }
 
-/** Which sagas to list: those that match every field given. */
+/** The filter of sagas: those that match every given field. */
 export interface SagaFilter {
   readonly tenant?: string;
   readonly name?: string;
@@ -217,14 +216,14 @@ export interface SagaFilter {
   readonly limit?: number;
 }
 
-/** A saga as people list it. */
+/** A saga in a list for people. */
 export interface SagaSummary extends SagaHeader {
   readonly createdAt: Date;
   readonly updatedAt: Date;
 }
 
 /**
- * Where sagas live. Instants are the store's own clock. Every method that takes a `transaction`
+ * Stores sagas. Instants are those of the store's own clock. Every method that takes a `transaction`
  * writes in it; without one it uses a connection of the store's own pool and commits.
  *
  * Lock rule: nobody but the owner, an adopter, or an operator who takes ownership writes a saga row,
@@ -243,16 +242,16 @@ export interface SagaStore {
   start(sagas: readonly NewSaga[], transaction?: Transaction): Promise<readonly StartOutcome[]>;
 
   /**
-   * Commits transitions of different sagas in one set-based statement, with an outcome for each, in
-   * the order given; at most one per saga. A poisonous transition is `rejected` and does not take
-   * its neighbours with it. Rejects only when the outcome of all is unknown.
+   * Commits transitions of different sagas in one set-based statement, with an outcome for each, in the
+   * order given; at most one per saga. A transition whose data the database refuses is `rejected`, and
+   * the others are committed. Rejects only when the outcome of all is unknown.
    *
    * A message whose key is not the saga's id takes its place in that key as {@link OutboxStore.append}
    * does, before its number is drawn; where another transaction holds the key, its transition is `busy`.
    */
   flush(transitions: readonly SagaTransition[]): Promise<readonly TransitionOutcome[]>;
 
-  /** The same for one transition as the last statement of a transaction before its COMMIT. */
+  /** Commits one transition, as the last statement of a transaction before its COMMIT. */
   apply(transition: SagaTransition, transaction: Transaction): Promise<TransitionOutcome>;
 
   /**
@@ -262,13 +261,13 @@ export interface SagaStore {
   settle(transition: SagaTransition): Promise<SettledOutcome>;
 
   /**
-   * Takes sagas for an incarnation, at most `limit`: those without an owner that are due (their time
-   * has come, or mail lies there), and those whose owner is not a living engine, for ever and not
-   * only once. Raises the epoch. Takes a final saga only for `late` mail, see {@link dropDeadMail}.
+   * Takes sagas for an incarnation, at most `limit`: those without an owner that are due (by their
+   * time, or because they have mail), and those whose owner is not a living engine, however long ago it
+   * died. Raises the epoch. Takes a final saga only for `late` mail, see {@link dropDeadMail}.
    */
   claim(request: ClaimRequest): Promise<readonly LoadedSaga[]>;
 
-  /** What an incarnation owns, so that it finds sagas it does not know it owns. */
+  /** The ids of the sagas that an incarnation owns, also those it does not know of. */
   owned(incarnation: string): Promise<readonly string[]>;
   /** Loads sagas as they are, if the incarnation owns them; `adoptedFrom` is null. */
   load(ids: readonly string[], incarnation: string): Promise<readonly LoadedSaga[]>;
@@ -282,19 +281,19 @@ export interface SagaStore {
   /** Milliseconds until the next unowned saga is due; null when none has a time. */
   nextDueInMs(): Promise<number | null>;
 
-  /** Puts mail. Mail that the (saga, dedupeKey) already has is dropped in silence. Locks no saga row. */
+  /** Stores mail whose (saga, dedupeKey) is new, and drops other mail. Locks no saga row. */
   putMail(mail: readonly NewMail[], transaction?: Transaction): Promise<void>;
   /** Mail of all sagas that an incarnation owns. */
   mailOfOwned(incarnation: string): Promise<readonly Mail[]>;
   /**
-   * Deletes mail of final sagas, and mail older than `orphanAgeMs` of sagas that do not exist. Not mail
-   * of kind `late`: it tells of an effect that came afterwards, and makes the saga due although it is
-   * final. Returns how much.
+   * Deletes mail of final sagas, and mail older than `orphanAgeMs` of sagas that do not exist. Mail of
+   * kind `late` is kept: it reports an effect that came afterwards, and makes the saga due although it
+   * is final. Returns the number.
    */
   dropDeadMail(orphanAgeMs: number): Promise<number>;
 
   get(id: string, transaction?: Transaction): Promise<SagaSummary | null>;
-  /** Where sagas stand, by their ids; those that do not exist are left out. The caller bounds the ids. */
+  /** The statuses of sagas by id, without unknown ids. The caller bounds the ids. */
   statusesOf(ids: readonly string[]): Promise<ReadonlyMap<string, SagaStatus>>;
   find(filter: SagaFilter): Promise<readonly SagaSummary[]>;
   history(id: string): Promise<readonly RecordedEntry[]>;
@@ -306,7 +305,7 @@ export interface SagaStore {
     ids: readonly string[],
     limit: number,
   ): Promise<ReadonlyMap<string, readonly RecordedEntry[]>>;
-  /** How many sagas stand in each status. Final ones may be left out. */
+  /** How many sagas have each status. Final ones may be left out. */
   countByStatus(): Promise<ReadonlyMap<SagaStatus, number>>;
 }
 
@@ -327,21 +326,21 @@ export interface NewEngine {
   readonly host: string;
   readonly pid: number;
   readonly ttlMs: number;
-  /** The definitions it runs, so that the others see which sagas nobody serves. */
+  /** The definitions it runs, so that other engines see which sagas no engine runs. */
   readonly runs: readonly RunnableSaga[];
 }
 
-/** Heartbeats of engines, on a connection of their own, so that a full pool never looks like death. */
+/** Heartbeats of engines, on a connection of their own: a full pool makes no engine look dead. */
 export interface EngineRegistry {
   register(engine: NewEngine): Promise<void>;
-  /** false: this incarnation was declared dead; it must stop everything and return as a new one. */
+  /** Sends a heartbeat. False: declared dead; the engine stops and returns as a new incarnation. */
   beat(incarnation: string): Promise<boolean>;
   observe(): Promise<readonly EngineBeat[]>;
   /**
-   * Declares an engine dead under the lock of its row, if it still is overdue and its beat still is
-   * the one that was observed. False: it lives.
+   * Declares an engine dead under the lock of its row, if it still is overdue and its beat still is the
+   * one that was observed. False: it is alive.
    */
   declareDead(incarnation: string, beat: string): Promise<boolean>;
-  /** A graceful end. */
+  /** Removes an engine that ends in good order. */
   retire(incarnation: string): Promise<void>;
 }

@@ -8,10 +8,10 @@ import type { EngineRegistry, SagaStore } from './saga-store.js';
 import type { Transactions } from './transaction.js';
 import type { WakeUps } from './wake-ups.js';
 
-/** What a process does in the background: runs sagas, publishes outboxes, handles messages. */
+/** The roles of a process: it runs sagas, publishes outboxes, or handles messages. */
 export type ProcessRole = 'engine' | 'relay' | 'consume';
 
-/** Everything one database keeps for Sagaz. */
+/** The data of Sagaz in one database. */
 export interface Store {
   readonly name: string;
   readonly transactions: Transactions;
@@ -21,35 +21,38 @@ export interface Store {
   readonly inbox: InboxStore;
   readonly wakeUps: WakeUps;
   /**
-   * Applies migrations if asked to, checks the server's settings and whether what the roles do is
-   * allowed here, starts listening. May be called again after it rejected.
+   * Applies migrations if asked to, checks the server's settings and the privileges that the roles
+   * need, and starts listening. May be called again after it rejected.
    */
   start(options: {
     readonly migrate: boolean;
     readonly roles?: readonly ProcessRole[];
   }): Promise<void>;
-  /** Rejects with what is wrong. */
+  /** Checks that the store can be used. Rejects with the problem. */
   health(): Promise<void>;
   close(): Promise<void>;
 }
 
-/** What a driver is told when the application starts. */
+/** The parts of the application that a driver gets when the application starts. */
 export interface StoreEnvironment {
   readonly service: string;
   readonly logger: Logger;
   readonly clock: Clock;
   /**
-   * Options of the application's own connection pool, as they are (the password in them cannot be
-   * enumerated, so they must not be copied), for a store that is configured with nothing else.
+   * The options of the application's own connection pool, for a store that has no database of its own
+   * configured. They must not be copied, because the password in them is not enumerable.
    */
   readonly connection?: unknown;
-  /** For tests that interfere at the driver's own fault points. Default: nothing happens there. */
+  /** For tests that use the driver's own fault points. Default: the points do nothing. */
   readonly faults?: FaultPoints;
 }
 
-/** A store as it stands in a configuration: `store: postgres()`. */
+/** A store in a configuration: `store: postgres()`. */
 export interface StoreDriver {
-  /** Drivers of stores and of brokers look alike, and JavaScript lets one stand in the other's place. */
+  /**
+   * Distinguishes drivers of stores from those of brokers, which have the same shape, so that a swap is
+   * noticed in JavaScript too.
+   */
   readonly kind: 'store';
   readonly name: string;
   /** `VERSION` of the @sagaz/core that the driver works with, to be compared with the application's. */
@@ -59,7 +62,7 @@ export interface StoreDriver {
 
 export type BrokerEnvironment = StoreEnvironment;
 
-/** A broker as it stands in a configuration: `broker: postgresBroker()`. */
+/** A broker in a configuration: `broker: postgresBroker()`. */
 export interface BrokerDriver {
   /** As in {@link StoreDriver.kind}. */
   readonly kind: 'broker';

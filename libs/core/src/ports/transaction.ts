@@ -12,7 +12,7 @@ export interface Transaction {
 /** A statement that opens a transaction or a part of it, commits one, or takes one or a part of it back. */
 export type TransactionControl = 'begin' | 'commit' | 'rollback';
 
-/** Opens transactions of a store, or recognises one that was opened by somebody else. */
+/** Opens transactions of a store, or makes use of one that the application has opened. */
 export interface Transactions {
   /**
    * Runs `work` in a READ COMMITTED transaction on a connection of the store's own pool and commits.
@@ -23,19 +23,19 @@ export interface Transactions {
    */
   run<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
   /**
-   * Sees a client with an open transaction (for PostgreSQL: anything with pg's `query`) as a
-   * transaction of this store. The caller keeps the right and the duty to end it.
+   * Makes a transaction of this store from a client with an open transaction (for PostgreSQL: any
+   * object with pg's `query`). The caller remains responsible for ending it.
    */
   enlist(client: unknown): Transaction;
   /**
-   * Sends what opens or ends a transaction on a client of the application, for whoever opens its own
-   * there. A connection that gives no answer in the time that this may take is closed, because one that
-   * was forgotten on the way to the database never answers; `send` has ended then, or is given up.
+   * Sends a statement that opens or ends a transaction on a client of the application, with the store's
+   * time limit. A connection that gives no answer in time is closed, because one that a firewall has
+   * forgotten never answers; `send` has ended then, or is abandoned.
    *
-   * Rejects with whatever `send` does. Without an answer it rejects with the store's error for that, and
-   * with `CommitUnknownError` where a commit was sent.
+   * Rejects with the error of `send`. Without an answer it rejects with the store's error for that, and
+   * with `CommitUnknownError` if a commit was sent.
    *
-   * @param client what `send` uses
+   * @param client the client that `send` uses
    */
   control<T>(client: unknown, statement: TransactionControl, send: () => Promise<T>): Promise<T>;
   /**
@@ -46,7 +46,7 @@ export interface Transactions {
   abandon(transaction: Transaction): void;
   /**
    * Whether the error, or what it wraps, was reported by a connection of this store or one that was
-   * enlisted in it. What another database said to the application's code is not.
+   * enlisted in it. An error that another database reported to the application's code is not.
    */
   reported(error: unknown): boolean;
 }

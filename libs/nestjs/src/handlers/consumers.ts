@@ -31,7 +31,7 @@ const NOT_CONNECTED = 'Call connectSagaz(app) in main.ts before app.startAllMicr
 const NOT_STARTED =
   'connectSagaz(app) was called, and app.startAllMicroservices() was not: write await app.startAllMicroservices() after it in main.ts.';
 
-/** Takes messages from the broker and has them handled: one subscription per consumer group. */
+/** Subscribes each consumer group of this process at the broker and has its messages handled. */
 @Injectable()
 export class Consumers implements Worker, OnModuleInit {
   readonly name = 'consumers';
@@ -66,7 +66,8 @@ export class Consumers implements Worker, OnModuleInit {
 
   async start(): Promise<void> {
     this.#declared = declaredHandlers(this.discovery);
-    // Of all connections: handlers on Nest's own transports leave rows too.
+    // Inbox rows are pruned on all connections, because handlers on Nest's own transports write rows
+    // too.
     for (const { store } of this.connections.all) {
       const { keepDone } = this.options.inbox;
       const housekeeping = new InboxHousekeeping(store.inbox, this.clock, this.logger, keepDone);
@@ -91,7 +92,8 @@ export class Consumers implements Worker, OnModuleInit {
     this.server.whenListening(() => {
       detached(() => this.#consume(broker));
     });
-    // Not at once: an application may call app.listen() before app.startAllMicroservices().
+    // The reminder comes later, because an application may call app.listen() before
+    // app.startAllMicroservices().
     this.#reminder = this.clock.after(REMIND_AFTER_MS, () => {
       if (this.#state === 'waiting' && this.server.connected) {
         this.logger.error(`Messages pile up: ${this.problem() ?? ''}`);
@@ -123,7 +125,7 @@ export class Consumers implements Worker, OnModuleInit {
     return null;
   }
 
-  /** A process that has the role and no handlers only tidies up. */
+  /** A process that has the role but no handlers only prunes the inbox, which needs no broker. */
   withoutBroker(): 'stops' | 'waits' {
     return this.#declared.length > 0 ? 'stops' : 'waits';
   }
@@ -148,7 +150,7 @@ export class Consumers implements Worker, OnModuleInit {
         group,
         topics: this.handlers.topicsOf(group),
         concurrency: this.options.inbox.concurrency,
-        // Handlers have limits of their own, and each ends when its is over.
+        // Each handler has a time limit of its own, so the subscription needs none.
         timeoutMs: null,
         handle: (delivery) => this.#handle(delivery),
       },
@@ -166,7 +168,10 @@ export class Consumers implements Worker, OnModuleInit {
     );
   }
 
-  /** Events of no interest are passed over; a command that nobody knows is answered and kept. */
+  /**
+   * Acknowledges an event without a handler. A command without a handler is answered with a failure and
+   * kept as a dead letter.
+   */
   async #unhandled(delivery: Delivery): Promise<DeliveryOutcome> {
     const { group, message } = delivery;
     const role = message.headers[HEADERS.role];
@@ -180,7 +185,10 @@ export class Consumers implements Worker, OnModuleInit {
     );
   }
 
-  /** One for each connection: it knows what runs in this process. */
+  /**
+   * Returns the processor of a connection. There is one for each, because it knows which messages are
+   * being handled in this process.
+   */
   #processorOf(connection: Connection): InboxProcessor {
     let processor = this.#processors.get(connection);
     if (processor === undefined) {
@@ -203,7 +211,7 @@ export class Consumers implements Worker, OnModuleInit {
       ...(signing === undefined ? {} : { signing }),
       keepParticipantsMs: this.options.inbox.keepKeys,
       gate: this.#gate,
-      // A quarter: what once hung must leave places to what did not.
+      // A quarter of the places, so that messages that have timed out before leave places to others.
       slowPlaces: Math.max(1, Math.floor(this.options.inbox.concurrency / 4)),
     });
   }

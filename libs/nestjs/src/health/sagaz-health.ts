@@ -7,12 +7,16 @@ import { RecentAnswer, UnservedQueues, Workers, type Answer } from '../lifecycle
 import { Engines } from '../sagas/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK } from '../tokens/index.js';
 
-/** A probe that hangs is killed by its caller, and then nobody learns which part hung. */
+/**
+ * The longest wait for an answer, in ms. A probe that takes longer is abandoned by its caller, who then
+ * does not learn which part hung.
+ */
 const WITHIN_MS = 3_000;
 
 /**
- * How Sagaz is, as Terminus indicators: `up`, or `down` with what is wrong. For health controllers of
- * your own; {@link SagazHealthModule} brings one that is ready. Each answers within 3 s, whatever hangs.
+ * The health of Sagaz as Terminus indicators: `up`, or `down` with the problem. For health controllers
+ * of your own; {@link SagazHealthModule} contains a ready one. Each indicator answers within 3 s, even
+ * if a server hangs.
  */
 @Injectable()
 export class SagazHealth {
@@ -51,8 +55,8 @@ export class SagazHealth {
   }
 
   /**
-   * The broker; `up` where none is configured, and where nothing that this process does stops without it:
-   * its messages wait in the outbox, and its sagas for their replies. Always `down` while the broker refuses
+   * The broker; `up` if none is configured, or if this process can do its work without it: its messages
+   * wait in the outbox, and its sagas wait for their replies. Always `down` while the broker refuses
    * this process, because only a person can change that.
    */
   async broker(): Promise<HealthIndicatorResult> {
@@ -67,7 +71,7 @@ export class SagazHealth {
       : indicator.up({ message: `away, and nothing here stops without it: ${problem}` });
   }
 
-  /** What this process runs in the background: engine, relay, consumers. One indicator for each. */
+  /** The background work of this process (engine, relay, consumers), one indicator for each. */
   async work(): Promise<HealthIndicatorResult> {
     let result: HealthIndicatorResult = {};
     for (const worker of this.workers.all) {
@@ -82,8 +86,8 @@ export class SagazHealth {
   }
 
   /**
-   * What waits and has no living process that takes it, wherever in the system: always `up`, because this
-   * process is not at fault.
+   * Queues and sagas in the whole system that wait and that no living process takes. Always `up`,
+   * because this process is not at fault.
    */
   unserved(): HealthIndicatorResult {
     const queues = this.queues.current.map(({ kind, name, oldestMs }) => ({
@@ -108,7 +112,7 @@ export class SagazHealth {
   }
 }
 
-/** By a wrong password, or a schema or grant that is missing. */
+/** Whether the server refused: because of a wrong password, or a missing schema or grant. */
 function isRefusal(answer: Answer<void>): boolean {
   if (answer.kind === 'answer') return false;
   const { error } = answer;

@@ -2,29 +2,29 @@ import { Injectable } from '@nestjs/common';
 import type { EngineObserver, RelayObserver, StoreFailure, UnservedQueue } from '@sagaz/core';
 import type { EnlistObserver } from '../enlist/index.js';
 
-/** Is told what the process does, connection by connection; for metrics. */
+/** Receives the events of this process by connection; for metrics. */
 export interface WorkObserver extends EnlistObserver {
-  /** What the relay of a connection is to tell. Asked once for each. */
+  /** Returns the observer for the relay of a connection. Called once for each. */
   relay?(connection: string): RelayObserver;
-  /** What the engine of a connection is to tell. Asked once for each. */
+  /** Returns the observer for the engine of a connection. Called once for each. */
   engine?(connection: string): EngineObserver;
-  /** Told every half minute: queues in which messages have waited for nobody for a minute or longer. */
+  /** Called every half minute with the queues that no process has served for a minute or longer. */
   unserved?(queues: readonly UnservedQueue[]): void;
   /**
    * Connecting to the broker, or subscribing a group at it, failed and is tried again. The first try to
-   * connect is over before any observer can be added, and is told to none.
+   * connect is over before any observer can be added, so no observer receives it.
    */
   brokerFailed?(event: { readonly failure: StoreFailure }): void;
 }
 
 type Events<Observer> = { [Name in keyof Observer]-?: NonNullable<Observer[Name]> };
 
-/** Hands what happens to everyone who counts it. */
+/** Passes events of this process on to all observers. */
 @Injectable()
 export class WorkObservers implements Required<WorkObserver> {
   readonly #observers: WorkObserver[] = [];
 
-  /** To be called before the application has bootstrapped. */
+  /** Adds an observer. Must be called before the application has bootstrapped. */
   add(observer: WorkObserver): void {
     this.#observers.push(observer);
   }
@@ -81,7 +81,7 @@ export class WorkObservers implements Required<WorkObserver> {
   }
 }
 
-/** Asked at the first event, when every module has been made. */
+/** Calls `make` at the first event only, when every module has been made. */
 function once<T>(make: () => T): () => T {
   let made: { readonly value: T } | undefined;
   return () => (made ??= { value: make() }).value;

@@ -16,8 +16,8 @@ import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER } from '../tokens/index.js';
 import { WorkObservers } from './observers.js';
 
 /**
- * Messages that wait for nobody, as this process sees them: in the outboxes of its connections, and at
- * its broker. Looked for every half minute, warned about, and told to observers.
+ * Finds queues that no process serves: in the outboxes of this process's connections, and at its
+ * broker. It looks every half minute, logs warnings, and tells observers.
  */
 @Injectable()
 export class UnservedQueues implements OnApplicationBootstrap, OnModuleDestroy {
@@ -36,7 +36,8 @@ export class UnservedQueues implements OnApplicationBootstrap, OnModuleDestroy {
           const oldestMs = await store.outbox.unserved();
           return oldestMs === null ? [] : [{ kind: 'outbox', name, oldestMs }];
         }),
-        // Asked each time: a broker that is away when the process starts cannot say yet what it can tell.
+        // The method is looked up each time, because a broker that is away at the start does not have
+        // it yet.
         async () => (await broker?.unserved?.()) ?? [],
       ],
       clock,

@@ -1,6 +1,6 @@
 import { SagazError, errorMessage, storeFailureOf, type Clock, type Logger } from '@sagaz/core';
 
-/** A database that the application needs to start did not come in time. */
+/** A database that the application needs to start was not reachable in time. */
 export class StartTimeoutError extends SagazError {
   readonly code = 'SAGAZ_START_TIMEOUT';
 
@@ -21,23 +21,23 @@ export class StartTimeoutError extends SagazError {
 export interface Patience {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Milliseconds since the start after which it is over; 0: the first try is the last. */
+  /** How long to wait, in milliseconds; 0: the first try is the last. */
   readonly withinMs: number;
 }
 
 const FIRST_MS = 250;
 const LONGEST_MS = 5_000;
-/** Lines are so far apart at first, and at most a minute. */
+/** The first interval between log lines, in ms; it grows to a minute. */
 const FIRST_LINE_MS = 5_000;
 const LONGEST_LINE_MS = 60_000;
 
 /**
- * Tries until it works, as long as the reason is that nobody answers. Says so at once and then at
- * growing intervals. Everything else ends the start at once: a wrong password, database, schema, grant
- * or certificate does not mend itself.
+ * Repeats `attempt` as long as the server does not answer, and logs that at once and then at growing
+ * intervals. Any other error ends the start at once, because a wrong password, database, schema, grant
+ * or certificate is not corrected by waiting.
  *
- * It waits before the application listens: nothing of it can work without its database, and a probe
- * that finds no port is told as much as by a 503.
+ * It waits before the application listens, since nothing in the application works without its database,
+ * and a probe that finds no port learns as much as from a 503.
  *
  * @throws StartTimeoutError
  */
@@ -51,7 +51,7 @@ export async function waitForServer<T>(
   let lineMs = FIRST_LINE_MS;
   let pauseMs = FIRST_MS;
   let waited = false;
-  // Timers of a clock keep no process alive, and before the start nothing else does.
+  // Timers of a clock do not keep the process alive, and before the start nothing else does.
   const alive = setInterval(() => undefined, 1_000);
   try {
     for (;;) {
@@ -77,7 +77,8 @@ export async function waitForServer<T>(
           lineMs = Math.min(lineMs * 2, LONGEST_LINE_MS);
         }
         waited = true;
-        // Spread out, or all processes come in the moment in which the server is back.
+        // The pause is spread out, or all processes would connect at the moment when the server is
+        // back.
         const pause = Math.min(pauseMs * (0.5 + Math.random() / 2), leftMs);
         pauseMs = Math.min(pauseMs * 2, LONGEST_MS);
         await new Promise<void>((resolve) => clock.after(pause, resolve));

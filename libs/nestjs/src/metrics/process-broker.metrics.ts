@@ -15,10 +15,10 @@ const KEEP_MS = 5_000;
 const WITHIN_MS = 2_000;
 const UP = 'sagaz_process_broker_up';
 const FAILURES_TOTAL = 'sagaz_process_broker_failures_total';
-/** A record, so that the compiler misses here what is added. */
+/** A record, so that the compiler reports a missing member here when the type gets a new one. */
 const FAILURES: Readonly<Record<StoreFailure, true>> = { refused: true, away: true, failed: true };
 
-/** Tells whether this process reaches its broker, and counts what it tried there in vain. */
+/** Shows whether this process reaches its broker, and counts failed tries to connect and subscribe. */
 @Injectable()
 export class ProcessBroker implements OnModuleInit, OnModuleDestroy {
   readonly #answer: RecentAnswer<void> | null;
@@ -38,18 +38,21 @@ export class ProcessBroker implements OnModuleInit, OnModuleDestroy {
     });
   }
 
-  /** Undefined: this process has no broker. Never rejects. */
+  /** Whether the broker can be reached; undefined: this process has no broker. Never rejects. */
   async up(): Promise<boolean | undefined> {
     if (this.#answer === null) return undefined;
     return (await this.#answer.now()).kind === 'answer';
   }
 
-  /** As in the metrics of sagas: what is not there before its first event hides that event. */
+  /**
+   * All series are created at the start, since a series that appears with its first event hides that
+   * event from `increase()`.
+   */
   onModuleInit(): void {
     for (const failure of Object.keys(FAILURES)) this.failures.inc({ failure }, 0);
   }
 
-  /** The registry outlives the application, and the broker this gauge asks does not. */
+  /** The registry outlives the application, but the broker that this gauge asks does not. */
   onModuleDestroy(): void {
     register.removeSingleMetric(UP);
   }

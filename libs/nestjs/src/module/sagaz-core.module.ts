@@ -23,7 +23,10 @@ import { requireOnce } from './module-checks.js';
 import { checkVersions } from './version-check.js';
 import { NestSagazLogger } from './nest-logger.js';
 
-/** Everything but the lifecycle; global, so that services and handlers of every module reach it. */
+/**
+ * All providers except the lifecycle. The module is global, so that services and handlers of every
+ * module can use them.
+ */
 @Module({
   imports: [DiscoveryModule],
   providers: [
@@ -114,7 +117,7 @@ export class SagazCoreModule extends ConfigurableModuleClass implements OnApplic
     super();
   }
 
-  /** Last of all: until here the application's own hooks may publish. */
+  /** Stores and brokers are closed last, because the application's own hooks may publish until then. */
   async onApplicationShutdown(): Promise<void> {
     this.connections.dispose();
     const closing = [

@@ -1,6 +1,6 @@
 import type { BrokerDriver, Duration, RetryOptions, StoreDriver } from '@sagaz/core';
 
-/** What this process does. Default: everything. */
+/** The roles of this process. Default: all. */
 export interface RoleOptions {
   /** Runs sagas. `SAGAZ_ROLES` lists what is on: `engine,relay,consume`. */
   readonly engine?: boolean;
@@ -31,7 +31,10 @@ export interface EngineOptions {
   readonly maxWaits?: number;
 }
 
-/** How this process publishes what lies in the outbox. Durations are milliseconds or texts such as `'5s'`. */
+/**
+ * How this process publishes messages from the outbox. Durations are milliseconds or texts such as
+ * `'5s'`.
+ */
 export interface RelayOptions {
   /** Messages published at once, 1 to 10,000. Default 1,000. `SAGAZ_RELAY_BATCH_SIZE`. */
   readonly batchSize?: number;
@@ -39,32 +42,42 @@ export interface RelayOptions {
   readonly pollInterval?: Duration;
   /** After this time the outcome of a publish is unknown. Default `'5s'`. `SAGAZ_RELAY_PUBLISH_TIMEOUT`. */
   readonly publishTimeout?: Duration;
-  /** How long a slot stays with a relay that says nothing. Default `'10s'`. `SAGAZ_RELAY_LEASE`. */
+  /**
+   * How long a slot stays with a relay that does not renew its lease. Default `'10s'`.
+   * `SAGAZ_RELAY_LEASE`.
+   */
   readonly lease?: Duration;
-  /** Attempts of a message the broker rejects. `SAGAZ_RELAY_RETRY_ATTEMPTS`, `…_BACKOFF`, `…_MAX_DELAY`. */
+  /**
+   * The retries of a message that the broker rejects. `SAGAZ_RELAY_RETRY_ATTEMPTS`, `…_BACKOFF`,
+   * `…_MAX_DELAY`.
+   */
   readonly retry?: RetryOptions;
   /**
-   * What a dead letter does to the messages behind it in its key: they go on (`skip`, default) or
-   * wait for it (`block`). Per topic.
+   * What happens to the messages behind a dead letter in its key, by topic: they are published (`skip`,
+   * default) or wait for it (`block`).
    */
   readonly onDead?: Readonly<Record<string, 'skip' | 'block'>>;
 }
 
 /** How this process handles messages and how long it remembers them. Durations are milliseconds or texts such as `'5s'`. */
 export interface InboxOptions {
-  /** Of handlers that name none of their own. `SAGAZ_INBOX_RETRY_ATTEMPTS`, `…_BACKOFF`, `…_MAX_DELAY`. */
+  /**
+   * The retries of handlers that name none of their own. `SAGAZ_INBOX_RETRY_ATTEMPTS`, `…_BACKOFF`,
+   * `…_MAX_DELAY`.
+   */
   readonly retry?: RetryOptions;
   /** Messages of different keys a consumer group handles at once. Default 10. `SAGAZ_INBOX_CONCURRENCY`. */
   readonly concurrency?: number;
   /**
-   * How long a handler may take that says nothing of it; then its signal is aborted, nothing of it
-   * commits, and an attempt is counted. Default `'15m'`; false: as long as it likes.
+   * How long a handler may take that names no time limit of its own. After that its signal is aborted,
+   * its work does not commit, and an attempt is counted. Default `'15m'`; false: no limit.
    * `SAGAZ_INBOX_TIMEOUT`, where `false` means false.
    */
   readonly timeout?: Duration | false;
   /**
-   * How many deaths of the process make a message a dead letter, of those in which it was handled with
-   * nothing beside it; where a handler names none of its own. Default 3. `SAGAZ_INBOX_MAX_CRASHES`.
+   * How many crashes of the process make a message a dead letter, for handlers that name no number of
+   * their own. Only crashes in which the message was handled alone in its process count. Default 3.
+   * `SAGAZ_INBOX_MAX_CRASHES`.
    */
   readonly maxCrashes?: number;
   /** How long a handled message is remembered. Default `'7d'`. `SAGAZ_INBOX_KEEP_DONE`. */
@@ -76,11 +89,12 @@ export interface InboxOptions {
 /** A key that services which trust each other have in common: at least 32 bytes, random, as text or Buffer. */
 export type SigningKey = string | Uint8Array;
 
-/** How messages are signed, so that nobody else who reaches the broker can forge one. */
+/** How messages are signed, so that others with access to the broker cannot forge one. */
 export type SigningOptions = {
   /**
-   * What is done with a message that is not signed at all: `accept` while signing is introduced, service by
-   * service. What is signed wrongly is refused in any case. Default `'refuse'`. `SAGAZ_SIGNING_UNSIGNED`.
+   * How a message without a signature is treated. Use `accept` while signing is introduced service by
+   * service. A message with a wrong signature is refused in any case. Default `'refuse'`.
+   * `SAGAZ_SIGNING_UNSIGNED`.
    */
   readonly unsigned?: 'refuse' | 'accept';
 } & (
@@ -93,19 +107,21 @@ export type SigningOptions = {
 );
 
 /**
- * Options of `SagazModule.forRoot`. An environment variable, where one is named, wins over the code,
- * and the code over the default.
+ * Options of `SagazModule.forRoot`. An environment variable, if one is named, overrides the code, and
+ * the code overrides the default.
  */
 export interface SagazOptions {
   /** The name of the service: source of its messages and its consumer group. `SAGAZ_SERVICE`. */
   readonly service: string;
   /** The store of every connection that `stores` does not name, for example `postgres()`. */
   readonly store?: StoreDriver;
-  /** Stores by connection. A name that is no DataSource is a store of its own, as a worker has. */
+  /**
+   * Stores by connection. A name that is no DataSource is a store of its own, for example in a worker.
+   */
   readonly stores?: Readonly<Record<string, StoreDriver>>;
   /**
-   * Where messages go, for example `postgresBroker()`. Needed to relay, to consume, and to run sagas
-   * whose steps or compensations return commands.
+   * The broker to which messages are published, for example `postgresBroker()`. Needed to relay, to
+   * consume, and to run sagas whose steps or compensations return commands.
    */
   readonly broker?: BrokerDriver;
   readonly roles?: RoleOptions;
@@ -113,8 +129,8 @@ export interface SagazOptions {
   readonly relay?: RelayOptions;
   readonly inbox?: InboxOptions;
   /**
-   * Signs what is published, and refuses messages and replies that are not signed with one of the keys.
-   * Every service that shares messages needs it. Default: nothing is signed or checked.
+   * Signs published messages, and refuses messages and replies that are not signed with one of the
+   * keys. Every service that shares messages needs it. Default: nothing is signed or checked.
    */
   readonly signing?: SigningOptions;
   /**
@@ -142,7 +158,7 @@ export interface DataSourceOptions {
   readonly ambient?: 'join' | 'off';
 }
 
-/** What Nest has to know before it makes anything. */
+/** Options that Nest needs before it makes any provider. */
 export interface SagazModuleExtras {
   /** Names of the TypeORM DataSources, `'default'` for the unnamed one. Default `['default']`. */
   readonly dataSources?: readonly (string | DataSourceOptions)[] | undefined;

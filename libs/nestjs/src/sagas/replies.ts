@@ -21,13 +21,14 @@ import type { EffectiveOptions } from '../options/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
 import { SagaSet } from './saga-set.js';
 
-/** Replies of different sagas taken at once; each is one small insert. */
+/** How many replies of different sagas are taken at once; each is one small insert. */
 const CONCURRENCY = 50;
 const RETRY_MS = 1_000;
 
 /**
- * Takes the replies to this service's commands and puts them into their sagas' mail. Needs no inbox:
- * mail is unique by what it answers, so a reply that is delivered twice lies there once.
+ * Takes the replies to this service's commands and stores them as mail of their sagas. It needs no
+ * inbox, because mail is unique by the command that it answers, so a reply that is delivered twice is
+ * stored once.
  */
 @Injectable()
 export class Replies implements Worker, OnModuleInit {
@@ -79,7 +80,10 @@ export class Replies implements Worker, OnModuleInit {
     return this.#subscription?.problem() ?? null;
   }
 
-  /** Sagas wait for replies anyway; those that are started meanwhile leave their commands in the outbox. */
+  /**
+   * The process can wait for the broker: its sagas wait for replies anyway, and the commands of new
+   * sagas wait in the outbox.
+   */
   withoutBroker(): 'waits' {
     return 'waits';
   }
@@ -100,7 +104,7 @@ export class Replies implements Worker, OnModuleInit {
           : untrustedMail(message, distrust);
     } catch (error) {
       if (!(error instanceof MalformedReplyError)) throw error;
-      // No attempt can make sense of it, and no saga is named that could be told.
+      // No further attempt could read the message, and it names no saga that could be told.
       this.logger.error(
         'A reply makes no sense and was dropped.',
         { messageId: message.id },
@@ -110,7 +114,7 @@ export class Replies implements Worker, OnModuleInit {
     }
     try {
       const store = await this.#keeperOf(mail.sagaId);
-      // Whoever forges replies must not fill the mail of sagas that there will never be.
+      // Forged replies must not be stored as mail of sagas that will never exist.
       const unheard = distrust !== null && (await store?.sagas.get(mail.sagaId)) === null;
       if (store === undefined || unheard) {
         this.logger.warn('A reply came for a saga that is not here; it was dropped.', {
@@ -128,7 +132,10 @@ export class Replies implements Worker, OnModuleInit {
     }
   }
 
-  /** The store of the saga. With one there is no choice: mail may even come before its saga. */
+  /**
+   * Finds the store of the saga. If there is only one store, it is used without a look, because mail
+   * may come before its saga.
+   */
   async #keeperOf(sagaId: string): Promise<Store | undefined> {
     const [only, ...others] = this.#stores();
     if (others.length === 0) return only;

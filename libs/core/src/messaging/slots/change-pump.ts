@@ -11,24 +11,24 @@ import type { HeldLease } from './held-lease.js';
 import type { KeyLine } from './key-line.js';
 
 const LARGEST_BATCH = 1_000;
-/** What is set aside is tried again after so long, doubled up to the longest. */
+/** The pause before a delayed change is tried again, doubled up to the longest; in milliseconds. */
 const ASIDE_MS = 1_000;
 const LONGEST_ASIDE_MS = 60_000;
 
-/** What is said of a line whose first item the store does not take. */
+/** The changes of a key whose first one the store refuses. */
 interface Aside {
   readonly items: PumpItem[];
   failures: number;
   dueAt: number;
 }
 
-/** One thing to tell the store, in its turn. */
+/** One change to be written, in order. */
 export type PumpItem =
   | {
       readonly kind: 'change';
       readonly lease: HeldLease;
       readonly change: SlotChange;
-      /** Whose order matters: what is said of one line is told in that order. */
+      /** The key of the change: changes of one key are written in order. */
       readonly line?: KeyLine;
       readonly done: (outcome: SlotChangeOutcome) => void;
     }
@@ -39,18 +39,18 @@ export type PumpItem =
       readonly line?: KeyLine;
       readonly done: () => void;
     }
-  /** Something that must see all earlier changes and none of the later ones. */
+  /** A read that must see all earlier changes and none of the later ones. */
   | { readonly kind: 'barrier'; readonly run: () => Promise<void> };
 
 /**
- * Tells the store, one batch at a time and in order, what became of rows that were not simply done.
- * One at a time, because what a key's held rows may do depends on what was written before. What
- * fails is said again until it is answered or its slot is lost: leaving it would publish a refused
- * message again and again without counting.
+ * Writes the outcomes of rows that were not simply done to the store, one batch at a time and in order,
+ * because the held rows of a key depend on what was written before. A change that fails is repeated
+ * until the store answers or its slot is lost; without it, a refused message would be published again
+ * and again without a count.
  *
- * A batch that fails is halved, down to one item. An item that fails alone is set aside with what is
- * said of its line after it, and tried again by itself: what the store will not take of one key must not
- * keep the retries and dead letters of all others.
+ * A batch that fails is halved, down to one change. A change that fails alone is delayed, with the
+ * later changes of its key, and tried again by itself, so that it does not hold up the retries and dead
+ * letters of other keys.
  */
 export class ChangePump {
   readonly #store: SlotQueueStore;
@@ -91,7 +91,7 @@ export class ChangePump {
     return this.#running === undefined && this.#aside.size === 0;
   }
 
-  /** Resolves when what is under way now has ended. */
+  /** Resolves when the present work has ended. */
   async settled(): Promise<void> {
     await this.#running;
   }
@@ -112,7 +112,7 @@ export class ChangePump {
   }
 
   async #run(): Promise<void> {
-    // What is pushed within this tick goes along: the followers of a failed message.
+    // Changes that are added within this tick are included: those of the messages behind a failed one.
     await Promise.resolve();
     try {
       for (;;) {
@@ -123,7 +123,7 @@ export class ChangePump {
           await this.#apply(batch);
           this.#backoff.reset();
           this.#limit = Math.min(2 * this.#limit, LARGEST_BATCH);
-          // A look at what is held back says nothing of the changes that the store does not take.
+          // A successful read does not show that the store takes changes again.
           if (batch[0]?.kind !== 'barrier' || this.#aside.size === 0) this.#worked();
         } catch (error) {
           this.#failed(error);
@@ -135,14 +135,14 @@ export class ChangePump {
         }
       }
     } finally {
-      // In the same step as the last look at what is left: cleared a tick later, what is given in
-      // between would lie here until something else is given.
+      // Cleared in the same step as the last check for work. A tick later, a change added in between
+      // would wait until another one is added.
       this.#running = undefined;
       this.#watchAside();
     }
   }
 
-  /** The item failed alone: it waits with everything that was said of its line since. */
+  /** Delays a change that failed alone, with all later changes of its key. */
   #setAside([item]: readonly PumpItem[]): void {
     if (item === undefined) return;
     const line = lineOf(item);
@@ -152,7 +152,7 @@ export class ChangePump {
     this.#aside.set(line, { items: [item, ...later], failures: 1, dueAt });
   }
 
-  /** Tells what is set aside and due, each line by itself. */
+  /** Tries the delayed changes that are due, each key by itself. */
   async #retryAside(): Promise<void> {
     for (const [line, aside] of [...this.#aside]) {
       if (aside.dueAt > this.#clock.now()) continue;
@@ -204,7 +204,8 @@ export class ChangePump {
     }
     if (completes.length > 0) {
       await this.#store.complete(completes.map((item) => item.place));
-      // Its answer is used at once: a change that fails after it repeats the batch, harmlessly.
+      // Its answer is used at once. If a change fails after it, the batch is repeated, which is
+      // harmless.
       for (const item of completes) item.done();
     }
     if (told.length === 0) return;
@@ -218,7 +219,7 @@ export class ChangePump {
   }
 }
 
-/** What has no line is one by itself. */
+/** A change without a key has a line of its own. */
 function lineOf(item: PumpItem): object {
   return item.kind === 'barrier' ? item : (item.line ?? item);
 }

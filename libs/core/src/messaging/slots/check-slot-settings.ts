@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from '../../errors/index.js';
 import type { SlotSettings } from './settings.js';
 
-/** The least of each that makes sense. */
+/** The least value of each setting. */
 const LEAST: Readonly<Record<keyof SlotSettings, 0 | 1>> = {
   leaseTtlMs: 1,
   pollIntervalMs: 1,
@@ -13,12 +13,12 @@ const LEAST: Readonly<Record<keyof SlotSettings, 0 | 1>> = {
   suspectSurvivors: 1,
   maxFailedCompletions: 1,
 };
-/** Timers take no more, and nothing of what is counted here is ever meant to be more. */
+/** The greatest value of a setting: timers take no more, and no count is ever meant to be greater. */
 const MOST = 2_147_483_647;
 
 /**
- * A lease that ends at once, a text where a number is meant, or a poll without a pause would be found
- * out in production.
+ * Refuses impossible settings, since a lease that ends at once, a text instead of a number, or a poll
+ * without a pause would otherwise be noticed only in production.
  *
  * @throws InvalidArgumentError
  */

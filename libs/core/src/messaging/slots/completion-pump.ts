@@ -4,23 +4,29 @@ import { Backoff } from './backoff.js';
 import type { TakenRow } from './slot-work.js';
 import { StuckRows, type StuckRow } from './stuck-rows.js';
 
-/** Nobody waits for a removal, so few rows wait so many milliseconds for more to go with them. */
+/**
+ * How long a few rows wait for others, to be removed together with them, in milliseconds. Nothing waits
+ * for a removal.
+ */
 const GATHER_MS = 20;
-/** So many are a crowd, which goes at once. */
+/** From this many rows on, they are removed at once. */
 const CROWD = 32;
 
-/** So many refusals of the whole in a row are looked into: one row alone may be what is refused. */
+/**
+ * After this many refusals of a whole batch in a row it is halved, because a single row may be the
+ * cause.
+ */
 const REFUSALS_TO_HALVE = 3;
 const LARGEST_BATCH = 10_000;
 
 /**
- * Removes in the background what is done, while the next rows are worked on. A completion needs no
- * fence: what was acknowledged is done, whoever says so. What cannot be removed is not forgotten
- * either: forgetting would publish it again and again.
+ * Removes rows that are done in the background, while the next rows are worked on. A removal needs no
+ * lease, since an acknowledged row is done whoever reports it. A row that cannot be removed stays in
+ * memory; otherwise it would be published again and again.
  *
- * A batch that fails is halved, down to one row. A row that fails alone is set aside and tried again by
- * itself, so that the others are removed and reading goes on. Where the store removes nothing at all,
- * rows get there one by one and ever more slowly, and until then nothing more is read.
+ * A batch that fails is halved, down to one row. A row that fails alone is delayed and tried again by
+ * itself, so that the others are removed and reading goes on. If the store removes nothing at all, each
+ * row is tried alone, ever more slowly, and until all were tried nothing more is read.
  */
 export class CompletionPump {
   readonly #store: SlotQueueStore;
@@ -45,10 +51,12 @@ export class CompletionPump {
     readonly done: (rows: readonly TakenRow[]) => void;
     readonly failed: (error: unknown) => void;
     readonly worked: () => void;
-    /** A row could not be removed by itself: it is tried again later, and others go on. */
+    /**
+     * Called for a row that could not be removed even alone: it is tried again later, and others go on.
+     */
     readonly setAside: (row: TakenRow) => void;
     readonly stuck: (row: StuckRow) => void;
-    /** Nothing waits any more but what is set aside. */
+    /** Called when no row waits any more except delayed ones. */
     readonly drained: () => void;
   }) {
     this.#store = options.store;
@@ -67,12 +75,12 @@ export class CompletionPump {
     });
   }
 
-  /** Nothing waits but what is set aside, which may stay so. */
+  /** Whether no row waits except delayed ones, which may stay so. */
   get idle(): boolean {
     return this.#running === undefined;
   }
 
-  /** Resolves when what is under way now has ended. */
+  /** Resolves when the present work has ended. */
   async settled(): Promise<void> {
     await this.#running;
   }
@@ -111,19 +119,20 @@ export class CompletionPump {
           this.#failed(error);
           const halved = this.#apart(rows, error);
           if (this.#backoff.stopped) return;
-          // Looking for the one at fault takes a dozen statements at most; each that fails alone a pause.
+          // The search for the row at fault takes a dozen statements at most; there is a pause after
+          // each row that fails alone.
           if (!halved) await this.#backoff.wait();
         }
       }
     } finally {
-      // In the same step as the last look at what is left: cleared a tick later, what is given in
-      // between would lie here until something else is given.
+      // Cleared in the same step as the last check for work. A tick later, a row added in between would
+      // wait until another one is added.
       this.#running = undefined;
       this.#drained();
     }
   }
 
-  /** Lets more rows come, unless the last removal is long ago. */
+  /** Waits for more rows, unless the last removal is long ago. */
   async #gather(): Promise<void> {
     const waitMs = this.#lastAt + GATHER_MS - this.#clock.now();
     if (waitMs <= 0 || this.#rows.length >= CROWD) return;
@@ -134,7 +143,7 @@ export class CompletionPump {
     await this.#reach('before');
     await this.#store.complete(rows.map(({ row }) => ({ slot: row.slot, seq: row.seq })));
     await this.#reach('after');
-    // Before the rows are told of: whoever asks then whether this works must hear that it does.
+    // Reset before the rows are reported, so that a caller who then asks for the failures gets 0.
     this.#backoff.reset();
     this.#lastError = null;
     this.#worked();
@@ -143,7 +152,10 @@ export class CompletionPump {
     this.#done(rows);
   }
 
-  /** Puts back what could not be removed, but for a row that failed alone; whether it was halved. */
+  /**
+   * Puts back the rows that could not be removed, except a row that failed alone. Returns whether the
+   * batch was halved.
+   */
   #apart(rows: readonly TakenRow[], error: unknown): boolean {
     const kind = storeFailureOf(error);
     const ofTheStore =

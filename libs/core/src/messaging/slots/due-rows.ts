@@ -7,8 +7,9 @@ import type { SlotStates } from './slot-states.js';
 const LIMIT = 500;
 
 /**
- * What becomes due with time: delayed messages get their place, retries are taken up again. It looks
- * when the store says that something is due, and at every poll, because others write too.
+ * Handles rows that become due with time: delayed messages get their place in their key, and retries
+ * are read again. It looks when the store says that a row is due, and at every poll, because other
+ * processes write too.
  */
 export class DueRows {
   readonly #store: SlotQueueStore;
@@ -25,7 +26,7 @@ export class DueRows {
   readonly #worked: () => void;
   #timer: Timer | undefined;
   #dueAt = Infinity;
-  /** A store that has refused is not asked again at every hint. */
+  /** Before this time the store is not asked, because it has refused; hints do not change that. */
   #notBefore = -Infinity;
   #running: Promise<void> | undefined;
   #closed = false;
@@ -62,7 +63,7 @@ export class DueRows {
     this.in(0);
   }
 
-  /** Something is due in so many milliseconds. */
+  /** Notes that a row is due in this many milliseconds. */
   in(ms: number): void {
     const at = Math.max(this.#notBefore, this.#clock.now() + Math.max(0, ms));
     if (this.#closed || at >= this.#dueAt) return;
@@ -98,8 +99,8 @@ export class DueRows {
       const promoted = await this.#store.promote(LIMIT);
       if (promoted > 0) this.#reader.hint();
       const read = this.#book.readsBegun;
-      // What is worked on now may be done, removed and forgotten before the answer is here, which shows
-      // it as it was: it would be done again.
+      // A row in work now may be done and forgotten before the answer arrives. The answer still shows
+      // it, and it would be done again.
       const inFlight = new Set(this.#book.rows.keys());
       const rows = await this.#store.readDueRetries(this.#incarnation, leases, LIMIT);
       const asked = new Map(leases.map((lease) => [lease.slot, lease]));
@@ -107,7 +108,7 @@ export class DueRows {
       for (const row of rows) {
         const lease = asked.get(row.slot);
         if (lease === undefined || !this.#states.isLoaded(row.slot)) continue;
-        // Lost, or lost and gained again, while its rows were on their way.
+        // The lease was lost, or lost and gained again, during the read.
         if (!this.#holds(lease)) continue;
         if (this.#closed) return;
         if (inFlight.has(row.seq) || this.#book.rows.has(row.seq)) continue;
@@ -115,7 +116,7 @@ export class DueRows {
       }
       if (taken > 0) this.#took();
       const next = await this.#store.nextDueInMs(leases.map((lease) => lease.slot));
-      // What is due already and was not taken waits for something in this process: not for a timer.
+      // A row that is due and was not taken waits for work in this process, and not for a timer.
       const again = promoted === LIMIT || (taken > 0 && rows.length === LIMIT) ? 0 : 20;
       this.#worked();
       this.in(Math.min(this.#pollMs, Math.max(next ?? Infinity, again)));

@@ -4,24 +4,25 @@ import { Places } from '../places.js';
 import { settlesWithin } from '../settles-within.js';
 import type { RowOutcome, SlotWork, TakenRow, WorkSource } from './slot-work.js';
 
-/** How long a row may be worked on, unless it is said. */
+/** The default limit for the work on a row, in milliseconds. */
 const TIMEOUT_MS = 900_000;
-/** How long whoever is told to stop is waited for. */
+/** How long a handler that was told to stop is waited for, in milliseconds. */
 const GRACE_MS = 10_000;
-/** How long a key waits for a handling that goes on beyond its time limit. */
+/** How long a key waits for a handler that runs on after its time limit, in milliseconds. */
 const HELD_MS = 3_600_000;
-/** How much longer than a handling may take a loop may show no progress. */
+/** How much longer than the limit of a handler the loop may show no progress, in milliseconds. */
 const MARGIN_MS = 60_000;
 
 export interface HandleEachOptions {
-  /** For {@link SlotWork.problem}: whose places these are. */
+  /** The owner of the places, for the text of {@link SlotWork.problem}. */
   readonly name: string;
   readonly clock: Clock;
   /** Rows of different keys worked on at once. */
   readonly concurrency: number;
   /**
    * The signal is aborted when the right to work on the row is lost, or the time for it is over.
-   * `afterDeath`: it may have been what the slot's owner before died of. A rejection is a retry.
+   * `afterDeath`: the row may have killed the previous owner of the slot. A rejection counts as a
+   * retry.
    */
   readonly handle: (
     row: QueuedMessage,
@@ -29,17 +30,17 @@ export interface HandleEachOptions {
     afterDeath: boolean,
   ) => Promise<RowOutcome>;
   /**
-   * How long a handling may take, in milliseconds. Then its signal is aborted, and soon after an
-   * attempt is counted and its place is free for another key; its own key waits until the promise
-   * settles, or an hour for the next attempt. Default 900,000. Null: `handle` sees to it that it ends.
+   * How long `handle` may take, in milliseconds. After that its signal is aborted, and soon after an
+   * attempt is counted and its place is free for another key. Its own key waits until the promise
+   * settles, or an hour for the next attempt. Default 900,000. Null: `handle` limits its own time.
    */
   readonly timeoutMs?: number | null;
-  /** How long a row waits whose handling rejected, in milliseconds. Default 1,000. */
+  /** How long a row waits after a rejection of `handle`, in milliseconds. Default 1,000. */
   readonly retryDelayMs?: number;
   /**
-   * While rows wait and none has ended for so many milliseconds, the slots are given up, so that
-   * messages are never stuck behind a process that only looks alive. Default: a minute more than a
-   * handling may take; where that is not limited, and all places are taken, never.
+   * If rows wait and none has ended for this many milliseconds, the slots are given up, so that
+   * messages are not stuck behind a process that only looks alive. Default: a minute more than the time
+   * limit. Without a limit, slots are never given up while all places are taken.
    */
   readonly patienceMs?: number;
   readonly faults?: FaultPoints;
@@ -112,7 +113,7 @@ class HandleEach implements SlotWork {
         source.overdue(taken, { delayMs: HELD_MS, error });
         this.wake();
         const late = await settlesWithin(handling, clock, HELD_MS);
-        // The attempt has been counted.
+        // The attempt has been counted already, when the time limit was over.
         const next: RowOutcome = { kind: 'retry', delayMs: 0, counts: false, error };
         source.settle(taken, late ? await handling : next);
         return;

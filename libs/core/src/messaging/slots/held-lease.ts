@@ -1,6 +1,6 @@
 import type { SlotLease } from '../../ports/index.js';
 
-/** A lease that this process has, told apart from an earlier lease of the same slot. */
+/** A lease that this process has, distinguished from an earlier lease of the same slot. */
 export interface HeldLease extends SlotLease {
   /**
    * Rises each time this process gains a slot. The epoch alone does not tell: a lease that ran out

@@ -1,13 +1,13 @@
 import type { Clock, Timer } from '../../ports/index.js';
 
-/** So many rows in one look are a crowd: those of the next ones are worth waiting for. */
+/** From this many rows in one look on, the next look waits in full for more. */
 const CROWD = 8;
 
 /**
- * When to look next. A look costs the same whether it finds one row or five hundred, so a hint is
- * followed at once while looks find little, and later the more they find; but never is more time
- * spent looking than not. Now and then there is a look without any hint, because hints may be lost;
- * it comes so late that it is seldom in the way of one with a hint.
+ * When to look next. A look costs the same whether it finds one row or five hundred. So a hint leads to
+ * a look at once while looks find little, and the more they find the later; at most half of the time is
+ * spent looking. Now and then there is a look without a hint, because hints may be lost; it comes so
+ * late that it seldom delays one with a hint.
  */
 export class Pace {
   readonly #clock: Clock;
@@ -17,7 +17,9 @@ export class Pace {
   /** When a hint may be followed. */
   #readyAt = -Infinity;
   #quietMs: number;
-  /** A hint came since the last look began: what that look saw may be older than the hint. */
+  /**
+   * Whether a hint came since the last look began, so that the look may have read before the change.
+   */
   #dirty = true;
   #timer: Timer | undefined;
   #resume: (() => void) | undefined;

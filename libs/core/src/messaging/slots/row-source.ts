@@ -4,7 +4,7 @@ import type { KeyLine } from './key-line.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 import type { RowOutcome, TakenRow, WorkSource } from './slot-work.js';
 
-/** Hands out rows in order, key by key, and never of a slot whose lease may end too soon. */
+/** Gives rows to the work in order, key by key, and never of a slot whose lease may end too soon. */
 export class RowSource implements WorkSource {
   readonly #book: KeyBook;
   readonly #clock: Clock;
@@ -15,7 +15,7 @@ export class RowSource implements WorkSource {
   readonly #settled: () => void;
   readonly progressed: () => void;
   readonly #aborts = new Map<TakenRow, AbortController>();
-  /** Topics that are left alone, with the lines that wait for them. */
+  /** Paused topics, with the keys that wait for them. */
   readonly #paused = new Map<string, Set<KeyLine>>();
 
   constructor(options: {
@@ -63,7 +63,7 @@ export class RowSource implements WorkSource {
       }
       const [first] = line.waiting;
       if ((first?.batchLimit ?? Infinity) <= out.length || !fits(first, out, left.bytes)) {
-        // It may not go together with so many or so much: it begins the next batch.
+        // The row does not fit into this batch by number or bytes, so it begins the next one.
         this.#book.ready.unshift(line);
         break;
       }
@@ -130,7 +130,7 @@ export class RowSource implements WorkSource {
     return controller;
   }
 
-  /** The slots are lost: whoever works on their rows is told. */
+  /** Aborts the work on rows of lost slots. */
   abort(slots: ReadonlySet<number>): void {
     for (const [taken, controller] of this.#aborts) {
       if (slots.has(taken.row.slot)) controller.abort();
@@ -146,7 +146,10 @@ export class RowSource implements WorkSource {
   }
 }
 
-/** Whether a batch may hold this row too; the first always fits, or it would never leave. */
+/**
+ * Whether the batch may include this row too. The first row always fits, or it would never be
+ * published.
+ */
 function fits(taken: TakenRow | undefined, out: readonly TakenRow[], bytes: number): boolean {
   return out.length === 0 || (taken?.row.message.payload.byteLength ?? 0) <= bytes;
 }

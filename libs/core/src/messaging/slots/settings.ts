@@ -1,10 +1,10 @@
 /** How a {@link SlotConsumer} reads and keeps its slots. All times in milliseconds. */
 export interface SlotSettings {
-  /** How long slots stay with a process that says nothing. Default 10,000. */
+  /** How long slots stay with a process that does not renew its leases. Default 10,000. */
   readonly leaseTtlMs: number;
   /** How often to look when no hint comes. Default 1,000. */
   readonly pollIntervalMs: number;
-  /** Reads are up to so far apart while many messages keep coming. Default 5. */
+  /** The longest pause between reads while many messages keep coming. Default 5. */
   readonly busyIntervalMs: number;
   /** At most this many rows in one read. Default 1,000. */
   readonly readLimit: number;
@@ -12,9 +12,15 @@ export interface SlotSettings {
   readonly maxTaken: number;
   /** How long the loop may show no progress before its leases are given up. Default 60,000. */
   readonly stallAfterMs: number;
-  /** From so many deaths of owners in a row on, a slot is worked on one message at a time. Default 2. */
+  /**
+   * From this many crashes of owners in a row on, the messages of a slot are handled one at a time.
+   * Default 2.
+   */
   readonly suspectAfterCrashes: number;
-  /** So many messages must survive before a suspicious slot that never runs empty is trusted. Default 32. */
+  /**
+   * How many messages of a suspicious slot that never runs empty must be handled without a crash before
+   * it is trusted. Default 32.
+   */
   readonly suspectSurvivors: number;
   /**
    * After so many failed removals in a row, of rows or of all there is, nothing more is read until one

@@ -1,15 +1,15 @@
 import type { WakeChannel, WakeUps } from '../../ports/index.js';
 import { placeOfKey, SLOT_COUNT } from '../key-hash.js';
 
-/** So many slots are named; of more it is only said that there is something. */
+/** The most slots that a hint names. A hint about more names none. */
 const NAMED = 32;
 /**
- * So often all slots are looked at while hints keep naming some: a hint may be lost, and who writes
- * without one must not wait for the traffic to pause.
+ * How often all slots are looked at while hints name some, in milliseconds. A hint may be lost, and a
+ * message written without a hint must not wait for the traffic to pause.
  */
 const ALL_EVERY_MS = 100;
 
-/** Tells who works on a queue where messages were committed. */
+/** Sends a hint that messages were committed to slots of a queue. */
 export function hintSlots(
   wakeUps: Pick<WakeUps, 'hint'>,
   channel: WakeChannel,
@@ -24,7 +24,7 @@ export function hintSlots(
   else if (slots.size > 0) wakeUps.hint(channel, [...slots].join(','));
 }
 
-/** The slots that a hint names; null: it may be about any. */
+/** Reads the slots that a hint names; null: it may be about any. */
 export function slotsOfHint(detail: string | undefined): readonly number[] | null {
   if (detail === undefined || !/^\d+(,\d+)*$/.test(detail)) return null;
   const slots = detail.split(',').map(Number);
@@ -32,8 +32,8 @@ export function slotsOfHint(detail: string | undefined): readonly number[] | nul
 }
 
 /**
- * Which slots the next look is about. A look costs the more the more slots it asks about, whether it
- * finds anything there or not; so one that follows a hint asks about those that the hint names.
+ * Collects the slots for the next look. The cost of a look grows with the number of slots, whether or
+ * not it finds rows there, so a look that follows a hint reads only the slots that the hint names.
  */
 export class SlotsToLookAt {
   /** Null: all. */
@@ -47,7 +47,7 @@ export class SlotsToLookAt {
     if (this.#slots !== null && this.#slots.size > NAMED) this.#slots = null;
   }
 
-  /** A look begins: those it is about, null for all. What nobody hinted at is a look at all. */
+  /** Returns the slots of the look that begins now; null: all. A look without a hint reads all. */
   take(now: number): ReadonlySet<number> | null {
     const slots = this.#slots;
     this.#slots = new Set();

@@ -1,4 +1,7 @@
-/** What a {@link SlotConsumer} tells metrics. Called in the hot path: cheap, and never throwing. */
+/**
+ * Receives the events of a {@link SlotConsumer}, for metrics. The methods are called for every row, so
+ * they must be cheap, and must not throw.
+ */
 export interface SlotObserver {
   /** How many slots are held now. */
   leases?(count: number): void;

@@ -1,7 +1,7 @@
 import type { Clock, Logger } from '../../ports/index.js';
 import { RepeatedFailure } from '../../retry/index.js';
 
-/** What goes to the store and is tried again until it works, each in its own way. */
+/** The uses of the store that are repeated until they succeed. */
 export type StoreUse = 'lease' | 'read' | 'due' | 'change' | 'complete' | 'suspect' | 'floor';
 
 const WHAT: Readonly<Record<StoreUse, string>> = {
@@ -14,7 +14,9 @@ const WHAT: Readonly<Record<StoreUse, string>> = {
   suspect: 'clearing the suspicion of a slot',
 };
 
-/** Which uses of the store fail now: each until it succeeds again, so that none hides another. */
+/**
+ * Records which uses of the store fail now, each until it succeeds again, so that none hides another.
+ */
 export class StoreTroubles {
   readonly #failures = new Map<StoreUse, RepeatedFailure>();
   readonly #errors = new Map<StoreUse, unknown>();
@@ -31,10 +33,13 @@ export class StoreTroubles {
     this.#make = (use) => new RepeatedFailure({ ...rest, what: `${name}: ${WHAT[use]}` });
   }
 
-  /** Milliseconds for which a use that was refused is better not tried; 0 where it may pass by itself. */
+  /**
+   * Notes a failure. Returns for how many milliseconds a refused use should not be tried; 0 if the
+   * failure may pass by itself.
+   */
   failed(use: StoreUse, error: unknown): number {
-    // Nobody waits for a suspicion to be cleared, and it may be long until it is tried again. A removal
-    // may fail for one row alone: whoever removes knows whether that is a problem.
+    // A failure to clear a suspicion is no problem, since nothing waits for it. A removal may fail for
+    // one row alone, so the completion pump decides whether that is a problem.
     if (use !== 'suspect' && use !== 'complete') this.#errors.set(use, error);
     this.#any = true;
     let failure = this.#failures.get(use);
@@ -49,7 +54,7 @@ export class StoreTroubles {
     this.#failures.get(use)?.worked();
   }
 
-  /** One of the errors, or undefined: all is well. */
+  /** One of the errors; undefined: no use fails. */
   get current(): { readonly error: unknown } | undefined {
     for (const error of this.#errors.values()) return { error };
     return undefined;

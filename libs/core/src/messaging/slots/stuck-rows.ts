@@ -5,10 +5,10 @@ import type { TakenRow } from './slot-work.js';
 
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 10_000;
-/** While rows stay stuck it is said again so often. */
+/** How often the report about stuck rows is repeated, in milliseconds. */
 const SAY_AGAIN_MS = 60_000;
 
-/** A row whose removal is refused while others are removed. */
+/** A row whose removal fails while others are removed. */
 export interface StuckRow {
   readonly taken: TakenRow;
   readonly error: unknown;
@@ -17,9 +17,9 @@ export interface StuckRow {
 }
 
 /**
- * Rows that are done and could not be removed each by itself. One of them is tried at a time, the one
- * tried longest ago, with growing pauses while none goes: however many there are, they cost the store
- * one statement in ten seconds, and once one goes the others follow at once.
+ * Rows that are done and could not be removed even alone. One of them is tried at a time, the one that
+ * was tried longest ago, with growing pauses while none succeeds. However many there are, they cost the
+ * store one statement in ten seconds, and once one is removed the others are tried at once.
  */
 export class StuckRows {
   readonly #clock: Clock;
@@ -30,7 +30,10 @@ export class StuckRows {
   readonly #rows: TakenRow[] = [];
   #timer: Timer | undefined;
   #trying = false;
-  /** Others were removed since the last report: it is the row, and not the store. */
+  /**
+   * Whether other rows were removed since the last report, so that the row is at fault and not the
+   * store.
+   */
   #othersGo = false;
   #saidAt = -Infinity;
 
@@ -100,12 +103,12 @@ export class StuckRows {
   }
 }
 
-/** Says of a row that cannot be removed which one it is and what comes of it. */
+/** Logs which row cannot be removed, and the consequence. */
 export function reportStuckRow(name: string, logger: Logger): (row: StuckRow) => void {
   return ({ taken, error, count }) => {
     const { message } = taken.row;
     logger.warn(
-      `${name}: a message is done and cannot be removed, while others can; it is tried again. Whoever has its slot next works on it once more. Look at the error, and at what refers to its row.`,
+      `${name}: a message is done and cannot be removed, while others can; the removal is tried again. The next owner of its slot will handle it once more. Look at the error, and for foreign keys or triggers on its row.`,
       {
         messageId: message.id,
         topic: message.topic,
