@@ -104,6 +104,15 @@ export class MemorySlotLeases {
     if (seq === null) row.crashes = 0;
   }
 
+  retractCrashes(lapsed: readonly SlotLease[]): void {
+    for (const { slot, epoch, crashes } of lapsed) {
+      const row = this.#row(slot);
+      if (row.epoch !== epoch + 1 || row.crashes <= crashes) continue;
+      row.crashes = crashes;
+      if (crashes === 0) row.suspect = null;
+    }
+  }
+
   raiseVersion(slot: number): void {
     this.#row(slot).version += 1;
   }

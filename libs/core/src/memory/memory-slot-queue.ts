@@ -92,6 +92,10 @@ export class MemorySlotQueue implements SlotQueueStore {
     if (this.leases.holds(incarnation, lease)) this.leases.noteSuspect(lease, seq);
   }
 
+  async retractCrashes(lapsed: readonly SlotLease[]): Promise<void> {
+    this.leases.retractCrashes(lapsed);
+  }
+
   async probeFloor(): Promise<FloorProbe> {
     return this.rows.probe();
   }

@@ -28,7 +28,8 @@ export interface SlotLease {
   /** Rises when an operator changed rows of the slot: floors go back to 0, held keys are read again. */
   readonly version: number;
   /**
-   * How many owners in a row died with this slot without progress. From 2 on the owner reads one
+   * How many owners in a row died with this slot without progress: a lease that lapses counts until its
+   * owner retracts that. From 2 on the owner works on one
    * message at a time and notes its number first, so that a message that kills processes is counted.
    */
   readonly crashes: number;
@@ -162,6 +163,14 @@ export interface SlotQueueStore {
    * slot has made progress; nothing is suspected any more and `crashes` is 0 again.
    */
   noteSuspect(incarnation: string, lease: SlotLease, seq: string | null): Promise<void>;
+  /**
+   * Says of leases that lapsed that their owner lives, with the crashes it knew of. Whoever took such a
+   * slot over counted a crash that was none: where the slot still has the epoch after the lapsed one, its
+   * `crashes` go back to those of the lapsed lease, and with the last of them its `suspect` goes. Where the
+   * slot has changed its owner again, or the crashes were cleared, nothing changes. Saying it twice changes
+   * nothing more.
+   */
+  retractCrashes(lapsed: readonly SlotLease[]): Promise<void>;
 
   probeFloor(): Promise<FloorProbe>;
   read(request: ReadRequest): Promise<ReadResult>;

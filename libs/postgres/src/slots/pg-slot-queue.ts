@@ -64,6 +64,10 @@ export class PgSlotQueue implements SlotQueueStore {
     return this.#leases.noteSuspect(incarnation, lease, seq);
   }
 
+  retractCrashes(lapsed: readonly SlotLease[]): Promise<void> {
+    return this.#leases.retractCrashes(lapsed);
+  }
+
   probeFloor(): Promise<FloorProbe> {
     return this.#reads.probeFloor();
   }

@@ -1,6 +1,6 @@
 import type { SlotLease } from '@sagaz/core';
 import { beatLimit } from '../connection/index.js';
-import type { SlotConnection, SlotNames } from './slot-table.js';
+import { numberArray, type SlotConnection, type SlotNames } from './slot-table.js';
 
 interface LeaseRow {
   readonly slot: number | null;
@@ -128,6 +128,33 @@ export class SlotLeases {
         SET suspect = $5::bigint, crashes = CASE WHEN $5::bigint IS NULL THEN 0 ELSE crashes END
         WHERE queue = $1 AND slot = $2 AND owner = $3 AND epoch = $4`,
       values: [this.#names.queue, lease.slot, incarnation, lease.epoch, seq],
+    });
+  }
+
+  /**
+   * Fenced by the epoch: the take-over that counted the crash is the last one. Sets what the lapsed owner
+   * knew instead of counting down, so that it can be repeated when its answer is lost.
+   */
+  async retractCrashes(lapsed: readonly SlotLease[]): Promise<void> {
+    if (lapsed.length === 0) return;
+    const { lease, queue } = this.#names;
+    await this.#db.query({
+      limitMs: this.#limitMs,
+      text: `WITH taken AS MATERIALIZED (
+          SELECT l.slot, lapsed.crashes FROM ${lease} l
+          JOIN unnest($2::int[], $3::bigint[], $4::int[]) AS lapsed (slot, epoch, crashes)
+            ON l.slot = lapsed.slot AND l.epoch = lapsed.epoch + 1 AND l.crashes > lapsed.crashes
+          WHERE l.queue = $1 ORDER BY l.slot FOR NO KEY UPDATE OF l
+        )
+        UPDATE ${lease} l
+        SET crashes = taken.crashes, suspect = CASE WHEN taken.crashes > 0 THEN l.suspect END
+        FROM taken WHERE l.queue = $1 AND l.slot = taken.slot`,
+      values: [
+        queue,
+        numberArray(lapsed.map(({ slot }) => slot)),
+        numberArray(lapsed.map(({ epoch }) => epoch)),
+        numberArray(lapsed.map(({ crashes }) => crashes)),
+      ],
     });
   }
 

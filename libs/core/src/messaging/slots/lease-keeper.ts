@@ -1,13 +1,16 @@
 import { errorText } from '../../errors/index.js';
 import type { Clock, Logger, SlotLease, SlotQueueStore, Timer } from '../../ports/index.js';
 import type { HeldLease } from './held-lease.js';
+import { LapsedLeases } from './lapsed-leases.js';
+import { shuffled } from './shuffled.js';
 
 /** What the keeper tells the consumer it keeps slots for. */
 export interface LeaseEvents {
-  gained(leases: readonly HeldLease[]): void;
+  /** @param regained those of the slots that nobody else had since this process lost them */
+  gained(leases: readonly HeldLease[], regained: ReadonlySet<number>): void;
   lost(slots: readonly number[]): void;
   /** The leases live on: what could not be begun for want of time left may be begun now. */
-  renewed(): void;
+  renewed(leases: readonly HeldLease[]): void;
   /** An operator changed rows: the slot's memory is stale. */
   changed(lease: HeldLease): void;
   /** Nothing of the slot is under way: it may be given back. */
@@ -35,6 +38,7 @@ interface Held {
  */
 export class LeaseKeeper {
   readonly #held = new Map<number, Held>();
+  readonly #lapsed = new LapsedLeases();
   readonly #store: SlotQueueStore;
   readonly #clock: Clock;
   readonly #logger: Logger;
@@ -50,6 +54,10 @@ export class LeaseKeeper {
   #stalled = false;
   /** Some slot may be on its way back. */
   #draining = false;
+  /** When a renewal was last answered. */
+  #renewedAt = Infinity;
+  /** Before that no slot of others is taken. */
+  #acquiresFrom = -Infinity;
   /** How often slots were gained. */
   #tenures = 0;
   #error: unknown = null;
@@ -113,6 +121,14 @@ export class LeaseKeeper {
       const held = this.#held.get(slot);
       return held === undefined || held.draining ? [] : [held.lease];
     });
+  }
+
+  /** The store has it that no crash is counted against the slot any more. */
+  cleared({ slot, epoch }: SlotLease): void {
+    const held = this.#held.get(slot);
+    // Past its time the answer may come from after a take-over, and then nothing was cleared.
+    if (held?.lease.epoch !== epoch || this.#clock.now() >= held.trustedUntil) return;
+    held.lease = { ...held.lease, crashes: 0, suspect: null };
   }
 
   /** A store told that a lease is lost: looks at once instead of at the next renewal. */
@@ -185,6 +201,7 @@ export class LeaseKeeper {
       this.#stalled = false;
       try {
         const wants = await this.#renew();
+        await this.#retract();
         this.#error = null;
         this.#events.worked();
         if (wants) nextMs = Math.min(nextMs, 1_000, this.#ttlMs / 5);
@@ -208,7 +225,8 @@ export class LeaseKeeper {
     const sentAt = this.#clock.now();
     const { members, leases } = await this.#store.renew(this.#incarnation, this.#ttlMs);
     this.#take(leases, sentAt);
-    this.#events.renewed();
+    this.#noteGap();
+    this.#events.renewed([...this.#held.values()].map((held) => held.lease));
     const share = Math.ceil(this.#store.slots / Math.max(1, members));
     await this.#giveBack(share);
     const kept = [...this.#held.values()].filter((held) => !held.draining).length;
@@ -217,10 +235,29 @@ export class LeaseKeeper {
     this.#draining = false;
     const missing = share - this.#held.size;
     if (missing <= 0) return false;
+    if (this.#clock.now() < this.#acquiresFrom) return true;
     const askedAt = this.#clock.now();
     const gained = await this.#store.acquire(this.#incarnation, this.#ttlMs, missing);
     this.#add(gained, askedAt);
     return gained.length < missing;
+  }
+
+  /**
+   * This process was stopped or cut off for longer than a lease lives. Others may have been, too: without
+   * a pause the first one back would take all slots and count a crash against each of them.
+   */
+  #noteGap(): void {
+    const now = this.#clock.now();
+    if (now - this.#renewedAt > this.#ttlMs) this.#acquiresFrom = now + this.#ttlMs / 3;
+    this.#renewedAt = now;
+  }
+
+  /** Takes back the crashes that others counted when they took over from this process, which lives. */
+  async #retract(): Promise<void> {
+    const leases = this.#lapsed.drained((slot) => this.#events.drained(slot));
+    if (leases.length === 0) return;
+    await this.#store.retractCrashes(leases);
+    this.#lapsed.retracted(leases);
   }
 
   #take(leases: readonly SlotLease[], sentAt: number): void {
@@ -229,6 +266,7 @@ export class LeaseKeeper {
     for (const [slot, held] of this.#held) {
       if (answered.get(slot)?.epoch === held.lease.epoch) continue;
       this.#held.delete(slot);
+      this.#lapsed.add(held.lease);
       lost.push(slot);
     }
     if (lost.length > 0) this.#events.lost(lost);
@@ -254,10 +292,12 @@ export class LeaseKeeper {
     if (leases.length === 0 || this.#clock.now() >= trustedUntil) return;
     this.#tenures += 1;
     const gained = leases.map((lease) => ({ ...lease, tenure: this.#tenures }));
+    const regained = new Set<number>();
     for (const lease of gained) {
       this.#held.set(lease.slot, { lease, trustedUntil, draining: false });
+      if (this.#lapsed.regained(lease)) regained.add(lease.slot);
     }
-    this.#events.gained(gained);
+    this.#events.gained(gained, regained);
     this.#watchExpiry();
   }
 
@@ -296,20 +336,10 @@ export class LeaseKeeper {
     for (const [slot, held] of this.#held) {
       if (now < held.trustedUntil) continue;
       this.#held.delete(slot);
+      this.#lapsed.add(held.lease);
       lost.push(slot);
     }
     if (lost.length > 0) this.#events.lost(lost);
     this.#watchExpiry();
   }
-}
-
-function shuffled<T>(items: T[]): T[] {
-  for (let at = items.length - 1; at > 0; at -= 1) {
-    const other = Math.floor(Math.random() * (at + 1));
-    const [a, b] = [items[at], items[other]];
-    if (a === undefined || b === undefined) continue;
-    items[at] = b;
-    items[other] = a;
-  }
-  return items;
 }

@@ -67,7 +67,11 @@ export class Settlement {
 
   /** The work on a row goes on beyond its time: the store has it as a retry, and this process in hand. */
   overdue(taken: TakenRow, retry: { readonly delayMs: number; readonly error: unknown }): void {
-    if (taken.lost) return;
+    if (taken.lost) {
+      this.#book.markOverdue(taken);
+      this.#events.drained();
+      return;
+    }
     this.#changes.push({
       kind: 'change',
       line: taken.line,

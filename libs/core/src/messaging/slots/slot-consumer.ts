@@ -4,13 +4,17 @@ import { noFaults, type Clock, type FaultPoint } from '../../ports/index.js';
 import { ChangePump } from './change-pump.js';
 import { checkSlotSettings } from './check-slot-settings.js';
 import { CompletionPump } from './completion-pump.js';
+import { CrashBlame } from './crash-blame.js';
+import { CrashSuspect } from './crash-suspect.js';
 import { DueRows } from './due-rows.js';
 import { Floors } from './floors.js';
+import type { HeldLease } from './held-lease.js';
 import { KeyBook } from './key-book.js';
 import { LeaseKeeper } from './lease-keeper.js';
 import { DEFAULT_SLOT_SETTINGS, type SlotSettings } from './settings.js';
 import { Settlement } from './settlement.js';
 import type { SlotObserver } from './slot-observer.js';
+import { Progress } from './progress.js';
 import { SlotReader } from './slot-reader.js';
 import { RowSource } from './row-source.js';
 import type { SlotConsumerOptions } from './slot-consumer-options.js';
@@ -45,9 +49,10 @@ export class SlotConsumer {
   readonly #reader: SlotReader;
   readonly #due: DueRows;
   readonly #entry: SlotEntry;
+  readonly #blame: CrashBlame;
   readonly #troubles: StoreTroubles;
   #unsubscribe: (() => void) | undefined;
-  #progressedAt: number;
+  readonly #progress: Progress;
   #started = false;
   #closed: Promise<void> | undefined;
   #idle: (() => void) | undefined;
@@ -65,12 +70,14 @@ export class SlotConsumer {
     this.#settings = settings;
     this.#observer = options.observer ?? {};
     this.#wake = options.wake;
-    this.#progressedAt = clock.now();
+    this.#progress = new Progress(clock, settings.stallAfterMs, options.work, this.#book);
     const incarnation = this.#incarnation;
     const failed =
       (use: StoreUse) =>
       (error: unknown): number => {
-        this.#noteFailure(error);
+        // Whatever answers next may be another server, which lacks what this one knew.
+        this.#floors.resetAll();
+        this.#observer.storeFailed?.(error);
         return this.#troubles.failed(use, error);
       };
     this.#troubles = new StoreTroubles({
@@ -81,7 +88,10 @@ export class SlotConsumer {
     });
     this.#states = new SlotStates(store, clock, incarnation, settings, {
       failed: failed('suspect'),
-      worked: () => this.#troubles.worked('suspect'),
+      cleared: (lease) => {
+        this.#troubles.worked('suspect');
+        this.#leases.cleared(lease);
+      },
     });
     this.#leases = new LeaseKeeper({
       store,
@@ -90,27 +100,30 @@ export class SlotConsumer {
       incarnation,
       ttlMs: settings.leaseTtlMs,
       events: {
-        gained: (leases) => {
-          this.#entry.gained(leases);
+        gained: (leases, regained) => {
+          this.#entry.gained(leases, regained);
           this.#observer.leases?.(this.#leases.size);
         },
         lost: (slots) => this.#lost(slots),
-        renewed: () => {
+        renewed: (leases) => {
+          this.#blame.renewed(leases);
           this.#work.wake();
           this.#entry.checkHeads();
         },
         worked: () => this.#troubles.worked('lease'),
         changed: (lease) => this.#entry.changed(lease),
         drained: (slot) => this.#book.countOf(slot) === 0,
-        alive: () => this.#alive(),
+        alive: () => this.#progress.alive(this.#reader.movedAt, this.#leases.stalled),
         failed: failed('lease'),
       },
     });
+    const book = this.#book;
+    const holds = (lease: HeldLease): boolean => this.#leases.holds(lease);
     this.#changes = new ChangePump({
       store,
       clock,
       incarnation,
-      holds: (lease) => this.#leases.holds(lease),
+      holds,
       beforeChange: () => reach(points.beforeChange),
       failed: failed('change'),
       worked: () => this.#troubles.worked('change'),
@@ -122,7 +135,10 @@ export class SlotConsumer {
       done: (rows) => this.#completed(rows),
       failed: failed('complete'),
       worked: () => this.#troubles.worked('complete'),
-      setAside: (taken) => this.#setAside(taken),
+      setAside: (taken) => {
+        this.#book.setAside(taken);
+        this.#drained();
+      },
       stuck: reportStuckRow(options.name, options.logger),
       drained: () => this.#reader.makeRoom(),
     });
@@ -137,7 +153,7 @@ export class SlotConsumer {
         dueIn: (ms) => this.#due.in(ms),
         readAgain: () => this.#reader.hint(),
         lostLease: () => this.#leases.doubt(),
-        drained: () => this.#leases.noteDrained(),
+        drained: () => this.#drained(),
       },
     });
     this.#source = new RowSource({
@@ -148,13 +164,24 @@ export class SlotConsumer {
       overdue: (taken, retry) => this.#settlement.overdue(taken, retry),
       took: () => this.#reader.makeRoom(),
       settled: () => options.work.wake(),
-      progressed: () => (this.#progressedAt = clock.now()),
+      progressed: () => this.#progress.made(),
+    });
+    const look = (): void => {
+      this.#reader.hint();
+      this.#due.in(0);
+    };
+    this.#blame = new CrashBlame({
+      name: options.name,
+      logger: options.logger,
+      changes: this.#changes,
+      states: this.#states,
+      look,
     });
     this.#reader = new SlotReader({
       store,
       clock,
       settings,
-      incarnation,
+      suspect: new CrashSuspect({ store, incarnation, book, blame: this.#blame, holds }),
       book: this.#book,
       floors: this.#floors,
       leases: this.#leases,
@@ -177,28 +204,24 @@ export class SlotConsumer {
       states: this.#states,
       reader: this.#reader,
       leases: () => this.#leases.kept(this.#states.slots()),
-      holds: (lease) => this.#leases.holds(lease),
+      holds,
       pollMs: settings.pollIntervalMs,
       took: () => options.work.wake(),
       failed: failed('due'),
       worked: () => this.#troubles.worked('due'),
     });
     this.#entry = new SlotEntry({
-      name: options.name,
       store,
       clock,
-      logger: options.logger,
       incarnation,
       book: this.#book,
       floors: this.#floors,
       leases: this.#leases,
       states: this.#states,
+      blame: this.#blame,
       changes: this.#changes,
       settlement: this.#settlement,
-      entered: () => {
-        this.#reader.hint();
-        this.#due.in(0);
-      },
+      entered: look,
     });
     options.work.attach(this.#source);
   }
@@ -207,7 +230,7 @@ export class SlotConsumer {
   async start(): Promise<void> {
     if (this.#started) return;
     this.#started = true;
-    this.#progressedAt = this.#clock.now();
+    this.#progress.made();
     if (this.#wake !== undefined) {
       const { wakeUps, channel } = this.#wake;
       this.#unsubscribe = wakeUps.on(channel, (detail) => {
@@ -277,20 +300,6 @@ export class SlotConsumer {
     if (this.#started) await Promise.race([this.#leases.leave(), within]);
   }
 
-  /**
-   * A lease is renewed only while what is behind it moves: reads come back, and of what waits
-   * something is begun or ended within the work's patience.
-   */
-  #alive(): boolean {
-    const now = this.#clock.now();
-    if (now - this.#reader.movedAt > this.#settings.stallAfterMs) return false;
-    // Once its slots are given up nothing waits any more: that is no progress.
-    const waits = this.#book.waiting > 0 && this.#work.waitsForItself !== true;
-    if (!waits && !this.#leases.stalled) this.#progressedAt = now;
-    const patienceMs = Math.max(this.#settings.stallAfterMs, this.#work.patienceMs);
-    return now - this.#progressedAt <= patienceMs;
-  }
-
   #isIdle(): boolean {
     return this.#book.rows.size === 0 && this.#changes.idle && this.#completions.idle;
   }
@@ -298,13 +307,14 @@ export class SlotConsumer {
   #lost(slots: readonly number[]): void {
     for (const slot of slots) {
       this.#states.lose(slot);
+      this.#blame.lost(slot);
       this.#floors.reset(slot);
     }
     const lost = new Set(slots);
     this.#source.abort(lost);
     this.#book.dropSlots(lost);
     this.#checkIdle();
-    this.#reader.makeRoom();
+    this.#reader.dropped();
     this.#observer.leases?.(this.#leases.size);
   }
 
@@ -315,10 +325,9 @@ export class SlotConsumer {
     }
   }
 
-  /** It cannot be removed now: neither its slot nor the next suspect waits for that. */
-  #setAside(taken: TakenRow): void {
-    this.#book.setAside(taken);
-    this.#reader.left(taken.row.seq);
+  /** A row does not end soon: neither its slot nor the next suspect waits for it. */
+  #drained(): void {
+    this.#reader.dropped();
     this.#leases.noteDrained();
   }
 
@@ -334,11 +343,5 @@ export class SlotConsumer {
 
   #checkIdle(): void {
     if (this.#book.rows.size === 0) this.#idle?.();
-  }
-
-  #noteFailure(error: unknown): void {
-    // Whatever answers next may be another server, which lacks what this one knew.
-    this.#floors.resetAll();
-    this.#observer.storeFailed?.(error);
   }
 }

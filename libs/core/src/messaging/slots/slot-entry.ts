@@ -1,5 +1,6 @@
-import type { Clock, Logger, SlotQueueStore } from '../../ports/index.js';
+import type { Clock, SlotQueueStore } from '../../ports/index.js';
 import type { ChangePump } from './change-pump.js';
+import type { CrashBlame } from './crash-blame.js';
 import type { Floors } from './floors.js';
 import type { HeldLease } from './held-lease.js';
 import type { KeyBook } from './key-book.js';
@@ -14,10 +15,9 @@ const CHECK_HEADS_SLOTS = 16;
 
 /** What must be known of a slot before anything of it is worked on, and again when it was changed. */
 export class SlotEntry {
-  readonly #name: string;
   readonly #store: SlotQueueStore;
   readonly #clock: Clock;
-  readonly #logger: Logger;
+  readonly #blame: CrashBlame;
   readonly #incarnation: string;
   readonly #book: KeyBook;
   readonly #floors: Floors;
@@ -31,10 +31,9 @@ export class SlotEntry {
   #nextChecked = 0;
 
   constructor(options: {
-    readonly name: string;
     readonly store: SlotQueueStore;
     readonly clock: Clock;
-    readonly logger: Logger;
+    readonly blame: CrashBlame;
     readonly incarnation: string;
     readonly book: KeyBook;
     readonly floors: Floors;
@@ -45,10 +44,9 @@ export class SlotEntry {
     /** Slots may be read now. */
     readonly entered: () => void;
   }) {
-    this.#name = options.name;
     this.#store = options.store;
     this.#clock = options.clock;
-    this.#logger = options.logger;
+    this.#blame = options.blame;
     this.#incarnation = options.incarnation;
     this.#book = options.book;
     this.#floors = options.floors;
@@ -59,11 +57,14 @@ export class SlotEntry {
     this.#entered = options.entered;
   }
 
-  gained(leases: readonly HeldLease[]): void {
+  /** @param regained slots that nobody else had since this process lost them */
+  gained(leases: readonly HeldLease[], regained: ReadonlySet<number>): void {
     for (const lease of leases) {
       this.#floors.reset(lease.slot);
-      this.#states.gain(lease);
-      if (lease.suspect !== null) this.#blame(lease, lease.suspect);
+      // Nobody died where the slot is only back: the number is the one that was noted here.
+      const takenOver = !regained.has(lease.slot);
+      this.#states.gain(lease, takenOver ? lease.suspect : null);
+      if (takenOver && lease.suspect !== null) this.#blame.takenOver(lease, lease.suspect);
     }
     this.#load(leases);
   }
@@ -92,30 +93,6 @@ export class SlotEntry {
     if (last === undefined) return;
     this.#nextChecked = last.slot + 1;
     this.#load(leases);
-  }
-
-  /** The message that was noted when the last owner died counts an attempt, and only that one. */
-  #blame(lease: HeldLease, seq: string): void {
-    this.#logger.warn('A message was being worked on when its process died, again.', {
-      consumer: this.#name,
-      slot: lease.slot,
-      seq,
-      crashes: lease.crashes,
-    });
-    this.#changes.push({
-      kind: 'change',
-      lease,
-      change: {
-        kind: 'retry',
-        place: { slot: lease.slot, seq },
-        delayMs: Math.min(1_000 * 2 ** Math.min(lease.crashes, 6), 60_000),
-        counts: true,
-        error: 'The process that worked on it died.',
-      },
-      done: (outcome) => {
-        if (outcome === 'gone') this.#states.forgive(lease.slot);
-      },
-    });
   }
 
   /** Reads which keys are held back, after everything said about them before has landed. */

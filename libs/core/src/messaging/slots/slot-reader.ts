@@ -1,5 +1,6 @@
 import type { Clock, QueuedMessage, SlotQueueStore } from '../../ports/index.js';
 import { Backoff } from './backoff.js';
+import type { CrashSuspect } from './crash-suspect.js';
 import type { FloorMark, Floors } from './floors.js';
 import type { HeldLease } from './held-lease.js';
 import type { KeyBook } from './key-book.js';
@@ -38,7 +39,6 @@ export class SlotReader {
   readonly #store: SlotQueueStore;
   readonly #clock: Clock;
   readonly #settings: SlotSettings;
-  readonly #incarnation: string;
   readonly #book: KeyBook;
   readonly #floors: Floors;
   readonly #leases: LeaseKeeper;
@@ -58,7 +58,7 @@ export class SlotReader {
   #loop: Promise<void> | undefined;
   #probedAt = -Infinity;
   #removedSinceProbe = true;
-  #suspect: string | null = null;
+  readonly #suspect: CrashSuspect;
   #movedAt = 0;
   /** Bytes of the largest payload of the last read that found any; what the next one has to reckon with. */
   #largest = 256 * 1_024;
@@ -67,11 +67,11 @@ export class SlotReader {
     readonly store: SlotQueueStore;
     readonly clock: Clock;
     readonly settings: SlotSettings;
-    readonly incarnation: string;
     readonly book: KeyBook;
     readonly floors: Floors;
     readonly leases: LeaseKeeper;
     readonly states: SlotStates;
+    readonly suspect: CrashSuspect;
     readonly settlement: Settlement;
     readonly buffer: number;
     readonly mayRead: () => boolean;
@@ -83,7 +83,7 @@ export class SlotReader {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#settings = options.settings;
-    this.#incarnation = options.incarnation;
+    this.#suspect = options.suspect;
     this.#book = options.book;
     this.#floors = options.floors;
     this.#leases = options.leases;
@@ -125,10 +125,13 @@ export class SlotReader {
   /** A row has left memory: there may be room for more, and a suspect may be over. */
   left(seq: string): void {
     this.#removedSinceProbe = true;
-    if (this.#suspect === seq) {
-      this.#suspect = null;
-      this.hint();
-    }
+    if (this.#suspect.leave(seq)) this.hint();
+    this.makeRoom();
+  }
+
+  /** Rows were dropped with their slots, or are overdue: none of them keeps the other suspects waiting. */
+  dropped(): void {
+    if (this.#suspect.sweep()) this.hint();
     this.makeRoom();
   }
 
@@ -157,21 +160,10 @@ export class SlotReader {
    */
   async admit(row: QueuedMessage, lease: HeldLease, read: number): Promise<boolean> {
     if (this.#states.suspicious(row.slot)) {
-      if (this.#suspect !== null || this.#book.rows.has(row.seq)) return false;
-      this.#suspect = row.seq;
-      try {
-        await this.#store.noteSuspect(this.#incarnation, lease, row.seq);
-      } catch (error) {
-        this.#suspect = null;
-        throw error;
-      }
-      if (!this.#leases.holds(lease)) {
-        this.#suspect = null;
-        return false;
-      }
+      if (!(await this.#suspect.enter(row, lease))) return false;
     }
     const admitted = this.#offer(row, lease, read);
-    if (!admitted && this.#suspect === row.seq) this.#suspect = null;
+    if (!admitted) this.#suspect.leave(row.seq);
     return admitted;
   }
 
@@ -227,14 +219,20 @@ export class SlotReader {
       const perSlot = Math.max(4, Math.ceil((2 * limit) / trusted.length));
       found = await this.#readSlots(trusted, Math.min(perSlot, limit), limit);
     }
-    const suspect = suspicious[0];
-    if (suspect !== undefined && this.#suspect === null) {
-      const alone = await this.#readSlots([suspect], 1, 1);
-      // Of the other suspicious slots each has its turn, whether this one holds anything or not.
-      const rows = alone.rows > 0 ? alone.rows : Math.min(1, suspicious.length - 1);
+    if (suspicious.length > 0 && this.#suspect.free) {
+      const rows = await this.#readSuspicious(suspicious);
       found = { rows: found.rows + rows, more: found.more };
     }
     return found;
+  }
+
+  /** Of the rows that are found one is taken. Returns 1 where it is worth looking again soon, otherwise 0. */
+  async #readSuspicious(suspicious: readonly number[]): Promise<number> {
+    const slots = this.#suspect.next(suspicious);
+    // One more than there can be, unless they are large: then the read is known to be complete.
+    const limit = Math.min(slots.length + 1, Math.ceil(ROOM_BYTES / this.#largest));
+    const { rows } = await this.#readSlots(slots, 1, limit);
+    return Math.min(1, rows + suspicious.length - slots.length);
   }
 
   async #readSlots(slots: readonly number[], perSlot: number, limit: number): Promise<Found> {

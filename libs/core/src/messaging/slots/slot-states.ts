@@ -20,7 +20,8 @@ interface SlotState {
 export interface SlotStateEvents {
   /** Milliseconds for which it is better not tried again. */
   readonly failed: (error: unknown) => number;
-  readonly worked: () => void;
+  /** The store has it that nothing of the slot is suspected any more. */
+  readonly cleared: (lease: SlotLease) => void;
 }
 
 /**
@@ -56,13 +57,14 @@ export class SlotStates {
     this.#events = events;
   }
 
-  gain(lease: SlotLease): void {
+  /** @param blamed the number that was noted when the owner before died, if one did */
+  gain(lease: SlotLease, blamed: string | null): void {
     this.#states.set(lease.slot, {
       gainedAt: this.#clock.now(),
       loaded: false,
       crashes: lease.crashes,
       survivors: 0,
-      blamed: lease.suspect,
+      blamed,
     });
     this.#order = [...this.#states.keys()];
   }
@@ -121,6 +123,18 @@ export class SlotStates {
     if (at >= 0) this.#turn = at;
   }
 
+  /**
+   * The owner before lives after all and has taken its crash back, if the store counts fewer crashes than
+   * are known here. Returns whether that is so.
+   */
+  relieve(lease: SlotLease): boolean {
+    const state = this.#states.get(lease.slot);
+    if (state === undefined || lease.crashes >= state.crashes) return false;
+    state.crashes = lease.crashes;
+    if (lease.suspect === null) state.blamed = null;
+    return true;
+  }
+
   /** The row that was noted is gone. */
   forgive(slot: number): void {
     const state = this.#states.get(slot);
@@ -145,7 +159,7 @@ export class SlotStates {
     state.crashes = 0;
     // Tried again when the slot next runs empty, if it is still here then.
     this.#store.noteSuspect(this.#incarnation, lease, null).then(
-      () => this.#events.worked(),
+      () => this.#events.cleared(lease),
       (error: unknown) => {
         state.crashes = crashes;
         state.survivors = 0;

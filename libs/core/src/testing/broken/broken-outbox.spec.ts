@@ -70,6 +70,22 @@ class SharesSlots extends MemoryOutboxStore {
   }
 }
 
+/** Takes back a crash of whoever has had the slot. */
+class RetractsForOthers extends MemoryOutboxStore {
+  override retractCrashes(lapsed: readonly SlotLease[]): Promise<void> {
+    return super.retractCrashes(
+      lapsed.flatMap((lease) => [0, 1, 2].map((more) => ({ ...lease, epoch: lease.epoch + more }))),
+    );
+  }
+}
+
+/** Forgets with the crash that was none also those before it. */
+class RetractsAllCrashes extends MemoryOutboxStore {
+  override retractCrashes(lapsed: readonly SlotLease[]): Promise<void> {
+    return super.retractCrashes(lapsed.map((lease) => ({ ...lease, crashes: 0 })));
+  }
+}
+
 /** Takes a graceful end for a death. */
 class CountsEveryEnd extends MemoryOutboxStore {
   override async leave(): Promise<void> {
@@ -260,6 +276,14 @@ const QUEUE_FAULTS: readonly (readonly [Outbox, string])[] = [
   ],
   [HasNoFence, "refuses a stale owner's changes after a take-over, and changes nothing"],
   [SharesSlots, 'two owners that ask at once share no slot and leave none over'],
+  [
+    RetractsForOthers,
+    'takes back the crash of an owner whose lease lapsed and who lives, and no other',
+  ],
+  [
+    RetractsAllCrashes,
+    'takes back the crash of an owner whose lease lapsed and who lives, and no other',
+  ],
   [
     CountsEveryEnd,
     'counts a crash when an owner died, one more each time, and none when it gave back',

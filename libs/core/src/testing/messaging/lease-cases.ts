@@ -5,6 +5,7 @@ import { outboxMessage } from './outbox-message.js';
 import {
   LONG_MS,
   own,
+  type Owner,
   readAll,
   rowOf,
   stagger,
@@ -136,6 +137,50 @@ export const leaseCases: readonly ContractCase<SlotQueueFixture>[] = [
       const cleared = renewed.leases.find((taken) => taken.slot === lease.slot);
       assert.equal(cleared?.suspect, null);
       assert.equal(cleared.crashes, 0);
+    },
+  },
+  {
+    name: 'takes back the crash of an owner whose lease lapsed and who lives, and no other',
+    guards:
+      'A process that was stopped for a moment is no crash: counted as one, it makes innocent ' +
+      'messages wait for each other. Hole: what is taken back for it belongs to a process that died.',
+    async run({ queue, newQueue, pass }) {
+      const other = await newQueue();
+      const standing = async (owner: Owner, slot: number) => {
+        const { leases } = await queue.renew(owner.incarnation, TTL_MS);
+        const lease = leases.find((one) => one.slot === slot);
+        assert.ok(lease);
+        return [lease.crashes, lease.suspect];
+      };
+      const a = await own(queue, TTL_MS);
+      const [lapsedFirst, ...rest] = a.leases;
+      assert.ok(lapsedFirst);
+      const { slot } = lapsedFirst;
+      await pass(TTL_MS + 50);
+      const b = await own(other, TTL_MS);
+      const lapsedSecond = b.leases.find((lease) => lease.slot === slot);
+      assert.ok(lapsedSecond);
+      await queue.retractCrashes([]);
+      await queue.retractCrashes(rest);
+      assert.deepEqual(await standing(b, slot), [1, null], 'said of other slots');
+      await queue.noteSuspect(b.incarnation, lapsedSecond, '42');
+      await pass(TTL_MS + 50);
+      const c = await own(queue, TTL_MS);
+      await queue.retractCrashes([lapsedFirst]);
+      assert.deepEqual(
+        await standing(c, slot),
+        [2, '42'],
+        'said too late: it has had another owner',
+      );
+      await queue.retractCrashes([lapsedSecond]);
+      await queue.retractCrashes([lapsedSecond]);
+      assert.deepEqual(await standing(c, slot), [1, '42'], 'the crash before it stays');
+      const again = c.leases.find((lease) => lease.slot === slot);
+      assert.ok(again);
+      await queue.retractCrashes([{ ...again, epoch: again.epoch - 1, crashes: 0 }]);
+      assert.deepEqual(await standing(c, slot), [0, null], 'without a crash nothing is suspected');
+      await queue.retractCrashes([{ ...again, epoch: again.epoch - 1, crashes: 5 }]);
+      assert.deepEqual(await standing(c, slot), [0, null], 'and never is one added');
     },
   },
   {

@@ -1,0 +1,121 @@
+import type { Logger, SlotChangeOutcome } from '../../ports/index.js';
+import type { ChangePump } from './change-pump.js';
+import type { HeldLease } from './held-lease.js';
+import type { SlotStates } from './slot-states.js';
+
+const LONGEST_DELAY_MS = 60_000;
+
+interface Owed {
+  readonly lease: HeldLease;
+  readonly seq: string;
+  /** The attempt is being counted. */
+  counting: boolean;
+}
+
+/**
+ * The messages whose numbers were noted when the owners of their slots were taken for dead. Such a
+ * message waits, longer with each crash, and an attempt is counted only when it is about to be worked on
+ * again. An owner that was only stopped or cut off takes the crash back in the meantime: then the message
+ * goes on at once, and nothing is counted against it.
+ */
+export class CrashBlame {
+  readonly #name: string;
+  readonly #logger: Logger;
+  readonly #changes: ChangePump;
+  readonly #states: SlotStates;
+  readonly #look: () => void;
+  readonly #owed = new Map<number, Owed>();
+
+  constructor(options: {
+    readonly name: string;
+    readonly logger: Logger;
+    readonly changes: ChangePump;
+    readonly states: SlotStates;
+    /** There may be rows to read, and rows that are due. */
+    readonly look: () => void;
+  }) {
+    this.#name = options.name;
+    this.#logger = options.logger;
+    this.#changes = options.changes;
+    this.#states = options.states;
+    this.#look = options.look;
+  }
+
+  /** A slot was taken over from an owner that had noted the number. */
+  takenOver(lease: HeldLease, seq: string): void {
+    this.#logger.warn('A message was being worked on when its process died, again.', {
+      consumer: this.#name,
+      slot: lease.slot,
+      seq,
+      crashes: lease.crashes,
+    });
+    const owed: Owed = { lease, seq, counting: false };
+    this.#owed.set(lease.slot, owed);
+    const delayMs = Math.min(1_000 * 2 ** Math.min(lease.crashes, 6), LONGEST_DELAY_MS);
+    this.#put(owed, delayMs, false, () => undefined);
+  }
+
+  /** Whether a message has to wait because an attempt must be counted first, which begins now. */
+  counts({ slot, seq }: { readonly slot: number; readonly seq: string }): boolean {
+    const owed = this.#owed.get(slot);
+    if (owed?.seq !== seq) return false;
+    if (!owed.counting) {
+      owed.counting = true;
+      this.#put(owed, 0, true, (outcome) => {
+        if (outcome === 'changed') this.#paid(owed);
+        this.#look();
+      });
+    }
+    return true;
+  }
+
+  /**
+   * Leases as the store has them now. Where it counts fewer crashes, the owner before lives and has nothing
+   * of the slot in hand, so no message stopped it.
+   */
+  renewed(leases: readonly HeldLease[]): void {
+    for (const lease of leases) {
+      if (!this.#states.relieve(lease)) continue;
+      this.#look();
+      const owed = this.#owed.get(lease.slot);
+      if (owed === undefined || owed.counting) continue;
+      this.#paid(owed);
+      this.#put(owed, 0, false, () => this.#look());
+    }
+  }
+
+  lost(slot: number): void {
+    this.#owed.delete(slot);
+  }
+
+  #paid(owed: Owed): void {
+    if (this.#owed.get(owed.lease.slot) === owed) this.#owed.delete(owed.lease.slot);
+  }
+
+  #put(
+    owed: Owed,
+    delayMs: number,
+    counts: boolean,
+    done: (outcome: SlotChangeOutcome) => void,
+  ): void {
+    const { lease, seq } = owed;
+    this.#changes.push({
+      kind: 'change',
+      lease,
+      change: {
+        kind: 'retry',
+        place: { slot: lease.slot, seq },
+        delayMs,
+        counts,
+        error: 'The process that worked on it died.',
+      },
+      done: (outcome) => {
+        if (outcome === 'gone') {
+          this.#paid(owed);
+          this.#states.forgive(lease.slot);
+        }
+        done(outcome);
+      },
+    });
+  }
+}
