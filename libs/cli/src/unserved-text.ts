@@ -9,7 +9,7 @@ export function unservedLines({ queues, sagas }: Unserved): readonly string[] {
         case 'outbox':
           return `outbox: messages have waited for up to ${since}, and no relay lives. Start a process with the role relay on this database.`;
         case 'group':
-          return `group ${name}: messages have waited for up to ${since}, and none of its processes lives. Start one, or run \`npx sagaz groups remove ${name}\` where nobody will serve it again.`;
+          return `group ${name}: messages have waited for up to ${since}, and none of its processes lives. Start one, or run \`npx sagaz groups remove ${name}\` if it will not be served again.`;
         case 'topic':
           return `topic ${name}: messages have waited for up to ${since}, and no group has ever joined it. Start the service that handles them, or stop publishing them.`;
       }

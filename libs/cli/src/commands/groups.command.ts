@@ -19,7 +19,7 @@ export function groupsCommand(
 ): void {
   const groups = program
     .command('groups')
-    .description('consumer groups of the Postgres broker that nobody serves');
+    .description('consumer groups of the Postgres broker that no process serves');
   withBrokerOptions(groups.command('unserved'))
     .description('list groups without a process and topics without a group in which messages wait')
     .action((options: GroupsOptions) =>
@@ -28,7 +28,7 @@ export function groupsCommand(
         if (options.json === true) {
           io.out(JSON.stringify({ database: connected.place, schema: connected.schema, queues }));
         } else if (queues.length === 0) {
-          io.out(pc.green('Nothing waits for nobody.'));
+          io.out(pc.green('Every group with waiting messages is served.'));
         } else {
           for (const { kind, name, oldestMs } of queues) {
             io.out(`${kind} ${name}: the oldest message has waited for ${seconds(oldestMs)} s`);
@@ -38,7 +38,7 @@ export function groupsCommand(
       }),
     );
   withBrokerOptions(groups.command('remove <group>'))
-    .description('remove a group that nobody will serve again, and what waits for it')
+    .description('remove a group that will not be served again, and the messages that wait for it')
     .action((group: string, options: GroupsOptions) =>
       on(options, io, async (connected) => {
         const messages = await connected.remove(group);

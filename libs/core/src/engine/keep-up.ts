@@ -21,7 +21,7 @@ export function keepUp(
   sagas: Pick<SagaStore, 'dropDeadMail'>,
 ): void {
   upkeep.every(TIME_CHECK_MS, "Asking for the store's time", () => time.measure());
-  upkeep.every(unservedCheckMs, 'Looking for sagas that nobody runs', () => unserved.look());
+  upkeep.every(unservedCheckMs, 'Looking for sagas that no engine runs', () => unserved.look());
   upkeep.every(DEAD_MAIL_CHECK_MS, 'Dropping mail of ended sagas', () =>
     sagas.dropDeadMail(ORPHAN_MAIL_MS),
   );

@@ -93,7 +93,7 @@ export class RepeatedFailure {
     const fields = { error: text, failures: this.#failures };
     if (kind === 'refused') {
       logger.error(
-        `${what} is refused, and goes on being refused until somebody changes that; it is tried again from time to time.`,
+        `${what} is refused, and will be refused until a person changes that; it is tried again from time to time.`,
         fields,
       );
     } else {

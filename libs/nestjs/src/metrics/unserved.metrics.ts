@@ -7,7 +7,7 @@ import { WorkObservers } from '../lifecycle/index.js';
 export const unservedMetrics: Provider[] = [
   makeGaugeProvider({
     name: 'sagaz_unserved_queues',
-    help: 'Queues in which messages have waited for nobody for a minute or longer, by kind. The same in every process of a service: take max() and not sum().',
+    help: 'Queues that no process has served for a minute or longer although messages wait in them, by kind. The same in every process of a service: take max() and not sum().',
     labelNames: ['kind'],
   }),
   makeGaugeProvider({

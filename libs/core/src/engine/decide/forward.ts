@@ -97,7 +97,7 @@ function askForHelp(draft: Draft): boolean {
   const { state, context } = draft;
   const pivot = pivotInDoubt(state, context.definition);
   if (pivot !== undefined) {
-    const detail = `Nobody can say whether the pivot '${pivot.name}' had its effect.`;
+    const detail = `It is unknown whether the pivot '${pivot.name}' had its effect.`;
     draft.add({ kind: 'needs_attention', reason: 'pivot_unknown', detail });
     return true;
   }

@@ -177,7 +177,7 @@ async function once(attempt: Attempt): Promise<End> {
         // The saga is not lost: another transaction holds its row for a moment. The step runs again,
         // and no attempt is counted.
         fence.waitedFor = 'row';
-        throw new Error(`The row of saga ${run.id} is locked by somebody else.`);
+        throw new Error(`The row of saga ${run.id} is locked by another transaction.`);
       case 'not_owner':
       case 'missing':
         throw new LeaseLostError(run.id, outcome.kind);

@@ -124,7 +124,7 @@ function warningOf({ kind, name, oldestMs }: UnservedQueue): string {
     case 'outbox':
       return `Messages wait in the outbox of the connection '${name}' and no relay lives that publishes them; ${waited}. Start a process with the relay role on this database.`;
     case 'group':
-      return `Messages wait for the consumer group '${name}' and none of its processes lives; ${waited}. Start one, or remove the group where nobody will serve it again: npx sagaz groups remove ${name}.`;
+      return `Messages wait for the consumer group '${name}' and none of its processes lives; ${waited}. Start one, or remove the group if it will not be served again: npx sagaz groups remove ${name}.`;
     case 'topic':
       return `Messages wait in the topic '${name}', which no consumer group has ever joined; ${waited}. Start the service that handles them, or stop publishing them.`;
   }
