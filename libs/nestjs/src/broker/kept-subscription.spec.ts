@@ -107,16 +107,19 @@ describe('a subscription that is kept', () => {
     await clock.advance(60_000);
     expect({ tries, pending: clock.pending }).toEqual({ tries: 1, pending: 0 });
 
-    const gate = new Gate();
-    const late = kept(async () => {
-      await gate.pass();
-      return subscription;
-    });
-    late.begin();
-    await gate.reached;
-    const closing = late.close(1_000);
-    gate.open();
-    await closing;
-    expect(closed).toBe(1);
+    for (const how of ['begin', 'open'] as const) {
+      closed = 0;
+      const gate = new Gate();
+      const late = kept(async () => {
+        await gate.pass();
+        return subscription;
+      });
+      void late[how]();
+      await gate.reached;
+      const closing = late.close(1_000);
+      gate.open();
+      await closing;
+      expect({ how, closed }).toEqual({ how, closed: 1 });
+    }
   });
 });

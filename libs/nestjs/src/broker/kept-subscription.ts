@@ -37,7 +37,7 @@ export class KeptSubscription {
   #problem: string | null = null;
   #retry: Timer | null = null;
   #trying: Promise<void> | null = null;
-  #closing: { readonly withinMs: number } | null = null;
+  #closed = false;
 
   constructor(options: KeptSubscriptionOptions) {
     const { clock, logger, request, onFailure } = options;
@@ -62,8 +62,10 @@ export class KeptSubscription {
    * Rejects with what the broker refused the first try with; then it is not tried again.
    */
   async open(): Promise<void> {
+    const first = this.#subscribe();
+    this.#trying = first.catch(() => undefined);
     try {
-      await this.#subscribe();
+      await first;
     } catch (error) {
       const waits = error instanceof BrokerAbsentError || storeFailureOf(error) === 'away';
       if (!waits) throw error;
@@ -78,33 +80,28 @@ export class KeptSubscription {
 
   /** Ends the tries at once, takes no more deliveries, and waits at most `withinMs` for those under way. */
   async close(withinMs: number): Promise<void> {
-    this.#closing = { withinMs };
+    this.#closed = true;
     this.#retry?.cancel();
+    // A try under way cannot be taken back: the subscription that it still makes is closed below.
     await this.#trying;
     await this.#subscription?.close(withinMs);
   }
 
   #try(): void {
-    this.#trying = this.#subscribe()
-      .catch((error: unknown) => {
-        this.#failed(error);
-      })
-      .finally(() => {
-        this.#trying = null;
-      });
+    this.#trying = this.#subscribe().catch((error: unknown) => {
+      this.#failed(error);
+    });
   }
 
   async #subscribe(): Promise<void> {
     const { broker, request } = this.#options;
-    const subscription = await broker.subscribe(request);
+    this.#subscription = await broker.subscribe(request);
     this.#failure.worked();
     this.#problem = null;
-    if (this.#closing === null) this.#subscription = subscription;
-    else await subscription.close(this.#closing.withinMs);
   }
 
   #failed(error: unknown): void {
-    if (this.#closing !== null) return;
+    if (this.#closed) return;
     const { clock, request } = this.#options;
     let pauseMs = LOOK_MS;
     if (error instanceof BrokerAbsentError) {
