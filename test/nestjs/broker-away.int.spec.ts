@@ -274,17 +274,25 @@ describe('an application whose broker is away when it starts', { timeout: 120_00
   });
 });
 
-/** The built packages, in a process whose store opens no connection. */
+/**
+ * The built packages, in a process whose store opens no connection, and whose broker has none open either
+ * between its tries and at the beginning of each.
+ */
 const RELAY = `
 import { NestFactory } from '@nestjs/core';
 import { memoryStore } from '@sagaz/core/memory';
 import { SagazModule } from '@sagaz/nestjs';
 import { postgresBroker } from '@sagaz/postgres';
+const driver = postgresBroker({ url: process.argv[1] });
+const create = async (environment) => {
+  await new Promise((resolve) => environment.clock.after(100, resolve));
+  return driver.create(environment);
+};
 await NestFactory.createApplicationContext(
   SagazModule.forRoot({
     service: 'relay',
     store: memoryStore(),
-    broker: postgresBroker({ url: process.argv[1] }),
+    broker: { ...driver, create },
     roles: { engine: false, relay: true, consume: false },
   }),
 );
