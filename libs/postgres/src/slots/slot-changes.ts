@@ -29,6 +29,7 @@ const UNCHANGED: OutcomeRow = { leased: true, changed: false };
  */
 const LEGAL = `CASE w.kind
     WHEN 'hold' THEN o.status IN ('pending', 'held')
+    WHEN 'retry' THEN o.status IN ('pending', 'retrying')
     ELSE o.status IN ('pending', 'retrying', 'dead_letter')
   END`;
 

@@ -307,6 +307,21 @@ export const rowCases: readonly ContractCase<SlotQueueFixture>[] = [
     },
   },
   {
+    name: 'retries no message that was given up',
+    guards:
+      'Who takes a slot over retries the message that was noted there: one that was given up ' +
+      'meanwhile would be worked on again, and nobody has replayed it.',
+    async run(fixture) {
+      const { queue, add } = fixture;
+      await add([outboxMessage('k', 1)]);
+      const owner = await own(queue);
+      const row = rowOf(await readAll(queue), 'k:1');
+      assert.deepEqual(await change(fixture, owner, [bury(row, false)]), ['changed']);
+      assert.deepEqual(await change(fixture, owner, [retry(row, 0)]), ['gone']);
+      assert.equal((await queue.stats()).byStatus.get('dead_letter'), 1);
+    },
+  },
+  {
     name: 'says how many rows stand where and how old the oldest is that could go',
     guards: 'What lies there must be countable, or it lies there in silence.',
     async run(fixture) {
