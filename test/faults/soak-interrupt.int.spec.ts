@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,33 +10,34 @@ const MAIN = fileURLToPath(new URL('dist/soak/main.js', import.meta.url));
 
 describe('a soak', () => {
   let folder = '';
+  let child: ChildProcess | null = null;
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'soak-interrupt-'));
     // A server that root starts runs as somebody else, who must be able to enter.
     await chmod(folder, 0o755);
   });
-  afterEach(() => rm(folder, { recursive: true, force: true }));
+  afterEach(async () => {
+    // One that did not end in the time of its test; its servers end with it.
+    child?.kill('SIGKILL');
+    await rm(folder, { recursive: true, force: true });
+  });
 
   /** All lines of stdout; `SIGTERM` once one of them contains the words. */
   const soak = async (args: readonly string[], interruptAt: string | null) => {
-    const child = spawn(process.execPath, [MAIN, ...args, '--json'], {
+    const started = spawn(process.execPath, [MAIN, ...args, '--json'], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, TMPDIR: folder },
     });
+    child = started;
     const lines: string[] = [];
     const ended = new Promise<number | null>((resolve) => {
-      child.once('close', (code) => resolve(code));
+      started.once('close', (code) => resolve(code));
     });
-    createInterface({ input: child.stdout }).on('line', (line) => {
+    createInterface({ input: started.stdout }).on('line', (line) => {
       lines.push(line);
-      if (interruptAt !== null && line.includes(interruptAt)) child.kill('SIGTERM');
+      if (interruptAt !== null && line.includes(interruptAt)) started.kill('SIGTERM');
     });
-    try {
-      const code = await ended;
-      return { code, last: JSON.parse(lines.at(-1) ?? '') as object };
-    } finally {
-      child.kill('SIGKILL');
-    }
+    return { code: await ended, last: JSON.parse(lines.at(-1) ?? '') as object };
   };
 
   it.each([
