@@ -35,26 +35,25 @@ const limits = {
   expect: { poll: { timeout: 60_000 } },
 } as const;
 
-const project = (
-  name: string,
-  test: { readonly include: string[]; readonly isolate: boolean },
-): TestProjectInlineConfiguration => ({
+const project = (name: string, include: string[]): TestProjectInlineConfiguration => ({
   ...shared,
   test: {
     name,
+    include,
     exclude: ['**/node_modules/**', '**/dist/**', '**/*.types.spec.ts'],
     ...limits,
-    ...test,
+    // Two processes run all specs of a project one after the other: to load the same modules again for
+    // each file took more time than the tests. A spec must therefore restore what it changes of its
+    // process: prototypes, timers, loggers, listeners, the environment.
+    isolate: false,
   },
 });
 
 /** Which specs a run takes, and on what. Paths begin at the root of the repository. */
 export interface Run {
-  /** Two processes run all of these one after the other: to load the same modules again for each file
-   * took more time than the tests. A spec must therefore restore what it changes of its process:
-   * prototypes, timers, the environment. */
+  /** Specs of single packages. */
   readonly packages: string[];
-  /** Whole applications, which set a logger, listen to signals and so on: each file for itself. */
+  /** Specs of whole applications, which never share a process with those of single packages. */
   readonly systems: string[];
   /** Starts the servers of the run. */
   readonly globalSetup: string;
@@ -68,10 +67,7 @@ export const configOf = ({ packages, systems, globalSetup }: Run): ViteUserConfi
       ...limits,
       globalSetup: [globalSetup],
       reporters: ['default', './test/support/src/summary-reporter.ts'],
-      projects: [
-        project('packages', { include: packages, isolate: false }),
-        project('systems', { include: systems, isolate: true }),
-      ],
+      projects: [project('packages', packages), project('systems', systems)],
     },
   });
 

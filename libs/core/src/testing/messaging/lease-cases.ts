@@ -14,6 +14,7 @@ import {
 
 /** Short enough to wait for, long enough to do something in. */
 const TTL_MS = 150;
+const SHORT_TTL_MS = 20;
 
 export const leaseCases: readonly ContractCase<SlotQueueFixture>[] = [
   {
@@ -216,9 +217,10 @@ export const leaseCases: readonly ContractCase<SlotQueueFixture>[] = [
       const other = await newQueue();
       for (let round = 0; round < 40; round += 1) {
         await add([outboxMessage(`k${round}`, 1)]);
-        const a = await own(queue, TTL_MS);
+        // Each round waits for the end of a lease that nothing is done with before it ends.
+        const a = await own(queue, SHORT_TTL_MS);
         const row = rowOf(await readAll(queue), `k${round}:1`);
-        await pass(TTL_MS + 20);
+        await pass(SHORT_TTL_MS + 20);
         const changing = (async (): Promise<SlotChangeOutcome | undefined> => {
           await stagger(round % 3);
           const [outcome] = await queue.change(a.incarnation, a.leases, [
