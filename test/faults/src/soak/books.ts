@@ -30,6 +30,8 @@ const EXAMPLES = 5;
 /** A server that does not answer has not come up again. */
 const LIMITS = { connectionTimeoutMillis: 5_000, query_timeout: 60_000 };
 
+const CLIENTS = `backend_type = 'client backend' AND application_name <> 'soak ledger'`;
+
 /** Reads the books straight from the servers, not through any proxy. */
 export class Ledger {
   readonly #store: pg.Pool;
@@ -94,10 +96,36 @@ export class Ledger {
     ];
   }
 
+  /** What became on both servers of messages that waited too long, and who had their slots. */
+  async explainWaits(waits: readonly Wait[]): Promise<readonly object[]> {
+    const explained: object[] = [];
+    for (const wait of waits) {
+      const ids = 'id' in wait.row ? [String(wait.row.id)] : [];
+      const [outbox, broker] = [await trailOf(this.#store, ids), await trailOf(this.#broker, ids)];
+      explained.push({ ...wait, outbox, broker });
+    }
+    return explained;
+  }
+
+  /** The connections that `connections` counts. */
+  async openConnections(): Promise<readonly object[]> {
+    const read = async (pool: pg.Pool, server: string): Promise<readonly object[]> =>
+      pool
+        .query<object>(
+          `SELECT $1 AS server, application_name, state, backend_start, state_change, wait_event, query
+            FROM pg_stat_activity WHERE ${CLIENTS} ORDER BY backend_start LIMIT ${EXAMPLES}`,
+          [server],
+        )
+        .then(
+          ({ rows }) => rows,
+          () => [],
+        );
+    return [...(await read(this.#store, 'store')), ...(await read(this.#broker, 'broker'))];
+  }
+
   /** Connections of clients on both servers, ours left out; null while one is away. */
   async connections(): Promise<number | null> {
-    const text = `SELECT count(*) AS n FROM pg_stat_activity
-      WHERE backend_type = 'client backend' AND application_name <> 'soak ledger'`;
+    const text = `SELECT count(*) AS n FROM pg_stat_activity WHERE ${CLIENTS}`;
     try {
       return (await this.#number(this.#store, text)) + (await this.#number(this.#broker, text));
     } catch {

@@ -1,6 +1,6 @@
 import type { Audit, Findings } from './books.js';
 import { BOUNDS } from './bounds.js';
-import type { Growth, MemoryGrowth, Wait } from './gauges.js';
+import type { Growth, MemoryGrowth } from './gauges.js';
 import type { ProcessFault } from './soak-system.js';
 
 /** What a run measured. Null: it ended before that could be measured. */
@@ -34,7 +34,8 @@ export interface Figures {
 /** Rows for whoever looks for the cause: of rules of the books by their name, of bounds by that of the figure. */
 export type Examples = Audit['examples'] & {
   readonly longestSaga?: readonly object[];
-  readonly longestWaits?: readonly Wait[];
+  readonly longestWaits?: readonly object[];
+  readonly connectionsLeft?: readonly object[];
   /** Messages that were still there when the wait for them was given up, before any process was ended. */
   readonly settledAfter?: readonly object[];
 };

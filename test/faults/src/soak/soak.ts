@@ -219,7 +219,8 @@ export class Soak {
       ...this.#examples,
       ...examples,
       ...(longestSaga > BOUNDS.sagaTakes ? { longestSaga: longest } : {}),
-      ...(tooLong.length > 0 ? { longestWaits: tooLong } : {}),
+      ...(tooLong.length > 0 ? { longestWaits: await ledger.explainWaits(tooLong) } : {}),
+      ...(connectionsLeft > 0 ? { connectionsLeft: await ledger.openConnections() } : {}),
     };
   }
 

@@ -15,12 +15,12 @@ CREATE TABLE app.trail (
 CREATE INDEX ON app.trail (message_id);
 CREATE TABLE app.lease_trail (
   at timestamptz NOT NULL DEFAULT clock_timestamp(), by text NOT NULL DEFAULT current_setting('application_name'),
-  place text NOT NULL, queue text NOT NULL, slot int NOT NULL, owner text, epoch bigint NOT NULL, version bigint NOT NULL);
+  place text NOT NULL, queue text NOT NULL, slot int NOT NULL, owner text, epoch bigint NOT NULL, version bigint NOT NULL, crashes int NOT NULL, suspect bigint);
 CREATE INDEX ON app.lease_trail (slot, at);
 CREATE FUNCTION app.note_lease() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  INSERT INTO app.lease_trail (place, queue, slot, owner, epoch, version)
-  VALUES (TG_TABLE_SCHEMA, NEW.queue, NEW.slot, NEW.owner, NEW.epoch, NEW.version);
+  INSERT INTO app.lease_trail (place, queue, slot, owner, epoch, version, crashes, suspect)
+  VALUES (TG_TABLE_SCHEMA, NEW.queue, NEW.slot, NEW.owner, NEW.epoch, NEW.version, NEW.crashes, NEW.suspect);
   RETURN NULL;
 END $$;
 CREATE FUNCTION app.note_message() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -36,7 +36,8 @@ END $$;`;
 function noteLeases(schema: string): string {
   return `
 CREATE TRIGGER trail AFTER UPDATE ON ${schema}.slot_lease FOR EACH ROW
-WHEN (OLD.owner IS DISTINCT FROM NEW.owner OR OLD.epoch <> NEW.epoch OR OLD.version <> NEW.version)
+WHEN ((OLD.owner, OLD.epoch, OLD.version, OLD.crashes, OLD.suspect)
+  IS DISTINCT FROM (NEW.owner, NEW.epoch, NEW.version, NEW.crashes, NEW.suspect))
 EXECUTE FUNCTION app.note_lease();`;
 }
 
