@@ -25,11 +25,23 @@ export function withDatabaseOptions(command: Command): Command {
 }
 
 /**
+ * What a variable of the environment says. An empty one is how a shell or a manifest leaves it out, in the
+ * application as well.
+ */
+export function variable(
+  io: Pick<ConsoleIo, 'env'>,
+  name: 'SAGAZ_DATABASE_URL' | 'SAGAZ_SCHEMA',
+): string | undefined {
+  const text = io.env[name]?.trim();
+  return text === '' ? undefined : text;
+}
+
+/**
  * Reads the url of the database from the options or the environment. Throws `NoUrlError`,
  * `WrongUrlError`.
  */
 export function urlOf(options: Pick<DatabaseOptions, 'url'>, io: ConsoleIo): string {
-  const url = options.url ?? io.env.SAGAZ_DATABASE_URL;
+  const url = options.url ?? variable(io, 'SAGAZ_DATABASE_URL');
   if (url === undefined || url === '') throw new NoUrlError();
   if (!/^postgres(ql)?:\/\//i.test(url)) throw new WrongUrlError();
   return url;
@@ -41,7 +53,7 @@ export function urlOf(options: Pick<DatabaseOptions, 'url'>, io: ConsoleIo): str
  */
 export function connect(options: DatabaseOptions, io: ConsoleIo): ConnectedMigrator {
   const url = urlOf(options, io);
-  const schema = options.schema ?? io.env.SAGAZ_SCHEMA;
+  const schema = options.schema ?? variable(io, 'SAGAZ_SCHEMA');
   return connectMigrator({
     url,
     set: options.broker === true ? 'broker' : 'store',

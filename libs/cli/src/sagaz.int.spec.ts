@@ -37,9 +37,12 @@ describe('sagaz', () => {
     [['nonsense'], /unknown command/],
     [['migrate', '--nonsense'], /unknown option/],
     [['migrate', '--wait', 'soon'], /number of seconds/],
+    [['migrate', '--wait', '1e9'], /seconds from 0 to 86400, which is a day/],
+    [['migrate', '--wait', 'Infinity'], /seconds from 0 to 86400, which is a day/],
+    [['migrate', '--url', 'postgres://x/y', '--schema', ''], /'' cannot be the name/],
     [['migrate'], /SAGAZ_DATABASE_URL or pass --url/],
     [['migrate', '--url', 'mysql://x/y'], /does not begin with "postgres:\/\/"/],
-    [['migrate', '--url', 'postgres://x/y', '--schema', 'a-b'], /"a-b" cannot be the name/],
+    [['migrate', '--url', 'postgres://x/y', '--schema', 'a-b'], /'a-b' cannot be the name/],
   ])('refuses %j with exit code 2 and what to do', async (args, message) => {
     const { code, stderr, stdout } = await sagaz(args);
     expect(stderr).toMatch(message);
@@ -101,6 +104,35 @@ describeEachPostgres('sagaz on a database', (server) => {
     const after = await sagaz(['status', '--json'], env);
     expect(after.code).toBe(0);
     expect(JSON.parse(after.stdout)).toMatchObject({ upToDate: true, pending: [] });
+  });
+
+  it('takes an empty variable for one that is not set', async () => {
+    const empty = { ...env, SAGAZ_SCHEMA: ' ' };
+    const { code, stdout } = await sagaz(['migrate', '--json'], empty);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ schema: 'sagaz' });
+    const grants = await sagaz(
+      ['broker', 'grant', '--role', 'orders', '--publish', 'order'],
+      empty,
+    );
+    expect(grants.stdout).toContain('sagaz_broker');
+    const groups = await sagaz(['groups', 'unserved', '--json'], empty);
+    expect(groups.stderr).toContain('sagaz_broker');
+    const nowhere = await sagaz(['status'], { SAGAZ_DATABASE_URL: '' });
+    expect(nowhere.stderr).toMatch(/SAGAZ_DATABASE_URL or pass --url/);
+  });
+
+  it('does not wait for ever when it is told not to wait', async () => {
+    const blocker = new pg.Client({ connectionString: db.url });
+    await blocker.connect();
+    try {
+      await blocker.query('BEGIN; CREATE SCHEMA sagaz');
+      const { code, stderr } = await sagaz(['migrate', '--wait', '0'], env);
+      expect(stderr).toContain('could not be migrated within 0 ms');
+      expect(code).toBe(1);
+    } finally {
+      await blocker.end();
+    }
   });
 
   it('says which migration is missing in the middle, and changes nothing', async () => {

@@ -16,6 +16,22 @@ describe('options of postgres() and postgresBroker()', () => {
       [store({ pool: 5 }), 'The option pool of postgres() is 5. Give { max, connectTimeoutMs,'],
       [store({ pool: { max: '5' } }), "The option pool.max of postgres() is '5'. Give a whole"],
       [store({ pool: { max: 1 } }), 'The option pool.max of postgres() is 1.'],
+      [store({ pool: { max: 1_001 } }), 'The option pool.max of postgres() is 1001. Give a whole'],
+      [
+        store({ pool: { connectTimeoutMs: 86_400_001 } }),
+        'The option pool.connectTimeoutMs of postgres() is 86400001. Give whole milliseconds from 1 to 86400000,',
+      ],
+      [
+        store({ pool: { statementTimeoutMs: 2 ** 31 } }),
+        'The option pool.statementTimeoutMs of postgres() is 2147483648. Give whole milliseconds from 0 to',
+      ],
+      [store({ pool: { connectTimeoutMs: 5n } }), 'pool.connectTimeoutMs of postgres() is 5n.'],
+      [
+        store({ pool: { [Symbol('x').toString()]: Symbol('y') } }),
+        'is Symbol(y). There is no such',
+      ],
+      [store({ schema: ['sagaz'] }), "[ 'sagaz' ] cannot be the name of a schema"],
+      [store({ schema: '' }), "'' cannot be the name of a schema"],
       [store({ schema: 'x"; --' }), 'cannot be the name of a schema'],
       [broker({ lease: 5 }), 'The option lease of postgresBroker() is 5. There is no such option.'],
       [broker({ leaseTtlMs: 0 }), 'The option leaseTtlMs of postgresBroker() is 0. Give a whole'],

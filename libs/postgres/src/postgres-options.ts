@@ -1,14 +1,13 @@
-import { inspect } from 'node:util';
-import { SagazError, redact } from '@sagaz/core';
+import { SagazError, valueText } from '@sagaz/core';
 import { NoDatabaseError, type PoolSource } from './connection/index.js';
 
 /** Connections that Sagaz keeps beside those of the application. */
 export interface PostgresPoolOptions {
-  /** Connections at most, at least 2. Default 10. Two more stay open for heartbeats and listening. */
+  /** Connections at most, from 2 to 1,000. Default 10. Two more stay open for heartbeats and listening. */
   readonly max?: number;
-  /** How long opening a connection may take, in milliseconds. Default 5,000. */
+  /** How long opening a connection may take, in milliseconds, at most a day. Default 5,000. */
   readonly connectTimeoutMs?: number;
-  /** Milliseconds after which the server ends a statement of Sagaz's; 0: never. Default 30,000. */
+  /** Milliseconds after which the server ends a statement of Sagaz's, at most a day; 0: never. Default 30,000. */
   readonly statementTimeoutMs?: number;
 }
 
@@ -34,12 +33,8 @@ export class InvalidPostgresOptionError extends SagazError {
     remedy: string,
     readonly driver: 'postgres()' | 'postgresBroker()' = 'postgres()',
   ) {
-    super(`The option ${option} of ${driver} is ${shown(given)}.`, remedy);
+    super(`The option ${option} of ${driver} is ${valueText(given)}.`, remedy);
   }
-}
-
-function shown(given: unknown): string {
-  return redact(inspect(given, { depth: 0, breakLength: Infinity }));
 }
 
 /**
@@ -75,19 +70,30 @@ export function sourceOf(url: string | undefined, connection: unknown): PoolSour
   throw new NoDatabaseError('postgres() was given no url, and the application has no connection.');
 }
 
+/**
+ * Timers of Node.js and time limits of PostgreSQL take at most 24 days, and a timer beyond that fires at
+ * once.
+ */
+const DAY_MS = 86_400_000;
+const MOST_CONNECTIONS = 1_000;
+
 /** Checks the options and adds defaults. Throws `InvalidPostgresOptionError`. */
 export function poolOptions(given: PostgresPoolOptions): Required<PostgresPoolOptions> {
   assertOptions(given, ['max', 'connectTimeoutMs', 'statementTimeoutMs'], 'postgres()', 'pool.');
   const { max = 10, connectTimeoutMs = 5_000, statementTimeoutMs = 30_000 } = given;
-  if (!Number.isInteger(max) || max < 2) {
-    throw new InvalidPostgresOptionError('pool.max', max, 'Give a whole number from 2.');
+  if (!Number.isInteger(max) || max < 2 || max > MOST_CONNECTIONS) {
+    throw new InvalidPostgresOptionError(
+      'pool.max',
+      max,
+      `Give a whole number from 2 to ${String(MOST_CONNECTIONS)}.`,
+    );
   }
   for (const [name, value, least] of [
     ['connectTimeoutMs', connectTimeoutMs, 1],
     ['statementTimeoutMs', statementTimeoutMs, 0],
   ] as const) {
-    if (Number.isInteger(value) && value >= least) continue;
-    const remedy = `Give whole milliseconds from ${String(least)}.`;
+    if (Number.isInteger(value) && value >= least && value <= DAY_MS) continue;
+    const remedy = `Give whole milliseconds from ${String(least)} to ${String(DAY_MS)}, which is a day.`;
     throw new InvalidPostgresOptionError(`pool.${name}`, value, remedy);
   }
   return { max, connectTimeoutMs, statementTimeoutMs };

@@ -1,6 +1,7 @@
 import { brokerGrantSql } from '@sagaz/postgres';
 import type { Command } from 'commander';
 import type { ConsoleIo } from '../console-io.js';
+import { variable } from '../database-options.js';
 import { EXIT_CODE, type ExitCode } from '../exit-code.js';
 
 interface GrantOptions {
@@ -29,7 +30,7 @@ export function brokerCommand(
     .option('--read <topics...>', 'topics that its groups may read')
     .option('--consume <groups...>', 'consumer groups that it works for')
     .option('--schema <name>', 'schema of the broker (default: sagaz_broker)')
-    .action(({ schema = io.env.SAGAZ_SCHEMA, ...grants }: GrantOptions) => {
+    .action(({ schema = variable(io, 'SAGAZ_SCHEMA'), ...grants }: GrantOptions) => {
       io.out(brokerGrantSql(grants, schema));
       end(EXIT_CODE.ok);
     });

@@ -2,7 +2,7 @@ import { connectGroups, type ConnectedGroups } from '@sagaz/postgres';
 import { Option, type Command } from 'commander';
 import pc from 'picocolors';
 import type { ConsoleIo } from '../console-io.js';
-import { urlOf } from '../database-options.js';
+import { urlOf, variable } from '../database-options.js';
 import { EXIT_CODE, type ExitCode } from '../exit-code.js';
 
 interface GroupsOptions {
@@ -66,7 +66,7 @@ async function on(
   io: ConsoleIo,
   act: (groups: ConnectedGroups) => Promise<void>,
 ): Promise<void> {
-  const schema = options.schema ?? io.env.SAGAZ_SCHEMA;
+  const schema = options.schema ?? variable(io, 'SAGAZ_SCHEMA');
   const groups = connectGroups({
     url: urlOf(options, io),
     ...(schema === undefined ? {} : { schema }),

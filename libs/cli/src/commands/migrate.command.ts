@@ -36,10 +36,14 @@ export function migrateCommand(
     });
 }
 
+const LONGEST_WAIT_S = 86_400;
+
 function secondsOf(text: string): number {
   const seconds = Number(text);
-  if (text.trim() === '' || !Number.isFinite(seconds) || seconds < 0) {
-    throw new InvalidArgumentError('Give a number of seconds, for example 60.');
+  if (text.trim() === '' || !(seconds >= 0 && seconds <= LONGEST_WAIT_S)) {
+    throw new InvalidArgumentError(
+      `Give a number of seconds from 0 to ${String(LONGEST_WAIT_S)}, which is a day; for example 60.`,
+    );
   }
   return seconds;
 }

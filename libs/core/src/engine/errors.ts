@@ -1,5 +1,4 @@
-import { inspect } from 'node:util';
-import { NonRetryableError, SagazError } from '../errors/index.js';
+import { NonRetryableError, SagazError, valueText } from '../errors/index.js';
 import type { SagaStatus } from '../ports/index.js';
 import type { OperatorRequest } from './decide/index.js';
 import type { SagaOutcome } from './handle/index.js';
@@ -275,8 +274,10 @@ export class InvalidEngineSettingError extends SagazError {
     super(
       least === null
         ? `An engine has no setting '${setting}'.`
-        : `The setting ${setting} of an engine cannot be ${inspect(given, { depth: 0 })}.`,
-      least === null ? 'Leave it out.' : `Give a whole number of ${String(least)} or more.`,
+        : `The setting ${setting} of an engine cannot be ${valueText(given)}.`,
+      least === null
+        ? 'Leave it out.'
+        : `Give a whole number from ${String(least)} to 2,147,483,647.`,
     );
   }
 }

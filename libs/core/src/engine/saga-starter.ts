@@ -1,10 +1,17 @@
-import { checkArguments, sagaIdArgument, textArgument, type OptionCheck } from '../errors/index.js';
+import {
+  checkArguments,
+  InvalidArgumentError,
+  sagaIdArgument,
+  textArgument,
+  type OptionCheck,
+} from '../errors/index.js';
 import { newId, newNonce } from '../ids.js';
 import {
   journalText,
   parseJournal,
   parseTraceParent,
   passableTraceState,
+  startKeyProblem,
 } from '../messaging/index.js';
 import type { Clock, NewSaga, SagaStore, Transaction } from '../ports/index.js';
 import type { SagaDefinition } from '../saga/index.js';
@@ -43,6 +50,8 @@ export interface StartOptions {
    */
   readonly afterCommit?: (run: () => void) => void;
 }
+
+const CALL = 'The start of a saga';
 
 const asGiven = (): void => undefined;
 const START_OPTIONS: Readonly<Record<keyof StartOptions, OptionCheck>> = {
@@ -94,7 +103,8 @@ export class SagaStarter {
   }
 
   async start(definition: SagaDefinition, given: unknown, options: StartOptions): Promise<Started> {
-    checkArguments('The start of a saga', options, START_OPTIONS);
+    checkArguments(CALL, options, START_OPTIONS);
+    checkKey(options);
     // The saga runs on the input that a replay would read, so later changes to the caller's object have
     // no effect.
     const text = journalText(given);
@@ -263,6 +273,20 @@ export class SagaStarter {
     this.#running.observe((observer) => observer.sagaStarted?.(run.facts));
     run.begun(pending);
   }
+}
+
+/** @throws InvalidArgumentError where the store's index could not hold them */
+function checkKey({ tenant = '', idempotencyKey = '' }: StartOptions): void {
+  const found = startKeyProblem(tenant, idempotencyKey);
+  if (found === null) return;
+  const [argument, given] =
+    idempotencyKey === '' ? ['tenant', tenant] : ['idempotencyKey', idempotencyKey];
+  throw new InvalidArgumentError(
+    CALL,
+    argument,
+    given,
+    `Together, ${found.problem}. ${found.remedy}`,
+  );
 }
 
 function startedEntry(input: unknown, { trace }: StartOptions): SagaEntry {

@@ -15,9 +15,7 @@ export function checkArguments(
   checks: Readonly<Record<string, OptionCheck>>,
 ): void {
   const known = `Give { ${Object.keys(checks).join(', ')} } or some of them.`;
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw new InvalidArgumentError(call, 'the argument', given, known);
-  }
+  requireObject(call, given, known);
   for (const [name, value] of Object.entries(given) as [string, unknown][]) {
     const check = Object.hasOwn(checks, name) ? checks[name] : undefined;
     if (check === undefined) {
@@ -25,6 +23,20 @@ export function checkArguments(
     }
     check(call, name, value);
   }
+}
+
+/**
+ * Refuses what is no object of options, such as null.
+ *
+ * @throws InvalidArgumentError
+ */
+export function requireObject(
+  call: string,
+  given: unknown,
+  remedy: string,
+): asserts given is object {
+  if (typeof given === 'object' && given !== null && !Array.isArray(given)) return;
+  throw new InvalidArgumentError(call, 'the argument', given, remedy);
 }
 
 const LONGEST_TEXT = 4_000;

@@ -16,11 +16,14 @@ export {
   limitArgument,
   oneOfArgument,
   proseArgument,
+  requireObject,
   sagaIdArgument,
   textArgument,
   type OptionCheck,
 } from './check-arguments.js';
 export { plainDetails } from './plain-details.js';
+export { redactedBeginning } from './redacted.js';
+export { valueText } from './value-text.js';
 export { bounded } from './well-formed.js';
 export { isError, propertyOf } from './thrown-value.js';
 export { storeFailureOf, type StoreFailure } from './store-failure.js';

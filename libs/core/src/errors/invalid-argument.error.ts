@@ -1,6 +1,5 @@
-import { inspect } from 'node:util';
 import { SagazError } from './sagaz-error.js';
-import { bounded } from './well-formed.js';
+import { valueText } from './value-text.js';
 
 /** A call was given an argument that it cannot have; nothing was done. */
 export class InvalidArgumentError extends SagazError {
@@ -14,14 +13,6 @@ export class InvalidArgumentError extends SagazError {
     readonly given: unknown,
     remedy: string,
   ) {
-    super(`${call}: ${argument} is ${shown(given)}.`, remedy);
-  }
-}
-
-function shown(given: unknown): string {
-  try {
-    return bounded(inspect(given, { depth: 0, breakLength: Infinity }), 200);
-  } catch {
-    return 'a value that cannot be read';
+    super(`${call}: ${argument} is ${valueText(given)}.`, remedy);
   }
 }

@@ -26,7 +26,7 @@ describe('a duration', () => {
     [Number.POSITIVE_INFINITY, 'Infinity is longer than ten years'],
     ['5000d', "'5000d' is longer than ten years"],
     [null, 'null is not a duration'],
-    [{}, 'a value of type object is not a duration'],
+    [{}, '{} is not a duration'],
   ])('%j is refused with the option, what was given and the remedy', (given, problem) => {
     expect(() => parseDuration(given, 'retry.backoff')).toThrow(InvalidDurationError);
     expect(() => parseDuration(given, 'retry.backoff')).toThrow(
@@ -50,7 +50,7 @@ describe('a time limit', () => {
     ['0.1ms', "'0.1ms' leaves no time at all. Give a time"],
     [true, 'true is no time limit. Give a time'],
     [null, 'null is no time limit. Give a time'],
-    [{}, 'a value of type object is no time limit. Give a time'],
+    [{}, '{} is no time limit. Give a time'],
     ['soon', "'soon' is not a duration. Give a number of milliseconds"],
     [-1, '-1 is negative'],
   ])('%j is refused with the option, what was given and the remedy', (given, text) => {

@@ -1,3 +1,4 @@
+import { valueText } from '../errors/index.js';
 import { InvalidDurationError } from './invalid-duration.error.js';
 
 /** A number of milliseconds, or a number and a unit: `'200ms'`, `'1.5s'`, `'5m'`, `'1h'`, `'2d'`. */
@@ -13,13 +14,6 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 
 /** The longest a duration may be: timers and intervals beyond it overflow somewhere on the way. */
 const LONGEST_MS = 3_650 * 86_400_000;
-
-function shown(given: unknown): string {
-  if (typeof given === 'string') return `'${given}'`;
-  if (typeof given === 'number' || typeof given === 'bigint' || typeof given === 'boolean')
-    return String(given);
-  return given === null ? 'null' : `a value of type ${typeof given}`;
-}
 
 /**
  * Milliseconds of a duration, rounded to whole ones.
@@ -37,11 +31,11 @@ export function parseDuration(given: unknown, option = 'duration'): number {
     ms = Number(match?.[1]) * (UNIT_MS[match?.[2] ?? ''] ?? Number.NaN);
   }
   if (Number.isNaN(ms)) {
-    throw new InvalidDurationError(option, given, `${shown(given)} is not a duration`);
+    throw new InvalidDurationError(option, given, `${valueText(given)} is not a duration`);
   }
-  if (ms < 0) throw new InvalidDurationError(option, given, `${shown(given)} is negative`);
+  if (ms < 0) throw new InvalidDurationError(option, given, `${valueText(given)} is negative`);
   if (ms > LONGEST_MS) {
-    throw new InvalidDurationError(option, given, `${shown(given)} is longer than ten years`);
+    throw new InvalidDurationError(option, given, `${valueText(given)} is longer than ten years`);
   }
   return Math.round(ms);
 }
@@ -64,11 +58,16 @@ export function parseTimeLimit(given: unknown, option = 'timeout'): number | nul
   if (given === false) return null;
   const remedy = "Give a time, such as '30s' or '5m', or false for no limit.";
   if (typeof given !== 'number' && typeof given !== 'string') {
-    throw new InvalidDurationError(option, given, `${shown(given)} is no time limit`, remedy);
+    throw new InvalidDurationError(option, given, `${valueText(given)} is no time limit`, remedy);
   }
   const ms = parseDuration(given, option);
   if (ms === 0) {
-    throw new InvalidDurationError(option, given, `${shown(given)} leaves no time at all`, remedy);
+    throw new InvalidDurationError(
+      option,
+      given,
+      `${valueText(given)} leaves no time at all`,
+      remedy,
+    );
   }
   return ms;
 }

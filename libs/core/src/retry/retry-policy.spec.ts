@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   COMPENSATION_RETRY,
+  InvalidDurationError,
   InvalidRetryPolicyError,
   STEP_RETRY,
   delayOf,
@@ -68,7 +69,7 @@ describe('a retry policy', () => {
       maxDelayMs: 300_000,
     });
     expect(() => parseRetry({ backoff: '5m', maxDelay: '1m' })).toThrow(
-      'retry.maxDelay: 1m is not allowed. Give at least the backoff, 300000 ms.',
+      "retry.maxDelay: '1m' is not allowed. Give at least the backoff, 300000 ms.",
     );
   });
 
@@ -80,5 +81,34 @@ describe('a retry policy', () => {
   ])('%j is refused', (options, message) => {
     expect(() => parseRetry(options)).toThrow(InvalidRetryPolicyError);
     expect(() => parseRetry(options)).toThrow(message);
+  });
+
+  it.each([
+    ['2', "'2'"],
+    ['', "''"],
+    [true, 'true'],
+    [2n, '2n'],
+    [[2], '[ 2 ]'],
+    [[], '[]'],
+    [null, 'null'],
+    [Symbol('two'), 'Symbol(two)'],
+    [Object.create(null), '[Object: null prototype] {}'],
+  ])('is not made of what only looks like a number: %o', (value, shown) => {
+    for (const name of ['attempts', 'factor', 'jitter']) {
+      const read = (): unknown => Reflect.apply(parseRetry, undefined, [{ [name]: value }]);
+      expect(read).toThrow(InvalidRetryPolicyError);
+      expect(read).toThrow(`retry.${name}: ${shown} is not allowed. Give a`);
+    }
+    for (const name of ['backoff', 'maxDelay']) {
+      const read = (): unknown => Reflect.apply(parseRetry, undefined, [{ [name]: value }]);
+      expect(read).toThrow(InvalidDurationError);
+      expect(read).toThrow(`retry.${name}: ${shown} is not a duration. Give`);
+    }
+  });
+
+  it.each([null, 5, 'often', [3], true])('is an object of options, and not %j', (value) => {
+    const read = (): unknown => Reflect.apply(parseRetry, undefined, [value]);
+    expect(read).toThrow(InvalidRetryPolicyError);
+    expect(read).toThrow('Give { attempts, backoff, factor, maxDelay, jitter } or some of them.');
   });
 });

@@ -1,4 +1,4 @@
-import { SagazError } from '../errors/index.js';
+import { SagazError, valueText } from '../errors/index.js';
 import type { Duration } from './duration.js';
 import { parseDuration } from './duration.js';
 
@@ -58,7 +58,7 @@ export class InvalidRetryPolicyError extends SagazError {
     readonly given: unknown,
     expected: string,
   ) {
-    super(`${option}: ${String(given)} is not allowed.`, `Give ${expected}.`);
+    super(`${option}: ${valueText(given)} is not allowed.`, `Give ${expected}.`);
   }
 }
 
@@ -72,22 +72,28 @@ export function parseRetry(
   option = 'retry',
 ): RetryPolicy {
   if (options === undefined) return defaults;
-  const attempts = options.attempts ?? defaults.attempts;
-  if (!Number.isInteger(attempts) || attempts < 1) {
-    throw new InvalidRetryPolicyError(
-      `${option}.attempts`,
-      attempts,
-      'a whole number of 1 or more',
-    );
+  const given: unknown = options;
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    const expected = '{ attempts, backoff, factor, maxDelay, jitter } or some of them';
+    throw new InvalidRetryPolicyError(option, given, expected);
   }
-  const factor = options.factor ?? defaults.factor;
-  if (!(factor >= 1 && factor <= 100)) {
-    throw new InvalidRetryPolicyError(`${option}.factor`, factor, 'a number from 1 to 100');
-  }
-  const jitter = options.jitter ?? defaults.jitter;
-  if (!(jitter >= 0 && jitter <= 1)) {
-    throw new InvalidRetryPolicyError(`${option}.jitter`, jitter, 'a number from 0 to 1');
-  }
+  const number = (
+    name: 'attempts' | 'factor' | 'jitter',
+    allowed: (value: number) => boolean,
+    expected: string,
+  ): number => {
+    const value: unknown = options[name];
+    if (value === undefined) return defaults[name];
+    if (typeof value === 'number' && allowed(value)) return value;
+    throw new InvalidRetryPolicyError(`${option}.${name}`, value, expected);
+  };
+  const attempts = number(
+    'attempts',
+    (value) => Number.isInteger(value) && value >= 1,
+    'a whole number of 1 or more',
+  );
+  const factor = number('factor', (v) => v >= 1 && v <= 100, 'a number from 1 to 100');
+  const jitter = number('jitter', (v) => v >= 0 && v <= 1, 'a number from 0 to 1');
   const backoffMs =
     options.backoff === undefined
       ? defaults.backoffMs

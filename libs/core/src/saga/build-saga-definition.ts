@@ -1,3 +1,4 @@
+import { valueText } from '../errors/index.js';
 import { parseDuration } from '../retry/index.js';
 import { frozenMap, frozenSet } from './frozen-collections.js';
 import { ancestorsIn, dependentsIn, topologicalOrder } from './graph.js';
@@ -23,7 +24,14 @@ const NAME = /^[A-Za-z][A-Za-z0-9._-]{0,99}$/;
 
 type Header = Pick<
   SagaDefinition,
-  'name' | 'version' | 'connection' | 'deadlineMs' | 'failureStrategy' | 'graceMs' | 'maxCrashes'
+  | 'name'
+  | 'version'
+  | 'connection'
+  | 'deadlineMs'
+  | 'failureStrategy'
+  | 'graceMs'
+  | 'maxCrashes'
+  | 'output'
 >;
 
 const OPTIONS: readonly string[] = [
@@ -37,8 +45,8 @@ const OPTIONS: readonly string[] = [
   'maxCrashes',
 ] satisfies readonly (keyof SagaOptions)[];
 
-function readHeader(options: SagaOptions, problems: Problems): Header {
-  problems.only(null, options, OPTIONS);
+function readHeader(given: SagaOptions, problems: Problems): Header {
+  const options: SagaOptions = problems.only(null, given, OPTIONS) ? given : { name: '' };
   const {
     name,
     version = 1,
@@ -48,36 +56,43 @@ function readHeader(options: SagaOptions, problems: Problems): Header {
   if (typeof name !== 'string' || !NAME.test(name)) {
     problems.add(
       null,
-      `@Saga({ name: ${JSON.stringify(name)} }) is no name of a saga.`,
+      `@Saga({ name: ${valueText(name)} }) is no name of a saga.`,
       "Use at most 100 letters, digits, '.', '-' and '_', beginning with a letter, such as 'place-order'.",
     );
   }
   if (!Number.isInteger(version) || version < 1 || version > 2_147_483_647) {
     problems.add(
       null,
-      `@Saga({ version: ${String(version)} }) is no version.`,
+      `@Saga({ version: ${valueText(version)} }) is no version.`,
       'Use 1, 2, 3 and so on.',
     );
   }
   if (!STRATEGIES.includes(failureStrategy)) {
     problems.add(
       null,
-      `@Saga({ failureStrategy: ${JSON.stringify(failureStrategy)} }) is unknown.`,
+      `@Saga({ failureStrategy: ${valueText(failureStrategy)} }) is unknown.`,
       "Use 'fail-fast', 'wait-all' or 'fail-fast-with-grace'.",
     );
   }
   if (!Number.isInteger(maxCrashes) || maxCrashes < 1) {
     problems.add(
       null,
-      `@Saga({ maxCrashes: ${String(maxCrashes)} }) is no count.`,
+      `@Saga({ maxCrashes: ${valueText(maxCrashes)} }) is no count.`,
       'Use a whole number of 1 or more.',
     );
   }
-  const { grace, deadline } = options;
+  const { grace, deadline, connection } = options;
+  if (connection !== undefined && typeof connection !== 'string') {
+    problems.add(
+      null,
+      `@Saga({ connection: ${valueText(connection)} }) is no name of a DataSource.`,
+      'Give its name, or leave connection out.',
+    );
+  }
   if (grace !== undefined && failureStrategy !== 'fail-fast-with-grace') {
     problems.add(
       null,
-      `@Saga({ grace }) means nothing to the failure strategy '${failureStrategy}'.`,
+      `@Saga({ grace }) means nothing to the failure strategy ${valueText(failureStrategy)}.`,
       "Add failureStrategy: 'fail-fast-with-grace', or leave grace out.",
     );
   }
@@ -91,7 +106,8 @@ function readHeader(options: SagaOptions, problems: Problems): Header {
   return {
     name,
     version,
-    connection: options.connection,
+    connection,
+    output: options.output ?? null,
     failureStrategy,
     maxCrashes,
     graceMs:
@@ -114,13 +130,13 @@ function byStep(
     if (!graph.has(step)) {
       problems.add(
         definition.method,
-        `@${decorator}('${step}') names no step of this saga.`,
+        `@${decorator}(${valueText(step)}) names no step of this saga.`,
         `Name one of: ${[...graph.keys()].join(', ')}.`,
       );
     } else if (other !== undefined) {
       problems.add(
         definition.method,
-        `@${decorator}('${step}') is there twice: '${other.method}' has it too.`,
+        `@${decorator}(${valueText(step)}) is there twice: '${other.method}' has it too.`,
         'Keep one of them and call the other from it.',
       );
     } else {
@@ -185,16 +201,16 @@ export function buildSagaDefinition(sagaClass: SagaClass): SagaDefinition {
   const header = readHeader(options, problems);
   const drafts = readMethods(sagaClass, problems);
   const steps = assemble(drafts, problems);
-  const output = options.output ?? null;
+  const { output } = header;
   if (output !== null && !drafts.steps.some(({ name }) => name === output)) {
     problems.add(
       null,
-      `@Saga({ output: '${output}' }) names no step of this saga.`,
+      `@Saga({ output: ${valueText(output)} }) names no step of this saga.`,
       `Name one of: ${drafts.steps.map(({ name }) => name).join(', ')}.`,
     );
   }
   if (problems.found.length > 0) {
     throw new InvalidSagaDefinitionError(sagaClass.name, problems.found);
   }
-  return Object.freeze({ ...header, sagaClass, steps: frozenMap(steps), output });
+  return Object.freeze({ ...header, sagaClass, steps: frozenMap(steps) });
 }

@@ -223,7 +223,7 @@ const cases: readonly (readonly [string, SagaClass, readonly string[]])[] = [
       "a: timeout: '5 parsecs' is not a duration. Give a number of milliseconds, or a text of a number and a unit: '200ms', '30s', '5m', '1h', '2d'.",
       'a: retry.attempts: 0 is not allowed. Give a whole number of 1 or more.',
       'b: replyTimeout: 0 ms leaves no time at all. Give it time, or leave it out.',
-      'b: retry.maxDelay: 1s is not allowed. Give at least the backoff, 60000 ms.',
+      "b: retry.maxDelay: '1s' is not allowed. Give at least the backoff, 60000 ms.",
       "a:b: Its name cannot be the name of a step. Use at most 100 letters of the Latin alphabet, digits, '_' and '$'.",
       'a:b: retry.jitter: 2 is not allowed. Give a number from 0 to 1.',
     ],
@@ -243,9 +243,9 @@ const cases: readonly (readonly [string, SagaClass, readonly string[]])[] = [
       },
     ),
     [
-      `class: @Saga({ name: "place order" }) is no name of a saga. Use at most 100 letters, digits, '.', '-' and '_', beginning with a letter, such as 'place-order'.`,
+      `class: @Saga({ name: 'place order' }) is no name of a saga. Use at most 100 letters, digits, '.', '-' and '_', beginning with a letter, such as 'place-order'.`,
       'class: @Saga({ version: 0 }) is no version. Use 1, 2, 3 and so on.',
-      `class: @Saga({ failureStrategy: "hope" }) is unknown. Use 'fail-fast', 'wait-all' or 'fail-fast-with-grace'.`,
+      `class: @Saga({ failureStrategy: 'hope' }) is unknown. Use 'fail-fast', 'wait-all' or 'fail-fast-with-grace'.`,
       'class: @Saga({ maxCrashes: 0.5 }) is no count. Use a whole number of 1 or more.',
       "class: @Saga({ grace }) means nothing to the failure strategy 'hope'. Add failureStrategy: 'fail-fast-with-grace', or leave grace out.",
       'class: deadline: 0 ms leaves no time at all. Give it time, or leave it out.',
@@ -271,7 +271,7 @@ describe('a saga is refused at start-up for', () => {
       "class: There is no option 'deadlin'. Give one of name, version, output, connection, deadline, failureStrategy, grace, maxCrashes.",
       "charge: There is no option 'transactionl'. Give one of retry, timeout, replyTimeout, transactional, dependsOn, pivot.",
       "charge: There is no option 'attemps'. Give one of attempts, backoff, factor, maxDelay, jitter.",
-      'confirm: transactional is "yes". Give true or false.',
+      "confirm: transactional is 'yes'. Give true or false.",
     ]);
   });
 
@@ -295,14 +295,17 @@ describe('a saga is refused at start-up for', () => {
       @SagaStep()
       a(@SagaInput() _n: number, _times = 1): void {}
     }
-    expect(problemsOf(Defaults)).toEqual([]);
-    const types = () => [Number, Number];
-    // What the package reflect-metadata adds.
-    Object.defineProperty(Reflect, 'getMetadata', { value: types, configurable: true });
+    // What the package reflect-metadata adds, which another test of this process may have loaded.
+    const added = Object.getOwnPropertyDescriptor(Reflect, 'getMetadata');
+    Reflect.deleteProperty(Reflect, 'getMetadata');
     try {
+      expect(problemsOf(Defaults)).toEqual([]);
+      const types = () => [Number, Number];
+      Object.defineProperty(Reflect, 'getMetadata', { value: types, configurable: true });
       expect(problemsOf(Defaults)).toEqual([expect.stringContaining('a: Parameter 2 has no')]);
     } finally {
       Reflect.deleteProperty(Reflect, 'getMetadata');
+      if (added !== undefined) Object.defineProperty(Reflect, 'getMetadata', added);
     }
   });
 

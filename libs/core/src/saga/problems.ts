@@ -1,4 +1,4 @@
-import { isSagazError } from '../errors/index.js';
+import { isSagazError, valueText } from '../errors/index.js';
 import type { DefinitionProblem } from './invalid-saga-definition.error.js';
 
 /** Collects what is wrong with a class, so that a start shows everything at once. */
@@ -9,12 +9,21 @@ export class Problems {
     this.found.push({ method, problem, remedy });
   }
 
-  /** Notes options that nobody reads: a misspelt `transactional` would cost a commit its meaning. */
-  only(method: string | null, given: object | undefined, names: readonly string[]): void {
-    for (const name of Object.keys(given ?? {})) {
+  /**
+   * Notes options that nobody reads: a misspelt `transactional` would cost a commit its meaning. Answers
+   * whether they are options that can be read at all; what is not is noted too.
+   */
+  only(method: string | null, given: unknown, names: readonly string[]): boolean {
+    if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+      const remedy = `Give { ${names.join(', ')} } or some of them.`;
+      this.add(method, `Its options are ${valueText(given)}.`, remedy);
+      return false;
+    }
+    for (const name of Object.keys(given)) {
       if (names.includes(name)) continue;
       this.add(method, `There is no option '${name}'.`, `Give one of ${names.join(', ')}.`);
     }
+    return true;
   }
 
   /** The value, or the fallback once the reason it failed is noted. */

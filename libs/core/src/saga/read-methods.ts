@@ -6,6 +6,7 @@ import {
   parseRetry,
   parseTimeLimit,
 } from '../retry/index.js';
+import { valueText } from '../errors/index.js';
 import type { RetryOptions } from '../retry/index.js';
 import { methodsOf } from './metadata.js';
 import type { MethodMetadata } from './metadata.js';
@@ -113,11 +114,13 @@ function readAttempts(
   defaults: typeof STEP_RETRY,
   problems: Problems,
 ) {
-  problems.only(method, options.retry, RETRY_OPTIONS);
+  const retry: unknown = options.retry;
+  // What is no object is noted by whoever reads it.
+  if (typeof retry === 'object' && retry !== null) problems.only(method, retry, RETRY_OPTIONS);
   for (const name of ['transactional', 'pivot']) {
     const value: unknown = Reflect.get(options, name);
     if (value === undefined || typeof value === 'boolean') continue;
-    problems.add(method, `${name} is ${JSON.stringify(value)}.`, 'Give true or false.');
+    problems.add(method, `${name} is ${valueText(value)}.`, 'Give true or false.');
   }
   const { timeout, replyTimeout } = options;
   const timeoutMs = problems.attempt(method, () => parseTimeLimit(timeout), DEFAULT_TIME_LIMIT_MS);
@@ -142,6 +145,16 @@ function readReplyTimeout(method: string, given: unknown, problems: Problems): n
     problems.add(method, problem, 'Give it time, or leave it out.');
   }
   return ms;
+}
+
+function readDependencies(method: string, given: unknown, problems: Problems): readonly string[] {
+  if (given === undefined) return [];
+  const names: unknown[] = Array.isArray(given) ? given : [given];
+  if (Array.isArray(given) && names.every((name) => typeof name === 'string')) {
+    return Object.freeze([...new Set(names)]);
+  }
+  problems.add(method, `dependsOn is ${valueText(given)}.`, "Give a list of steps: ['reserve'].");
+  return [];
 }
 
 /** Reads what the decorators of a class recorded, and notes what cannot be read. */
@@ -179,12 +192,12 @@ export function readMethods(sagaClass: SagaClass, problems: Problems): MethodDra
       );
     }
     for (const options of metadata.steps) {
-      problems.only(method, options, STEP_OPTIONS);
+      if (!problems.only(method, options, STEP_OPTIONS)) continue;
       steps.push({
         name: method,
         ...readAttempts(method, options, STEP_RETRY, problems),
         arguments: from,
-        dependsOn: Object.freeze([...new Set(options.dependsOn ?? [])]),
+        dependsOn: readDependencies(method, options.dependsOn, problems),
         pivot: options.pivot ?? false,
       });
     }
@@ -193,7 +206,7 @@ export function readMethods(sagaClass: SagaClass, problems: Problems): MethodDra
       [metadata.recovers, recoveries],
     ] as const) {
       for (const { step, options } of records) {
-        problems.only(method, options, ATTEMPT_OPTIONS);
+        if (!problems.only(method, options, ATTEMPT_OPTIONS)) continue;
         const attempts = readAttempts(method, options, COMPENSATION_RETRY, problems);
         drafts.push({ step, definition: Object.freeze({ ...attempts, arguments: from }) });
       }

@@ -1,5 +1,4 @@
-import { inspect } from 'node:util';
-import { SagazError } from '@sagaz/core';
+import { SagazError, valueText } from '@sagaz/core';
 
 /** A message was to be published, or a saga started, outside of a transaction. */
 export class NoTransactionError extends SagazError {
@@ -171,7 +170,7 @@ export class InvalidPoolSizeError extends SagazError {
     readonly given: unknown,
   ) {
     super(
-      `The pool of the DataSource "${connection}" has the size ${inspect(given, { depth: 0 })}.`,
+      `The pool of the DataSource "${connection}" has the size ${valueText(given)}.`,
       'Give poolSize (or extra.max) as a whole number from 2; 10 is usual. A variable of the environment is a text: Number(process.env.POOL_SIZE).',
     );
   }

@@ -1,6 +1,6 @@
 import { applyDecorators, SetMetadata, UseInterceptors } from '@nestjs/common';
 import { MessagePattern } from '@nestjs/microservices';
-import type { MessageContract } from '@sagaz/core';
+import { valueText, type MessageContract } from '@sagaz/core';
 import type { Observable } from 'rxjs';
 import { HandlerSetupError } from './errors.js';
 import {
@@ -75,14 +75,22 @@ const GROUP = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
  * Checks arguments that the compiler may not have checked, since a misspelt option would be noticed
  * only in production.
  */
-function assertMeant(method: string, contract: unknown, options: HandlerOptions): void {
+function assertMeant(method: string, contract: unknown, given: unknown): void {
   if (typeof contract !== 'object' || contract === null) {
     throw new HandlerSetupError(
       [method],
-      `its contract is ${String(contract)}.`,
+      `its contract is ${valueText(contract)}.`,
       'Give what defineEvent() or defineCommand() returns. Where an import is undefined, two files import each other.',
     );
   }
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw new HandlerSetupError(
+      [method],
+      `its options are ${valueText(given)}.`,
+      `Give { ${OPTIONS.join(', ')} } or some of them.`,
+    );
+  }
+  const options: Readonly<Record<string, unknown>> = { ...given };
   for (const name of Object.keys(options)) {
     if (OPTIONS.includes(name)) continue;
     throw new HandlerSetupError(
@@ -91,25 +99,25 @@ function assertMeant(method: string, contract: unknown, options: HandlerOptions)
       `Give ${OPTIONS.slice(0, -1).join(', ')} or ${OPTIONS.at(-1) ?? ''}.`,
     );
   }
-  const { timeout, maxCrashes } = options;
+  const { timeout, maxCrashes, group } = options;
   if (timeout !== undefined && !isTimeLimit(timeout)) {
     throw new HandlerSetupError(
       [method],
-      `its timeout is ${shownOption(timeout)}.`,
+      `its timeout is ${valueText(timeout)}.`,
       TIME_LIMIT_REMEDY,
     );
   }
   if (maxCrashes !== undefined && !isCount(maxCrashes)) {
     throw new HandlerSetupError(
       [method],
-      `its maxCrashes is ${shownOption(maxCrashes)}.`,
+      `its maxCrashes is ${valueText(maxCrashes)}.`,
       'Give a whole number from 1 to 100.',
     );
   }
-  if (options.group !== undefined && !GROUP.test(options.group)) {
+  if (group !== undefined && !(typeof group === 'string' && GROUP.test(group))) {
     throw new HandlerSetupError(
       [method],
-      `its group is '${options.group}'.`,
+      `its group is ${valueText(group)}.`,
       "Use letters, digits, '.', '-' and '_', at most 100.",
     );
   }
@@ -118,10 +126,6 @@ function assertMeant(method: string, contract: unknown, options: HandlerOptions)
 /** Whether the value is a valid count. The compiler may not have checked it. */
 function isCount(given: unknown): boolean {
   return typeof given === 'number' && Number.isInteger(given) && given >= 1 && given <= 100;
-}
-
-function shownOption(given: unknown): string {
-  return typeof given === 'string' ? `'${given}'` : String(given);
 }
 
 /**

@@ -5,7 +5,7 @@ import { IdempotentHandler, type HandlerOptions } from './index.js';
 const Happened = defineEvent()('order.happened');
 
 /** As a class is decorated whose code the compiler has not seen. */
-function decorating(contract: unknown, options: object): () => void {
+function decorating(contract: unknown, options: unknown): () => void {
   class Orders {
     async happened(): Promise<void> {
       await Promise.resolve();
@@ -42,6 +42,14 @@ describe('@IdempotentHandler is refused when its class is loaded', () => {
     [{ maxCrashes: 0 }, 'its maxCrashes is 0. Give a whole number from 1 to 100.'],
     [{ maxCrashes: 1.5 }, 'its maxCrashes is 1.5. Give a whole number'],
     [{ maxCrashes: '3' }, "its maxCrashes is '3'. Give a whole number"],
+    [{ timeout: Symbol('t') }, 'its timeout is Symbol(t). Give a duration'],
+    [
+      { maxCrashes: Object.create(null) as unknown },
+      'its maxCrashes is [Object: null prototype] {}.',
+    ],
+    [{ group: ['picking'] }, "its group is [ 'picking' ]. Use letters"],
+    [null, 'its options are null. Give { group, retry, timeout, maxCrashes, connection }'],
+    ['picking', "its options are 'picking'. Give {"],
   ])('with %j', (options, message) => {
     expect(decorating(Happened, options)).toThrow(`Orders.happened: ${message}`);
   });

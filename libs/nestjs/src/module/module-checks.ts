@@ -1,5 +1,5 @@
-import { inspect } from 'node:util';
 import type { ModulesContainer } from '@nestjs/core';
+import { valueText } from '@sagaz/core';
 import { InvalidOptionsError } from '../options/index.js';
 import { ModuleSetupError } from './module-setup.error.js';
 
@@ -42,7 +42,7 @@ export function requireOptions(method: string, options: unknown, expected: strin
     {
       option: `the argument of ${method}`,
       variable: undefined,
-      given: options === undefined ? 'missing' : inspect(options, { depth: 0 }),
+      given: options === undefined ? 'missing' : valueText(options),
       expected,
     },
   ]);

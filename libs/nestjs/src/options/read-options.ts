@@ -1,4 +1,4 @@
-import { inspect } from 'node:util';
+import { valueText } from '@sagaz/core';
 import { isDriver } from './drivers.js';
 import { withEnvironment } from './environment.js';
 import { InvalidOptionsError, type OptionProblem } from './invalid-options.error.js';
@@ -40,7 +40,7 @@ function shown(value: unknown, name: string): string {
   if (typeof value === 'object' && value !== null) {
     return Array.isArray(value) ? 'a list' : 'an object';
   }
-  return typeof value === 'function' ? 'a function' : inspect(value);
+  return typeof value === 'function' ? 'a function' : valueText(value);
 }
 
 /** Makes the problem of a name that no option has. */

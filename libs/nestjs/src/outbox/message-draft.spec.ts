@@ -5,7 +5,7 @@ import { draftMessage, type MessageOptions } from './message-draft.js';
 const Happened = defineEvent<{ text: string }>()('order.happened');
 
 /** As from JavaScript, or from options that came out of a request. */
-function refusal(options: object, payload = { text: 'x' }, contract: object = Happened): string {
+function refusal(options: unknown, payload = { text: 'x' }, contract: object = Happened): string {
   try {
     // Options are read by name, so whatever they hold reaches the check as it is.
     draftMessage(contract as typeof Happened, payload, options as MessageOptions, systemClock);
@@ -34,6 +34,9 @@ describe('a message', () => {
 
   it('is refused with options that mean nothing', () => {
     expect(refusal({ keey: 'x' })).toContain("there is no option 'keey'. Give one of key, ordered");
+    for (const none of [null, 5, []]) {
+      expect(refusal(none)).toMatch(/its options are .*\. Give \{ key, ordered, delay/);
+    }
     expect(refusal({ ordered: 'no' })).toContain("ordered is 'no'");
     expect(refusal({ tenant: 4 })).toContain('its tenant is 4');
     expect(refusal({ delay: -1 })).toContain("delay of 'order.happened': -1 is negative");

@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { Clock, MessageContract } from '@sagaz/core';
+import { requireObject, type Clock, type MessageContract } from '@sagaz/core';
 import type { EntityManager } from 'typeorm';
 import { Connections, nextOrdinal, type TransactionTarget } from '../enlist/index.js';
 import { SAGAZ_CLOCK, SAGAZ_OPTIONS } from '../tokens/index.js';
@@ -74,9 +74,10 @@ export class Outbox {
    */
   async transaction<T>(
     work: (manager: EntityManager) => Promise<T>,
-    { connection }: { readonly connection?: string } = {},
+    options: { readonly connection?: string } = {},
   ): Promise<T> {
-    const chosen = this.#outboxOf(connection);
+    requireObject('Outbox.transaction', options, 'Give { connection }, or nothing.');
+    const chosen = this.#outboxOf(options.connection);
     return chosen.run(({ manager }) => work(manager ?? absentManager(chosen.name)), { join: true });
   }
 

@@ -1,7 +1,7 @@
-import { inspect } from 'node:util';
 import {
   addressProblem,
   payloadProblem,
+  valueText,
   type MessageContract,
   type MessageProblem,
 } from '@sagaz/core';
@@ -31,7 +31,7 @@ export function checkContract(contract: unknown): void {
     return;
   }
   throw new InvalidPublishError(
-    inspect(contract, { depth: 0 }),
+    valueText(contract),
     'it is no contract',
     'Give what defineEvent() or defineCommand() returns. Where an import is undefined, two files import each other.',
   );
@@ -43,7 +43,14 @@ export function checkContract(contract: unknown): void {
  *
  * @throws InvalidPublishError
  */
-export function checkOptions({ type, topic }: MessageContract, options: object): void {
+export function checkOptions({ type, topic }: MessageContract, options: unknown): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new InvalidPublishError(
+      type,
+      `its options are ${valueText(options)}`,
+      `Give { ${[...OPTIONS].join(', ')} } or some of them.`,
+    );
+  }
   const unknown = Object.keys(options).find((name) => !OPTIONS.has(name));
   if (unknown !== undefined) {
     refuse(type, {
@@ -55,7 +62,7 @@ export function checkOptions({ type, topic }: MessageContract, options: object):
   const { ordered }: { ordered?: unknown } = options;
   if (ordered !== undefined && typeof ordered !== 'boolean') {
     refuse(type, {
-      problem: `ordered is ${inspect(ordered, { depth: 0 })}`,
+      problem: `ordered is ${valueText(ordered)}`,
       remedy: 'Give true or false.',
     });
   }

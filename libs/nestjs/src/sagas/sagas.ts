@@ -11,6 +11,7 @@ import {
   type SagaOutputOf,
   checkSagaFilter,
   proseArgument,
+  requireObject,
 } from '@sagaz/core';
 import type { EntityManager } from 'typeorm';
 import { Connections, detached, type EnlistedTransaction } from '../enlist/index.js';
@@ -118,7 +119,9 @@ export class Sagas {
    * step that the reason is about, and the events it waits for. @throws InvalidSagaFilterError,
    * InvalidArgumentError
    */
-  async find({ connection, ...filter }: FindSagasOptions = {}): Promise<readonly SagaView[]> {
+  async find(options: FindSagasOptions = {}): Promise<readonly SagaView[]> {
+    requireObject('Sagas.find', options, 'Give a filter such as { statuses }, or nothing.');
+    const { connection, ...filter } = options;
     checkStatuses(filter.statuses);
     checkSagaFilter(filter);
     const { store } =

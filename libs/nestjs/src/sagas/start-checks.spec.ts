@@ -4,7 +4,7 @@ import { checkStart, checkStatuses } from './start-checks.js';
 
 class PlaceOrder {}
 
-function refusal(options: object, ...given: readonly unknown[]): string {
+function refusal(options: unknown, ...given: readonly unknown[]): string {
   const [saga] = given.length === 0 ? [PlaceOrder] : given;
   try {
     checkStart(saga, options);
@@ -33,6 +33,20 @@ describe('the start of a saga', () => {
     expect(refusal({ idempotencyKey: 'k'.repeat(500) })).toBe('none');
     expect(refusal({ tenant: '' })).toBe('none');
     expect(refusal({})).toBe('none');
+  });
+
+  it.each([null, 7, 'a', []])('is refused with options that are none: %j', (options) => {
+    expect(refusal(options)).toMatch(
+      /^The saga PlaceOrder cannot be started: its options are .*\. Give \{ idempotencyKey, tenant/,
+    );
+  });
+
+  it('is refused with a tenant and a key that are longer together than an index holds', () => {
+    const tenant = '漢'.repeat(500);
+    expect(refusal({ tenant, idempotencyKey: 'ü'.repeat(500) })).toContain(
+      'its tenant and idempotencyKey have 2500 bytes. Give them 2000 at most together',
+    );
+    expect(refusal({ tenant, idempotencyKey: 'k'.repeat(500) })).toBe('none');
   });
 
   it('is refused with an option that is misspelt', () => {

@@ -1,5 +1,4 @@
-import { inspect } from 'node:util';
-import { SAGA_STATUSES } from '@sagaz/core';
+import { SAGA_STATUSES, startKeyProblem, valueText } from '@sagaz/core';
 import { InvalidSagaFilterError, InvalidStartError } from './errors.js';
 
 const OPTIONS = new Set(['idempotencyKey', 'tenant', 'manager', 'standalone']);
@@ -16,12 +15,19 @@ const LONGEST_KEY = 500;
  *
  * @throws InvalidStartError
  */
-export function checkStart(saga: unknown, options: object): void {
+export function checkStart(saga: unknown, options: unknown): void {
   if (typeof saga !== 'function') {
     throw new InvalidStartError(
-      shown(saga),
+      valueText(saga),
       'it is no class',
       'Give the saga class. Where its import is undefined, two files import each other.',
+    );
+  }
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new InvalidStartError(
+      saga.name,
+      `its options are ${valueText(options)}`,
+      `Give { ${[...OPTIONS].join(', ')} } or some of them.`,
     );
   }
   const unknown = Object.keys(options).find((name) => !OPTIONS.has(name));
@@ -32,6 +38,8 @@ export function checkStart(saga: unknown, options: object): void {
       `Give one of ${[...OPTIONS].join(', ')}.`,
     );
   }
+  let tenant = '';
+  let key = '';
   for (const name of ['idempotencyKey', 'tenant']) {
     if (!Object.hasOwn(options, name)) continue;
     const value: unknown = Reflect.get(options, name);
@@ -42,14 +50,18 @@ export function checkStart(saga: unknown, options: object): void {
       value.length <= LONGEST_KEY &&
       !UNPRINTABLE.test(value)
     ) {
+      if (name === 'tenant') tenant = value;
+      else key = value;
       continue;
     }
     throw new InvalidStartError(
       saga.name,
-      `its ${name} is ${shown(value)}`,
+      `its ${name} is ${valueText(value)}`,
       `Give a text of ${least} to ${LONGEST_KEY} characters without control characters, or leave it out.`,
     );
   }
+  const found = startKeyProblem(tenant, key);
+  if (found !== null) throw new InvalidStartError(saga.name, `its ${found.problem}`, found.remedy);
 }
 
 /** @throws InvalidSagaFilterError */
@@ -58,10 +70,5 @@ export function checkStatuses(statuses: readonly unknown[] | undefined): void {
   if (statuses === undefined) return;
   const given: readonly unknown[] = Array.isArray(statuses) ? statuses : [statuses];
   const wrong = given.filter((status) => !known.includes(status));
-  if (wrong.length > 0) throw new InvalidSagaFilterError(wrong.map(shown), SAGA_STATUSES);
-}
-
-function shown(value: unknown): string {
-  const text = inspect(value, { depth: 0, breakLength: Infinity });
-  return text.length > 100 ? `${text.slice(0, 100)}… (${text.length} characters)` : text;
+  if (wrong.length > 0) throw new InvalidSagaFilterError(wrong.map(valueText), SAGA_STATUSES);
 }

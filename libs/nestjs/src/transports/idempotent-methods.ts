@@ -1,6 +1,7 @@
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
 import { DiscoveryService, MetadataScanner } from '@nestjs/core';
 import { ServerRMQ } from '@nestjs/microservices';
+import { valueText } from '@sagaz/core';
 import {
   assertInnermost,
   HANDLER_METADATA,
@@ -59,7 +60,7 @@ export class IdempotentMethods implements OnApplicationBootstrap {
         if (timeout !== undefined && !isTimeLimit(timeout)) {
           throw new IdempotentSetupError(
             name,
-            `its timeout is ${String(timeout)}.`,
+            `its timeout is ${valueText(timeout)}.`,
             TIME_LIMIT_REMEDY,
           );
         }

@@ -1,12 +1,12 @@
-import { CAUSE_TOLD, SagazError, errorMessage, redact } from '@sagaz/core';
+import { CAUSE_TOLD, SagazError, errorMessage, redact, valueText } from '@sagaz/core';
 
 /** The name given for Sagaz's schema is not a valid one. */
 export class InvalidSchemaNameError extends SagazError {
   readonly code = 'SAGAZ_INVALID_SCHEMA_NAME';
 
-  constructor(readonly given: string) {
+  constructor(readonly given: unknown) {
     super(
-      `"${given}" cannot be the name of a schema of Sagaz.`,
+      `${valueText(given)} cannot be the name of a schema of Sagaz.`,
       'Use lower-case letters, digits and underscores, not beginning with a digit or "pg_", at most 63 of them.',
     );
   }

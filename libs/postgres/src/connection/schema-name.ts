@@ -12,8 +12,13 @@ export interface SchemaName {
 const NAME = /^[a-z_][a-z0-9_]{0,62}$/;
 
 /** Checks the name of a schema. Throws `InvalidSchemaNameError`. */
-export function schemaName(name: string): SchemaName {
-  if (!NAME.test(name) || name.startsWith('pg_') || name === 'information_schema') {
+export function schemaName(name: unknown): SchemaName {
+  if (
+    typeof name !== 'string' ||
+    !NAME.test(name) ||
+    name.startsWith('pg_') ||
+    name === 'information_schema'
+  ) {
     throw new InvalidSchemaNameError(name);
   }
   return { text: name, quoted: `"${name}"` };

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { InvalidArgumentError } from '@sagaz/core';
 import {
   epochMs,
   isTransientError,
@@ -55,6 +56,7 @@ export interface MigratorOptions {
 }
 
 const LOCK_WAIT_MS = 3_000;
+const LONGEST_WAIT_MS = 86_400_000;
 
 const INSUFFICIENT_PRIVILEGE = '42501';
 /** The SQLSTATEs of a name that exists: of a table or index, a type, a function. */
@@ -130,10 +132,14 @@ export class Migrator {
    * each try gives up after three seconds, lets the others pass and tries again.
    *
    * @throws SchemaTooNewError, MigrationChangedError, MigrationMissingError, MigrationForbiddenError, SchemaOccupiedError,
-   * MigrationTimeoutError (after `withinMs`)
+   * MigrationTimeoutError (after `withinMs`), InvalidArgumentError (a `withinMs` that is negative or more than a day)
    */
   async migrate(options: { readonly withinMs?: number } = {}): Promise<readonly string[]> {
     const withinMs = options.withinMs ?? 60_000;
+    if (!(typeof withinMs === 'number' && withinMs >= 0 && withinMs <= LONGEST_WAIT_MS)) {
+      const remedy = `Give milliseconds from 0 to ${String(LONGEST_WAIT_MS)}, which is a day.`;
+      throw new InvalidArgumentError('Migrator.migrate', 'withinMs', withinMs, remedy);
+    }
     const started = performance.now();
     for (;;) {
       try {
@@ -165,7 +171,8 @@ export class Migrator {
         return [];
       }
       await client.query({
-        text: `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = ${Math.ceil(lockWaitMs)}; SET LOCAL statement_timeout = 0`,
+        // 0 would be no limit.
+        text: `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = ${Math.max(1, Math.ceil(lockWaitMs))}; SET LOCAL statement_timeout = 0`,
       });
       try {
         await client.query({

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { newId } from '@sagaz/core';
 import { describeEachPostgres } from '@sagaz/test-support';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -54,6 +54,15 @@ describeEachPostgres('the saga store', (server) => {
         },
       ]);
       expect(open.hints).toEqual([['saga', undefined]]);
+    });
+
+    it('holds the longest tenant, name and key that are allowed', async () => {
+      const text = (length: number): string =>
+        randomBytes(length).toString('base64url').slice(0, length);
+      const saga = newSaga({ name: text(100), tenant: text(1_000), key: text(1_000) });
+      expect(await store.start([saga])).toEqual([{ kind: 'started' }]);
+      const again = newSaga({ name: saga.name, tenant: saga.tenant, key: saga.key });
+      expect(await store.start([again])).toMatchObject([{ kind: 'exists', id: saga.id }]);
     });
 
     it('answers a taken key with the saga that has it, also within one call', async () => {

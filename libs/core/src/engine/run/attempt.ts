@@ -1,5 +1,6 @@
 import {
   addressProblem,
+  idempotencyKeyProblem,
   InvalidContractError,
   isCommand,
   jsonCodec,
@@ -20,7 +21,7 @@ import {
 } from '../errors.js';
 import type { AttemptResult, PlannedStart } from '../decide/index.js';
 import type { AttemptOutcome } from '../engine-observer.js';
-import { errorRecord } from '../journal/index.js';
+import { errorRecord, taskKeyOf } from '../journal/index.js';
 import { callMethod } from './call-method.js';
 import { HeldTurn } from './held-turn.js';
 import type { EngineContext } from './engine-context.js';
@@ -227,7 +228,12 @@ export class Attempt {
     if (!this.engine.hearsReplies) throw new CommandWithoutBrokerError(...facts);
     const payload = jsonCodec.encode(await validatePayload(contract, command.payload));
     const found =
-      addressProblem(contract.topic, { tenant, key: key ?? id }) ?? payloadProblem(payload);
+      addressProblem(contract.topic, { tenant, key: key ?? id }) ??
+      idempotencyKeyProblem(
+        tenant,
+        taskKeyOf(id, this.start, this.start.generation, command.item),
+      ) ??
+      payloadProblem(payload);
     if (found !== null) throw new UnsendableCommandError(...facts, found.problem, found.remedy);
     return { kind: 'command', command, message: { payload, contentType: jsonCodec.contentType } };
   }

@@ -36,6 +36,22 @@ describe('starting a saga', () => {
     expect(program.calls).toEqual(['step a']);
   });
 
+  it('refuses a tenant and a key that are longer together than an index holds', async () => {
+    const program = saga();
+    const engine = await bench.engine();
+    const tenant = '漢'.repeat(500);
+    const start = (idempotencyKey: string) =>
+      bench.start(engine, program, null, { tenant, idempotencyKey });
+    const alone = bench.start(engine, program, null, { tenant: '漢'.repeat(700) });
+    await expect(alone).rejects.toThrow('tenant and idempotencyKey have 2100 bytes');
+    await expect(start('k'.repeat(501))).rejects.toThrow(
+      /Together, tenant and idempotencyKey have 2001 bytes\. Give them 2000 at most together/,
+    );
+    expect(await bench.sagas.find({})).toEqual([]);
+    const handle = await start('k'.repeat(500));
+    expect(await bench.clock.until(handle.result())).toBe('a');
+  });
+
   it('refuses the same key with another input, and says what to do', async () => {
     const program = saga();
     const engine = await bench.engine();

@@ -33,6 +33,11 @@ const cases: [string, string, () => Command][] = [
     'tenant, topic and key have 2709 bytes. Give them 2000 at most: a key is the id of what the message is about, or a digest of it.',
     () => command(Reserve, { sku: 'x' }, { key: 'ü'.repeat(750) }),
   ],
+  [
+    'an item that no index holds in the idempotency key behind the tenant',
+    'its tenant and its idempotency key, of which its item is a part, have 2745 bytes. Give it an item so short that they have 2600 at most: an id, or a digest.',
+    () => command(Reserve, { sku: 'x' }, { item: '漢'.repeat(500) }),
+  ],
 ];
 
 describe('a command that cannot be sent', () => {

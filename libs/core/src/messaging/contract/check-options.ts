@@ -1,4 +1,4 @@
-import { inspect } from 'node:util';
+import { valueText } from '../../errors/index.js';
 import { InvalidContractError } from './errors.js';
 
 /**
@@ -9,9 +9,8 @@ import { InvalidContractError } from './errors.js';
  */
 export function checkOptions(of: string, given: unknown, names: readonly string[]): void {
   const known = `Give one of ${names.join(', ')}.`;
-  if (typeof given !== 'object' || given === null) {
-    const shown = inspect(given, { depth: 0 });
-    throw new InvalidContractError(given, `The options of ${of} are ${shown}.`, known);
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw new InvalidContractError(given, `The options of ${of} are ${valueText(given)}.`, known);
   }
   const unknown = Object.keys(given).find((name) => !names.includes(name));
   if (unknown === undefined) return;

@@ -1,4 +1,4 @@
-import { propertyOf } from '../../errors/index.js';
+import { propertyOf, valueText } from '../../errors/index.js';
 import { parseDuration } from '../../retry/index.js';
 import type { Duration } from '../../retry/index.js';
 import { HEADER_REMEDY, addressProblem, isLine, userHeaders } from '../rules/index.js';
@@ -48,7 +48,7 @@ function checkedItem(item: unknown, type: string): string | null {
   }
   throw new InvalidContractError(
     item,
-    `${JSON.stringify(item)} cannot be the item of a command '${type}'.`,
+    `${valueText(item)} cannot be the item of a command '${type}'.`,
     `Use 1 to ${LONGEST_ITEM} characters without '#' and control characters.`,
   );
 }
@@ -63,6 +63,17 @@ function checkedKey(key: string | undefined, { type, topic }: CommandContract): 
     );
   }
   return key ?? null;
+}
+
+/** An import that is not there yet, where two files import each other, is undefined. */
+function checkCommandContract(contract: unknown): void {
+  const [kind, type, topic] = ['kind', 'type', 'topic'].map((name) => propertyOf(contract, name));
+  if (kind === 'command' && typeof type === 'string' && typeof topic === 'string') return;
+  throw new InvalidContractError(
+    contract,
+    `The contract of a command is ${valueText(contract)}.`,
+    'Give what defineCommand() returns. Where an import is undefined, two files import each other.',
+  );
 }
 
 /**
@@ -82,6 +93,7 @@ export function command<Payload, Reply>(
   payload: NoInfer<Payload>,
   options: CommandCallOptions = {},
 ): Command<Reply> {
+  checkCommandContract(contract);
   checkOptions(`command('${contract.type}')`, options, ['item', 'key', 'headers', 'timeout']);
   const value: Command<Reply> = {
     [COMMAND]: true,

@@ -80,14 +80,14 @@ describe('a contract', () => {
   });
 
   it('says which option is wrong', () => {
-    expect(() => defineEvent()('a.b', { topic: 'a/b' })).toThrow('"a/b" is no topic.');
+    expect(() => defineEvent()('a.b', { topic: 'a/b' })).toThrow("'a/b' is no topic.");
     const expiresIn = '1 fortnight';
     expect(() => Reflect.apply(defineCommand(), undefined, ['a.b', { expiresIn }])).toThrow(
       "expiresIn of 'a.b': '1 fortnight' is not a duration.",
     );
     expect(() =>
       Reflect.apply(defineCommand(), undefined, ['a.b', { payload: { parse: () => true } }]),
-    ).toThrow("A schema of 'a.b' is no Standard Schema.");
+    ).toThrow('which is no Standard Schema.');
   });
 
   it.each([
@@ -178,9 +178,9 @@ describe('a command as the value of a step', () => {
   });
 
   it.each([
-    [{ item: '' }, '"" cannot be the item of a command'],
-    [{ item: 'a#1' }, '"a#1" cannot be the item of a command'],
-    [{ item: 'a\ud800' }, '"a\\ud800" cannot be the item of a command'],
+    [{ item: '' }, "'' cannot be the item of a command"],
+    [{ item: 'a#1' }, "'a#1' cannot be the item of a command"],
+    [{ item: 'a\ud800' }, "'a\\ud800' cannot be the item of a command"],
     [{ item: 'a'.repeat(501) }, 'cannot be the item of a command'],
     [{ key: '' }, "The command 'inventory.reserve' cannot be sent so: its key is empty"],
     [{ key: 'a\u0000b' }, String.raw`cannot be sent so: its key is 'a\x00b'. Give a key that is`],
@@ -265,4 +265,40 @@ it('takes for a command only what is marked as one, whatever it does when it is 
   revoke();
   expect(isCommand(proxy)).toBe(false);
   expect(isCommand(new Proxy({}, { has: () => true }))).toBe(false);
+});
+
+describe('what is no name, option or contract', () => {
+  const contract = defineCommand<Reserve>()('inventory.reserve');
+  const circle: Record<string, unknown> = {};
+  circle['self'] = circle;
+
+  it.each([
+    [2n, '2n'],
+    [Symbol('x'), 'Symbol(x)'],
+    [circle, 'self: [Circular'],
+    [null, 'null'],
+    [[], '[]'],
+  ])('is refused and shown: %o', (value, shown) => {
+    const calls: (() => unknown)[] = [
+      () => Reflect.apply(defineEvent(), undefined, [value]),
+      () => Reflect.apply(defineEvent(), undefined, ['a.b', { topic: value }]),
+      () => Reflect.apply(defineEvent(), undefined, ['a.b', { payload: value }]),
+      () => Reflect.apply(defineCommand(), undefined, ['a.b', { handledBy: value }]),
+      () => Reflect.apply(command, undefined, [value, {}]),
+      () => Reflect.apply(command, undefined, [contract, {}, { item: value }]),
+      () => Reflect.apply(command, undefined, [contract, {}, { key: value }]),
+      () => Reflect.apply(command, undefined, [contract, {}, { headers: value }]),
+    ];
+    for (const call of calls) {
+      expect(call).toThrow(InvalidContractError);
+    }
+    for (const call of calls.slice(0, 7)) expect(call).toThrow(shown);
+  });
+
+  it('is refused as the options of a command', () => {
+    for (const options of [null, 5, [], 'x']) {
+      const call = (): unknown => Reflect.apply(command, undefined, [contract, {}, options]);
+      expect(call).toThrow('The options of command(');
+    }
+  });
 });

@@ -1,3 +1,4 @@
+import { propertyOf, valueText } from '../../errors/index.js';
 import { parseDuration } from '../../retry/index.js';
 import type { Duration } from '../../retry/index.js';
 import { isLine } from '../rules/index.js';
@@ -87,7 +88,7 @@ function checkedName(name: string, what: 'message type' | 'topic'): string {
   ) {
     throw new InvalidContractError(
       name,
-      `${JSON.stringify(name)} is no ${what}.`,
+      `${valueText(name)} is no ${what}.`,
       `Write segments of letters, digits, '-' and '_', each begun by a letter and joined by dots, ` +
         `at most ${LONGEST_NAME} characters in all, such as 'inventory.reserve'.`,
     );
@@ -106,7 +107,7 @@ function checkedService(service: unknown, type: string): string | null {
   if (isLine(service) && service !== '') return service;
   throw new InvalidContractError(
     service,
-    `The option handledBy of the command '${type}' is ${typeof service === 'string' ? JSON.stringify(service) : typeof service}.`,
+    `The option handledBy of the command '${type}' is ${valueText(service)}.`,
     "Give the name of the service that handles it, as its option service has it: 'inventory-service'.",
   );
 }
@@ -116,11 +117,11 @@ function checkedSchema<T>(
   type: string,
 ): StandardSchema<T> | undefined {
   if (schema === undefined) return undefined;
-  const standard: unknown = schema['~standard'];
-  if (typeof standard !== 'object' || standard === null || !('validate' in standard)) {
+  const standard = propertyOf(schema, '~standard');
+  if (typeof propertyOf(standard, 'validate') !== 'function') {
     throw new InvalidContractError(
       schema,
-      `A schema of '${type}' is no Standard Schema.`,
+      `A schema of '${type}' is ${valueText(schema)}, which is no Standard Schema.`,
       'Give a schema of zod, valibot, arktype or another library that implements Standard Schema.',
     );
   }

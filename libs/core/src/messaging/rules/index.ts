@@ -1,3 +1,9 @@
-export { addressProblem, payloadProblem, type MessageProblem } from './message-problems.js';
+export {
+  addressProblem,
+  idempotencyKeyProblem,
+  payloadProblem,
+  startKeyProblem,
+  type MessageProblem,
+} from './message-problems.js';
 export { HEADER_REMEDY, userHeaders, type MessageHeaders } from './user-headers.js';
 export { isLine } from './line.js';

@@ -1,4 +1,4 @@
-import { inspect } from 'node:util';
+import { valueText } from '../../errors/index.js';
 import { isLine } from './line.js';
 
 /** Why a message cannot be sent as it is. */
@@ -32,7 +32,7 @@ export function addressProblem(
     if (value === undefined) continue;
     if (!isLine(value)) {
       return {
-        problem: `its ${name} is ${inspect(value, { depth: 0 })}`,
+        problem: `its ${name} is ${valueText(value)}`,
         remedy: `Give a ${name} that is a text without control characters: String(id).`,
       };
     }
@@ -42,6 +42,32 @@ export function addressProblem(
   return {
     problem: `tenant, topic and key have ${bytes} bytes`,
     remedy: `Give them ${LONGEST_KEY} at most: a key is the id of what the message is about, or a digest of it.`,
+  };
+}
+
+/**
+ * The longest that an index entry of PostgreSQL takes is 2,704 bytes. A command's idempotency key has to
+ * fit into one with its tenant, where commands are remembered that were carried out.
+ */
+const LONGEST_IDEMPOTENCY_ENTRY = 2_600;
+
+/** What is wrong with the idempotency key of a command; null: nothing. */
+export function idempotencyKeyProblem(tenant: string, key: string): MessageProblem | null {
+  const bytes = Buffer.byteLength(tenant) + Buffer.byteLength(key);
+  if (bytes <= LONGEST_IDEMPOTENCY_ENTRY) return null;
+  return {
+    problem: `its tenant and its idempotency key, of which its item is a part, have ${bytes} bytes`,
+    remedy: `Give it an item so short that they have ${LONGEST_IDEMPOTENCY_ENTRY} at most: an id, or a digest.`,
+  };
+}
+
+/** What is wrong with a saga's tenant and idempotency key; null: nothing. Two texts that were checked. */
+export function startKeyProblem(tenant: string, key: string): MessageProblem | null {
+  const bytes = Buffer.byteLength(tenant) + Buffer.byteLength(key);
+  if (bytes <= LONGEST_KEY) return null;
+  return {
+    problem: `tenant and idempotencyKey have ${bytes} bytes`,
+    remedy: `Give them ${LONGEST_KEY} at most together: a key is the id of what the saga is about, or a digest of it.`,
   };
 }
 

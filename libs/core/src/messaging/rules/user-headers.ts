@@ -1,4 +1,4 @@
-import { inspect } from 'node:util';
+import { valueText } from '../../errors/index.js';
 import { isLine } from './line.js';
 
 /** Headers of a message by name. Names are lower-case. */
@@ -21,7 +21,7 @@ export function userHeaders(
 ): MessageHeaders {
   if (given === undefined) return {};
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw refuse(inspect(given), 'is no object of names and values');
+    throw refuse(valueText(given), 'is no object of names and values');
   }
   const lower = new Map<string, string>();
   let bytes = 0;
