@@ -1,11 +1,16 @@
 import { InvalidArgumentError } from './invalid-argument.error.js';
 
-/** Looks at one option of a call that was given. @throws InvalidArgumentError */
+/**
+ * Checks one option that was given to a call.
+ *
+ * @throws InvalidArgumentError
+ */
 export type OptionCheck = (call: string, name: string, value: unknown) => void;
 
 /**
- * What the compiler has not seen: options from a request or a script. A misspelt one would be read by
- * nobody, and `{ key: undefined }` would ask for everything where somebody meant one.
+ * Checks the options of a call where the compiler has not, because they come from a request or a
+ * script. A misspelt option would otherwise be ignored, and `{ key: undefined }` would select
+ * everything where one key was meant.
  *
  * @throws InvalidArgumentError
  */
@@ -40,17 +45,20 @@ export function requireObject(
 }
 
 const LONGEST_TEXT = 4_000;
-/** Controls, NUL among them, and halves of characters: no store holds them, so nothing is found by them. */
+/**
+ * Control characters, NUL among them, and lone surrogates: no store holds them, so a search for them
+ * finds nothing.
+ */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}]/u;
 
-/** A text by which something is found. */
+/** A text to search for. */
 export const textArgument: OptionCheck = (call, name, value) => {
   if (typeof value === 'string' && value.length <= LONGEST_TEXT && !UNPRINTABLE.test(value)) return;
   const remedy = `Give a text of at most ${LONGEST_TEXT} characters without control characters, or leave it out.`;
   throw new InvalidArgumentError(call, name, value, remedy);
 };
 
-/** A text for people: a reason may have several lines. */
+/** A text for people, such as a reason; it may have several lines. */
 export const proseArgument: OptionCheck = (call, name, value) => {
   if (value === undefined) return;
   if (typeof value === 'string' && value.length <= LONGEST_TEXT) return;
@@ -58,7 +66,7 @@ export const proseArgument: OptionCheck = (call, name, value) => {
   throw new InvalidArgumentError(call, name, value, remedy);
 };
 
-/** How many of a list at most. */
+/** The largest number of items to return. */
 export const limitArgument: OptionCheck = (call, name, value) => {
   if (typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= 1_000) return;
   const remedy = 'Give a whole number from 1 to 1,000, or leave it out.';
@@ -67,7 +75,7 @@ export const limitArgument: OptionCheck = (call, name, value) => {
 
 const LARGEST_CURSOR = 9_223_372_036_854_775_807n;
 
-/** The cursor of a letter that was listed before. */
+/** The cursor of a dead letter that was listed before. */
 export const cursorArgument: OptionCheck = (call, name, value) => {
   if (typeof value === 'string' && /^\d{1,19}$/.test(value) && BigInt(value) <= LARGEST_CURSOR) {
     return;
@@ -84,7 +92,7 @@ export const sagaIdArgument: OptionCheck = (call, name, value) => {
   throw new InvalidArgumentError(call, name, value, 'Give the id of a saga, which is a UUID.');
 };
 
-/** One of some words. */
+/** One of the words given. */
 export function oneOfArgument(words: readonly string[]): OptionCheck {
   return (call, name, value) => {
     if (typeof value === 'string' && words.includes(value)) return;

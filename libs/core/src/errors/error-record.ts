@@ -13,7 +13,10 @@ export interface ErrorRecord {
   /** The reason of a refusal, `out_of_stock` for example. */
   readonly reason?: string;
   readonly details?: unknown;
-  /** What is behind it, nearest first: its `cause`, that one's cause, and the errors of an `AggregateError`. */
+  /**
+   * The errors that led to this one, nearest first: its `cause`, the cause of that one, and the errors
+   * of an `AggregateError`.
+   */
   readonly causes?: readonly string[];
   readonly stack?: string;
 }
@@ -26,15 +29,15 @@ const LONGEST_REASON = 500;
 const MOST_CAUSES = 8;
 
 /**
- * On an error whose message tells its cause in its own words, without the password that stands in the
- * cause's, for instance: the cause is for debuggers, and is not written anywhere.
+ * Marks an error whose message describes its cause itself, for instance because the cause's own
+ * message has a password in it. Such a cause is for debuggers, and is not written anywhere.
  */
 export const CAUSE_TOLD: unique symbol = Symbol.for('sagaz.cause-told');
 
 /**
- * Whatever was thrown, as a record that JSON holds and the journal reads back. Errors, plain objects,
- * texts, nothing at all, and values that throw when they are looked at: never throws itself. Drivers put
- * urls with passwords into their messages; none of them is kept.
+ * Makes a record of any thrown value that JSON can hold and the journal can read back. The value may
+ * be an error, a plain object, a text, `undefined`, or one that throws when it is read; this function
+ * never throws. Drivers put urls with passwords into their messages; the record has no password.
  */
 export function errorRecord(thrown: unknown): ErrorRecord {
   try {
@@ -54,7 +57,7 @@ function describe(thrown: unknown): ErrorRecord {
   const stack = propertyOf(thrown, 'stack');
   return {
     name,
-    // An AggregateError of a socket says nothing itself: what it is about stands in its errors.
+    // An AggregateError of a socket has no message of its own; its errors say what happened.
     message: bounded(own === '' ? without(causes, code, name) : redact(own), LONGEST_MESSAGE),
     ...(typeof code === 'string' || typeof code === 'number'
       ? { code: bounded(String(code), LONGEST_NAME) }
@@ -112,7 +115,7 @@ function ofObject(thrown: object): string {
   return shown(thrown);
 }
 
-/** A value as JSON text, or the kind of thing it is where that says nothing. */
+/** A value as JSON text, or its kind where the JSON text has no content. */
 function shown(value: unknown): string {
   if (typeof value === 'string') return value;
   if (Array.isArray(value) && value.every((one) => typeof one === 'string')) {
@@ -135,7 +138,10 @@ function refusalOf(thrown: unknown): Pick<ErrorRecord, 'reason' | 'details'> {
   };
 }
 
-/** What is behind an error: bounded, since causes may be many, and form a circle. */
+/**
+ * The causes of an error. Their number is limited, since there may be many, and they may form a
+ * circle.
+ */
 function causesOf(thrown: unknown): readonly string[] {
   const causes: string[] = [];
   const seen = new Set<unknown>([thrown]);
@@ -147,14 +153,17 @@ function causesOf(thrown: unknown): readonly string[] {
     seen.add(cause.value);
     const message = messageOf(cause.value);
     queue.push(...behind(cause.value));
-    // Many a wrapper repeats what it wraps.
+    // Many errors that wrap another one repeat its message.
     if (message === '' || (told !== '' && told.includes(message))) continue;
     causes.push(bounded(redact(titled(nameOf(cause.value), message)), LONGEST_CAUSE));
   }
   return causes;
 }
 
-/** The errors right behind one; boxed, because an error's cause may be `undefined` or `null`. */
+/**
+ * The direct causes of an error. Each is wrapped in an object, because a cause may be `undefined` or
+ * `null`.
+ */
 function behind(thrown: unknown): { readonly value: unknown }[] {
   const found: { readonly value: unknown }[] = [];
   if (propertyOf(thrown, CAUSE_TOLD) === true) return found;
@@ -171,7 +180,7 @@ function behind(thrown: unknown): { readonly value: unknown }[] {
   return found;
 }
 
-/** A message behind the name of its class, where that says anything. */
+/** The name of the error's class and its message; only the message where the name says nothing. */
 export function titled(name: string, message: string): string {
   return name === 'Error' ? message : `${name}: ${message}`;
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { NonRetryableError, SagaRefusal } from './index.js';
 
-/** Properties that the library reads of thrown values, here and in judging them. */
+/** Properties that the library reads of thrown values, to describe or to classify them. */
 const NAMES = [
   'name',
   'message',
@@ -23,7 +23,7 @@ const NAMES = [
   Symbol.toStringTag,
 ];
 
-/** Made when they are needed: the generator itself looks at what it generates. */
+/** Made when they are needed, because the generator itself reads the values that it generates. */
 export type Make = () => unknown;
 
 const odd: fc.Arbitrary<Make> = fc.oneof(
@@ -114,5 +114,5 @@ export function revoked(): object {
   return proxy;
 }
 
-/** Makers of whatever a `throw` may carry. */
+/** Makers of all kinds of values that a `throw` may carry. */
 export const anythingThrown: fc.Arbitrary<Make> = fc.oneof(hostile, odd);

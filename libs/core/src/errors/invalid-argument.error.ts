@@ -1,7 +1,7 @@
 import { SagazError } from './sagaz-error.js';
 import { valueText } from './value-text.js';
 
-/** A call was given an argument that it cannot have; nothing was done. */
+/** A call was given an argument that is not allowed; nothing was done. */
 export class InvalidArgumentError extends SagazError {
   readonly code = 'SAGAZ_INVALID_ARGUMENT';
 

@@ -15,7 +15,7 @@ export class NonRetryableError extends SagazError {
     options: { readonly cause?: unknown; readonly remedy?: string } = {},
   ) {
     super(message, options.remedy ?? 'Remove the cause, then retry by hand.', options);
-    // The text is the thrower's own; a remedy that only this library knows does not belong in it.
+    // The text comes from the code that threw the error; a remedy of this library's would not fit it.
     if (options.remedy === undefined) this.message = message;
     markNonRetryable(this);
   }
@@ -26,7 +26,10 @@ export function markNonRetryable(error: Error): void {
   Object.defineProperty(error, NON_RETRYABLE, { value: true });
 }
 
-/** Whether an error says of itself that no attempt can succeed, also in another copy of the package. */
+/**
+ * Whether an error says that no attempt can succeed; also true of errors of another copy of the
+ * package.
+ */
 export function isNonRetryable(value: unknown): value is Error {
   return isMarkedError(value, NON_RETRYABLE);
 }

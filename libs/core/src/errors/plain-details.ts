@@ -1,6 +1,9 @@
 import { propertyOf } from './thrown-value.js';
 
-/** Bounds of what is kept beside an error: it lies in the journal, and in memory with its saga. */
+/**
+ * Limits of the details that are kept with an error, because they are stored in the journal and stay
+ * in memory with the saga.
+ */
 const DEEPEST = 32;
 const MOST_VALUES = 2_000;
 const MOST_CHARACTERS = 64_000;
@@ -11,9 +14,9 @@ interface Left {
 }
 
 /**
- * A value as JSON can hold it, for people to read: what JSON has no form for is written as text, a
- * circle and what is beyond the bounds as `…`. Plain data within the bounds comes back as it was.
- * Never throws.
+ * A value as JSON can hold it, for people to read. A value that JSON has no form for is written as
+ * text; circles and everything beyond the limits are written as `…`. Plain data within the limits is
+ * returned unchanged. Never throws.
  */
 export function plainDetails(value: unknown): unknown {
   try {
@@ -93,10 +96,10 @@ function membersOf(value: object, depth: number, above: Set<object>, left: Left)
       break;
     }
     const member = propertyOf(value, key);
-    // As JSON does, and the codec of payloads.
+    // JSON and the codec of payloads do the same.
     if (member === undefined || typeof member === 'function') continue;
     members.push([textOf(key, left), viewOf(member, depth, above, left)]);
   }
-  // Not by assignment, which would take a member called __proto__ for the prototype.
+  // The member is defined and not assigned: assigning to `__proto__` would change the prototype.
   return Object.fromEntries(members);
 }

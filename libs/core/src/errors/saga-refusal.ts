@@ -4,8 +4,9 @@ import { isMarkedError } from './thrown-value.js';
 const REFUSAL = Symbol.for('sagaz.refusal');
 
 /**
- * A business "no", thrown by a step or by the handler of a command: out of stock, card declined. It
- * is an answer and no fault: it is never retried, and the saga compensates at once.
+ * A business "no", thrown by a step or by the handler of a command, for example because something is
+ * out of stock or a card was declined. It is an answer and no fault, so it is never retried, and the
+ * saga compensates at once.
  */
 export class SagaRefusal extends SagazError {
   readonly code = 'SAGAZ_REFUSAL';

@@ -3,13 +3,13 @@ import { isMarkedError } from './thrown-value.js';
 const SAGAZ_ERROR = Symbol.for('sagaz.error');
 
 /**
- * Base of every error Sagaz throws. The message alone lets a person act: it names what was given
- * and ends with what to do, which is also kept in `remedy`.
+ * Base of every error that Sagaz throws. The message alone lets a person act: it names what was given
+ * and ends with the remedy, which is also kept in `remedy`.
  */
 export abstract class SagazError extends Error {
   /** A stable machine-readable code, `SAGAZ_…`. */
   abstract readonly code: string;
-  /** What to do about it, in one sentence. */
+  /** The remedy, in one sentence. */
   readonly remedy: string;
 
   constructor(problem: string, remedy: string, options: { readonly cause?: unknown } = {}) {

@@ -1,18 +1,20 @@
 import { propertyOf } from './thrown-value.js';
 
 /**
- * What a failed use of a database or broker says about the next one.
- * - `refused`: it fails again in the same way until a person changes something: a missing grant, schema,
- *   table or function, a role that may not log in, a server that only reads.
- * - `away`: nobody answers, or nobody who may: it passes by itself when the server is back.
- * - `failed`: everything else.
+ * The kind of a failure of a database or broker, which says whether the next use can succeed.
+ *
+ * - `refused`: every use fails in the same way until a person changes something: a missing grant,
+ *   schema, table or function, a role that may not log in, a server that is read-only.
+ * - `away`: the server does not answer, is starting or stopping, or has no connection left; the failure
+ *   passes by itself when the server is back.
+ * - `failed`: any other failure.
  */
 export type StoreFailure = 'refused' | 'away' | 'failed';
 
 /**
  * SQLSTATE classes 28 (authorization), 3D and 3F (no such database, schema), 42 (privileges, tables,
- * columns, functions), 0A (not supported), and 25006 (only reads). Not 42P05, a prepared statement that a
- * pooler mixed up: the next try goes without one.
+ * columns, functions), 0A (not supported), and 25006 (the server is read-only). 42P05 is not among
+ * them: a pooler has mixed up a prepared statement, and the next try uses none.
  */
 const REFUSED = /^(28|3D|3F|42|0A)[0-9A-Z]{3}$|^25006$/;
 /** Class 08 (connection), 57P01 to 57P05 (shutting down, starting), 53300 (no connection left). */
@@ -30,15 +32,18 @@ const SOCKET = new Set([
   'EPIPE',
   'ETIMEDOUT',
 ]);
-/** What `pg` says without a code when a connection is lost or does not come about. */
+/** Messages of `pg`, without a code, when a connection is lost or cannot be opened. */
 const LOST =
   /Connection terminated|connection error and is not queryable|timeout expired|timeout exceeded when trying to connect/i;
 
-/** Judges by the error itself or by what caused it, also in another installed copy of the package. */
+/**
+ * Classifies a failure by the error itself or by one of its causes, also by errors of another copy of
+ * the package.
+ */
 export function storeFailureOf(error: unknown): StoreFailure {
   let current = error;
   let away = false;
-  // Bounded, because a chain of causes may be a circle.
+  // The search is limited, because a chain of causes may be a circle.
   for (let depth = 0; depth < 8 && current != null; depth += 1) {
     const code = propertyOf(current, 'code');
     if (typeof code === 'string') {

@@ -1,9 +1,9 @@
 /**
- * Whatever a `throw` may carry can be asked by these without throwing in turn: a getter, a proxy's
- * trap or a revoked proxy answers as if there were nothing.
+ * These functions read any thrown value without throwing themselves: where a getter or a proxy's trap
+ * throws, or a proxy is revoked, they answer as if the property did not exist.
  */
 
-/** A property of a thrown value; undefined: it has none, or it cannot be read. */
+/** A property of a thrown value; undefined if the value does not have it or it cannot be read. */
 export function propertyOf(value: unknown, name: PropertyKey): unknown {
   if (!isObjectLike(value)) return undefined;
   try {
@@ -13,7 +13,7 @@ export function propertyOf(value: unknown, name: PropertyKey): unknown {
   }
 }
 
-/** Whether a value is an error that bears a mark of this library, of whichever installed copy. */
+/** Whether a value is an error with a mark of this library, from any installed copy of it. */
 export function isMarkedError(value: unknown, mark: symbol): boolean {
   try {
     return value instanceof Error && mark in value;
@@ -22,7 +22,7 @@ export function isMarkedError(value: unknown, mark: symbol): boolean {
   }
 }
 
-/** `instanceof Error` for values whose prototype may not be asked. */
+/** `instanceof Error` for values whose prototype may throw when it is read. */
 export function isError(value: unknown): value is Error {
   try {
     return value instanceof Error;

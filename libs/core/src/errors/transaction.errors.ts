@@ -1,8 +1,8 @@
 import { SagazError } from './sagaz-error.js';
 
 /**
- * COMMIT was sent, but the database rolled back: a statement of the transaction had failed and the
- * failure was swallowed. PostgreSQL then answers COMMIT with the tag ROLLBACK and no error.
+ * COMMIT was sent, but the database rolled back, because a statement of the transaction had failed and
+ * the code had caught the error. PostgreSQL then answers COMMIT with the tag ROLLBACK and no error.
  */
 export class TransactionAbortedError extends SagazError {
   readonly code = 'SAGAZ_TRANSACTION_ABORTED';
@@ -16,7 +16,7 @@ export class TransactionAbortedError extends SagazError {
   }
 }
 
-/** COMMIT was sent and its answer never came: the transaction may or may not be there. */
+/** COMMIT was sent and no answer came: it is unknown whether the transaction was committed. */
 export class CommitUnknownError extends SagazError {
   readonly code = 'SAGAZ_COMMIT_UNKNOWN';
 
@@ -29,12 +29,14 @@ export class CommitUnknownError extends SagazError {
   }
 }
 
-/** A lock of another transaction did not go away in time. Nothing was changed by the statement. */
+/**
+ * A lock of another transaction was not released within the time limit. The statement changed nothing.
+ */
 export class LockTimeoutError extends SagazError {
   readonly code = 'SAGAZ_LOCK_TIMEOUT';
 
   constructor(
-    /** What was waited for. */
+    /** The lock that was waited for. */
     readonly lock: string,
     readonly waitedMs: number,
     options: { readonly cause?: unknown } = {},
@@ -47,7 +49,7 @@ export class LockTimeoutError extends SagazError {
   }
 }
 
-/** A transaction, or what was given as one, does not belong to the store it was given to. */
+/** The transaction that a call was given does not belong to this store, or is no transaction. */
 export class ForeignTransactionError extends SagazError {
   readonly code = 'SAGAZ_FOREIGN_TRANSACTION';
 

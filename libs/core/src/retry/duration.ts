@@ -12,14 +12,14 @@ const UNIT_MS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-/** The longest a duration may be: timers and intervals beyond it overflow somewhere on the way. */
+/** The longest duration allowed: longer ones overflow in timers or in intervals of the database. */
 const LONGEST_MS = 3_650 * 86_400_000;
 
 /**
- * Milliseconds of a duration, rounded to whole ones.
+ * Milliseconds of a duration, rounded to a whole number.
  *
- * @param given - checked at run time too: options also come from files and the environment
- * @param option - named in the error
+ * @param given - checked at run time as well, because options also come from files and the environment
+ * @param option - the option's name, for the error
  * @throws InvalidDurationError
  */
 export function parseDuration(given: unknown, option = 'duration'): number {
@@ -40,18 +40,18 @@ export function parseDuration(given: unknown, option = 'duration'): number {
   return Math.round(ms);
 }
 
-/** The time limit of an attempt: a duration; `false` waives it. */
+/** The time limit of an attempt: a duration, or `false` for no limit. */
 export type TimeLimit = Duration | false;
 
-/** How long an attempt may take where nothing else is said: every wait ends. */
+/** The time limit of an attempt by default, so that every wait ends. */
 export const DEFAULT_TIME_LIMIT_MS = 15 * 60_000;
 
 /**
- * Milliseconds of a time limit; null: it was waived.
+ * Milliseconds of a time limit; null if there is none.
  *
- * @param given - undefined: {@link DEFAULT_TIME_LIMIT_MS}
- * @param option - named in the error
- * @throws InvalidDurationError for what is no duration, and for no time at all
+ * @param given - undefined means {@link DEFAULT_TIME_LIMIT_MS}
+ * @param option - the option's name, for the error
+ * @throws InvalidDurationError if the value is no duration, or is zero
  */
 export function parseTimeLimit(given: unknown, option = 'timeout'): number | null {
   if (given === undefined) return DEFAULT_TIME_LIMIT_MS;

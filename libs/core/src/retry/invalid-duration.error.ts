@@ -1,6 +1,8 @@
 import { SagazError } from '../errors/index.js';
 
-/** A duration that is neither a number of milliseconds nor a text such as `'30s'`. */
+/**
+ * A value that is neither a number of milliseconds nor a text such as `'30s'` was given as a duration.
+ */
 export class InvalidDurationError extends SagazError {
   readonly code = 'SAGAZ_INVALID_DURATION';
 

@@ -4,28 +4,29 @@ import type { Clock, Logger } from '../ports/index.js';
 export interface RepeatedFailureOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** What fails, as the beginning of a sentence: `Claiming sagas`. */
+  /** The work that is repeated, as the beginning of a sentence: `Claiming sagas`. */
   readonly what: string;
-  /** Pause after the first failure. */
+  /** The pause after the first failure, in milliseconds. */
   readonly firstMs: number;
-  /** No pause is longer. Default 10,000. */
+  /** The longest pause, in milliseconds. Default 10,000. */
   readonly maxMs?: number;
-  /** 0 … 1. Default `Math.random`. */
+  /** A random number from 0 to 1. Default `Math.random`. */
   readonly random?: () => number;
-  /** Told of every failure, for metrics. */
+  /** Called for every failure, for metrics. */
   readonly onFailure?: (failure: StoreFailure) => void;
 }
 
 const LONGEST_MS = 10_000;
-/** While nothing changes, it is said again so often. */
+/** While the failure stays the same, it is logged again after this time. */
 const SAY_AGAIN_MS = 60_000;
-/** So many failures in a row are no accident, whatever the reason. */
+/** From this many failures in a row on they are reported as a problem, whatever their kind. */
 const ACCIDENTS = 3;
 
 /**
- * Something that is done over and over, and fails: how long to pause, when to say so, what readiness is
- * told. The pause grows and is jittered. A line is written when it begins to fail, when the reason
- * changes, every minute while it does not, and when it works again; never one for each try.
+ * Follows the failures of work that is done again and again: it says how long to pause, logs failures,
+ * and reports a problem for readiness. The pause grows and is partly random. A line is logged when the
+ * work begins to fail, when the reason changes, every minute while it does not, and when the work
+ * succeeds again; failures in between are not logged.
  */
 export class RepeatedFailure {
   readonly #options: RepeatedFailureOptions;
@@ -43,19 +44,22 @@ export class RepeatedFailure {
     return this.#current?.kind === 'refused';
   }
 
-  /** Milliseconds that are left of the pause after the last failure; 0: none. */
+  /** Milliseconds that are left of the pause after the last failure; 0 if there is no pause. */
   get pauseLeftMs(): number {
     return Math.max(0, this.#pausedUntil - this.#options.clock.now());
   }
 
-  /** Null while it works, or failed by accident; otherwise what is wrong, for readiness. */
+  /**
+   * The problem, for readiness; null while the work succeeds, and after one or two failures that are
+   * no refusals.
+   */
   get problem(): string | null {
     if (this.#current === null) return null;
     if (this.#current.kind !== 'refused' && this.#failures < ACCIDENTS) return null;
     return `${this.#options.what} fails: ${this.#current.text}`;
   }
 
-  /** Notes a failure; milliseconds to pause before the next try. */
+  /** Notes a failure. Returns the milliseconds to pause before the next try. */
   failed(error: unknown): number {
     const { clock, firstMs, maxMs = LONGEST_MS, random = Math.random } = this.#options;
     const full = Math.min(firstMs * 2 ** Math.min(this.#failures, 30), maxMs);
@@ -63,13 +67,14 @@ export class RepeatedFailure {
     const kind = storeFailureOf(error);
     this.#options.onFailure?.(kind);
     this.#say(kind, errorMessage(error));
-    // Half fixed, half random: processes that failed together do not come back together.
+    // Half of the pause is fixed and half is random, so that processes which failed together do not
+    // try again together.
     const pauseMs = full / 2 + (random() * full) / 2;
     this.#pausedUntil = clock.now() + pauseMs;
     return pauseMs;
   }
 
-  /** It worked. */
+  /** Notes a success. */
   worked(): void {
     if (this.#current === null) return;
     const { logger, what } = this.#options;

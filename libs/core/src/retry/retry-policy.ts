@@ -2,36 +2,42 @@ import { SagazError, valueText } from '../errors/index.js';
 import type { Duration } from './duration.js';
 import { parseDuration } from './duration.js';
 
-/** How long to wait before the next attempt, and how often to try. All durations in milliseconds. */
+/** How often to try, and how long to wait before the next attempt. All durations are in milliseconds. */
 export interface RetryPolicy {
-  /** How often in all, the first attempt included. */
+  /** The number of attempts, the first one included. */
   readonly attempts: number;
   readonly backoffMs: number;
   /** Each further delay is multiplied by this. */
   readonly factor: number;
   readonly maxDelayMs: number;
-  /** 0 … 1: the share of the delay that is drawn by chance. */
+  /** The random share of each delay, 0 to 1. */
   readonly jitter: number;
 }
 
-/** A `RetryPolicy` as users write it; whatever is left out comes from the default in its place. */
+/**
+ * A `RetryPolicy` as users write it. Each value that is left out comes from the default of the place
+ * where it is used.
+ */
 export interface RetryOptions {
-  /** How often in all, the first attempt included; `1` never retries. */
+  /** The number of attempts, the first one included; `1` never retries. */
   readonly attempts?: number;
   /** Delay before the second attempt. */
   readonly backoff?: Duration;
   /** Each further delay is multiplied by this; at least 1. Default 2. */
   readonly factor?: number;
-  /** No delay is longer. */
+  /** The longest delay. */
   readonly maxDelay?: Duration;
   /**
-   * 0 … 1: the share of the delay that is drawn by chance, so that what failed together does not
-   * come back together. Default 0.5: between half the delay and all of it.
+   * The random share of each delay, 0 to 1, so that attempts which failed together are not repeated
+   * together. Default 0.5: the delay is between half and all of its length.
    */
   readonly jitter?: number;
 }
 
-/** Of steps: 5 attempts, 200 ms, doubled, at most 30 s, half of it by chance. */
+/**
+ * The default of steps: 5 attempts; the first delay is 200 ms, each further one twice as long, at most
+ * 30 s; half of it is random.
+ */
 export const STEP_RETRY: RetryPolicy = Object.freeze({
   attempts: 5,
   backoffMs: 200,
@@ -40,7 +46,10 @@ export const STEP_RETRY: RetryPolicy = Object.freeze({
   jitter: 0.5,
 });
 
-/** Of compensations: 12 attempts (some ten minutes), since giving up costs a person's attention. */
+/**
+ * The default of compensations: 12 attempts (some ten minutes), because a compensation that fails for
+ * good needs a person.
+ */
 export const COMPENSATION_RETRY: RetryPolicy = Object.freeze({
   attempts: 12,
   backoffMs: 500,
@@ -49,7 +58,7 @@ export const COMPENSATION_RETRY: RetryPolicy = Object.freeze({
   jitter: 0.5,
 });
 
-/** A retry option outside its range. */
+/** A retry option is outside its range. */
 export class InvalidRetryPolicyError extends SagazError {
   readonly code = 'SAGAZ_INVALID_RETRY_POLICY';
 
@@ -114,17 +123,19 @@ export function parseRetry(
 }
 
 /**
- * Milliseconds to wait after a failed attempt: exponential, capped, and partly by chance.
+ * Milliseconds to wait after a failed attempt: they grow exponentially up to a limit, and a part is
+ * random.
  *
  * @param attempt - the attempt that failed, from 1
- * @param random - from 0 (inclusive) to 1 (exclusive); give your own to make it repeatable
+ * @param random - from 0 (inclusive) to 1 (exclusive); give your own to make the delay repeatable
  */
 export function delayOf(
   policy: RetryPolicy,
   attempt: number,
   random: () => number = Math.random,
 ): number {
-  // A far attempt overflows to Infinity, which the cap takes away; but 0 times Infinity is NaN.
+  // After very many attempts the delay overflows to Infinity, which the limit corrects; but 0 times
+  // Infinity is NaN.
   const growth = Math.min(policy.factor ** Math.max(0, attempt - 1), Number.MAX_VALUE);
   const capped = Math.min(policy.backoffMs * growth, policy.maxDelayMs);
   return Math.round(capped * (1 - policy.jitter * random()));

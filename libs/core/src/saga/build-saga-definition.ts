@@ -154,7 +154,7 @@ function assemble(drafts: MethodDrafts, problems: Problems): ReadonlyMap<string,
   const compensations = byStep(drafts.compensations, 'Compensate', graph, problems);
   const recoveries = byStep(drafts.recoveries, 'ForwardRecovery', graph, problems);
   const sound = checkGraph(graph, problems);
-  // Without an order there are no ancestors to check anything else against.
+  // In a graph with a circle or a missing step there are no ancestors, which all further checks need.
   if (!sound) {
     checkReachablePivots(graph, drafts.steps, problems);
     return new Map();
@@ -183,7 +183,7 @@ function assemble(drafts: MethodDrafts, problems: Problems): ReadonlyMap<string,
 }
 
 /**
- * Builds the definition of a decorated class: validated as a whole, and frozen.
+ * Builds the definition of a decorated class, validates all of it, and freezes it.
  *
  * @throws InvalidSagaDefinitionError naming everything that is wrong
  */

@@ -3,7 +3,10 @@ import type { Graph } from './graph.js';
 import type { Problems } from './problems.js';
 import type { StepDefinition, StepMethod } from './saga-definition.js';
 
-/** Whether every dependency exists and the steps make one saga without circles. */
+/**
+ * Checks that every dependency exists and that the steps form one saga without circles; returns
+ * whether they do.
+ */
 export function checkGraph(graph: Graph, problems: Problems): boolean {
   let sound = true;
   for (const [name, dependencies] of graph) {
@@ -40,7 +43,7 @@ export function checkGraph(graph: Graph, problems: Problems): boolean {
   return sound;
 }
 
-/** Pivots that a circle or a missing step keeps from ever being reached. */
+/** Reports pivots that can never be reached, because of a circle or a missing step. */
 export function checkReachablePivots(
   graph: Graph,
   steps: readonly { readonly name: string; readonly pivot: boolean }[],
@@ -57,7 +60,10 @@ export function checkReachablePivots(
   }
 }
 
-/** Where the points of no return stand, and what can never run because of them. */
+/**
+ * Reports pivots on separate branches, and compensations and recoveries that a pivot keeps from ever
+ * running.
+ */
 export function checkPivots(steps: ReadonlyMap<string, StepDefinition>, problems: Problems): void {
   const pivots = [...steps.values()].filter(({ pivot }) => pivot);
   for (const [index, pivot] of pivots.entries()) {
@@ -133,7 +139,7 @@ function checkResults(
   }
 }
 
-/** Whether everything a step and its compensation ask for is there when they run. */
+/** Reports values that a step or its compensation asks for and that may be missing when it runs. */
 export function checkArguments(
   step: StepDefinition,
   steps: ReadonlyMap<string, StepDefinition>,

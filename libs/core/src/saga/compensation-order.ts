@@ -4,13 +4,13 @@ import type { SagaDefinition } from './saga-definition.js';
 export type CompensationOrder = ReadonlyMap<string, ReadonlySet<string>>;
 
 /**
- * The order of compensation: reverse topological, as a graph, so that branches are undone in
- * parallel. A step waits for the nearest steps behind it that are undone too; the order passes
- * through steps that have no compensation or are not among the given (in A → B → C where B has none,
- * C is undone before A).
+ * The order of compensation: the reverse topological order, as a graph, so that branches are undone in
+ * parallel. A step waits for the nearest steps after it that are undone too. The order passes through
+ * steps that have no compensation or are not among those given (in A → B → C where B has none, C is
+ * undone before A).
  *
- * @param steps - those whose effect must go: completed, or of unknown outcome. Steps that have no
- *   compensation are left out of the answer.
+ * @param steps - the steps whose effect must be undone: completed, or of unknown outcome. The result
+ *   leaves out those that have no compensation.
  */
 export function compensationOrder(
   definition: SagaDefinition,
@@ -19,7 +19,7 @@ export function compensationOrder(
   const undone = new Set(
     [...steps].filter((name) => (definition.steps.get(name)?.compensation ?? null) !== null),
   );
-  // Latest first, so that what lies behind a step is known when the step is looked at.
+  // The latest steps come first, so that the steps after a step are known when it is reached.
   const nearest = new Map<string, ReadonlySet<string>>();
   for (const step of [...definition.steps.values()].reverse()) {
     const before = new Set<string>();
@@ -32,7 +32,7 @@ export function compensationOrder(
   return new Map([...nearest].filter(([name]) => undone.has(name)));
 }
 
-/** The steps behind which there is no way back: completed pivots and all that they depend on. */
+/** The steps that are never undone: completed pivots and all steps that they depend on. */
 export function committedSteps(
   definition: SagaDefinition,
   completed: Iterable<string>,

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import ts from 'typescript';
 
-/** What every case may use. */
+/** The code that every case may use. */
 const PREAMBLE = `
 import { command, defineCommand, defineEvent } from '../messaging/index.js';
 import type { PayloadOf, ReplyOf, StandardSchema } from '../messaging/index.js';
@@ -18,7 +18,7 @@ declare function is<A, B extends A>(): B;
 declare function start<S extends AnySaga>(saga: SagaClass<S>, input: SagaInputOf<S>): Promise<SagaOutputOf<S>>;
 `;
 
-/** A saga with one member to be tried beside a step with a command and one with a promise. */
+/** A saga with the member to be tested, beside a step with a command and one with a promise. */
 export function saga(member: string, options = `name: 'x', output: 'confirm'`): string {
   return `
 @Saga({ ${options} })
@@ -31,7 +31,7 @@ export class X extends SagaOf<Order, Confirmed> {
 }`;
 }
 
-/** Compiles all sources as modules of this folder, in one program, and answers the errors of each. */
+/** Compiles all sources as modules of this folder, in one program, and returns the errors of each. */
 export function compile(
   sources: readonly string[],
   options: ts.CompilerOptions,

@@ -3,7 +3,7 @@ import { markSaga, metadataOf } from './metadata.js';
 import type { AnySaga, Method, SagaOutputOf, StepOutput } from './saga-of.js';
 import type { ResultProblem } from './storable.js';
 
-/** A saga class as the decorator takes it. */
+/** The type of a saga class, as `@Saga` takes it. */
 type Constructor<T> = abstract new (...args: never[]) => T;
 
 type OutputCheck<C, Output extends string> =
@@ -22,9 +22,9 @@ type OutputCheck<C, Output extends string> =
     : never;
 
 /**
- * Makes a class a saga. It stays an ordinary provider with its own dependencies.
+ * Makes a class a saga. The class stays an ordinary provider with its own dependencies.
  *
- * What is wrong in the options is reported with everything else when the definition is built.
+ * Wrong options are reported together with all other problems when the definition is built.
  */
 export function Saga<const Output extends string = never>(options: SagaOptions<Output>) {
   return <C extends Constructor<object>>(target: C & OutputCheck<NoInfer<C>, Output>): void => {
@@ -32,7 +32,7 @@ export function Saga<const Output extends string = never>(options: SagaOptions<O
   };
 }
 
-/** Makes a method a step. Its name is the method's name. */
+/** Makes a method a step. The name of the step is the name of the method. */
 export function SagaStep<const Dependency extends string = never>(
   options: StepOptions<Dependency> = {},
 ) {
@@ -50,8 +50,8 @@ export function SagaStep<const Dependency extends string = never>(
 }
 
 /**
- * Makes a method the compensation of a step. It must bear that the step never happened, and that it
- * is called again: it runs whenever the step may have had an effect.
+ * Makes a method the compensation of a step. It runs whenever the step may have had an effect, so it
+ * must be safe to run when the step never happened, and to run twice.
  */
 export function Compensate<const Step extends string>(
   step: Step,
@@ -71,8 +71,8 @@ export function Compensate<const Step extends string>(
 }
 
 /**
- * Makes a method the way forward when a step behind a completed pivot has failed for good. What it
- * returns takes the place of the step's result.
+ * Makes a method the forward recovery of a step: it runs when the step has failed for good after a
+ * completed pivot. Its result replaces the result of the step.
  */
 export function ForwardRecovery<const Step extends string>(
   step: Step,

@@ -4,27 +4,27 @@ import { levelsOf } from './graph.js';
 import type { SagaDefinition } from './saga-definition.js';
 
 export interface DryRunOptions {
-  /** The step that fails for good. Default: none does. */
+  /** The step that fails for good. Default: none fails. */
   readonly fail?: string;
-  /** Whether the failing step may have had its effect, and so is undone too. Default false. */
+  /** Whether the failing step may have had its effect, so that it is undone too. Default false. */
   readonly effectUnknown?: boolean;
 }
 
-/** What would happen, without anything happening. */
+/** The course of a saga, found without running it. */
 export interface DryRun {
-  /** The steps that complete; those of one level can run side by side. */
+  /** The steps that complete; those of one level can run in parallel. */
   readonly levels: readonly (readonly string[])[];
   readonly failed: string | null;
-  /** The forward recovery that takes the place of the failed step; null: none. */
+  /** The forward recovery that replaces the failed step; null if there is none. */
   readonly recoveredBy: string | null;
   /** The steps that never start. */
   readonly skipped: readonly string[];
-  /** The steps that are undone; those of one level side by side. */
+  /** The steps that are undone; those of one level are undone in parallel. */
   readonly compensations: readonly (readonly string[])[];
   readonly outcome: 'completed' | 'compensated' | 'partially_committed';
 }
 
-/** A step was named that the saga does not have. */
+/** The step that was named does not exist in the saga. */
 export class UnknownStepError extends SagazError {
   readonly code = 'SAGAZ_UNKNOWN_STEP';
 
@@ -38,8 +38,8 @@ export class UnknownStepError extends SagazError {
 }
 
 /**
- * Shows the order in which a saga would run, and with `fail` what would be undone, in the widest
- * case: everything that does not depend on the failing step has completed by then.
+ * Returns the order in which a saga would run, and with `fail` the steps that would be undone, in the
+ * largest case: every step that does not depend on the failing one has completed before.
  *
  * @throws UnknownStepError
  */

@@ -1,11 +1,12 @@
-/** Nodes by name, each with the names of those it depends on, in the order they were declared. */
+/** Nodes by name, each with the names of the nodes it depends on, in the order of declaration. */
 export type Graph = ReadonlyMap<string, readonly string[]>;
 
-/** A circle of dependencies as a path that ends where it begins; undefined: there is none. */
+/** A circle of dependencies, as a path that ends where it begins; undefined if there is none. */
 export function cycleIn(graph: Graph): readonly string[] | undefined {
   const done = new Set<string>();
   for (const start of graph.keys()) {
-    // An own stack: a saga of ten thousand steps in a row must not end the process.
+    // The search keeps its own stack, because recursion through a saga of ten thousand steps in a row
+    // would overflow.
     const path: { readonly name: string; next: number }[] = [{ name: start, next: 0 }];
     const onPath = new Set([start]);
     while (path.length > 0) {
@@ -36,7 +37,7 @@ export function cycleIn(graph: Graph): readonly string[] | undefined {
   return undefined;
 }
 
-/** For each node, those that depend on it directly. */
+/** For each node, the nodes that depend on it directly. */
 export function dependentsIn(graph: Graph): ReadonlyMap<string, readonly string[]> {
   const dependents = new Map<string, string[]>();
   for (const name of graph.keys()) dependents.set(name, []);
@@ -46,14 +47,17 @@ export function dependentsIn(graph: Graph): ReadonlyMap<string, readonly string[
   return dependents;
 }
 
-/** Every node after all it depends on; among equals, as declared. Needs a graph without circles. */
+/**
+ * All nodes, each after the nodes it depends on; otherwise in the order of declaration. Needs a graph
+ * without circles.
+ */
 export function topologicalOrder(graph: Graph): readonly string[] {
   return levelsOf(graph).flat();
 }
 
 /**
- * Nodes grouped by the longest way to them. What a circle or a missing node keeps from ever being
- * ready is left out.
+ * Nodes grouped by the longest path that leads to them. Nodes that can never be ready, because of a
+ * circle or a missing node, are left out.
  */
 export function levelsOf(graph: Graph): readonly (readonly string[])[] {
   const dependents = dependentsIn(graph);
@@ -77,7 +81,7 @@ export function levelsOf(graph: Graph): readonly (readonly string[])[] {
   return levels;
 }
 
-/** For each node, all it depends on, directly or not. Needs a graph without circles. */
+/** For each node, all nodes it depends on, directly or not. Needs a graph without circles. */
 export function ancestorsIn(graph: Graph): ReadonlyMap<string, ReadonlySet<string>> {
   const ancestors = new Map<string, Set<string>>();
   for (const name of topologicalOrder(graph)) {
@@ -91,7 +95,7 @@ export function ancestorsIn(graph: Graph): ReadonlyMap<string, ReadonlySet<strin
   return ancestors;
 }
 
-/** The parts of the graph between which there is no dependency at all, in the order declared. */
+/** The parts of the graph that have no dependency between them, in the order of declaration. */
 export function componentsOf(graph: Graph): readonly (readonly string[])[] {
   const dependents = dependentsIn(graph);
   const seen = new Set<string>();
@@ -99,7 +103,8 @@ export function componentsOf(graph: Graph): readonly (readonly string[])[] {
   for (const start of graph.keys()) {
     if (seen.has(start)) continue;
     const component = new Set([start]);
-    // A set is walked in the order of insertion, what is added meanwhile included.
+    // A set is iterated in the order of insertion, and values that are added during the iteration are
+    // included.
     for (const name of component) {
       seen.add(name);
       for (const near of [...(graph.get(name) ?? []), ...(dependents.get(name) ?? [])]) {

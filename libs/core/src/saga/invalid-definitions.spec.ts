@@ -149,7 +149,7 @@ const cases: readonly (readonly [string, SagaClass, readonly string[]])[] = [
     'parameters without a source, with two, and without a role',
     Parameters,
     [
-      'bare: Parameter 1 has no decorator, so nobody knows its value. Decorate it with @SagaInput(), @StepResult(…), @ResultIfAny(…), @IdempotencyKey(), @StepContext() or @TransactionManager(), or remove it.',
+      'bare: Parameter 1 has no decorator, so its value is unknown. Decorate it with @SagaInput(), @StepResult(…), @ResultIfAny(…), @IdempotencyKey(), @StepContext() or @TransactionManager(), or remove it.',
       'twice: Parameter 1 has more than one decorator of Sagaz. Keep the one that says where its value comes from.',
       'neither: Its parameters are decorated, but it is neither step nor compensation. Decorate it with @SagaStep(), @Compensate(…) or @ForwardRecovery(…).',
       'manager: @TransactionManager() in a method that has no transaction. Add transactional: true to its options.',

@@ -1,12 +1,12 @@
 import { SagazError } from '../errors/index.js';
 
-/** One thing that is wrong with a saga class. */
+/** One problem of a saga class. */
 export interface DefinitionProblem {
-  /** The method it is about; null: the class. */
+  /** The method that has the problem; null if it is about the class. */
   readonly method: string | null;
-  /** What was given and why it cannot be. */
+  /** What was given, and why it is not allowed. */
   readonly problem: string;
-  /** What to do. */
+  /** The remedy. */
   readonly remedy: string;
 }
 
@@ -14,7 +14,7 @@ function line(sagaClass: string, { method, problem, remedy }: DefinitionProblem)
   return `${method === null ? sagaClass : `${sagaClass}.${method}`}: ${problem} ${remedy}`;
 }
 
-/** A saga class that cannot run. Names everything that is wrong with it, not only the first. */
+/** A saga class that cannot run. The error names every problem and not only the first. */
 export class InvalidSagaDefinitionError extends SagazError {
   readonly code = 'SAGAZ_INVALID_SAGA_DEFINITION';
 

@@ -7,20 +7,24 @@ import type { ArgumentSource } from './saga-definition.js';
 const SAGA = Symbol.for('sagaz.saga.options');
 const METHODS = Symbol.for('sagaz.saga.methods');
 
-/** What decorators said about one method, as given and unchecked. */
+/** The values that decorators recorded for one method, unchecked. */
 export interface MethodMetadata {
   readonly steps: StepOptions[];
   readonly compensates: { readonly step: string; readonly options: CompensationOptions }[];
   readonly recovers: { readonly step: string; readonly options: CompensationOptions }[];
   readonly parameters: { readonly index: number; readonly source: ArgumentSource }[];
-  /** The most parameters the method was seen with: a wrapper put around it later may show none. */
+  /**
+   * The largest number of parameters that was seen, because a wrapper that replaces the method later
+   * may have none.
+   */
   arity: number;
 }
 
 type Methods = Map<string, MethodMetadata>;
 
 function own<T>(owner: object, symbol: symbol): T | undefined {
-  // Own only: a subclass must never write into what it inherits.
+  // Inherited properties do not count, because a subclass must never write into metadata that it
+  // inherits.
   const descriptor = Object.getOwnPropertyDescriptor(owner, symbol);
   return descriptor?.value as T | undefined;
 }
@@ -30,7 +34,7 @@ function define(owner: object, symbol: symbol, value: unknown): void {
 }
 
 /**
- * What is recorded about a method of a class, made when it is first decorated.
+ * The metadata of a method, created when the method is first decorated.
  *
  * @throws InvalidSagaDefinitionError for a static method, at once: its metadata would have to live on
  *   the constructor that all classes share
@@ -67,17 +71,19 @@ export function markSaga(sagaClass: object, options: SagaOptions): void {
   define(sagaClass, SAGA, options);
 }
 
-/** The options of a class's own `@Saga`; an inherited one does not count. */
+/** The options of the class's own `@Saga`; inherited ones do not count. */
 export function sagaOptionsOf(sagaClass: object): SagaOptions | undefined {
   return own<SagaOptions>(sagaClass, SAGA);
 }
 
-/** Whether a class carries `@Saga` itself. */
+/** Whether the class itself, and not a base of it, has `@Saga`. */
 export function isSagaClass(value: unknown): boolean {
   return typeof value === 'function' && sagaOptionsOf(value) !== undefined;
 }
 
-/** All decorated methods of a class and its bases; a subclass's decorators replace the inherited. */
+/**
+ * All decorated methods of a class and its bases. Decorators of a subclass replace the inherited ones.
+ */
 export function methodsOf(sagaClass: object): ReadonlyMap<string, MethodMetadata> {
   const chain: Methods[] = [];
   let current: unknown = sagaClass;

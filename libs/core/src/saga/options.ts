@@ -3,49 +3,68 @@ import type { FailureStrategy } from './saga-definition.js';
 
 /** Options of `@Saga`. */
 export interface SagaOptions<Output extends string = string> {
-  /** Unique among the sagas of a service. Stored with every saga: changing it abandons those. */
+  /**
+   * The saga's name, unique among the sagas of a service. It is stored with every saga: after a change
+   * of the name, sagas that were started before no longer find their class.
+   */
   readonly name: string;
-  /** Raise it when steps change in a way that running sagas could not bear. Default 1. */
+  /**
+   * The version of the class. Raise it when steps change in a way that does not fit running sagas.
+   * Default 1.
+   */
   readonly version?: number;
   /** The step whose result is the saga's output. */
   readonly output?: Output;
-  /** Name of the DataSource whose store keeps it. Default: the default one. */
+  /** Name of the DataSource whose store keeps the saga. Default: the default one. */
   readonly connection?: string;
-  /** From the start; then what runs is aborted and the saga compensates. Default: none. */
+  /**
+   * The time limit of the saga, from its start. When it passes, running steps are aborted and the saga
+   * compensates. Default: none.
+   */
   readonly deadline?: Duration;
   /**
-   * What the failure of one branch does to the steps that run beside it: `fail-fast` (default)
-   * aborts them, `wait-all` lets them end, `fail-fast-with-grace` lets them go on for `grace`.
+   * How the failure of one step affects the steps that run beside it: `fail-fast` (default) aborts
+   * them, `wait-all` lets them end, `fail-fast-with-grace` lets them run on for `grace`.
    */
   readonly failureStrategy?: FailureStrategy;
-  /** For `fail-fast-with-grace`. Default `'5s'`. */
+  /** How long the other steps may run on with `fail-fast-with-grace`. Default `'5s'`. */
   readonly grace?: Duration;
-  /** After this many crashes in a row the outcome of a step is taken as unknown. Default 3. */
+  /** After this many crashes in a row the outcome of a step counts as unknown. Default 3. */
   readonly maxCrashes?: number;
 }
 
 interface AttemptOptions {
-  /** Default of a step: 5 attempts from 200 ms; of a compensation: 12 from 500 ms. */
+  /**
+   * Default: for a step 5 attempts, the first pause 200 ms; for a compensation 12, the first pause 500
+   * ms.
+   */
   readonly retry?: RetryOptions;
   /**
-   * Of one attempt: then its `signal` is aborted, and it counts as failed. Default `'15m'`; `false`: no
-   * limit, for work that takes longer and ends by itself.
+   * The time limit of one attempt. When it passes, the attempt's `signal` is aborted and the attempt
+   * counts as failed. Default `'15m'`; `false` means no limit, for work that takes longer and ends by
+   * itself.
    */
   readonly timeout?: TimeLimit;
   /**
-   * Of the wait for the reply, when it returns a command. Default: the time of `timeout`, else `'15m'`. It
-   * cannot be waived.
+   * The time limit of the wait for the reply, if the method returns a command. Default: the value of
+   * `timeout`, else `'15m'`. There is always a limit.
    */
   readonly replyTimeout?: Duration;
-  /** Its database writes commit with the record of its completion, or not at all. Default false. */
+  /** Whether its database writes commit together with the record of its completion. Default false. */
   readonly transactional?: boolean;
 }
 
 /** Options of `@SagaStep`. */
 export interface StepOptions<Dependency extends string = string> extends AttemptOptions {
-  /** Steps that must be complete before this one starts. Default: none, it starts with the saga. */
+  /**
+   * Steps that must be complete before this one starts. Default: none, so that it starts with the
+   * saga.
+   */
   readonly dependsOn?: readonly Dependency[];
-  /** The point of no return: once complete, neither it nor what came before it is undone. */
+  /**
+   * Whether the step is the point of no return: once it is complete, neither it nor any step before it
+   * is undone. Default false.
+   */
   readonly pivot?: boolean;
 }
 

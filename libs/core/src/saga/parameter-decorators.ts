@@ -3,7 +3,7 @@ import type { ArgumentSource } from './saga-definition.js';
 import type { AnySaga, Method, SagaInputOf, StepOutput } from './saga-of.js';
 import type { StepContext as Context } from './step-context.js';
 
-/** The type of a parameter by its position. */
+/** The type of a parameter, by its position. */
 type ParameterOf<T, K extends keyof T, I extends number> = T[K] extends (
   ...args: infer Parameters
 ) => unknown
@@ -14,7 +14,7 @@ function record(target: object, key: string, index: number, source: ArgumentSour
   metadataOf(target, key).parameters.push({ index, source });
 }
 
-/** The saga's input. */
+/** Injects the saga's input. */
 export function SagaInput() {
   return <T extends AnySaga, K extends keyof T & string, I extends number>(
     target: T,
@@ -27,7 +27,9 @@ export function SagaInput() {
   };
 }
 
-/** The result of a step that this one depends on, directly or not. Not for compensations. */
+/**
+ * Injects the result of a step that this one depends on, directly or not. Compensations cannot use it.
+ */
 export function StepResult<const Step extends string>(step: Step) {
   return <T extends Record<Step, Method>, K extends keyof T & string, I extends number>(
     target: T,
@@ -40,7 +42,10 @@ export function StepResult<const Step extends string>(step: Step) {
   };
 }
 
-/** The result of a step if it has one: a compensation also runs when nobody knows what happened. */
+/**
+ * Injects the result of a step, or undefined if there is none: a compensation also runs when it is
+ * unknown whether its step was carried out.
+ */
 export function ResultIfAny<const Step extends string>(step: Step) {
   return <T extends Record<Step, Method>, K extends keyof T & string, I extends number>(
     target: T,
@@ -55,7 +60,7 @@ export function ResultIfAny<const Step extends string>(step: Step) {
   };
 }
 
-/** A text that is the same for every attempt and for the compensation of the step. */
+/** Injects a text that is the same for every attempt of the step and for its compensation. */
 export function IdempotencyKey() {
   return <T extends object, K extends keyof T & string, I extends number>(
     target: T,
@@ -66,7 +71,7 @@ export function IdempotencyKey() {
   };
 }
 
-/** What the step may know about its own run; declare it as `StepContext<YourSaga>`. */
+/** Injects information about the step's own run; declare the parameter as `StepContext<YourSaga>`. */
 export function StepContext() {
   return <T extends object, K extends keyof T & string, I extends number>(
     target: T,
@@ -79,12 +84,12 @@ export function StepContext() {
   };
 }
 
-/** What StepContext is as a type: the same name serves as the decorator. */
+/** The type of the injected value; it has the same name as the decorator. */
 export type StepContext<S extends object = object> = Context<S>;
 
 /**
- * The entity manager (or client) of the transaction of a transactional step. Rarely needed:
- * repositories join the transaction by themselves.
+ * Injects the entity manager (or client) of the transaction of a transactional step. It is rarely
+ * needed, because repositories join the transaction by themselves.
  */
 export function TransactionManager() {
   return <T extends object, K extends keyof T & string>(target: T, key: K, index: number): void => {

@@ -1,7 +1,7 @@
 import { isSagazError, valueText } from '../errors/index.js';
 import type { DefinitionProblem } from './invalid-saga-definition.error.js';
 
-/** Collects what is wrong with a class, so that a start shows everything at once. */
+/** Collects the problems of a class, so that the application's start reports all of them at once. */
 export class Problems {
   readonly found: DefinitionProblem[] = [];
 
@@ -10,8 +10,9 @@ export class Problems {
   }
 
   /**
-   * Notes options that nobody reads: a misspelt `transactional` would cost a commit its meaning. Answers
-   * whether they are options that can be read at all; what is not is noted too.
+   * Notes unknown options, because with a misspelt `transactional` a step would silently not be
+   * transactional. Returns whether the value given is an object of options at all, and notes if it is
+   * none.
    */
   only(method: string | null, given: unknown, names: readonly string[]): boolean {
     if (typeof given !== 'object' || given === null || Array.isArray(given)) {
@@ -26,7 +27,7 @@ export class Problems {
     return true;
   }
 
-  /** The value, or the fallback once the reason it failed is noted. */
+  /** Returns the value; if making it fails, notes the reason and returns the fallback. */
   attempt<T>(method: string | null, read: () => T, fallback: T): T {
     try {
       return read();

@@ -25,7 +25,7 @@ export type StepDraft = Omit<
   'ancestors' | 'dependents' | 'compensation' | 'forwardRecovery'
 >;
 
-/** A compensation or recovery, and the step it belongs to. */
+/** A compensation or recovery, and the step that it belongs to. */
 export interface CompensationDraft {
   readonly step: string;
   readonly definition: CompensationDefinition;
@@ -52,12 +52,12 @@ const RETRY_OPTIONS: readonly string[] = [
   'jitter',
 ] satisfies readonly (keyof RetryOptions)[];
 
-/** Names go into idempotency keys, headers and other people's systems. */
+/** Names become part of idempotency keys and headers, which other systems receive. */
 const STEP_NAME = /^[A-Za-z_$][\w$]{0,99}$/;
 
 /**
- * How many parameters the compiler saw, where it wrote that down and something keeps it: the length
- * of a function stops at the first parameter with a default.
+ * The number of parameters that the compiler saw, if it recorded them (`emitDecoratorMetadata`). It is
+ * needed because `length` of a function counts only up to the first parameter with a default.
  */
 function writtenArity(sagaClass: SagaClass, method: string): number {
   const reader: unknown = Object.getOwnPropertyDescriptor(Reflect, 'getMetadata')?.value;
@@ -98,7 +98,7 @@ function readArguments(
     if (source === undefined) {
       problems.add(
         method,
-        `Parameter ${index + 1} has no decorator, so nobody knows its value.`,
+        `Parameter ${index + 1} has no decorator, so its value is unknown.`,
         'Decorate it with @SagaInput(), @StepResult(…), @ResultIfAny(…), @IdempotencyKey(), @StepContext() or @TransactionManager(), or remove it.',
       );
     } else {
@@ -157,7 +157,7 @@ function readDependencies(method: string, given: unknown, problems: Problems): r
   return [];
 }
 
-/** Reads what the decorators of a class recorded, and notes what cannot be read. */
+/** Reads the metadata that the decorators of a class recorded, and reports what is wrong with it. */
 export function readMethods(sagaClass: SagaClass, problems: Problems): MethodDrafts {
   const steps: StepDraft[] = [];
   const compensations: CompensationDraft[] = [];

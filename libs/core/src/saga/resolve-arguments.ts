@@ -2,17 +2,17 @@ import { SagazError } from '../errors/index.js';
 import type { StepMethod } from './saga-definition.js';
 import type { StepContext } from './step-context.js';
 
-/** Where the arguments of one call come from. */
+/** The values from which the arguments of one call are taken. */
 export interface ArgumentValues {
   readonly input: unknown;
-  /** Results by step. A step that is missing has none; its result may be undefined. */
+  /** Results by step. A step without an entry has no result; the result itself may be undefined. */
   readonly results: Pick<ReadonlyMap<string, unknown>, 'has' | 'get'>;
   readonly context: StepContext;
-  /** Undefined outside transactional steps. */
+  /** The manager of the transaction; undefined outside of transactional steps. */
   readonly transactionManager: unknown;
 }
 
-/** A result was asked for that is not there. */
+/** The result of a step was asked for that has none. */
 export class StepResultMissingError extends SagazError {
   readonly code = 'SAGAZ_STEP_RESULT_MISSING';
 
@@ -27,7 +27,7 @@ export class StepResultMissingError extends SagazError {
   }
 }
 
-/** The arguments of a step's or compensation's method, by position. */
+/** The arguments for the method of a step or compensation, by position. */
 export function resolveArguments(method: StepMethod, values: ArgumentValues): unknown[] {
   return method.arguments.map((source) => {
     switch (source.kind) {

@@ -2,10 +2,10 @@ import type { RetryPolicy } from '../retry/index.js';
 
 export type { RetryPolicy };
 
-/** What a parallel branch's failure does to its siblings that still run. */
+/** How the failure of a step affects the steps that run beside it. */
 export type FailureStrategy = 'fail-fast' | 'wait-all' | 'fail-fast-with-grace';
 
-/** Where a parameter of a step or compensation takes its value from. */
+/** The source of the value of a parameter of a step or compensation. */
 export type ArgumentSource =
   | { readonly kind: 'input' }
   | { readonly kind: 'result'; readonly step: string }
@@ -14,7 +14,7 @@ export type ArgumentSource =
   | { readonly kind: 'context' }
   | { readonly kind: 'transaction_manager' };
 
-/** A method of the saga class and where its arguments come from, by position. */
+/** A method of the saga class and the sources of its arguments, by position. */
 export interface StepMethod {
   readonly method: string;
   readonly arguments: readonly ArgumentSource[];
@@ -22,9 +22,9 @@ export interface StepMethod {
 
 export interface CompensationDefinition extends StepMethod {
   readonly retry: RetryPolicy;
-  /** Of one attempt. Null: its limit was waived. */
+  /** The time limit of one attempt in milliseconds; null if there is none. */
   readonly timeoutMs: number | null;
-  /** Of the wait for the reply, when it is a command. */
+  /** The time limit of the wait for the reply, if the method returns a command, in milliseconds. */
   readonly replyTimeoutMs: number;
   readonly transactional: boolean;
 }
@@ -38,32 +38,32 @@ export interface StepDefinition extends StepMethod {
   readonly transactional: boolean;
   readonly pivot: boolean;
   readonly retry: RetryPolicy;
-  /** Of one attempt. Null: its limit was waived. */
+  /** The time limit of one attempt in milliseconds; null if there is none. */
   readonly timeoutMs: number | null;
-  /** Of the wait for a command's reply: every wait has a deadline. */
+  /** The time limit of the wait for a command's reply, in milliseconds; there is always one. */
   readonly replyTimeoutMs: number;
   readonly compensation: CompensationDefinition | null;
   /**
-   * Runs when this step has failed for good behind a completed pivot, where nothing is undone any
-   * more. Its result is the step's.
+   * Runs when this step has failed for good after a completed pivot, where steps are not undone any
+   * more. Its result replaces the result of the step.
    */
   readonly forwardRecovery: CompensationDefinition | null;
 }
 
-/** What a saga is: built once from a decorated class, validated, and never changed. */
+/** The definition of a saga. It is built once from a decorated class, validated, and never changed. */
 export interface SagaDefinition {
   readonly name: string;
   readonly version: number;
   readonly sagaClass: SagaClass;
-  /** Name of the DataSource whose store keeps it; undefined: the default one. */
+  /** Name of the DataSource whose store keeps the saga; undefined means the default one. */
   readonly connection: string | undefined;
-  /** In topological order. */
+  /** The steps in topological order. */
   readonly steps: ReadonlyMap<string, StepDefinition>;
-  /** The step whose result is the saga's output; null: none. */
+  /** The step whose result is the saga's output; null if there is none. */
   readonly output: string | null;
   readonly deadlineMs: number | null;
   readonly failureStrategy: FailureStrategy;
-  /** For `fail-fast-with-grace`: how long siblings may go on. */
+  /** How long the other steps may run on with `fail-fast-with-grace`, in milliseconds. */
   readonly graceMs: number;
   /** After this many crashes in a row the outcome of a step is unknown. */
   readonly maxCrashes: number;

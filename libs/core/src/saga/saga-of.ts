@@ -1,6 +1,6 @@
 import type { Command } from '../messaging/index.js';
 
-/** Carries types that exist for the compiler only. */
+/** Carries types for the compiler; it does not exist at run time. */
 declare const TYPES: unique symbol;
 
 /**
@@ -15,21 +15,21 @@ export abstract class SagaOf<Input, Output = void> {
   declare readonly [TYPES]: { readonly input: Input; readonly output: Output };
 }
 
-/** Whatever saga. */
+/** Any saga. */
 export type AnySaga = SagaOf<unknown, unknown>;
 
-/** The input of a saga (of its instance type). */
+/** The input of a saga, by the type of its instance. */
 export type SagaInputOf<S> = S extends SagaOf<infer Input, unknown> ? Input : never;
 
-/** The output of a saga (of its instance type). */
+/** The output of a saga, by the type of its instance. */
 export type SagaOutputOf<S> = S extends SagaOf<unknown, infer Output> ? Output : never;
 
-/** A method, as the checks of the decorators see it. */
+/** A method, for the type checks of the decorators. */
 export type Method = (...args: never[]) => unknown;
 
 type ResultOf<Returned> = Returned extends Command<infer Reply> ? Reply : Returned;
 
-/** What a step yields: what its method resolves to, or the reply when that is a command. */
+/** The result of a step: the value its method resolves to, or the reply if that value is a command. */
 export type StepOutput<M> = M extends (...args: never[]) => infer Returned
   ? ResultOf<Awaited<Returned>>
   : never;

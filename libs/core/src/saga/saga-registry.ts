@@ -2,7 +2,7 @@ import { SagazError } from '../errors/index.js';
 import { buildSagaDefinition } from './build-saga-definition.js';
 import type { SagaClass, SagaDefinition } from './saga-definition.js';
 
-/** Two classes claim the same name and version. */
+/** Two classes have the same saga name and version. */
 export class DuplicateSagaError extends SagazError {
   readonly code = 'SAGAZ_DUPLICATE_SAGA';
 
@@ -18,7 +18,7 @@ export class DuplicateSagaError extends SagazError {
   }
 }
 
-/** A saga that this process does not know. */
+/** This process has no saga of that name or class. */
 export class UnknownSagaError extends SagazError {
   readonly code = 'SAGAZ_UNKNOWN_SAGA';
 
@@ -30,14 +30,15 @@ export class UnknownSagaError extends SagazError {
   }
 }
 
-/** The sagas a process can run: by name and version, and by class. */
+/** The sagas that a process can run, by name and version, and by class. */
 export class SagaRegistry {
   readonly #byClass = new Map<SagaClass, SagaDefinition>();
   /** Versions by number. */
   readonly #byName = new Map<string, Map<number, SagaDefinition>>();
 
   /**
-   * Builds and keeps the definition of a class. A class that is added again is the same one.
+   * Builds and keeps the definition of a class. If the class was added before, its definition is
+   * returned.
    *
    * @throws InvalidSagaDefinitionError, DuplicateSagaError
    */
@@ -68,7 +69,7 @@ export class SagaRegistry {
     return this.#byName.get(name)?.get(version);
   }
 
-  /** The highest version of a saga. */
+  /** The definition with the highest version of a saga. */
   latest(name: string): SagaDefinition | undefined {
     const versions = this.#byName.get(name);
     return versions?.get(Math.max(...versions.keys()));
@@ -78,7 +79,7 @@ export class SagaRegistry {
     return [...this.#byClass.values()];
   }
 
-  /** Names with their versions, as an engine asks its store for sagas it can run. */
+  /** Names with their versions, as an engine passes them to its store to claim sagas it can run. */
   runnable(): readonly { readonly name: string; readonly versions: readonly number[] }[] {
     return [...this.#byName].map(([name, versions]) => ({
       name,

@@ -1,18 +1,21 @@
 import type { Method, StepOutput } from './saga-of.js';
 
-/** What a step or compensation may know about its own run. Injected by `@StepContext()`. */
+/** Information about the run of a step or compensation. Injected by `@StepContext()`. */
 export interface StepContext<S extends object = object> {
   readonly sagaId: string;
   /** The name of the saga, as in `@Saga({ name })`. */
   readonly saga: string;
   readonly step: string;
-  /** From 1. */
+  /** The number of the attempt, from 1. */
   readonly attempt: number;
-  /** The same for every attempt and for the compensation: give it to whoever must not act twice. */
+  /**
+   * The same for every attempt and for the compensation. Pass it to other systems, so that they
+   * recognise repeated requests.
+   */
   readonly idempotencyKey: string;
-  /** Aborted at the attempt's timeout, at the saga's deadline, on cancel, and at shutdown. */
+  /** Aborted when the attempt's timeout or the saga's deadline passes, on cancel, and at shutdown. */
   readonly signal: AbortSignal;
-  /** When the saga must be over, by this host's clock; null: it has no deadline. */
+  /** The saga's deadline, by this host's clock; null if it has none. */
   readonly deadline: Date | null;
   /**
    * The result of a step this one depends on, directly or not.

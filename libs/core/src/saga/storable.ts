@@ -4,11 +4,11 @@ import type { Method } from './saga-of.js';
 type IsAny<T> = 0 extends 1 & T ? true : false;
 type Plain = string | number | boolean | null | undefined;
 
-/** How many levels of a result's type are looked at; what lies deeper is refused when it happens. */
+/** How many levels of a result's type are checked; deeper ones are checked only at run time. */
 type Levels = readonly [1, 1, 1, 1, 1];
 type Below<L extends readonly unknown[]> = L extends readonly [unknown, ...infer Rest] ? Rest : [];
 
-/** Why a value of this type would not come back as it is; never: nothing speaks against it. */
+/** Why a value of this type would not be read back unchanged; never if it would. */
 type Problem<T, L extends readonly unknown[]> =
   IsAny<T> extends true
     ? never
@@ -35,8 +35,7 @@ type Problem<T, L extends readonly unknown[]> =
 type Kept<Returned> = Returned extends Command<infer _> ? never : Problem<Returned, Levels>;
 
 /**
- * Why the journal could not keep what a method yields; never: nothing speaks against it. A command is
- * no result.
+ * Why the journal could not keep the result of a method; never if it could. A command is not a result.
  */
 export type ResultProblem<M> = M extends Method
   ? M extends (...args: never[]) => infer Returned

@@ -1,17 +1,18 @@
 import { HIDDEN } from './hidden.js';
 
-/** A name that tells of a secret, and what stands between it and the value. */
+/** A name that announces a secret, with the characters between the name and the value. */
 const NAME =
   /(?:password|passwd|passphrase|pwd|secret|authorization)(?:\\*["'`])?[ \t]{0,8}(?:=>|[=:])[ \t]{0,8}/gi;
 const OPENING_QUOTE = /(\\*)(["'`])/y;
 /**
- * Ends a value that stands in no quotes: the next parameter, or the end of what surrounds it. Nothing
- * in it may begin to look at each character of a run, or a long run takes the square of its length.
+ * Matches the end of a value without quotes: the next parameter, or the end of the surrounding text.
+ * No part of the expression may start a search at each character of a run; the time for a long run
+ * would grow with the square of its length.
  */
 const VALUE_END =
   /[&;\r\n]|(?<=[ \t,])[\w.-]+[ \t]?[=:]|["'`](?=[ \t]{0,8}(?:[,}\])\s:;]|$))|[}\]](?=[\s,}\])]|$)/g;
 
-/** Takes the value out of every `password=…`, `"password": "…"` and the like. */
+/** Hides the value of every `password=…`, `"password": "…"` and the like. */
 export function redactParameters(text: string): string {
   let result = '';
   let done = 0;
@@ -26,7 +27,7 @@ export function redactParameters(text: string): string {
   return result + text.slice(done);
 }
 
-/** How long the quote in front of the value is (it stays), and where the value ends. */
+/** The length of the quote in front of the value, which is kept, and the position of the value's end. */
 function valueAt(text: string, from: number): { readonly open: number; readonly to: number } {
   OPENING_QUOTE.lastIndex = from;
   const quote = OPENING_QUOTE.exec(text)?.[0];
@@ -36,14 +37,17 @@ function valueAt(text: string, from: number): { readonly open: number; readonly 
   return { open: 0, to: end === null ? text.length : withoutTail(text, from, end.index) };
 }
 
-/** Blanks, commas and backslashes in front of what ends the value belong to that. */
+/** Blanks, commas and backslashes directly before the end are no part of the value. */
 function withoutTail(text: string, from: number, end: number): number {
   let to = end;
   while (to > from && ' \t,\\'.includes(text.charAt(to - 1))) to -= 1;
   return to;
 }
 
-/** Where the quote that ends the value stands; with none, all that follows is hidden. */
+/**
+ * The position of the quote that ends the value; the end of the text if there is none, so that the
+ * rest is hidden.
+ */
 function closingQuote(text: string, from: number, quote: string): number {
   const mark = quote.slice(-1);
   let backslashes = 0;
@@ -52,7 +56,8 @@ function closingQuote(text: string, from: number, quote: string): number {
       backslashes += 1;
       continue;
     }
-    // As many backslashes as in front: JSON within JSON. More of them: a quote within the value.
+    // As many backslashes as before the opening quote: JSON within JSON, and the value ends. With more
+    // of them, the quote is part of the value.
     if (text[at] === mark && backslashes <= quote.length - 1) return at - backslashes;
     backslashes = 0;
   }

@@ -3,16 +3,19 @@ import { HIDDEN } from './hidden.js';
 const SCHEME_END = '://';
 /** The user's name, up to the colon that begins a password. */
 const USER = /[^\s:/?#@"'`<>]*:/y;
-/** A port and no password: digits, perhaps a path without `@`, and then a query or the url's end. */
+/**
+ * A port without a password: digits, perhaps a path without `@`, and then a query or the end of the
+ * url.
+ */
 const PORT = /\d{1,5}(?=\/[^@?#\s"]*(?:[?#\s"'),;]|$)|["'),;]|\s|$)/y;
 /** A port of a web page, whose path may hold `@`: `http://registry:4873/@scope/name`. */
 const WEB_PORT = /\d{1,5}(?=[/?#])/y;
-/** A host with a path or a port behind it, as stands at the end of a password. */
+/** A host followed by a path or a port, as it comes after a password. */
 const HOST_WITH_MORE = /[\w.,%[\]-]*(?:\/|:\d)/y;
-/** The same, or a host that something ends. */
+/** The same, or a host that is followed by a character which ends it. */
 const COMPLETE_HOST = /[\w.,%[\]-]*(?:\/|:\d)|[\w.,%[\]-]+(?:[?"'`)>]|$)/y;
 
-/** Takes the password out of every `scheme://user:password@host`. */
+/** Hides the password of every `scheme://user:password@host`. */
 export function redactUrls(text: string): string {
   let result = '';
   let done = 0;
@@ -20,7 +23,7 @@ export function redactUrls(text: string): string {
   while (at !== -1) {
     const begin = at + SCHEME_END.length;
     const next = text.indexOf(SCHEME_END, begin);
-    // The parts of the text that are searched do not overlap, however many urls there are.
+    // The parts of the text that are searched do not overlap, so the time grows only with its length.
     const end = endOfUrl(text, begin, next);
     const user = matchAt(USER, text, begin);
     if (user !== null && begin + user.length <= end) {
@@ -36,20 +39,20 @@ export function redactUrls(text: string): string {
   return result + text.slice(done);
 }
 
-/** A url ends with its line at the latest, and where the next one begins. */
+/** The end of a url: the end of its line, or the beginning of the next url. */
 function endOfUrl(text: string, begin: number, next: number): number {
   const end = next === -1 ? text.length : next;
   const line = text.slice(begin, end).indexOf('\n');
   return line === -1 ? end : begin + line;
 }
 
-/** Where the `@` behind the password stands; -1: there is no password. */
+/** The position of the `@` after the password; -1 if there is no password. */
 function endOfPassword(text: string, from: number, end: number, web: boolean): number {
   const region = text.slice(from, end);
   if (web && matchAt(WEB_PORT, region, 0) !== null) return -1;
   const signs = allAt(region);
   const complete = signs.filter((sign) => isComplete(region, sign));
-  // Digits with a blank behind them are a password all the same when such a host follows.
+  // Digits followed by a blank are a password nevertheless when an `@` and such a host follow.
   if (
     matchAt(PORT, region, 0) !== null &&
     !signs.some((sign) => matchAt(HOST_WITH_MORE, region, sign + 1) !== null)
