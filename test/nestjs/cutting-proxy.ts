@@ -11,7 +11,7 @@ export class CuttingProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #cuts = 0;
-  #forgets: 'before' | 'after' | null = null;
+  #forgets: { readonly when: 'before' | 'after'; readonly done: () => void } | null = null;
   #frozen = false;
   readonly #forgotten = new Set<Socket>();
 
@@ -39,9 +39,14 @@ export class CuttingProxy {
     this.#cuts += 1;
   }
 
-  /** The next COMMIT of the application's own pool comes through, or not, and nothing after it, in silence. */
-  forgetNextCommit(when: 'before' | 'after'): void {
-    this.#forgets = when;
+  /**
+   * The next COMMIT of the application's own pool comes through, or not, and nothing after it, in
+   * silence. Resolves when that COMMIT has been sent.
+   */
+  forgetNextCommit(when: 'before' | 'after'): Promise<void> {
+    return new Promise((done) => {
+      this.#forgets = { when, done };
+    });
   }
 
   /** From now on nothing comes through, on no connection, and nobody is told: a server that hangs. */
@@ -88,8 +93,10 @@ export class CuttingProxy {
         cut = true;
       }
       if (!ofSagaz && this.#forgets !== null && chunk.includes(COMMIT)) {
-        if (this.#forgets === 'after') database.write(chunk);
+        const { when, done } = this.#forgets;
+        if (when === 'after') database.write(chunk);
         this.#forgets = null;
+        done();
         forgotten = true;
         this.#forgotten.add(client);
         // Neither side hears of the end of the other.

@@ -9,6 +9,7 @@ import {
   SagaOf,
   SagaStep,
   Sagas,
+  type SagaHandle,
   defineEvent,
 } from '@sagaz/nestjs';
 import { NoAnswerError } from '@sagaz/postgres';
@@ -31,7 +32,8 @@ interface Placed {
 }
 const Placed = defineEvent<Placed>()('shop.placed');
 
-let runs = 0;
+/** The ids that steps and handlers were given, once for each time. */
+let runs: string[] = [];
 
 @Saga({ name: 'place', output: 'place' })
 @Injectable()
@@ -43,7 +45,7 @@ class PlaceSaga extends SagaOf<Placed, string> {
   // One attempt: silence must not use it up.
   @SagaStep({ transactional: true, retry: { attempts: 1 } })
   async place(@SagaInput() { id }: Placed): Promise<string> {
-    runs += 1;
+    runs.push(id);
     await this.orders.insert({ id });
     return 'placed';
   }
@@ -55,7 +57,7 @@ class Handlers {
 
   @IdempotentHandler(Placed, { retry: { attempts: 1 } })
   async placed(@Payload() { id }: Placed): Promise<void> {
-    runs += 1;
+    runs.push(id);
     await this.orders.insert({ id });
   }
 }
@@ -103,7 +105,7 @@ describe('a transaction that is opened on a connection which was forgotten on th
     await db.drop();
   });
   beforeEach(async () => {
-    runs = 0;
+    runs = [];
     await seen.clear();
     // As many connections as its pool has, all of them idle.
     const { dataSource } = parts.service;
@@ -136,7 +138,7 @@ describe('a transaction that is opened on a connection which was forgotten on th
       expect(await handle.outcome()).toEqual({ status: 'completed', output: 'placed' });
     }
     expect(await seen.orders()).toEqual(ids);
-    expect(runs).toBe(ids.length);
+    expect(runs).toHaveLength(ids.length);
   }, 60_000);
 
   it('costs a handler no attempt either', async () => {
@@ -144,7 +146,7 @@ describe('a transaction that is opened on a connection which was forgotten on th
     const ids = Array.from({ length: POOL }, (_, n) => `h${n}`);
     for (const id of ids) await bench.send({ type: 'shop.placed', payload: { id } });
     await expect.poll(() => seen.orders(), { timeout: 40_000 }).toEqual(ids);
-    expect(runs).toBe(ids.length);
+    expect(runs).toHaveLength(ids.length);
     expect(bench.events.filter(({ outcome }) => outcome.kind === 'buried')).toEqual([]);
   }, 60_000);
 });
@@ -157,12 +159,27 @@ describe.each(['before', 'after'] as const)(
     let parts: Parts;
     let seen: Observer;
     const done = when === 'after';
+    let lost: Promise<unknown>;
+    let saga: SagaHandle<string>;
 
+    // Each waits for the limit of a COMMIT: all of them do at the same time.
     beforeAll(async () => {
+      runs = [];
       db = await createDatabase(server);
       proxy = await CuttingProxy.before(db.url);
       parts = await start(proxy.url);
       seen = new Observer(db.url);
+      let forgotten = proxy.forgetNextCommit(when);
+      lost = parts.service
+        .inTransaction(() => parts.service.insert('lost'))
+        .catch((error: unknown) => error);
+      await forgotten;
+      forgotten = proxy.forgetNextCommit(when);
+      saga = await parts.app.get(Sagas).start(PlaceSaga, { id: 'step' });
+      await forgotten;
+      forgotten = proxy.forgetNextCommit(when);
+      await parts.bench.send({ type: 'shop.placed', payload: { id: 'handler' } });
+      await forgotten;
     });
     afterAll(async () => {
       await parts.app.close();
@@ -170,41 +187,36 @@ describe.each(['before', 'after'] as const)(
       await seen.close();
       await db.drop();
     });
-    beforeEach(async () => {
-      runs = 0;
-      await seen.clear();
-      proxy.forgetNextCommit(when);
-    });
+    const kept = async (id: string): Promise<boolean> => (await seen.orders()).includes(id);
+    const runsOf = (id: string): number => runs.filter((given) => given === id).length;
 
     it('is reported as unknown, and others go on meanwhile', async () => {
       const { service } = parts;
-      const lost = service
-        .inTransaction(() => service.insert('a'))
-        .catch((error: unknown) => error);
-      await expect.poll(() => proxy.forgotten).toBe(1);
-      await service.inTransaction(() => service.insert('b'));
+      await service.inTransaction(() => service.insert('other'));
+      expect(await kept('other')).toBe(true);
       const error = await lost;
       expect(error).toBeInstanceOf(CommitUnknownError);
       expect((error as CommitUnknownError).cause).toBeInstanceOf(NoAnswerError);
-      expect(await seen.orders()).toEqual(done ? ['a', 'b'] : ['b']);
-      expect(proxy.forgotten).toBe(0);
+      expect(await kept('lost')).toBe(done);
     }, 60_000);
 
     it('is looked up for a step, whose effect is there once', async () => {
-      const handle = await parts.app.get(Sagas).start(PlaceSaga, { id: 'a' });
       // The step has one attempt, and a commit that did not happen is its failure.
-      expect(await handle.outcome()).toMatchObject({ status: done ? 'completed' : 'compensated' });
-      expect(await seen.orders()).toEqual(done ? ['a'] : []);
-      expect(runs).toBe(1);
+      expect(await saga.outcome()).toMatchObject({ status: done ? 'completed' : 'compensated' });
+      expect(await kept('step')).toBe(done);
+      expect(runsOf('step')).toBe(1);
     }, 60_000);
 
     it('is looked up for a handler, whose effect is there once', async () => {
-      await parts.bench.send({ type: 'shop.placed', payload: { id: 'a' } });
       await expect
         .poll(() => parts.bench.events.at(-1)?.outcome.kind, { timeout: 40_000 })
         .toBe('committed');
-      expect(await seen.orders()).toEqual(['a']);
-      expect(runs).toBe(done ? 1 : 2);
+      expect(await kept('handler')).toBe(true);
+      expect(runsOf('handler')).toBe(done ? 1 : 2);
     }, 60_000);
+
+    it('leaves no connection behind that was forgotten', async () => {
+      await expect.poll(() => proxy.forgotten).toBe(0);
+    });
   },
 );
