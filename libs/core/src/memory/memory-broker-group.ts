@@ -9,30 +9,36 @@ interface Waiting {
 
 interface Line {
   readonly waiting: Waiting[];
-  /** Somebody works on its first message, or its retry is not due. */
+  /** Whether the first message of the key is being handled, or waits for its retry. */
   busy: boolean;
 }
 
-/** Somebody in this process who handles messages of a group. */
+/** A consumer of this process that handles messages of a group. */
 export interface Consumer {
   readonly places: Places;
-  /** Null: `handle` ends in any case. */
+  /** The time limit of a handler in milliseconds; null: `handle` limits its own time. */
   readonly timeoutMs: number | null;
   readonly handle: (delivery: Delivery) => Promise<DeliveryOutcome>;
-  /** Of the deliveries that are running. */
+  /** Signals of the deliveries that are running. */
   readonly aborts: Set<AbortController>;
-  /** False: it takes nothing more. */
+  /** False once the consumer takes no more messages. */
   open: boolean;
-  /** Called when nothing of it is running any more. */
+  /** Called when none of its deliveries is running any more. */
   idle: (() => void) | undefined;
 }
 
 const DEFAULT_RETRY_MS = 1_000;
-/** How long a handler that is told to stop is waited for, and how long its key then waits for it. */
+/**
+ * How long a handler that was told to stop is waited for, and how long its key is held back after
+ * that.
+ */
 const GRACE_MS = 10_000;
 const HELD_MS = 3_600_000;
 
-/** The messages of one consumer group: in order by key, across keys at once. */
+/**
+ * The messages of one consumer group: those of a key are handled in order, those of different keys in
+ * parallel.
+ */
 export class MemoryBrokerGroup {
   readonly #name: string;
   readonly #clock: Clock;
@@ -60,7 +66,7 @@ export class MemoryBrokerGroup {
     this.#dispatchSoon();
   }
 
-  /** The consumer is gone: what it was working on goes back to the head of its key. */
+  /** Removes a consumer that is gone: the messages it was handling go back to the head of their keys. */
   leave(consumer: Consumer): void {
     this.#consumers.delete(consumer);
     this.#dispatchSoon();
@@ -114,7 +120,7 @@ export class MemoryBrokerGroup {
     const hangs = await this.#hangs(consumer, item, ended, stop);
     consumer.places.release();
     if (consumer.places.taken === 0) consumer.idle?.();
-    // Its place is free; its key waits for it, or for the next attempt.
+    // The consumer is free again; the key waits for the handler to end, or for the next attempt.
     if (hangs) this.#dispatchSoon();
     const held = !hangs || (await settlesWithin(ended, this.#clock, HELD_MS));
     consumer.aborts.delete(abort);
@@ -132,7 +138,7 @@ export class MemoryBrokerGroup {
     this.#free(line);
   }
 
-  /** Whether the handler is still at work although its time is over and it was told to stop. */
+  /** Whether the handler still runs although its time is over and it was told to stop. */
   async #hangs(
     { timeoutMs }: Consumer,
     { message }: Waiting,

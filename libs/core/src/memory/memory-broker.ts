@@ -11,13 +11,16 @@ import { MemoryBrokerGroup, type Consumer } from './memory-broker-group.js';
 
 export interface MemoryBrokerOptions {
   readonly clock: Clock;
-  /** Default `memory`. */
+  /** The name of the broker. Default `memory`. */
   readonly name?: string;
-  /** What {@link Broker.orderedBatches} says. Default true. */
+  /** The value of {@link Broker.orderedBatches}. Default true. */
   readonly orderedBatches?: boolean;
 }
 
-/** Decides the outcome of a message before it is taken; null: it is taken. */
+/**
+ * Decides the outcome of a message instead of the broker; null means that the broker takes the
+ * message.
+ */
 export type PublishFault = (
   message: Message,
   at: number,
@@ -25,15 +28,15 @@ export type PublishFault = (
 ) => Exclude<PublishOutcome, { kind: 'acknowledged' }> | null;
 
 /**
- * A broker in memory. Everything lives as long as this object: several services of one process
- * share it. Faults can be laid, to see what whoever publishes does about them.
+ * A broker in memory. Its messages live as long as this object, and several services of one process
+ * can share it. A test can have it fail, to see how publishers react.
  */
 export class MemoryBroker implements Broker {
   readonly name: string;
   readonly orderedBatches: boolean;
-  /** Every message taken, in the order in which it was. */
+  /** Every message that the broker took, in that order. */
   readonly published: Message[] = [];
-  /** How many messages each publish brought. */
+  /** The number of messages in each call of `publish`. */
   readonly batches: number[] = [];
   readonly #clock: Clock;
   readonly #topics = new Map<string, { groups: Set<string>; kept: Message[] }>();
@@ -50,17 +53,17 @@ export class MemoryBroker implements Broker {
     this.orderedBatches = options.orderedBatches ?? true;
   }
 
-  /** From now on the fault decides about every message; undefined takes it away. */
+  /** Has the fault decide about every message from now on; undefined removes the fault. */
   failWith(fault: PublishFault | undefined): void {
     this.#fault = fault;
   }
 
-  /** Takes nothing and is not healthy, until it is given null. */
+  /** While an error is set, the broker takes nothing and is not healthy; null ends that. */
   setDown(error: Error | null): void {
     this.#down = error;
   }
 
-  /** Publishes are not answered until the function returned is called. */
+  /** Publishes are not answered until the returned function is called. */
   hang(): () => void {
     let go: () => void = () => undefined;
     const gate = new Promise<void>((resolve) => {
@@ -81,7 +84,8 @@ export class MemoryBroker implements Broker {
     return batch.map((message, at) => {
       if (down !== null) return { kind: 'unavailable', error: down };
       const line = `${message.tenant}\u0000${message.topic}\u0000${message.key}`;
-      // Behind a message that was not taken, nothing of its key is: what is taken is a prefix.
+      // After a message that was not taken, no further message of its key is taken, so the messages
+      // taken are a prefix.
       const before = this.orderedBatches ? broken.get(line) : undefined;
       const outcome = before ?? this.#fault?.(message, at, batch) ?? null;
       if (outcome !== null) {
@@ -93,14 +97,14 @@ export class MemoryBroker implements Broker {
     });
   }
 
-  /** Delivers what is published to the topics, per key in order, until the subscription is closed. */
+  /** Delivers messages of the topics, in order for each key, until the subscription is closed. */
   async subscribe(request: SubscribeRequest): Promise<Subscription> {
     const group = this.#group(request.group);
     for (const name of request.topics) {
       const topic = this.#topic(name);
       if (topic.groups.has(request.group)) continue;
       topic.groups.add(request.group);
-      // What nobody was there for belongs to the first group that comes.
+      // Messages that no group had subscribed for go to the first group that subscribes.
       for (const message of topic.kept.splice(0)) group.add(message);
     }
     const consumer: Consumer = {
@@ -128,7 +132,7 @@ export class MemoryBroker implements Broker {
     if (this.#down !== null) throw this.#down;
   }
 
-  /** Delivers nothing any more; what was not acknowledged is forgotten. */
+  /** Ends all deliveries; messages that were not acknowledged are forgotten. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const consumer of this.#consumers) {
@@ -137,7 +141,7 @@ export class MemoryBroker implements Broker {
     }
   }
 
-  /** How many messages of a group are not handled yet. */
+  /** The number of messages that a group has not handled yet. */
   waiting(group: string): number {
     return this.#groups.get(group)?.waiting ?? 0;
   }

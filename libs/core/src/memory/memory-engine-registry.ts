@@ -9,7 +9,9 @@ interface EngineRow {
   readonly ttlMs: number;
   readonly runs: readonly RunnableSaga[];
   readonly beat: number;
-  /** By the clock of this store, which plays the database's. */
+  /**
+   * The time of the last heartbeat, by the clock of this store, which stands for the database's clock.
+   */
   readonly expiresAt: number;
 }
 
@@ -24,7 +26,10 @@ export class MemoryEngineRegistry implements EngineRegistry {
     this.#clock = clock;
   }
 
-  /** Whether an incarnation is a living engine: there is a row, late or not. */
+  /**
+   * Whether an incarnation is a living engine, which is the case while its row exists, even if its
+   * heartbeat is late.
+   */
   lives(incarnation: string): boolean {
     return this.#rows.committed().has(incarnation);
   }
@@ -48,7 +53,8 @@ export class MemoryEngineRegistry implements EngineRegistry {
 
   async beat(incarnation: string): Promise<boolean> {
     return this.#transactions.within(undefined, async (transaction) => {
-      // The lock of declareDead: a beat that waits for a verdict finds the row gone.
+      // declareDead holds the same lock, so a heartbeat that waits for its decision finds the row
+      // deleted.
       await transaction.lock(`engine:${incarnation}`);
       const row = this.#rows.get(incarnation, transaction);
       if (row === undefined) return false;
@@ -76,7 +82,7 @@ export class MemoryEngineRegistry implements EngineRegistry {
   async declareDead(incarnation: string, beat: string): Promise<boolean> {
     return this.#transactions.within(undefined, async (transaction) => {
       await transaction.lock(`engine:${incarnation}`);
-      // Looked at only under the lock: a beat may have come while this waited.
+      // The row is read only under the lock, because a heartbeat may have come during the wait.
       const row = this.#rows.get(incarnation, transaction);
       if (row === undefined) return false;
       if (String(row.beat) !== beat || this.#clock.now() <= row.expiresAt) return false;

@@ -8,12 +8,12 @@ interface Letter {
   readonly death: InboxDeath;
   readonly cursor: number;
   readonly diedAt: Date;
-  /** By the store's clock; null: it is not being replayed. */
+  /** When its replay is due, by the store's clock; null if it is not being replayed. */
   readonly replayDueAt: number | null;
   readonly replays: number;
 }
 
-/** Dead letters of the inbox, by the name of their key. */
+/** Dead letters of the inbox, by key. */
 export class MemoryInboxLetters {
   readonly #rows = new MemoryTable<Letter>();
   #cursor = 0;
@@ -42,7 +42,7 @@ export class MemoryInboxLetters {
     this.#rows.set(name, letter, transaction);
   }
 
-  /** False: there is no such letter. */
+  /** Returns false if there is no such letter. */
   requestReplay(name: string, dueAt: number, transaction: MemoryTransaction): boolean {
     const letter = this.#rows.get(name, transaction);
     if (letter === undefined) return false;
@@ -50,7 +50,7 @@ export class MemoryInboxLetters {
     return true;
   }
 
-  /** Takes a letter for its replay until `dueAt`; null: it is none that is replayed. */
+  /** Takes a letter for its replay until `dueAt`; returns null if it is not to be replayed. */
   take(name: string, dueAt: number, transaction: MemoryTransaction): InboxDeadLetter | null {
     const letter = this.#rows.get(name, transaction);
     if (letter === undefined || letter.replayDueAt === null) return null;
@@ -59,7 +59,7 @@ export class MemoryInboxLetters {
     return shown(taken);
   }
 
-  /** False: there is no such letter that is being replayed. */
+  /** Returns false if there is no such letter, or it is not to be replayed. */
   postpone(name: string, dueAt: number, transaction: MemoryTransaction): boolean {
     return this.isReplaying(name, transaction) && this.requestReplay(name, dueAt, transaction);
   }
@@ -87,7 +87,7 @@ export class MemoryInboxLetters {
       .map(([, letter]) => shown(letter));
   }
 
-  /** Names of letters that are to be replayed and due, oldest first. */
+  /** Names of the letters whose replay is due, oldest first. */
   due(groups: readonly string[], now: number): readonly string[] {
     return this.#sorted()
       .filter(

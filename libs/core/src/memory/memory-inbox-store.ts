@@ -43,7 +43,10 @@ interface Notes extends InboxAttempts {
 
 const NOTHING_NOTED: InboxAttempts = { failures: 0, timeouts: 0, starts: 0, crashes: 0 };
 
-/** An inbox in memory: unique keys make the second writer wait for the end of the first. */
+/**
+ * An inbox in memory. As with a unique key of a database, a second writer of a row waits for the end
+ * of the first.
+ */
 export class MemoryInboxStore implements InboxStore {
   readonly #transactions: MemoryTransactions;
   readonly #clock: Clock;
@@ -133,7 +136,7 @@ export class MemoryInboxStore implements InboxStore {
         },
         own,
       );
-      // A refused command was answered, and did nothing.
+      // A refused command was answered and had no effect.
       return known?.applied === true && known.reply?.status !== 'refused' ? 'applied' : 'unknown';
     });
   }
@@ -191,7 +194,7 @@ export class MemoryInboxStore implements InboxStore {
     return this.#eachLocked(keys, (name, own) => {
       const there = this.#letters.requestReplay(name, this.#clock.now(), own);
       const state = this.#claims.get(name, own)?.state;
-      // A message that was handled meanwhile stays handled.
+      // A message that was handled in the meantime stays handled.
       if (state === 'done') return 'ended';
       if (!there) return 'unknown';
       if (state === 'dead') this.#claims.delete(name, own);
@@ -285,7 +288,10 @@ export class MemoryInboxStore implements InboxStore {
     });
   }
 
-  /** The answers of `change`, in the order of the keys; the locks are taken in sorted order, against deadlocks. */
+  /**
+   * The results of `change`, in the order of the keys. The locks are taken in sorted order, to prevent
+   * deadlocks.
+   */
   #eachLocked<T>(
     keys: readonly InboxKey[],
     change: (name: string, own: MemoryTransaction) => T,

@@ -3,7 +3,7 @@ import type { Clock } from '../ports/index.js';
 
 export type LockMode = 'shared' | 'exclusive';
 
-/** Whoever holds locks until its end: a transaction. */
+/** A holder of locks, which keeps them until its end: a transaction. */
 export interface LockHolder {
   readonly locks: Map<string, LockMode>;
 }
@@ -20,9 +20,9 @@ interface Lock {
 }
 
 /**
- * Row and key locks as a database has them: held until the transaction ends, granted in the order
- * of arrival, shared or exclusive, with a bounded wait. This is what lets the memory stores show
- * the races that the real ones have.
+ * Locks of rows and keys as a database has them: held until the transaction ends, granted in the order
+ * of arrival, shared or exclusive, with a limited wait. So the memory stores have the races of the
+ * real ones.
  */
 export class MemoryLocks {
   readonly #locks = new Map<string, Lock>();
@@ -32,7 +32,7 @@ export class MemoryLocks {
     this.#clock = clock;
   }
 
-  /** Takes the lock if it is free (`SKIP LOCKED`); false: somebody else has it, nothing was taken. */
+  /** Takes the lock if it is free (`SKIP LOCKED`); returns false if another transaction has it. */
   tryLock(name: string, holder: LockHolder, mode: LockMode = 'exclusive'): boolean {
     const lock = this.#locks.get(name);
     if (lock === undefined) {
@@ -45,7 +45,7 @@ export class MemoryLocks {
     return true;
   }
 
-  /** Waits for the lock, at most `waitMs`; then throws `LockTimeoutError`. */
+  /** Waits for the lock, at most `waitMs`, and then throws `LockTimeoutError`. */
   async lock(
     name: string,
     holder: LockHolder,
@@ -92,7 +92,8 @@ export class MemoryLocks {
   #free(name: string, lock: Lock, holder: LockHolder, mode: LockMode): boolean {
     if (lock.holders.has(holder)) return mode === 'shared' || lock.holders.size === 1;
     if (lock.holders.size === 0) return true;
-    // A shared lock does not overtake a waiting exclusive one, or writers would starve.
+    // A shared lock does not overtake an exclusive one that waits; otherwise writers could wait for
+    // ever.
     return mode === 'shared' && lock.queue.length === 0 && !conflicts(name, lock, holder, mode);
   }
 

@@ -16,7 +16,7 @@ import { lockOfSlot, MemorySlotQueue, type MemorySlotQueueParts } from './memory
 const DEFAULT_LIMIT = 50;
 
 export interface MemoryOutboxStoreParts extends MemorySlotQueueParts {
-  /** Told after every commit that wrote messages. */
+  /** Called after every commit that wrote messages. */
   readonly wakeUps?: WakeUps;
 }
 

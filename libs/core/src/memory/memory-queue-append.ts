@@ -10,9 +10,9 @@ export interface NewRow {
 }
 
 /**
- * Writes rows in the order given. The locks of their keys are taken first, all at once and in one
- * global order; only then are numbers drawn. So whoever sees a later row of a key sees every earlier
- * one, and two writers with opposing keys never wait for each other in a circle.
+ * Writes rows in the order given. The locks of all their keys are taken first, in one global order,
+ * and the numbers are drawn only then. So a reader that sees a later row of a key sees every earlier
+ * one, and two writers of the same keys never wait for each other in a circle.
  */
 export async function appendRows(
   rows: MemoryQueueRows,
@@ -25,7 +25,8 @@ export async function appendRows(
     if (ordered && delayMs <= 0) locks.add(lockOfKey(message));
   }
   for (const lock of [...locks].sort()) await transaction.lock(lock);
-  // The id first: a number that is drawn before it could not be waited for.
+  // The transaction id comes first: readers wait for transactions by id, so a number drawn before it
+  // could be missed.
   rows.begin(transaction);
   for (const { message, ordered, delayMs } of added) {
     const delayed = delayMs > 0;
@@ -51,13 +52,13 @@ export async function appendRows(
   }
 }
 
-/** The name under which the key of a message is locked. */
+/** The name of the lock of a message's key. */
 export function lockOfKey({ tenant, topic, key }: Message): string {
   const place = placeOfKey(tenant, topic, key);
   return `key:${place.slot.toString().padStart(3, '0')}:${place.lock}`;
 }
 
-/** What the caller does with its bytes afterwards is its own business. */
+/** A copy of the message, bytes included, because the caller may change its own afterwards. */
 function copyOf(message: Message): Message {
   return {
     id: message.id,

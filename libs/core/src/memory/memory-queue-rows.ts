@@ -3,7 +3,9 @@ import { MemoryTable } from './memory-table.js';
 import type { MemoryTransaction } from './memory-transaction.js';
 
 export interface QueueRow {
-  /** Null while it is delayed: it has no place yet. */
+  /**
+   * The number of the row; null while the message is delayed, because it has no place in its key yet.
+   */
   readonly seq: string | null;
   readonly slot: number;
   readonly status: QueuedStatus;
@@ -19,7 +21,7 @@ export interface QueueRow {
 }
 
 /**
- * The rows of a queue, their sequence and the transaction ids that say which numbers may still
+ * The rows of a queue, their sequence, and the transaction ids that tell which numbers may still
  * appear. As in a database, numbers are drawn before the commit, and a snapshot knows the oldest
  * transaction that had not ended.
  */
@@ -30,7 +32,7 @@ export class MemoryQueueRows {
   #lastDelayed = 0;
   readonly #writers = new Map<MemoryTransaction, bigint>();
 
-  /** Assigns a transaction its id. Must come before any number is drawn for it. */
+  /** Assigns an id to a transaction. It must be called before a number is drawn for the transaction. */
   begin(transaction: MemoryTransaction): void {
     if (this.#writers.has(transaction)) return;
     this.#lastXid += 1n;
@@ -57,14 +59,14 @@ export class MemoryQueueRows {
   xmin(): string {
     let xmin = this.#lastXid + 1n;
     for (const [transaction, xid] of this.#writers) {
-      // An aborted transaction can only roll back: nothing of it will ever appear.
+      // A failed transaction can only roll back, so none of its rows will ever appear.
       if (!transaction.open) this.#writers.delete(transaction);
       else if (xid < xmin) xmin = xid;
     }
     return xmin.toString();
   }
 
-  /** Committed rows of a status, by number. */
+  /** Committed rows of a status, ordered by number. */
   committed(wanted: (row: QueueRow) => boolean): (QueueRow & { readonly seq: string })[] {
     const rows: (QueueRow & { readonly seq: string })[] = [];
     for (const row of this.table.committed().values()) {
@@ -82,7 +84,7 @@ function compare(a: string, b: string): number {
   return a.length === b.length ? (a < b ? -1 : 1) : a.length - b.length;
 }
 
-/** Whether a row holds back the rows of its key that come after it. */
+/** Whether a row holds back the later rows of its key. */
 export function isHead(row: QueueRow): boolean {
   if (!row.ordered) return false;
   if (row.status === 'dead_letter') return row.blocks;

@@ -3,7 +3,7 @@ import { lockOfKey } from './memory-queue-append.js';
 
 const NOT_STORABLE = /\0|[\uD800-\uDFFF]/u;
 
-/** What a database answers to a text that it cannot hold. */
+/** The refusal of entries whose text a database cannot store; null if it can store all of them. */
 export function refusal(
   entries: readonly JournalEntry[],
 ): { kind: 'rejected'; error: unknown } | null {
@@ -14,18 +14,18 @@ export function refusal(
   return null;
 }
 
-/** The locks that put messages in order, as publishers take them. */
+/** The names of the locks that keep messages in order, which publishers take too. */
 export function placesOf(messages: readonly OutboxMessage[]): readonly string[] {
   const ordered = messages.filter(({ ordered, delayMs }) => ordered && delayMs <= 0);
   return [...new Set(ordered.map(lockOfKey))].sort();
 }
 
-/** Sagas without a key are unique by their id. */
+/** The unique key of a saga; without an idempotency key it is the id. */
 export function keyOf(saga: NewSaga): string {
   return saga.key === null ? `id\0${saga.id}` : `${saga.tenant}\0${saga.name}\0${saga.key}`;
 }
 
-/** What a start locks, as unique indexes do: its key, and its id. */
+/** The names that a start locks, as unique indexes do: those of its key and of its id. */
 export function locksOf(saga: NewSaga): readonly string[] {
   return [...new Set([keyOf(saga), `id\0${saga.id}`])].map((name) => `saga-key:${name}`);
 }

@@ -6,17 +6,17 @@ interface Letter extends Mail {
   readonly putAt: number;
 }
 
-/** Mail by saga. First come, first kept: a key that lies there refuses the next. */
+/** Mail by saga. If mail with the same key exists, new mail is ignored. */
 export class MemorySagaMail {
   readonly #bySaga = new Map<string, Map<string, Letter>>();
 
-  /** Whether mail lies there, of one of these kinds where some are given. */
+  /** Whether a saga has mail, of one of the given kinds if kinds are given. */
   has(sagaId: string, kinds?: readonly string[]): boolean {
     if (kinds === undefined) return this.#bySaga.has(sagaId);
     return this.of(sagaId).some(({ kind }) => kinds.includes(kind));
   }
 
-  /** Whether an effect was told that came late. */
+  /** Whether the mail reports a late effect. */
   hasLate(sagaId: string): boolean {
     return this.of(sagaId).some(({ kind }) => kind === 'late');
   }
@@ -37,7 +37,7 @@ export class MemorySagaMail {
     now: () => number,
   ): Promise<void> {
     for (const letter of mail) {
-      // A unique index makes the second writer wait until the first has ended.
+      // As with a unique index, a second writer waits until the first has ended.
       await transaction.lock(`mail:${letter.sagaId}:${letter.dedupeKey}`);
       transaction.stage(() => {
         const letters = this.#bySaga.get(letter.sagaId) ?? new Map<string, Letter>();
@@ -61,7 +61,7 @@ export class MemorySagaMail {
     });
   }
 
-  /** Forgets the letters of a saga that were put before `putBefore`; returns how many. */
+  /** Deletes the mail of a saga that was put before `putBefore`; returns how many pieces. */
   drop(sagaId: string, putBefore: number, keepLate = false): number {
     const letters = this.#bySaga.get(sagaId);
     if (letters === undefined) return 0;

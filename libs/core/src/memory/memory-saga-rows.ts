@@ -11,7 +11,7 @@ import {
 } from '../ports/index.js';
 import { MemoryTable } from './memory-table.js';
 
-/** One row per saga: what is queried and claimed. */
+/** The row of a saga, with the values that queries and claims use. */
 export interface SagaRow {
   readonly id: string;
   readonly tenant: string;
@@ -23,7 +23,7 @@ export interface SagaRow {
   readonly revision: number;
   readonly owner: string | null;
   readonly epoch: number;
-  /** By the clock of the store; null: only mail wakes it. */
+  /** When the saga is due, by the clock of the store; null if only mail makes it due. */
   readonly wakeAt: number | null;
   readonly deadlineAt: number | null;
   /** The transition that made this revision. */
@@ -38,9 +38,9 @@ export function isFinal(status: SagaStatus): boolean {
 
 /** The saga table with the two indexes that claiming needs. */
 export class SagaRows extends MemoryTable<SagaRow> {
-  /** Not final and without an owner. */
+  /** Sagas that have not ended and have no owner. */
   readonly unowned: Set<string>;
-  /** Not final, by owner. */
+  /** Sagas that have not ended, by owner. */
   readonly byOwner: Map<string, Set<string>>;
 
   constructor() {
@@ -67,7 +67,7 @@ export class SagaRows extends MemoryTable<SagaRow> {
   }
 }
 
-/** The row of a saga that begins. */
+/** The row of a new saga. */
 export function rowOf(saga: NewSaga, clock: Clock): SagaRow {
   const now = clock.now();
   const date = clock.date();
@@ -90,7 +90,7 @@ export function rowOf(saga: NewSaga, clock: Clock): SagaRow {
   };
 }
 
-/** The row as a transition leaves it. */
+/** The row after a transition. */
 export function movedRow(row: SagaRow, transition: SagaTransition, clock: Clock): SagaRow {
   const { ownership, status, id: transitionId } = transition;
   const keeps = ownership.kind === 'keep';
@@ -134,12 +134,12 @@ export function matches(row: SagaRow, filter: SagaFilter): boolean {
   );
 }
 
-/** What stands against a transition: null, nothing. */
+/** The reason why a transition is refused; null if it is not. */
 export function guard(row: SagaRow, transition: SagaTransition): TransitionOutcome | null {
   if (row.owner !== transition.owner || row.epoch !== transition.epoch) {
     return { kind: 'not_owner', owner: row.owner, epoch: row.epoch };
   }
-  // Owner and epoch alone would let a repeated statement apply twice.
+  // With owner and epoch alone, a repeated statement could be applied twice.
   if (row.revision !== transition.revision) return { kind: 'conflict', revision: row.revision };
   return null;
 }

@@ -40,9 +40,9 @@ import type { MemoryTransaction, MemoryTransactions } from './memory-transaction
 import { unservedSagas } from './memory-unserved-sagas.js';
 import { withoutLongData } from './without-long-data.js';
 
-/** How long a start waits for another transaction that holds the same idempotency key. */
+/** How long a start waits for another transaction with the same idempotency key, in milliseconds. */
 const KEY_WAIT_MS = 10_000;
-/** How long a look at a lost transition waits for its row; then others are looked at. */
+/** How long the search for a lost transition waits for the lock of its row, in milliseconds. */
 const SETTLE_WAIT_MS = 500;
 
 export interface MemorySagaStoreParts {
@@ -76,7 +76,7 @@ export class MemorySagaStore implements SagaStore {
       const outcomes: StartOutcome[] = [];
       for (const [at, saga] of ordered) {
         const locks = locksOf(saga);
-        // What a unique index does: the second inserter waits for the end of the first, then looks.
+        // As with a unique index, the second writer waits for the end of the first, and then reads.
         if (transaction !== undefined) {
           for (const lock of locks) await own.lock(lock, { waitMs: KEY_WAIT_MS });
         }
@@ -97,7 +97,7 @@ export class MemorySagaStore implements SagaStore {
       const seen = new Set<string>();
       for (const [at, transition] of ordered) {
         const id = transition.sagaId;
-        // Twice in one statement would change the row once and acknowledge both.
+        // Two transitions of a saga in one statement would change the row once and acknowledge both.
         const free =
           !seen.has(id) &&
           placesOf(transition.messages).every((place) => transaction.tryLock(place)) &&
@@ -275,7 +275,7 @@ export class MemorySagaStore implements SagaStore {
     return { kind: 'started' };
   }
 
-  /** The row is locked by the transaction. */
+  /** The row, after the transaction has locked it. */
   async #write(
     transition: SagaTransition,
     transaction: MemoryTransaction,
@@ -322,7 +322,7 @@ export class MemorySagaStore implements SagaStore {
     };
   }
 
-  /** Ids of due sagas without an owner, then of those whose owner is no living engine: for ever. */
+  /** Ids of due sagas without an owner, then of sagas whose owner is not a living engine. */
   *#claimable(mailKinds?: readonly string[]): Generator<string> {
     const now = this.#parts.clock.now();
     for (const id of [...this.#rows.unowned]) {
@@ -342,7 +342,7 @@ export class MemorySagaStore implements SagaStore {
     return !isFinal(row.status) || this.#mail.hasLate(row.id);
   }
 
-  /** Sagas that have ended, and then an effect came late. */
+  /** Sagas that have ended and for which a late effect was reported. */
   #lateAfterEnd(): SagaRow[] {
     const rows = [...this.#mail.sagas()].flatMap((id) => this.#rows.get(id) ?? []);
     return rows.filter((row) => isFinal(row.status) && this.#isOpen(row));

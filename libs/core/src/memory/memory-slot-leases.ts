@@ -9,7 +9,7 @@ interface SlotRow {
   until: number;
 }
 
-/** Members and lease rows of a slot queue. Times are the store's clock. */
+/** Members and lease rows of a slot queue. Times are those of the store's clock. */
 export class MemorySlotLeases {
   readonly #clock: Clock;
   readonly #rows: SlotRow[];
@@ -46,13 +46,13 @@ export class MemorySlotLeases {
     return { members: this.#members.size, leases };
   }
 
-  /** Whether a member lives. */
+  /** Whether at least one member lives. */
   get served(): boolean {
     const now = this.#clock.now();
     return [...this.#members.values()].some((until) => until > now);
   }
 
-  /** Slots that nobody living owns, in random order. */
+  /** Slots without a living owner, in random order. */
   free(): number[] {
     const now = this.#clock.now();
     const free = [...this.#rows.keys()].filter((slot) => {
@@ -70,7 +70,8 @@ export class MemorySlotLeases {
 
   take(slot: number, incarnation: string, ttlMs: number): SlotLease {
     const row = this.#row(slot);
-    // Whoever gave a slot back set the owner to null: an owner that is still named has died.
+    // A member that gives a slot back sets its owner to null, so an owner that is still named has
+    // died.
     if (row.owner !== null) row.crashes += 1;
     row.owner = incarnation;
     row.epoch += 1;

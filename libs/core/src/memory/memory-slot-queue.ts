@@ -29,13 +29,16 @@ import type { MemoryTransaction, MemoryTransactions } from './memory-transaction
 
 export interface MemorySlotQueueParts {
   readonly transactions: MemoryTransactions;
-  /** The store's clock: leases and due times are judged by it. */
+  /** The store's clock, which decides about leases and due times. */
   readonly clock: Clock;
-  /** Puts mail in the transaction that buries a message. Without it such a change is refused. */
+  /**
+   * Writes mail in the transaction that makes a dead letter of a message. Without it such a change is
+   * refused.
+   */
   readonly putMail?: (mail: readonly NewMail[], transaction: Transaction) => Promise<void>;
 }
 
-/** A slot queue in memory, with the races a real one has. */
+/** A slot queue in memory, with the races of a real one. */
 export class MemorySlotQueue implements SlotQueueStore {
   readonly slots = SLOT_COUNT;
   protected readonly rows = new MemoryQueueRows();
@@ -72,7 +75,8 @@ export class MemorySlotQueue implements SlotQueueStore {
       const taken: SlotLease[] = [];
       for (const slot of this.leases.free()) {
         if (taken.length >= limit) break;
-        // A change of the former owner that is under way holds the row: it ends first.
+        // A change of the former owner that has not ended holds the lock of the row, so it is waited
+        // for.
         if (!transaction.tryLock(lockOfSlot(slot))) continue;
         taken.push(this.leases.take(slot, incarnation, ttlMs));
       }
@@ -168,7 +172,7 @@ export class MemorySlotQueue implements SlotQueueStore {
       this.rows.begin(transaction);
       let promoted = 0;
       for (const [key] of due) {
-        // Another promoter may have been first while this one waited for the lock of a key.
+        // Another call may have promoted the row while this one waited for the lock of its key.
         const row = this.rows.table.get(key);
         if (row === undefined || !isPromotable(row)) continue;
         promoted += 1;
@@ -240,8 +244,8 @@ export class MemorySlotQueue implements SlotQueueStore {
   }
 
   /**
-   * The slots whose lease rows could be locked and still are this owner's. The lock comes before the
-   * look: without it a take-over could commit between the two.
+   * The slots of this owner whose lease rows could be locked. The owner is checked after the row is
+   * locked; otherwise a take-over could commit in between.
    */
   protected async lockLeases(
     incarnation: string,

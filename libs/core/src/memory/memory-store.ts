@@ -8,15 +8,15 @@ import { MemoryTransactions } from './memory-transaction.js';
 import { MemoryWakeUps } from './memory-wake-ups.js';
 
 export interface MemoryStoreOptions {
-  /** Plays the database's clock. Default: the host's. */
+  /** Stands for the database's clock. Default: the host's clock. */
   readonly clock?: Clock;
-  /** Default: hints within the process. */
+  /** Sends hints between the parts of the process. Default: hints within the process. */
   readonly wakeUps?: WakeUps;
 }
 
 /**
- * Everything in the memory of one process, with the locks and the visibility of a database: for
- * tests and for a first try. Nothing survives the process.
+ * A store in the memory of one process, with the locks and the visibility of a database, for tests and
+ * for a first try. Its data is lost when the process ends.
  */
 export class MemoryStore implements Store {
   readonly name = 'memory';
@@ -65,7 +65,7 @@ export class MemoryStore implements Store {
   }
 }
 
-/** The memory store as it stands in a configuration: `store: memoryStore()`. */
+/** The memory store as a value of the configuration: `store: memoryStore()`. */
 export function memoryStore(options: MemoryStoreOptions = {}): StoreDriver {
   return {
     kind: 'store',

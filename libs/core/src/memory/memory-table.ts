@@ -11,7 +11,7 @@ export class MemoryTable<Row> {
     ((key: string, before: Row | undefined, after: Row | undefined) => void) | null;
   readonly #written = new WeakMap<MemoryTransaction, Map<string, Row | undefined>>();
 
-  /** `changed` runs at the commit, row by row: to keep an index. */
+  /** `changed` is called at the commit for each changed row, to update an index. */
   constructor(
     changed: ((key: string, before: Row | undefined, after: Row | undefined) => void) | null = null,
   ) {
@@ -31,7 +31,10 @@ export class MemoryTable<Row> {
     this.#overlay(transaction).set(key, undefined);
   }
 
-  /** What is visible now, as [key, row]; a copy, so a snapshot. */
+  /**
+   * The visible rows as [key, row], in an array of their own, so that later changes do not appear in
+   * it.
+   */
   entries(transaction?: MemoryTransaction): [string, Row][] {
     const own = transaction === undefined ? undefined : this.#written.get(transaction);
     if (own === undefined) return [...this.#rows];
@@ -43,7 +46,7 @@ export class MemoryTable<Row> {
     return [...merged];
   }
 
-  /** What is committed, without a copy; not to be kept across an `await`. */
+  /** The committed rows, without a copy; they must not be used after an `await`. */
   committed(): ReadonlyMap<string, Row> {
     return this.#rows;
   }

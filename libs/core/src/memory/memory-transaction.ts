@@ -13,8 +13,8 @@ import {
 import { MemoryLocks, type LockHolder, type LockMode } from './memory-locks.js';
 
 /**
- * An open transaction in memory: writes are staged and appear together at the commit, locks are
- * held until the end, a failed statement makes it unusable.
+ * An open transaction in memory. Its writes become visible together at the commit, its locks are held
+ * until the end, and after a failed statement it can only be rolled back.
  */
 export class MemoryTransaction implements Transaction, LockHolder {
   readonly [TRANSACTION]: string;
@@ -34,12 +34,12 @@ export class MemoryTransaction implements Transaction, LockHolder {
     return this.#state === 'open';
   }
 
-  /** What becomes visible at the commit, in this order. */
+  /** Adds a write; writes become visible at the commit, in the order in which they were added. */
   stage(apply: () => void): void {
     this.#staged.push(apply);
   }
 
-  /** Runs once the commit is visible and the locks are free; never after a rollback. */
+  /** Has `run` called when the commit is visible and the locks are free; never after a rollback. */
   afterCommit(run: () => void): void {
     this.#afterCommit.push(run);
   }
@@ -48,7 +48,10 @@ export class MemoryTransaction implements Transaction, LockHolder {
     return this.#table.tryLock(name, this, mode);
   }
 
-  /** Waits at most `waitMs` (undefined: without an end); then throws `LockTimeoutError`. */
+  /**
+   * Waits for a lock at most `waitMs`, then throws `LockTimeoutError`; undefined means without a
+   * limit.
+   */
   lock(
     name: string,
     options?: { readonly mode?: LockMode; readonly waitMs?: number },
@@ -56,7 +59,7 @@ export class MemoryTransaction implements Transaction, LockHolder {
     return this.#table.lock(name, this, options);
   }
 
-  /** One statement: when it fails, the transaction can only be rolled back. */
+  /** Runs one statement. If it fails, the transaction can only be rolled back. */
   async statement<T>(work: () => T | Promise<T>): Promise<T> {
     this.assertUsable();
     try {
@@ -75,7 +78,7 @@ export class MemoryTransaction implements Transaction, LockHolder {
     }
   }
 
-  /** Makes everything visible at once, or rolls back and throws when a statement had failed. */
+  /** Makes all writes visible at once; rolls back and throws if a statement had failed. */
   commit(): void {
     if (this.#state === 'aborted') {
       this.rollback();
@@ -106,7 +109,7 @@ export class MemoryTransactions implements Transactions {
     this.#locks = new MemoryLocks(clock);
   }
 
-  /** Opens a transaction that the caller ends: for tests that leave one open on purpose. */
+  /** Opens a transaction that the caller ends, for tests that leave one open on purpose. */
   begin(): MemoryTransaction {
     return new MemoryTransaction(this.#store, this.#locks);
   }
@@ -116,8 +119,8 @@ export class MemoryTransactions implements Transactions {
   }
 
   /**
-   * Runs a statement in the transaction given, or in one of its own. The way every part of the
-   * memory store writes.
+   * Runs a statement in the given transaction, or in one of its own. Every part of the memory store
+   * writes through it.
    */
   async within<T>(
     given: Transaction | undefined,
@@ -143,12 +146,15 @@ export class MemoryTransactions implements Transactions {
     return result;
   }
 
-  /** The next commit that this opens itself is done, or not, and its answer is lost. */
+  /**
+   * The next commit of a transaction that `run` opens is carried out or rolled back, as given, and its
+   * answer is lost.
+   */
   loseNextCommitAnswer(fate: 'committed' | 'rolled_back'): void {
     this.#loseNext = fate;
   }
 
-  /** The transaction as one of this store, or `ForeignTransactionError`. */
+  /** Returns the transaction if it is one of this store, otherwise throws `ForeignTransactionError`. */
   own(transaction: Transaction): MemoryTransaction {
     if (transaction instanceof MemoryTransaction && transaction[TRANSACTION] === this.#store) {
       transaction.assertUsable();
@@ -157,7 +163,7 @@ export class MemoryTransactions implements Transactions {
     throw new ForeignTransactionError(this.#store, 'something else');
   }
 
-  /** Nothing here can be silent. */
+  /** Statements in memory always answer, so no time limit is needed. */
   control<T>(_client: unknown, _statement: TransactionControl, send: () => Promise<T>): Promise<T> {
     return send();
   }
@@ -166,7 +172,7 @@ export class MemoryTransactions implements Transactions {
     if (transaction instanceof MemoryTransaction) transaction.rollback();
   }
 
-  /** There is no other database that an error could come from. */
+  /** All errors come from this store, because there is no other database. */
   reported(_error: unknown): boolean {
     return true;
   }

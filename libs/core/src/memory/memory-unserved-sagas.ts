@@ -26,7 +26,7 @@ export function unservedSagas(
   return [...groups.values()];
 }
 
-/** For how long it could have gone on; where only mail woke it, since it last changed. */
+/** How long the saga has been due, in milliseconds; if only mail made it due, since its last change. */
 function waitedMs({ wakeAt, updatedAt }: SagaRow, clock: Clock): number {
   return wakeAt === null ? clock.date().getTime() - updatedAt.getTime() : clock.now() - wakeAt;
 }

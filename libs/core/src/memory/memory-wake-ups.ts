@@ -2,10 +2,10 @@ import type { WakeChannel, WakeUps } from '../ports/index.js';
 
 type Listener = (detail: string | undefined) => void;
 
-/** Hints within one process: they arrive at once, in the turn after the one that gave them. */
+/** Hints within one process. They arrive in the next turn of the event loop. */
 export class MemoryWakeUps implements WakeUps {
   readonly #listeners = new Map<WakeChannel, Set<Listener>>();
-  /** False loses every hint, as a dead listener would: what works then works by polling. */
+  /** False drops every hint, as if the listener were dead; all work then depends on polling. */
   listening = true;
 
   hint(channel: WakeChannel, detail?: string): void {
@@ -15,7 +15,8 @@ export class MemoryWakeUps implements WakeUps {
         try {
           listener(detail);
         } catch {
-          // A hint never throws into whoever committed; a listener that fails is found by polling.
+          // An error of a listener must not reach the code that committed; polling makes up for the
+          // lost hint.
         }
       });
     }

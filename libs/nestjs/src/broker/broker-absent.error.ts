@@ -3,21 +3,21 @@ import { CAUSE_TOLD, SagazError, errorMessage, redact } from '@sagaz/core';
 /** This process has not been connected to its broker yet. */
 export class BrokerAbsentError extends SagazError {
   readonly code = 'SAGAZ_BROKER_ABSENT';
-  // The cause may quote the connection string.
+  // The message leaves out the cause, which may have the connection string in it.
   readonly [CAUSE_TOLD] = true;
 
   constructor(
     /** The name of the broker's driver, for example `postgres`. */
     readonly broker: string,
     /**
-     * - `away`: nobody answers; it passes by itself when the broker is there.
-     * - `refused`: the last try was refused, by a wrong password or a missing schema for instance, until
-     *   a person changes something.
+     * - `away`: the broker does not answer; this passes by itself when the broker is there.
+     * - `refused`: the last try was refused until a person changes something, for instance because of
+     *   a wrong password or a missing schema.
      */
     readonly failure: 'away' | 'refused',
     /** Milliseconds since the first try to connect began. */
     readonly waitedMs: number,
-    /** Why the last try failed; undefined: the first one has not been answered yet. */
+    /** The error of the last try; undefined if the first try has not been answered yet. */
     cause?: unknown,
   ) {
     const reason = cause === undefined ? 'it has not answered yet' : redact(errorMessage(cause));

@@ -16,20 +16,25 @@ export interface ConnectBrokerOptions {
   readonly connect: () => Promise<Broker>;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Told of each try that failed and is made again, for metrics. */
+  /** Called for each try that failed and is made again, for metrics. */
   readonly onFailure: (failure: StoreFailure) => void;
 }
 
-/** The start waits so long for the first try: brokers that are slow to answer are there then. */
+/**
+ * How long the start waits for the first try, in milliseconds, so that a slow broker is connected when
+ * it ends.
+ */
 const FIRST_TRY_MS = 15_000;
 
 /**
- * Connects the broker. One that is away, or does not answer within 15 s, does not hold up the start: a
- * {@link LateBroker} stands for it and goes on trying for as long as it takes, because a process that is
- * restarted while the broker is down must serve what it can, and ending it would bring no broker back.
+ * Connects to the broker. A broker that is away, or does not answer within 15 s, does not hold up the
+ * start: a {@link LateBroker} takes its place and tries to connect until it succeeds. A process that
+ * is restarted while the broker is down can still do part of its work, and ending it would not bring
+ * the broker back.
  *
- * Rejects with the error of the first try where that is a refusal: a wrong password, a missing schema or
- * grant and a bad certificate do not mend themselves, and are mostly seen when somebody deploys.
+ * Rejects with the error of the first try if it is a refusal: a wrong password, a missing schema or
+ * grant, or a bad certificate does not pass by itself, and mostly appears at a deployment, where a
+ * person sees the error.
  */
 export async function connectBroker({
   name,
@@ -42,7 +47,7 @@ export async function connectBroker({
   const attempt = (): Promise<Broker> => detached(connect);
   const first = attempt();
   let reason = `it has not answered within ${FIRST_TRY_MS / 1_000} s`;
-  // Timers of the clock keep no process alive, and before the start nothing else does.
+  // Timers of `clock` do not keep the process alive, and before the start nothing else does.
   const alive = setInterval(() => undefined, 60_000);
   try {
     if (await settlesWithin(first, clock, FIRST_TRY_MS)) return await first;

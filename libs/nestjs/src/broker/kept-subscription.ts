@@ -17,18 +17,18 @@ export interface KeptSubscriptionOptions {
   readonly request: SubscribeRequest;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Told of each try that failed while the broker was there, for metrics. */
+  /** Called for each try that failed while the broker was there, for metrics. */
   readonly onFailure: (failure: StoreFailure) => void;
 }
 
 const AGAIN_MS = 2_000;
-/** While the broker is absent, asking costs nothing: nothing leaves the process. */
+/** The pause between tries while the broker is absent. It is short, because such a try sends nothing. */
 const LOOK_MS = 500;
 
 /**
- * A subscription of one consumer group that comes about sooner or later: it is tried again after each
- * failure until it works or is closed. While the broker is absent nothing is logged here, because
- * whatever connects it does that.
+ * A subscription of one consumer group that is tried again after each failure until it works or is
+ * closed. While the broker is absent this class logs nothing, because {@link LateBroker} logs the
+ * absence.
  */
 export class KeptSubscription {
   readonly #options: KeptSubscriptionOptions;
@@ -57,9 +57,9 @@ export class KeptSubscription {
   }
 
   /**
-   * Waits for the first try, and goes on in the background where the broker is away.
+   * Subscribes and waits for the first try; if the broker is away, tries go on in the background.
    *
-   * Rejects with what the broker refused the first try with; then it is not tried again.
+   * Rejects with the error of the first try if the broker refused it; then it is not tried again.
    */
   async open(): Promise<void> {
     const first = this.#subscribe();
@@ -73,16 +73,22 @@ export class KeptSubscription {
     }
   }
 
-  /** Null while it works, or is being made for the first time; otherwise what is wrong. */
+  /**
+   * The problem, for readiness; null while the subscription works, or is being made for the first
+   * time.
+   */
   problem(): string | null {
     return this.#problem ?? this.#subscription?.problem() ?? null;
   }
 
-  /** Ends the tries at once, takes no more deliveries, and waits at most `withinMs` for those under way. */
+  /**
+   * Ends the tries at once, takes no more deliveries, and waits at most `withinMs` for those under
+   * way.
+   */
   async close(withinMs: number): Promise<void> {
     this.#closed = true;
     this.#retry?.cancel();
-    // A try under way cannot be taken back: the subscription that it still makes is closed below.
+    // A try under way cannot be stopped, so a subscription that it still makes is closed below.
     await this.#trying;
     await this.#subscription?.close(withinMs);
   }

@@ -20,13 +20,13 @@ export interface LateBrokerOptions {
   /** The name of the driver. */
   readonly name: string;
   readonly connect: () => Promise<Broker>;
-  /** The try that has begun already, whether it has failed or not been answered yet. */
+  /** The first try, which has begun already; it may have failed or not been answered yet. */
   readonly first: Promise<Broker>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** When the first try began, by `clock`. */
   readonly since: number;
-  /** Told of each try that failed, for metrics. */
+  /** Called for each try that failed, for metrics. */
   readonly onFailure: (failure: StoreFailure) => void;
 }
 
@@ -34,20 +34,22 @@ const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 5_000;
 
 /**
- * Stands for a broker that this process is not connected to yet, and goes on trying until it is. Until
- * then messages are refused as `unavailable`, so they stay in the outbox and count no attempt, and
- * everything else throws `BrokerAbsentError`. From then on all calls go to the broker itself.
+ * Takes the place of a broker that this process is not connected to yet, and tries to connect until it
+ * succeeds. Until then messages are refused as `unavailable`, so they stay in the outbox and no
+ * attempt is counted, and all other calls throw `BrokerAbsentError`. After that all calls go to the
+ * broker itself.
  */
 export class LateBroker implements Broker {
   readonly name: string;
-  // Set when the broker is there and has them: a broker that cannot tell has no such method.
+  // These are set once the broker is connected and has them, because a broker without such data has no
+  // such method.
   lag?: () => Promise<BrokerLag>;
   unserved?: () => Promise<readonly UnservedQueue[]>;
   removeGroup?: (group: string) => Promise<number>;
   readonly #options: LateBrokerOptions;
   readonly #failure: RepeatedFailure;
-  // Timers of the clock keep no process alive, and a process whose only work needs the broker has
-  // nothing else that does.
+  // Timers of `clock` do not keep the process alive, and a process whose only work needs the broker
+  // has nothing else that does.
   readonly #alive = setInterval(() => undefined, 60_000);
   #broker: Broker | null = null;
   #lastFailure: { readonly error: unknown } | null = null;
@@ -69,7 +71,9 @@ export class LateBroker implements Broker {
     void this.#follow(options.first);
   }
 
-  /** False until the broker is there: one unacknowledged message per key is right for every broker. */
+  /**
+   * False until the broker is connected: one unacknowledged message per key is safe with every broker.
+   */
   get orderedBatches(): boolean {
     return this.#broker?.orderedBatches ?? false;
   }
@@ -90,7 +94,10 @@ export class LateBroker implements Broker {
     await this.#present().health();
   }
 
-  /** Ends the tries at once. A try that is under way is not waited for; what it opens is closed. */
+  /**
+   * Ends the tries at once. A try under way is not waited for; if it connects, the connection is
+   * closed.
+   */
   async close(): Promise<void> {
     this.#closed = true;
     this.#retry?.cancel();
@@ -142,7 +149,8 @@ export class LateBroker implements Broker {
   #absent(): BrokerAbsentError {
     const { clock, since } = this.#options;
     const last = this.#lastFailure;
-    // Whatever is no absence does not pass by itself: a certificate or a schema that is out of date.
+    // Any other failure than an absence, such as a bad certificate or an old schema, does not pass by
+    // itself.
     const failure = last === null || storeFailureOf(last.error) === 'away' ? 'away' : 'refused';
     return new BrokerAbsentError(this.name, failure, clock.now() - since, last?.error);
   }

@@ -1,13 +1,19 @@
 import { NonRetryableError } from '../../errors/index.js';
 
-/** A value that JSON cannot hold unchanged. It is refused, because it would come back as another. */
+/**
+ * A value that JSON cannot hold unchanged. It is refused, because it would be read back as another
+ * value.
+ */
 export class UnserializableValueError extends NonRetryableError {
   override readonly code = 'SAGAZ_UNSERIALIZABLE_VALUE';
 
   constructor(
-    /** Where it is, from the root `$`: `$.lines[2].price`. */
+    /** The path of the value, from the root `$`: `$.lines[2].price`. */
     readonly path: string,
-    /** What is there: `NaN`, `a Map`, `a function`. Where reading it threw, `cause` is what was thrown. */
+    /**
+     * A description of the value: `NaN`, `a Map`, `a function`. If reading the value threw an error,
+     * `cause` has it.
+     */
     readonly found: string,
     remedy: string,
     options: { readonly cause?: unknown } = {},
@@ -19,7 +25,7 @@ export class UnserializableValueError extends NonRetryableError {
   }
 }
 
-/** Bytes that are no JSON in UTF-8. */
+/** Bytes that are not JSON in UTF-8. */
 export class MalformedPayloadError extends NonRetryableError {
   override readonly code = 'SAGAZ_MALFORMED_PAYLOAD';
 

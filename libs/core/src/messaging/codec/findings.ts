@@ -1,10 +1,15 @@
-/** Why a value is refused. */
+/** The reason why a value is refused. */
 export interface Finding {
   readonly found: string;
   readonly remedy: string;
-  /** What a getter or the trap of a proxy threw, in a box, because it may be `undefined`. */
+  /**
+   * The error that a getter or the trap of a proxy threw, in an object, because it may be `undefined`.
+   */
   readonly thrown: { readonly error: unknown } | null;
-  /** Keys from the inside out, added while the walk unwinds: nothing is paid where all is well. */
+  /**
+   * The keys of the path from the inside out. They are added while the search returns, so they cost
+   * nothing for a value without problems.
+   */
   readonly path: (string | number)[];
 }
 
@@ -18,7 +23,7 @@ export function finding(found: string, remedy: string): Finding {
   return { found, remedy, thrown: null, path: [] };
 }
 
-/** A value that throws when it is looked at. */
+/** A value that throws when it is read. */
 export function unreadable(error: unknown): Finding {
   return {
     found: 'a value that throws when it is read',
@@ -44,7 +49,7 @@ export function inNumber(value: number): Finding | undefined {
   return finding(String(value), 'Use null, or a string, for what is no finite number.');
 }
 
-/** Objects that JSON would write as something else, or as nothing. */
+/** Reports objects that JSON would write as something else, or would leave out. */
 export function inUncommonObject(value: object): Finding | undefined {
   if (value instanceof Date) return finding('a Date', 'Send date.toISOString().');
   if (value instanceof Map) return finding('a Map', 'Send Object.fromEntries(map) or [...map].');
@@ -54,15 +59,16 @@ export function inUncommonObject(value: object): Finding | undefined {
   }
   const found = inToJson(value);
   if (found !== undefined) return found;
-  // Promise, RegExp, Error, boxed primitives and the like keep their content where JSON does not look.
+  // A Promise, RegExp, Error, boxed primitive and the like has its content in places that JSON does
+  // not read.
   const tag = Object.prototype.toString.call(value);
   if (tag !== '[object Object]') return finding(named(value), 'Send a plain object of its data.');
   return undefined;
 }
 
 /**
- * Of any object, a plain one or an array too: JSON calls the method, wherever it comes from, and writes
- * what that answers instead of the object.
+ * Reports a `toJSON` method of any object, a plain one or an array too: JSON calls the method,
+ * wherever it is defined, and writes its result instead of the object.
  */
 export function inToJson(value: object): Finding | undefined {
   const { toJSON }: { toJSON?: unknown } = value;
@@ -73,7 +79,10 @@ export function inToJson(value: object): Finding | undefined {
   );
 }
 
-/** What the classes of an instance give it besides its data, by class: the first name, or null. */
+/**
+ * By class, the name of a member that instances have from their class and that JSON would lose; null
+ * if there is none.
+ */
 const lost = new WeakMap<object, string | null>();
 
 function lostOf(prototype: object): string | null {
@@ -81,7 +90,7 @@ function lostOf(prototype: object): string | null {
   if (known !== undefined) return known;
   let name: string | null = null;
   let level: unknown = prototype;
-  // `Array.prototype` is an array itself, also that of another realm.
+  // `Array.prototype` is itself an array, also in another realm.
   while (name === null && typeof level === 'object' && level !== null && !Array.isArray(level)) {
     if (Object.getPrototypeOf(level) === null) break;
     const found = Reflect.ownKeys(level).find((own) => own !== 'constructor');
@@ -101,14 +110,15 @@ export function inClass(value: object, remedy: string): Finding | undefined {
 }
 
 /**
- * Names that JSON leaves out: of an array, all but its elements and its length; of an object, those that
- * are not enumerable. They are looked up only where there are more names than were read.
+ * Reports properties that JSON leaves out: of an array, all but its elements and its length; of an
+ * object, those that are not enumerable. The names are compared only if there are more of them than
+ * were read.
  */
 export function inOwnNames(value: object, read: number): Finding | undefined {
   const names = Object.getOwnPropertyNames(value);
   if (names.length === read) return undefined;
   if (Array.isArray(value)) {
-    // The indexes come first.
+    // The names of the elements come first.
     const name = names.slice(value.length).find((one) => one !== 'length') ?? '';
     return finding(`an array with the property '${name}' beside its elements`, AS_LIST);
   }

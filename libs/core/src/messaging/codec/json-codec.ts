@@ -1,7 +1,7 @@
 import { MalformedPayloadError } from './errors.js';
 import { assertPlain, KEPT, plainText, SENT, WRAPPED, type PlainRules } from './plain-value.js';
 
-/** Turns values into the bytes of a payload and back, without changing them. */
+/** Turns values into the bytes of a payload, and back without changing them. */
 export interface PayloadCodec {
   readonly contentType: string;
   /** @throws UnserializableValueError */
@@ -46,7 +46,7 @@ export function journalText(value: unknown): string | null {
   return textOf(value, KEPT);
 }
 
-/** The same for an entry, a letter or the body of a reply, which holds a value that was looked at before. */
+/** The same for a journal entry, a letter or the body of a reply, whose value was checked before. */
 export function recordText(value: unknown): string | null {
   return textOf(value, WRAPPED);
 }
@@ -73,7 +73,7 @@ export function readReply(text: string): unknown {
   }
 }
 
-/** What {@link journalText} was given. */
+/** The value that {@link journalText} was given. */
 export function parseJournal(text: string | null): unknown {
   return text === null ? undefined : JSON.parse(text);
 }

@@ -15,41 +15,43 @@ import {
   type Finding,
 } from './findings.js';
 
-/** Deeper values are refused: somewhere on their way a parser would run out of stack. */
+/** The deepest level allowed; a parser somewhere else could overflow its stack with more. */
 export const MAX_DEPTH = 512;
 /**
- * Levels that an entry, a letter or a reply puts around a value. A value that was taken must not be
- * refused where it is wrapped, and by then shared with others.
+ * Levels that a journal entry, a letter or a reply adds around a value. A value that was accepted must
+ * not be refused when it is wrapped, because other code already relies on it then.
  */
 const WRAPPING = 8;
 
-/** How strictly a value is looked at. */
+/** How strictly a value is checked. */
 export interface PlainRules {
   readonly deepest: number;
   /**
-   * Whether a class instance may have methods. They are lost where it is read back, which matters
-   * wherever the reader's type is the class.
+   * Whether a class instance may have methods. The value that is read back lacks them, which matters
+   * if the reader expects an instance of the class.
    */
   readonly methods: boolean;
   /**
-   * Whether to look for properties that JSON leaves out. Of what was read from JSON there are none, and
-   * for a list of 100,000 numbers the look takes 12 ms.
+   * Whether to look for properties that JSON leaves out. A value that was read from JSON has none, and
+   * for a list of 100,000 numbers the search takes 12 ms.
    */
   readonly hidden: boolean;
 }
 
-/** What goes to others, who know its data only. */
+/** The rules for values that are sent to others, who only know the data. */
 export const SENT: PlainRules = { deepest: MAX_DEPTH, methods: true, hidden: true };
-/** What comes back to the same class: a saga's input, a step's result. */
+/**
+ * The rules for values that come back to the same class: a saga's input and the results of its steps.
+ */
 export const KEPT: PlainRules = { deepest: MAX_DEPTH, methods: false, hidden: true };
-/** What Sagaz puts around values that were looked at before. */
+/** The rules for values that Sagaz has wrapped after checking them. */
 export const WRAPPED: PlainRules = {
   deepest: MAX_DEPTH + WRAPPING,
   methods: true,
   hidden: false,
 };
 
-/** JSON writes the elements of an array and nothing else. */
+/** Checks an array: JSON writes its elements and nothing else. */
 function inArray(value: readonly unknown[], depth: number, rules: PlainRules): Finding | undefined {
   let at: number | null = null;
   try {
@@ -72,7 +74,7 @@ function inArray(value: readonly unknown[], depth: number, rules: PlainRules): F
   }
 }
 
-/** JSON writes the enumerable properties of an object whose names are strings, and nothing else. */
+/** Checks an object: JSON writes the enumerable properties whose names are strings, and nothing else. */
 function inMembers(value: object, depth: number, rules: PlainRules): Finding | undefined {
   let at: string | null = null;
   try {
@@ -87,7 +89,7 @@ function inMembers(value: object, depth: number, rules: PlainRules): Finding | u
     for (const key of keys) {
       at = key;
       const item = (value as Readonly<Record<string, unknown>>)[key];
-      // What an optional property of TypeScript leaves: absent and undefined read the same.
+      // An optional property of TypeScript may be undefined, which reads the same as an absent one.
       if (item === undefined) continue;
       const problem = inValue(item, depth + 1, rules);
       if (problem !== undefined) return within(key, problem);
@@ -116,7 +118,7 @@ function inObject(value: object, depth: number, rules: PlainRules): Finding | un
   try {
     list = Array.isArray(value);
   } catch (error) {
-    // A proxy that was revoked.
+    // A proxy that was revoked throws here.
     return unreadable(error);
   }
   return list
@@ -144,7 +146,10 @@ function inValue(value: unknown, depth: number, rules: PlainRules): Finding | un
   }
 }
 
-/** The way to where the value first reaches itself; asked only once it was found too deep. */
+/**
+ * The path to the place where the value first contains itself; searched only if the value was found
+ * too deep.
+ */
 function circleIn(
   value: unknown,
   path: readonly (string | number)[],
@@ -170,10 +175,11 @@ function written(path: readonly (string | number)[]): string {
 }
 
 /**
- * Refuses what JSON would bend, or leave out in silence. A class instance without `toJSON` passes where
- * its methods are not missed: its own properties are its data, and it is read back as a plain object.
+ * Refuses a value that JSON would change, or of which it would leave out a part. A class instance
+ * without `toJSON` is accepted if the rules allow methods: its own properties are its data, and it is
+ * read back as a plain object.
  *
- * @throws UnserializableValueError, whatever the value does when it is looked at
+ * @throws UnserializableValueError, also if the value throws another error when it is read
  */
 export function assertPlain(value: unknown, rules: PlainRules): void {
   const found = inValue(value, 1, rules);
@@ -200,13 +206,15 @@ export function plainText(value: unknown, rules: PlainRules): string {
   try {
     return JSON.stringify(value);
   } catch (error) {
-    // A getter that answers the first time only, or a text beyond the longest of JavaScript.
+    // A getter may throw only when it is read again, and the text may be longer than JavaScript
+    // allows.
     throw refused(unreadable(error));
   }
 }
 
 /**
- * Refuses a value that throws when it is read, and no other. Asked once something else failed on a value.
+ * Refuses a value only if it throws when it is read. Called after something else failed with the
+ * value.
  *
  * @throws UnserializableValueError
  */
@@ -216,7 +224,8 @@ export function assertReadable(value: unknown): void {
 }
 
 /**
- * Reads `then`, as `await` does: of a value that throws at that, the reader learns that it is the value.
+ * Reads `then` as `await` does, so that the error of a value that throws there names the value as its
+ * reason.
  *
  * @throws UnserializableValueError
  */

@@ -2,8 +2,8 @@ import { valueText } from '../../errors/index.js';
 import { InvalidContractError } from './errors.js';
 
 /**
- * What the compiler has not seen: an option that nobody reads. A misspelt `topic` would send messages
- * where nobody listens.
+ * Checks options where the compiler has not. A misspelt option would be ignored; with a misspelt
+ * `topic`, for example, messages would go to a topic that no service reads.
  *
  * @throws InvalidContractError
  */

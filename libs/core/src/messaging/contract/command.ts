@@ -7,22 +7,31 @@ import { InvalidContractError } from './errors.js';
 import { noteMade } from './made-commands.js';
 import type { CommandContract } from './message-contract.js';
 
-/** Marks a {@link Command}. Registered, because two copies of this package may meet. */
+/**
+ * Marks a {@link Command}. The symbol is registered, because a process may have two copies of this
+ * package.
+ */
 export const COMMAND: unique symbol = Symbol.for('sagaz.command');
 declare const REPLY: unique symbol;
 
-/** What a step returns to ask another service for something; the step's result is the reply. */
+/**
+ * The value that a step returns to send a command to another service; the reply becomes the step's
+ * result.
+ */
 export interface Command<Reply = unknown> {
   readonly [COMMAND]: true;
   readonly [REPLY]?: Reply;
   readonly contract: CommandContract<unknown, Reply>;
   readonly payload: unknown;
-  /** Part of the idempotency key, for a step that sends one command per item; null: none. */
+  /**
+   * A part of the idempotency key, for a step that sends one command per item; null if the step sends
+   * only one.
+   */
   readonly item: string | null;
-  /** Messages of one topic and key stay in order; null: the saga's id. */
+  /** Messages of one topic and key stay in order; null means the saga's id. */
   readonly key: string | null;
   readonly headers: Readonly<Record<string, string>>;
-  /** How long to wait for the reply; null: as the step says. */
+  /** How long to wait for the reply, in milliseconds; null means the step's `replyTimeout`. */
   readonly timeoutMs: number | null;
 }
 
@@ -40,7 +49,10 @@ export interface CommandCallOptions {
 
 const LONGEST_ITEM = 500;
 
-/** `#` begins the generation in an idempotency key: 'a#1' must not mean item 'a' run again. */
+/**
+ * `#` is not allowed, because it begins the generation in an idempotency key: 'a#1' could otherwise
+ * also mean that item 'a' is run again.
+ */
 function checkedItem(item: unknown, type: string): string | null {
   if (item === undefined) return null;
   if (isLine(item) && item !== '' && item.length <= LONGEST_ITEM && !item.includes('#')) {
@@ -65,7 +77,10 @@ function checkedKey(key: string | undefined, { type, topic }: CommandContract): 
   return key ?? null;
 }
 
-/** An import that is not there yet, where two files import each other, is undefined. */
+/**
+ * Checks the contract, which is undefined when two files import each other and the other one is not
+ * loaded yet.
+ */
 function checkCommandContract(contract: unknown): void {
   const [kind, type, topic] = ['kind', 'type', 'topic'].map((name) => propertyOf(contract, name));
   if (kind === 'command' && typeof type === 'string' && typeof topic === 'string') return;
@@ -117,8 +132,8 @@ export function command<Payload, Reply>(
 }
 
 /**
- * Whether a step's value is a command, also of another installed copy of the package. A value that throws
- * when it is looked at is none; whoever stores it refuses it.
+ * Whether a step's value is a command, also one of another installed copy of the package. The answer
+ * is no for a value that throws when it is read; storing it is refused later.
  */
 export function isCommand(value: unknown): value is Command {
   return propertyOf(value, COMMAND) === true;

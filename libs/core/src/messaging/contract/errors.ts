@@ -1,6 +1,6 @@
 import { NonRetryableError } from '../../errors/index.js';
 
-/** A contract that cannot be one, or a command that cannot be sent. No attempt can change that. */
+/** A contract that is not valid, or a command that cannot be sent. No attempt can change that. */
 export class InvalidContractError extends NonRetryableError {
   override readonly code = 'SAGAZ_INVALID_CONTRACT';
 
@@ -21,7 +21,7 @@ export class MessageValidationError extends NonRetryableError {
     /** The contract's message type. */
     readonly type: string,
     readonly part: 'payload' | 'reply',
-    /** What the schema found, with the path in front. */
+    /** The first problem that the schema found, with its path in front. */
     readonly issues: readonly string[],
   ) {
     super(`The ${part} of '${type}' does not match its schema: ${issues.join('; ')}.`, {

@@ -5,19 +5,19 @@ const attempts = new AsyncLocalStorage<Set<Command>>();
 const NONE: ReadonlySet<Command> = new Set();
 
 /**
- * Whether this process could make a command. Up to Node 23 the first run in an `AsyncLocalStorage` makes
- * every promise of the process dearer from then on, which a process without commands is spared.
+ * Whether this process can make commands. Up to Node 23 the first run in an `AsyncLocalStorage` makes
+ * every later promise of the process slower, so a process without commands does not use one.
  */
 let possible = false;
 
-/** Called where a command is defined, without which none can be made. */
+/** Called when a command's contract is defined, which happens before any command is made. */
 export function noteCommandContract(): void {
   possible = true;
 }
 
 /**
- * Runs a step's method, and answers what it yields with the commands that it made meanwhile: one that
- * is made and not returned is sent nowhere, and nothing else would say so.
+ * Runs a step's method and returns its result with the commands that it made. A command that is made
+ * and not returned is never sent, and without this list that would not be noticed.
  */
 export async function withMadeCommands<T>(
   work: () => T | Promise<T>,
@@ -28,9 +28,12 @@ export async function withMadeCommands<T>(
   return { value, made };
 }
 
-/** Called by {@link command}, wherever the running attempt may be. */
+/**
+ * Called by {@link command} for every command; the running attempt is found by its asynchronous
+ * context.
+ */
 export function noteMade(command: Command): void {
-  // Its contract may have been written by hand.
+  // A contract that was written by hand has not called `noteCommandContract`.
   possible = true;
   attempts.getStore()?.add(command);
 }

@@ -8,34 +8,40 @@ import { noteCommandContract } from './made-commands.js';
 import { rememberReplySchema } from './reply-schemas.js';
 import type { StandardSchema } from './standard-schema.js';
 
-/** Carries types that exist for the compiler only. */
+/** Carries types for the compiler; it does not exist at run time. */
 declare const TYPES: unique symbol;
 
 interface Contract<Payload> {
-  /** For example `inventory.reserve`. */
+  /** The type of the messages, for example `inventory.reserve`. */
   readonly type: string;
   readonly topic: string;
   readonly payloadSchema: StandardSchema<Payload> | undefined;
 }
 
-/** What one service asks another to do. One constant, shared by the sender and the handler. */
+/** A request of one service to another. The sender and the handler share one constant. */
 export interface CommandContract<Payload = unknown, Reply = unknown> extends Contract<Payload> {
   readonly kind: 'command';
   readonly replySchema: StandardSchema<Reply> | undefined;
-  /** After this time the command is not carried out any more; null: as long as its sender waits. */
+  /**
+   * After this time the command is not carried out any more, in milliseconds; null means for as long
+   * as its sender waits.
+   */
   readonly expiresInMs: number | null;
-  /** The service that handles it, whose replies alone count; null: whoever knows the message that was sent. */
+  /**
+   * The service that handles the command: only its replies count. Null: a reply counts that names the
+   * id of the command.
+   */
   readonly handledBy: string | null;
   readonly [TYPES]?: { readonly payload: Payload; readonly reply: Reply };
 }
 
-/** That something happened. One constant, shared by the publisher and the handlers. */
+/** A report that something happened. The publisher and the handlers share one constant. */
 export interface EventContract<Payload = unknown> extends Contract<Payload> {
   readonly kind: 'event';
   readonly [TYPES]?: { readonly payload: Payload };
 }
 
-/** What `defineCommand` or `defineEvent` has made. */
+/** A contract made by `defineCommand` or `defineEvent`. */
 export type MessageContract<Payload = unknown> = CommandContract<Payload> | EventContract<Payload>;
 
 /** The payload of a contract. */
@@ -46,18 +52,18 @@ export type PayloadOf<C extends MessageContract> =
       ? Payload
       : never;
 
-/** The reply of a command; of an event: none. */
+/** The type of the reply to a command; never for an event. */
 export type ReplyOf<C extends MessageContract> =
   C extends CommandContract<unknown, infer Reply> ? Reply : undefined;
 
 /** Options of `defineEvent`. */
 export interface EventOptions<Payload> {
   /**
-   * Validates at run time, when it is published and before it is handled. Under
+   * Validates the payload at run time, when it is published and before it is handled. Under
    * `exactOptionalPropertyTypes` take the payload's type from the schema (zod: `z.infer`).
    */
   readonly payload?: StandardSchema<Payload>;
-  /** Default: the first segment of the type. */
+  /** The topic. Default: the first segment of the type. */
   readonly topic?: string;
 }
 
@@ -68,8 +74,8 @@ export interface CommandOptions<Payload, Reply> extends EventOptions<Payload> {
   /** After this time the command is refused. Default: as long as its sender waits for the reply. */
   readonly expiresIn?: Duration;
   /**
-   * The service (its option `service`) that handles the command. Replies of any other are
-   * ignored. Default: a reply counts that names the message of the command, from whichever service.
+   * The service (its option `service`) that handles the command. Replies of other services are
+   * ignored. Default: a reply of any service counts if it names the id of the command.
    */
   readonly handledBy?: string;
 }
@@ -96,7 +102,10 @@ function checkedName(name: string, what: 'message type' | 'topic'): string {
   return name;
 }
 
-/** The topic of a message type that names none: its first segment (`inventory.reserve` → `inventory`). */
+/**
+ * The topic of a message type without a topic of its own: its first segment (`inventory.reserve` →
+ * `inventory`).
+ */
 export function topicOf(type: string): string {
   const dot = type.indexOf('.');
   return dot === -1 ? type : type.slice(0, dot);

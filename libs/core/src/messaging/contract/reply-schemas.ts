@@ -1,6 +1,6 @@
 import type { StandardSchema } from './standard-schema.js';
 
-/** Registered, because two copies of this package may meet. */
+/** The symbol is registered, because a process may have two copies of this package. */
 const KNOWN = Symbol.for('sagaz.reply-schemas');
 
 type Schemas = Map<string, Set<StandardSchema>>;
@@ -18,9 +18,9 @@ function known(): Schemas {
 }
 
 /**
- * A reply says which command it answers and comes to whoever runs the saga by then, so the schema must
- * be found by the command's type alone. A process that runs a saga has loaded its class, and with that
- * the contracts of the commands it sends.
+ * Keeps the schema of a reply by the type of its command. A reply names its command and comes to the
+ * process that runs the saga by then, so the schema must be found by the type alone. A process that
+ * runs a saga has loaded its class, and with it the contracts of the commands that the saga sends.
  */
 export function rememberReplySchema(type: string, schema: StandardSchema): void {
   const schemas = known();
@@ -28,7 +28,10 @@ export function rememberReplySchema(type: string, schema: StandardSchema): void 
   schemas.set(type, ofType.add(schema));
 }
 
-/** Several where one process has several contracts of a type: old and new, sender and participant. */
+/**
+ * The schemas of a reply. There are several if the process has several contracts of the type: an old
+ * and a new one, or those of the sender and of the participant.
+ */
 export function replySchemasOf(type: string): readonly StandardSchema[] {
   return [...(known().get(type) ?? [])];
 }

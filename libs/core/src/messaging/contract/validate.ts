@@ -35,8 +35,9 @@ async function checked<T>(
 }
 
 /**
- * What is wrong with a reply that arrived, with the path in front; null: nothing, or no contract of this
- * type has a schema for it here. Where several have, one that takes it is enough.
+ * The problem of a reply that arrived, with its path in front; null if there is none, or if no
+ * contract of the type has a schema in this process. If several have one, it is enough that one of
+ * them accepts the reply.
  */
 export async function replyProblem(type: string, reply: unknown): Promise<string | null> {
   let problem: string | null = null;
@@ -50,8 +51,9 @@ export async function replyProblem(type: string, reply: unknown): Promise<string
 }
 
 /**
- * The payload as the contract's schema leaves it; as it is when the contract has none. Called when a
- * message is published and again before it is handled: a schema that transforms must bear both.
+ * The payload as the contract's schema returns it, or unchanged if the contract has no schema. This is
+ * called when a message is published and again before it is handled, so a schema that transforms must
+ * accept its own result.
  *
  * @throws MessageValidationError
  * @throws UnserializableValueError where the value throws when it is read
@@ -67,7 +69,7 @@ export async function validatePayload<Payload>(
 }
 
 /**
- * The same for the reply of a command.
+ * The same as `validatePayload`, for the reply of a command.
  *
  * @throws MessageValidationError
  * @throws UnserializableValueError where the value throws when it is read
