@@ -13,6 +13,8 @@ function benchWithHangs(options: { concurrency?: number; timeoutMs?: number | nu
   const make = () =>
     bench.consumer({
       concurrency: 2,
+      // Hours pass here: it reads when it is told to, and seldom else.
+      settings: { pollIntervalMs: 10_000 },
       ...options,
       handle: (row, signal) => {
         const { key } = row.message;
