@@ -127,6 +127,37 @@ describe('whatever was thrown', () => {
     expect(Reflect.get(Object(kept) as object, 'admin')).toBeUndefined();
   });
 
+  it('shows no half of a password that stands where a long message is cut', () => {
+    const rest = ` ${'y'.repeat(30_000)}`;
+    for (let before = 3_900; before <= 4_000; before += 1) {
+      const url = `${'x'.repeat(before)} postgres://me:hunter2@db/orders${rest}`;
+      const parameter = `${'x'.repeat(before)} "password":"hunter2", "a":1${rest}`;
+      for (const text of [url, parameter]) {
+        const { message, causes = [] } = errorRecord(
+          new Error(text, { cause: new Error(text.slice(3_000)) }),
+        );
+        expect(message).toHaveLength(4_000);
+        expect([message, ...causes].join()).not.toMatch(/hun|:h|"h/);
+      }
+    }
+  });
+
+  it('reads no more of a message of 10 MB than may be shown, and what belongs to a password there', () => {
+    const text = `password="${'x'.repeat(10_000_000)}" and the end`;
+    const { message, causes } = errorRecord(new Error(text, { cause: new Error(`b ${text}`) }));
+    // The end of the password is not looked for, so what follows it is not shown either.
+    expect([message, ...(causes ?? [])]).toEqual(['password="***…', 'b password="***…']);
+  });
+
+  it('does not look for a long message in a longer one', () => {
+    // Looked for as a whole, it takes minutes, and the process does nothing else meanwhile.
+    const rest = `!${'y'.repeat(1_280_000)}`;
+    const cause = new Error(`${'x'.repeat(40_000)}${rest}`);
+    const { causes } = errorRecord(new Error(`${'x'.repeat(160_000)}${rest}`, { cause }));
+    // The first 1,000 characters of the cause stand in the message, and more of it is not shown.
+    expect(causes).toBeUndefined();
+  });
+
   it('keeps no password that a driver wrote into its message', () => {
     const cause = new Error('connect to postgres://me:p@ss w@rd@db:5432/shop failed');
     const thrown = new Error('It failed: host=db password=p@ss user=me', { cause });

@@ -1,7 +1,7 @@
-import { redact } from '../text/index.js';
 import { plainDetails } from './plain-details.js';
 import { isSagaRefusal } from './saga-refusal.js';
 import { isError, propertyOf } from './thrown-value.js';
+import { redactedBeginning } from './redacted.js';
 import { bounded } from './well-formed.js';
 
 /** A thrown value as it is stored: what a person needs, bounded, and plain data. */
@@ -58,14 +58,17 @@ function describe(thrown: unknown): ErrorRecord {
   return {
     name,
     // An AggregateError of a socket has no message of its own; its errors say what happened.
-    message: bounded(own === '' ? without(causes, code, name) : redact(own), LONGEST_MESSAGE),
+    message:
+      own === ''
+        ? bounded(without(causes, code, name), LONGEST_MESSAGE)
+        : redactedBeginning(own, LONGEST_MESSAGE),
     ...(typeof code === 'string' || typeof code === 'number'
       ? { code: bounded(String(code), LONGEST_NAME) }
       : {}),
     ...refusalOf(thrown),
     ...(causes.length === 0 ? {} : { causes }),
     ...(typeof stack === 'string' && isError(thrown)
-      ? { stack: bounded(redact(stack), LONGEST_STACK) }
+      ? { stack: redactedBeginning(stack, LONGEST_STACK) }
       : {}),
   };
 }
@@ -145,7 +148,8 @@ function refusalOf(thrown: unknown): Pick<ErrorRecord, 'reason' | 'details'> {
 function causesOf(thrown: unknown): readonly string[] {
   const causes: string[] = [];
   const seen = new Set<unknown>([thrown]);
-  const told = messageOf(thrown);
+  // Of what is kept only: to look for one long text in another takes the product of their lengths.
+  const told = messageOf(thrown).slice(0, LONGEST_MESSAGE);
   const queue = behind(thrown);
   for (let cause = queue.shift(); cause !== undefined; cause = queue.shift()) {
     if (causes.length >= MOST_CAUSES) break;
@@ -154,8 +158,8 @@ function causesOf(thrown: unknown): readonly string[] {
     const message = messageOf(cause.value);
     queue.push(...behind(cause.value));
     // Many errors that wrap another one repeat its message.
-    if (message === '' || (told !== '' && told.includes(message))) continue;
-    causes.push(bounded(redact(titled(nameOf(cause.value), message)), LONGEST_CAUSE));
+    if (message === '' || (told !== '' && told.includes(message.slice(0, LONGEST_CAUSE)))) continue;
+    causes.push(redactedBeginning(titled(nameOf(cause.value), message), LONGEST_CAUSE));
   }
   return causes;
 }
