@@ -8,7 +8,7 @@ const LONGEST_DELAY_MS = 60_000;
 interface Owed {
   readonly lease: HeldLease;
   readonly seq: string;
-  /** The attempt is being counted. */
+  /** Whether the attempt is being counted. */
   counting: boolean;
 }
 
@@ -31,7 +31,7 @@ export class CrashBlame {
     readonly logger: Logger;
     readonly changes: ChangePump;
     readonly states: SlotStates;
-    /** There may be rows to read, and rows that are due. */
+    /** Called when there may be rows to read, and rows that are due. */
     readonly look: () => void;
   }) {
     this.#name = options.name;
@@ -70,8 +70,8 @@ export class CrashBlame {
   }
 
   /**
-   * Leases as the store has them now. Where it counts fewer crashes, the owner before lives and has nothing
-   * of the slot in hand, so no message stopped it.
+   * Takes the leases as the store has them now. If it counts fewer crashes, the last owner lives and
+   * has no message of the slot in work, so no message stopped it.
    */
   renewed(leases: readonly HeldLease[]): void {
     for (const lease of leases) {

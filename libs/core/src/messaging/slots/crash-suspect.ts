@@ -3,12 +3,12 @@ import type { CrashBlame } from './crash-blame.js';
 import type { HeldLease } from './held-lease.js';
 import type { KeyBook } from './key-book.js';
 
-/** So many suspicious slots are looked at in one read. */
+/** How many suspicious slots are looked at in one read. */
 const AT_ONCE = 32;
 
 /**
- * The one message of suspicious slots that this process works on, if there is one: a message that kills
- * its process is found because no other suspect is worked on beside it.
+ * The one message of suspicious slots that this process works on, if there is one. No other suspect is
+ * worked on beside it, so a message that kills its process can be identified.
  */
 export class CrashSuspect {
   readonly #store: SlotQueueStore;
@@ -17,7 +17,7 @@ export class CrashSuspect {
   readonly #blame: CrashBlame;
   readonly #holds: (lease: HeldLease) => boolean;
   #seq: string | null = null;
-  /** Its number is being noted: it is not among the rows in hand yet. */
+  /** The number of a suspect while it is being noted, when it is not among the rows in work yet. */
   #entering = false;
   /** The slot of the last suspect, or the last one that was looked at. */
   #lastSlot = -1;
@@ -42,8 +42,8 @@ export class CrashSuspect {
   }
 
   /**
-   * Which of the suspicious slots are looked at next, each in its turn: many at once, so that all that are
-   * empty are trusted again together.
+   * The suspicious slots to look at next, each in its turn. There are many, so that all empty ones are
+   * trusted again together.
    */
   next(suspicious: readonly number[]): readonly number[] {
     const slots = [...suspicious].sort((a, b) => a - b);
@@ -54,7 +54,7 @@ export class CrashSuspect {
     return next;
   }
 
-  /** Notes the number of a message in the store; whether the message may be worked on then. */
+  /** Notes the number of a message in the store. Returns whether the message may then be worked on. */
   async enter(row: QueuedMessage, lease: HeldLease): Promise<boolean> {
     const { seq } = row;
     if (this.#seq !== null || this.#book.rows.has(seq) || this.#blame.counts(row)) return false;
@@ -64,7 +64,7 @@ export class CrashSuspect {
     let held = false;
     try {
       await this.#store.noteSuspect(this.#incarnation, lease, seq);
-      // The slot may have been lost while the number was on its way.
+      // The lease may have been lost while the number was written.
       held = this.#holds(lease);
     } finally {
       this.#entering = false;
@@ -73,7 +73,7 @@ export class CrashSuspect {
     return held;
   }
 
-  /** The message has ended; whether it was the suspect. */
+  /** The message has ended. Returns whether it was the suspect. */
   leave(seq: string): boolean {
     if (this.#seq !== seq) return false;
     this.#seq = null;
@@ -81,8 +81,8 @@ export class CrashSuspect {
   }
 
   /**
-   * Frees the place of a suspect that was dropped with its slot before it was begun, or that is overdue:
-   * neither ends soon, and the others would wait for it. Returns whether the place became free.
+   * Ends the wait for a suspect that was dropped with its slot before it was begun, or that is
+   * overdue, because such a suspect does not end soon. Returns whether another one may be begun.
    */
   sweep(): boolean {
     if (this.#seq === null || this.#entering) return false;

@@ -5,25 +5,30 @@ import { LineQueue } from './line-queue.js';
 import { minSeq } from './seq.js';
 import type { TakenRow } from './slot-work.js';
 
-/** What to do with a row that a read showed. */
+/** The decision about a row that a read found. */
 export type Offer = 'taken' | 'known' | 'hold' | 'later';
 
-/** All rows this process holds, by number and by key. */
+/** All rows that this process holds, by number and by key. */
 export class KeyBook {
-  /** Rows that must not be read again: waiting, worked on, or with an outcome on its way. */
+  /**
+   * Rows that must not be read again: those that wait, are in work, or whose outcome is being written.
+   */
   readonly rows = new Map<string, TakenRow>();
   readonly #lines = new Map<string, KeyLine>();
   readonly #perSlot = new Map<number, number>();
   readonly ready = new LineQueue();
   waiting = 0;
-  /** Of the payloads of all rows here. */
+  /** The bytes of the payloads of all rows. */
   bytes = 0;
-  /** How many reads have begun; the number of the one under way or of the last one. */
+  /** How many reads have begun, which is also the number of the last one. */
   readsBegun = 0;
-  /** Empty lines that are kept because a read may be under way that began before their release. */
+  /**
+   * Empty lines that are kept because a read may be under way that began before their rows were
+   * released.
+   */
   #freed: KeyLine[] = [];
 
-  /** A read begins: its number. Everything freed so far may be taken from it. */
+  /** Begins a read and returns its number. The read may take rows of all keys that were freed before. */
   beginRead(): number {
     this.readsBegun += 1;
     const freed = this.#freed;
@@ -32,7 +37,10 @@ export class KeyBook {
     return this.readsBegun;
   }
 
-  /** Rows of a slot that are not finished, without those that are overdue: others may have them. */
+  /**
+   * The number of rows of a slot that are not finished, without overdue ones, which another process
+   * may have.
+   */
   countOf(slot: number): number {
     return this.#perSlot.get(slot) ?? 0;
   }
@@ -51,10 +59,14 @@ export class KeyBook {
     return line;
   }
 
-  /** Puts a row that was read where it belongs. `hold` takes it too: it is on its way aside. */
+  /**
+   * Adds a row that was read, if it may be taken. With `hold` the row is added too, and is to be
+   * written as held.
+   */
   offer(row: QueuedMessage, lease: HeldLease, read: number, afterDeath = false): Offer {
     if (this.rows.has(row.seq)) return 'known';
-    // An unordered message has a line of its own: nothing waits for it, and it for nothing.
+    // An unordered message has a line of its own, because it waits for no other message and none waits
+    // for it.
     const line = row.ordered
       ? this.line(row.message, row.slot)
       : new KeyLine({
@@ -83,7 +95,7 @@ export class KeyBook {
     return 'taken';
   }
 
-  /** A row waits (again) to be worked on. */
+  /** Puts a row among those that wait to be worked on. */
   enter(taken: TakenRow): void {
     taken.state = 'waiting';
     taken.line.insert(taken);
@@ -91,7 +103,7 @@ export class KeyBook {
     if (!taken.line.busy) this.ready.push(taken.line);
   }
 
-  /** The row is finished, or no business of ours any more. */
+  /** Removes a row that is finished, or that this process is not to work on any more. */
   forget(taken: TakenRow): void {
     if (!this.rows.delete(taken.row.seq)) return;
     this.bytes -= taken.row.message.payload.byteLength;
@@ -100,7 +112,10 @@ export class KeyBook {
     else this.tidy(taken.line);
   }
 
-  /** The store has the row as a retry: its slot may go to another process before it is finished here. */
+  /**
+   * The store has the row as a retry, so its slot may go to another process before the row is finished
+   * here.
+   */
   markOverdue(taken: TakenRow): void {
     if (taken.overdue || !this.rows.has(taken.row.seq)) return;
     taken.overdue = true;
@@ -108,8 +123,8 @@ export class KeyBook {
   }
 
   /**
-   * The row is done and cannot be removed now. It is remembered, so that it is not worked on again here,
-   * but holds neither its slot, which others may take, nor memory for what it carries.
+   * The row is done and cannot be removed now. It stays known, so that it is not worked on again, but
+   * its payload is dropped, and its slot may go to another process.
    */
   setAside(taken: TakenRow): void {
     if (!this.rows.has(taken.row.seq)) return;
@@ -125,7 +140,7 @@ export class KeyBook {
     else this.#perSlot.delete(slot);
   }
 
-  /** The line may go on: whatever its key had to wait for is over. */
+  /** Lets a line go on, because its key has nothing to wait for any more. */
   resume(line: KeyLine): void {
     if (!line.busy && line.waiting.length > 0) this.ready.push(line);
     else this.tidy(line);
@@ -141,7 +156,7 @@ export class KeyBook {
     if (this.#lines.get(name) === line) this.#lines.delete(name);
   }
 
-  /** Takes the waiting rows that must lie aside out of a line. */
+  /** Takes the waiting rows that must be held out of a line. */
   takeFollowers(line: KeyLine): TakenRow[] {
     const followers = line.waiting.filter((taken) => line.holdsBack(taken.row.seq));
     if (followers.length === 0) return followers;
@@ -154,14 +169,17 @@ export class KeyBook {
     return followers;
   }
 
-  /** The consumer closes: what was not begun is left to whoever comes next. */
+  /**
+   * Drops the rows that were not begun, because the consumer closes; the next owner of their slots
+   * reads them.
+   */
   dropWaiting(): void {
     for (const taken of [...this.rows.values()]) {
       if (taken.state === 'waiting') this.#dropOne(taken);
     }
   }
 
-  /** The consumer closes: what is overdue is a retry in the store, whoever has the slot then. */
+  /** Drops overdue rows, because the consumer closes; they are retries in the store. */
   dropOverdue(): void {
     for (const taken of [...this.rows.values()]) {
       if (!taken.overdue) continue;
@@ -179,8 +197,9 @@ export class KeyBook {
   }
 
   /**
-   * A row that was in hand when its slot was lost has ended and is not done. What waits of its key was
-   * read without it, and what is being read now may be: all of it must be read again, with it.
+   * A row that was in work when its slot was lost has ended without being done. The waiting rows of
+   * its key were read without it, and those of a read under way may be; so all of them must be read
+   * again, together with it.
    *
    * @returns the lowest number that must be read again
    */
@@ -195,14 +214,17 @@ export class KeyBook {
     return lowest;
   }
 
-  /** The slots some of whose keys are held back. */
+  /** The slots that have keys which are held back. */
   slotsHeldBack(): number[] {
     const slots = new Set<number>();
     for (const line of this.#lines.values()) if (line.heads.size > 0) slots.add(line.key.slot);
     return [...slots].sort((a, b) => a - b);
   }
 
-  /** The leases are gone: what waits is forgotten, what is worked on must not be written. */
+  /**
+   * The leases of slots are lost: waiting rows are dropped, and outcomes of rows in work must not be
+   * written.
+   */
   dropSlots(slots: ReadonlySet<number>): void {
     for (const taken of [...this.rows.values()]) {
       if (!slots.has(taken.row.slot)) continue;
@@ -222,8 +244,8 @@ export class KeyBook {
   }
 
   /**
-   * Takes over what the store says holds back keys of some slots; the lines that nothing holds back
-   * any more although rows lie aside.
+   * Stores which rows hold back keys of some slots, as the store says. Returns the lines that nothing
+   * holds back any more although they have held rows.
    */
   loadHeld(slots: ReadonlySet<number>, held: readonly HeldKey[]): KeyLine[] {
     const named = new Map<KeyLine, Set<string>>();

@@ -5,32 +5,35 @@ import type { TakenRow } from './slot-work.js';
 /** The messages of one key, in their order, as far as this process holds them. */
 export class KeyLine {
   readonly key: KeyName;
-  /** Read, not yet worked on; ascending. */
+  /** Rows that were read and not yet begun; ascending. */
   readonly waiting: TakenRow[] = [];
-  /** How many are being worked on, or have an outcome the key must wait for. */
+  /** How many rows are in work, or have an outcome that the key must wait for. */
   working = 0;
   /**
-   * Rows that were in hand when their slot was lost, and of which it is not known yet whether they
-   * were done. A read shows the rows after them but not them, so nothing of the key is begun until
-   * they have ended.
+   * Rows that were in work when their slot was lost, and of which it is not known yet whether they are
+   * done. A read finds the rows after them but not them, so no row of the key is begun until they have
+   * ended.
    */
   readonly former = new Set<TakenRow>();
-  /** In the queue of lines that may be taken from. */
+  /** Whether the line is in the queue of lines with a row to begin. */
   queued = false;
   /**
-   * Numbers of the rows that hold the key back. What is lower may pass, what is higher is moved
-   * aside. False: the head was made here and its change has not been answered yet, so a list of
-   * held keys read meanwhile may lack it.
+   * The numbers of the rows that hold the key back. Rows with a lower number may go on, those with a
+   * higher one are held. False: the row became a head in this process and its change has not been
+   * answered yet, so a list of held keys that is read meanwhile may lack it.
    */
   readonly heads = new Map<string, { confirmed: boolean }>();
-  /** Rows may lie aside in the store: they are called back when the last head is gone. */
+  /**
+   * Whether the store may have held rows of the key, which become pending when the last head is gone.
+   */
   hasHeld = false;
   /**
-   * The held rows are on their way back to pending. Rows of a read that began before they were are
-   * left alone, or a newcomer would overtake them: it shows the newcomer but not them.
+   * Whether the held rows are being made pending. Rows of a read that began before that are not taken,
+   * because such a read finds newer rows of the key and not the held ones, which the newer ones would
+   * then overtake.
    */
   releasing = false;
-  /** Rows of the key are taken from this read on. */
+  /** Rows of the key are taken only from reads with this number or a later one. */
   freeFromRead = 0;
 
   constructor(key: KeyName) {
@@ -43,14 +46,14 @@ export class KeyLine {
     return lowest;
   }
 
-  /** Whether a row must lie aside: something with a lower number holds the key back. */
+  /** Whether a row must be held, because a row with a lower number holds the key back. */
   holdsBack(seq: string): boolean {
     if (this.heads.size === 0) return false;
     const lowest = this.lowestHead;
     return lowest !== null && compareSeq(seq, lowest) > 0;
   }
 
-  /** Puts a row at its place. Nearly always that is the end. */
+  /** Inserts a row at its place, which is nearly always the end. */
   insert(taken: TakenRow): void {
     let at = this.waiting.length;
     while (at > 0) {
@@ -61,7 +64,7 @@ export class KeyLine {
     this.waiting.splice(at, 0, taken);
   }
 
-  /** Whether a row of the key is in hand, so that no other may be begun. */
+  /** Whether a row of the key is in work, so that no other may be begun. */
   get busy(): boolean {
     return this.working > 0 || this.former.size > 0;
   }

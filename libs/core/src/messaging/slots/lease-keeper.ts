@@ -4,37 +4,37 @@ import type { HeldLease } from './held-lease.js';
 import { LapsedLeases } from './lapsed-leases.js';
 import { shuffled } from './shuffled.js';
 
-/** What the keeper tells the consumer it keeps slots for. */
+/** Events that the keeper reports to the consumer whose leases it keeps. */
 export interface LeaseEvents {
-  /** @param regained those of the slots that nobody else had since this process lost them */
+  /** @param regained - those of the slots that no other process had since this one lost them */
   gained(leases: readonly HeldLease[], regained: ReadonlySet<number>): void;
   lost(slots: readonly number[]): void;
-  /** The leases live on: what could not be begun for want of time left may be begun now. */
+  /** The leases were renewed, so rows for which too little time was left may be begun now. */
   renewed(leases: readonly HeldLease[]): void;
-  /** An operator changed rows: the slot's memory is stale. */
+  /** An operator changed rows of the slot, so what this process knows of it is out of date. */
   changed(lease: HeldLease): void;
-  /** Nothing of the slot is under way: it may be given back. */
+  /** Whether no row of the slot is in work, so that it may be given back. */
   drained(slot: number): boolean;
-  /** The loop has moved lately; otherwise the leases are not renewed. */
+  /** Whether the work has made progress lately; otherwise the leases are not renewed. */
   alive(): boolean;
-  /** For how long it is better not tried again, in milliseconds; 0 where it may pass by itself. */
+  /** Returns the pause before the next try in milliseconds; 0 if the failure may pass by itself. */
   failed(error: unknown): number;
-  /** A whole round went through. */
+  /** A whole round succeeded. */
   worked(): void;
 }
 
 interface Held {
   lease: HeldLease;
-  /** By this process's monotonic clock, counted from before the request was sent. */
+  /** When the lease ends, by this process's clock, counted from before the request was sent. */
   trustedUntil: number;
   draining: boolean;
 }
 
 /**
- * Membership and leases. A lease is trusted for its time to live counted from before the request
- * that renewed it was sent, so never longer than the database thinks. Shares are fair among the
- * living; a slot is given back only when nothing of it is under way, so three processes that come
- * and go never fight over one.
+ * Keeps the membership and the leases of a process. A lease is trusted for its time to live from
+ * before the request that renewed it was sent, so never for longer than in the database. Slots are
+ * shared fairly among the living members, and a slot is given back only when no row of it is in work,
+ * so members that come and go do not take it from each other.
  */
 export class LeaseKeeper {
   readonly #held = new Map<number, Held>();
@@ -52,13 +52,13 @@ export class LeaseKeeper {
   #round: Promise<void> | undefined;
   #again = false;
   #stalled = false;
-  /** Some slot may be on its way back. */
+  /** Whether a slot may be waiting to be given back. */
   #draining = false;
   /** When a renewal was last answered. */
   #renewedAt = Infinity;
-  /** Before that no slot of others is taken. */
+  /** Before this time no slot of another owner is taken. */
   #acquiresFrom = -Infinity;
-  /** How often slots were gained. */
+  /** How many times slots were gained. */
   #tenures = 0;
   #error: unknown = null;
 
@@ -78,7 +78,7 @@ export class LeaseKeeper {
     this.#events = options.events;
   }
 
-  /** How many slots are held and trusted. */
+  /** The number of slots that are held and whose leases are trusted. */
   get size(): number {
     return this.#held.size;
   }
@@ -104,7 +104,7 @@ export class LeaseKeeper {
     return this.#held.get(lease.slot)?.lease.tenure === lease.tenure;
   }
 
-  /** Whether something that takes up to `budgetMs` may be begun in the slot. */
+  /** Whether work that takes up to `budgetMs` may be begun in the slot. */
   trusts(slot: number, budgetMs: number): boolean {
     const held = this.#held.get(slot);
     return held !== undefined && this.#clock.now() + budgetMs < held.trustedUntil;
@@ -115,7 +115,7 @@ export class LeaseKeeper {
     return this.#held.get(slot)?.draining === false;
   }
 
-  /** The leases of those of the slots that are held and not about to be given back. */
+  /** The leases of those slots that are held and not about to be given back. */
   kept(slots: readonly number[]): readonly HeldLease[] {
     return slots.flatMap((slot) => {
       const held = this.#held.get(slot);
@@ -123,22 +123,22 @@ export class LeaseKeeper {
     });
   }
 
-  /** The store has it that no crash is counted against the slot any more. */
+  /** The store has recorded that no crash is counted against the slot any more. */
   cleared({ slot, epoch }: SlotLease): void {
     const held = this.#held.get(slot);
-    // Past its time the answer may come from after a take-over, and then nothing was cleared.
+    // After the lease's time the answer may come from after a take-over, and then nothing was cleared.
     if (held?.lease.epoch !== epoch || this.#clock.now() >= held.trustedUntil) return;
     held.lease = { ...held.lease, crashes: 0, suspect: null };
   }
 
-  /** A store told that a lease is lost: looks at once instead of at the next renewal. */
+  /** The store answered that a lease is lost, so all leases are checked at once. */
   doubt(): void {
     this.#kick();
   }
 
-  /** Something of a slot has ended, so a slot may be ready to be given back. */
+  /** A row of a slot has ended, so the slot may be ready to be given back. */
   noteDrained(): void {
-    // Called for every row that ends, and nearly never with anything to give back.
+    // This is called for every row that ends, and there is almost never a slot to give back.
     if (!this.#draining) return;
     for (const [slot, held] of this.#held) {
       if (!held.draining || !this.#events.drained(slot)) continue;
@@ -147,12 +147,12 @@ export class LeaseKeeper {
     }
   }
 
-  /** Stops gaining; goes on renewing until {@link leave}. */
+  /** Gains no more slots; the leases are still renewed until {@link leave}. */
   close(): void {
     this.#closing = true;
   }
 
-  /** Gives back the slots that are drained; when all are, forgets the membership too. */
+  /** Gives back slots without work; when none is left, ends the membership too. */
   async leave(): Promise<void> {
     this.#closing = true;
     this.#timer?.cancel();
@@ -164,8 +164,8 @@ export class LeaseKeeper {
     const all = drained.length === this.#held.size;
     this.#held.clear();
     try {
-      // What is still under way keeps its lease until it expires: a slot given back now would be
-      // worked on in two processes at once.
+      // A slot with work keeps its lease until it expires: if it was given back now, two processes
+      // would work on it.
       if (all) await this.#store.leave(this.#incarnation);
       else await this.#store.release(this.#incarnation, drained);
     } catch (error) {
@@ -194,7 +194,7 @@ export class LeaseKeeper {
   async #run(): Promise<void> {
     let nextMs = this.#ttlMs / 3;
     if (!this.#events.alive()) {
-      // Heartbeats that run while the work behind them hangs would keep messages from everybody.
+      // If leases were renewed while the work hangs, no other process could take over its messages.
       this.#stalled = true;
       nextMs = this.#ttlMs / 10;
     } else {
@@ -216,7 +216,7 @@ export class LeaseKeeper {
     }
   }
 
-  /** One round; whether there are fewer slots than there should be. */
+  /** One round. Returns whether there are fewer slots than there should be. */
   async #renew(): Promise<boolean> {
     if (!this.#joined) {
       await this.#store.join(this.#incarnation, this.#ttlMs);
@@ -243,8 +243,8 @@ export class LeaseKeeper {
   }
 
   /**
-   * This process was stopped or cut off for longer than a lease lives. Others may have been, too: without
-   * a pause the first one back would take all slots and count a crash against each of them.
+   * Pauses after this process was stopped or cut off for longer than a lease. Others may have been, too:
+   * without the pause the first one back would take all slots and count a crash against each of them.
    */
   #noteGap(): void {
     const now = this.#clock.now();
@@ -288,7 +288,7 @@ export class LeaseKeeper {
 
   #add(leases: readonly SlotLease[], sentAt: number): void {
     const trustedUntil = sentAt + this.#ttlMs;
-    // An answer that took longer than the lease lives proves nothing any more.
+    // An answer that took longer than the lease does not show that the lease is held.
     if (leases.length === 0 || this.#clock.now() >= trustedUntil) return;
     this.#tenures += 1;
     const gained = leases.map((lease) => ({ ...lease, tenure: this.#tenures }));
@@ -305,8 +305,8 @@ export class LeaseKeeper {
     const kept = shuffled([...this.#held].filter(([, held]) => !held.draining));
     const surplus = kept.length - share;
     if (surplus > 0) {
-      // Nothing more is read of a slot that is to be given back, so one that is idle comes first: behind
-      // a handler that takes long all other keys of its slot would wait.
+      // No more rows are read of a slot that is to be given back, so idle slots come first: in a slot
+      // with a slow handler all other keys would have to wait.
       const idle = kept.filter(([slot]) => this.#events.drained(slot));
       const busy = kept.filter(([slot]) => !this.#events.drained(slot));
       for (const [, held] of [...idle, ...busy].slice(0, surplus)) held.draining = true;

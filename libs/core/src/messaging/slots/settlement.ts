@@ -9,20 +9,20 @@ import type { KeyLine } from './key-line.js';
 import { seqBefore } from './seq.js';
 import type { RowOutcome, TakenRow } from './slot-work.js';
 
-/** What settling asks of the consumer around it. */
+/** Calls to the consumer around the settlement. */
 export interface SettlementEvents {
-  /** A row is finished, in whatever way; `removed`: it was done. */
+  /** A row has left memory; `removed` tells that it was done. */
   ended(taken: TakenRow, removed: boolean): void;
-  /** A retry is due in so many milliseconds. */
+  /** A retry is due after this time, in milliseconds. */
   dueIn(ms: number): void;
-  /** Rows are pending again that a read must find. */
+  /** Rows are pending again and must be read. */
   readAgain(): void;
   lostLease(): void;
-  /** A slot may have nothing under way any more. */
+  /** A slot may have no row in work any more. */
   drained(): void;
 }
 
-/** Turns outcomes into what the store is told and into who of the key may go next. */
+/** Writes the outcomes of rows to the store, and lets the next rows of their keys go on. */
 export class Settlement {
   readonly #book: KeyBook;
   readonly #changes: ChangePump;
@@ -65,7 +65,10 @@ export class Settlement {
     }
   }
 
-  /** The work on a row goes on beyond its time: the store has it as a retry, and this process in hand. */
+  /**
+   * The work on a row goes on after its time limit: the store gets it as a retry, and this process
+   * keeps it in memory until the work ends.
+   */
   overdue(taken: TakenRow, retry: { readonly delayMs: number; readonly error: unknown }): void {
     if (taken.lost) {
       this.#book.markOverdue(taken);
@@ -91,7 +94,7 @@ export class Settlement {
     });
   }
 
-  /** Moves a row aside: something holds back its key. */
+  /** Sets a row to `held`, because an earlier row holds back its key. */
   hold(taken: TakenRow): void {
     taken.line.hasHeld = true;
     this.#changes.push({
@@ -106,7 +109,7 @@ export class Settlement {
     });
   }
 
-  /** Calls back what lies aside of a key that nothing holds back any more. */
+  /** Sets the held rows of a key to pending, because no row holds back the key any more. */
   release(line: KeyLine, below: string): void {
     const lease = this.#leaseOf(line.key.slot);
     if (lease === undefined) return;
@@ -119,13 +122,14 @@ export class Settlement {
       change: { kind: 'release', key: line.key },
       done: (outcome) => {
         if (outcome === 'lost_lease') {
-          // The loss of the slot ends the release; another may have begun since it was gained again.
+          // The loss of the slot ends this release. Another one may have begun since the slot was
+          // gained again.
           this.#events.lostLease();
           return;
         }
         line.releasing = false;
         line.freeFromRead = this.#book.readsBegun + 1;
-        // The rows have their old numbers, which the floor may have left behind.
+        // The rows keep their old numbers, which may be below the floor.
         this.#floors.lower(line.key.slot, below);
         this.#book.resume(line);
         this.#events.readAgain();
@@ -144,8 +148,8 @@ export class Settlement {
       this.#book.resume(line);
       return;
     }
-    // First the head goes, then its followers come back: the other way round a crash in between
-    // would leave them pending beside a head that is still to come.
+    // The head is removed first and its followers become pending after that. In the other order, a
+    // crash in between would leave the followers pending beside a head that is still to be retried.
     this.#changes.push({
       kind: 'complete',
       line,
@@ -203,7 +207,7 @@ export class Settlement {
     } else if (answer === 'lost_lease') {
       this.#events.lostLease();
     } else if (head !== undefined) {
-      // Somebody took the row away: its key is free.
+      // The row was changed by another process or an operator, so its key is free.
       this.#headGone(line, row.seq);
     }
     this.#end(taken);
@@ -217,8 +221,8 @@ export class Settlement {
       this.#book.resume(line);
       return;
     }
-    // The line stays busy until the answer: its next message must not go out while this one could
-    // still come back to life in another process.
+    // The line stays busy until the answer: while another process could still work on this message,
+    // the next one must not be sent.
     this.#changes.push({
       kind: 'change',
       line: taken.line,

@@ -26,9 +26,9 @@ import { StoreTroubles, type StoreUse } from './store-troubles.js';
 import type { SlotWork, TakenRow } from './slot-work.js';
 
 /**
- * Works on a queue that is cut into slots, as one of any number of processes: leases a fair share of
- * the slots, reads their rows in order, gives them to its work, and tells the store what became of
- * them. Rows of one key go one after the other; a row that fails holds back its key and nothing else.
+ * Works on a queue that is cut into slots, as one of any number of processes: it leases a fair share of
+ * the slots, reads their rows in order, gives them to its work, and writes the outcomes to the store.
+ * Rows of one key are worked on one after the other; a row that fails holds back only its key.
  */
 export class SlotConsumer {
   readonly #name: string;
@@ -75,7 +75,7 @@ export class SlotConsumer {
     const failed =
       (use: StoreUse) =>
       (error: unknown): number => {
-        // Whatever answers next may be another server, which lacks what this one knew.
+        // The next answer may come from another server, which may lack what this one had committed.
         this.#floors.resetAll();
         this.#observer.storeFailed?.(error);
         return this.#troubles.failed(use, error);
@@ -188,7 +188,7 @@ export class SlotConsumer {
       states: this.#states,
       settlement: this.#settlement,
       buffer: options.work.buffer,
-      // What is read while nothing can be removed would come again from whoever has the slot next.
+      // Rows read while none can be removed would be worked on again by the slot's next owner.
       mayRead: () =>
         this.#completions.failures < settings.maxFailedCompletions || this.#completions.idle,
       took: () => options.work.wake(),
@@ -226,7 +226,7 @@ export class SlotConsumer {
     options.work.attach(this.#source);
   }
 
-  /** Joins the others and goes on in the background. A store that is away is tried again, for ever. */
+  /** Joins the other processes and works in the background; while the store is away, it tries again. */
   async start(): Promise<void> {
     if (this.#started) return;
     this.#started = true;
@@ -244,17 +244,17 @@ export class SlotConsumer {
     this.#due.start();
   }
 
-  /** A hint: something was written. */
+  /** Notes a hint that rows were written. */
   wake(): void {
     this.#reader.hint();
   }
 
-  /** How many slots it holds now. */
+  /** The number of slots that it holds now. */
   leases(): number {
     return this.#leases.size;
   }
 
-  /** Null while it works; otherwise what is wrong and what to do. */
+  /** The problem and its remedy, for readiness; null while it works. */
   problem(): string | null {
     if (this.#closed !== undefined) return `${this.#name} is closed.`;
     if (this.#completions.failures >= this.#settings.maxFailedCompletions) {
@@ -271,7 +271,7 @@ export class SlotConsumer {
     return null;
   }
 
-  /** Takes nothing more, waits at most `withinMs` for work in hand, then gives back what is idle. */
+  /** Takes no more rows, waits at most `withinMs` for those in work, then gives back idle slots. */
   close(withinMs: number): Promise<void> {
     this.#closed ??= this.#close(withinMs);
     return this.#closed;
@@ -325,7 +325,7 @@ export class SlotConsumer {
     }
   }
 
-  /** A row does not end soon: neither its slot nor the next suspect waits for it. */
+  /** A row does not end soon, so neither its slot nor the next crash suspect waits for it. */
   #drained(): void {
     this.#reader.dropped();
     this.#leases.noteDrained();

@@ -8,12 +8,18 @@ import type { LeaseKeeper } from './lease-keeper.js';
 import type { Settlement } from './settlement.js';
 import type { SlotStates } from './slot-states.js';
 
-/** How often it is looked whether the rows that hold back keys are still there. */
+/** How often the rows that hold back keys are checked for their existence, in milliseconds. */
 const CHECK_HEADS_MS = 10_000;
-/** Of so many slots at a time, so that the statement stays small however many keys are held back. */
+/**
+ * How many slots are checked at once, so that the statement stays small however many keys are held
+ * back.
+ */
 const CHECK_HEADS_SLOTS = 16;
 
-/** What must be known of a slot before anything of it is worked on, and again when it was changed. */
+/**
+ * Loads what a process must know of a slot before it works on it, and loads it again after a change by
+ * others.
+ */
 export class SlotEntry {
   readonly #store: SlotQueueStore;
   readonly #clock: Clock;
@@ -27,7 +33,7 @@ export class SlotEntry {
   readonly #settlement: Settlement;
   readonly #entered: () => void;
   #headsCheckedAt = 0;
-  /** The slot whose turn it is when heads are next looked at. */
+  /** The slot with which the next check of heads begins. */
   #nextChecked = 0;
 
   constructor(options: {
@@ -41,7 +47,7 @@ export class SlotEntry {
     readonly states: SlotStates;
     readonly changes: ChangePump;
     readonly settlement: Settlement;
-    /** Slots may be read now. */
+    /** Called when slots may be read. */
     readonly entered: () => void;
   }) {
     this.#store = options.store;
@@ -57,11 +63,11 @@ export class SlotEntry {
     this.#entered = options.entered;
   }
 
-  /** @param regained slots that nobody else had since this process lost them */
+  /** @param regained - slots that no other process had since this one lost them */
   gained(leases: readonly HeldLease[], regained: ReadonlySet<number>): void {
     for (const lease of leases) {
       this.#floors.reset(lease.slot);
-      // Nobody died where the slot is only back: the number is the one that was noted here.
+      // If the slot was only lost for a while, no owner died: this process itself noted the number.
       const takenOver = !regained.has(lease.slot);
       this.#states.gain(lease, takenOver ? lease.suspect : null);
       if (takenOver && lease.suspect !== null) this.#blame.takenOver(lease, lease.suspect);
@@ -69,16 +75,19 @@ export class SlotEntry {
     this.#load(leases);
   }
 
-  /** Somebody else changed rows: numbers below the floor may be pending, and heads gone. */
+  /**
+   * Another process or an operator changed rows, so rows below the floor may be pending, and heads may
+   * be gone.
+   */
   changed(lease: HeldLease): void {
     this.#floors.reset(lease.slot);
     this.#load([lease]);
   }
 
   /**
-   * Looks, some slots at a time, whether the rows that hold back keys are still there. A process that
-   * lost a slot while it worked on a message removes the message once it is done, also where the
-   * message waits for a retry here by now: nobody else would tell that its key is free.
+   * Checks, some slots at a time, whether the rows that hold back keys still exist. A process that
+   * lost a slot while it worked on a message removes the message when it is done, even if the message
+   * is a retry here by then. Nothing else would tell this process that the key is free.
    */
   checkHeads(): void {
     if (this.#clock.now() - this.#headsCheckedAt < CHECK_HEADS_MS) return;
@@ -95,7 +104,7 @@ export class SlotEntry {
     this.#load(leases);
   }
 
-  /** Reads which keys are held back, after everything said about them before has landed. */
+  /** Reads which keys are held back, after all earlier changes of them were written. */
   #load(leases: readonly HeldLease[]): void {
     this.#changes.push({
       kind: 'barrier',

@@ -13,27 +13,27 @@ import { SlotsToLookAt } from './slot-hints.js';
 import type { SlotStates } from './slot-states.js';
 
 const PROBE_EVERY_MS = 200;
-/** Payloads in memory are let grow to about this. */
+/** The approximate limit of the payloads in memory. */
 const ROOM_BYTES = 64 * 1_024 * 1_024;
 
-/** Is told how asking for the floor went. */
+/** Called with the result of each probe for the floors. */
 interface SlotReaderProbes {
-  /** Milliseconds for which it is better not asked again. */
+  /** Returns how long to wait before the next probe, in milliseconds. */
   readonly failed: (error: unknown) => number;
   readonly worked: () => void;
 }
 
 interface Found {
   readonly rows: number;
-  /** There are more of them than were read. */
+  /** Whether more rows are there than were read. */
   readonly more: boolean;
 }
 
 const NOTHING: Found = { rows: 0, more: false };
 
 /**
- * Reads ahead while the rows read before are worked on. Every read begins at the floors and leaves
- * out what is in flight: a cursor would miss what was numbered early and committed late.
+ * Reads ahead while earlier rows are worked on. Every read begins at the floors and leaves out rows in
+ * flight; a cursor would miss rows that get their number early and are committed late.
  */
 export class SlotReader {
   readonly #store: SlotQueueStore;
@@ -60,7 +60,7 @@ export class SlotReader {
   #removedSinceProbe = true;
   readonly #suspect: CrashSuspect;
   #movedAt = 0;
-  /** Bytes of the largest payload of the last read that found any; what the next one has to reckon with. */
+  /** Bytes of the largest payload of the last read that found rows; the next read expects the same. */
   #largest = 256 * 1_024;
 
   constructor(options: {
@@ -104,8 +104,8 @@ export class SlotReader {
   }
 
   /**
-   * When a read last came back, or could not have begun for want of room: what keeps the room is
-   * the work, and that is watched by itself.
+   * When the last read ended; now if no read can begin for want of room. Then the work keeps the room,
+   * and its progress is watched separately.
    */
   get movedAt(): number {
     return this.#room === undefined ? this.#movedAt : this.#clock.now();
@@ -116,20 +116,20 @@ export class SlotReader {
     this.#loop = this.#run();
   }
 
-  /** @param slots where something is to be found; null: anywhere */
+  /** @param slots - the slots to look at; null means all */
   hint(slots: readonly number[] | null = null): void {
     this.#lookAt.add(slots);
     this.#pace.hint();
   }
 
-  /** A row has left memory: there may be room for more, and a suspect may be over. */
+  /** A row has left memory, so there may be room for more, and the next crash suspect may be taken. */
   left(seq: string): void {
     this.#removedSinceProbe = true;
     if (this.#suspect.leave(seq)) this.hint();
     this.makeRoom();
   }
 
-  /** Rows were dropped with their slots, or are overdue: none of them keeps the other suspects waiting. */
+  /** Rows were dropped or are overdue, so the next crash suspect does not wait for them. */
   dropped(): void {
     if (this.#suspect.sweep()) this.hint();
     this.makeRoom();
@@ -155,8 +155,8 @@ export class SlotReader {
   }
 
   /**
-   * Takes a row of a suspicious slot, if no other such row is being worked on, after its number was
-   * noted; or a row of any other slot at once.
+   * Takes a row. A row of a suspicious slot is taken only if no other such row is being worked on, and
+   * after its number was noted.
    */
   async admit(row: QueuedMessage, lease: HeldLease, read: number): Promise<boolean> {
     if (this.#states.suspicious(row.slot)) {
@@ -201,7 +201,7 @@ export class SlotReader {
   async #read(): Promise<Found> {
     const turn = this.#states.turn();
     const only = this.#lookAt.take(this.#clock.now());
-    // A slot that is to be given back is only worked empty, not filled again.
+    // A slot that is to be given back gets no new rows, so that it runs empty.
     const trusted = turn.trusted.filter(
       (slot) => (only === null || only.has(slot)) && this.#leases.keeps(slot),
     );
@@ -213,9 +213,9 @@ export class SlotReader {
         this.#buffer - this.#book.waiting,
         Math.ceil((ROOM_BYTES - this.#book.bytes) / this.#largest),
       );
-      // A few of many slots, not many of a few: rows lie on disk in the order in which they were
-      // written, so this way neighbours are read and removed together. With 300,000 waiting it
-      // drained 1.4 times as fast as 125 rows of eight slots at a time.
+      // A few rows of many slots are read, not many of a few, because rows are stored in the order in
+      // which they were written, so neighbours are read and removed together. With 300,000 rows
+      // waiting this was 1.4 times as fast as 125 rows of eight slots at a time.
       const perSlot = Math.max(4, Math.ceil((2 * limit) / trusted.length));
       found = await this.#readSlots(trusted, Math.min(perSlot, limit), limit);
     }
@@ -226,10 +226,10 @@ export class SlotReader {
     return found;
   }
 
-  /** Of the rows that are found one is taken. Returns 1 where it is worth looking again soon, otherwise 0. */
+  /** Takes one of the rows that are found. Returns 1 if another read should follow soon, otherwise 0. */
   async #readSuspicious(suspicious: readonly number[]): Promise<number> {
     const slots = this.#suspect.next(suspicious);
-    // One more than there can be, unless they are large: then the read is known to be complete.
+    // The limit is one more than there can be, to know that the read is complete, unless rows are large.
     const limit = Math.min(slots.length + 1, Math.ceil(ROOM_BYTES / this.#largest));
     const { rows } = await this.#readSlots(slots, 1, limit);
     return Math.min(1, rows + suspicious.length - slots.length);
@@ -257,7 +257,7 @@ export class SlotReader {
     const bounds = new Map<number, { count: number; last: string; left: string | null }>();
     for (const row of result.rows) {
       const lease = leases.get(row.slot);
-      // The slot was lost, or lost and gained again, while its rows were on their way.
+      // The lease was lost, or lost and gained again, during the read.
       if (lease === undefined || !this.#leases.holds(lease)) continue;
       if (!this.#states.isLoaded(row.slot)) continue;
       const bound = bounds.get(row.slot) ?? { count: 0, last: row.seq, left: null };
@@ -299,7 +299,7 @@ export class SlotReader {
       this.#floors.addProbe(await this.#store.probeFloor());
       this.#probes.worked();
     } catch (error) {
-      // Without it the floors do not rise: reads take longer, and find everything all the same.
+      // Without an answer the floors do not rise: reads take longer, and still find every row.
       this.#removedSinceProbe = true;
       this.#probedAt = now + this.#probes.failed(error);
     }
@@ -319,7 +319,7 @@ export class SlotReader {
     if (proven === null) return;
     for (const slot of slots) {
       const bound = bounds.get(slot);
-      // What a cut-off read says nothing about stays above the floor.
+      // A floor does not rise above rows that a read which was cut off by its limit may have left out.
       if (bound === undefined && !read.full) continue;
       let to = proven;
       if (bound !== undefined) {
@@ -330,7 +330,7 @@ export class SlotReader {
     }
   }
 
-  /** A slot that runs empty has outlived what killed its owners. */
+  /** Clears the suspicion of empty slots: the messages that may have killed their owners are done. */
   #clearEmpty(
     slots: readonly number[],
     bounds: ReadonlyMap<number, unknown>,

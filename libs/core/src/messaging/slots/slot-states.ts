@@ -2,33 +2,33 @@ import type { Clock, QueuedMessage, SlotLease, SlotQueueStore } from '../../port
 import type { SlotSettings } from './settings.js';
 
 interface SlotState {
-  /** By this process's monotonic clock. */
+  /** When the slot was gained, by this process's monotonic clock. */
   readonly gainedAt: number;
-  /** Held keys are read first: before that nothing of the slot may be worked on. */
+  /** Whether the held keys of the slot were read; before that, no row of it may be worked on. */
   loaded: boolean;
-  /** Deaths of owners not yet outlived. */
+  /** How many owners died in a row, until the slot is trusted again. */
   crashes: number;
-  /** Rows that ended well since this process has it. */
+  /** How many rows ended since this process has the slot. */
   survivors: number;
   /**
-   * The number that was noted when the last owner died. While it has not been worked on again, an
-   * empty slot proves nothing: the one that kills is only waiting for its retry.
+   * The number that was noted when the last owner died. Until that message has been worked on again,
+   * an empty slot does not clear the suspicion, because the message may only be waiting for its retry.
    */
   blamed: string | null;
 }
 
 export interface SlotStateEvents {
-  /** Milliseconds for which it is better not tried again. */
+  /** Returns how long to wait before the next try, in milliseconds. */
   readonly failed: (error: unknown) => number;
-  /** The store has it that nothing of the slot is suspected any more. */
+  /** The store has recorded that the slot is not suspicious any more. */
   readonly cleared: (lease: SlotLease) => void;
 }
 
 /**
- * What this process knows of the slots it holds: which may be read, and which are under suspicion
- * because their owners died one after the other. Of those one message at a time is worked on in the
- * whole process, and its number is noted first: so the message that kills is the one that is
- * counted, and not everything that stood beside it.
+ * The slots that this process holds: which may be read, and which are suspicious because their owners
+ * died one after the other. Of all suspicious slots only one message at a time is worked on in the
+ * process, and its number is noted first, so that a crash is counted against this message and not
+ * against others.
  */
 export class SlotStates {
   readonly #states = new Map<number, SlotState>();
@@ -37,9 +37,9 @@ export class SlotStates {
   readonly #incarnation: string;
   readonly #settings: SlotSettings;
   readonly #events: SlotStateEvents;
-  /** Before that a suspicion is not cleared, because the store has refused it. */
+  /** Before this time no suspicion is cleared, because the store has refused to do so. */
   #clearsFrom = -Infinity;
-  /** Slots in the order in which they are read, turned a little with each read. */
+  /** Slots in the order in which they are read; each read begins with another one. */
   #order: number[] = [];
   #turn = 0;
 
@@ -57,7 +57,7 @@ export class SlotStates {
     this.#events = events;
   }
 
-  /** @param blamed the number that was noted when the owner before died, if one did */
+  /** @param blamed - the number that the last owner had noted when it died, if it did */
   gain(lease: SlotLease, blamed: string | null): void {
     this.#states.set(lease.slot, {
       gainedAt: this.#clock.now(),
@@ -92,9 +92,9 @@ export class SlotStates {
   }
 
   /**
-   * Of a row that was just read: whether the slot's owner before died while it lay there. What came
-   * later was never in its hands. A dead owner keeps its slots until they expire, which is longer
-   * than any answer of the store takes, so the two clocks need not agree to the millisecond.
+   * Whether the slot's last owner died while the row was in the slot; a row that came later was never
+   * in its hands. A dead owner keeps its slots until their leases expire, which is longer than any
+   * answer of the store takes, so the two clocks need not agree to the millisecond.
    */
   afterDeath(row: QueuedMessage): boolean {
     const state = this.#states.get(row.slot);
@@ -102,7 +102,7 @@ export class SlotStates {
     return row.ageMs >= this.#clock.now() - state.gainedAt;
   }
 
-  /** Slots to read, beginning with another one each time so that none starves. */
+  /** The slots to read. Each call begins with another slot, so that every slot is read in time. */
   turn(): { readonly trusted: number[]; readonly suspicious: number[] } {
     const trusted: number[] = [];
     const suspicious: number[] = [];
@@ -117,15 +117,15 @@ export class SlotStates {
     return { trusted, suspicious };
   }
 
-  /** A later read begins further on: what was cut off by the limit comes first. */
+  /** Lets the next read begin with this slot, because the limit of the last one has cut off its rows. */
   advance(slot: number): void {
     const at = this.#order.indexOf(slot);
     if (at >= 0) this.#turn = at;
   }
 
   /**
-   * The owner before lives after all and has taken its crash back, if the store counts fewer crashes than
-   * are known here. Returns whether that is so.
+   * Reduces the crashes of a slot if the store counts fewer: the last owner lives after all and has
+   * taken its crash back. Returns whether that was so.
    */
   relieve(lease: SlotLease): boolean {
     const state = this.#states.get(lease.slot);
@@ -135,7 +135,7 @@ export class SlotStates {
     return true;
   }
 
-  /** The row that was noted is gone. */
+  /** The message that was noted is gone. */
   forgive(slot: number): void {
     const state = this.#states.get(slot);
     if (state !== undefined) state.blamed = null;
@@ -150,14 +150,14 @@ export class SlotStates {
     if (state.survivors >= this.#settings.suspectSurvivors) this.clear(lease);
   }
 
-  /** Nothing is left of what was there when the owner died. */
+  /** Clears the suspicion, because no row is left that was in the slot when its owner died. */
   clear(lease: SlotLease): void {
     const state = this.#states.get(lease.slot);
     if (state === undefined || state.crashes === 0 || state.blamed !== null) return;
     if (this.#clock.now() < this.#clearsFrom) return;
     const { crashes } = state;
     state.crashes = 0;
-    // Tried again when the slot next runs empty, if it is still here then.
+    // If this fails, it is tried again when the slot next runs empty and is still held.
     this.#store.noteSuspect(this.#incarnation, lease, null).then(
       () => this.#events.cleared(lease),
       (error: unknown) => {
