@@ -39,8 +39,9 @@ export interface Paired {
 }
 
 /**
- * Runs a part with the libraries of another checkout and with this one's in turn, A B B A, each time in
- * a fresh process and database of the same server, so that both see the same weather.
+ * Runs a part with the libraries of another checkout and with this one's in turn, A B B A, each time
+ * in a fresh process and database of the same server, so that changes in the machine's speed affect
+ * both.
  */
 export async function pairPart(
   server: BenchServer,

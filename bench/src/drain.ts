@@ -26,7 +26,7 @@ export interface DrainFindings {
   readonly waitingMillion: number;
 }
 
-/** The relay against two loops that promise nothing, on the same table with the same rows. */
+/** Compares the relay with two loops that guarantee nothing, on the same table with the same rows. */
 export async function drains(server: BenchServer): Promise<DrainFindings> {
   const rows = 100_000;
   const relay: number[] = [];
@@ -141,7 +141,10 @@ async function oneByOneRate(pool: pg.Pool, rows: number): Promise<number> {
   return perSecond(rows, performance.now() - began);
 }
 
-/** Reads and deletes a batch in one statement, on one connection, with no order and no care. */
+/**
+ * Reads and deletes a batch in one statement, on one connection, without order and without safety
+ * after a crash.
+ */
 async function bareRate(pool: pg.Pool, rows: number): Promise<number> {
   const client = await pool.connect();
   try {

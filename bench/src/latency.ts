@@ -12,7 +12,7 @@ import { openStore, quietLogger } from './store.js';
 import type { LatencyRun, Seen } from './workers/latency-consumer.js';
 
 const PER_SECOND = 200;
-/** Not counted: plans, caches and the compiler warm up. */
+/** The number of first rounds that do not count, while plans, caches and the compiler warm up. */
 const WARM = 1_000;
 
 export interface Latency {
@@ -32,7 +32,10 @@ export interface LatencyFindings {
   readonly chain: Latency;
 }
 
-/** At 200 a second of each kind; they alternate, so that they see the same weather. */
+/**
+ * Measures at 200 a second of each kind. The kinds alternate, so that changes in the machine's speed
+ * affect all.
+ */
 export async function latencies(
   server: Pick<BenchServer, 'database'>,
   count = 6_000,

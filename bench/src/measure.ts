@@ -3,11 +3,14 @@ import { median } from './statistics.js';
 export interface Turns<K extends string> {
   /** The median rate. */
   perSecond(kind: K): number;
-  /** The median of the ratios, turn by turn: the machine's own ups and downs cancel out. */
+  /** The median of the ratios, turn by turn, so that changes in the machine's speed cancel out. */
   ratio(kind: K, to: K): number;
 }
 
-/** Measures things in turn, A B C A B C …, so that all see the same weather. */
+/**
+ * Measures several candidates in turn, A B C A B C …, so that changes in the machine's speed affect
+ * all of them.
+ */
 export async function inTurn<K extends string>(
   rounds: number,
   kinds: Readonly<Record<K, () => Promise<number>>>,

@@ -1,7 +1,7 @@
 import { systemClock, type Logger, type Store } from '@sagaz/core';
 import { postgres } from '@sagaz/postgres';
 
-/** Says only what is wrong. */
+/** A logger that writes warnings and errors only. */
 export const quietLogger: Logger = {
   debug: () => undefined,
   info: () => undefined,

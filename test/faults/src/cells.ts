@@ -11,7 +11,9 @@ export const PROMISES = {
 } as const;
 export type KillPromise = keyof typeof PROMISES;
 
-/** A process is killed at a point; these are the promises that hang on what is half done there. */
+/**
+ * The promises that could break when a process is killed at a point, because work is half done there.
+ */
 export interface KillCell extends Omit<Fault, 'action'> {
   readonly promises: readonly KillPromise[];
   /** As in the scenario, for the process that dies. */
@@ -19,8 +21,8 @@ export interface KillCell extends Omit<Fault, 'action'> {
 }
 
 /**
- * Each promise of each row is a test: a process dies at the point, another one goes on. Where a row
- * names a subject or a number, that is the place in the flow at which the most is half done.
+ * Each promise of each row is a test: a process dies at the point, and another one continues. A
+ * subject or a number in a row names the occurrence of the point at which the most work is half done.
  */
 export const KILL_CELLS: readonly KillCell[] = [
   { point: 'start.before-commit', nth: 2, promises: [1, 2] },
@@ -70,16 +72,25 @@ export const KILL_CELLS: readonly KillCell[] = [
 ];
 
 export interface ZombieCell extends Omit<Fault, 'action'> {
-  /** Few, so that the frozen process holds no lock but those of what it is frozen in. */
+  /**
+   * The concurrency is low, so that the frozen process holds only the locks of the work in which it is
+   * frozen.
+   */
   readonly orders: readonly string[];
   readonly notes: number;
-  /** A message is refused for good: its row is still there for the zombie to change. */
+  /**
+   * A message is refused for good, so its row still exists and the frozen process can try to change
+   * it.
+   */
   readonly refuse?: boolean;
-  /** The heir waits for locks of the frozen process: it is woken while the heir is at work. */
+  /** The heir waits for locks of the frozen process, which is therefore woken while the heir works. */
   readonly holdsLocks?: boolean;
 }
 
-/** A process is frozen at a point, overtaken, and woken up: what it writes then must not land. */
+/**
+ * A process is frozen at a point, loses its leases, and is woken: what it writes then must have no
+ * effect.
+ */
 export const ZOMBIE_CELLS: readonly ZombieCell[] = [
   { point: 'claim.after-commit', orders: ['late-1'], notes: 0 },
   { point: 'step.after-invoke', subject: 'charge', orders: ['good-1'], notes: 0 },

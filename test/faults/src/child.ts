@@ -7,7 +7,7 @@ import type { Scenario } from './scenario.js';
 import { settled } from './settled.js';
 import { System } from './system.js';
 
-/** Places orders as a client does that repeats what it had no answer to; ends when all is settled. */
+/** Places orders like a client that repeats requests without an answer; ends when no work is left. */
 async function main({ url, fault, orders, notes, retry, retryMs }: Scenario): Promise<void> {
   const system = await System.open(url, stderrLogger(), new DeadlyFaults(fault), retryMs);
   const { engine } = system;
@@ -33,7 +33,8 @@ async function main({ url, fault, orders, notes, retry, retryMs }: Scenario): Pr
   }
   await noted;
   while (!(await settled(system.pool, orders.length))) await pause(50);
-  // Whoever was frozen has something to write still: it is let write, and only then ends.
+  // A process that was frozen still has something to write: it is given the time to write it before it
+  // ends.
   if (fault?.action === 'freeze') await system.close();
   process.exit(0);
 }

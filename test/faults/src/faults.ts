@@ -2,10 +2,10 @@ import { writeSync } from 'node:fs';
 import type { FaultPoint, FaultPoints } from '@sagaz/core';
 import type { Fault } from './scenario.js';
 
-/** What a process says on stdout before it freezes. */
+/** The line that a process prints before it freezes. */
 export const FROZEN = 'frozen';
 
-/** Ends or freezes this very process at the n-th time a point is reached. */
+/** Ends or freezes this process when a point is reached for the n-th time. */
 export class DeadlyFaults implements FaultPoints {
   #left: number;
 

@@ -46,8 +46,9 @@ async function isOn(app: AppTransaction, name: string): Promise<boolean> {
 }
 
 /**
- * Writes down each delivery, redelivered ones too, as a consumer without an inbox sees them. Slowly,
- * where the next one of the key is quick: at once, they would be written down the wrong way round.
+ * Records each delivery, repeated ones too, as a consumer without an inbox sees them. It is slow where
+ * the next message of the key is handled quickly, so that a violation of the order shows in the
+ * records.
  */
 export async function recordDeliveries(broker: Broker, pool: pg.Pool): Promise<void> {
   await broker.subscribe({

@@ -4,14 +4,17 @@ import { bodyOf } from './messages.js';
 
 const LAG_MS = 20;
 
-/** Every other note of a key takes longer than the one behind it, which overtakes it if it may. */
+/**
+ * Every other note of a key takes longer than the next one, which would overtake it if the order was
+ * not kept.
+ */
 export async function lag({ type, payload }: Message): Promise<void> {
   if (type !== 'note.taken') return;
   const { n = 0 } = bodyOf(payload);
   if (n % 2 === 1) await pause(LAG_MS);
 }
 
-/** Takes a batch the later, if an odd note begins it. */
+/** Takes a batch later if it begins with an odd note. */
 export function lagging(broker: Broker): Broker {
   return {
     name: broker.name,

@@ -3,13 +3,13 @@ import { Gate } from '@sagaz/core/testing';
 import type { AppTransaction, AppTransactions } from './app-transactions.js';
 import { publishNote } from './note.js';
 
-/** The key of notes whose transactions nothing but the outbox keeps apart. */
+/** The key of notes whose transactions are kept in order by the outbox alone. */
 export const PAIRED_KEY = 'pair';
 
-/** What the first transaction of a pair has to know of the second. */
+/** Facts about the second transaction of a pair that the first one needs. */
 interface Second {
   pid: number;
-  /** The id of what it has published; null: nothing, because an earlier process did. */
+  /** The id of the message it has published; null if an earlier process published it. */
   note: string | null;
   over: boolean;
 }

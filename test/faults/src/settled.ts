@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { BROKER_SCHEMA, ORDERS_SCHEMA, STOCK_SCHEMA } from './schema.js';
 
-/** Whether there is nothing left to do: neither for this process nor for any other. */
+/** Whether no work is left, for this process or any other. */
 export async function settled(pool: pg.Pool, sagas: number): Promise<boolean> {
   const { rows } = await pool.query<{ settled: boolean }>(
     `SELECT (SELECT count(*) FROM ${ORDERS_SCHEMA}.saga

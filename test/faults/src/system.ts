@@ -21,7 +21,7 @@ import { OrderSaga } from './order-saga.js';
 import { refusing } from './refusing-broker.js';
 import { BROKER_SCHEMA, ORDERS_SCHEMA, STOCK_SCHEMA } from './schema.js';
 
-/** What a process that died held is taken over after this long. */
+/** After this time the work of a process that died is taken over. */
 const TTL_MS = 2_500;
 const POLL_MS = 100;
 const CLOSE_MS = 5_000;
@@ -146,7 +146,7 @@ export class System {
     await this.engine.run();
   }
 
-  /** Lets end what is under way. */
+  /** Waits for the work that is under way. */
   async close(): Promise<void> {
     const relays = this.#relays.map((relay) => relay.close(CLOSE_MS));
     await Promise.all([this.engine.close(), this.broker.close(), ...relays]);

@@ -12,7 +12,10 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** A fresh, empty database. Call `drop()` in `afterAll`; what is left goes at the end of the run. */
+/**
+ * Creates an empty database. Call `drop()` in `afterAll`; databases that are left are removed at the
+ * end of the run.
+ */
 export async function createDatabase(server: PostgresServer): Promise<TestDatabase> {
   const name = `${inject('sagazPostgres').databasePrefix}${randomBytes(5).toString('hex')}`;
   await administrate(server.url, `CREATE DATABASE "${name}"`);
@@ -26,8 +29,9 @@ export async function createDatabase(server: PostgresServer): Promise<TestDataba
         return;
       }
       try {
-        // The end of a pool says goodbye without waiting for the server to have read it. A connection
-        // that is ended by force in between fails as one that nobody listens to any more.
+        // A pool that ends does not wait until the server has read its last message. If the server
+        // ends such a connection by force in between, it fails with an error that no code listens to
+        // any more.
         await administrate(server.url, `DROP DATABASE IF EXISTS "${name}"`);
       } catch (error) {
         if (!(error instanceof pg.DatabaseError && error.code === OBJECT_IN_USE)) throw error;

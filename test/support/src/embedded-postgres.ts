@@ -15,7 +15,10 @@ export interface EmbeddedPostgres {
   /** Superuser, database `postgres`. Replace the path of the URL to reach another database. */
   readonly url: string;
   readonly port: number;
-  /** SIGKILL, and up again on the same port with what was committed: crash recovery. */
+  /**
+   * Kills the server with SIGKILL and starts it on the same port with the data that was committed, as
+   * after a crash.
+   */
   crash(): Promise<void>;
   /** Stops the server and removes its files. */
   stop(): Promise<void>;
@@ -50,7 +53,7 @@ export async function startEmbeddedPostgres(
   };
 }
 
-/** A stop in order takes well under a second; what takes this long hangs. */
+/** The time limit of a stop in order, which normally takes well under a second. */
 const impatience = 15_000;
 
 function stop(guardian: ChildProcess): Promise<void> {

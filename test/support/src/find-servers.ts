@@ -7,14 +7,14 @@ export interface ServerKind {
   readonly name: string;
   /** Environment variable with URLs of running ones, separated by commas; empty: use none. */
   readonly variable: string;
-  /** Where one is on most developers' machines. */
+  /** The address at which such a server runs on most developers' machines. */
   readonly usualUrl: string;
   /** Throws when no server of this kind answers there. */
   readonly probe: (url: string) => Promise<void>;
   readonly container: ContainerOfKind;
 }
 
-/** What to start of a kind where Docker runs. */
+/** The container to start if Docker runs. */
 export interface ContainerOfKind {
   readonly image: string;
   readonly port: number;
@@ -22,10 +22,10 @@ export interface ContainerOfKind {
   readonly urlOf: (host: string, port: number) => string;
 }
 
-/** A server that was looked for and is not there. */
+/** A server that was looked for and not found. */
 export interface AbsentServer {
   readonly name: string;
-  /** Says where it was looked for and how to name one. */
+  /** Says where the server was looked for and how to name one. */
   readonly reason: string;
 }
 
@@ -33,11 +33,11 @@ export interface AbsentServer {
 export interface FoundServers {
   readonly urls: readonly string[];
   readonly absent: readonly AbsentServer[];
-  /** Ends what was started for the run; leaves running servers alone. */
+  /** Ends the servers that were started for the run; other servers are left running. */
   readonly stop: () => Promise<void>;
 }
 
-/** Where to look, beside the kind's own places. Given only by the spec of this file. */
+/** Other places to look, which only the spec of this file gives. */
 export interface Surrounding {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Why containers cannot be started; undefined where they can. */
@@ -48,9 +48,9 @@ export interface Surrounding {
 const machine: Surrounding = { environment: process.env, dockerMissing, start: startContainer };
 
 /**
- * Decides which servers of a kind a run uses: those that the variable names, and then no other, even
- * where they do not answer; else the one at the usual port; else one in a container where Docker runs;
- * else none, with the reason.
+ * Decides which servers of a kind a run uses: those that the variable names, and no others even if they
+ * do not answer; else the one at the usual port; else one in a container if Docker runs; else none,
+ * with the reason.
  */
 export async function findServers(
   kind: ServerKind,
@@ -80,7 +80,7 @@ export async function findServers(
   return { urls: [], absent: [absentAt(kind, kind.usualUrl, reason)], stop: nothing };
 }
 
-/** A server in a container, or why there is none. */
+/** Starts a server in a container, or returns the reason why that is not possible. */
 async function inContainer(
   kind: ServerKind,
   start: Surrounding['start'],
@@ -129,7 +129,7 @@ function textOf(error: unknown): string {
 
 const DOCKER_ANSWERS_WITHIN_MS = 5_000;
 
-/** The command asks the engine, so a client without one counts as none. */
+/** The command asks the Docker engine, so a client without an engine does not count. */
 export async function dockerMissing(): Promise<string | undefined> {
   const options = { timeout: DOCKER_ANSWERS_WITHIN_MS };
   try {
@@ -140,7 +140,7 @@ export async function dockerMissing(): Promise<string | undefined> {
   }
 }
 
-/** Loaded where it is needed only: most runs need no container. */
+/** Loaded only when it is needed, because most runs start no container. */
 async function startContainer({
   image,
   port,

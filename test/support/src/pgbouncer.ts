@@ -7,12 +7,12 @@ import { freePort } from './free-port.js';
 
 /** A running PgBouncer in transaction mode that belongs to this process and ends with it. */
 export interface PgBouncer {
-  /** The given url, by way of PgBouncer. */
+  /** The given url, through PgBouncer. */
   readonly url: string;
   stop(): Promise<void>;
 }
 
-/** Why there is no PgBouncer here; undefined where there is one. */
+/** Why no PgBouncer can be used here; undefined if one can. */
 export function pgBouncerMissing(): string | undefined {
   return binary() === undefined
     ? 'no pgbouncer in PATH or /usr/sbin; on Debian: apt-get install pgbouncer'
@@ -31,7 +31,7 @@ export async function startPgBouncer(
 ): Promise<PgBouncer> {
   const path = binary();
   if (path === undefined) throw new Error(`There is ${String(pgBouncerMissing())}.`);
-  // Between finding a free port and listening on it somebody else may take it: then another one.
+  // Another process may take the free port before PgBouncer listens on it; then another port is tried.
   for (let attempt = 1; ; attempt += 1) {
     const port = await freePort();
     const folder = mkdtempSync(join(tmpdir(), 'sagaz-pgbouncer-'));
@@ -73,7 +73,7 @@ function configuration(target: URL, settings: Readonly<Record<string, string | n
   const section = {
     listen_addr: '127.0.0.1',
     unix_socket_dir: '',
-    // Whoever comes is let in, as the user of the line above.
+    // Every client is admitted, as the user of the line above.
     auth_type: 'any',
     pool_mode: 'transaction',
     default_pool_size: 40,
@@ -89,7 +89,7 @@ function binary(): string | undefined {
   return folders.map((folder) => join(folder, 'pgbouncer')).find((path) => existsSync(path));
 }
 
-/** PgBouncer refuses to run as root, so root runs it as somebody who has no rights. */
+/** PgBouncer refuses to run as root, so root runs it as a user without rights. */
 function unprivilegedUser(): { name: string; uid: number; gid: number } | undefined {
   if (userInfo().uid !== 0) return undefined;
   const id = (flag: string, user: string): number =>
@@ -104,7 +104,10 @@ function unprivilegedUser(): { name: string; uid: number; gid: number } | undefi
   throw new Error('PgBouncer does not run as root, and this machine has no user "nobody".');
 }
 
-/** Ends it and removes its folder when this process is gone, however it went: the pipe closes. */
+/**
+ * Ends PgBouncer and removes its folder when this process is gone in any way, because the pipe is
+ * closed then.
+ */
 function dieWith(bouncer: ChildProcess, folder: string): ChildProcess {
   const script = 'read -r _; kill "$1"; rm -rf "$2"';
   const watchdog = spawn('sh', ['-c', script, 'sh', String(bouncer.pid), folder], {
@@ -115,7 +118,7 @@ function dieWith(bouncer: ChildProcess, folder: string): ChildProcess {
   return watchdog;
 }
 
-/** Its last words, where it ended instead of listening. */
+/** The last lines of its output, if it ended instead of listening. */
 async function upOrWhy(bouncer: ChildProcess, port: number): Promise<string | undefined> {
   let log = '';
   let problem: string | undefined;
@@ -141,7 +144,7 @@ function ended(bouncer: ChildProcess): Promise<void> {
   }
   return new Promise((resolve) => {
     bouncer.once('exit', () => resolve());
-    // At once: what waits for its connections to end would wait for a client that never leaves.
+    // It is stopped at once: an orderly stop would wait for clients that never disconnect.
     bouncer.kill('SIGTERM');
   });
 }

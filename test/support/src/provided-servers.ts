@@ -19,8 +19,8 @@ export interface EmbeddedServer extends Pick<EmbeddedPostgres, 'url' | 'stop'> {
 }
 
 /**
- * Tells the specs of a run their servers: the embedded ones, which end with the run, and what there
- * is of the others. Gives what cleans up when the run is over.
+ * Tells the specs of a run which servers they can use: the embedded ones, which end with the run, and
+ * those of other kinds that were found. Returns a function that cleans up after the run.
  */
 export async function provideServers(
   project: TestProject,
@@ -53,7 +53,7 @@ async function describeServer(url: string, pooled = false): Promise<PostgresServ
   });
 }
 
-/** A run that was killed could not clean up; nobody's run takes this long. */
+/** Whether a database is of a run that was killed and could not clean up: no run takes this long. */
 function isStale(name: string): boolean {
   const started = Number.parseInt(name.slice(prefix.length).split('_')[0] ?? '', 36);
   return started < Date.now() - staleAfter;

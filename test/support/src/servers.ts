@@ -8,11 +8,14 @@ export interface PostgresServer {
   readonly version: number;
   /** Superuser URL. */
   readonly url: string;
-  /** Whether a pooler stands before it, which keeps connections to a database nobody uses any more. */
+  /**
+   * Whether a pooler is in front of the server, which keeps connections to databases that are not used
+   * any more.
+   */
   readonly pooled: boolean;
 }
 
-/** What the set-up of the run tells each spec file. */
+/** The data that the set-up of the run gives to each spec file. */
 export interface PostgresOfThisRun {
   /** Prefix of every database of this run, so that parallel runs never touch each other's. */
   readonly databasePrefix: string;

@@ -7,8 +7,8 @@ interface Pair {
 }
 
 /**
- * Stands before a server, and forgets connections as a firewall or a NAT does: what is sent on them
- * vanishes, in both directions, and neither side is told.
+ * A proxy that can forget connections as a firewall or a NAT does: data sent on them is lost in both
+ * directions, and neither side is told.
  */
 export class SilentProxy {
   /** The given url, by way of the proxy. */
@@ -35,7 +35,7 @@ export class SilentProxy {
     return new SilentProxy(server, new URL(url));
   }
 
-  /** Connections that are open now; those that were forgotten as long as the client keeps them. */
+  /** The number of connections that are open now; a forgotten one counts until the client closes it. */
   get open(): number {
     return this.#pairs.size;
   }
@@ -45,13 +45,13 @@ export class SilentProxy {
     return [...this.#pairs].filter(({ silent }) => silent).length;
   }
 
-  /** Forgets what is open now; new connections work. Returns how many there were. */
+  /** Forgets the connections that are open now; new ones work. Returns how many were forgotten. */
   forget(): number {
     for (const pair of this.#pairs) pair.silent = true;
     return this.#pairs.size;
   }
 
-  /** Whether new connections are taken and never answered, too. */
+  /** Whether new connections are accepted and then never answered. */
   silence(on: boolean): void {
     this.#silent = on;
     if (on) this.forget();
@@ -80,7 +80,7 @@ export class SilentProxy {
     ] as const) {
       one.on('error', () => undefined);
       one.on('close', () => {
-        // Of the end of a forgotten connection the other side does not hear either.
+        // The other side is not told of the end of a forgotten connection either.
         if (!pair.silent) other.destroy();
         if (one === client) this.#pairs.delete(pair);
         else this.#targets.delete(target);

@@ -1,6 +1,9 @@
 import type { Reporter, TestModule } from 'vitest/node';
 
-/** Ends the run by saying what was skipped and why, and with the totals on a line of their own. */
+/**
+ * Ends the output of a run with the skipped tests and their reasons, and with the totals on a line of
+ * their own.
+ */
 export default class SummaryReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
     const skipped = new Map<string, number>();

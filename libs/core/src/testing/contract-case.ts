@@ -1,26 +1,26 @@
 /**
- * One case of a contract: a promise that every implementation of a port keeps. Cases know no test
- * runner; they assert with `node:assert/strict` and make their own names, so that one database can
- * serve all of them.
+ * One case of a contract: a promise that every implementation of a port keeps. Cases do not depend on
+ * a test runner; they assert with `node:assert/strict` and use names of their own, so that one
+ * database can serve all of them.
  */
 export interface ContractCase<Fixture> {
-  /** A sentence about what an implementation does. */
+  /** The promise, as a sentence about what an implementation does. */
   readonly name: string;
-  /** The promise or the hole, in words: what breaks in production where this case fails. */
+  /** What breaks in production if the case fails. */
   readonly guards: string;
   run(fixture: Fixture): Promise<void>;
 }
 
-/** What a contract needs of a test runner; vitest and Jest have it, so has `node:test`. */
+/** The functions of a test runner that contracts need. Vitest, Jest and `node:test` have them. */
 export interface ContractRunner {
   it(name: string, run: () => Promise<void>): unknown;
-  /** Groups the cases under a name where the runner can. */
+  /** Groups the cases under a name, if the runner can. */
   describe?(name: string, define: () => void): unknown;
 }
 
 /**
- * Declares every case of a contract with a test runner. The fixture is made anew for each case;
- * `dispose`, where there is one, runs after it however it ended.
+ * Declares every case of a contract with a test runner. The fixture is created for each case;
+ * `dispose`, if there is one, is called after the case, even if it failed.
  */
 export function runContract<Fixture extends object>(
   name: string,
@@ -44,7 +44,7 @@ export function runContract<Fixture extends object>(
   else runner.describe(name, define);
 }
 
-/** The case of that name; throws where there is none. For specs that break an implementation. */
+/** Returns the case with that name, for specs that break an implementation; throws if there is none. */
 export function contractCase<Fixture>(
   cases: readonly ContractCase<Fixture>[],
   name: string,
@@ -55,7 +55,7 @@ export function contractCase<Fixture>(
 }
 
 let counter = 0;
-/** A name no other case uses. */
+/** A name that no other case uses. */
 export function freshName(prefix = 'case'): string {
   counter += 1;
   return `${prefix}-${process.pid}-${counter}-${Math.random().toString(36).slice(2, 8)}`;

@@ -31,7 +31,7 @@ import { VirtualClock } from './virtual-clock.js';
 class Life {
   alive = true;
   #end: () => void = () => undefined;
-  /** Rejects when the process dies: what the database then rolls back. */
+  /** Rejects when the process dies, so that the database rolls its transactions back. */
   readonly death = new Promise<never>((_resolve, reject) => {
     this.#end = () => reject(new Error('The connection was lost.'));
   });
@@ -51,14 +51,14 @@ export interface BenchEngineOptions {
   readonly hearsReplies?: boolean;
   readonly observer?: EngineObserver;
   readonly stepTransactions?: StepTransactions;
-  /** Wraps the saga store of this engine: to lose answers, or to refuse. */
+  /** Wraps the saga store of this engine, so that a test can lose answers or refuse calls. */
   readonly store?: (sagas: SagaStore) => SagaStore;
-  /** What this engine runs, where that is not what the bench was made with. */
+  /** The sagas that this engine runs, if they differ from those of the bench. */
   readonly sagas?: readonly (SagaClass | Program)[];
   readonly faults?: FaultBoard;
 }
 
-/** Lines that were logged, for tests that look at them. */
+/** Lines that were logged, for tests that check them. */
 export interface LoggedLine {
   readonly level: 'debug' | 'info' | 'warn' | 'error';
   readonly message: string;
@@ -94,14 +94,14 @@ export class EngineBench {
     });
   }
 
-  /** An engine that works. */
+  /** Creates an engine and has it work. */
   async engine(options: BenchEngineOptions = {}): Promise<SagaEngine> {
     const engine = this.idleEngine(options);
     await engine.run();
     return engine;
   }
 
-  /** An engine that was not told to work yet. */
+  /** Creates an engine that does not work yet. */
   idleEngine(options: BenchEngineOptions = {}): SagaEngine {
     const life = new Life();
     const { definitions, resolve } = this.#prepare(options.sagas ?? this.#given, life);
@@ -131,7 +131,7 @@ export class EngineBench {
     return engine;
   }
 
-  /** Ends an engine as SIGKILL would: nothing it does reaches anybody any more. */
+  /** Ends an engine as SIGKILL would: none of its calls has an effect any more. */
   kill(engine: SagaEngine): void {
     const life = this.#lives.get(engine);
     life?.end();
@@ -208,7 +208,7 @@ export class EngineBench {
   }
 }
 
-/** A part of a store that nobody answers any more once the process is dead. */
+/** A part of a store that gives no answers once its process is dead. */
 function cut<Part extends object>(part: Part, life: { readonly alive: boolean }): Part {
   const never = new Promise<never>(() => undefined);
   return new Proxy(part, {

@@ -1,12 +1,12 @@
 import type { FaultPoint, FaultPoints } from '../ports/index.js';
 
-/** A point in a test where somebody waits until it is opened. */
+/** A point at which code waits until the test opens it. */
 export class Gate {
   #open: () => void = () => undefined;
   #arrived: () => void = () => undefined;
   /** Resolves when the gate is opened. */
   readonly opened: Promise<void>;
-  /** Resolves when somebody stands in front of it. */
+  /** Resolves when code has reached the gate. */
   readonly reached: Promise<void>;
 
   constructor() {
@@ -22,7 +22,7 @@ export class Gate {
     this.#open();
   }
 
-  /** Says that somebody is here, and waits. */
+  /** Notes that the gate was reached, and waits until it is opened. */
   async pass(): Promise<void> {
     this.#arrived();
     await this.opened;
@@ -31,7 +31,7 @@ export class Gate {
 
 type Fault = (subject: string | undefined) => void | Promise<void>;
 
-/** Fault points a test can lay something behind: a gate, an error, the end of the process. */
+/** Fault points at which a test can set a gate, an error or the end of the process. */
 export class FaultBoard implements FaultPoints {
   readonly #faults = new Map<FaultPoint, { fault: Fault; left: number }>();
   /** Every point that was reached, in order. */
@@ -46,13 +46,13 @@ export class FaultBoard implements FaultPoints {
     return laid.fault(subject);
   }
 
-  /** Runs `fault` the next `times` times the point is reached. */
+  /** Has `fault` run the next `times` times that the point is reached. */
   on(point: FaultPoint, fault: Fault, times = 1): this {
     this.#faults.set(point, { fault, left: times });
     return this;
   }
 
-  /** Whoever reaches the point next waits at the gate. */
+  /** Has the code that next reaches the point wait at the gate. */
   gate(point: FaultPoint): Gate {
     const gate = new Gate();
     this.on(point, () => gate.pass());

@@ -1,9 +1,9 @@
-/** A method that has not settled by then is taken for one that hangs. */
+/** A method that has not settled after this time is taken for one that hangs; in milliseconds. */
 const PATIENCE_MS = 200;
 
 /**
- * Promises that settle in the host's time, beside a clock that is virtual. Each is waited for once, and
- * not for ever: a test may be about a method that hangs.
+ * Promises that settle in the host's time, beside a virtual clock. Each is waited for once and for a
+ * limited time, because a test may be about a method that hangs.
  */
 export class HostWork {
   readonly #fresh = new Set<Promise<void>>();
@@ -17,7 +17,7 @@ export class HostWork {
     this.#fresh.add(settled);
   }
 
-  /** Resolves when each has settled, or has had its time. */
+  /** Resolves when each promise has settled, or its time is over. */
   async settled(): Promise<void> {
     while (this.#fresh.size > 0) {
       const these = [...this.#fresh];
@@ -29,7 +29,7 @@ export class HostWork {
       await Promise.race([Promise.all(these), patience]);
       stop();
       for (const one of these) this.#fresh.delete(one);
-      // What follows a method's end is the engine's, and takes a turn of the event loop.
+      // The engine continues after the method's end in a later turn of the event loop.
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
   }

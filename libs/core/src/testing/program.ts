@@ -21,16 +21,16 @@ export type Behaviour = (call: Call) => unknown;
 
 export interface ProgramStep {
   readonly dependsOn?: readonly string[];
-  /** Default: yields the step's name. */
+  /** Default: the result is the step's name. */
   readonly run?: Behaviour;
-  /** True: an undo that does nothing. Absent: none. */
+  /** True means a compensation that does nothing; absent means none. */
   readonly undo?: Behaviour | true;
   readonly recover?: Behaviour;
   readonly retry?: Partial<RetryPolicy>;
   readonly undoRetry?: Partial<RetryPolicy>;
   /** Default: `undoRetry`. */
   readonly recoverRetry?: Partial<RetryPolicy>;
-  /** Of one attempt. Default: what a decorated step has; `false`: none. */
+  /** The time limit of one attempt. Default: that of a decorated step; `false` means none. */
   readonly timeoutMs?: number | false;
   readonly replyTimeoutMs?: number;
   readonly pivot?: boolean;
@@ -84,7 +84,7 @@ export class Program {
     };
   }
 
-  /** The object whose methods an engine calls. `alive` ends them with their process. */
+  /** The object whose methods an engine calls. `alive` ends the methods together with their process. */
   instance(alive: () => boolean = () => true): object {
     const methods: Record<string, unknown> = {};
     for (const [method, behaviour] of this.#behaviours) {
@@ -103,7 +103,7 @@ export class Program {
             manager,
           });
         } finally {
-          // What a process that died had begun is never heard of again.
+          // The result of a call that a process had begun before it died is lost.
           if (!alive()) await new Promise<never>(() => undefined);
         }
       };
@@ -174,7 +174,7 @@ export class Program {
   }
 }
 
-/** Stands where a decorated class would. */
+/** Takes the place of a decorated class. */
 class ProgrammedSaga {
   readonly programmed = true;
 }

@@ -1,17 +1,17 @@
 export interface Refusing<T> {
-  /** Like the target, but for what it refuses. */
+  /** The target, except that it refuses the chosen methods. */
   readonly value: T;
-  /** From now on these methods are refused, as a database refuses a role that lacks a grant. */
+  /** Has these methods refused from now on, as a database does for a role without a grant. */
   refuse(...methods: (keyof T)[]): void;
-  /** Nothing is refused any more. */
+  /** Ends all refusals. */
   grant(): void;
-  /** How often something was refused. */
+  /** The number of calls that were refused. */
   refused(): number;
 }
 
 type Call = (...args: unknown[]) => unknown;
 
-/** A store that refuses some of its methods until it is told not to. */
+/** Wraps a store so that it refuses some of its methods until it is told to stop. */
 export function refusing<T extends object>(target: T): Refusing<T> {
   const methods = new Set<PropertyKey>();
   let count = 0;

@@ -16,18 +16,21 @@ import { FaultBoard } from './gates.js';
 import { HostWork } from './host-work.js';
 import { UnansweredCommandError } from './unanswered-command.error.js';
 
-/** What came of a saga under test. */
+/** The result of a saga under test. */
 export interface SagaTestResult<Output> {
   readonly outcome: SagaOutcome<Output>;
-  /** One line per thing that happened: `step_started charge`. */
+  /** The journal, one line for each entry: `step_started charge`. */
   readonly journal: readonly string[];
   /** Every command that was sent, compensations included. */
   readonly sent: readonly OutboxMessage[];
-  /** Milliseconds of virtual time it took: retries and timeouts count, the host's time does not. */
+  /**
+   * Milliseconds of virtual time that the saga took: delays of retries and timeouts count, the host's
+   * time does not.
+   */
   readonly tookMs: number;
 }
 
-/** Answers a command; what it throws is the answer too: a refusal, or a failure. */
+/** Answers a command. An error that it throws is an answer as well: a refusal, or a failure. */
 type Answer = (payload: unknown) => unknown;
 
 /** How often the participants of a test look for commands, in virtual time. */
@@ -86,7 +89,7 @@ export class SagaTest<S extends AnySaga> {
     return this.#failMethod('recovery', step, times, error);
   }
 
-  /** How the participant answers a command: a value, or whatever the function returns or throws. */
+  /** Sets the answer to a command: a value, or a function whose result or error is the answer. */
   reply<Payload, Reply>(
     contract: CommandContract<Payload, Reply>,
     answer: (payload: Payload) => Reply | Promise<Reply>,
@@ -97,13 +100,13 @@ export class SagaTest<S extends AnySaga> {
     return this;
   }
 
-  /** Nobody answers this command: its step waits to the end of its reply timeout. */
+  /** Leaves this command unanswered: its step waits until its reply timeout. */
   leaveUnanswered(contract: { readonly kind: 'command'; readonly type: string }): this {
     this.#unanswered.add(contract.type);
     return this;
   }
 
-  /** The process dies when it reaches the point, once; another one takes over. */
+  /** Has the process die once when it reaches the point; another process takes over. */
   crashAt(point: FaultPoint): this {
     this.#crash = point;
     return this;
@@ -203,7 +206,7 @@ export class SagaTest<S extends AnySaga> {
     });
   }
 
-  /** The other services: they answer every command that there is an answer for. */
+  /** The other services, which give the answers that the test has set. */
   #participants(bench: EngineBench): {
     readonly stop: () => void;
     readonly missing: Promise<never>;

@@ -1,20 +1,26 @@
-/** Something whose calls can be made to fail or never to come back: a process that died, a lost line. */
+/**
+ * An object whose calls can be made to fail or never to be answered, as after the death of its
+ * process.
+ */
 export interface Severed<T> {
   readonly value: T;
-  /** From now on calls are never answered, and none gets through. */
+  /** From now on no call is carried out or answered. */
   kill(): void;
-  /** The next call of the method, once, meets this error; `after`: once it has been carried out. */
+  /**
+   * The next call of the method fails with this error, once; with `after`, after it has been carried
+   * out.
+   */
   failNext(method: keyof T, error: Error, when?: 'before' | 'after'): void;
   /**
-   * Calls of the method wait until the function returned is called: before they are carried out, or
-   * with an answer that was true when it was given.
+   * Calls of the method wait until the returned function is called: before they are carried out, or
+   * after that, with the answer they had then.
    */
   holdNext(method: keyof T, when?: 'before' | 'after'): () => void;
 }
 
 type Call = (...args: readonly unknown[]) => unknown;
 
-/** Wraps an object so that a test stands between it and whoever uses it. */
+/** Wraps an object so that a test can fail, hold or cut off its calls. */
 export function severable<T extends object>(target: T): Severed<T> {
   let dead = false;
   const failures = new Map<PropertyKey, { error: Error; when: 'before' | 'after' }>();
@@ -30,7 +36,7 @@ export function severable<T extends object>(target: T): Severed<T> {
     if (failure?.when === 'before') throw failure.error;
     const answer = await method.apply(target, [...args]);
     if (hold?.when === 'after') await hold.gate;
-    // It reached the other side before the process died; nobody is there to hear the answer.
+    // The call was carried out before the process died, but the answer is lost.
     if (dead as boolean) return never;
     if (failure !== undefined) throw failure.error;
     return answer;

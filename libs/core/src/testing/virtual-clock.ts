@@ -6,12 +6,12 @@ interface Alarm {
   readonly fire: () => void;
 }
 
-/** What happened while a clock was moved did not come to rest. */
+/** The work that began while the clock was moved did not end. */
 const LONGEST_RUN = 100_000;
 
 /**
- * A clock that moves only when it is told to. Between two timers everything that can run does run,
- * so a test of minutes takes milliseconds and always goes the same way.
+ * A clock that moves only when it is told to. Between two timers all code that can run does run, so a
+ * test of minutes takes milliseconds and always takes the same course.
  */
 export class VirtualClock implements Clock {
   readonly #start: number;
@@ -87,7 +87,7 @@ export class VirtualClock implements Clock {
     return promise;
   }
 
-  /** Lets everything run that waits for nothing but its turn. */
+  /** Lets all code run that only waits for its turn of the event loop. */
   async settle(): Promise<void> {
     for (let round = 0; round < 3; round += 1) {
       await new Promise<void>((resolve) => setImmediate(resolve));

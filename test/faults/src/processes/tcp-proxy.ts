@@ -1,6 +1,6 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-/** Stands between a process and a server, and does to its connections what networks do. */
+/** A proxy between a process and a server that disturbs their connections as networks do. */
 export class TcpProxy {
   readonly #pairs = new Set<{ readonly near: Socket; readonly far: Socket }>();
   #away = false;
@@ -33,7 +33,7 @@ export class TcpProxy {
     return own.href;
   }
 
-  /** Nothing goes through the open connections any more, and nobody is told; new ones work. */
+  /** From now on the open connections carry no data, and neither side is told; new connections work. */
   blackHole(): () => void {
     const held = [...this.#pairs];
     for (const { near, far } of held) {

@@ -15,7 +15,7 @@ export interface ProcessParts<Report> {
   readonly log: Writable;
   /** Called for each report of the process, whichever incarnation it comes from. */
   readonly hear: (report: Report) => void;
-  /** Called when it ended although nobody here ended it, once all that it had to say is in the log. */
+  /** Called when the process ended although it was not told to, once all its output is in the log. */
   readonly endedByItself?: (how: string) => void;
 }
 
@@ -72,7 +72,7 @@ export class WorkerProcess<
     this.#child = child;
   }
 
-  /** False: nobody is there who could hear it. */
+  /** Returns false if there is no process that could receive the message. */
   send(request: Request): boolean {
     if (this.#child === null || !this.#ready || !this.#child.connected) return false;
     this.#child.send(request, () => undefined);
@@ -80,8 +80,8 @@ export class WorkerProcess<
   }
 
   /**
-   * Stops it for longer than its leases last, and lets it go on as if nothing had been. The signal ends
-   * the stop early.
+   * Stops the process for longer than its leases last, and continues it. The signal ends the stop
+   * early.
    */
   async freeze(ms: number, signal?: AbortSignal): Promise<void> {
     const child = this.#child;
@@ -102,7 +102,7 @@ export class WorkerProcess<
     this.#respawn();
   }
 
-  /** SIGTERM; whether it ended by itself within the time. */
+  /** Sends SIGTERM. Returns whether the process ended by itself within the time. */
   async stop(withinMs: number): Promise<boolean> {
     this.#wanted = false;
     const child = this.#child;

@@ -2,7 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { inTurn } from '../processes/index.js';
 import type { Fleet } from './fleet.js';
 
-/** Longer than an engine's lease: what it owned is taken over meanwhile. */
+/**
+ * The length of a stop, which is longer than an engine's lease, so that the sagas of the process are
+ * taken over.
+ */
 const FREEZE_MS = 7_000;
 const HOLE_MS = 12_000;
 const PAUSE_MS = 2_000;

@@ -2,7 +2,7 @@ import { SagaRefusal, type NewMail } from '@sagaz/core';
 import { Outside } from '@sagaz/core/testing';
 import type { Question } from './protocol.js';
 
-/** The world outside of all engine processes of a round: it outlives every one of them. */
+/** The world outside of all engine processes of a round, which continues to exist when they die. */
 export class HeldOutside {
   readonly outside: Outside;
   /** Keys that were not those due, by the saga's name. */

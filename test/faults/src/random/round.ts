@@ -14,7 +14,7 @@ export interface RoundSize {
   readonly disturbedMs: number;
 }
 
-/** When the disturbances are over, every saga has ended or is parked within this time. */
+/** When the disturbances are over, every saga must have ended or be parked within this time. */
 const SETTLE_WITHIN_MS = 240_000;
 /** What is still under way somewhere, a deaf step or a late reply, has arrived by then. */
 const LATE_MS = 15_000;
@@ -29,11 +29,14 @@ const PACE = { starts: 0.5, acts: 0.2 };
 const TICK_MS = 50;
 const LOOK_EVERY_MS = 250;
 
-/** Random programs on real processes, disturbed for a while; then their books are read. */
+/**
+ * Runs random programs on real processes that are disturbed for a while; then their records are
+ * checked.
+ */
 export class Round {
   readonly trials: readonly TrialPlan[];
   readonly disturbances: TrialDisturbance[] = [];
-  /** From the last disturbance until every saga had ended or was parked. */
+  /** The time from the last disturbance until every saga had ended or was parked. */
   settledAfterMs = 0;
   readonly #world: HeldOutside;
   readonly #books: TrialBooks;
@@ -130,7 +133,7 @@ export class Round {
     this.signal.throwIfAborted();
   }
 
-  /** Starts what is due and not answered yet. */
+  /** Starts the sagas whose start is due and was not answered yet. */
   #start(): void {
     const now = performance.now() - this.#began;
     for (const saga of this.#books.sagas) {
@@ -141,7 +144,7 @@ export class Round {
     }
   }
 
-  /** Asks what the operators of each trial ask, at their moments. */
+  /** Sends the requests of each trial's operators at their times. */
   async #operators(): Promise<void> {
     const acts = this.trials.flatMap((trial) =>
       trial.acts.map((act) => ({ ...act, name: sagaName(trial.seed, act.saga) })),
@@ -186,7 +189,7 @@ export class Round {
     await this.#until('The outbox is empty', PEACE_WITHIN_MS, () => this.#books.outboxIsEmpty());
   }
 
-  /** Whoever needs a person can be ended by one. */
+  /** Checks that an operator can end each saga that needs a person. */
   async #endParked(): Promise<void> {
     for (const id of await this.#books.parked()) {
       this.fleet.tellAny({ kind: 'ask', request: 'terminate', id });

@@ -1,4 +1,4 @@
-/** Figures over the time of the run: how things grow, and the longest waits. */
+/** Figures of a run over its time: how memory and connections grow, and the longest waits. */
 export class Gauges {
   readonly #now: () => number;
   readonly #runMs: number;

@@ -3,16 +3,19 @@
  * follow from these.
  */
 
-/** Longer than a lease: what was frozen is taken over meanwhile. */
+/** The time of a freeze, which is longer than a lease, so that the work of the process is taken over. */
 export const FREEZE_MS = 9_000;
 /** Until the sockets of a black hole are closed. So long a server holds the locks of a transaction in it. */
 export const HOLE_MS = 45_000;
-/** How long no process reaches the broker. */
+/** For how long no process reaches the broker. */
 export const AWAY_MS = 15_000;
-/** Between two disturbances, on average. */
+/** The average time between two disturbances. */
 export const PAUSE_MS = 6_000;
 
-/** Leases of engines, relays and consumers: the work of a process that died is taken over after this long. */
+/**
+ * Leases of engines, relays and consumers: the work of a process that died is taken over after this
+ * time.
+ */
 export const TTL_MS = 4_000;
 /** Time limit of each of the application's own statements. */
 export const APP_STATEMENT_MS = 10_000;

@@ -3,10 +3,10 @@ import { orderId } from './orders.js';
 import type { SoakSystem } from './soak-system.js';
 import type { Report } from './worker-plan.js';
 
-/** A client that has no answer by then asks another process, under the same idempotency key. */
+/** A client without an answer asks another process after this time, under the same idempotency key. */
 const ANSWER_WITHIN_MS = 15_000;
 const TICK_MS = 50;
-/** Orders without an answer at most: a client that is not served stops sending. */
+/** The most orders without an answer: a client whose orders are not answered sends no more of them. */
 const UNANSWERED_MOST = 500;
 
 /** Places orders at an even pace, each until it is answered with "started". */

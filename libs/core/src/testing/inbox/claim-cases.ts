@@ -12,7 +12,7 @@ import {
   type InboxStoreFixture,
 } from './inbox-fixture.js';
 
-/** Who may handle a message. */
+/** Which delivery may handle a message. */
 export const claimCases: readonly ContractCase<InboxStoreFixture>[] = [
   {
     name: 'a message is new once, and done for whoever comes after the commit',
@@ -249,7 +249,7 @@ export const claimCases: readonly ContractCase<InboxStoreFixture>[] = [
       'The inbox must not grow for ever; and a trailing duplicate of a dead letter must stay dropped.',
     async run({ store }) {
       const group = freshKey().group;
-      // What others left in the same database is not to be counted.
+      // Messages that other cases left in the same database must not be counted.
       while ((await store.inbox.prune(0, 1_000)) > 0);
       const done = Array.from({ length: 5 }, () => freshKey({ group }));
       const dead = freshKey({ group });

@@ -149,7 +149,7 @@ export const commandCases: readonly ContractCase<InboxDeliveryFixture>[] = [
         Promise.reject(new SagaRefusal('out_of_stock', { large })),
       );
       const [reply] = await consumer.replies(refused);
-      // Of its details the beginning: a "no" is a "no" however much is said about it.
+      // Only the beginning of its details is kept; a refusal counts as one however long it is.
       assert.ok(JSON.stringify(reply?.body).length < 100_000);
       assert.equal(Reflect.get(Object(reply?.body) as object, 'reason'), 'out_of_stock');
       assert.deepEqual(consumer.outcomes, ['buried', 'refused']);

@@ -52,7 +52,7 @@ async function togetherAtTheGate(
   return { outcomes, begun };
 }
 
-/** What survives the death of a process, and what is held against a message. */
+/** How deaths of processes are counted, and against which message. */
 export const crashCases: readonly ContractCase<InboxDeliveryFixture>[] = [
   {
     name: 'a message that kills its process while it is alone in it is a dead letter in the end',
@@ -61,7 +61,8 @@ export const crashCases: readonly ContractCase<InboxDeliveryFixture>[] = [
       const { group } = new Consumer(fixture, fixture.store);
       const message = freshEvent();
       const process = () => new Consumer(fixture, fixture.store, { group });
-      // Of the first death nobody knows anything, the second makes it a suspect, three were its own.
+      // Nothing is known of the first death, the second one makes the message a suspect, and three
+      // were its own.
       for (const delivery of [1, 2, 3, 4, 5]) await killed(process(), message, delivery);
       const last = process();
       assert.deepEqual(await last.receive(message, works, { delivery: 6 }), { kind: 'done' });

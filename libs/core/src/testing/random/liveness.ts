@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { SagaEngine } from '../../engine/index.js';
 import type { EngineBench } from '../engine-bench.js';
 
-/** How long the steps of the saga that harms nobody waited for their start. */
+/** How long the steps of the saga without faults waited for their start. */
 export interface Waits {
   /** When processes died. */
   readonly deaths: number[];
@@ -12,14 +12,14 @@ export interface Waits {
 }
 
 /**
- * A step that could have run has begun after so long: the places are few, what takes them ends or is
- * given up after five seconds, and some thirty attempts may be ahead of it.
+ * The longest wait of a step that could run: there are few places, an attempt that takes one ends or
+ * is abandoned after five seconds, and some thirty attempts may be ahead of it.
  */
 const LONGEST_WAIT_MS = 180_000;
-/** A death costs the time until it is noticed, and a turn behind everybody else who was in flight. */
+/** A death costs the time until it is noticed, and a turn behind all attempts that were running then. */
 const PER_DEATH_MS = 240_000;
 
-/** Nobody waits for a neighbour for longer than that takes. */
+/** Checks that no step has waited too long because of other sagas. */
 export function checkWaits({ deaths, waits }: Waits): void {
   for (const { from, to } of waits) {
     const died = deaths.filter((at) => at >= from && at <= to).length;
@@ -32,8 +32,8 @@ export function checkWaits({ deaths, waits }: Waits): void {
 }
 
 /**
- * All is over: no saga has an owner, no engine holds one or a place, and whoever needs a person can be
- * ended by one.
+ * Checks the end of a trial: no saga has an owner, no engine holds a saga or a place, and an operator
+ * can end each saga that needs a person.
  */
 export async function checkPeace(
   bench: EngineBench,

@@ -3,7 +3,7 @@ import { SagaRefusal } from '../../errors/index.js';
 import { newId } from '../../ids.js';
 import { HEADERS, type Message, type NewMail } from '../../ports/index.js';
 
-/** Where the world outside stands: in virtual time beside a memory store, or beside real processes. */
+/** The surroundings of the outside world: virtual time beside a memory store, or real processes. */
 export interface OutsideParts {
   /** 0 (inclusive) to 1 (exclusive). */
   readonly random: () => number;
@@ -15,11 +15,11 @@ export interface OutsideParts {
 }
 
 /**
- * The world outside: a party that is idempotent by key and refuses a key after its undo, called by
- * local steps and, through messages that may be lost, late or doubled, by command steps.
+ * The world outside: a system that is idempotent by key and refuses a key after its undo. Local steps
+ * call it, and command steps reach it through messages that may be lost, late or doubled.
  */
 export class Outside {
-  /** Keys whose effect stands. */
+  /** Keys whose effect was not undone. */
   readonly applied = new Set<string>();
   readonly undone = new Set<string>();
   readonly #refused = new Set<string>();
@@ -39,7 +39,7 @@ export class Outside {
     this.applied.delete(key);
   }
 
-  /** Carries out a command that was sent: sooner or later, once or twice. */
+  /** Carries out a command that was sent: after some time, once or twice. */
   hear(message: Message): void {
     const { random, after } = this.#parts;
     const delay = Math.floor(random() * 4_000);
@@ -58,7 +58,7 @@ export class Outside {
     }
     const expiresAt = Date.parse(message.headers[HEADERS.expiresAt] ?? '');
     if (draw < 0.1 || expiresAt <= this.#parts.now().getTime()) return;
-    // A participant keeps its "no" with the key, as it keeps every reply.
+    // A participant keeps its refusal with the key, as it keeps every reply.
     if (draw < 0.2 || this.#refused.has(key)) {
       if (this.applied.has(key)) return;
       this.#refused.add(key);

@@ -10,14 +10,15 @@ import { randomOf } from './seeded-random.js';
 import { keyOf, programOf, type TrialWorld } from './trial-programs.js';
 import { describeTrial, planTrial, type OperatorAct, type TrialPlan } from './trial-plan.js';
 
-/** Within so much virtual time, from the last start or request on, every saga has ended or is parked. */
+/** Within this virtual time after the last start or request every saga has ended or is parked. */
 const LONGEST_MS = 30 * 60_000;
 const ENGINES = 2;
 
 /**
- * Sagas of random graphs with random faults, side by side on engines with little room that die and are
- * replaced, while operators ask at random moments. Each must end all forward, all undone, or parked with
- * a reason, every effect as its journal says; the room returns, and nobody waits for a neighbour.
+ * Sagas of random graphs with random faults, side by side on engines with few places. Engines die and
+ * are replaced, and operators send requests at random moments. Each saga must end all forward, all
+ * undone, or parked with a reason, and every effect must agree with its journal; all places become
+ * free again, and no saga is held up by another one.
  */
 export class RandomTrial implements TrialWorld {
   readonly plan: TrialPlan;
@@ -37,7 +38,7 @@ export class RandomTrial implements TrialWorld {
 
   constructor(given: number | TrialPlan) {
     this.plan = typeof given === 'number' ? planTrial(given) : given;
-    // Of its own: what chance does while it runs does not hang on the size of the plan.
+    // A source of its own, so that the random events of the run do not depend on the size of the plan.
     this.random = randomOf(this.plan.seed ^ 0x5bd1e995);
     const programs = this.plan.sagas.map((saga, at) => programOf(saga, at, this));
     this.#programs = programs;
@@ -51,7 +52,7 @@ export class RandomTrial implements TrialWorld {
     });
   }
 
-  /** Runs it to its end and checks all that must hold. Throws with the seed and the plan. */
+  /** Runs the trial to its end and checks all rules. Throws an error with the seed and the plan. */
   async run(): Promise<void> {
     try {
       await this.#run();
@@ -89,7 +90,7 @@ export class RandomTrial implements TrialWorld {
     return before;
   }
 
-  /** Notes how long the saga that harms nobody has waited for this call. */
+  /** Notes how long the saga without faults has waited for this call. */
   #wait(saga: number): void {
     if (saga !== this.plan.sagas.length - 1) return;
     const { readyAt, waits } = this.#waits;
@@ -110,7 +111,7 @@ export class RandomTrial implements TrialWorld {
       this.#answer();
       if (clock.now() > last && (await this.#allSettled())) break;
     }
-    // What is late comes now.
+    // Late effects happen now.
     await clock.advance(30_000);
     await this.#keepAlive();
     this.#answer();
@@ -122,7 +123,7 @@ export class RandomTrial implements TrialWorld {
     await this.#bench.close();
   }
 
-  /** What was sent since the last time reaches the world outside. */
+  /** Passes on the messages that were sent since the last call to the outside world. */
   #answer(): void {
     for (const message of this.#bench.sent.slice(this.#heard)) this.outside.hear(message);
     this.#heard = this.#bench.sent.length;
@@ -134,7 +135,7 @@ export class RandomTrial implements TrialWorld {
     const attempt = (): void => {
       const { clock } = this.#bench;
       const engine = this.#engines[0];
-      // Nobody is there: whoever starts it tries again.
+      // No engine lives now, so the start is tried again later.
       if (engine === undefined) {
         clock.after(1_000, attempt);
         return;
@@ -144,7 +145,8 @@ export class RandomTrial implements TrialWorld {
         ({ id }) => this.#ids.set(saga, id),
         () => undefined,
       );
-      // Its process may die before anybody hears of the start; the saga then begins anyway or never.
+      // Its process may die before it can report the start; the saga then begins nevertheless, or
+      // never.
       clock.after(20_000, () => {
         if (!this.#ids.has(saga)) attempt();
       });
@@ -158,7 +160,7 @@ export class RandomTrial implements TrialWorld {
       const engine = this.#engines[0];
       if (id === undefined || engine === undefined) return;
       if (request === 'terminate') this.#terminated.add(saga);
-      // Needed or not, and refused where it makes no sense.
+      // Requests are made at random; one that makes no sense is refused.
       void Promise.resolve(engine[request](id, 'random')).catch(() => undefined);
     });
   }
@@ -197,7 +199,7 @@ export class RandomTrial implements TrialWorld {
     };
   }
 
-  /** Dead processes are replaced. */
+  /** Replaces dead engines. */
   async #keepAlive(): Promise<void> {
     while (this.#engines.length < ENGINES) {
       this.#engines.push(await this.#bench.engine({ settings: this.plan.settings }));

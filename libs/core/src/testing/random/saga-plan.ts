@@ -107,7 +107,7 @@ function behindPivot(step: StepPlan, at: number): StepPlan {
   return { ...step, dependsOn: [...new Set([nameAt(0), ...step.dependsOn])] };
 }
 
-/** A saga in which nothing goes wrong: whatever its neighbours do, it has to complete. */
+/** A saga without faults: it has to complete whatever happens to the other sagas. */
 export function bystander(): SagaPlan {
   const steps = new Map<string, StepPlan>();
   for (let at = 0; at < 3; at += 1) {
@@ -115,7 +115,7 @@ export function bystander(): SagaPlan {
     const none = { undo: null, recover: null, faults: [], pivot: false };
     steps.set(nameAt(at), { kind: 'local', dependsOn, ...none });
   }
-  // It is not to blame for any death, however often it was in flight.
+  // It causes no death, however often it runs in a process that dies.
   return { steps, strategy: 'fail-fast', deadlineMs: null, maxCrashes: 50 };
 }
 

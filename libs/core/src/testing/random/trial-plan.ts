@@ -10,10 +10,10 @@ export interface OperatorAct {
   readonly atMs: number;
 }
 
-/** Everything about a trial but what chance does while it runs, which comes from the seed alone. */
+/** The whole of a trial, except the random events while it runs, which come from the seed alone. */
 export interface TrialPlan {
   readonly seed: number;
-  /** The last one is a bystander. */
+  /** The sagas; the last one has no faults. */
   readonly sagas: readonly SagaPlan[];
   readonly startsAtMs: readonly number[];
   readonly acts: readonly OperatorAct[];
@@ -30,7 +30,7 @@ export function planTrial(seed: number): TrialPlan {
   for (let saga = 0; saga < count; saga += 1) {
     const least = often < 0.4 ? 0 : often < 0.8 ? 2 : 5;
     for (let asked = 0; asked < least; asked += 1) {
-      // Ending a saga ends what there is to see of it.
+      // A terminated saga cannot be observed any further.
       const request = pick<OperatorRequest>(
         random,
         ...(['retry', 'retry', 'retry', 'cancel', 'cancel'] as const),

@@ -199,7 +199,7 @@ export async function pendingStill(
   return pending;
 }
 
-/** Whether a promise settles without anybody opening anything for it. */
+/** Whether a promise settles although no gate is opened for it. */
 export async function settlesByItself(
   fixture: SagaStoreFixture,
   promise: Promise<unknown>,
