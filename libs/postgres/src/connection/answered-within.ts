@@ -40,6 +40,10 @@ export function answeredWithin<T>(
       }, ms);
     };
     arm(limitMs);
-    answer.finally(stop).then(resolve, reject);
+    const settled = (): void => {
+      stop();
+      resolve(answer);
+    };
+    answer.then(settled, settled);
   });
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { MemoryOutboxStore } from '../../memory/index.js';
 import type { PublishOutcome } from '../../ports/index.js';
 import { outboxMessage, RelayBench, severable, textsOf } from '../../testing/index.js';
 
@@ -15,6 +16,12 @@ function seeded(seed: number): () => number {
 
 const KEYS = 6;
 const MESSAGES = 120;
+const LEASE_TTL_MS = 3_000;
+/** What a relay asks of its outbox: any of it may be answered only after the lease has run out. */
+const ASKED = [
+  ...['renew', 'renew', 'acquire', 'read', 'complete', 'change', 'heldKeys'],
+  ...['readDueRetries', 'noteSuspect', 'probeFloor', 'promote'],
+] as readonly (keyof MemoryOutboxStore)[];
 
 async function run(seed: number, orderedBatches: boolean): Promise<void> {
   const random = seeded(seed);
@@ -29,10 +36,10 @@ async function run(seed: number, orderedBatches: boolean): Promise<void> {
       ? { kind, error }
       : { kind: 'unknown', error };
   });
-  const lives: { kill(): void }[] = [];
+  const lives: { kill(): void; stall(method: keyof MemoryOutboxStore): () => void }[] = [];
   const settings = {
     batchSize: 8,
-    leaseTtlMs: 3_000,
+    leaseTtlMs: LEASE_TTL_MS,
     publishTimeoutMs: 500,
     concurrentBatches: 1 + Math.floor(random() * 2),
     retry: { attempts: 10_000, backoffMs: 100, factor: 2, maxDelayMs: 2_000, jitter: 0.5 },
@@ -46,6 +53,7 @@ async function run(seed: number, orderedBatches: boolean): Promise<void> {
         outbox.kill();
         broker.kill();
       },
+      stall: (method) => outbox.holdNext(method, random() < 0.5 ? 'before' : 'after'),
     });
     await relay.start();
   };
@@ -86,6 +94,13 @@ async function run(seed: number, orderedBatches: boolean): Promise<void> {
       lives.shift()?.kill();
       await spawn();
     }
+    if (random() < 0.1) {
+      const life = lives[Math.floor(random() * lives.length)];
+      const method = ASKED[Math.floor(random() * ASKED.length)] ?? 'renew';
+      const go = life?.stall(method) ?? (() => undefined);
+      bench.clock.after(Math.floor(random() * 3 * LEASE_TTL_MS), go);
+    }
+    if (random() < 0.05) await bench.clock.advance(Math.floor(random() * LEASE_TTL_MS));
     if (random() < 0.03) {
       const go = bench.broker.hang();
       bench.clock.after(Math.floor(random() * 2_000), go);
@@ -109,7 +124,7 @@ async function run(seed: number, orderedBatches: boolean): Promise<void> {
   expect(await bench.count(), `seed ${seed}: nothing is left`).toBe(0);
 }
 
-describe('relays that fail, die, hang and are refused', () => {
+describe('relays that fail, die, hang, are refused and lose their slots while they live', () => {
   for (let seed = 1; seed <= 20; seed += 1) {
     it(`lose nothing and keep the order of every key (seed ${seed})`, async () => {
       await run(seed, seed % 2 === 0);

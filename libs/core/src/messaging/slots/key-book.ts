@@ -15,6 +15,7 @@ export class KeyBook {
    */
   readonly rows = new Map<string, TakenRow>();
   readonly #lines = new Map<string, KeyLine>();
+  readonly #mostOfOneKey: number;
   readonly #perSlot = new Map<number, number>();
   readonly ready = new LineQueue();
   waiting = 0;
@@ -27,6 +28,18 @@ export class KeyBook {
    * released.
    */
   #freed: KeyLine[] = [];
+
+  /** @param mostOfOneKey so many rows of one key wait here at most, so that a busy key leaves room for others */
+  constructor(mostOfOneKey: number) {
+    this.#mostOfOneKey = mostOfOneKey;
+  }
+
+  /** Whether rows of the key were left in the store and should be read now; asked once. */
+  wantsMore(line: KeyLine): boolean {
+    if (!line.leftBehind || line.waiting.length > this.#mostOfOneKey / 2) return false;
+    line.leftBehind = false;
+    return true;
+  }
 
   /** Begins a read and returns its number. The read may take rows of all keys that were freed before. */
   beginRead(): number {
@@ -77,6 +90,12 @@ export class KeyBook {
         });
     if (line.releasing || line.freeFromRead > read) return 'later';
     const hold = line.holdsBack(row.seq);
+    if (!hold && line.waiting.length >= this.#mostOfOneKey) {
+      // Nothing after it may be taken before it, also where places become free during this read.
+      line.leftBehind = true;
+      line.freeFromRead = read + 1;
+      return 'later';
+    }
     const taken: TakenRow = {
       row,
       lease,

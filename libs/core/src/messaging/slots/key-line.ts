@@ -33,6 +33,8 @@ export class KeyLine {
    * then overtake.
    */
   releasing = false;
+  /** Rows of the key were left in the store, because so many of them wait here already. */
+  leftBehind = false;
   /** Rows of the key are taken only from reads with this number or a later one. */
   freeFromRead = 0;
 

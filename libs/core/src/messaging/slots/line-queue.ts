@@ -7,6 +7,10 @@ export class LineQueue {
   /** Lines taken out and put back at the front. */
   #front: KeyLine[] = [];
 
+  get empty(): boolean {
+    return this.#front.length === 0 && this.#start >= this.#items.length;
+  }
+
   push(line: KeyLine): void {
     if (line.queued) return;
     line.queued = true;

@@ -38,7 +38,7 @@ export class SlotConsumer {
   readonly #observer: SlotObserver;
   readonly #wake: SlotConsumerOptions['wake'];
   readonly #incarnation = newNonce();
-  readonly #book = new KeyBook();
+  readonly #book: KeyBook;
   readonly #floors = new Floors();
   readonly #leases: LeaseKeeper;
   readonly #states: SlotStates;
@@ -67,6 +67,7 @@ export class SlotConsumer {
     this.#name = options.name;
     this.#clock = clock;
     this.#work = options.work;
+    this.#book = new KeyBook(Math.ceil(options.work.buffer / 2));
     this.#settings = settings;
     this.#observer = options.observer ?? {};
     this.#wake = options.wake;
@@ -336,6 +337,7 @@ export class SlotConsumer {
     if (!taken.lost) this.#states.survived(taken.lease, taken.row.seq);
     if (removed) this.#observer.removed?.(taken.row.ageMs);
     this.#reader.left(taken.row.seq);
+    if (this.#book.wantsMore(taken.line)) this.#reader.hint([taken.row.slot]);
     this.#leases.noteDrained();
     this.#work.wake();
     if (this.#idle !== undefined) queueMicrotask(() => this.#checkIdle());

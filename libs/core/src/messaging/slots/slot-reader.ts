@@ -170,7 +170,8 @@ export class SlotReader {
   #hasRoom(): boolean {
     return (
       this.#closed ||
-      (this.#book.waiting <= this.#buffer / 2 &&
+      // Where nothing is ready, all that waits here waits for messages of its own keys.
+      ((this.#book.waiting <= this.#buffer / 2 || this.#book.ready.empty) &&
         this.#book.rows.size < this.#settings.maxTaken &&
         this.#book.bytes < ROOM_BYTES &&
         this.#mayRead())
@@ -210,7 +211,7 @@ export class SlotReader {
     if (trusted.length > 0) {
       const limit = Math.min(
         this.#settings.readLimit,
-        this.#buffer - this.#book.waiting,
+        Math.max(this.#buffer - this.#book.waiting, Math.ceil(this.#buffer / 2)),
         Math.ceil((ROOM_BYTES - this.#book.bytes) / this.#largest),
       );
       // A few rows of many slots are read, not many of a few, because rows are stored in the order in
@@ -255,6 +256,7 @@ export class SlotReader {
       this.#largest = Math.max(1, ...result.rows.map(({ message }) => message.payload.byteLength));
     }
     const bounds = new Map<number, { count: number; last: string; left: string | null }>();
+    let took = 0;
     for (const row of result.rows) {
       const lease = leases.get(row.slot);
       // The lease was lost, or lost and gained again, during the read.
@@ -268,7 +270,8 @@ export class SlotReader {
       const admitted = suspicious
         ? await this.admit(row, lease, read)
         : this.#offer(row, lease, read);
-      if (!admitted) bound.left = bound.left === null ? row.seq : minSeq(bound.left, row.seq);
+      if (admitted) took += 1;
+      else bound.left = bound.left === null ? row.seq : minSeq(bound.left, row.seq);
     }
     const full = result.rows.length < limit;
     this.#raiseFloors(slots, bounds, { full, perSlot, mark, xmin: result.snapshotXmin });
@@ -278,7 +281,8 @@ export class SlotReader {
     const last = result.rows[result.rows.length - 1];
     if (!full && last !== undefined) this.#states.advance(last.slot);
     const more = !full || [...bounds.values()].some((bound) => bound.count >= perSlot);
-    return { rows: result.rows.length, more: more && perSlot > 1 };
+    // Rows that could not be taken wait for an answer of the store: asking at once shows the same rows.
+    return { rows: result.rows.length, more: more && took > 0 && perSlot > 1 };
   }
 
   #offer(row: QueuedMessage, lease: HeldLease, read: number): boolean {

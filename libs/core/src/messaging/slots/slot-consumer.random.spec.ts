@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import type { SlotQueueStore } from '../../ports/index.js';
+import {
+  ConsumerBench,
+  outboxMessage,
+  randomOf,
+  severable,
+  textsOf,
+  type Severed,
+} from '../../testing/index.js';
+
+const KEYS = 5;
+const MESSAGES = 100;
+const LEASE_TTL_MS = 3_000;
+/** What a consumer asks of its store: any of it may be answered only after the lease has run out. */
+const ASKED = [
+  ...['renew', 'renew', 'acquire', 'read', 'complete', 'change', 'heldKeys'],
+  ...['readDueRetries', 'noteSuspect', 'probeFloor', 'promote'],
+] as readonly (keyof SlotQueueStore)[];
+
+async function run(seed: number): Promise<void> {
+  const random = randomOf(seed);
+  const upTo = (most: number): number => Math.floor(random() * most);
+  const bench = new ConsumerBench();
+  const wanted = new Map<string, string[]>();
+  const done = new Set<string>();
+  const overtaken: string[] = [];
+  let faulty = true;
+  const lives: Severed<SlotQueueStore>[] = [];
+  const spawn = async (): Promise<void> => {
+    const life = severable<SlotQueueStore>(bench.outbox);
+    lives.push(life);
+    await bench
+      .consumer({
+        store: life.value,
+        settings: { leaseTtlMs: LEASE_TTL_MS },
+        handle: async (row) => {
+          const [name = ''] = textsOf([row.message]);
+          const order = wanted.get(row.message.key) ?? [];
+          const first = order.slice(0, order.indexOf(name)).find((one) => !done.has(one));
+          if (first !== undefined) overtaken.push(`${name} was begun before ${first} was done`);
+          // Some handlings outlast the lease.
+          const ms = random() < 0.2 ? upTo(3 * LEASE_TTL_MS) : upTo(50);
+          await new Promise<void>((resolve) => bench.clock.after(ms, resolve));
+          const dice = random();
+          if (faulty && dice < 0.15) throw new Error('cut off');
+          if (faulty && dice < 0.3) {
+            return { kind: 'retry', delayMs: upTo(2_000), counts: false, error: 'not now' };
+          }
+          done.add(name);
+          return { kind: 'complete' };
+        },
+      })
+      .start();
+  };
+  await spawn();
+  await spawn();
+  for (let n = 0; n < MESSAGES; n += 1) {
+    const key = `k${String(upTo(KEYS))}`;
+    const message = outboxMessage(key, n);
+    wanted.set(key, [...(wanted.get(key) ?? []), ...textsOf([message])]);
+    await bench.write(message);
+    if (random() < 0.5) await bench.clock.advance(upTo(1_000));
+    if (random() < 0.03) {
+      lives.shift()?.kill();
+      await spawn();
+    }
+    if (random() < 0.15) {
+      const method = ASKED[upTo(ASKED.length)] ?? 'renew';
+      const go = lives[upTo(lives.length)]?.holdNext(method, random() < 0.5 ? 'before' : 'after');
+      if (go !== undefined) bench.clock.after(upTo(3 * LEASE_TTL_MS), go);
+    }
+  }
+  faulty = false;
+  await bench.clock.advance(300_000);
+  expect(overtaken, `seed ${String(seed)}`).toEqual([]);
+  expect(await bench.count(), `seed ${String(seed)}: nothing is left`).toBe(0);
+}
+
+describe('consumers whose handlings outlast their leases, fail and die', () => {
+  for (let seed = 1; seed <= 20; seed += 1) {
+    it(`lose nothing and keep the order of every key (seed ${String(seed)})`, async () => {
+      await run(seed);
+    });
+  }
+});
