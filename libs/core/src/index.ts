@@ -5,6 +5,7 @@ export { VERSION } from './version.js';
 export * from './ports/index.js';
 export * from './retry/index.js';
 export * from './text/index.js';
+export * from './observers/index.js';
 export * from './saga/index.js';
 export * from './messaging/index.js';
 export * from './engine/index.js';

@@ -1,4 +1,5 @@
 import {
+  guardedLogger,
   VERSION,
   type EngineRegistry,
   type InboxStore,
@@ -80,8 +81,9 @@ class PgStore implements Store {
     source: PoolSource,
     schema: SchemaName,
     limits: Required<PostgresPoolOptions>,
-    { service, logger, clock, faults }: StoreEnvironment,
+    { service, logger: given, clock, faults }: StoreEnvironment,
   ) {
+    const logger = guardedLogger(given);
     // The name distinguishes transactions of different databases.
     this.name = `postgres ${placeOf(source)} ${schema.text}`;
     this.#schema = schema;

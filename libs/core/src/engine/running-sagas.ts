@@ -156,11 +156,7 @@ export class RunningSagas implements EngineContext {
   }
 
   observe(tell: (observer: EngineObserver) => void): void {
-    try {
-      tell(this.#options.observer);
-    } catch (error) {
-      this.logger.error('The observer of the engine threw.', {}, error);
-    }
+    tell(this.#options.observer);
   }
 
   /** Adds a saga that was started here. */

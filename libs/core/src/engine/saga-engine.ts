@@ -1,3 +1,4 @@
+import { guarded } from '../observers/index.js';
 import { systemClock } from '../clock/index.js';
 import { newNonce } from '../ids.js';
 import {
@@ -56,16 +57,14 @@ export class SagaEngine {
   readonly #requests: OperatorRequests;
   #state: 'new' | 'running' | 'closing' | 'closed' = 'new';
 
-  constructor(options: SagaEngineOptions) {
+  constructor(given: SagaEngineOptions) {
+    const options = guarded('The observer of the engine', given);
     this.#options = options;
     const settings = { ...DEFAULT_ENGINE_SETTINGS, ...options.settings };
+    this.settings = settings;
     checkSettings(settings);
     checkDefinitions(options.definitions);
-    this.settings = settings;
-    const { store, logger } = options;
-    const clock = options.clock ?? systemClock;
-    const faults = options.faults ?? noFaults;
-    const observer = options.observer ?? {};
+    const { store, logger, observer = {}, clock = systemClock, faults = noFaults } = options;
     const definitionOf = (name: string, version: number): SagaDefinition | undefined =>
       options.definitions.find((one) => one.name === name && one.version === version);
     this.#requests = new OperatorRequests(store, definitionOf);

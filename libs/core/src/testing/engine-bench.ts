@@ -50,6 +50,8 @@ export interface BenchEngineOptions {
   readonly settings?: Partial<EngineSettings>;
   readonly hearsReplies?: boolean;
   readonly observer?: EngineObserver;
+  /** Default: what {@link EngineBench.log} collects. */
+  readonly logger?: Logger;
   readonly stepTransactions?: StepTransactions;
   /** Wraps the saga store of this engine, so that a test can lose answers or refuse calls. */
   readonly store?: (sagas: SagaStore) => SagaStore;
@@ -116,7 +118,7 @@ export class EngineBench {
       },
       definitions,
       resolve,
-      logger: this.#logger(),
+      logger: options.logger ?? this.#logger(),
       clock: this.clock,
       random: () => 0,
       ...(options.hearsReplies === undefined ? {} : { hearsReplies: options.hearsReplies }),

@@ -50,13 +50,14 @@ export class RelayBench {
       broker?: Broker;
       outbox?: MemoryOutboxStore;
       signing?: MessageSigning;
+      logger?: Logger;
     } = {},
   ): Relay {
     const relay = new Relay({
       outbox: parts.outbox ?? this.outbox,
       broker: parts.broker ?? this.broker,
       clock: parts.clock ?? this.clock,
-      logger: silent,
+      logger: parts.logger ?? silent,
       wakeUps: this.wakeUps,
       replyMail: (reply) => ({
         sagaId: reply.key,

@@ -1,5 +1,6 @@
-import { Injectable } from '@nestjs/common';
-import type { InboxEvent, InboxObserver } from '@sagaz/core';
+import { Inject, Injectable } from '@nestjs/common';
+import { guardedObserver, type InboxEvent, type InboxObserver, type Logger } from '@sagaz/core';
+import { SAGAZ_LOGGER } from '../tokens/index.js';
 
 /** A delivery over one of Nest's own transports came to its end. */
 export interface ForeignEvent {
@@ -20,9 +21,11 @@ export interface HandlerObserver extends InboxObserver {
 export class HandlerObservers implements Required<HandlerObserver> {
   readonly #observers: HandlerObserver[] = [];
 
-  /** Adds an observer, which is called from now on. */
+  constructor(@Inject(SAGAZ_LOGGER) private readonly logger: Logger) {}
+
+  /** Adds an observer, which is called from now on. One that throws is logged, and affects nothing else. */
   add(observer: HandlerObserver): void {
-    this.#observers.push(observer);
+    this.#observers.push(guardedObserver('An observer of handlers', observer, this.logger));
   }
 
   /** Tells every observer how the handling of a message ended. */

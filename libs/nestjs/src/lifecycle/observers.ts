@@ -1,6 +1,14 @@
-import { Injectable } from '@nestjs/common';
-import type { EngineObserver, RelayObserver, StoreFailure, UnservedQueue } from '@sagaz/core';
+import { Inject, Injectable } from '@nestjs/common';
+import {
+  guardedObserver,
+  type EngineObserver,
+  type Logger,
+  type RelayObserver,
+  type StoreFailure,
+  type UnservedQueue,
+} from '@sagaz/core';
 import type { EnlistObserver } from '../enlist/index.js';
+import { SAGAZ_LOGGER } from '../tokens/index.js';
 
 /** Receives the events of this process by connection; for metrics. */
 export interface WorkObserver extends EnlistObserver {
@@ -24,9 +32,14 @@ type Events<Observer> = { [Name in keyof Observer]-?: NonNullable<Observer[Name]
 export class WorkObservers implements Required<WorkObserver> {
   readonly #observers: WorkObserver[] = [];
 
-  /** Adds an observer. Must be called before the application has bootstrapped. */
+  constructor(@Inject(SAGAZ_LOGGER) private readonly logger: Logger) {}
+
+  /**
+   * Adds an observer. Must be called before the application has bootstrapped. One that throws is logged,
+   * and affects nothing else.
+   */
   add(observer: WorkObserver): void {
-    this.#observers.push(observer);
+    this.#observers.push(this.#guarded(observer));
   }
 
   written(connection: string, count: number): void {
@@ -46,7 +59,7 @@ export class WorkObservers implements Required<WorkObserver> {
   }
 
   relay(connection: string): RelayObserver {
-    const all = once(() => this.#observers.flatMap((one) => one.relay?.(connection) ?? []));
+    const all = once(() => this.#observers.flatMap((one) => this.#all(one.relay?.(connection))));
     const events: Events<RelayObserver> = {
       published: (...given) => all().forEach((one) => one.published?.(...given)),
       failed: (...given) => all().forEach((one) => one.failed?.(...given)),
@@ -61,7 +74,7 @@ export class WorkObservers implements Required<WorkObserver> {
   }
 
   engine(connection: string): EngineObserver {
-    const all = once(() => this.#observers.flatMap((one) => one.engine?.(connection) ?? []));
+    const all = once(() => this.#observers.flatMap((one) => this.#all(one.engine?.(connection))));
     const events: Events<EngineObserver> = {
       sagaStarted: (event) => all().forEach((one) => one.sagaStarted?.(event)),
       sagaEnded: (event) => all().forEach((one) => one.sagaEnded?.(event)),
@@ -78,6 +91,14 @@ export class WorkObservers implements Required<WorkObserver> {
       engineBuried: (event) => all().forEach((one) => one.engineBuried?.(event)),
     };
     return events;
+  }
+
+  #all<T extends object>(observer: T | undefined): readonly T[] {
+    return observer === undefined ? [] : [this.#guarded(observer)];
+  }
+
+  #guarded<T extends object>(observer: T): T {
+    return guardedObserver('An observer of Sagaz', observer, this.logger);
   }
 }
 

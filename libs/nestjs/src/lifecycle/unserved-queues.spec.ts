@@ -16,7 +16,7 @@ describe('the look for queues that nobody serves', () => {
       clock,
       logger,
       new Connections([]),
-      new WorkObservers(),
+      new WorkObservers(logger),
     );
     queues.onApplicationBootstrap();
     await clock.advance(120_000);

@@ -1,6 +1,13 @@
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import { DiscoveryModule, ModulesContainer } from '@nestjs/core';
-import { systemClock, type Broker, type Clock, type Logger, errorText } from '@sagaz/core';
+import {
+  guardedLogger,
+  systemClock,
+  type Broker,
+  type Clock,
+  type Logger,
+  errorText,
+} from '@sagaz/core';
 import { connectBroker } from '../broker/index.js';
 import { DeadLetters } from '../dead-letters/index.js';
 import { Connections, TypeOrmConnection, poolOf } from '../enlist/index.js';
@@ -41,7 +48,7 @@ import { NestSagazLogger } from './nest-logger.js';
         return options;
       },
     },
-    { provide: SAGAZ_LOGGER, useClass: NestSagazLogger },
+    { provide: SAGAZ_LOGGER, useFactory: () => guardedLogger(new NestSagazLogger()) },
     { provide: SAGAZ_CLOCK, useValue: systemClock },
     {
       provide: SAGAZ_BROKER,

@@ -1,4 +1,10 @@
-import { VERSION, type Broker, type BrokerDriver, type BrokerEnvironment } from '@sagaz/core';
+import {
+  guardedLogger,
+  VERSION,
+  type Broker,
+  type BrokerDriver,
+  type BrokerEnvironment,
+} from '@sagaz/core';
 import {
   checkServer,
   NoDatabaseError,
@@ -84,8 +90,9 @@ function checkOptions(options: PostgresBrokerOptions): void {
 async function createBroker(
   options: PostgresBrokerOptions,
   schema: SchemaName,
-  { service, logger, clock, connection, faults }: BrokerEnvironment,
+  { service, logger: given, clock, connection, faults }: BrokerEnvironment,
 ): Promise<Broker> {
+  const logger = guardedLogger(given);
   const source = sourceOf(options.url, connection);
   const settings = {
     applicationName: `${service} (sagaz broker)`,

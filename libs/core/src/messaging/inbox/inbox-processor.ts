@@ -1,4 +1,5 @@
 import { errorText } from '../../errors/index.js';
+import { guarded } from '../../observers/index.js';
 import { noFaults, type Delivery, type DeliveryOutcome, type InboxKey } from '../../ports/index.js';
 import { delayOf, type RetryPolicy } from '../../retry/index.js';
 import { HandlerTimeoutError } from '../handler-timeout.error.js';
@@ -69,20 +70,15 @@ export class InboxProcessor {
   readonly #running = new Map<string, Promise<DeliveryOutcome>>();
   readonly #keepMs: number;
 
-  constructor(options: InboxProcessorOptions) {
+  constructor(given: InboxProcessorOptions) {
+    const options = guarded('The observer of the inbox', given);
     const { inbox, outbox, transactions, service, clock } = options;
     const waitMs = options.waitMs ?? WAIT_MS;
     this.#options = options;
     this.#keepMs = options.keepParticipantsMs ?? 30 * DAY_MS;
     this.#expiry = new Expiry(inbox, clock);
-    this.#bookkeeping = new InboxBookkeeping({
-      inbox,
-      outbox,
-      transactions,
-      service,
-      clock,
-      waitMs,
-    });
+    const parts = { inbox, outbox, transactions, service, clock, waitMs };
+    this.#bookkeeping = new InboxBookkeeping(parts);
     this.#tools = {
       inbox,
       bookkeeping: this.#bookkeeping,

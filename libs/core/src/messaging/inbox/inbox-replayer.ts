@@ -1,4 +1,5 @@
 import { errorText } from '../../errors/index.js';
+import { guardedLogger } from '../../observers/index.js';
 import { RepeatedFailure } from '../../retry/index.js';
 import type {
   Clock,
@@ -51,7 +52,8 @@ export class InboxReplayer {
   #again = false;
   #pauseMs = 0;
 
-  constructor(options: InboxReplayerOptions) {
+  constructor(given: InboxReplayerOptions) {
+    const options = { ...given, logger: guardedLogger(given.logger) };
     this.#options = options;
     const { clock, logger } = options;
     this.#failure = new RepeatedFailure({

@@ -25,10 +25,6 @@ export function tellOutcome(
       error: errorText(outcome.error),
     });
   }
-  try {
-    const durationMs = clock.now() - began;
-    observer?.ended({ message, group, role: roleOf(message), outcome, durationMs });
-  } catch (error) {
-    logger.error('An observer of the inbox failed; the message is not affected.', fields, error);
-  }
+  const durationMs = clock.now() - began;
+  observer?.ended({ message, group, role: roleOf(message), outcome, durationMs });
 }

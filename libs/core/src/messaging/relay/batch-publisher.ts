@@ -140,7 +140,7 @@ export class BatchPublisher implements SlotWork {
     const began = clock.now();
     const answer = this.#publish(rows);
     if (!(await settlesWithin(answer, clock, settings.publishTimeoutMs))) {
-      this.#guard(() => observer.timedOut?.(rows.length));
+      observer.timedOut?.(rows.length);
       this.#publishing -= 1;
       this.#pauseAll(new Error(`No answer within ${settings.publishTimeoutMs} ms.`));
       await this.#hang(source, { rows, rest, answer, began });
@@ -263,7 +263,7 @@ export class BatchPublisher implements SlotWork {
       this.#refusedAlone.forget(message);
       if (outcomes[at]?.kind === 'acknowledged') this.#refusedAlone.topicTook(message.topic);
     });
-    this.#guard(() => observer.published?.(acknowledged, rows.length, tookMs));
+    observer.published?.(acknowledged, rows.length, tookMs);
     const away = judge(rows, outcomes, {
       retry: settings.retry,
       bury,
@@ -274,7 +274,7 @@ export class BatchPublisher implements SlotWork {
         Math.max(this.#refusals, this.#topicPauses.get(topic)?.failures ?? 0) >= REFUSALS_TO_DIVIDE,
       failed: (row, outcome, error) => {
         const { message, attempts } = row.row;
-        this.#guard(() => observer.failed?.(message, attempts + 1, outcome, error));
+        observer.failed?.(message, attempts + 1, outcome, error);
       },
     });
     if (away === null) {
@@ -301,7 +301,7 @@ export class BatchPublisher implements SlotWork {
     const ms = this.#pause.next();
     this.#paused = true;
     this.#pauseReason = error;
-    this.#guard(() => this.#options.observer.paused?.(null, ms, error));
+    this.#options.observer.paused?.(null, ms, error);
     this.#log(
       'The broker takes no messages; the relay waits and tries again. No attempt is counted.',
       error,
@@ -319,7 +319,7 @@ export class BatchPublisher implements SlotWork {
       known ?? new Backoff(this.#options.clock, 100, this.#options.settings.maxPauseMs);
     if (known === undefined) this.#topicPauses.set(topic, backoff);
     const ms = backoff.next();
-    this.#guard(() => this.#options.observer.paused?.(topic, ms, error));
+    this.#options.observer.paused?.(topic, ms, error);
     this.#log(
       `The broker takes no messages for the topic "${topic}"; the relay pauses the topic and tries again. No attempt is counted.`,
       error,
@@ -332,13 +332,5 @@ export class BatchPublisher implements SlotWork {
       broker: this.#options.broker.name,
       error: errorText(error),
     });
-  }
-
-  #guard(tell: () => void): void {
-    try {
-      tell();
-    } catch (error) {
-      this.#log('An observer of the relay threw.', error);
-    }
   }
 }

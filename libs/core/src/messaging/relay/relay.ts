@@ -1,4 +1,5 @@
 import { errorText, storeFailureOf } from '../../errors/index.js';
+import { guarded } from '../../observers/index.js';
 import {
   noFaults,
   type Broker,
@@ -51,20 +52,21 @@ export class Relay {
   readonly #settings: RelaySettings;
 
   /** @throws InvalidArgumentError, PublishTimeoutTooLongError */
-  constructor(options: RelayOptions) {
+  constructor(given: RelayOptions) {
+    const options = guarded('The observer of a relay', given);
     const settings: RelaySettings = {
       ...DEFAULT_SLOT_SETTINGS,
       ...DEFAULT_RELAY_SETTINGS,
       ...options.settings,
     };
     checkRelaySettings(`The relay to ${options.broker.name}`, settings);
-    const { observer = {}, faults = noFaults, wakeUps } = options;
+    const { logger, observer = {}, faults = noFaults, wakeUps } = options;
     this.#options = options;
     this.#settings = settings;
     const work = new BatchPublisher({
       broker: options.broker,
       clock: options.clock,
-      logger: options.logger,
+      logger,
       faults,
       settings,
       observer,
@@ -75,7 +77,7 @@ export class Relay {
       name: `The relay to ${options.broker.name}`,
       store: options.outbox,
       clock: options.clock,
-      logger: options.logger,
+      logger,
       work,
       settings,
       faults,

@@ -1,4 +1,5 @@
 import { errorText } from '../../errors/index.js';
+import { guardedCall, guardedLogger } from '../../observers/index.js';
 import type { Clock, Logger, Timer, UnservedQueue } from '../../ports/index.js';
 
 /** Returns the queues of a store or broker that have messages and no process. */
@@ -45,7 +46,7 @@ export class UnservedWatch {
   #stopped = false;
 
   constructor(options: UnservedWatchOptions) {
-    this.#options = options;
+    this.#options = { ...options, logger: guardedLogger(options.logger) };
   }
 
   /** The queues that were unserved at the last look, and have been for longer than the grace. */
@@ -89,11 +90,10 @@ export class UnservedWatch {
     // If a source did not answer, the queues that are known stay known.
     if (!complete) return;
     this.#current = this.#judge(found);
-    try {
-      observer?.(this.#current);
-    } catch (error) {
-      logger.error('An observer of unserved queues failed.', {}, error);
-    }
+    guardedCall(
+      () => observer?.(this.#current),
+      (error) => logger.error('An observer of unserved queues failed.', {}, error),
+    );
   }
 
   #judge(found: readonly UnservedQueue[]): readonly UnservedQueue[] {
