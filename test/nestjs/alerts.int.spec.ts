@@ -82,6 +82,9 @@ const FIRST: Readonly<Record<string, Event | readonly [series: string, value: nu
     observers.engine('default').declaredDead?.({ incarnation: 'i' }),
   SagazStepCrashes: (observers) =>
     observers.engine('default').stepCrashed?.({ ...saga, step: 'look', role: 'step', crashes: 1 }),
+  SagazReplyRefused: (observers) =>
+    observers.engine('default').replyIgnored?.({ ...saga, reason: 'wrong_source' }),
+  SagazReplyDropped: (observers) => observers.replyDropped({ reason: 'untrusted' }),
   SagazLateEffect: (observers) =>
     observers.engine('default').lateEffect?.({ ...saga, step: 'look' }),
   SagazHandlerGaveUp: (_, handlers) =>

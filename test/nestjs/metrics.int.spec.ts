@@ -66,6 +66,7 @@ const RARE = [
   'sagaz_saga_adopted_total',
   'sagaz_saga_step_crashes_total',
   'sagaz_saga_replies_ignored_total',
+  'sagaz_saga_replies_dropped_total',
   'sagaz_saga_late_effects_total',
   'sagaz_unserved_sagas',
   'sagaz_engine_crashes_total',
@@ -261,6 +262,7 @@ describe('the metrics of an application that has worked', () => {
     engine.engineBuried?.({ incarnation: 'another' });
     engine.declaredDead?.({ incarnation: 'mine' });
     observers.lost('default', 1);
+    observers.replyDropped({ reason: 'malformed' });
     observers.brokerFailed({ failure: 'refused' });
     const now = samplesOf(await register.metrics());
     for (const name of RARE) {

@@ -104,6 +104,7 @@ export {
   waitForDatabase,
   WorkObservers,
   type WorkObserver,
+  type DroppedReply,
 } from './lifecycle/index.js';
 
 // Handling

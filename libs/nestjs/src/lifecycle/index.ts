@@ -1,5 +1,5 @@
 export { EveryMinute } from './every-minute.js';
-export { WorkObservers, type WorkObserver } from './observers.js';
+export { WorkObservers, type DroppedReply, type WorkObserver } from './observers.js';
 export { RecentAnswer, type Answer } from './recent-answer.js';
 export { SagazLifecycle } from './sagaz-lifecycle.js';
 export { UnservedQueues } from './unserved-queues.js';

@@ -23,7 +23,15 @@ export interface WorkObserver extends EnlistObserver {
    * connect is over before any observer can be added, so no observer receives it.
    */
   brokerFailed?(event: { readonly failure: StoreFailure }): void;
+  /** A reply was dropped, because no saga here can be told of it. */
+  replyDropped?(event: { readonly reason: DroppedReply }): void;
 }
+
+/**
+ * Why a reply was dropped before it reached a saga: it names none, no saga has the id it names, or it is
+ * not signed as it should be and no saga has that id.
+ */
+export type DroppedReply = 'malformed' | 'unknown_saga' | 'untrusted';
 
 type Events<Observer> = { [Name in keyof Observer]-?: NonNullable<Observer[Name]> };
 
@@ -56,6 +64,10 @@ export class WorkObservers implements Required<WorkObserver> {
 
   brokerFailed(event: { readonly failure: StoreFailure }): void {
     for (const observer of this.#observers) observer.brokerFailed?.(event);
+  }
+
+  replyDropped(event: { readonly reason: DroppedReply }): void {
+    for (const observer of this.#observers) observer.replyDropped?.(event);
   }
 
   relay(connection: string): RelayObserver {

@@ -15,7 +15,7 @@ import {
 } from '@sagaz/core';
 import type { Counter, Gauge, Histogram } from 'prom-client';
 import { Connections } from '../enlist/index.js';
-import { WorkObservers } from '../lifecycle/index.js';
+import { WorkObservers, type DroppedReply } from '../lifecycle/index.js';
 import { SagaSet } from '../sagas/index.js';
 import { SAGA_SECONDS, SECONDS } from './buckets.js';
 
@@ -74,6 +74,11 @@ export const sagaMetrics: Provider[] = [
     labelNames: ['saga', 'reason'],
   }),
   makeCounterProvider({
+    name: 'sagaz_saga_replies_dropped_total',
+    help: 'Replies that were dropped because no saga here could be told of them, by the reason.',
+    labelNames: ['reason'],
+  }),
+  makeCounterProvider({
     name: 'sagaz_saga_late_effects_total',
     help: 'Steps whose effect came after their saga had ended or gone to another process.',
     labelNames: ['saga', 'step'],
@@ -103,6 +108,11 @@ interface UnservedLabels {
   readonly version: number;
 }
 
+const DROPPED: Readonly<Record<DroppedReply, true>> = {
+  malformed: true,
+  unknown_saga: true,
+  untrusted: true,
+};
 /** The statuses in which a saga stays until a person acts, or for good. */
 const ENDS = [...FINAL_STATUSES, 'needs_attention'] as const;
 /**
@@ -153,13 +163,20 @@ export class SagaMetrics implements OnModuleInit {
     private readonly attention: Counter<'saga' | 'reason'>,
     @InjectMetric('sagaz_saga_replies_ignored_total')
     private readonly repliesIgnored: Counter<'saga' | 'reason'>,
+    @InjectMetric('sagaz_saga_replies_dropped_total')
+    private readonly repliesDropped: Counter<'reason'>,
     @InjectMetric('sagaz_saga_late_effects_total') private readonly lateEffects: Counter<Step>,
     @InjectMetric('sagaz_unserved_sagas')
     private readonly unserved: Gauge<'connection' | 'saga' | 'version'>,
     @InjectMetric('sagaz_engine_crashes_total') private readonly crashes: Counter<'connection'>,
     @InjectMetric('sagaz_engine_returns_total') private readonly returns: Counter<'connection'>,
   ) {
-    observers.add({ engine: (connection) => this.#observe(connection) });
+    observers.add({
+      engine: (connection) => this.#observe(connection),
+      replyDropped: ({ reason }) => {
+        this.repliesDropped.inc({ reason });
+      },
+    });
   }
 
   /**
@@ -167,6 +184,7 @@ export class SagaMetrics implements OnModuleInit {
    * event begins at 1, so `increase()` sees no rise and no alert fires for that event.
    */
   onModuleInit(): void {
+    for (const reason of Object.keys(DROPPED)) this.repliesDropped.inc({ reason }, 0);
     for (const connection of this.connections.all) {
       const { name } = connection;
       for (const counter of [this.transitions, this.crashes, this.returns]) {

@@ -1,5 +1,6 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import {
+  commandsWithoutHandledBy,
   HEADERS,
   MalformedReplyError,
   checkedReply,
@@ -20,6 +21,7 @@ import { WorkObservers, Workers, type Worker } from '../lifecycle/index.js';
 import type { EffectiveOptions } from '../options/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
 import { SagaSet } from './saga-set.js';
+import { uncheckedReplies } from './unchecked-replies.js';
 
 /** How many replies of different sagas are taken at once; each is one small insert. */
 const CONCURRENCY = 50;
@@ -55,6 +57,7 @@ export class Replies implements Worker, OnModuleInit {
   async start(): Promise<void> {
     const { broker, options } = this;
     if (broker === null) return;
+    this.#warnOfUnchecked(broker);
     const subscription = new KeptSubscription({
       broker,
       clock: this.clock,
@@ -70,6 +73,14 @@ export class Replies implements Worker, OnModuleInit {
     this.#subscription = subscription;
     // A refusal ends the start: without replies the service's sagas would wait in vain.
     await detached(() => subscription.open());
+  }
+
+  /** In one process with its broker there is nobody else who could answer. */
+  #warnOfUnchecked({ name }: Broker): void {
+    const { signing } = this.options;
+    if (name === 'memory' || (signing !== undefined && !signing.acceptsUnsigned)) return;
+    const warning = uncheckedReplies(commandsWithoutHandledBy());
+    if (warning !== null) this.logger.warn(warning);
   }
 
   async stop(withinMs: number): Promise<void> {
@@ -110,6 +121,7 @@ export class Replies implements Worker, OnModuleInit {
         { messageId: message.id },
         error,
       );
+      this.work.replyDropped({ reason: 'malformed' });
       return { kind: 'done' };
     }
     try {
@@ -122,6 +134,7 @@ export class Replies implements Worker, OnModuleInit {
           sagaId: mail.sagaId,
           step: message.headers[HEADERS.step],
         });
+        this.work.replyDropped({ reason: distrust === null ? 'unknown_saga' : 'untrusted' });
         return { kind: 'done' };
       }
       await store.sagas.putMail([mail]);

@@ -15,3 +15,4 @@ export {
 } from './message-contract.js';
 export type { SchemaIssue, SchemaResult, StandardSchema } from './standard-schema.js';
 export { replyProblem, validatePayload, validateReply } from './validate.js';
+export { commandsWithoutHandledBy } from './unnamed-handlers.js';

@@ -6,6 +6,7 @@ import { checkOptions } from './check-options.js';
 import { InvalidContractError } from './errors.js';
 import { noteCommandContract } from './made-commands.js';
 import { rememberReplySchema } from './reply-schemas.js';
+import { noteUnnamedHandler } from './unnamed-handlers.js';
 import type { StandardSchema } from './standard-schema.js';
 
 /** Carries types for the compiler; it does not exist at run time. */
@@ -178,6 +179,7 @@ export function defineCommand<Payload, Reply = void>() {
     };
     if (contract.replySchema !== undefined) rememberReplySchema(type, contract.replySchema);
     noteCommandContract();
+    if (contract.handledBy === null) noteUnnamedHandler(type);
     return Object.freeze(contract);
   };
 }
