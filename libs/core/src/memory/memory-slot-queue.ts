@@ -267,7 +267,8 @@ export class MemorySlotQueue implements SlotQueueStore {
     if (change.kind === 'release') return this.#release(change, transaction);
     const row = this.rows.table.get(change.place.seq, transaction);
     if (row === undefined || !hasPlace(row)) return 'gone';
-    const next = this.#changed(row, change);
+    const overtakes = change.kind === 'retry' && change.onlyFirst === true && this.#isBehind(row);
+    const next = overtakes ? null : this.#changed(row, change);
     if (next === null) return 'gone';
     this.rows.table.set(row.seq, next, transaction);
     if (change.kind === 'dead_letter' && change.mail !== undefined) {
@@ -275,6 +276,18 @@ export class MemorySlotQueue implements SlotQueueStore {
       await this.#putMail([change.mail], transaction);
     }
     return 'changed';
+  }
+
+  /** Whether a row with a lower number comes before this one in its key. */
+  #isBehind(row: QueueRow & { readonly seq: string }): boolean {
+    if (!row.ordered) return false;
+    const [first] = this.rows.committed(
+      (other) =>
+        other.ordered &&
+        keyNameOf(other) === keyNameOf(row) &&
+        (other.status !== 'dead_letter' || other.blocks),
+    );
+    return first !== undefined && BigInt(first.seq) < BigInt(row.seq);
   }
 
   #changed(row: QueueRow, change: Exclude<SlotChange, { kind: 'release' }>): QueueRow | null {

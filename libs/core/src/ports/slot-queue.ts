@@ -124,6 +124,11 @@ export type SlotChange =
       readonly delayMs: number;
       readonly counts: boolean;
       readonly error: string;
+      /**
+       * Leave the row alone, with the outcome `gone`, where another row of its key comes before it: then
+       * it was not in work, and as a retry it would overtake that row.
+       */
+      readonly onlyFirst?: true;
     }
   /** The row follows a head of its key and is held. */
   | { readonly kind: 'hold'; readonly place: Place }

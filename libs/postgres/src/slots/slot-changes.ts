@@ -27,11 +27,24 @@ const UNCHANGED: OutcomeRow = { leased: true, changed: false };
  * The statuses in which a change may find its row. In any other status, another transaction has changed
  * the row.
  */
-const LEGAL = `CASE w.kind
+function legal({
+  table,
+  and,
+}: {
+  readonly table: string;
+  readonly and: (row: string) => string;
+}): string {
+  return `CASE w.kind
     WHEN 'hold' THEN o.status IN ('pending', 'held')
     WHEN 'retry' THEN o.status IN ('pending', 'retrying')
+    WHEN 'retry_first' THEN o.status IN ('pending', 'retrying') AND (NOT o.ordered OR NOT EXISTS (
+      SELECT FROM ${table} h WHERE h.slot = o.slot AND h.tenant = o.tenant AND h.topic = o.topic
+        AND h.key = o.key ${and('h')} AND h.seq < o.seq AND h.ordered
+        AND (h.status <> 'dead_letter' OR h.blocks)
+    ))
     ELSE o.status IN ('pending', 'retrying', 'dead_letter')
   END`;
+}
 
 /**
  * Removes messages that are done and changes others. Each statement that changes messages first locks
@@ -42,11 +55,13 @@ export class SlotChanges {
   readonly #db: SlotConnection;
   readonly #names: SlotNames;
   readonly #mailInsert: MailInsert | undefined;
+  readonly #legal: string;
 
   constructor(db: SlotConnection, names: SlotNames, mailInsert?: MailInsert) {
     this.#db = db;
     this.#names = names;
     this.#mailInsert = mailInsert;
+    this.#legal = legal({ table: names.table, and: (row) => names.and(row) });
   }
 
   /**
@@ -145,13 +160,13 @@ export class SlotChanges {
         locked AS MATERIALIZED (
           SELECT w.*, o.status FROM wanted w
           JOIN leased ON leased.slot = w.slot
-          JOIN ${this.#names.table} o ON o.seq = w.seq AND o.slot = w.slot ${this.#names.and('o')} AND ${LEGAL}
+          JOIN ${this.#names.table} o ON o.seq = w.seq AND o.slot = w.slot ${this.#names.and('o')} AND ${this.#legal}
           ORDER BY o.seq FOR UPDATE OF o
         ),
         changed AS (
           UPDATE ${this.#names.table} o SET
-            status = CASE l.kind WHEN 'retry' THEN 'retrying' WHEN 'hold' THEN 'held' ELSE 'dead_letter' END,
-            due_at = CASE WHEN l.kind = 'retry' THEN clock_timestamp() + l.delay_ms * interval '1 millisecond' END,
+            status = CASE l.kind WHEN 'retry' THEN 'retrying' WHEN 'retry_first' THEN 'retrying' WHEN 'hold' THEN 'held' ELSE 'dead_letter' END,
+            due_at = CASE WHEN l.kind IN ('retry', 'retry_first') THEN clock_timestamp() + l.delay_ms * interval '1 millisecond' END,
             -- Given up twice, because the answer was lost, it was not tried once more.
             attempts = o.attempts + CASE WHEN l.status = 'dead_letter' THEN 0 ELSE l.counts END,
             error = CASE WHEN l.kind = 'hold' THEN o.error ELSE l.error END,
@@ -248,7 +263,7 @@ function rowArrays(changes: readonly RowChange[]): unknown[] {
   return [
     changes.map(({ place }) => place.slot),
     changes.map(({ place }) => place.seq),
-    changes.map(({ kind }) => kind),
+    changes.map((c) => (c.kind === 'retry' && c.onlyFirst === true ? 'retry_first' : c.kind)),
     changes.map((c) => (c.kind !== 'hold' && c.counts ? 1 : 0)),
     changes.map((c) => (c.kind === 'retry' ? delayOf(c.delayMs) : 0)),
     changes.map((c) => (c.kind === 'hold' ? '' : storable(c.error))),

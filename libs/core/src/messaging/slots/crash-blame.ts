@@ -108,6 +108,8 @@ export class CrashBlame {
         delayMs,
         counts,
         error: 'The process that worked on it died.',
+        // It may have been noted and then moved aside behind another message of its key.
+        onlyFirst: true,
       },
       done: (outcome) => {
         if (outcome === 'gone') {

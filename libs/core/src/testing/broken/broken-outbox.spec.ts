@@ -63,6 +63,17 @@ class HasNoFence extends MemoryOutboxStore {
   }
 }
 
+/** Makes any message a retry, also behind others of its key. */
+class OvertakesByRetry extends MemoryOutboxStore {
+  override change(mine: string, leases: readonly SlotLease[], changes: readonly SlotChange[]) {
+    const plain = (one: SlotChange): SlotChange => {
+      const { onlyFirst: _, ...rest } = { onlyFirst: true, ...one };
+      return rest;
+    };
+    return super.change(mine, leases, changes.map(plain));
+  }
+}
+
 /** Gives a slot to whoever asks. */
 class SharesSlots extends MemoryOutboxStore {
   override async acquire(incarnation: string, ttlMs: number, limit: number) {
@@ -288,11 +299,11 @@ const QUEUE_FAULTS: readonly (readonly [Outbox, string])[] = [
     CountsEveryEnd,
     'counts a crash when an owner died, one more each time, and none when it gave back',
   ],
+  [OvertakesByRetry, 'makes no retry of a message that is behind another of its key'],
   [ForgetsFollowers, 'moves followers aside and calls them back in their order'],
   [ForgetsOrphans, 'names a key of which only followers are left'],
   [ReleasesWholeSlots, 'releases the key that was named and no other'],
 ];
-
 const OUTBOX_FAULTS: readonly (readonly [Outbox, string])[] = [
   [LocksAfterNumbering, 'keeps the order of each key among twelve producers that overlap'],
   [LocksNothing, 'lets a second writer of a key wait for the first, and none of another key'],

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { SlotChangeOutcome } from '../../ports/index.js';
+import type { SlotChange, SlotChangeOutcome } from '../../ports/index.js';
 import type { ContractCase } from '../contract-case.js';
 import { outboxMessage } from './outbox-message.js';
 import {
@@ -249,6 +249,38 @@ export const leaseCases: readonly ContractCase<SlotQueueFixture>[] = [
         await other.leave(b.incarnation);
         await queue.leave(a.incarnation);
       }
+    },
+  },
+  {
+    name: 'makes no retry of a message that is behind another of its key',
+    guards:
+      'Order per key: where a retry must be the first of its key. A message that was noted before it was moved aside was not in work. Made a retry ' +
+      'when its process dies, it would be handled before the messages that lie aside in front of it.',
+    async run({ queue, add }) {
+      const owner = await own(queue);
+      await add(['head', 'follower', 'noted'].map((body) => outboxMessage('first', body)));
+      const rows = await readAll(queue);
+      const place = (body: string): { slot: number; seq: string } => {
+        const { slot, seq } = rowOf(rows, `first:${body}`);
+        return { slot, seq };
+      };
+      const retry = (body: string, onlyFirst: boolean): SlotChange => ({
+        kind: 'retry',
+        place: place(body),
+        delayMs: LONG_MS,
+        counts: true,
+        error: 'spec',
+        ...(onlyFirst ? { onlyFirst: true } : {}),
+      });
+      const change = async (...changes: SlotChange[]): Promise<readonly SlotChangeOutcome[]> =>
+        queue.change(owner.incarnation, owner.leases, changes);
+      assert.deepEqual(await change(retry('noted', true)), ['gone'], 'behind pending ones');
+      assert.deepEqual(await change({ kind: 'hold', place: place('follower') }), ['changed']);
+      await queue.complete([place('head')]);
+      assert.deepEqual(await change(retry('noted', true)), ['gone'], 'behind one that lies aside');
+      await queue.complete([place('follower')]);
+      assert.deepEqual(await change(retry('noted', true)), ['changed'], 'the first of its key');
+      assert.deepEqual(await change(retry('noted', true)), ['changed'], 'said again');
     },
   },
 ];
