@@ -54,7 +54,7 @@ describe('an engine', () => {
   it.each([
     [
       { maxInFlight: 0 },
-      'The setting maxInFlight of an engine cannot be 0. Give a whole number of 1 or more.',
+      'The setting maxInFlight of an engine cannot be 0. Give a whole number from 1 to 2,147,483,647.',
     ],
     [{ pollMs: Number.NaN }, 'The setting pollMs of an engine cannot be NaN.'],
     [{ maxTransactions: '2' }, "The setting maxTransactions of an engine cannot be '2'."],
@@ -64,7 +64,7 @@ describe('an engine', () => {
     [{ ttlMs: undefined }, 'The setting ttlMs of an engine cannot be undefined.'],
     [
       { shutdownMs: '10s' },
-      "The setting shutdownMs of an engine cannot be '10s'. Give a whole number of 0 or more.",
+      "The setting shutdownMs of an engine cannot be '10s'. Give a whole number from 0 to 2,147,483,647.",
     ],
     [{ maxInflight: 5 }, "An engine has no setting 'maxInflight'."],
   ])('refuses the settings %j', (settings, message) => {
