@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { configOf } from '../../vitest.config.js';
 
-// What runs on every PostgreSQL, on that of the machine: `npm run test:server`, and after `--` parts
-// of paths to run only some of it.
+// The specs that run on every PostgreSQL, here on that of the machine: `npm run test:server`, and after
+// `--` parts of paths to run only some of them.
 export default configOf({
   packages: [...forEachPostgres('libs/postgres/src'), ...forEachPostgres('libs/cli/src')],
   systems: forEachPostgres('test/nestjs'),

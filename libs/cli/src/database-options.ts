@@ -25,7 +25,7 @@ export function withDatabaseOptions(command: Command): Command {
 }
 
 /**
- * What a variable of the environment says. An empty one is how a shell or a manifest leaves it out, in the
+ * The value of a variable of the environment. An empty one is how a shell or a manifest leaves it out, in the
  * application as well.
  */
 export function variable(

@@ -2,7 +2,7 @@ import type { Logger } from '../ports/index.js';
 import { guardedLogger } from './guarded-logger.js';
 import { guardedObserver } from './guarded-observer.js';
 
-/** What a user gives to be told of what happens. */
+/** An object that a user gives to be told of events. */
 interface Told {
   readonly logger: Logger;
   readonly observer?: object;

@@ -295,7 +295,7 @@ describe('a saga is refused at start-up for', () => {
       @SagaStep()
       a(@SagaInput() _n: number, _times = 1): void {}
     }
-    // What the package reflect-metadata adds, which another test of this process may have loaded.
+    // The package reflect-metadata, which another test of this process may have loaded, adds these.
     const added = Object.getOwnPropertyDescriptor(Reflect, 'getMetadata');
     Reflect.deleteProperty(Reflect, 'getMetadata');
     try {

@@ -4,7 +4,7 @@ import { SagazError } from '../errors/index.js';
 export interface DefinitionProblem {
   /** The method that has the problem; null if it is about the class. */
   readonly method: string | null;
-  /** What was given, and why it is not allowed. */
+  /** The value that was given, and why it is not allowed. */
   readonly problem: string;
   /** The remedy. */
   readonly remedy: string;

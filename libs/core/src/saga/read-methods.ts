@@ -115,7 +115,7 @@ function readAttempts(
   problems: Problems,
 ) {
   const retry: unknown = options.retry;
-  // What is no object is noted by whoever reads it.
+  // A value that is no object is reported where it is parsed.
   if (typeof retry === 'object' && retry !== null) problems.only(method, retry, RETRY_OPTIONS);
   for (const name of ['transactional', 'pivot']) {
     const value: unknown = Reflect.get(options, name);

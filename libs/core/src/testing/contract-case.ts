@@ -6,7 +6,7 @@
 export interface ContractCase<Fixture> {
   /** The promise, as a sentence about what an implementation does. */
   readonly name: string;
-  /** What breaks in production if the case fails. */
+  /** The fault that production has if the case fails. */
   readonly guards: string;
   run(fixture: Fixture): Promise<void>;
 }

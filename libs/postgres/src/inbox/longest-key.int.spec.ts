@@ -3,7 +3,7 @@ import { describeEachPostgres } from '@sagaz/test-support';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { InboxDatabase } from './inbox.fixture.js';
 
-/** What a command may have for its tenant and its idempotency key together. */
+/** The most bytes that a command may use for its tenant and its idempotency key together. */
 const LONGEST = 2_600;
 
 describeEachPostgres('the inbox store', (server) => {

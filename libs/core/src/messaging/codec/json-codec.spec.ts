@@ -47,7 +47,7 @@ class Lines extends Array<number> {
   }
 }
 
-/** What a getter and the traps of a proxy throw. */
+/** The error that a getter and the traps of a proxy throw. */
 const thrown = new Error('a trap');
 function throwing(): never {
   throw thrown;

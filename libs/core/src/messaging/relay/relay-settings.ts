@@ -27,7 +27,7 @@ export interface RelaySettings extends SlotSettings {
    */
   readonly maxPauseMs: number;
   /**
-   * What happens to the later messages of a key after one was given up. `skip`: they are published;
+   * The fate of the later messages of a key after one was given up. `skip`: they are published;
    * `block`: they wait until a person replays or discards it. Commands are always skipped: a blocked
    * one would keep its own compensation from being sent. Default: `skip` for every topic.
    */

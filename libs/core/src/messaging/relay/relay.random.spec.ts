@@ -1,30 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import type { MemoryOutboxStore } from '../../memory/index.js';
-import type { PublishOutcome } from '../../ports/index.js';
-import { outboxMessage, RelayBench, severable, textsOf } from '../../testing/index.js';
-
-/** Mulberry32: small, seeded, good enough to choose faults. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
+import type { PublishOutcome, SlotQueueStore } from '../../ports/index.js';
+import { outboxMessage, randomOf, RelayBench, severable, textsOf } from '../../testing/index.js';
+import { ASKED } from '../slots/late-answers.fixture.js';
 
 const KEYS = 6;
 const MESSAGES = 120;
 const LEASE_TTL_MS = 3_000;
-/** What a relay asks of its outbox: any of it may be answered only after the lease has run out. */
-const ASKED = [
-  ...['renew', 'renew', 'acquire', 'read', 'complete', 'change', 'heldKeys'],
-  ...['readDueRetries', 'noteSuspect', 'probeFloor', 'promote'],
-] as readonly (keyof MemoryOutboxStore)[];
 
 async function run(seed: number, orderedBatches: boolean): Promise<void> {
-  const random = seeded(seed);
+  const random = randomOf(seed);
   const bench = new RelayBench({ orderedBatches });
   const kinds: PublishOutcome['kind'][] = ['rejected', 'unknown', 'unavailable'];
   let faulty = true;
@@ -36,7 +20,7 @@ async function run(seed: number, orderedBatches: boolean): Promise<void> {
       ? { kind, error }
       : { kind: 'unknown', error };
   });
-  const lives: { kill(): void; stall(method: keyof MemoryOutboxStore): () => void }[] = [];
+  const lives: { kill(): void; stall(method: keyof SlotQueueStore): () => void }[] = [];
   const settings = {
     batchSize: 8,
     leaseTtlMs: LEASE_TTL_MS,

@@ -51,7 +51,7 @@ export function addressProblem(
  */
 const LONGEST_IDEMPOTENCY_ENTRY = 2_600;
 
-/** What is wrong with the idempotency key of a command; null: nothing. */
+/** The problem with the idempotency key of a command, or null if there is none. */
 export function idempotencyKeyProblem(tenant: string, key: string): MessageProblem | null {
   const bytes = Buffer.byteLength(tenant) + Buffer.byteLength(key);
   if (bytes <= LONGEST_IDEMPOTENCY_ENTRY) return null;
@@ -61,7 +61,7 @@ export function idempotencyKeyProblem(tenant: string, key: string): MessageProbl
   };
 }
 
-/** What is wrong with a saga's tenant and idempotency key; null: nothing. Two texts that were checked. */
+/** The problem with a saga's tenant and idempotency key, two texts that were checked, or null if there is none. */
 export function startKeyProblem(tenant: string, key: string): MessageProblem | null {
   const bytes = Buffer.byteLength(tenant) + Buffer.byteLength(key);
   if (bytes <= LONGEST_KEY) return null;

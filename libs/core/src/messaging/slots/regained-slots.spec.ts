@@ -32,6 +32,16 @@ function failsOnce(which: string): {
   };
 }
 
+/** A consumer that has been started and whose first handling of `k:1` goes on until it is made to fail. */
+async function startedAndFailingOnce() {
+  const bench = new ConsumerBench();
+  const store = severable<SlotQueueStore>(bench.outbox);
+  const { handle, fail } = failsOnce('k:1');
+  const consumer = bench.consumer({ store: store.value, settings, handle });
+  await consumer.start();
+  return { bench, store, consumer, fail };
+}
+
 /** No heartbeat is answered for longer than a lease lives: the consumer loses its slots, and gains them again. */
 async function loseSlots(bench: ConsumerBench, store: Severed<SlotQueueStore>): Promise<void> {
   const answer = store.holdNext('renew');
@@ -41,11 +51,7 @@ async function loseSlots(bench: ConsumerBench, store: Severed<SlotQueueStore>): 
 
 describe('a slot that a consumer lost and holds again', () => {
   it('keeps the order of a key whose message was worked on all the time and failed', async () => {
-    const bench = new ConsumerBench();
-    const store = severable<SlotQueueStore>(bench.outbox);
-    const { handle, fail } = failsOnce('k:1');
-    const consumer = bench.consumer({ store: store.value, settings, handle });
-    await consumer.start();
+    const { bench, store, consumer, fail } = await startedAndFailingOnce();
     await bench.clock.advance(100);
     await bench.write(outboxMessage('k', 1));
     await bench.clock.advance(100);
@@ -63,11 +69,7 @@ describe('a slot that a consumer lost and holds again', () => {
   });
 
   it('reads a message again that failed after the floor of its slot had gone past it', async () => {
-    const bench = new ConsumerBench();
-    const store = severable<SlotQueueStore>(bench.outbox);
-    const { handle, fail } = failsOnce('k:1');
-    const consumer = bench.consumer({ store: store.value, settings, handle });
-    await consumer.start();
+    const { bench, store, fail } = await startedAndFailingOnce();
     await bench.write(outboxMessage('k', 1));
     await bench.clock.advance(100);
     await loseSlots(bench, store);
@@ -83,11 +85,7 @@ describe('a slot that a consumer lost and holds again', () => {
   });
 
   it('takes no row of a read that began before the slot was lost', async () => {
-    const bench = new ConsumerBench();
-    const store = severable<SlotQueueStore>(bench.outbox);
-    const { handle, fail } = failsOnce('k:1');
-    const consumer = bench.consumer({ store: store.value, settings, handle });
-    await consumer.start();
+    const { bench, store, consumer, fail } = await startedAndFailingOnce();
     await bench.clock.advance(100);
     await bench.write(outboxMessage('k', 1));
     await bench.clock.advance(100);

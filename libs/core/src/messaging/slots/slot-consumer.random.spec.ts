@@ -8,15 +8,11 @@ import {
   textsOf,
   type Severed,
 } from '../../testing/index.js';
+import { ASKED } from './late-answers.fixture.js';
 
 const KEYS = 5;
 const MESSAGES = 100;
 const LEASE_TTL_MS = 3_000;
-/** What a consumer asks of its store: any of it may be answered only after the lease has run out. */
-const ASKED = [
-  ...['renew', 'renew', 'acquire', 'read', 'complete', 'change', 'heldKeys'],
-  ...['readDueRetries', 'noteSuspect', 'probeFloor', 'promote'],
-] as readonly (keyof SlotQueueStore)[];
 
 async function run(seed: number): Promise<void> {
   const random = randomOf(seed);
