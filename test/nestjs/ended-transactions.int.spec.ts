@@ -12,7 +12,9 @@ import {
   type SagazTypeOrmAdapter,
 } from '@sagaz/nestjs';
 import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
+import QueryStream from 'pg-query-stream';
 import type { EntityManager, EntitySubscriberInterface } from 'typeorm';
+import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Observer, startService } from './app.js';
 import { CustomOrders, Doors, SharedOrders } from './doors.js';
@@ -238,6 +240,45 @@ describeEachPostgres('code that still runs when its transaction has ended', (ser
       await Promise.allSettled(left);
       await nothingIsLeft();
     }
+  });
+
+  it('holds up no commit by a stream of rows that nobody reads to its end', async () => {
+    await service.inTransaction(async () => {
+      for (const id of ['a', 'b', 'c']) await service.insert(id);
+    });
+    let rows: Readable | undefined;
+    const end = new Promise<unknown>((resolve) => {
+      void service
+        .inTransaction(async () => {
+          await service.insert('d');
+          const runner = service.dataSource.createQueryRunner();
+          rows = await runner.stream('SELECT g FROM generate_series(1, 100000) AS g');
+          rows.on('error', resolve);
+          for await (const row of rows.iterator({ destroyOnReturn: false })) {
+            expect(row).toEqual({ g: 1 });
+            break;
+          }
+        })
+        .catch(resolve);
+    });
+    expect(await end).toBeInstanceOf(TransactionEndedError);
+    await expect.poll(() => seen.orders()).toEqual(['a', 'b', 'c', 'd']);
+    expect(rows).toBeInstanceOf(QueryStream);
+    expect(rows?.destroyed).toBe(true);
+  });
+
+  it('opens no stream by itself when the transaction has ended', async () => {
+    const gate = gateOf();
+    let late: Promise<unknown> | undefined;
+    await service.inTransaction(async () => {
+      const runner = service.dataSource.createQueryRunner();
+      late = gate.promise.then(() => runner.stream('INSERT INTO orders (id) VALUES ($1)', ['a']));
+      late.catch(() => undefined);
+      await service.insert('b');
+    });
+    gate.resolve();
+    await expect(late).rejects.toThrow(TransactionEndedError);
+    expect(await seen.orders()).toEqual(['b']);
   });
 
   it('writes nothing by itself in a transactional step', async () => {

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { Transactions } from '@sagaz/core';
 import type { DataSource, QueryRunner } from 'typeorm';
 import { OutsideTransactionError, TransactionEndedError } from './errors.js';
@@ -28,14 +29,17 @@ export function guardOf(queryRunner: QueryRunner): RunnerGuard | undefined {
  * follows COMMIT or ROLLBACK on the same connection, because the code that sends it was not awaited,
  * and a statement of a query runner that was made before the transaction around the code began.
  *
- * It wraps `query`, through which all statements of TypeORM pass. A subscriber would not do, because
- * ROLLBACK may be sent between its `beforeQuery` and the statement.
+ * It wraps `query` and `stream`, through which all statements of TypeORM pass. A subscriber would not do,
+ * because ROLLBACK may be sent between its `beforeQuery` and the statement.
  */
 export class RunnerGuard {
   readonly #queryRunner: QueryRunner;
   readonly #guarded: GuardedDataSource;
   readonly #query: (...given: readonly unknown[]) => Promise<unknown>;
+  readonly #stream: (...given: readonly unknown[]) => Promise<unknown>;
   readonly #running = new Set<Promise<unknown>>();
+  /** Streams of rows that were not read to their end. The next statement waits until they are. */
+  readonly #unread = new Set<Readable>();
   /** Set if the query runner carries one transaction and is not used again. */
   #once: { readonly ending: () => void; readonly ended: () => void } | null = null;
   /** The end of the outermost transaction that TypeORM is about to send; null: none. */
@@ -46,10 +50,12 @@ export class RunnerGuard {
     this.#queryRunner = queryRunner;
     this.#guarded = guarded;
     this.#query = bound(queryRunner, 'query');
+    this.#stream = bound(queryRunner, 'stream');
     guards.set(queryRunner, this);
     const start = bound(queryRunner, 'startTransaction');
     redefine(queryRunner, {
       query: (...given) => this.#run(given),
+      stream: (...given) => this.#open(given),
       startTransaction: (...given) => {
         const refusal = this.#refusal();
         // Called before TypeORM has noted that a transaction is active.
@@ -98,7 +104,10 @@ export class RunnerGuard {
       // Statements of the savepoint must not be sent after its end.
       await this.#settle();
     }
-    const running = this.#send(given);
+    return this.#counted(this.#send(given));
+  }
+
+  async #counted<T>(running: Promise<T>): Promise<T> {
     this.#running.add(running);
     try {
       return await running;
@@ -107,11 +116,32 @@ export class RunnerGuard {
     }
   }
 
+  async #open(given: readonly unknown[]): Promise<unknown> {
+    const refusal = this.#refusal();
+    if (refusal !== null) throw refusal;
+    const stream = await this.#counted(this.#stream(...given));
+    if (stream instanceof Readable) {
+      this.#unread.add(stream);
+      stream.once('close', () => this.#unread.delete(stream));
+    }
+    return stream;
+  }
+
+  /** Closes the streams that nobody has read to their end, because COMMIT and ROLLBACK would wait for it. */
+  #closeStreams(): void {
+    for (const stream of this.#unread) {
+      // An error that nobody listens for would end the process.
+      const heard = stream.listenerCount('error') > 0;
+      stream.destroy(heard ? new TransactionEndedError('read a stream') : undefined);
+    }
+  }
+
   async #end(given: readonly unknown[]): Promise<unknown> {
     this.#closed = true;
     this.#once?.ending();
     try {
       await this.#settle();
+      this.#closeStreams();
       return await this.#send(given);
     } finally {
       // A query runner that the application made may be used again, for the next transaction or without
