@@ -10,7 +10,7 @@ export const HOLE_MS = 45_000;
 /** For how long no process reaches the broker. */
 export const AWAY_MS = 15_000;
 /** The average time between two disturbances. */
-export const PAUSE_MS = 6_000;
+export const PAUSE_MS = 15_000;
 
 /**
  * Leases of engines, relays and consumers: the work of a process that died is taken over after this
