@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { emptyFolder, packLibraries, repository, run } from '../workspace/packed-packages.js';
 
-/** What `nest new` of Nest 11 writes, as far as Jest is concerned. */
+/** The part of Jest in the package.json that `nest new` of Nest 11 writes. */
 const starter = {
   dependencies: {
     '@nestjs/common': '^11.0.1',

@@ -24,7 +24,7 @@ async function allPages(): Promise<readonly string[]> {
   ];
 }
 
-/** What the pattern finds in a page: each once, in order of the alphabet. */
+/** The matches of the pattern in a page: each once, in alphabetical order. */
 function named(text: string, pattern: RegExp): string[] {
   return [...new Set([...text.matchAll(pattern)].map(([found]) => found))].sort();
 }
@@ -56,7 +56,7 @@ describe('the documentation', () => {
     expect(files.size).toBeGreaterThan(0);
     const { folder, remove } = await compile(files);
     try {
-      // What the guide to testing shows are tests: they must pass, too.
+      // The snippets of the guide to testing are tests: they must pass, too.
       const specs = [...files].filter(([, code]) => code.includes(`from 'node:test'`));
       expect(specs).not.toEqual([]);
       const built = specs.map(([name]) => join(folder, 'dist', name.replace(/\.ts$/, '.js')));

@@ -32,7 +32,7 @@ export interface Books {
     readonly type: string;
     readonly n: number | null;
   }[];
-  /** What was given up and lies in an outbox. */
+  /** The messages that were given up and lie in an outbox. */
   readonly letters: readonly {
     readonly id: string;
     readonly status: string;

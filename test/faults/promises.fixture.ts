@@ -3,7 +3,7 @@ import type { Books } from './books.fixture.js';
 import type { KillPromise } from './src/cells.js';
 import { NOTE_KEYS } from './src/notes.js';
 
-/** What there was to do. */
+/** The work that there was to do. */
 export interface Work {
   readonly orders: readonly string[];
   readonly notes: number;
@@ -27,7 +27,7 @@ const of = (order: string, good: readonly string[], bad: readonly string[]): str
 const each = ({ orders }: Work, good: readonly string[], bad: readonly string[]): string[] =>
   sorted(orders.flatMap((order) => of(order, good, bad)));
 
-/** What must stand in the books, whoever died meanwhile. */
+/** The entries that the books must have, whichever process died meanwhile. */
 export const promiseHolds: Readonly<Record<KillPromise, (books: Books, work: Work) => void>> = {
   1: ({ sagas }, { orders }) => {
     expect(sagas.map(({ key, status }) => `${key}: ${status}`)).toEqual(

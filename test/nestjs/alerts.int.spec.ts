@@ -52,7 +52,7 @@ class Stock {
 @Module({ imports: [PrometheusModule.register(), SagazMetricsModule] })
 class Monitoring {}
 
-/** What the process tells of something that happens for the first time. */
+/** The exposition of a process in which an event happens for the first time. */
 type Event = (observers: WorkObservers, handlers: HandlerObservers) => void;
 const saga = { sagaId: 's', saga: 'fetch', version: 1 };
 

@@ -82,7 +82,7 @@ async function scraped(app: INestApplication, sample: RegExp): Promise<void> {
   while (!sample.test(await scrape(app))) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
-/** What happens beside the test shows in the answers of the application only. */
+/** Events beside the test show in the answers of the application only. */
 async function once200(app: INestApplication): Promise<Readiness> {
   return readyWhen(app, ({ status }) => status === 200);
 }

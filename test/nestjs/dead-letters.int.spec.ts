@@ -22,7 +22,7 @@ const Sent = defineEvent<Parcel>()('parcel.sent');
 const Lost = defineEvent<Parcel>()('parcel.lost');
 const Billed = defineEvent<Parcel>()('bill.sent');
 
-/** What the handlers cannot handle now. */
+/** The messages that the handlers cannot handle now. */
 const impossible = new Set<number>();
 const handled: number[] = [];
 

@@ -68,7 +68,7 @@ export class MessageBench {
     return end.outcome;
   }
 
-  /** What became of each delivery, in order. */
+  /** The outcome of each delivery, in order. */
   async kinds(id: string, count: number): Promise<readonly string[]> {
     return (await this.ends(id, count)).map(({ outcome }) => outcome.kind);
   }

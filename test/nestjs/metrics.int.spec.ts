@@ -74,7 +74,7 @@ const RARE = [
   'sagaz_process_broker_failures_total',
   'sagaz_database_failures_total',
 ];
-/** What this broker in memory has no word of, or never happens here: see the alerts' test. */
+/** Metrics of events that this broker in memory does not have, or that never happen here: see the alerts' test. */
 const ABSENT = /^sagaz_(broker_|unserved_(queues|oldest))/;
 
 const server = postgresServers()[0]!;

@@ -15,7 +15,7 @@ export type Samples = ReadonlyMap<string, number>;
 
 export interface FiringTest {
   readonly alert: string;
-  /** What was scraped each minute for the first five, and what for the ten after those. */
+  /** The expositions that were scraped each minute for the first five minutes, and for the ten after those. */
   readonly before: Samples;
   readonly after: Samples;
 }
@@ -42,7 +42,7 @@ export function firing(rules: string, { alert, before, after }: FiringTest): [bo
   }) as [boolean, boolean];
 }
 
-/** What promtool says of an exposition; empty: it finds nothing wrong. */
+/** The findings of promtool about an exposition; empty: it finds nothing wrong. */
 export function checkMetrics(exposition: string): string {
   const { stdout, stderr } = spawnSync(binary() ?? 'promtool', ['check', 'metrics'], {
     input: exposition,

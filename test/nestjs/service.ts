@@ -5,7 +5,7 @@ import { Outbox } from '@sagaz/nestjs';
 import { DataSource, Repository } from 'typeorm';
 import { Order, OrderPlaced } from './orders.js';
 
-/** What a test breaks on purpose. */
+/** The part that a test breaks on purpose. */
 export class Boom extends Error {}
 
 /** A service as a user writes it, with a door for whatever a test wants to do inside. */

@@ -78,7 +78,7 @@ describe('two services that sign their messages, on one broker', () => {
   let ofOrders: Observer;
   let ofStock: Observer;
   let ofBroker: Observer;
-  /** What somebody has who may write to the broker's database. */
+  /** The means of somebody who may write to the broker's database. */
   let stranger: Broker;
 
   beforeAll(async () => {

@@ -45,9 +45,9 @@ const Scoped = defineEvent<Item>()('stock.scoped');
 
 type Work = (stock: Stock, item: Item, context: MessageContext) => unknown;
 
-/** What the handlers do in the test at hand. */
+/** The behaviour of the handlers in the test at hand. */
 export const door: { work: Work } = { work: () => undefined };
-/** Which parts of the pipeline ran, in order. */
+/** The parts of the pipeline that ran, in order. */
 export const trace: string[] = [];
 
 @Injectable()

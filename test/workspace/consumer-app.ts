@@ -25,7 +25,7 @@ export function runConsumer(folder: string, databaseUrl: string): Promise<string
   });
 }
 
-/** What it prints when everything that Sagaz promises it has come true. */
+/** The line that the application prints when every check in it has passed. */
 export const consumerSays = [
   'rolled back',
   'late: SAGAZ_TRANSACTION_ENDED',

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 const DOOR = fileURLToPath(new URL('../../libs/nestjs/dist/index.d.ts', import.meta.url));
 const CORE = fileURLToPath(new URL('../../libs/core/dist/index.d.ts', import.meta.url));
 
-/** What an application never names: it is handed to it, or belongs to whoever writes a driver. */
+/** Types that an application never names: it is handed them, or they are for authors of drivers. */
 const HANDED = new Set([
   // Drivers come from their packages: postgres(), postgresBroker().
   'StoreDriver',

@@ -11,7 +11,7 @@ export interface PackedPackage {
   readonly tarball: string;
   /** Paths of the files inside, without the leading `package/`. */
   readonly files: readonly string[];
-  /** What can be imported: `@sagaz/core`, `@sagaz/core/memory`, … */
+  /** The names that can be imported: `@sagaz/core`, `@sagaz/core/memory`, … */
   readonly entries: readonly string[];
 }
 

@@ -34,7 +34,7 @@ export {
   type SagazTransactionOptions,
 } from './enlist/index.js';
 
-// What sagas and messages are
+// The parts of which sagas and messages are made
 export {
   Compensate,
   ForwardRecovery,

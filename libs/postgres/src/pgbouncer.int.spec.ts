@@ -20,7 +20,7 @@ import { PgWakeUps } from './wake-ups/index.js';
 
 const settings = { applicationName: 'spec', connectTimeoutMs: 5_000, statementTimeoutMs: 30_000 };
 
-// What everything else does there: npm run test:pgbouncer.
+// All other specs run there as well: npm run test:pgbouncer.
 describePgBouncer('behind PgBouncer', (server) => {
   let db: TestDatabase;
   const open: (() => Promise<unknown>)[] = [];

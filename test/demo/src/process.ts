@@ -112,7 +112,7 @@ async function isReady(management: string): Promise<boolean> {
   }
 }
 
-/** What a service needs of our environment; never settings of Sagaz that happen to be there. */
+/** The variables that a service needs of our environment; never settings of Sagaz that happen to be there. */
 function inherited(): Record<string, string> {
   const kept = ['PATH', 'HOME', 'TMPDIR', 'TEMP', 'SYSTEMROOT'];
   return Object.fromEntries(

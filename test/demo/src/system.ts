@@ -50,7 +50,7 @@ export class System {
             LOG_LEVEL: 'warn',
             BROKER_URL: url('broker'),
             ADMIN_TOKEN: adminToken,
-            // What a dead process held is taken over sooner than by default, to keep the run short.
+            // The work of a dead process is taken over sooner than by default, to keep the run short.
             SAGAZ_ENGINE_LEASE: '3s',
             SAGAZ_RELAY_LEASE: '4s',
             SAGAZ_RELAY_PUBLISH_TIMEOUT: '2s',

@@ -4,7 +4,7 @@ import type { OrderLine, ProductOnFile } from './order-source.js';
 import type { PriceOnFile } from './prices.js';
 import type { Turnstile } from './turnstile.js';
 
-/** What the door of the order service answered to one line of the file. */
+/** The answer of the order service to one line of the file. */
 export type Answer =
   | { readonly kind: 'accepted'; readonly orderId: string }
   | { readonly kind: 'turned_away'; readonly line: number; readonly why: string };

@@ -1,6 +1,6 @@
 import type { Fault } from './scenario.js';
 
-/** What Sagaz promises, as far as the death of a process could break it. */
+/** The promises of Sagaz that the death of a process could break. */
 export const PROMISES = {
   1: 'a started saga ends',
   2: 'local effects happen exactly once',

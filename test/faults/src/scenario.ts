@@ -1,6 +1,6 @@
 import type { FaultPoint } from '@sagaz/core';
 
-/** What happens to a process at a fault point. */
+/** The fault that a process meets at a fault point. */
 export interface Fault {
   readonly point: FaultPoint;
   /** Only where the point is reached for this: a step, or what an append writes first. */
@@ -14,7 +14,7 @@ export interface Fault {
   readonly action: 'kill' | 'freeze';
 }
 
-/** What a child process is to do: its one argument, as JSON. */
+/** The task of a child process: its one argument, as JSON. */
 export interface Scenario {
   readonly url: string;
   readonly fault?: Fault;

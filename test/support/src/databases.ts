@@ -41,7 +41,7 @@ export async function createDatabase(server: PostgresServer): Promise<TestDataba
   };
 }
 
-/** What PostgreSQL answers when, five seconds on, others are still connected to the database. */
+/** The answer of PostgreSQL when, after five seconds, others are still connected to the database. */
 const OBJECT_IN_USE = '55006';
 
 async function administrate(url: string, statement: string): Promise<void> {

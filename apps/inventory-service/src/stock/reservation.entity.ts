@@ -5,7 +5,7 @@ export interface ReservedLine {
   readonly quantity: number;
 }
 
-/** What an order holds. */
+/** The stock that an order holds. */
 @Entity({ name: 'reservation' })
 export class Reservation {
   @PrimaryColumn({ name: 'order_id', type: 'text' })

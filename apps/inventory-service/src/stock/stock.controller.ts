@@ -12,7 +12,7 @@ import {
 import { IdempotentHandler } from '@sagaz/nestjs';
 import { StockService } from './stock.service.js';
 
-/** What inventory does for others, by message. Each handler runs in a transaction of its own. */
+/** The commands that inventory handles for other services. Each handler runs in a transaction of its own. */
 @Controller()
 export class StockController {
   constructor(private readonly stock: StockService) {}

@@ -1,6 +1,6 @@
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 
-/** What this service knows of an order's payment. */
+/** The payment of an order, as this service knows it. */
 @Entity({ name: 'payment' })
 export class Payment {
   @PrimaryColumn({ name: 'order_id', type: 'text' })

@@ -5,7 +5,7 @@ import type { AttentionReason, IgnoredReply, Role } from './journal/index.js';
 /** How one attempt ended. `unknown`: it was given up and may still have its effect. */
 export type AttemptOutcome = 'completed' | 'command_sent' | 'failed' | 'timed_out' | 'aborted';
 
-/** Which saga an event is about: its id, and name and version of its definition. */
+/** The saga that an event is about: its id, and name and version of its definition. */
 export interface SagaFacts {
   readonly sagaId: string;
   readonly saga: string;

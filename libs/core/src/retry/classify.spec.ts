@@ -6,7 +6,7 @@ function withProperties(properties: Readonly<Record<string, unknown>>): Error {
   return Object.assign(new Error('failed'), properties);
 }
 
-/** What another installed copy of the package throws: the same brand, another class. */
+/** An error of another installed copy of the package: the same brand, another class. */
 function foreign(brand: string): Error {
   return Object.defineProperty(new Error('foreign'), Symbol.for(brand), { value: true });
 }

@@ -59,7 +59,7 @@ const ARGUMENTS: readonly ArgumentSource[] = [
 /** A saga written as data: for tests of engines and stores, and for generated ones. */
 export class Program {
   readonly definition: SagaDefinition;
-  /** What was called, in order: `step a`, `compensation a`. */
+  /** The calls, in order: `step a`, `compensation a`. */
   readonly calls: string[] = [];
   readonly #behaviours = new Map<string, Behaviour>();
 

@@ -5,7 +5,7 @@ interface ScopeOptions {
   /** Whether repositories and the DataSource work on this transaction. Default true. */
   readonly joins?: boolean;
   /**
-   * What code of this scope gets once the transaction has ended. `ended` (default): an error, for code
+   * The answer to code of this scope once the transaction has ended. `ended` (default): an error, for code
    * that was not awaited. `left`: no transaction, for hooks that are meant to run after the end.
    */
   readonly then?: 'ended' | 'left';

@@ -2,7 +2,7 @@ import path from 'node:path';
 import ts from 'typescript';
 import { beforeAll, describe, expect, it } from 'vitest';
 
-/** What every case below may use. */
+/** The names that every case below may use. */
 const PREAMBLE = `
 import { defineCommand, defineEvent } from '@sagaz/core';
 import { of, type Observable } from 'rxjs';

@@ -2,7 +2,7 @@ import { Logger } from '@nestjs/common';
 import { afterEach, describe, expect, it } from 'vitest';
 import { NestSagazLogger } from './nest-logger.js';
 
-/** What Nest's logger was given, as the arguments of each call. */
+/** The arguments of each call of Nest's logger. */
 function collect(): unknown[][] {
   const calls: unknown[][] = [];
   const take = (...given: unknown[]): void => void calls.push(given);

@@ -53,7 +53,7 @@ export interface RelayOptions {
    */
   readonly retry?: RetryOptions;
   /**
-   * What happens to the messages behind a dead letter in its key, by topic: they are published (`skip`,
+   * The treatment of the messages behind a dead letter in its key, by topic: they are published (`skip`,
    * default) or wait for it (`block`).
    */
   readonly onDead?: Readonly<Record<string, 'skip' | 'block'>>;

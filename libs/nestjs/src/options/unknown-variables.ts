@@ -24,7 +24,7 @@ export function commandLineVariables(
 /** A variable whose name begins like those of Sagaz and that sets no option. */
 export interface UnknownVariable {
   readonly variable: string;
-  /** What was probably meant; undefined where nothing is near. */
+  /** The variable that was probably meant; undefined where no name is near. */
   readonly meant: string | undefined;
 }
 

@@ -12,7 +12,7 @@ import { draftMessage } from './message-draft.js';
 import { withHeaders } from './message-headers.js';
 import { currentTraceId, loadTracing, traceHeaders, withTraceOf } from './trace-context.js';
 
-/** What an OpenTelemetry SDK brings. */
+/** The parts that an OpenTelemetry SDK brings. */
 class StorageContextManager implements ContextManager {
   readonly #storage = new AsyncLocalStorage<Context>();
   active(): Context {

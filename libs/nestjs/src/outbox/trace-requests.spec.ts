@@ -5,7 +5,7 @@ import { traceRequests } from './trace-requests.js';
 const traceId = '0af7651916cd43dd8448eb211c80319c';
 const traceparent = `00-${traceId}-b7ad6b7169203331-01`;
 
-/** What the code behind the middleware sees, also after it has waited. */
+/** The trace that the code behind the middleware sees, also after it has waited. */
 async function seen(
   headers: Readonly<Record<string, string | readonly string[]>>,
 ): Promise<ReturnType<typeof traceHeaders>> {

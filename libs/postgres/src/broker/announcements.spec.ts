@@ -24,7 +24,7 @@ beforeEach(() => {
   );
 });
 
-/** What a publish to these topics announces, and then tells; `groups` got messages. */
+/** Gives the hints that a publish to these topics announces, and then sends; `groups` got messages. */
 function publish(topics: readonly string[], groups: readonly string[]): string[] {
   const sent = topics.map((topic) => message(topic, 'k'));
   const announced = announcements.of(sent);

@@ -30,7 +30,7 @@ export async function severableProxy(
     });
     upstream.on('close', () => client.destroy());
     client.on('data', (data) => {
-      // What PgBouncer says to a start-up parameter that it does not track.
+      // The answer of PgBouncer to a start-up parameter that it does not track.
       if (options.refusesSettings === true && data.includes('statement_timeout')) {
         client.end(startUpRefusal());
         return;

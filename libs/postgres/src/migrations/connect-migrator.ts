@@ -2,7 +2,7 @@ import { NoDatabaseError, SagazPool } from '../connection/index.js';
 import type { MigrationSet } from './migration.js';
 import { Migrator } from './migrator.js';
 
-/** Which tables are migrated, and where. */
+/** The tables that are migrated, and the server they are on. */
 export interface ConnectMigratorOptions {
   /** `postgres://user:password@host:5432/database` */
   readonly url: string;

@@ -160,7 +160,7 @@ describeEachPostgres('a relay over PostgreSQL', (server) => {
     for (const key of ['k0', 'k1', 'k2']) {
       const wanted = textsOf(messages.filter((message) => message.key === key));
       const got = rows.filter((row) => row.key === key).map((row) => row.body);
-      // What is there twice is a duplicate that trails: first deliveries are in order.
+      // A message that is there twice is a late duplicate: first deliveries are in order.
       expect([...new Set(got)]).toEqual(wanted);
     }
     const duplicates = rows.length - messages.length;

@@ -131,7 +131,7 @@ export class PgWakeUps implements WakeUps {
     if (!this.#closed) this.#tell(channel, detail);
   }
 
-  /** What a transaction says for other processes to hear these hints when it commits. */
+  /** The statement by which a transaction sends these hints to other processes when it commits. */
   announce(hints: HintBatch): { readonly channel: string; readonly payloads: readonly string[] } {
     return { channel: this.#channel, payloads: hints.payloads(this.#self) };
   }
@@ -149,7 +149,7 @@ export class PgWakeUps implements WakeUps {
   /** Says what is still to be said, and hears no more. */
   async close(): Promise<void> {
     this.#closed = true;
-    // What was hinted at in this tick is yet to be passed on.
+    // The hints of this tick have not been passed on yet.
     await Promise.resolve();
     await this.#speaking;
     await this.#listener.close();

@@ -16,7 +16,7 @@ export interface RoundSize {
 
 /** When the disturbances are over, every saga must have ended or be parked within this time. */
 const SETTLE_WITHIN_MS = 240_000;
-/** What is still under way somewhere, a deaf step or a late reply, has arrived by then. */
+/** Effects that are still under way, of a deaf step or a late reply, have arrived by then. */
 const LATE_MS = 15_000;
 /** After the end of all sagas, places are free and nothing waits in the outbox within this time. */
 const PEACE_WITHIN_MS = 60_000;

@@ -96,7 +96,7 @@ export class Ledger {
     ];
   }
 
-  /** What became on both servers of messages that waited too long, and who had their slots. */
+  /** The history, on both servers, of messages that waited too long, with the owners of their slots. */
   async explainWaits(waits: readonly Wait[]): Promise<readonly object[]> {
     const explained: object[] = [];
     for (const wait of waits) {

@@ -12,7 +12,7 @@ let soak: Soak | null = null;
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
     if (interrupted.signal.aborted) {
-      // Whoever says it twice does not want to wait. The servers end with this process.
+      // A second signal means that the user does not want to wait. The servers end with this process.
       end(brokenOff(`Interrupted twice, the second time by ${signal}.`, true));
       return;
     }

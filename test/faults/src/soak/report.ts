@@ -3,7 +3,7 @@ import { BOUNDS } from './bounds.js';
 import type { Growth, MemoryGrowth } from './gauges.js';
 import type { ProcessFault } from './soak-system.js';
 
-/** What a run measured. Null: it ended before that could be measured. */
+/** The measurements of a run. Null: the run ended before that could be measured. */
 export interface Figures {
   readonly seed: number;
   readonly minutes: number;
@@ -67,7 +67,7 @@ export function resultOf(
   return { outcome, ok, broken, ...figures, examples, logs };
 }
 
-/** What stands in place of figures where a run did not get as far as to be measured. */
+/** The figures of a run that ended before anything was measured. */
 export const NOTHING_MEASURED: Figures = {
   seed: 0,
   minutes: 0,
@@ -133,7 +133,7 @@ function fromTo({ before, after }: Growth): string {
   return `from ${before} to ${after}`;
 }
 
-/** What a person needs to look for the cause, line by line. */
+/** The details that a person needs to look for the cause, line by line. */
 export function details({ broken, examples, processFaults, logs }: Result): readonly string[] {
   return [
     ...broken.map((rule) => `BROKEN: ${rule}`),

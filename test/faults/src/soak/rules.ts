@@ -5,7 +5,7 @@ const { orders, stock, broker } = SCHEMAS;
 export const ENDED = `('completed', 'compensated', 'partially_committed', 'terminated', 'needs_attention')`;
 const DUE_KIND = `CASE WHEN key LIKE 'good-%' THEN 'completed' ELSE 'compensated' END`;
 
-/** What each order must have done, by its kind. */
+/** The effects that are due for each order, by its kind. */
 const LOCAL_DUE = `
   SELECT key AS order_id, step FROM ${orders}.saga
     CROSS JOIN LATERAL unnest(CASE WHEN key LIKE 'good-%' THEN ARRAY['accept', 'confirm'] ELSE ARRAY['accept', 'reject'] END) AS step`;
@@ -16,7 +16,7 @@ const HANDLED_DUE = `
       WHEN key LIKE 'bad-%' THEN ARRAY['order.accept', 'stock.reserve', 'stock.release', 'order.reject']
       ELSE ARRAY['order.accept', 'order.reject'] END) AS type`;
 
-/** What is not there as often as it is due. */
+/** Selects the effects that are not there as often as they are due. */
 function differences(due: string, done: string, columns: string): string {
   const times = (of: string): string =>
     `(SELECT ${columns}, count(*)::int AS times FROM (${of}) AS l GROUP BY ${columns})`;
@@ -94,7 +94,7 @@ export const OUT_OF_ORDER = `
   ) AS o
   WHERE r.highest > r.n`;
 
-/** Which rows break a rule, on which server. `$1`, where it stands, is the ids of the orders that were started. */
+/** Selects the rows that break a rule, on one of the servers. `$1`, where it stands, is the ids of the orders that were started. */
 interface Rule {
   readonly name: RuleName;
   readonly server: 'store' | 'broker';

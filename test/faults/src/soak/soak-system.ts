@@ -19,7 +19,7 @@ const CREW: readonly { readonly role: Role; readonly many: number }[] = [
 ];
 const STOP_WITHIN_MS = 20_000;
 
-/** What a process of the soak must not do. */
+/** The faults that no process of the soak may show. */
 export interface ProcessFault {
   readonly process: string;
   readonly what: string;

@@ -48,7 +48,7 @@ export class Soak {
       broke = error;
     }
     this.#ending = true;
-    // What is thrown once somebody interrupted is only how the parts of the run end.
+    // After an interruption the parts of the run end by throwing, which is no finding.
     const interrupted = signal.aborted;
     const why = interrupted ? signal.reason : broke;
     const brokenOff =

@@ -2,8 +2,9 @@ import type pg from 'pg';
 import { SCHEMAS } from './tables.js';
 
 /**
- * What the tables of Sagaz no longer say when the books are read: who wrote each numbered message to an
- * outbox and to the broker, under which number, who took it out, and who owned its slot then. Written by
+ * The history that the tables of Sagaz no longer hold when the books are read: which process wrote each
+ * numbered message to an outbox and to the broker, under which number, which one took it out, and which
+ * one owned its slot then. Written by
  * triggers, in the transaction of the write itself. A time is that of the write and not of its commit, and
  * `by` is the name that the connection gave itself, which holds the name of the process.
  */

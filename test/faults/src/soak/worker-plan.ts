@@ -1,4 +1,4 @@
-/** What a process of the soak does. */
+/** The work of a process of the soak. */
 export type Role = 'engine' | 'relay' | 'consumer';
 
 /** The one argument of a worker process, as JSON. Both addresses are those of its own proxies. */

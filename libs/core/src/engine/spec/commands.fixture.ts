@@ -19,7 +19,7 @@ export const order = {
   },
 } satisfies ProgramOptions;
 
-/** What the participant would send back. */
+/** The reply that the participant would send. */
 export async function replyTo(
   bench: EngineBench,
   to: OutboxMessage | undefined,

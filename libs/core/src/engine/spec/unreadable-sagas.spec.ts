@@ -194,7 +194,7 @@ describe('a saga whose next move cannot be decided', () => {
     const { steps } = program.definition;
     const engine = await bench.engine();
     const handle = await bench.start(bench.idleEngine(), program);
-    // What a decision stumbles over, whatever it is told.
+    // Every decision about this saga fails on its state, whatever the mail says.
     Reflect.set(steps, 'values', () => {
       throw new TypeError('a definition that is broken');
     });

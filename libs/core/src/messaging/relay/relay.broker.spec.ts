@@ -85,7 +85,7 @@ describe('a broker that does not answer as it should', () => {
     const answer = bench.broker.hang();
     await bench.write(outboxMessage('slow', 1));
     await bench.clock.advance(50);
-    // What hangs is past the gate already; what comes now passes.
+    // The publish that hangs is past the gate already; later ones pass it.
     const later = bench.broker.hang();
     later();
     await bench.write(outboxMessage('slow', 2), outboxMessage('other', 1));

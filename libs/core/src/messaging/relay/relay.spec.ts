@@ -82,7 +82,7 @@ describe('a relay', () => {
     };
     await bench.relay({ batchBytes: 2 * bytes }).start();
     await bench.clock.advance(100);
-    // Which go together depends on the slot that is read first.
+    // It depends on the slot that is read first which messages go together.
     expect(batches).toContainEqual([10 * bytes]);
     const small = batches.filter(([first]) => first === bytes);
     expect(small.flat()).toEqual([bytes, bytes, bytes, bytes]);

@@ -17,7 +17,7 @@ export interface SlotConsumerOptions {
   readonly store: SlotQueueStore;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** What is done with rows: `publishBatch(...)` or `handleEach(...)`. */
+  /** The work that is done with rows: `publishBatch(...)` or `handleEach(...)`. */
   readonly work: SlotWork;
   /** Hints that something was written. Without them only polling finds it. */
   readonly wake?: { readonly wakeUps: WakeUps; readonly channel: WakeChannel };

@@ -12,7 +12,7 @@ import {
   type InboxStoreFixture,
 } from './inbox-fixture.js';
 
-/** Which delivery may handle a message. */
+/** The cases that decide whether a delivery may handle a message. */
 export const claimCases: readonly ContractCase<InboxStoreFixture>[] = [
   {
     name: 'a message is new once, and done for whoever comes after the commit',

@@ -25,7 +25,7 @@ import { freshKey, messageOf, type InboxParts } from './inbox-fixture.js';
 /** Something that commits and rolls back with the store's transactions, as business data does. */
 export interface EffectTable {
   record(text: string, transaction: Transaction): Promise<void>;
-  /** What is committed, in the order of recording. */
+  /** The committed records, in the order of recording. */
   recorded(): Promise<readonly string[]>;
 }
 
@@ -48,9 +48,9 @@ export interface ReceiveOptions {
   /** The process that had the message before died. Default false. */
   readonly afterDeath?: boolean;
   readonly signal?: AbortSignal;
-  /** What the unit of work does around the real one. */
+  /** A unit of work around the real one. */
   readonly unit?: (real: InboxUnit) => InboxUnit;
-  /** What stands around the handler. Default: nothing. */
+  /** The pipeline around the handler. Default: none. */
   readonly pipeline?: (attempt: InboxAttempt, call: () => Promise<unknown>) => Promise<unknown>;
 }
 

@@ -16,7 +16,7 @@ import {
 
 const LEASE_MS = 60_000;
 
-/** What cannot be handled is kept, and comes back whole. */
+/** A message that cannot be handled is kept, and comes back whole. */
 export const deadLetterCases: readonly ContractCase<InboxStoreFixture>[] = [
   {
     name: 'a dead letter keeps the whole message and says why it died',

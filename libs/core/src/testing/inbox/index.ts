@@ -16,7 +16,7 @@ import { signingCases } from './signing-cases.js';
 export type { EffectTable, InboxDeliveryFixture } from './consumer.js';
 export type { InboxParts, InboxStoreFixture } from './inbox-fixture.js';
 
-/** What every inbox store must do. */
+/** The contract of every inbox store. */
 export const inboxStoreContract: readonly ContractCase<InboxStoreFixture>[] = [
   ...claimCases,
   ...participantCases,
@@ -24,7 +24,7 @@ export const inboxStoreContract: readonly ContractCase<InboxStoreFixture>[] = [
 ];
 
 /**
- * What a delivery must come to on every store: handlers, commands, compensations, dead letters and
+ * The results that a delivery must have on every store: handlers, commands, compensations, dead letters and
  * replays over the store's own transactions, beside effects that commit and roll back with them.
  */
 export const inboxDeliveryContract: readonly ContractCase<InboxDeliveryFixture>[] = [

@@ -36,7 +36,7 @@ function freshStep(): string {
   return `${freshName('saga')}:reserve`;
 }
 
-/** What a participant knows of a step. */
+/** The record that a participant has of a step. */
 export const participantCases: readonly ContractCase<InboxStoreFixture>[] = [
   {
     name: 'a repeated command finds the reply of the first, byte for byte',

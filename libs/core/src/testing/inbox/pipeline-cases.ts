@@ -8,7 +8,7 @@ const fails = async ({ effect }: HandlerCall): Promise<void> => {
   throw new Error('no');
 };
 
-/** What stands around a handler (guards, filters, interceptors, observers) and must decide nothing. */
+/** The code around a handler (guards, filters, interceptors, observers), which must decide nothing. */
 export const pipelineCases: readonly ContractCase<InboxDeliveryFixture>[] = [
   {
     name: 'a message whose guard said no is a dead letter at once',

@@ -73,7 +73,7 @@ export const brokerCases: readonly ContractCase<BrokerFixture>[] = [
       assert.equal(kinds.length, 4);
       assert.notEqual(kinds[1], 'acknowledged');
       assert.notEqual(kinds[2], 'acknowledged', 'what follows the refused message was taken');
-      // What was not taken is sent again, as a relay would.
+      // Messages that were not taken are sent again, as a relay does.
       const again = [messageOf(topic, 'k', 2), messageOf(topic, 'k', 3)];
       if (kinds[0] !== 'acknowledged') again.unshift(messageOf(topic, 'k', 1));
       await publish(fixture.broker, again);
@@ -195,7 +195,7 @@ export const brokerCases: readonly ContractCase<BrokerFixture>[] = [
       await publishing;
       await first.got(31);
       await second.when(() => second.bodies('last').length === 1, 'the last one');
-      // Whatever it got of the stream is an unbroken end of it.
+      // The messages that it got of the stream are the last ones, without a gap.
       await second.when(
         () => second.bodies('k').length === 0 || second.bodies('k').includes('k:29'),
         'the end of the stream',

@@ -17,13 +17,13 @@ export { outboxMessage, textsOf } from './outbox-message.js';
 export { queueOf, type OutboxStoreFixture } from './outbox-fixture.js';
 export type { SlotQueueFixture } from './slot-queue-fixture.js';
 
-/** What every queue that is cut into slots must do. */
+/** The contract of every queue that is divided into slots. */
 export const slotQueueContract: readonly ContractCase<SlotQueueFixture>[] = [
   ...leaseCases,
   ...rowCases,
 ];
 
-/** What every outbox must do beyond being such a queue. */
+/** The contract of every outbox, beyond that of such a queue. */
 export const outboxStoreContract: readonly ContractCase<OutboxStoreFixture>[] = [
   ...appendCases,
   ...keyCases,
@@ -32,7 +32,7 @@ export const outboxStoreContract: readonly ContractCase<OutboxStoreFixture>[] = 
   ...outboxDeadLetterCases,
 ];
 
-/** What every broker must do. */
+/** The contract of every broker. */
 export const brokerContract: readonly ContractCase<BrokerFixture>[] = [
   ...brokerCases,
   ...redeliveryCases,

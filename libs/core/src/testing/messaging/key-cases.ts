@@ -10,7 +10,7 @@ type Append = (key: string, who: string) => readonly OutboxMessage[];
 const named = (count: number, who: string): readonly OutboxMessage[] =>
   Array.from({ length: count }, (_, n) => outboxMessage(`key ${n} of the ${who}`, who));
 
-/** What a transaction may write beside the message of a key: each may have its own statement. */
+/** The other writes that a transaction may make beside the message of a key: each may have its own statement. */
 const APPENDS: ReadonlyMap<string, Append> = new Map<string, Append>([
   ['one message', (key, who) => [outboxMessage(key, who)]],
   ['several messages', (key, who) => [...named(2, who), outboxMessage(key, who)]],

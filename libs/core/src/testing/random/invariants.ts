@@ -3,7 +3,7 @@ import type { SagaStatus } from '../../ports/index.js';
 import type { SagaDefinition } from '../../saga/index.js';
 import type { SagaPlan } from './saga-plan.js';
 
-/** What a trial leaves behind of one saga. */
+/** The traces that a trial leaves of one saga. */
 export interface SagaEvidence {
   readonly saga: number;
   readonly id: string;
@@ -21,7 +21,7 @@ export interface SagaEvidence {
   /** Keys whose effect stands outside, of all sagas. */
   readonly applied: ReadonlySet<string>;
   readonly undone: ReadonlySet<string>;
-  /** What transactional steps wrote, each beginning with its key. */
+  /** The writes of transactional steps, each beginning with its key. */
   readonly rows: readonly string[];
   readonly wrongKeys: readonly string[];
 }
@@ -44,7 +44,7 @@ export function isSettled(status: SagaStatus | undefined): boolean {
   }
 }
 
-/** What must hold when a saga of any graph has met any faults. */
+/** The invariants that hold when a saga of any graph has met any faults. */
 export function checkSaga(evidence: SagaEvidence): void {
   try {
     check(evidence);
@@ -167,7 +167,7 @@ function checkParked({ plan, journal, reason }: SagaEvidence): void {
   }
 }
 
-/** Whatever depends on a step was undone before it, unless its effect came late. */
+/** All steps that depend on a step were undone before it, unless its effect came late. */
 function checkOrder(definition: SagaDefinition, journal: readonly string[]): void {
   for (const [name, step] of definition.steps) {
     if (journal.includes(`step_late_success ${name}`)) continue;

@@ -22,7 +22,7 @@ const ENGINES = 2;
  */
 export class RandomTrial implements TrialWorld {
   readonly plan: TrialPlan;
-  /** What transactional steps wrote, by idempotency key. */
+  /** The writes of transactional steps, by idempotency key. */
   readonly rows = new MemoryTable<string>();
   readonly random: () => number;
   readonly outside: Outside;

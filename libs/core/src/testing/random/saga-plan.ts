@@ -1,7 +1,7 @@
 import { pick } from './seeded-random.js';
 
 /**
- * What happens in one call. `hang` ends only when it is aborted, `deaf` has its effect long after it
+ * The behaviour of one call. `hang` ends only when it is aborted, `deaf` has its effect long after it
  * was, `never` does not end at all, `die` ends the process before the effect and `die_after` after it.
  */
 export type Fault =

@@ -5,7 +5,7 @@ import { pick, randomOf } from './seeded-random.js';
 /** A request of an operator, needed or not. */
 export interface OperatorAct {
   readonly request: OperatorRequest;
-  /** Which saga of the trial. */
+  /** The saga's number in the trial. */
   readonly saga: number;
   readonly atMs: number;
 }

@@ -6,7 +6,7 @@ import type { Fault, SagaPlan, SecondPlan, StepPlan } from './saga-plan.js';
 const Do = defineCommand<{ step: string }, string>()('party.do');
 const Undo = defineCommand<{ step: string }>()('party.undo');
 
-/** What the steps of a trial's sagas touch. Its parts may be in another process. */
+/** The world that the steps of a trial's sagas act on. Its parts may be in another process. */
 export interface TrialWorld {
   readonly outside: {
     /** Does, once per key, what a step is about. */

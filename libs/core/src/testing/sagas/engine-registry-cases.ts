@@ -3,7 +3,7 @@ import { newNonce } from '../../ids.js';
 import type { EngineBeat, EngineRegistry } from '../../ports/index.js';
 import type { ContractCase } from '../contract-case.js';
 
-/** What the contract of engine registries needs of an implementation. */
+/** The parts that an implementation gives to the contract of engine registries. */
 export interface EngineRegistryFixture {
   readonly engines: EngineRegistry;
   /** The same data, as another process sees it. */

@@ -11,7 +11,7 @@ import { unservedCases } from './unserved-cases.js';
 export { engineRegistryContract, type EngineRegistryFixture } from './engine-registry-cases.js';
 export type { SagaStoreFixture } from './saga-material.js';
 
-/** What every saga store does. */
+/** The contract of every saga store. */
 export const sagaStoreContract: readonly ContractCase<SagaStoreFixture>[] = [
   ...startCases,
   ...flushCases,

@@ -201,7 +201,7 @@ export const mailCases: readonly ContractCase<SagaStoreFixture>[] = [
       assert.deepEqual(await claim(fixture, me, saga.name, { mailKinds: [] }), []);
       await fixture.sagas.putMail([letter(saga.id)]);
       const [claimed] = await claim(fixture, me, saga.name, known);
-      // What it cannot take into account comes with it, and stays where it is.
+      // Mail that the engine cannot take into account is read with it, and stays where it is.
       assert.deepEqual(claimed?.mail.map(({ kind }) => kind).sort(), ['reply', 'signal']);
       const { owner } = (await fixture.sagas.get(saga.id)) ?? {};
       assert.equal(owner, me);

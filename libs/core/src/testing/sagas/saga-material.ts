@@ -15,7 +15,7 @@ import type {
 import { freshName } from '../contract-case.js';
 import { Gate } from '../gates.js';
 
-/** What the contract of saga stores needs of an implementation. */
+/** The parts that an implementation gives to the contract of saga stores. */
 export interface SagaStoreFixture {
   readonly sagas: SagaStore;
   /** The same data, as another process sees it; may be the same object where that is no difference. */

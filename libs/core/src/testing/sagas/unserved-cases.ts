@@ -13,7 +13,7 @@ import {
 
 const LIMIT = 1_000;
 
-/** What a look finds of one name: other cases leave sagas behind that nobody serves. */
+/** Gives the findings of a look for one name only, because other cases leave sagas behind that nobody serves. */
 async function unserved(
   fixture: SagaStoreFixture,
   name: string,
