@@ -1,6 +1,14 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-const COMMIT = Buffer.from('COMMIT\0');
+const COMMIT = 'COMMIT\0';
+
+/** The statement with which a connection is to be forgotten. */
+interface Forgets {
+  /** A part of the statement's text. */
+  readonly text: string;
+  readonly when: 'before' | 'after';
+  readonly done: () => void;
+}
 
 /**
  * Stands between an application and its database, and cuts a connection at the worst moment: COMMIT
@@ -11,7 +19,7 @@ export class CuttingProxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #cuts = 0;
-  #forgets: { readonly when: 'before' | 'after'; readonly done: () => void } | null = null;
+  #forgets: Forgets | null = null;
   #frozen = false;
   readonly #forgotten = new Set<Socket>();
 
@@ -44,8 +52,13 @@ export class CuttingProxy {
    * silence. Resolves when that COMMIT has been sent.
    */
   forgetNextCommit(when: 'before' | 'after'): Promise<void> {
+    return this.forgetNext(COMMIT, when);
+  }
+
+  /** The same with the next statement of the application's own pool that contains the text. */
+  forgetNext(text: string, when: 'before' | 'after' = 'before'): Promise<void> {
     return new Promise((done) => {
-      this.#forgets = { when, done };
+      this.#forgets = { text, when, done };
     });
   }
 
@@ -92,7 +105,7 @@ export class CuttingProxy {
         this.#cuts -= 1;
         cut = true;
       }
-      if (!ofSagaz && this.#forgets !== null && chunk.includes(COMMIT)) {
+      if (!ofSagaz && this.#forgets !== null && chunk.includes(this.#forgets.text)) {
         const { when, done } = this.#forgets;
         if (when === 'after') database.write(chunk);
         this.#forgets = null;

@@ -1,4 +1,5 @@
 import {
+  abandonedWith,
   CommitUnknownError,
   TransactionAbortedError,
   type InboxUnit,
@@ -57,7 +58,9 @@ export class AppTransactions implements StepTransactions {
       if (command !== 'COMMIT') throw new TransactionAbortedError();
       return value;
     } catch (error) {
-      await client.query('ROLLBACK').catch(() => (broken = true));
+      await this.store.transactions
+        .control(client, 'rollback', () => client.query('ROLLBACK'))
+        .catch(() => (broken = true));
       throw error;
     } finally {
       client.release(broken);
@@ -68,8 +71,14 @@ export class AppTransactions implements StepTransactions {
     _connection: string | undefined,
     work: (manager: unknown) => Promise<void>,
     beforeCommit: (transaction: Transaction) => Promise<void>,
+    unwanted?: AbortSignal,
   ): Promise<void> {
-    return this.begin((app) => work(app), beforeCommit);
+    return abandonedWith(this.store.transactions, unwanted, (opened) =>
+      this.begin((app) => {
+        opened(app.transaction);
+        return work(app);
+      }, beforeCommit),
+    );
   }
 
   /** For one delivery: `seen` is where its handler finds the transaction. */

@@ -42,7 +42,7 @@ export {
 } from './errors.js';
 
 // For integrating the engine with a framework.
-export { storeTransactions, type StepTransactions } from './step-transactions.js';
+export { abandonedWith, storeTransactions, type StepTransactions } from './step-transactions.js';
 export type { AttemptOutcome, EngineObserver, SagaFacts } from './engine-observer.js';
 export {
   MalformedReplyError,

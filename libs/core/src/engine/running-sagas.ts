@@ -219,6 +219,16 @@ export class RunningSagas implements EngineContext {
     for (const run of [...this.#runs.values()]) run.releaseAll();
   }
 
+  /**
+   * Nothing is decided or waited for after this. The transactions of attempts that still run end, also
+   * those of sagas that other engines have.
+   */
+  close(): void {
+    this.releaseAll();
+    for (const attempts of [...this.#orphans.values()]) attempts.releaseAll();
+    this.timers.close();
+  }
+
   mailWaits(): void {
     this.#options.onGap('claim');
   }

@@ -255,7 +255,7 @@ export class SagaEngine {
     this.#upkeep.close();
     this.#starter.close();
     this.#flusher.close();
-    this.#running.timers.close();
+    this.#running.close();
     this.#state = 'closed';
   }
 

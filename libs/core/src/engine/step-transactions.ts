@@ -17,9 +17,11 @@ export interface StepTransactions {
    * was rolled back in silence, and with `CommitUnknownError` if the answer was lost. `work` and
    * `beforeCommit` run at most once per call.
    *
-   * `unwanted` is aborted when a transaction that has not begun is not wanted any more. An
-   * implementation that queues for connections should then leave the queue and reject. Observing the
-   * signal is optional, since `work` throws in that case.
+   * `unwanted` is aborted when the transaction is not wanted any more. An implementation that queues
+   * for connections should then leave the queue and reject; observing that is optional, since `work`
+   * throws for a transaction that begins later. A transaction that is open has to be abandoned
+   * ({@link Transactions.abandon}, which {@link abandonedWith} calls), because a statement of it may
+   * hang: `work` rejects, and the rollback would wait behind that statement with its connection.
    */
   run(
     connection: string | undefined,
@@ -35,14 +37,42 @@ export interface StepTransactions {
   reported?(connection: string | undefined, error: unknown): boolean;
 }
 
+/**
+ * Runs a transaction and, when `unwanted` is aborted before that has ended, abandons it, so that its
+ * connection is free in bounded time.
+ *
+ * @param run opens the transaction, passes it to `opened`, and settles when it has ended
+ */
+export async function abandonedWith<T>(
+  transactions: Pick<Transactions, 'abandon'>,
+  unwanted: AbortSignal | undefined,
+  run: (opened: (transaction: Transaction) => void) => Promise<T>,
+): Promise<T> {
+  let open: Transaction | null = null;
+  const abandon = (): void => {
+    if (open !== null) transactions.abandon(open);
+  };
+  unwanted?.addEventListener('abort', abandon);
+  try {
+    return await run((transaction) => {
+      open = transaction;
+    });
+  } finally {
+    unwanted?.removeEventListener('abort', abandon);
+  }
+}
+
 /** Steps in transactions of the store itself: `@TransactionManager()` gives its `Transaction`. */
 export function storeTransactions(transactions: Transactions): StepTransactions {
   return {
-    run: (_connection, work, beforeCommit) =>
-      transactions.run(async (transaction) => {
-        await work(transaction);
-        await beforeCommit(transaction);
-      }),
+    run: (_connection, work, beforeCommit, unwanted) =>
+      abandonedWith(transactions, unwanted, (opened) =>
+        transactions.run(async (transaction) => {
+          opened(transaction);
+          await work(transaction);
+          await beforeCommit(transaction);
+        }),
+      ),
     reported: (_connection, error) => transactions.reported(error),
   };
 }

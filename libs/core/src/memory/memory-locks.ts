@@ -12,6 +12,8 @@ interface Waiter {
   readonly holder: LockHolder;
   readonly mode: LockMode;
   readonly grant: () => void;
+  /** Ends the wait, because the transaction that waits has ended. */
+  readonly leave: () => void;
 }
 
 interface Lock {
@@ -26,6 +28,8 @@ interface Lock {
  */
 export class MemoryLocks {
   readonly #locks = new Map<string, Lock>();
+  /** The waits of each holder; a transaction can be abandoned while it waits. */
+  readonly #waits = new WeakMap<LockHolder, Set<Waiter>>();
   readonly #clock: Clock;
 
   constructor(clock: Clock) {
@@ -55,31 +59,38 @@ export class MemoryLocks {
     if (this.tryLock(name, holder, mode)) return;
     const lock = this.#locks.get(name);
     if (lock === undefined) return;
+    const waits = this.#waits.get(holder) ?? new Set();
+    this.#waits.set(holder, waits);
     await new Promise<void>((resolve, reject) => {
       const waitMs = options.waitMs;
+      const refuse = (error: Error): void => {
+        waits.delete(waiter);
+        timer?.cancel();
+        lock.queue.splice(lock.queue.indexOf(waiter), 1);
+        this.#grantNext(name, lock);
+        reject(error);
+      };
       const waiter: Waiter = {
         holder,
         mode,
         grant: () => {
+          waits.delete(waiter);
           timer?.cancel();
           resolve();
         },
+        leave: () => refuse(new Error(`The transaction that waited for ${name} has ended.`)),
       };
+      waits.add(waiter);
       lock.queue.push(waiter);
       const timer =
         waitMs === undefined
           ? undefined
-          : this.#clock.after(waitMs, () => {
-              const at = lock.queue.indexOf(waiter);
-              if (at < 0) return;
-              lock.queue.splice(at, 1);
-              this.#grantNext(name, lock);
-              reject(new LockTimeoutError(name, waitMs));
-            });
+          : this.#clock.after(waitMs, () => refuse(new LockTimeoutError(name, waitMs)));
     });
   }
 
   releaseAll(holder: LockHolder): void {
+    for (const waiter of [...(this.#waits.get(holder) ?? [])]) waiter.leave();
     for (const name of holder.locks.keys()) {
       const lock = this.#locks.get(name);
       if (lock === undefined) continue;

@@ -1,4 +1,4 @@
-import type { StepTransactions } from '@sagaz/core';
+import { abandonedWith, type StepTransactions } from '@sagaz/core';
 import { detached, type Connection } from '../enlist/index.js';
 
 /**
@@ -6,16 +6,22 @@ import { detached, type Connection } from '../enlist/index.js';
  * messages join, and the record of the step's completion is the last statement before the commit.
  */
 export function stepTransactionsOf(connection: Connection): StepTransactions {
+  const { transactions } = connection.store;
   return {
     run: (_connection, work, beforeCommit, unwanted) =>
       // The step runs outside of the context in which the engine was woken, since it belongs to no
       // request and to no other transaction.
       detached(() =>
-        connection.run(({ manager, transaction }) => work(manager ?? transaction), {
-          last: beforeCommit,
-          ...(unwanted === undefined ? {} : { unwanted }),
-        }),
+        abandonedWith(transactions, unwanted, (opened) =>
+          connection.run(
+            ({ manager, transaction }) => {
+              opened(transaction);
+              return work(manager ?? transaction);
+            },
+            { last: beforeCommit, ...(unwanted === undefined ? {} : { unwanted }) },
+          ),
+        ),
       ),
-    reported: (_connection, error) => connection.store.transactions.reported(error),
+    reported: (_connection, error) => transactions.reported(error),
   };
 }

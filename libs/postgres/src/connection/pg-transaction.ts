@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events';
 import {
   CommitUnknownError,
   ForeignTransactionError,
@@ -16,10 +15,9 @@ import { NoAnswerError, StoreForbiddenError } from './connection.errors.js';
 import { LIMITS, statementLimit } from './limits.js';
 import type { Queryable, Statement } from './queryable.js';
 import type { PooledClient, SagazPool } from './sagaz-pool.js';
+import { listen, SessionCutter, settledWithin } from './session-cutter.js';
 import { isAbortedTransaction, isConnectionError, isForbidden, sqlState } from './sql-state.js';
 
-/** How long the server may take to terminate a session before its connection is only closed, in ms. */
-const TERMINATE_WITHIN_MS = 2_000;
 /** How long a driver may take to notice that its connection was closed here, in ms. */
 const NOTICED_WITHIN_MS = 1_000;
 
@@ -52,6 +50,11 @@ export class PgTransaction implements Transaction, Queryable {
     }
   }
 
+  /** Whether it is open, as far as the store knows: it learns of the end of its own transactions only. */
+  get open(): boolean {
+    return this.#open;
+  }
+
   /**
    * Runs `run` after a commit by the store itself; never in an enlisted transaction. For hints only: no
    * result may depend on it.
@@ -71,10 +74,12 @@ export class PgTransaction implements Transaction, Queryable {
 export class PgTransactions implements Transactions {
   readonly #store: string;
   readonly #pool: SagazPool;
+  readonly #cutter: SessionCutter;
 
   constructor(store: string, pool: SagazPool) {
     this.#store = store;
     this.#pool = pool;
+    this.#cutter = new SessionCutter(pool);
   }
 
   async run<T>(work: (transaction: PgTransaction) => Promise<T>): Promise<T> {
@@ -92,12 +97,12 @@ export class PgTransactions implements Transactions {
       result = await work(transaction);
     } catch (error) {
       transaction.close(false);
-      await rollBack(client);
+      await this.#rollBack(client);
       throw error;
     }
     let committed = false;
     try {
-      await commit(client);
+      await commit(client, this.#cutter);
       committed = true;
     } finally {
       transaction.close(committed);
@@ -116,6 +121,7 @@ export class PgTransactions implements Transactions {
           foreign,
           statement.limitMs ?? statementLimit(statementTimeoutMs),
           statements.run<R>(foreign, statement),
+          false,
         ),
     };
     return new PgTransaction(this.#store, queryable, foreign);
@@ -126,38 +132,23 @@ export class PgTransactions implements Transactions {
     statement: TransactionControl,
     send: () => Promise<T>,
   ): Promise<T> {
+    const cut = this.#cutter.cutting(client);
+    // On a connection that is closed, `send` fails.
+    if (cut !== undefined) await cut;
+    const commits = statement === 'commit';
     try {
-      return await this.#onTheirs(client, LIMITS[statement], send());
+      return await this.#onTheirs(client, LIMITS[statement], send(), commits);
     } catch (error) {
-      if (statement !== 'commit' || !(error instanceof NoAnswerError)) throw error;
+      if (!commits || !(error instanceof NoAnswerError)) throw error;
       throw new CommitUnknownError({ cause: error });
+    } finally {
+      await this.#cutter.cutting(client);
     }
   }
 
-  /**
-   * The server is asked first to terminate the session, while its process number is certain, because
-   * closing a client does not end a statement that waits for a lock. Then the socket is closed, also if
-   * the server does not answer or refuses.
-   */
   abandon(transaction: Transaction): void {
-    const { raw } = this.own(transaction);
-    // A client taken from the application's pool may have no listener, and an `error` event without a
-    // listener ends the process.
-    if (raw instanceof EventEmitter) raw.on('error', () => undefined);
-    const pid: unknown = Reflect.get(raw, 'processID');
-    const cut = (): void => abandon(raw);
-    if (typeof pid !== 'number') {
-      cut();
-      return;
-    }
-    const timer = setTimeout(cut, TERMINATE_WITHIN_MS);
-    this.#pool
-      .query({ text: 'SELECT pg_terminate_backend($1)', values: [pid] })
-      .catch(() => undefined)
-      .finally(() => {
-        clearTimeout(timer);
-        cut();
-      });
+    const { raw, open } = this.own(transaction);
+    if (open) void this.#cutter.cut(raw);
   }
 
   reported(error: unknown): boolean {
@@ -176,12 +167,16 @@ export class PgTransactions implements Transactions {
   }
 
   /** Waits for the answer to a statement that was sent on a client of the application. */
-  async #onTheirs<T>(client: unknown, limitMs: number, answer: Promise<T>): Promise<T> {
+  async #onTheirs<T>(
+    client: unknown,
+    limitMs: number,
+    answer: Promise<T>,
+    commits: boolean,
+  ): Promise<T> {
     const askedAt = performance.now();
     try {
       return await answeredWithin(limitMs, answer, () => {
-        // A client may have no listener between its transaction and its return to the pool.
-        if (client instanceof EventEmitter) client.on('error', () => undefined);
+        listen(client);
         abandon(client);
       });
     } catch (error) {
@@ -191,27 +186,21 @@ export class PgTransactions implements Transactions {
         // The pool has to notice the end before the client is returned to it and given to the next
         // user.
         settledWithin(NOTICED_WITHIN_MS, answer),
-        settledWithin(TERMINATE_WITHIN_MS, this.#endIdle(client)),
+        this.#cutter.end(client, limitMs, commits),
       ]);
       throw error;
     }
   }
 
-  /**
-   * Asks the server to end the session if it is idle in a transaction. The server may not notice the
-   * closed connection for hours, and the transaction would hold the locks that the next attempt needs.
-   * A session that is still working is left alone, because it may be working on a COMMIT.
-   */
-  async #endIdle(client: unknown): Promise<void> {
-    const pid: unknown =
-      typeof client === 'object' && client !== null ? Reflect.get(client, 'processID') : undefined;
-    if (typeof pid !== 'number') return;
-    await this.#pool.query({
-      text: `SELECT pg_terminate_backend(pid, $2) FROM pg_stat_activity
-        WHERE pid = $1 AND datname = current_database() AND state LIKE 'idle in transaction%'`,
-      values: [pid, TERMINATE_WITHIN_MS],
-      limitMs: TERMINATE_WITHIN_MS,
-    });
+  async #rollBack(client: PooledClient): Promise<void> {
+    try {
+      await this.#cutter.cutting(client.raw);
+      await client.query({ text: 'ROLLBACK', limitMs: LIMITS.rollback });
+      client.release();
+    } catch {
+      // Closing the connection rolls back as well. The caller gets the first error.
+      client.release(true);
+    }
   }
 
   #asClient(client: unknown): Queryable {
@@ -253,25 +242,7 @@ function tellsStatus(client: object): client is { getTransactionStatus(): unknow
   return 'getTransactionStatus' in client && typeof client.getTransactionStatus === 'function';
 }
 
-/** Waits until the promise has settled, or the time is over. */
-async function settledWithin(withinMs: number, promise: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, withinMs)));
-  await Promise.race([promise.catch(() => undefined), late]);
-  clearTimeout(timer);
-}
-
-async function rollBack(client: PooledClient): Promise<void> {
-  try {
-    await client.query({ text: 'ROLLBACK', limitMs: LIMITS.rollback });
-    client.release();
-  } catch {
-    // Closing the connection rolls back as well. The caller gets the first error.
-    client.release(true);
-  }
-}
-
-async function commit(client: PooledClient): Promise<void> {
+async function commit(client: PooledClient, cutter: SessionCutter): Promise<void> {
   let tag: string;
   try {
     const { command } = await client.query({ text: 'COMMIT', limitMs: LIMITS.commit });
@@ -283,7 +254,9 @@ async function commit(client: PooledClient): Promise<void> {
     client.release(!answered);
     throw answered ? error : new CommitUnknownError({ cause: error });
   }
-  client.release();
+  const cut = cutter.cutting(client.raw);
+  if (cut !== undefined) await cut;
+  client.release(cut !== undefined);
   // PostgreSQL answers the COMMIT of a transaction in which a statement has failed with ROLLBACK and
   // reports no error.
   if (tag !== 'COMMIT') throw new TransactionAbortedError();

@@ -52,8 +52,8 @@ export class Attempt {
   readonly turn: HeldTurn;
   #begun: number;
   readonly #limit: TimeLimit;
-  /** Aborted to end the wait for a connection. */
-  readonly #unwanted = new AbortController();
+  /** Aborted to end the wait for a connection, or the transaction that hangs on one. */
+  readonly unwanted = new AbortController();
   #stopWait: (() => void) | null = null;
   /** Whether its method is running, or its work is being committed. */
   #working: boolean;
@@ -105,9 +105,8 @@ export class Attempt {
     this.turn.end();
     this.#stopBound = this.engine.timers.set(this.engine.settings.settleBoundMs, () => {
       if (this.settled || this.abandoned) return;
-      this.abandoned = true;
-      // A transaction that has not ended by now is rolled back when it tries to commit, so there is no
-      // doubt.
+      // A transaction that has not ended by now does not commit any more, so there is no doubt.
+      this.#abandon();
       const doubt = !this.transactional;
       const error = errorRecord(new StepAbortedError(this.start.step, reason));
       this.#report(
@@ -125,8 +124,8 @@ export class Attempt {
    */
   release(): void {
     if (this.settled || this.abandoned) return;
-    this.abandoned = true;
     this.aborted ??= 'shutdown';
+    this.#abandon();
     // The turn is freed, or the report could not be journaled.
     this.turn.end();
     this.#report({ kind: 'released', doubt: !this.transactional }, 'aborted');
@@ -149,16 +148,14 @@ export class Attempt {
 
   /**
    * The attempt waits for a connection from now on; its time limit does not run meanwhile. If the wait
-   * takes too long, the attempt is given back, since its method was not called. The returned signal is
-   * aborted when the connection is not wanted any more.
+   * takes too long, the attempt is given back, since its method was not called.
    */
-  awaitConnection(): AbortSignal {
+  awaitConnection(): void {
     this.#stopWait = this.engine.timers.set(CONNECTION_WAIT_MS, () => {
       if (this.settled || this.abandoned) return;
       this.engine.connections.missed();
       this.#withdraw('shutdown');
     });
-    return this.#unwanted.signal;
   }
 
   /** The attempt has got a connection. False: it may not begin any more. */
@@ -285,10 +282,9 @@ export class Attempt {
    * be called.
    */
   #withdraw(reason: AbortReason): void {
-    this.abandoned = true;
+    this.#abandon();
     this.#stopWait?.();
     const error = errorRecord(new StepAbortedError(this.start.step, reason));
-    this.#unwanted.abort();
     const failed = reason === 'given_up' || reason === 'timeout';
     this.#report(
       failed
@@ -296,6 +292,12 @@ export class Attempt {
         : { kind: 'released', doubt: false },
       'aborted',
     );
+  }
+
+  /** Its promise is not waited for any more, and its transaction ends even if a statement of it hangs. */
+  #abandon(): void {
+    this.abandoned = true;
+    this.unwanted.abort(new StepAbortedError(this.start.step, this.aborted ?? 'given_up'));
   }
 
   #stop(reason: AbortReason): void {

@@ -6,6 +6,7 @@ import type { AttemptResult, SagaEvent } from '../decide/index.js';
 import type { Attempt } from './attempt.js';
 import { callMethod } from './call-method.js';
 import type { PendingTransition } from './pending-transition.js';
+import { whileWanted } from './while-wanted.js';
 
 /** How many times a lost race or lock may lead to another run before the attempt fails. */
 const MOST_CONFLICTS = 12;
@@ -26,6 +27,12 @@ const CONFLICTS_TO_HOLD = 2;
  */
 const FIRST_PAUSE_MS = 50;
 const LONGEST_PAUSE_MS = 5_000;
+/**
+ * How long a transaction may take from the decision that it commits to its end, in milliseconds. It is
+ * longer than the store's limits for writing the decision and for COMMIT together, so it ends only what
+ * has none: a statement of the application that runs beside them, and that nobody awaited before.
+ */
+const COMMIT_WITHIN_MS = 60_000;
 
 /**
  * Runs a transactional attempt: the user's writes, its messages and the journal of its completion
@@ -108,8 +115,8 @@ function resultOf(attempt: Attempt, end: NotCommitted, passing: boolean): Attemp
   return attempt.failure(end.error);
 }
 
-function mayGoOn({ aborted, abandoned, run }: Attempt): boolean {
-  return aborted === null && !abandoned && !run.closed;
+function mayGoOn({ aborted, unwanted, run }: Attempt): boolean {
+  return aborted === null && !unwanted.signal.aborted && !run.closed;
 }
 
 /** The thing for which an attempt that was ready to commit waited in vain. */
@@ -138,6 +145,7 @@ async function once(attempt: Attempt): Promise<End> {
   const point = start.role === 'compensation' ? 'compensation' : 'step';
   const fence: Fence = { begun: false, pending: null, mine: null, waitedFor: null };
   let result: AttemptResult | null = null;
+  let stopBound = (): void => undefined;
   const beforeCommit = async (transaction: Transaction): Promise<void> => {
     if (result === null) throw new TypeError('The transaction ended before its step did.');
     await engine.faults.reach('step.before-commit', start.step);
@@ -161,6 +169,7 @@ async function once(attempt: Attempt): Promise<End> {
       result,
     };
     attempt.finishing();
+    stopBound = engine.timers.set(COMMIT_WITHIN_MS, () => attempt.unwanted.abort());
     fence.mine = mine;
     fence.pending = run.decide(mine);
     if (fence.pending === null)
@@ -183,7 +192,8 @@ async function once(attempt: Attempt): Promise<End> {
         throw new LeaseLostError(run.id, outcome.kind);
     }
   };
-  const unwanted = attempt.awaitConnection();
+  attempt.awaitConnection();
+  const unwanted = attempt.unwanted.signal;
   try {
     await engine.transactions.run(
       run.definition.connection,
@@ -192,16 +202,19 @@ async function once(attempt: Attempt): Promise<End> {
           throw new StepAbortedError(start.step, attempt.aborted ?? 'given_up');
         fence.begun = true;
         await engine.faults.reach(`${point}.before-invoke`, start.step);
-        const value: unknown = await callMethod(attempt, manager);
+        // A method that has lost its transaction may never return, and must not keep it open.
+        const value: unknown = await whileWanted(unwanted, callMethod(attempt, manager));
         await engine.faults.reach(`${point}.after-invoke`, start.step);
-        result = await attempt.resultOf(value);
+        result = await whileWanted(unwanted, attempt.resultOf(value));
         attempt.worked();
       },
       beforeCommit,
       unwanted,
     );
+    stopBound();
     await engine.faults.reach('step.after-commit', start.step);
   } catch (error) {
+    stopBound();
     attempt.rests();
     if (!fence.begun) return { kind: 'not_begun', error };
     const end = await after(attempt, fence, error);
