@@ -100,6 +100,27 @@ describe('a handler that hangs', () => {
     expect(await seen.orders()).toEqual(['held', 'ok0', 'ok1', 'ok2', 'ok3', 'ok4']);
   });
 
+  it('because it did not await a statement that hangs leaves no connection behind either', async () => {
+    const holder = new pg.Client({ connectionString: db.url });
+    await holder.connect();
+    await holder.query("INSERT INTO orders (id) VALUES ('held')");
+    await holder.query('BEGIN');
+    await holder.query("SELECT FROM orders WHERE id = 'held' FOR UPDATE");
+    door.work = ({ orders }) => {
+      orders.update({ id: 'held' }, { id: 'changed' }).catch(() => undefined);
+    };
+    try {
+      const { id } = await bench.send({ type: 'job.done', payload: { id: 'loose' } });
+      expect(await ended(bench, id)).toMatchObject({ kind: 'buried', reason: 'exhausted' });
+      await expect
+        .poll(() => seen.rows("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+        .toEqual([]);
+    } finally {
+      await holder.end();
+    }
+    expect(await seen.orders()).toEqual(['held']);
+  });
+
   it('is told by the signal of its context, and what it does after that has no effect', async () => {
     let goOn: () => void = () => undefined;
     const gate = new Promise<void>((resolve) => (goOn = resolve));

@@ -1,13 +1,6 @@
 import { Controller, type INestApplication, type Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import {
-  EventPattern,
-  KafkaContext,
-  Payload,
-  Server,
-  Transport,
-  type CustomTransportStrategy,
-} from '@nestjs/microservices';
+import { EventPattern, Payload, Transport } from '@nestjs/microservices';
 import { InjectRepository } from '@nestjs/typeorm';
 import {
   HandlerObservers,
@@ -28,10 +21,11 @@ import {
 } from '@sagaz/test-support';
 import amqp from 'amqplib';
 import { randomUUID } from 'node:crypto';
-import { isObservable, lastValueFrom } from 'rxjs';
+import pg from 'pg';
 import { Repository } from 'typeorm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { appModule, Observer } from './app.js';
+import { KafkaStub } from './kafka-stub.js';
 import { ErrorLog } from './message-bench.js';
 import { Order, OrderPlaced } from './orders.js';
 
@@ -67,6 +61,13 @@ class Billing {
     const name = `${id}-${runs}`;
     await hangs(runs);
     await this.orders.insert({ id: name });
+  }
+
+  @Idempotent({ group: 'billing', timeout: '2s' })
+  @EventPattern('legacy.loose')
+  async loose(@Payload() _: Item): Promise<void> {
+    runs += 1;
+    this.orders.update({ id: 'held' }, { id: 'changed' }).catch(() => undefined);
   }
 
   @Idempotent({ group: 'billing', id: (_, payload) => (payload as Partial<Item>).id })
@@ -264,38 +265,6 @@ describe('@Idempotent', () => {
   });
 
   describe('on Kafka', () => {
-    /** Calls handlers as Nest's transport does, and tells what they threw. */
-    class KafkaStub extends Server implements CustomTransportStrategy {
-      override readonly transportId = Transport.KAFKA;
-      listen(callback: () => void): void {
-        callback();
-      }
-      close(): void {
-        // Nothing is open.
-      }
-      on(): void {
-        // Nothing happens.
-      }
-      unwrap<T>(): T {
-        throw new Error('There is no client.');
-      }
-      async deliver(topic: string, value: Item, headers: Record<string, Buffer>): Promise<void> {
-        const message = {
-          key: null,
-          value: null,
-          timestamp: '0',
-          attributes: 0,
-          offset: '0',
-          size: 0,
-          headers,
-        };
-        const parts = [message, 0, topic, null, async () => undefined, null];
-        const context: KafkaContext = Reflect.construct(KafkaContext, [parts]);
-        const answer: unknown = await this.getHandlerByPattern(topic)?.(value, context);
-        if (isObservable(answer)) await lastValueFrom(answer, { defaultValue: undefined });
-      }
-    }
-
     const listen = async () => {
       const kafka = new KafkaStub();
       app = await create();
@@ -324,6 +293,23 @@ describe('@Idempotent', () => {
       expect(await seen.orders()).toEqual([]);
       await kafka.deliver('legacy.placed', { id: 'h' }, other);
       expect(await seen.orders()).toEqual(['h-2']);
+    });
+
+    it('takes its transaction from a handler that did not await a statement which hangs', async () => {
+      const kafka = await listen();
+      const holder = new pg.Client({ connectionString: db.url });
+      await holder.connect();
+      await holder.query("INSERT INTO orders (id) VALUES ('held')");
+      await holder.query('BEGIN');
+      await holder.query("SELECT FROM orders WHERE id = 'held' FOR UPDATE");
+      try {
+        const message = { ...event, ce_id: Buffer.from('k-3') };
+        await expect(kafka.deliver('legacy.loose', { id: 'l' }, message)).rejects.toBeDefined();
+        expect(outcomes).toEqual(['failed']);
+      } finally {
+        await holder.end();
+      }
+      expect(await seen.orders()).toEqual(['held']);
     });
 
     it('refuses a message without an id', async () => {

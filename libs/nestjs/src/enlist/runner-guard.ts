@@ -140,9 +140,10 @@ export class RunnerGuard {
     this.#closed = true;
     this.#once?.ending();
     try {
-      await this.#settle();
-      this.#closeStreams();
-      return await this.#send(given);
+      return await this.#send(given, async () => {
+        await this.#settle();
+        this.#closeStreams();
+      });
     } finally {
       // A query runner that the application made may be used again, for the next transaction or without
       // one.
@@ -151,12 +152,24 @@ export class RunnerGuard {
     }
   }
 
-  async #send(given: readonly unknown[]): Promise<unknown> {
+  /**
+   * @param before is awaited before the statement is sent. The time limit of ROLLBACK includes it: a
+   * statement that hangs would keep the connection although its effect is not wanted any more. COMMIT
+   * waits for statements that its code did not await, as long as they take.
+   */
+  async #send(given: readonly unknown[], before?: () => Promise<void>): Promise<unknown> {
     const control = controlOf(given[0]);
-    if (control === null || this.#queryRunner.isReleased) return this.#query(...given);
+    if (control === null || this.#queryRunner.isReleased) {
+      await before?.();
+      return this.#query(...given);
+    }
     // The wait for a connection of the pool does not count towards the time limit of the statement.
     const client: unknown = await this.#queryRunner.connect();
-    return this.#guarded.control(client, control, () => this.#query(...given));
+    if (control !== 'rollback') await before?.();
+    return this.#guarded.control(client, control, async () => {
+      if (control === 'rollback') await before?.();
+      return this.#query(...given);
+    });
   }
 
   async #settle(): Promise<void> {

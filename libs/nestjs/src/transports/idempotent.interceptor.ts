@@ -114,7 +114,7 @@ export class IdempotentInterceptor implements NestInterceptor {
     }
   }
 
-  #inTransaction(
+  async #inTransaction(
     key: InboxKey,
     pattern: string,
     { connection: name, timeout }: IdempotentOptions,
@@ -122,23 +122,35 @@ export class IdempotentInterceptor implements NestInterceptor {
   ): Promise<Handled> {
     const connection = name === undefined ? this.connections.main : this.connections.get(name);
     const limitMs = timeLimitOf(timeout, this.options.inbox.timeout);
-    return connection.run(async ({ transaction, manager }) => {
-      const handling = (async (): Promise<Handled> => {
-        // The inbox row is claimed first, as in every handler, because a transaction that holds
-        // business rows must not wait for the inbox row.
-        const claim = await connection.store.inbox.claim(key, transaction, WAIT_MS);
-        if (claim !== 'new') return { fresh: false };
-        const value = await inHandlerTransaction(manager, () =>
-          lastValueFrom<unknown, undefined>(next.handle(), { defaultValue: undefined }),
-        );
-        return { fresh: true, value };
-      })();
-      if (limitMs === null || (await settlesWithin(handling, this.clock, limitMs))) return handling;
-      // The handler is not awaited any more. Its transaction is abandoned, and the code that opened it
-      // rolls it back.
-      connection.store.transactions.abandon(transaction);
-      throw new HandlerTimeoutError(pattern, limitMs);
-    });
+    const { inbox, transactions } = connection.store;
+    let stopBound = (): void => undefined;
+    try {
+      return await connection.run(async ({ transaction, manager }) => {
+        const handling = (async (): Promise<Handled> => {
+          // The inbox row is claimed first, as in every handler, because a transaction that holds
+          // business rows must not wait for the inbox row.
+          const claim = await inbox.claim(key, transaction, WAIT_MS);
+          if (claim !== 'new') return { fresh: false };
+          const value = await inHandlerTransaction(manager, () =>
+            lastValueFrom<unknown, undefined>(next.handle(), { defaultValue: undefined }),
+          );
+          return { fresh: true, value };
+        })();
+        if (limitMs === null) return handling;
+        if (await settlesWithin(handling, this.clock, limitMs)) {
+          // COMMIT and ROLLBACK wait for statements that the handler did not await, and one may hang.
+          const bound = this.clock.after(limitMs, () => transactions.abandon(transaction));
+          stopBound = () => bound.cancel();
+          return handling;
+        }
+        // The handler is not awaited any more. Its transaction is abandoned, and the code that opened
+        // it rolls it back.
+        transactions.abandon(transaction);
+        throw new HandlerTimeoutError(pattern, limitMs);
+      });
+    } finally {
+      stopBound();
+    }
   }
 
   #requeueSoon(method: string, requeue: () => void): void {

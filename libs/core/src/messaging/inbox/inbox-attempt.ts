@@ -173,12 +173,14 @@ export class InboxAttempt {
     for (let rerun = 0; ; rerun += 1) {
       const seen: { value?: T } = {};
       try {
-        const outcome = await unit.run((transaction, publish) =>
-          this.#inTime(transaction, () =>
-            this.#inTransaction(transaction, publish, async () => {
-              seen.value = await handler();
-              return seen.value;
-            }),
+        const outcome = await this.#untilEnded(
+          unit.run((transaction, publish) =>
+            this.#inTime(transaction, () =>
+              this.#inTransaction(transaction, publish, async () => {
+                seen.value = await handler();
+                return seen.value;
+              }),
+            ),
           ),
         );
         await this.#tools.faults.reach('inbox.after-commit', this.message.id);
@@ -234,8 +236,16 @@ export class InboxAttempt {
     this.#transaction = transaction;
     this.#open();
     const cut = new Promise<never>((_, reject) => (this.#cut = reject));
+    return Promise.race([work(), cut]);
+  }
+
+  /**
+   * The transaction can be severed until it has ended: a statement that the handler did not await may
+   * hang, and COMMIT and ROLLBACK wait for it.
+   */
+  async #untilEnded<T>(running: Promise<T>): Promise<T> {
     try {
-      return await Promise.race([work(), cut]);
+      return await running;
     } finally {
       this.#transaction = null;
     }
