@@ -46,9 +46,9 @@ export async function inOwnTransaction<T>(
     },
   });
   try {
-    await queryRunner.startTransaction(isolationLevel);
     let result: T;
     try {
+      await queryRunner.startTransaction(isolationLevel);
       if (setTransaction !== undefined) {
         enterScope(dataSource, scope);
         setTransaction(queryRunner.manager);
@@ -83,16 +83,20 @@ async function commit(queryRunner: QueryRunner, guard: RunnerGuard): Promise<voi
   }
 }
 
-/** Rolls back the whole transaction, even if code that was not awaited has savepoints open. */
-async function rollBack(queryRunner: QueryRunner, guard: RunnerGuard): Promise<void> {
+/**
+ * Rolls back the whole transaction, if one is open, even if code that was not awaited has savepoints
+ * open. Never rejects: if the connection is lost, the transaction is lost with it.
+ */
+export async function rollBack(queryRunner: QueryRunner, guard: RunnerGuard): Promise<void> {
   try {
     for (let depth = depthOf(queryRunner); depth > 0; depth -= 1) {
       await queryRunner.rollbackTransaction();
     }
   } catch {
-    // A subscriber that throws before the rollback prevents TypeORM from sending ROLLBACK. The
-    // connection must not return to the pool inside a transaction. If the connection is lost, this
-    // fails as well.
-    if (queryRunner.isTransactionActive) await guard.rollBack().catch(() => undefined);
+    // Whether ROLLBACK was sent is judged by the state of the query runner.
   }
+  // A subscriber that throws before the rollback, or after the start, prevents TypeORM from sending
+  // ROLLBACK. The connection must not return to the pool inside a transaction. If the connection is
+  // lost, this fails as well.
+  if (queryRunner.isTransactionActive) await guard.rollBack().catch(() => undefined);
 }

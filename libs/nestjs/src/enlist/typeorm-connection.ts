@@ -21,6 +21,8 @@ import { hasRecorded } from './recorded-messages.js';
 import { guardOf } from './runner-guard.js';
 import { isSameDatabase } from './same-database.js';
 import { isAdapted, type SagazTypeOrmAdapter } from './sagaz-typeorm.adapter.js';
+import { rollBack } from './own-transaction.js';
+import { SHOW_ISOLATION } from './transaction-control.js';
 import { transactionEndsOf } from './transaction-ends.js';
 import { noticeEnds } from './transaction-hosts.js';
 import { TransactionSubscriber, type EnlistedTransactions } from './transaction-subscriber.js';
@@ -111,11 +113,12 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
   }
 
   async check(): Promise<void> {
-    const { queryRunner } = newQueryRunner(this.dataSource);
+    const { queryRunner, guard } = newQueryRunner(this.dataSource);
+    await this.#connected(queryRunner);
     try {
       await queryRunner.startTransaction();
       await this.#requireSameDatabase(queryRunner);
-      const answer: unknown = await queryRunner.query('SHOW default_transaction_isolation');
+      const answer: unknown = await queryRunner.query(SHOW_ISOLATION);
       const row: unknown = Array.isArray(answer) ? answer[0] : undefined;
       const level: unknown =
         typeof row === 'object' && row !== null
@@ -123,7 +126,7 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
           : undefined;
       this.#isolation = level === 'read committed' ? undefined : 'READ COMMITTED';
     } finally {
-      if (queryRunner.isTransactionActive) await queryRunner.rollbackTransaction();
+      await rollBack(queryRunner, guard);
       await queryRunner.release();
     }
     if (this.#parts.ambient === 'join' && this.#parts.host() !== undefined) this.#requireHost();
@@ -176,6 +179,20 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
       if (last !== undefined) enlisted.lastStatement(last);
       return work({ enlisted, transaction: await enlisted.transaction(), manager });
     });
+  }
+
+  /** The application's pool need not have a limit for opening a connection. */
+  async #connected(queryRunner: QueryRunner): Promise<void> {
+    try {
+      await this.store.transactions.control(undefined, 'begin', () => queryRunner.connect());
+    } catch (error) {
+      // A connection that comes later is returned to the pool.
+      queryRunner
+        .connect()
+        .then(() => queryRunner.release())
+        .catch(() => undefined);
+      throw error;
+    }
   }
 
   async #requireSameDatabase(queryRunner: QueryRunner): Promise<void> {
