@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { SlotChange, SlotQueueStore } from '../../ports/index.js';
-import { ConsumerBench, outboxMessage } from '../../testing/index.js';
+import { ConsumerBench, outboxMessage, severable, textsOf } from '../../testing/index.js';
 
 /** A consumer whose store refuses every batch of changes in which one is refused. */
 function benchRefusing(refuses: (change: SlotChange, key: string | undefined) => boolean) {
@@ -70,4 +70,33 @@ it('asks a store that takes nothing seldom, and goes on where it was', async () 
   refuse = false;
   await bench.clock.advance(120_000);
   expect(await bench.outbox.listDeadLetters({ limit: 1_000 })).toHaveLength(100);
+});
+
+it('writes a change that a key gets while its delayed change is being tried again', async () => {
+  const bench = new ConsumerBench();
+  const store = severable<SlotQueueStore>(bench.outbox);
+  let failed = false;
+  const consumer = bench.consumer({
+    store: store.value,
+    handle: ({ message }) => {
+      if (failed || textsOf([message])[0] !== 'k:1') return { kind: 'complete' };
+      failed = true;
+      return { kind: 'retry', delayMs: 2_000, counts: true, error: 'not now' };
+    },
+  });
+  await consumer.start();
+  await bench.write(outboxMessage('k', 1));
+  await bench.clock.advance(100);
+  // The second message cannot be held, and the next try, a second later, is not answered.
+  store.failNext('change', new Error('the database refuses this value'));
+  await bench.write(outboxMessage('k', 2));
+  await bench.clock.advance(500);
+  const answer = store.holdNext('change');
+  await bench.clock.advance(1_500);
+  // Meanwhile the first message is done, so it must be removed and the key must go on.
+  expect(bench.handled).toEqual(['k:1', 'k:1']);
+  answer();
+  await bench.clock.advance(10_000);
+  expect(bench.handled).toEqual(['k:1', 'k:1', 'k:2']);
+  expect(await bench.count()).toBe(0);
 });

@@ -156,11 +156,12 @@ export class ChangePump {
   async #retryAside(): Promise<void> {
     for (const [line, aside] of [...this.#aside]) {
       if (aside.dueAt > this.#clock.now()) continue;
-      const [first, ...rest] = aside.items;
+      const [first] = aside.items;
       try {
         if (first !== undefined) await this.#apply([first]);
         this.#aside.delete(line);
-        this.#items = [...rest, ...this.#items];
+        // Taken now and not before the wait: the key may have got further changes meanwhile.
+        this.#items = [...aside.items.slice(1), ...this.#items];
         this.#worked();
       } catch (error) {
         this.#failed(error);
