@@ -4,7 +4,7 @@ import {
   type RowOutcome,
   type SlotSettings,
 } from '../messaging/index.js';
-import type { Logger, QueuedMessage, SlotQueueStore } from '../ports/index.js';
+import type { Clock, Logger, QueuedMessage, SlotQueueStore } from '../ports/index.js';
 import { textsOf } from './messaging/index.js';
 import { RelayBench } from './relay-bench.js';
 
@@ -23,6 +23,8 @@ export class ConsumerBench extends RelayBench {
   consumer(
     given: {
       readonly store?: SlotQueueStore;
+      /** The clock of the consumer's process. Default: that of the bench. */
+      readonly clock?: Clock;
       readonly concurrency?: number;
       readonly handle?: (
         row: QueuedMessage,
@@ -35,16 +37,17 @@ export class ConsumerBench extends RelayBench {
       readonly logger?: Logger;
     } = {},
   ): SlotConsumer {
+    const { clock = this.clock } = given;
     return new SlotConsumer({
       name: 'spec',
       store: given.store ?? this.outbox,
-      clock: this.clock,
+      clock,
       logger: given.logger ?? silent,
       wake: { wakeUps: this.wakeUps, channel: 'outbox' },
       faults: this.faults,
       work: handleEach({
         name: 'spec',
-        clock: this.clock,
+        clock,
         concurrency: given.concurrency ?? 4,
         ...(given.patienceMs === undefined ? {} : { patienceMs: given.patienceMs }),
         ...(given.timeoutMs === undefined ? {} : { timeoutMs: given.timeoutMs }),

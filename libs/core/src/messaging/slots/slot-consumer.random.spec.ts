@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { SlotQueueStore } from '../../ports/index.js';
 import {
   ConsumerBench,
@@ -9,10 +9,13 @@ import {
   type Severed,
 } from '../../testing/index.js';
 import { ASKED } from './late-answers.fixture.js';
+import { SlotTrial } from './slot-trial.fixture.js';
 
 const KEYS = 5;
 const MESSAGES = 100;
 const LEASE_TTL_MS = 3_000;
+/** A few hundred were tried; more are as cheap as a longer run of this spec. */
+const SEEDS = 10;
 
 async function run(seed: number): Promise<void> {
   const random = randomOf(seed);
@@ -77,6 +80,32 @@ describe('consumers whose handlings outlast their leases, fail and die', () => {
   for (let seed = 1; seed <= 20; seed += 1) {
     it(`lose nothing and keep the order of every key (seed ${String(seed)})`, async () => {
       await run(seed);
+    });
+  }
+});
+
+/**
+ * After the last fault no message that could be worked on waits for longer. The longest waits are those of
+ * messages that were noted when their process died, which wait for up to a minute before they are tried
+ * again, and of the messages behind them.
+ */
+const LONGEST_WAIT_MS = 90_000;
+/** Some messages wait for others of their key. */
+const ALL_DONE_MS = 150_000;
+
+describe('consumers whose processes, handlers and store fail at random', () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  for (let seed = 1; seed <= SEEDS; seed += 1) {
+    it(`let no message wait for long once nothing fails any more (seed ${String(seed)})`, async () => {
+      // Pauses and the order of slots are drawn by the consumers themselves.
+      vi.spyOn(Math, 'random').mockImplementation(randomOf(seed + 0x5eed));
+      const { longestWaitMs, doneAfterMs, ...rest } = await new SlotTrial(randomOf(seed)).run();
+      expect(rest).toEqual({ undone: [], rowsLeft: 0, overtaken: [] });
+      expect(longestWaitMs).toBeLessThanOrEqual(LONGEST_WAIT_MS);
+      expect(doneAfterMs).toBeLessThanOrEqual(ALL_DONE_MS);
     });
   }
 });
