@@ -92,7 +92,15 @@ export function isHead(row: QueueRow): boolean {
 }
 
 export function keyNameOf(row: QueueRow): string {
-  return `${row.message.tenant}\u0000${row.message.topic}\u0000${row.message.key}`;
+  return nameOfKey(row.message);
+}
+
+export function nameOfKey(of: {
+  readonly tenant: string;
+  readonly topic: string;
+  readonly key: string;
+}): string {
+  return `${of.tenant}\u0000${of.topic}\u0000${of.key}`;
 }
 
 export function queuedOf(row: QueueRow & { readonly seq: string }, now: number): QueuedMessage {

@@ -20,6 +20,7 @@ import {
   hasPlace,
   isHead,
   keyNameOf,
+  nameOfKey,
   MemoryQueueRows,
   queuedOf,
   type QueueRow,
@@ -110,9 +111,16 @@ export class MemorySlotQueue implements SlotQueueStore {
     const inFlight = new Set(request.inFlight);
     const floors = new Map(request.windows.map(({ slot, floor }) => [slot, BigInt(floor)]));
     const bySlot = new Map<number, QueuedMessage[]>();
+    const { keys = [], within = Infinity } = request.passingOver ?? {};
+    const passedOver = new Set(keys.map(nameOfKey));
+    const looked = new Map<number, number>();
     for (const row of this.rows.committed((candidate) => candidate.status === 'pending')) {
       const floor = floors.get(row.slot);
-      if (floor === undefined || BigInt(row.seq) <= floor || inFlight.has(row.seq)) continue;
+      if (floor === undefined || BigInt(row.seq) <= floor) continue;
+      const before = looked.get(row.slot) ?? 0;
+      looked.set(row.slot, before + 1);
+      if (before >= within || inFlight.has(row.seq)) continue;
+      if (row.ordered && passedOver.has(keyNameOf(row))) continue;
       const rows = bySlot.get(row.slot) ?? [];
       bySlot.set(row.slot, rows);
       if (rows.length < request.perSlot) rows.push(queuedOf(row, now));
@@ -323,7 +331,7 @@ export class MemorySlotQueue implements SlotQueueStore {
     change: Extract<SlotChange, { kind: 'release' }>,
     transaction: MemoryTransaction,
   ): SlotChangeOutcome {
-    const name = `${change.key.tenant}\u0000${change.key.topic}\u0000${change.key.key}`;
+    const name = nameOfKey(change.key);
     for (const [key, row] of this.rows.table.entries(transaction)) {
       if (row.status !== 'held' || keyNameOf(row) !== name) continue;
       this.rows.table.set(key, { ...row, status: 'pending' }, transaction);

@@ -102,13 +102,25 @@ export interface ReadRequest {
   readonly perSlot: number;
   /** The most rows in all. */
   readonly limit: number;
+  /** Keys whose ordered rows are left out, to read on behind them. Default: none. */
+  readonly passingOver?: PassingOver;
+}
+
+/** The keys that a read passes over, and how far it goes. */
+export interface PassingOver {
+  readonly keys: readonly KeyName[];
+  /**
+   * The read looks at no more than this many pending rows of each slot, from its floor on, those that it
+   * leaves out included: its cost stays bounded, however many rows a key has.
+   */
+  readonly within: number;
 }
 
 export interface ReadResult {
   /**
    * Rows that are `pending`, ascending for each slot. The rows of a slot are always a prefix of those
-   * that are pending, above the floor and not in flight, because the floor is raised on the strength
-   * of that.
+   * that are pending, above the floor, not in flight and not of a key that is passed over: the floor is
+   * raised on the strength of that, and no row of a key is shown without those before it.
    */
   readonly rows: readonly QueuedMessage[];
   /** The `xmin` of the snapshot that was read, as a decimal string. */

@@ -21,6 +21,12 @@ import {
 type ReadRow =
   (MessageRow & { readonly xmin: string }) | { readonly xmin: string; readonly seq: null };
 
+/** The statements that read rows with certain columns: the next ones, and those past busy keys. */
+interface Reading {
+  readonly next: Prepared;
+  readonly past: Prepared;
+}
+
 /**
  * How many reads ask for bytes after a payload was not the text that its type claims, since that
  * message stays for a while.
@@ -41,8 +47,8 @@ function sameKey(a: string, b: string): string {
 }
 
 /**
- * The reads of the owner of slots. The two statements of every round are prepared: one calls a function
- * that plans by itself, and the other reads no table. All others are sent without a name and are
+ * The reads of the owner of slots. The statements of every round are prepared: those that read call a function
+ * that plans by itself, and the other one reads no table. All others are sent without a name and are
  * therefore planned for the given values, because a plan that was made when the table was empty reads a
  * full one a hundred times slower.
  */
@@ -51,8 +57,8 @@ export class SlotReads {
   readonly #names: SlotNames;
   readonly #counts: SlotConnection;
   readonly #probe: Prepared;
-  readonly #asText: Prepared;
-  readonly #asRawBytes: Prepared;
+  readonly #asText: Reading;
+  readonly #asRawBytes: Reading;
   /** How many of the next reads ask for bytes. */
   #asBytes = 0;
 
@@ -66,10 +72,14 @@ export class SlotReads {
       )
       SELECT drawn.last, pg_current_xact_id()::text AS xid FROM drawn`);
     // The join returns a row even if no message is pending, because it carries the snapshot's xmin.
-    const reading = (columns: string): Prepared =>
+    const calling = (columns: string, more: string): Prepared =>
       new Prepared(`SELECT s.xmin, ${columns}
         FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin) AS s
-        LEFT JOIN ${names.read}$1, $2, $3, $4, $5) AS o ON true`);
+        LEFT JOIN ${names.read}$1, $2, $3, $4, $5${more}) AS o ON true`);
+    const reading = (columns: string): Reading => ({
+      next: calling(columns, ''),
+      past: calling(columns, ', $6, $7, $8, $9'),
+    });
     this.#asText = reading(TEXT_COLUMNS);
     this.#asRawBytes = reading(BYTE_COLUMNS);
   }
@@ -103,18 +113,27 @@ export class SlotReads {
   }
 
   async #read(
-    { windows, inFlight, perSlot, limit }: ReadRequest,
-    statement: Prepared,
+    { windows, inFlight, perSlot, limit, passingOver }: ReadRequest,
+    { next, past }: Reading,
   ): Promise<ReadResult> {
-    const { rows } = await this.#db.query<ReadRow>(
-      statement.with([
-        numberArray(windows.map((w) => w.slot)),
-        numberArray(windows.map((w) => w.floor)),
-        numberArray(inFlight),
-        perSlot,
-        limit,
-      ]),
-    );
+    const values: unknown[] = [
+      numberArray(windows.map((w) => w.slot)),
+      numberArray(windows.map((w) => w.floor)),
+      numberArray(inFlight),
+      perSlot,
+      limit,
+    ];
+    if (passingOver !== undefined) {
+      const { keys, within } = passingOver;
+      values.push(keys.map(({ tenant }) => tenant));
+      values.push(keys.map(({ topic }) => topic));
+      values.push(
+        keys.map(({ key }) => key),
+        within,
+      );
+    }
+    const statement = passingOver === undefined ? next : past;
+    const { rows } = await this.#db.query<ReadRow>(statement.with(values));
     const messages: QueuedMessage[] = [];
     for (const row of rows) if (row.seq !== null) messages.push(queuedMessage(row));
     return { rows: messages, snapshotXmin: rows[0]?.xmin ?? '0' };

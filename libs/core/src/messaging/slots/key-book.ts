@@ -1,12 +1,15 @@
-import type { HeldKey, QueuedMessage } from '../../ports/index.js';
+import type { HeldKey, KeyName, QueuedMessage } from '../../ports/index.js';
 import type { HeldLease } from './held-lease.js';
 import { KeyLine } from './key-line.js';
 import { LineQueue } from './line-queue.js';
 import { minSeq } from './seq.js';
 import type { TakenRow } from './slot-work.js';
 
-/** The decision about a row that a read found. */
-export type Offer = 'taken' | 'known' | 'hold' | 'later';
+/**
+ * The decision about a row that a read found. `full`: so many rows of its key wait here that no more are
+ * taken now. `later`: an answer of the store must come first.
+ */
+export type Offer = 'taken' | 'known' | 'hold' | 'full' | 'later';
 
 /** All rows that this process holds, by number and by key. */
 export class KeyBook {
@@ -39,6 +42,15 @@ export class KeyBook {
     if (!line.leftBehind || line.waiting.length > this.#mostOfOneKey / 2) return false;
     line.leftBehind = false;
     return true;
+  }
+
+  /** The keys of a slot of which rows were left in the store, because so many of them wait here. */
+  leftBehindIn(slot: number): readonly KeyName[] {
+    const keys: KeyName[] = [];
+    for (const { key, leftBehind } of this.#lines.values()) {
+      if (leftBehind && key.slot === slot) keys.push(key);
+    }
+    return keys;
   }
 
   /** Begins a read and returns its number. The read may take rows of all keys that were freed before. */
@@ -88,13 +100,13 @@ export class KeyBook {
           topic: row.message.topic,
           key: row.message.key,
         });
-    if (line.releasing || line.freeFromRead > read) return 'later';
+    if (line.releasing || line.freeFromRead > read) return line.leftBehind ? 'full' : 'later';
     const hold = line.holdsBack(row.seq);
     if (!hold && line.waiting.length >= this.#mostOfOneKey) {
       // Nothing after it may be taken before it, also where places become free during this read.
       line.leftBehind = true;
       line.freeFromRead = read + 1;
-      return 'later';
+      return 'full';
     }
     const taken: TakenRow = {
       row,

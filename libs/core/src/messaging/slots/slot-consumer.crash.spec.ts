@@ -1,19 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import type { QueuedMessage, SlotQueueStore } from '../../ports/index.js';
-import { ConsumerBench, outboxMessage, severable, textsOf } from '../../testing/index.js';
-import { placeOfKey, type RowOutcome } from '../index.js';
+import {
+  ConsumerBench,
+  neighbourOf,
+  outboxMessage,
+  severable,
+  textsOf,
+} from '../../testing/index.js';
+import type { RowOutcome } from '../index.js';
 
 const done: RowOutcome = { kind: 'complete' };
 const text = (row: QueuedMessage): string => textsOf([row.message])[0] ?? '';
-
-/** Another key of the same slot. */
-function neighbourOf(key: string): string {
-  const slotOf = (one: string): number => {
-    const { tenant, topic } = outboxMessage(one, 1);
-    return placeOfKey(tenant, topic, one).slot;
-  };
-  for (let i = 0; ; i += 1) if (slotOf(`n${i}`) === slotOf(key)) return `n${i}`;
-}
 
 describe('a message that kills its process', () => {
   it('is the one that is counted, after two deaths, and nothing beside it', async () => {

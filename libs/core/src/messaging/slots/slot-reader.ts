@@ -1,27 +1,26 @@
-import type { Clock, QueuedMessage, SlotQueueStore } from '../../ports/index.js';
+import type { Clock, PassingOver, QueuedMessage, SlotQueueStore } from '../../ports/index.js';
 import { Backoff } from './backoff.js';
 import type { CrashSuspect } from './crash-suspect.js';
-import type { FloorMark, Floors } from './floors.js';
+import { CrowdedSlots } from './crowded-slots.js';
+import { FloorProber, type FloorProberEvents } from './floor-prober.js';
+import type { Floors } from './floors.js';
 import type { HeldLease } from './held-lease.js';
-import type { KeyBook } from './key-book.js';
+import type { KeyBook, Offer } from './key-book.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 import { Pace } from './pace.js';
-import { compareSeq, minSeq, seqBefore } from './seq.js';
+import { ReadBounds } from './read-bounds.js';
 import type { SlotSettings } from './settings.js';
 import type { Settlement } from './settlement.js';
 import { SlotsToLookAt } from './slot-hints.js';
 import type { SlotStates } from './slot-states.js';
 
-const PROBE_EVERY_MS = 200;
 /** The approximate limit of the payloads in memory. */
 const ROOM_BYTES = 64 * 1_024 * 1_024;
-
-/** Called with the result of each probe for the floors. */
-interface SlotReaderProbes {
-  /** Returns how long to wait before the next probe, in milliseconds. */
-  readonly failed: (error: unknown) => number;
-  readonly worked: () => void;
-}
+/**
+ * How many rows of a slot a read past its busy keys looks at. For 100,000 small rows PostgreSQL takes
+ * about a twentieth of a second.
+ */
+const PAST_ROWS = 100_000;
 
 interface Found {
   readonly rows: number;
@@ -49,16 +48,15 @@ export class SlotReader {
   readonly #took: () => void;
   readonly #failed: (error: unknown) => void;
   readonly #worked: () => void;
-  readonly #probes: SlotReaderProbes;
+  readonly #probes: FloorProber;
   readonly #pace: Pace;
   readonly #lookAt = new SlotsToLookAt();
   readonly #backoff: Backoff;
   #room: (() => void) | undefined;
   #closed = false;
   #loop: Promise<void> | undefined;
-  #probedAt = -Infinity;
-  #removedSinceProbe = true;
   readonly #suspect: CrashSuspect;
+  readonly #crowded: CrowdedSlots;
   #movedAt = 0;
   /** Bytes of the largest payload of the last read that found rows; the next read expects the same. */
   #largest = 256 * 1_024;
@@ -78,7 +76,7 @@ export class SlotReader {
     readonly took: () => void;
     readonly failed: (error: unknown) => void;
     readonly worked: () => void;
-    readonly probes: SlotReaderProbes;
+    readonly probes: FloorProberEvents;
   }) {
     this.#store = options.store;
     this.#clock = options.clock;
@@ -94,7 +92,9 @@ export class SlotReader {
     this.#took = options.took;
     this.#failed = options.failed;
     this.#worked = options.worked;
-    this.#probes = options.probes;
+    const { store, clock, floors, probes: events } = options;
+    this.#probes = new FloorProber({ store, clock, floors, events });
+    this.#crowded = new CrowdedSlots(options.clock);
     this.#pace = new Pace(
       options.clock,
       options.settings.busyIntervalMs,
@@ -124,7 +124,7 @@ export class SlotReader {
 
   /** A row has left memory, so there may be room for more, and the next crash suspect may be taken. */
   left(seq: string): void {
-    this.#removedSinceProbe = true;
+    this.#probes.removed();
     if (this.#suspect.leave(seq)) this.hint();
     this.makeRoom();
   }
@@ -159,12 +159,17 @@ export class SlotReader {
    * after its number was noted.
    */
   async admit(row: QueuedMessage, lease: HeldLease, read: number): Promise<boolean> {
-    if (this.#states.suspicious(row.slot)) {
-      if (!(await this.#suspect.enter(row, lease))) return false;
-    }
-    const admitted = this.#offer(row, lease, read);
-    if (!admitted) this.#suspect.leave(row.seq);
-    return admitted;
+    const offer = this.#states.suspicious(row.slot)
+      ? await this.#admitSuspect(row, lease, read)
+      : this.#offer(row, lease, read);
+    return isTaken(offer);
+  }
+
+  async #admitSuspect(row: QueuedMessage, lease: HeldLease, read: number): Promise<Offer> {
+    if (!(await this.#suspect.enter(row, lease))) return 'later';
+    const offer = this.#offer(row, lease, read);
+    if (!isTaken(offer)) this.#suspect.leave(row.seq);
+    return offer;
   }
 
   #hasRoom(): boolean {
@@ -219,6 +224,8 @@ export class SlotReader {
       // waiting this was 1.4 times as fast as 125 rows of eight slots at a time.
       const perSlot = Math.max(4, Math.ceil((2 * limit) / trusted.length));
       found = await this.#readSlots(trusted, Math.min(perSlot, limit), limit);
+      const past = await this.#readPast(trusted, limit);
+      found = { rows: found.rows + past, more: found.more };
     }
     if (suspicious.length > 0 && this.#suspect.free) {
       const rows = await this.#readSuspicious(suspicious);
@@ -236,8 +243,25 @@ export class SlotReader {
     return Math.min(1, rows + suspicious.length - slots.length);
   }
 
-  async #readSlots(slots: readonly number[], perSlot: number, limit: number): Promise<Found> {
-    await this.#probe();
+  /** Reads one slot past its busy keys, if a busy key hides others there. Returns how many rows it found. */
+  async #readPast(trusted: readonly number[], limit: number): Promise<number> {
+    const slot = this.#crowded.next((one) => trusted.includes(one));
+    if (slot === null) return 0;
+    const keys = this.#book.leftBehindIn(slot);
+    if (keys.length === 0) return 0;
+    const beganAt = this.#clock.now();
+    const { rows } = await this.#readSlots([slot], limit, limit, { keys, within: PAST_ROWS });
+    this.#crowded.read(beganAt);
+    return rows;
+  }
+
+  async #readSlots(
+    slots: readonly number[],
+    perSlot: number,
+    limit: number,
+    passingOver?: PassingOver,
+  ): Promise<Found> {
+    await this.#probes.probe();
     const read = this.#book.beginRead();
     const mark = this.#floors.mark(slots);
     const leases = new Map<number, HeldLease>();
@@ -250,94 +274,57 @@ export class SlotReader {
       inFlight: [...this.#book.rows.keys()],
       perSlot,
       limit,
+      ...(passingOver === undefined ? {} : { passingOver }),
     });
     if (this.closed) return NOTHING;
     if (result.rows.length > 0) {
       this.#largest = Math.max(1, ...result.rows.map(({ message }) => message.payload.byteLength));
     }
-    const bounds = new Map<number, { count: number; last: string; left: string | null }>();
+    const bounds = new ReadBounds(perSlot);
     let took = 0;
     for (const row of result.rows) {
       const lease = leases.get(row.slot);
       // The lease was lost, or lost and gained again, during the read.
       if (lease === undefined || !this.#leases.holds(lease)) continue;
       if (!this.#states.isLoaded(row.slot)) continue;
-      const bound = bounds.get(row.slot) ?? { count: 0, last: row.seq, left: null };
-      bounds.set(row.slot, bound);
-      bound.count += 1;
-      if (compareSeq(row.seq, bound.last) > 0) bound.last = row.seq;
-      const suspicious = this.#states.suspicious(row.slot);
-      const admitted = suspicious
-        ? await this.admit(row, lease, read)
+      const offer = this.#states.suspicious(row.slot)
+        ? await this.#admitSuspect(row, lease, read)
         : this.#offer(row, lease, read);
-      if (admitted) took += 1;
-      else bound.left = bound.left === null ? row.seq : minSeq(bound.left, row.seq);
+      const taken = isTaken(offer);
+      if (taken) took += 1;
+      bounds.add(row, offer === 'full' ? 'full' : taken);
     }
+    if (passingOver !== undefined) {
+      // Nothing follows from rows that such a read does not show.
+      if (took > 0) this.#took();
+      return { rows: took, more: false };
+    }
+    for (const [slot, crowded] of bounds.crowded()) this.#crowded.note(slot, crowded);
     const full = result.rows.length < limit;
-    this.#raiseFloors(slots, bounds, { full, perSlot, mark, xmin: result.snapshotXmin });
+    bounds.raise(this.#floors, slots, { full, mark, xmin: result.snapshotXmin });
     if (full) this.#clearEmpty(slots, bounds, leases);
-    if (result.rows.length === 0) return NOTHING;
-    this.#took();
     const last = result.rows[result.rows.length - 1];
-    if (!full && last !== undefined) this.#states.advance(last.slot);
-    const more = !full || [...bounds.values()].some((bound) => bound.count >= perSlot);
+    if (last === undefined) return NOTHING;
+    this.#took();
+    if (!full) this.#states.advance(last.slot);
     // Rows that could not be taken wait for an answer of the store: asking at once shows the same rows.
-    return { rows: result.rows.length, more: more && took > 0 && perSlot > 1 };
+    const more = took > 0 && perSlot > 1 && (!full || bounds.cutOff);
+    return { rows: result.rows.length, more };
   }
 
-  #offer(row: QueuedMessage, lease: HeldLease, read: number): boolean {
+  #offer(row: QueuedMessage, lease: HeldLease, read: number): Offer {
     const offer = this.#book.offer(row, lease, read, this.#states.afterDeath(row));
     if (offer === 'hold') {
       const taken = this.#book.rows.get(row.seq);
       if (taken !== undefined) this.#settlement.hold(taken);
     }
-    return offer !== 'later';
-  }
-
-  async #probe(): Promise<void> {
-    const now = this.#clock.now();
-    if (!this.#removedSinceProbe || now - this.#probedAt < PROBE_EVERY_MS) return;
-    this.#probedAt = now;
-    this.#removedSinceProbe = false;
-    try {
-      this.#floors.addProbe(await this.#store.probeFloor());
-      this.#probes.worked();
-    } catch (error) {
-      // Without an answer the floors do not rise: reads take longer, and still find every row.
-      this.#removedSinceProbe = true;
-      this.#probedAt = now + this.#probes.failed(error);
-    }
-  }
-
-  #raiseFloors(
-    slots: readonly number[],
-    bounds: ReadonlyMap<number, { count: number; last: string; left: string | null }>,
-    read: {
-      readonly full: boolean;
-      readonly perSlot: number;
-      readonly mark: FloorMark;
-      readonly xmin: string;
-    },
-  ): void {
-    const proven = this.#floors.proven(read.xmin);
-    if (proven === null) return;
-    for (const slot of slots) {
-      const bound = bounds.get(slot);
-      // A floor does not rise above rows that a read which was cut off by its limit may have left out.
-      if (bound === undefined && !read.full) continue;
-      let to = proven;
-      if (bound !== undefined) {
-        if (!read.full || bound.count >= read.perSlot) to = minSeq(to, bound.last);
-        if (bound.left !== null) to = minSeq(to, seqBefore(bound.left));
-      }
-      this.#floors.raise(slot, to, read.mark);
-    }
+    return offer;
   }
 
   /** Clears the suspicion of empty slots: the messages that may have killed their owners are done. */
   #clearEmpty(
     slots: readonly number[],
-    bounds: ReadonlyMap<number, unknown>,
+    bounds: ReadBounds,
     leases: ReadonlyMap<number, HeldLease>,
   ): void {
     for (const slot of slots) {
@@ -346,4 +333,9 @@ export class SlotReader {
       if (this.#book.countOf(slot) === 0) this.#states.clear(lease);
     }
   }
+}
+
+/** Whether the row is known here now, so that the floor may go past it. */
+function isTaken(offer: Offer): boolean {
+  return offer !== 'full' && offer !== 'later';
 }

@@ -1,6 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { QueuedMessage, ReadRequest, ReadResult, SlotQueueStore } from '../../ports/index.js';
-import { ConsumerBench, outboxMessage, severable, textsOf } from '../../testing/index.js';
+import {
+  ConsumerBench,
+  neighbourOf,
+  outboxMessage,
+  severable,
+  textsOf,
+} from '../../testing/index.js';
 import type { RowOutcome } from './index.js';
 
 const done: RowOutcome = { kind: 'complete' };
@@ -72,5 +78,62 @@ describe('reads of a consumer', () => {
     finish();
     await bench.clock.advance(10_000);
     expect(bench.handled).toHaveLength(201);
+  });
+
+  it('bring messages of the other keys of a slot from behind a thousand messages of a key that is worked on', async () => {
+    const bench = new ConsumerBench();
+    let finish: () => void = () => undefined;
+    const consumer = bench.consumer({
+      handle: (row) =>
+        text(row) === 'busy:1' ? new Promise((resolve) => (finish = () => resolve(done))) : done,
+    });
+    await consumer.start();
+    await bench.write(...Array.from({ length: 1_000 }, (_, n) => outboxMessage('busy', n + 1)));
+    await bench.clock.advance(1_000);
+    const neighbour = neighbourOf('busy');
+    // So many that they do not all fit into memory either.
+    const behind = Array.from({ length: 40 }, (_, n) => outboxMessage(neighbour, n + 1));
+    await bench.write(...behind);
+    await bench.clock.advance(2_000);
+    expect(bench.handled).toEqual(['busy:1', ...textsOf(behind)]);
+    finish();
+    await bench.clock.advance(60_000);
+    expect(bench.handled.filter((one) => one.startsWith('busy'))).toHaveLength(1_000);
+    expect(await bench.count()).toBe(0);
+  });
+
+  it('past a busy key are few, and none is made once nothing is hidden', async () => {
+    const bench = new ConsumerBench();
+    const past: ReadRequest[] = [];
+    const store = new Proxy<SlotQueueStore>(bench.outbox, {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name, target);
+        if (typeof member !== 'function') return member;
+        if (name !== 'read') return member.bind(target) as unknown;
+        return (request: ReadRequest): Promise<ReadResult> => {
+          if (request.passingOver !== undefined) past.push(request);
+          return target.read(request);
+        };
+      },
+    });
+    let finish: () => void = () => undefined;
+    const consumer = bench.consumer({
+      store,
+      handle: (row) =>
+        text(row) === 'busy:1' ? new Promise((resolve) => (finish = () => resolve(done))) : done,
+    });
+    await consumer.start();
+    await bench.write(...Array.from({ length: 100 }, (_, n) => outboxMessage('busy', n + 1)));
+    await bench.clock.advance(10_000);
+    expect(past.length).toBeGreaterThan(0);
+    expect(past.length).toBeLessThanOrEqual(200);
+    expect(past.every((request) => request.windows.length === 1)).toBe(true);
+    finish();
+    await bench.clock.advance(5_000);
+    expect(await bench.count()).toBe(0);
+    past.length = 0;
+    await bench.write(outboxMessage('busy', 'later'), outboxMessage('other', 1));
+    await bench.clock.advance(5_000);
+    expect(past).toEqual([]);
   });
 });

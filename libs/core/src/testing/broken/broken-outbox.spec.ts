@@ -4,48 +4,18 @@ import {
   MemoryTransactions,
   type MemoryTransaction,
 } from '../../memory/index.js';
-import type {
-  KeyName,
-  ReadRequest,
-  ReadResult,
-  SlotChange,
-  SlotChangeOutcome,
-  SlotLease,
-} from '../../ports/index.js';
+import type { KeyName, SlotChange, SlotChangeOutcome, SlotLease } from '../../ports/index.js';
 import { contractCase } from '../contract-case.js';
 import { outboxStoreContract, queueOf, slotQueueContract, VirtualClock } from '../index.js';
 import type { OutboxStoreFixture } from '../index.js';
+import {
+  ForgetsOpenWriters,
+  ReadsByCursor,
+  ReadsWithGaps,
+  StopsAtBusyKeys,
+} from './broken-reads.fixture.js';
 
 /** The contract is worth what it catches: outboxes with one fault each, as they were seen elsewhere. */
-
-/** Remembers how far it has read: what is numbered early and commits late is never seen. */
-class ReadsByCursor extends MemoryOutboxStore {
-  #cursor = 0n;
-
-  override async read(request: ReadRequest): Promise<ReadResult> {
-    const result = await super.read(request);
-    const rows = result.rows.filter((row) => BigInt(row.seq) > this.#cursor);
-    for (const row of rows) if (BigInt(row.seq) > this.#cursor) this.#cursor = BigInt(row.seq);
-    return { ...result, rows };
-  }
-}
-
-/** Fills a read up with whatever comes: a slot that is cut off is cut off in the middle. */
-class ReadsWithGaps extends MemoryOutboxStore {
-  override async read(request: ReadRequest): Promise<ReadResult> {
-    const result = await super.read({ ...request, limit: 100_000, perSlot: 100_000 });
-    return { ...result, rows: [...result.rows].reverse().slice(0, request.limit).reverse() };
-  }
-}
-
-/** Takes its horizon from what has begun, not from what has ended. */
-class ForgetsOpenWriters extends MemoryOutboxStore {
-  override async read(request: ReadRequest): Promise<ReadResult> {
-    const result = await super.read(request);
-    const { xid } = await this.probeFloor();
-    return { ...result, snapshotXmin: xid };
-  }
-}
 
 /** Looks whether the lease is still its own, and writes a moment later. */
 class LooksWithoutLocking extends MemoryOutboxStore {
@@ -280,6 +250,7 @@ function fixtureOf(outboxClass: Outbox): OutboxStoreFixture {
 const QUEUE_FAULTS: readonly (readonly [Outbox, string])[] = [
   [ReadsByCursor, 'still shows what was numbered early and committed late'],
   [ReadsWithGaps, 'cuts a slot off only at its end, whatever the limits'],
+  [StopsAtBusyKeys, 'reads on behind the rows of keys that are passed over, as far as it is told'],
   [ForgetsOpenWriters, 'proves nothing about numbers whose writer is still open'],
   [
     LooksWithoutLocking,

@@ -2,6 +2,7 @@ import type { ContractCase } from '../contract-case.js';
 import { appendCases } from './append-cases.js';
 import { brokerCases } from './broker-cases.js';
 import type { BrokerFixture } from './broker-fixture.js';
+import { busyKeyCases } from './busy-key-cases.js';
 import { delayCases } from './delay-cases.js';
 import { keyCases } from './key-cases.js';
 import { leaseCases } from './lease-cases.js';
@@ -13,7 +14,7 @@ import { rowCases } from './row-cases.js';
 import type { SlotQueueFixture } from './slot-queue-fixture.js';
 
 export type { BrokerFixture } from './broker-fixture.js';
-export { outboxMessage, textsOf } from './outbox-message.js';
+export { neighbourOf, outboxMessage, textsOf } from './outbox-message.js';
 export { queueOf, type OutboxStoreFixture } from './outbox-fixture.js';
 export type { SlotQueueFixture } from './slot-queue-fixture.js';
 
@@ -21,6 +22,7 @@ export type { SlotQueueFixture } from './slot-queue-fixture.js';
 export const slotQueueContract: readonly ContractCase<SlotQueueFixture>[] = [
   ...leaseCases,
   ...rowCases,
+  ...busyKeyCases,
 ];
 
 /** The contract of every outbox, beyond that of such a queue. */

@@ -1,4 +1,5 @@
 import { newId } from '../../ids.js';
+import { placeOfKey } from '../../messaging/index.js';
 import type { OutboxMessage } from '../../ports/index.js';
 
 const encoder = new TextEncoder();
@@ -30,4 +31,13 @@ export function outboxMessage(
 /** The bodies of messages as text. */
 export function textsOf(messages: readonly { readonly payload: Uint8Array }[]): string[] {
   return messages.map((message) => decoder.decode(message.payload));
+}
+
+/** Another key in the slot of a key, for messages as {@link outboxMessage} makes them. */
+export function neighbourOf(key: string): string {
+  const slotOf = (one: string): number => {
+    const { tenant, topic } = outboxMessage(one, 1);
+    return placeOfKey(tenant, topic, one).slot;
+  };
+  for (let n = 0; ; n += 1) if (slotOf(`n${n}`) === slotOf(key)) return `n${n}`;
 }
