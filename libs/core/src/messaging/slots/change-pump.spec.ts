@@ -100,3 +100,34 @@ it('writes a change that a key gets while its delayed change is being tried agai
   expect(bench.handled).toEqual(['k:1', 'k:1', 'k:2']);
   expect(await bench.count()).toBe(0);
 });
+
+it.each([
+  ['has been written', 10_000, false],
+  ['is refused', 500, true],
+])('lets a consumer close while a delayed change %s', async (_name, withinMs, goesOn) => {
+  let refuse = true;
+  const { bench, store } = benchRefusing(({ kind }) => refuse && kind === 'release');
+  let failed = false;
+  const consumer = bench.consumer({
+    store,
+    handle: () => {
+      if (failed) return { kind: 'complete' };
+      failed = true;
+      return { kind: 'retry', delayMs: 500, counts: true, error: 'not now' };
+    },
+  });
+  await consumer.start();
+  await bench.write(outboxMessage('k', 1));
+  await bench.clock.advance(100);
+  await bench.write(outboxMessage('k', 2));
+  // The first message is done, and the second cannot be released: no message is in memory.
+  await bench.clock.advance(1_000);
+  expect(bench.handled).toEqual(['k:1', 'k:1']);
+  refuse = goesOn;
+  let closed = false;
+  void consumer.close(withinMs).then(() => (closed = true));
+  await bench.clock.advance(5_000);
+  expect(closed).toBe(true);
+  const { byStatus } = await bench.outbox.stats();
+  expect([...byStatus.keys()]).toEqual([goesOn ? 'held' : 'pending']);
+});

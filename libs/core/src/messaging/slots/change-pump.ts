@@ -66,6 +66,8 @@ export class ChangePump {
   readonly #aside = new Map<object, Aside>();
   #timer: Timer | undefined;
   #running: Promise<void> | undefined;
+  /** Called when delayed changes are tried again, or never will be. */
+  #resumed: () => void = () => undefined;
 
   constructor(options: {
     readonly store: SlotQueueStore;
@@ -91,8 +93,13 @@ export class ChangePump {
     return this.#running === undefined && this.#aside.size === 0;
   }
 
-  /** Resolves when the present work has ended. */
+  /** Resolves when the present work has ended, or, if only delayed changes are left, after their next try. */
   async settled(): Promise<void> {
+    // The caller asks again until nothing is left. Without this wait it would ask for ever within one turn
+    // of the event loop, in which no timer fires, and the process would stand still.
+    if (this.#running === undefined && this.#aside.size > 0) {
+      await new Promise<void>((resolve) => (this.#resumed = resolve));
+    }
     await this.#running;
   }
 
@@ -100,7 +107,12 @@ export class ChangePump {
     const aside = this.#aside.get(lineOf(item));
     if (aside === undefined) this.#items.push(item);
     else aside.items.push(item);
+    this.#begin();
+  }
+
+  #begin(): void {
     this.#running ??= this.#run();
+    this.#resumed();
   }
 
   /** Gives up waiting between attempts: the consumer closes for good. */
@@ -109,6 +121,7 @@ export class ChangePump {
     this.#aside.clear();
     this.#timer?.cancel();
     this.#backoff.stop();
+    this.#resumed();
   }
 
   async #run(): Promise<void> {
@@ -177,9 +190,7 @@ export class ChangePump {
     this.#timer?.cancel();
     if (this.#backoff.stopped || this.#aside.size === 0) return;
     const dueAt = Math.min(...Array.from(this.#aside.values(), (aside) => aside.dueAt));
-    this.#timer = this.#clock.after(Math.max(0, dueAt - this.#clock.now()), () => {
-      this.#running ??= this.#run();
-    });
+    this.#timer = this.#clock.after(Math.max(0, dueAt - this.#clock.now()), () => this.#begin());
   }
 
   #nextBatch(): PumpItem[] {
