@@ -7,6 +7,8 @@ import {
 } from '../outbox/index.js';
 import type { TransitionParts } from './transition-sql.js';
 
+const NO_LOCKS: readonly KeyLockRow[] = [];
+
 /** The parts that a statement for these transitions needs. */
 export function partsOf(transitions: readonly SagaTransition[]): TransitionParts {
   return {
@@ -88,11 +90,13 @@ export function messageArrays(messagesByPlace: readonly (readonly OutboxMessage[
  * The locks of keys other than the saga's id. Messages with the saga's id as their key are put in order
  * by the lock of its row, and need no lock of their own.
  */
-export function locksOf({ sagaId, messages }: SagaTransition, place: number): KeyLockRow[] {
-  return keyLockRows(
-    place,
-    messages.filter(({ key }) => key !== sagaId),
-  );
+export function locksOf(
+  { sagaId, messages }: SagaTransition,
+  place: number,
+): readonly KeyLockRow[] {
+  // Asked three times of each transition, and most have no message with a key of its own.
+  const others = messages.filter(({ key }) => key !== sagaId);
+  return others.length === 0 ? NO_LOCKS : keyLockRows(place, others);
 }
 
 /** The approximate number of bytes of a transition. Statements are bounded by bytes and by number. */

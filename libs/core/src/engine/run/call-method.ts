@@ -1,5 +1,15 @@
-import { assertAwaitable, copyOf, withMadeCommands } from '../../messaging/index.js';
-import { resolveArguments, StepResultMissingError } from '../../saga/index.js';
+import {
+  assertAwaitable,
+  copyOf,
+  mayMakeCommands,
+  withMadeCommands,
+} from '../../messaging/index.js';
+import {
+  resolveArguments,
+  StepResultMissingError,
+  type ArgumentValues,
+  type StepContext,
+} from '../../saga/index.js';
 import { methodOf } from '../decide/index.js';
 import { UnreturnedCommandError } from '../errors.js';
 import { taskKeyOf } from '../journal/index.js';
@@ -14,33 +24,7 @@ export async function callMethod(attempt: Attempt, transactionManager: unknown):
   const method = step === undefined ? null : methodOf(step, start.role);
   if (method === null)
     throw new TypeError(`${definition.name} has no ${start.role} '${start.step}'.`);
-  const results = resultsOf(run.state);
-  const values = {
-    /**
-     * A copy for this attempt alone, made only if it is used, so that attempts and methods share no
-     * values.
-     */
-    get input(): unknown {
-      return copyOf(run.state.input);
-    },
-    results,
-    context: {
-      sagaId: id,
-      saga: definition.name,
-      step: start.step,
-      attempt: start.attempt,
-      idempotencyKey: taskKeyOf(id, start, start.generation),
-      get signal() {
-        return attempt.signal;
-      },
-      deadline: run.deadlineAt === null ? null : new Date(run.deadlineAt),
-      result: (name: string): never => {
-        if (!results.has(name)) throw new StepResultMissingError(name, start.step);
-        return results.get(name) as never;
-      },
-    },
-    transactionManager,
-  };
+  const values = new CallValues(attempt, transactionManager);
   const instance: object = engine.resolve(definition);
   const callable: unknown = Reflect.get(instance, method.method);
   if (typeof callable !== 'function') {
@@ -53,13 +37,14 @@ export async function callMethod(attempt: Attempt, transactionManager: unknown):
     step: start.step,
     attempt: start.attempt,
   };
-  const { value, made } = await withMadeCommands((): unknown =>
+  const call = (): unknown =>
     engine.runInContext(fields, (): unknown => {
       const returned: unknown = Reflect.apply(callable, instance, resolveArguments(method, values));
       assertAwaitable(returned);
       return returned;
-    }),
-  );
+    });
+  if (!mayMakeCommands()) return await call();
+  const { value, made } = await withMadeCommands(call);
   for (const command of made) {
     if (command === value) continue;
     throw new UnreturnedCommandError(
@@ -71,6 +56,52 @@ export async function callMethod(attempt: Attempt, transactionManager: unknown):
     );
   }
   return value;
+}
+
+/**
+ * The values of one call. Each is made when the method takes it, because most methods take few of them.
+ * They are getters of a class, because those of an object literal are made anew for each object.
+ */
+class CallValues implements ArgumentValues {
+  readonly #attempt: Attempt;
+  #results: ArgumentValues['results'] | null = null;
+
+  constructor(
+    attempt: Attempt,
+    readonly transactionManager: unknown,
+  ) {
+    this.#attempt = attempt;
+  }
+
+  /** A copy for this attempt alone, so that attempts and methods share no values. */
+  get input(): unknown {
+    return copyOf(this.#attempt.run.state.input);
+  }
+
+  get results(): ArgumentValues['results'] {
+    return (this.#results ??= resultsOf(this.#attempt.run.state));
+  }
+
+  get context(): StepContext {
+    const attempt = this.#attempt;
+    const { run, start } = attempt;
+    const { results } = this;
+    return {
+      sagaId: run.id,
+      saga: run.definition.name,
+      step: start.step,
+      attempt: start.attempt,
+      idempotencyKey: taskKeyOf(run.id, start, start.generation),
+      get signal() {
+        return attempt.signal;
+      },
+      deadline: run.deadlineAt === null ? null : new Date(run.deadlineAt),
+      result: (name: string): never => {
+        if (!results.has(name)) throw new StepResultMissingError(name, start.step);
+        return results.get(name) as never;
+      },
+    };
+  }
 }
 
 /** Whether a command is among the members of a value; false if the value cannot be read. */

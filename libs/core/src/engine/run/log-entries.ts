@@ -1,5 +1,6 @@
 import { recordMessage } from '../../errors/index.js';
 import { parseTraceParent } from '../../messaging/index.js';
+import type { LogFields } from '../../ports/index.js';
 import type { ErrorRecord, Failure, SagaEntry, TraceHeaders } from '../journal/index.js';
 import type { SagaFacts } from '../engine-observer.js';
 import type { EngineContext } from './engine-context.js';
@@ -14,7 +15,8 @@ export function logEntries(
   trace: TraceHeaders,
   entries: readonly SagaEntry[],
 ): void {
-  const of = { sagaId, saga, ...traceOf(trace) };
+  // Only when a line is written, since most transitions write none.
+  const of = (): LogFields => ({ sagaId, saga, ...traceOf(trace) });
   for (const entry of entries) {
     switch (entry.kind) {
       case 'attempt_failed':
@@ -28,7 +30,7 @@ export function logEntries(
             : entry.kind === 'failed'
               ? 'failed.'
               : 'is given up; it is unknown whether it had its effect.';
-        const fields = { ...of, step, attempt, error: textOf(error) };
+        const fields = { ...of(), step, attempt, error: textOf(error) };
         // A refusal is a normal answer, and a step that was given up because another failed is a
         // consequence, so neither is a warning.
         if (error.reason !== undefined) logger.info(`${what} was refused.`, fields);
@@ -37,14 +39,14 @@ export function logEntries(
         break;
       }
       case 'failing':
-        logger.info(`The saga '${saga}' does not go on: ${causeOf(entry.failure)}.`, of);
+        logger.info(`The saga '${saga}' does not go on: ${causeOf(entry.failure)}.`, of());
         break;
       case 'compensating':
-        logger.info(`The saga '${saga}' undoes what it did.`, of);
+        logger.info(`The saga '${saga}' undoes what it did.`, of());
         break;
       case 'saga_ended':
         if (entry.status === 'completed') break;
-        logger.info(`The saga '${saga}' ended as ${entry.status}.`, of);
+        logger.info(`The saga '${saga}' ended as ${entry.status}.`, of());
         break;
       default:
         break;

@@ -13,9 +13,25 @@ export interface PendingTransition {
  * The transition that writes a decision to the store, provided that the saga there is unchanged since.
  */
 export function transitionOf(
-  fence: Pick<SagaTransition, 'sagaId' | 'owner' | 'epoch' | 'revision'>,
+  {
+    sagaId,
+    owner,
+    epoch,
+    revision,
+  }: Pick<SagaTransition, 'sagaId' | 'owner' | 'epoch' | 'revision'>,
   { status, ownership, messages, consumedMail }: Decision,
   entries: readonly JournalEntry[],
 ): SagaTransition {
-  return { id: newNonce(), ...fence, status, ownership, entries, messages, consumedMail };
+  return {
+    id: newNonce(),
+    sagaId,
+    owner,
+    epoch,
+    revision,
+    status,
+    ownership,
+    entries,
+    messages,
+    consumedMail,
+  };
 }

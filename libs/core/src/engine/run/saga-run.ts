@@ -171,8 +171,13 @@ export class SagaRun {
       return null;
     }
     for (const start of decision.starts) engine.permits.take(this.#permitOf(start));
-    const fence = { sagaId: this.id, owner: engine.incarnation, epoch: this.epoch };
-    const transition = transitionOf({ ...fence, revision: this.#revision }, decision, entries);
+    const fence = {
+      sagaId: this.id,
+      owner: engine.incarnation,
+      epoch: this.epoch,
+      revision: this.#revision,
+    };
+    const transition = transitionOf(fence, decision, entries);
     return { decision, transition, events };
   }
 

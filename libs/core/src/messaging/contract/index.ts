@@ -1,5 +1,5 @@
 export { command, isCommand, type Command, type CommandCallOptions } from './command.js';
-export { withMadeCommands } from './made-commands.js';
+export { mayMakeCommands, withMadeCommands } from './made-commands.js';
 export { InvalidContractError, MessageValidationError } from './errors.js';
 export {
   defineCommand,

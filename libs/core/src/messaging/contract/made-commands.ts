@@ -2,7 +2,6 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Command } from './command.js';
 
 const attempts = new AsyncLocalStorage<Set<Command>>();
-const NONE: ReadonlySet<Command> = new Set();
 
 /**
  * Whether this process can make commands. Up to Node 23 the first run in an `AsyncLocalStorage` makes
@@ -15,6 +14,11 @@ export function noteCommandContract(): void {
   possible = true;
 }
 
+/** Whether an attempt has to be watched for commands that it makes. */
+export function mayMakeCommands(): boolean {
+  return possible;
+}
+
 /**
  * Runs a step's method and returns its result with the commands that it made. A command that is made
  * and not returned is never sent, and without this list that would not be noticed.
@@ -22,7 +26,6 @@ export function noteCommandContract(): void {
 export async function withMadeCommands<T>(
   work: () => T | Promise<T>,
 ): Promise<{ readonly value: T; readonly made: ReadonlySet<Command> }> {
-  if (!possible) return { value: await work(), made: NONE };
   const made = new Set<Command>();
   const value = await attempts.run(made, work);
   return { value, made };
