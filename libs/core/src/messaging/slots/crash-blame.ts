@@ -10,6 +10,8 @@ interface Owed {
   readonly seq: string;
   /** Whether the attempt is being counted. */
   counting: boolean;
+  /** Whether the store has answered that the message waits. */
+  written: boolean;
 }
 
 /**
@@ -41,18 +43,33 @@ export class CrashBlame {
     this.#look = options.look;
   }
 
-  /** A slot was taken over from an owner that had noted the number. */
-  takenOver(lease: HeldLease, seq: string): void {
+  /**
+   * A slot was taken over from an owner that had noted the number.
+   *
+   * @param written - called when the store has the message as one that waits and holds back its key
+   */
+  takenOver(lease: HeldLease, seq: string, written: () => void): void {
     this.#logger.warn('A message was being worked on when its process died, again.', {
       consumer: this.#name,
       slot: lease.slot,
       seq,
       crashes: lease.crashes,
     });
-    const owed: Owed = { lease, seq, counting: false };
+    const owed: Owed = { lease, seq, counting: false, written: false };
     this.#owed.set(lease.slot, owed);
     const delayMs = Math.min(1_000 * 2 ** Math.min(lease.crashes, 6), LONGEST_DELAY_MS);
-    this.#put(owed, delayMs, false, () => undefined);
+    this.#put(owed, delayMs, false, () => {
+      owed.written = true;
+      written();
+    });
+  }
+
+  /**
+   * Whether the message of a slot does not wait yet in the store, which refuses that at the moment. The
+   * keys that are held back can be told only afterwards.
+   */
+  isUnwritten(slot: number): boolean {
+    return this.#owed.get(slot)?.written === false;
   }
 
   /** Whether a message has to wait because an attempt must be counted first, which begins now. */

@@ -8,6 +8,7 @@ import {
   textsOf,
   type Severed,
 } from '../../testing/index.js';
+import { placeOfKey } from '../index.js';
 import type { RowOutcome } from './index.js';
 
 const done: RowOutcome = { kind: 'complete' };
@@ -136,6 +137,36 @@ describe('a slot that a consumer lost and holds again', () => {
     answerHeartbeat();
     await bench.clock.advance(120_000);
     expect(bench.handled).toEqual(['k:1', 'k:2']);
+  });
+
+  it('keeps the order of a key whose noted message the store does not take as a retry at once', async () => {
+    const bench = new ConsumerBench();
+    const slotOf = (key: string): number => placeOfKey('', outboxMessage(key, 1).topic, key).slot;
+    const [first = '', second = ''] = ['k', 'other'].sort((a, b) => slotOf(a) - slotOf(b));
+    await bench.write(outboxMessage(first, 1), outboxMessage(second, 1));
+    for (let life = 0; life < 3; life += 1) {
+      const dying = severable<SlotQueueStore>(bench.outbox);
+      const handle = (): Promise<never> => new Promise<never>(() => undefined);
+      await bench.consumer({ store: dying.value, settings, handle }).start();
+      await bench.clock.advance(10_000);
+      dying.kill();
+      await bench.clock.advance(10_000);
+    }
+    // The third life worked on one message at a time, in the order of the slots.
+    expect(bench.handled.at(-1)).toBe(`${first}:1`);
+    bench.handled.length = 0;
+    const store = severable<SlotQueueStore>(bench.outbox);
+    store.failNext('change', new Error('the database refuses this value'));
+    const slow = (): Promise<RowOutcome> =>
+      new Promise((resolve) => bench.clock.after(3_000, () => resolve(done)));
+    await bench.consumer({ store: store.value, settings, handle: slow }).start();
+    await bench.write(outboxMessage(first, 2));
+    await bench.clock.advance(120_000);
+    expect(bench.handled.filter((one) => one.startsWith(first))).toEqual([
+      `${first}:1`,
+      `${first}:2`,
+    ]);
+    expect(await bench.count()).toBe(0);
   });
 
   it('lets a key go on whose head was removed by the process that held the slot before', async () => {

@@ -65,14 +65,16 @@ export class SlotEntry {
 
   /** @param regained - slots that no other process had since this one lost them */
   gained(leases: readonly HeldLease[], regained: ReadonlySet<number>): void {
+    const ready: HeldLease[] = [];
     for (const lease of leases) {
       this.#floors.reset(lease.slot);
       // If the slot was only lost for a while, no owner died: this process itself noted the number.
       const takenOver = !regained.has(lease.slot);
       this.#states.gain(lease, takenOver ? lease.suspect : null);
-      if (takenOver && lease.suspect !== null) this.#blame.takenOver(lease, lease.suspect);
+      if (!takenOver || lease.suspect === null) ready.push(lease);
+      else this.#blame.takenOver(lease, lease.suspect, () => this.#load([lease]));
     }
-    this.#load(leases);
+    if (ready.length > 0) this.#load(ready);
   }
 
   /**
@@ -116,7 +118,9 @@ export class SlotEntry {
         for (const lease of current) if (this.#leases.holds(lease)) slots.add(lease.slot);
         const mine = held.filter((key) => slots.has(key.slot));
         for (const line of this.#book.loadHeld(slots, mine)) this.#settlement.release(line, '0');
-        for (const slot of slots) this.#states.loaded(slot);
+        for (const slot of slots) {
+          if (!this.#blame.isUnwritten(slot)) this.#states.loaded(slot);
+        }
         this.#entered();
       },
     });
