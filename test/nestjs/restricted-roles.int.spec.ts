@@ -17,7 +17,7 @@ import {
   defineCommand,
   defineEvent,
 } from '@sagaz/nestjs';
-import { postgresBroker } from '@sagaz/postgres';
+import { MissingPrivilegesError, postgresBroker } from '@sagaz/postgres';
 import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -145,7 +145,7 @@ describe('two services, each with a role of its own on the broker', () => {
           ...setup.sagaz,
         },
       }),
-      { logger },
+      { logger, abortOnError: false },
     );
     apps.push(app);
     connectSagaz(app);
@@ -264,5 +264,16 @@ describe('two services, each with a role of its own on the broker', () => {
     const warnings = lines.filter((line) => line.includes('no service is named that handles'));
     // Once for each process with sagas; the other service has none.
     expect(warnings).toEqual([WARNING, WARNING]);
+  });
+
+  it('do not start without a grant on the tables of the broker, and say which one is missing', async () => {
+    await admin.query(`REVOKE DELETE ON sagaz_broker.message FROM ${roles.payment}`);
+    const [orderDb = ''] = databases.map(({ url }) => url);
+    const started = start(roles.payment, { databases: [{ url: orderDb }] });
+    await expect(started).rejects.toThrow(MissingPrivilegesError);
+    await expect(started).rejects.toThrow(
+      `GRANT DELETE ON "sagaz_broker".message TO ${roles.payment};`,
+    );
+    await admin.query(`GRANT DELETE ON sagaz_broker.message TO ${roles.payment}`);
   });
 });

@@ -29,7 +29,7 @@ import { PgEngineRegistry } from './engines/index.js';
 import { PgInboxStore } from './inbox/index.js';
 import { Migrator } from './migrations/index.js';
 import { PgOutboxStore } from './outbox/index.js';
-import { checkPrivileges } from './privileges/index.js';
+import { checkPrivileges, STORE_NEEDS, together, TO_BEGIN } from './privileges/index.js';
 import { PgSagaStore } from './sagas/index.js';
 import { PgWakeUps } from './wake-ups/index.js';
 import {
@@ -114,6 +114,7 @@ class PgStore implements Store {
   }): Promise<void> {
     await checkServer(this.#pool, this.#logger);
     const migrator = new Migrator({ pool: this.#pool, schema: this.#schema.text, set: 'store' });
+    const needed = together(TO_BEGIN, ...roles.map((role) => STORE_NEEDS[role]));
     if (migrate) {
       const applied = await migrator.migrate();
       if (applied.length > 0) {
@@ -122,7 +123,11 @@ class PgStore implements Store {
           applied: applied.join(', '),
         });
       }
-    } else {
+    }
+    // Before the migrations are read, so that a role that may not even do that is told of all its
+    // missing grants.
+    await checkPrivileges(this.#pool, this.#schema, needed);
+    if (!migrate) {
       const unknown = await migrator.assertCurrent();
       if (unknown.length > 0) {
         this.#logger.warn('The schema was migrated by a later version; this one runs on it.', {
@@ -131,7 +136,6 @@ class PgStore implements Store {
         });
       }
     }
-    await checkPrivileges(this.#pool, this.#schema, roles);
     await this.#wakeUps.start();
   }
 

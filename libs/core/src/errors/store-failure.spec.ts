@@ -29,6 +29,9 @@ describe('what a failed use of a store says about the next one', () => {
     ['ECONNREFUSED', 'away'],
     ['ENOTFOUND', 'away'],
     ['DEPTH_ZERO_SELF_SIGNED_CERT', 'failed'],
+    ['SAGAZ_MISSING_PRIVILEGES', 'refused'],
+    ['SAGAZ_MISSING_BROKER_GRANT', 'refused'],
+    ['SAGAZ_SCHEMA_OUTDATED', 'refused'],
   ] as const)('%s: %s', (code, expected) => {
     expect(storeFailureOf(coded(code))).toBe(expected);
     expect(storeFailureOf(new Wrapped('x', 'y', { cause: coded(code) }))).toBe(expected);

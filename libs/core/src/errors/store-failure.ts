@@ -17,6 +17,13 @@ export type StoreFailure = 'refused' | 'away' | 'failed';
  * them: a pooler has mixed up a prepared statement, and the next try uses none.
  */
 const REFUSED = /^(28|3D|3F|42|0A)[0-9A-Z]{3}$|^25006$/;
+/** Errors of Sagaz itself about something that only a person can change. */
+const REFUSALS_BY_NAME: ReadonlySet<string> = new Set([
+  'SAGAZ_STORE_FORBIDDEN',
+  'SAGAZ_MISSING_BROKER_GRANT',
+  'SAGAZ_MISSING_PRIVILEGES',
+  'SAGAZ_SCHEMA_OUTDATED',
+]);
 /** Class 08 (connection), 57P01 to 57P05 (shutting down, starting), 53300 (no connection left). */
 const AWAY = /^08[0-9A-Z]{3}$|^57P0[1-5]$|^53300$/;
 const SOCKET = new Set([
@@ -48,6 +55,7 @@ export function storeFailureOf(error: unknown): StoreFailure {
     const code = propertyOf(current, 'code');
     if (typeof code === 'string') {
       if (REFUSED.test(code) && code !== '42P05') return 'refused';
+      if (REFUSALS_BY_NAME.has(code)) return 'refused';
       if (AWAY.test(code) || SOCKET.has(code) || code === 'SAGAZ_NO_ANSWER') away = true;
     }
     const message = propertyOf(current, 'message');

@@ -60,7 +60,14 @@ export interface StoreDriver {
   create(environment: StoreEnvironment): Promise<Store>;
 }
 
-export type BrokerEnvironment = StoreEnvironment;
+/** The parts of the application that the driver of a broker gets when the application starts. */
+export interface BrokerEnvironment extends StoreEnvironment {
+  /**
+   * The roles of the process, so that a driver can check at the start what they may do at the broker.
+   * Default: none, and nothing is checked.
+   */
+  readonly roles?: readonly ProcessRole[];
+}
 
 /** A broker in a configuration: `broker: postgresBroker()`. */
 export interface BrokerDriver {

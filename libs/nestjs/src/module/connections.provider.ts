@@ -14,6 +14,7 @@ import {
 } from '../enlist/index.js';
 import { waitForServer, WorkObservers } from '../lifecycle/index.js';
 import {
+  activeRoles,
   InvalidOptionsError,
   migratesAtStart,
   readDataSources,
@@ -93,7 +94,7 @@ export function connectionsProvider(
       ]);
       if (names.size === 0) names.add(DEFAULT_CONNECTION);
 
-      const roles = (['engine', 'relay', 'consume'] as const).filter((role) => options.roles[role]);
+      const roles = activeRoles(options.roles);
       const migrate = migratesAtStart(options.migrate, process.env);
       const connections: Connection[] = [];
       try {

@@ -19,7 +19,7 @@ import {
   endedWithin,
   httpTimeOf,
 } from '../lifecycle/index.js';
-import { readOptions, type EffectiveOptions } from '../options/index.js';
+import { activeRoles, readOptions, type EffectiveOptions } from '../options/index.js';
 import { Outbox, Relays, loadTracing } from '../outbox/index.js';
 import { Engines, Replies, SagaSet, Sagas } from '../sagas/index.js';
 import { IdempotentMethods } from '../transports/index.js';
@@ -54,7 +54,7 @@ import { NestSagazLogger } from './nest-logger.js';
       provide: SAGAZ_BROKER,
       inject: [SAGAZ_OPTIONS, SAGAZ_LOGGER, SAGAZ_CLOCK, Connections, WorkObservers],
       useFactory: async (
-        { broker, service }: EffectiveOptions,
+        { broker, service, roles }: EffectiveOptions,
         logger: Logger,
         clock: Clock,
         connections: Connections,
@@ -67,6 +67,7 @@ import { NestSagazLogger } from './nest-logger.js';
           service,
           logger,
           clock,
+          roles: activeRoles(roles),
           ...(pool === undefined ? {} : { connection: pool.options }),
         };
         return connectBroker({

@@ -1,3 +1,4 @@
+export { activeRoles } from './active-roles.js';
 export { readDataSources } from './data-sources.js';
 export { ENVIRONMENT } from './environment.js';
 export { InvalidOptionsError, type OptionProblem } from './invalid-options.error.js';

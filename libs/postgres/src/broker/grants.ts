@@ -1,6 +1,8 @@
 import { SagazError } from '@sagaz/core';
 import pg from 'pg';
 import { schemaName, sqlState } from '../connection/index.js';
+import { grantStatement } from '../privileges/index.js';
+import { SERVICE_PRIVILEGES } from './needed-privileges.js';
 
 /** The grants of a restricted role in the broker's database. */
 export interface BrokerGrants {
@@ -61,26 +63,21 @@ export function missingGrant(error: unknown): MissingBrokerGrantError | null {
  * @throws InvalidSchemaNameError
  */
 export function brokerGrantSql(grants: BrokerGrants, schema = 'sagaz_broker'): string {
-  const { quoted } = schemaName(schema);
+  const name = schemaName(schema);
   const role = pg.escapeIdentifier(grants.role);
   const rows = (['publish', 'read', 'consume'] as const).flatMap((kind) =>
     (grants[kind] ?? []).map(
-      (name) => `(${[grants.role, kind, name].map((text) => pg.escapeLiteral(text)).join(', ')})`,
+      (granted) =>
+        `(${[grants.role, kind, granted].map((text) => pg.escapeLiteral(text)).join(', ')})`,
     ),
   );
-  const on = (rights: string, ...tables: string[]): string =>
-    `GRANT ${rights} ON ${tables.map((table) => `${quoted}.${table}`).join(', ')} TO ${role};`;
   return [
     'BEGIN;',
-    `GRANT USAGE ON SCHEMA ${quoted} TO ${role};`,
-    on('SELECT', 'migration', 'consumer_group', 'subscription', 'slot_lease', 'message_seq'),
-    on('UPDATE', 'slot_lease'),
-    on('SELECT, INSERT, UPDATE, DELETE', 'slot_member'),
-    on('SELECT, UPDATE, DELETE', 'message'),
+    ...SERVICE_PRIVILEGES.map((needed) => grantStatement(needed, name, role)),
     ...(rows.length === 0
       ? []
       : [
-          `INSERT INTO ${quoted}.broker_grant (role_name, kind, name) VALUES`,
+          `INSERT INTO ${name.quoted}.broker_grant (role_name, kind, name) VALUES`,
           `  ${rows.join(',\n  ')}`,
           'ON CONFLICT DO NOTHING;',
         ]),

@@ -15,7 +15,9 @@ import {
 } from '../connection/index.js';
 import { assertOptions, InvalidPostgresOptionError } from '../postgres-options.js';
 import { Migrator } from '../migrations/index.js';
+import { checkPrivileges } from '../privileges/index.js';
 import { PgWakeUps } from '../wake-ups/index.js';
+import { neededPrivileges } from './needed-privileges.js';
 import { PgBroker } from './pg-broker.js';
 
 /** Options of {@link postgresBroker}. */
@@ -49,8 +51,9 @@ const STATEMENT_TIMEOUT_MS = 10_000;
  *
  * @throws InvalidPostgresOptionError, InvalidSchemaNameError
  *
- * The driver's `create` throws `NoDatabaseError`, `DatabaseUnreachableError`, `UnsuitableServerError`, or `SchemaOutdatedError` where it may not
- * migrate.
+ * The driver's `create` throws `NoDatabaseError`, `DatabaseUnreachableError`, `UnsuitableServerError`,
+ * `MissingPrivilegesError` when the role lacks privileges that the roles of the process need, or
+ * `SchemaOutdatedError` where it may not migrate.
  */
 export function postgresBroker(options: PostgresBrokerOptions = {}): BrokerDriver {
   checkOptions(options);
@@ -90,7 +93,7 @@ function checkOptions(options: PostgresBrokerOptions): void {
 async function createBroker(
   options: PostgresBrokerOptions,
   schema: SchemaName,
-  { service, logger: given, clock, connection, faults }: BrokerEnvironment,
+  { service, logger: given, clock, connection, faults, roles = [] }: BrokerEnvironment,
 ): Promise<Broker> {
   const logger = guardedLogger(given);
   const source = sourceOf(options.url, connection);
@@ -104,8 +107,12 @@ async function createBroker(
   try {
     await checkServer(pool, logger);
     const migrator = new Migrator({ pool, schema: schema.text, set: 'broker' });
-    if (mayMigrate(options.migrate)) await migrator.migrate();
-    else await migrator.assertCurrent();
+    const migrates = mayMigrate(options.migrate);
+    if (migrates) await migrator.migrate();
+    // Before the migrations are read, so that a role that may not even do that is told of all its
+    // missing grants.
+    if (roles.length > 0) await checkPrivileges(pool, schema, neededPrivileges(roles));
+    if (!migrates) await migrator.assertCurrent();
   } catch (error) {
     await pool.end();
     throw error;

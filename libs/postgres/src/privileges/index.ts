@@ -1,2 +1,12 @@
 export { checkPrivileges } from './check-privileges.js';
+export { grantStatement } from './grant-statement.js';
+export {
+  callOf,
+  sequence,
+  STORE_NEEDS,
+  table,
+  together,
+  TO_BEGIN,
+  type Needed,
+} from './privilege-list.js';
 export { MissingPrivilegesError } from './privileges.error.js';

@@ -1,28 +1,45 @@
 import type { ProcessRole } from '@sagaz/core';
 
-/** A table or sequence of the store's schema, and the privileges that a process needs on it. */
+export type Privilege = 'SELECT' | 'INSERT' | 'UPDATE' | 'DELETE' | 'USAGE' | 'EXECUTE';
+
+/** An object of a schema of Sagaz, or the schema itself, and the privileges that a process needs on it. */
 export interface Needed {
-  readonly kind: 'TABLE' | 'SEQUENCE';
+  readonly kind: 'SCHEMA' | 'TABLE' | 'SEQUENCE' | 'FUNCTION';
+  /** The name of the object without its schema; empty for the schema itself. A function's name is unique. */
   readonly name: string;
-  readonly privileges: readonly ('SELECT' | 'INSERT' | 'UPDATE' | 'DELETE' | 'USAGE')[];
+  readonly privileges: readonly Privilege[];
 }
 
-/** UPDATE is included also for tables that are not changed, because locking a row requires it. */
-const table = (name: string, ...privileges: Needed['privileges']): Needed => ({
-  kind: 'TABLE',
-  name,
-  privileges,
-});
+/** Privileges on a table. UPDATE is included also for tables that are only locked, which requires it. */
+export function table(name: string, ...privileges: readonly Privilege[]): Needed {
+  return { kind: 'TABLE', name, privileges };
+}
+
+export function sequence(name: string, ...privileges: readonly Privilege[]): Needed {
+  return { kind: 'SEQUENCE', name, privileges };
+}
+
+/** The right to call a function. PostgreSQL gives it to everybody, unless somebody took it away. */
+export function callOf(name: string): Needed {
+  return { kind: 'FUNCTION', name, privileges: ['EXECUTE'] };
+}
+
+/** The privileges that every process needs, to find out which migrations were applied. */
+export const TO_BEGIN = [
+  { kind: 'SCHEMA', name: '', privileges: ['USAGE'] },
+  table('migration', 'SELECT'),
+] as const satisfies readonly Needed[];
+
 const SENDING = [
   table('outbox', 'SELECT', 'INSERT'),
-  { kind: 'SEQUENCE', name: 'outbox_seq', privileges: ['USAGE'] },
+  sequence('outbox_seq', 'USAGE'),
 ] as const satisfies readonly Needed[];
 
 /**
- * The privileges that each role of a process needs. For a process without roles, which only publishes
- * and starts sagas, none are checked.
+ * The privileges on the tables of the store that each role of a process needs. A process without roles,
+ * which only publishes and starts sagas, needs fewer, which depend on what its application does.
  */
-export const NEEDED: Readonly<Record<ProcessRole, readonly Needed[]>> = {
+export const STORE_NEEDS: Readonly<Record<ProcessRole, readonly Needed[]>> = {
   engine: [
     table('engine', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
     table('saga', 'SELECT', 'INSERT', 'UPDATE'),
@@ -32,7 +49,7 @@ export const NEEDED: Readonly<Record<ProcessRole, readonly Needed[]>> = {
   ],
   relay: [
     table('outbox', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
-    { kind: 'SEQUENCE', name: 'outbox_seq', privileges: ['SELECT', 'USAGE'] },
+    sequence('outbox_seq', 'SELECT', 'USAGE'),
     table('slot_lease', 'SELECT', 'UPDATE'),
     table('slot_member', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
     table('saga_mail', 'SELECT', 'INSERT'),
@@ -45,3 +62,14 @@ export const NEEDED: Readonly<Record<ProcessRole, readonly Needed[]>> = {
     ...SENDING,
   ],
 };
+
+/** The list in which each object stands once, with all the privileges that the lists name for it. */
+export function together(...lists: readonly (readonly Needed[])[]): readonly Needed[] {
+  const all = new Map<string, Needed>();
+  for (const one of lists.flat()) {
+    const id = `${one.kind} ${one.name}`;
+    const before = all.get(id)?.privileges ?? [];
+    all.set(id, { ...one, privileges: [...new Set([...before, ...one.privileges])] });
+  }
+  return [...all.values()];
+}
