@@ -21,6 +21,7 @@ import {
   ConnectionShortage,
   ConcurrencyPermits,
   SagaRun,
+  StepRefusals,
   type Attempt,
   type ClosedBecause,
   type EngineContext,
@@ -72,6 +73,7 @@ export class RunningSagas implements EngineContext {
   readonly permits: ConcurrencyPermits;
   readonly timers: Timers;
   readonly connections: ConnectionShortage;
+  readonly refusals: StepRefusals;
   readonly #options: RunningSagasOptions;
   readonly #runs = new Map<string, SagaRun>();
   readonly #orphans = new Map<string, Attempts>();
@@ -97,6 +99,11 @@ export class RunningSagas implements EngineContext {
     );
     this.timers = new Timers(options.clock);
     this.connections = new ConnectionShortage(this.permits, this.timers);
+    this.refusals = new StepRefusals({
+      clock: options.clock,
+      logger: options.logger,
+      onFailure: (failure) => this.observe((one) => one.storeFailed?.({ failure })),
+    });
     this.#unreadable = new UnreadableSagas({
       logger: options.logger,
       flusher: options.flusher,

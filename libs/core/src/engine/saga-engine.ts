@@ -206,7 +206,7 @@ export class SagaEngine {
 
   /** A use of the store that fails at present, in words; null: none fails. For readiness probes. */
   get problem(): string | null {
-    return this.#troubles.problem;
+    return this.#troubles.problem ?? this.#running.refusals.problem;
   }
 
   /** Due sagas of this store that no living engine runs, as found every `unservedCheckMs`. */

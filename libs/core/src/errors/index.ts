@@ -26,4 +26,4 @@ export { redactedBeginning } from './redacted.js';
 export { valueText } from './value-text.js';
 export { bounded } from './well-formed.js';
 export { isError, propertyOf } from './thrown-value.js';
-export { storeFailureOf, type StoreFailure } from './store-failure.js';
+export { isStoreRefusal, storeFailureOf, type StoreFailure } from './store-failure.js';

@@ -17,3 +17,4 @@ export {
 } from './retry-policy.js';
 export { classify, type ErrorClass } from './classify.js';
 export { RepeatedFailure, type RepeatedFailureOptions } from './repeated-failure.js';
+export { RepeatedFailures } from './repeated-failures.js';

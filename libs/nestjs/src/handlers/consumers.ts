@@ -117,7 +117,9 @@ export class Consumers implements Worker, OnModuleInit {
       const remedy = this.server.connected ? NOT_STARTED : NOT_CONNECTED;
       return `No messages come to ${this.#declared.join(', ')}. ${remedy}`;
     }
-    for (const { problem } of this.#replayers) if (problem !== null) return problem;
+    for (const { problem } of [...this.#replayers, ...this.#processors.values()]) {
+      if (problem !== null) return problem;
+    }
     for (const subscription of this.#subscriptions) {
       const problem = subscription.problem();
       if (problem !== null) return problem;
@@ -198,7 +200,7 @@ export class Consumers implements Worker, OnModuleInit {
     return processor;
   }
 
-  #makeProcessor({ store }: Connection): InboxProcessor {
+  #makeProcessor({ name, store }: Connection): InboxProcessor {
     const { signing } = this.options;
     return new InboxProcessor({
       inbox: store.inbox,
@@ -207,7 +209,10 @@ export class Consumers implements Worker, OnModuleInit {
       service: this.options.service,
       clock: this.clock,
       logger: this.logger,
-      observer: this.observers,
+      observer: {
+        ended: (event) => this.observers.ended(event),
+        storeFailed: ({ failure }) => this.work.inboxFailed({ connection: name, failure }),
+      },
       ...(signing === undefined ? {} : { signing }),
       keepParticipantsMs: this.options.inbox.keepKeys,
       gate: this.#gate,

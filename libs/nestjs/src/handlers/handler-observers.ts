@@ -11,7 +11,7 @@ export interface ForeignEvent {
 }
 
 /** Receives how the handling of messages ends. */
-export interface HandlerObserver extends InboxObserver {
+export interface HandlerObserver extends Pick<InboxObserver, 'ended'> {
   /** The handling of a message by an `@Idempotent` method has ended. */
   foreignEnded?(event: ForeignEvent): void;
 }

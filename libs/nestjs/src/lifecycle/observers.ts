@@ -23,6 +23,10 @@ export interface WorkObserver extends EnlistObserver {
    * connect is over before any observer can be added, so no observer receives it.
    */
   brokerFailed?(event: { readonly failure: StoreFailure }): void;
+  /**
+   * The database refused what the inbox of a connection asks to handle a message, which is tried again.
+   */
+  inboxFailed?(event: { readonly connection: string; readonly failure: StoreFailure }): void;
   /** A reply was dropped, because no saga here can be told of it. */
   replyDropped?(event: { readonly reason: DroppedReply }): void;
 }
@@ -64,6 +68,10 @@ export class WorkObservers implements Required<WorkObserver> {
 
   brokerFailed(event: { readonly failure: StoreFailure }): void {
     for (const observer of this.#observers) observer.brokerFailed?.(event);
+  }
+
+  inboxFailed(event: { readonly connection: string; readonly failure: StoreFailure }): void {
+    for (const observer of this.#observers) observer.inboxFailed?.(event);
   }
 
   replyDropped(event: { readonly reason: DroppedReply }): void {

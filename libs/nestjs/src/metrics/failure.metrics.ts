@@ -13,7 +13,7 @@ export const failureMetrics: Provider[] = [
   }),
 ];
 
-const WORKERS = ['engine', 'relay'] as const;
+const WORKERS = ['engine', 'relay', 'consumers'] as const;
 /** A record, so that the compiler reports a missing member here when the type gets a new one. */
 const FAILURES: Readonly<Record<StoreFailure, true>> = { refused: true, away: true, failed: true };
 
@@ -31,7 +31,13 @@ export class FailureMetrics implements OnModuleInit {
         this.failures.inc({ connection, worker, failure });
       },
     });
-    observers.add({ engine: counts('engine'), relay: counts('relay') });
+    observers.add({
+      engine: counts('engine'),
+      relay: counts('relay'),
+      inboxFailed: ({ connection, failure }) => {
+        this.failures.inc({ connection, worker: 'consumers', failure });
+      },
+    });
   }
 
   /**

@@ -49,6 +49,11 @@ export interface DecisionContext {
   readonly service: string;
   /** False: no step is started, because the engine drains or cannot prove that it lives. */
   readonly mayStart: boolean;
+  /**
+   * Until when the task is not started, by the store's clock, because the store refused its last commits;
+   * 0: it may start.
+   */
+  readonly refusedUntil: (role: TaskRef['role'], step: string) => number;
   /** The engine shuts down: sagas of which nothing is running here are given back. */
   readonly draining: boolean;
   /** A saga that waits for less than this stays in memory; in milliseconds. */

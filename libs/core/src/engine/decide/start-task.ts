@@ -35,6 +35,12 @@ export function startTask(draft: Draft, role: Role, step: StepDefinition): void 
     draft.startPostponed = true;
     return;
   }
+  const refusedUntil = context.refusedUntil(role, step.name);
+  if (refusedUntil > context.now) {
+    draft.startPostponed = true;
+    draft.wakeBy(refusedUntil);
+    return;
+  }
   const { permits } = context;
   const method = methodOf(step, role);
   if (method === null) return;

@@ -27,6 +27,10 @@ export function decisionContextOf(
     random: engine.random,
     service: engine.service,
     mayStart: engine.mayStart(),
+    refusedUntil: (role, step) => {
+      const leftMs = engine.refusals.pauseLeftMs(run.definition.name, { role, step });
+      return leftMs > 0 ? engine.storeNow() + leftMs : 0;
+    },
     draining: engine.draining,
     shortDelayMs: engine.settings.shortDelayMs,
     newMessageId: newId,

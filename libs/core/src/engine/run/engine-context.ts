@@ -12,6 +12,7 @@ import type { Attempts } from './attempts.js';
 import type { ConnectionShortage } from './connection-shortage.js';
 import type { ConcurrencyPermits } from './concurrency-permits.js';
 import type { SagaRun } from './saga-run.js';
+import type { StepRefusals } from './step-refusals.js';
 
 /** The services and settings that the engine offers to the sagas it runs. */
 export interface EngineContext {
@@ -35,6 +36,7 @@ export interface EngineContext {
   readonly permits: ConcurrencyPermits;
   readonly timers: Timers;
   readonly connections: ConnectionShortage;
+  readonly refusals: StepRefusals;
   readonly draining: boolean;
   /** The store's clock, in milliseconds since 1970: its offset was measured, the rest is monotonic. */
   storeNow(): number;

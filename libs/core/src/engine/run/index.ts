@@ -6,3 +6,4 @@ export { ConnectionShortage } from './connection-shortage.js';
 export { ConcurrencyPermits } from './concurrency-permits.js';
 export type { PendingTransition } from './pending-transition.js';
 export { SagaRun } from './saga-run.js';
+export { StepRefusals } from './step-refusals.js';

@@ -1,4 +1,4 @@
-import { CommitUnknownError, errorText } from '../../errors/index.js';
+import { CommitUnknownError, errorText, isStoreRefusal } from '../../errors/index.js';
 import type { SettledOutcome, Transaction } from '../../ports/index.js';
 import { classify, delayOf } from '../../retry/index.js';
 import { LeaseLostError, StepAbortedError, UnstorableResultError } from '../errors.js';
@@ -45,7 +45,7 @@ export async function runTransactional(attempt: Attempt): Promise<void> {
   const { engine } = attempt;
   let conflicts = 0;
   let firstConflictAt = 0;
-  for (let waits = 0; ;) {
+  for (let rowWaits = 0; ;) {
     const end = await once(attempt);
     const conflict = end.kind === 'failed' && isOurConflict(attempt, end.error);
     const waitedFor = end.kind === 'kept_waiting' ? end.waitedFor : null;
@@ -56,18 +56,22 @@ export async function runTransactional(attempt: Attempt): Promise<void> {
     const mayRace =
       conflicts <= MOST_CONFLICTS && engine.clock.now() - firstConflictAt < CONFLICTS_MS;
     const wanted = waitedFor !== null || (conflict && mayRace);
+    const refused = end.kind === 'failed' && isStoreRefusal(end.error);
     const again = wanted && mayGoOn(attempt) && !engine.draining;
     // This happens before the turn is given back, so that the next decision finds the attempt and can
     // abort it.
     if (again) attempt.again();
     attempt.turn.end();
-    if (end.kind === 'committed') return;
+    if (end.kind === 'committed') {
+      engine.refusals.committed(attempt.run.definition.name, attempt.start);
+      return;
+    }
     if (again) {
       // The attempt waits outside of a transaction, since that would hold row locks that others want.
       if (conflict) await attempt.pause(delayOf(CONFLICT_BACKOFF, conflicts));
       if (waitedFor === 'row') {
-        await attempt.pause(Math.min(FIRST_PAUSE_MS * 2 ** waits, LONGEST_PAUSE_MS));
-        waits += 1;
+        await attempt.pause(Math.min(FIRST_PAUSE_MS * 2 ** rowWaits, LONGEST_PAUSE_MS));
+        rowWaits += 1;
       } else if (waitedFor === 'turn' || conflicts >= CONFLICTS_TO_HOLD) {
         await attempt.turn.holdFor(engine.settings.settleBoundMs);
       }
@@ -75,7 +79,8 @@ export async function runTransactional(attempt: Attempt): Promise<void> {
       if (mayGoOn(attempt)) continue;
       attempt.turn.end();
     }
-    attempt.settle(resultOf(attempt, end, wanted));
+    if (refused) engine.refusals.refused(attempt.run.definition.name, attempt.start, end.error);
+    attempt.settle(resultOf(attempt, end, { passing: wanted, refused }));
     return;
   }
 }
@@ -93,9 +98,13 @@ function isOurConflict({ engine, run }: Attempt, error: unknown): boolean {
 
 /**
  * Makes the result of an attempt that did not commit. `passing`: the failure allows another run of the
- * same work.
+ * same work. `refused`: the store refused a statement on its own tables.
  */
-function resultOf(attempt: Attempt, end: NotCommitted, passing: boolean): AttemptResult {
+function resultOf(
+  attempt: Attempt,
+  end: NotCommitted,
+  { passing, refused }: { readonly passing: boolean; readonly refused: boolean },
+): AttemptResult {
   const { engine } = attempt;
   if (end.kind === 'not_begun' && (attempt.abandoned || engine.draining)) {
     return { kind: 'released', doubt: false };
@@ -109,6 +118,8 @@ function resultOf(attempt: Attempt, end: NotCommitted, passing: boolean): Attemp
     engine.connections.missed();
     return { kind: 'released', doubt: false };
   }
+  // The store's refusal is no failure of the step. It begins again when the pause is over.
+  if (refused && mayGoOn(attempt)) return { kind: 'released', doubt: false };
   // A shutdown begins no further run. The attempt is given back and does not fail, since it committed
   // nothing.
   if (passing && engine.draining && mayGoOn(attempt)) return { kind: 'released', doubt: false };
@@ -238,7 +249,7 @@ async function after(attempt: Attempt, fence: Fence, error: unknown): Promise<En
   const { run, engine } = attempt;
   const { pending, mine } = fence;
   if (pending === null) return { kind: 'failed', error };
-  if (fence.waitedFor !== null) {
+  if (fence.waitedFor !== null || isStoreRefusal(error)) {
     // The store has said that it changed nothing.
     run.withdrawn(pending, mine ?? undefined);
     run.schedule();

@@ -54,3 +54,8 @@ export async function callWithin(
   if (!(await settlesWithin(calling, clock, graceMs))) attempt.sever();
   return end.thrown;
 }
+
+/** How long a handler may take to stop after its limit: as long again, from one to ten seconds. */
+export function graceOf(timeoutMs: number | null): number {
+  return Math.min(Math.max(timeoutMs ?? 0, 1_000), 10_000);
+}

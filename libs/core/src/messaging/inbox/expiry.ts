@@ -1,4 +1,5 @@
 import type { Clock, InboxStore } from '../../ports/index.js';
+import type { MessagePart } from './message-role.js';
 
 /**
  * The database is asked only if less than this is left until the expiry, in milliseconds; otherwise a
@@ -38,5 +39,16 @@ export class Expiry {
     const left = await this.#inbox.msUntil(expiresAt);
     this.#reading = { databaseMs: instant - left, at };
     return left;
+  }
+
+  /**
+   * Limits the delay of a retry. A command is not put off beyond its expiry: the compensation that its
+   * saga sends meanwhile would wait behind it in the same key, though the command would not be carried
+   * out.
+   */
+  async withinLife(part: MessagePart, delayMs: number): Promise<number> {
+    if (part.role !== 'command' || part.expiresAt === null) return delayMs;
+    const left = await this.remainingMs(part.expiresAt);
+    return Math.min(delayMs, Math.max(0, Math.ceil(left)) + 1);
   }
 }

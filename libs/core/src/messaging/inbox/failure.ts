@@ -1,4 +1,4 @@
-import { isSagazError, propertyOf } from '../../errors/index.js';
+import { isSagazError, isStoreRefusal, propertyOf } from '../../errors/index.js';
 import { classify } from '../../retry/index.js';
 
 /**
@@ -20,7 +20,6 @@ const BY_CODE: ReadonlyMap<unknown, Failure> = new Map<unknown, Failure>([
   ['SAGAZ_COMMIT_UNKNOWN', 'unknown'],
   ['SAGAZ_DATABASE_UNREACHABLE', 'unavailable'],
   ['SAGAZ_NO_ANSWER', 'unavailable'],
-  ['SAGAZ_STORE_FORBIDDEN', 'unavailable'],
 ]);
 
 /**
@@ -51,6 +50,7 @@ export function failureOf(
   error: unknown,
   reported: (error: unknown) => boolean = () => true,
 ): Failure {
+  if (isStoreRefusal(error)) return 'unavailable';
   if (isSagazError(error)) {
     const known = BY_CODE.get(propertyOf(error, 'code'));
     if (known !== undefined) return known;

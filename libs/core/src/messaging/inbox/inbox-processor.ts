@@ -1,12 +1,12 @@
-import { errorText } from '../../errors/index.js';
+import { errorText, isStoreRefusal, storeFailureOf } from '../../errors/index.js';
 import { guarded } from '../../observers/index.js';
 import { noFaults, type Delivery, type DeliveryOutcome, type InboxKey } from '../../ports/index.js';
-import { delayOf, type RetryPolicy } from '../../retry/index.js';
+import { delayOf } from '../../retry/index.js';
 import { HandlerTimeoutError } from '../handler-timeout.error.js';
 import { settlesWithin } from '../settles-within.js';
 import { UntrustedMessageError } from '../signing/index.js';
 import { Admission, type Admitted } from './admission.js';
-import { callWithin } from './call-within.js';
+import { callWithin, graceOf } from './call-within.js';
 import {
   HandlerCrashedError,
   HandlerNotReachedError,
@@ -25,8 +25,10 @@ import type {
 } from './inbox.types.js';
 import { inboxKeyOf, partOf, partOfMalformed, type MessagePart } from './message-role.js';
 import { judged, type Judged } from './judged-delivery.js';
+import { putOffDelay } from './put-off-delay.js';
 import { RecentRetries, uncountedOf } from './recent-retries.js';
 import { SoloGate } from './solo-gate.js';
+import { StoreRefusals } from './store-refusals.js';
 import { tellOutcome } from './tell-outcome.js';
 
 const WAIT_MS = 1_000;
@@ -34,21 +36,6 @@ const DAY_MS = 86_400_000;
 const MAX_CRASHES = 3;
 const TIMEOUT_MS = 900_000;
 const SLOW_PLACES = 2;
-/**
- * Delays of retries that are not counted: the message is in work elsewhere, a race was lost, or the
- * database is away. Not the handler's own policy, whose first delay may be an hour.
- */
-const PUT_OFF: RetryPolicy = {
-  attempts: Number.POSITIVE_INFINITY,
-  backoffMs: 200,
-  factor: 2,
-  maxDelayMs: 30_000,
-  jitter: 0.5,
-};
-/** How long a handler may take to stop after its limit: as long again, from one to ten seconds. */
-function graceOf(timeoutMs: number | null): number {
-  return Math.min(Math.max(timeoutMs ?? 0, 1_000), 10_000);
-}
 
 const DONE: DeliveryOutcome = { kind: 'done' };
 
@@ -67,6 +54,7 @@ export class InboxProcessor {
   readonly #tools: AttemptTools;
   readonly #recent = new RecentRetries();
   readonly #admission: Admission;
+  readonly #refusals: StoreRefusals;
   readonly #running = new Map<string, Promise<DeliveryOutcome>>();
   readonly #keepMs: number;
 
@@ -88,16 +76,28 @@ export class InboxProcessor {
       faults: options.faults ?? noFaults,
       waitMs,
     };
+    const { logger, random = Math.random } = options;
+    this.#refusals = new StoreRefusals({
+      clock,
+      logger,
+      random,
+      onFailure: (failure) => options.observer?.storeFailed?.({ failure }),
+    });
     this.#admission = new Admission({
       inbox,
       clock,
-      logger: options.logger,
+      logger,
       gate: options.gate ?? new SoloGate(clock),
       recent: this.#recent,
       slowPlaces: options.slowPlaces ?? SLOW_PLACES,
-      random: options.random ?? Math.random,
+      random,
       hasEnded: (key) => this.#bookkeeping.hasEnded(key),
     });
+  }
+
+  /** The problem in words, for readiness: the store refuses the inbox. Null while it does not. */
+  get problem(): string | null {
+    return this.#refusals.problem;
   }
 
   /**
@@ -137,7 +137,7 @@ export class InboxProcessor {
     const began = clock.now();
     const ended = await settlesWithin(running, clock, this.#tools.waitMs);
     if (!ended) {
-      const delayMs = delayOf(PUT_OFF, 6, this.#options.random);
+      const delayMs = putOffDelay(6, this.#options.random);
       return { kind: 'retry', delayMs, error: InboxBusyError.ofMessage(key, this.#tools.waitMs) };
     }
     const outcome = await running;
@@ -153,15 +153,11 @@ export class InboxProcessor {
   ): Promise<DeliveryOutcome> {
     const began = this.#options.clock.now();
     const key = inboxKeyOf(handler.group, delivery.message);
-    let outcome: InboxOutcome;
-    try {
-      outcome = await this.#admission.run(delivery, { key, name }, (admitted) =>
-        this.#handle(delivery, handler, invoke, { key, name, ...admitted }),
-      );
-    } catch (error) {
-      // The bookkeeping failed. The message may not be done, so it is not acknowledged.
-      outcome = this.#putOff(name, error);
-    }
+    const outcome = await this.#refusals.run(
+      handler,
+      () => this.#admit(delivery, handler, invoke, { key, name }),
+      (error) => this.#putOff(name, error, true),
+    );
     if (outcome.kind !== 'retry') {
       this.#recent.forget(name);
     } else if (!(outcome.error instanceof TurnWaitError)) {
@@ -173,6 +169,22 @@ export class InboxProcessor {
     return outcome.kind === 'retry'
       ? { kind: 'retry', delayMs: outcome.delayMs, error: outcome.error }
       : DONE;
+  }
+
+  async #admit(
+    delivery: Judged,
+    handler: InboxHandler,
+    invoke: (attempt: InboxAttempt) => Promise<unknown>,
+    about: { readonly key: InboxKey; readonly name: string },
+  ): Promise<InboxOutcome> {
+    try {
+      return await this.#admission.run(delivery, about, (admitted) =>
+        this.#handle(delivery, handler, invoke, { ...about, ...admitted }),
+      );
+    } catch (error) {
+      // The bookkeeping failed. The message may not be done, so it is not acknowledged.
+      return this.#putOff(about.name, error, storeFailureOf(error) === 'refused');
+    }
   }
 
   async #handle(
@@ -289,7 +301,7 @@ export class InboxProcessor {
     const delayMs = timedOut ? Math.max(policyMs, error.timeoutMs) : policyMs;
     return {
       kind: 'retry',
-      delayMs: await this.#withinLife(subject.part, delayMs),
+      delayMs: await this.#expiry.withinLife(subject.part, delayMs),
       counted: true,
       error,
     };
@@ -309,16 +321,6 @@ export class InboxProcessor {
     });
   }
 
-  /**
-   * A command is not put off beyond its expiry: the compensation that its saga sends meanwhile would
-   * wait behind it in the same key, though the command would not be carried out.
-   */
-  async #withinLife(part: MessagePart, delayMs: number): Promise<number> {
-    if (part.role !== 'command' || part.expiresAt === null) return delayMs;
-    const left = await this.#expiry.remainingMs(part.expiresAt);
-    return Math.min(delayMs, Math.max(0, Math.ceil(left)) + 1);
-  }
-
   async #bury(
     subject: Subject,
     name: string,
@@ -334,10 +336,10 @@ export class InboxProcessor {
   }
 
   /** Puts the delivery off without counting an attempt. The delay grows while this goes on. */
-  #putOff(name: string, error: unknown): InboxOutcome {
+  #putOff(name: string, error: unknown, refused = isStoreRefusal(error)): InboxOutcome {
     const times = this.#recent.uncounted(name) + 1;
-    const delayMs = delayOf(PUT_OFF, times, this.#options.random);
-    return { kind: 'retry', delayMs, counted: false, error };
+    const delayMs = putOffDelay(times, this.#options.random);
+    return { kind: 'retry', delayMs, counted: false, error, ...(refused ? { refused } : {}) };
   }
 
   #observe(delivery: Delivery, handler: InboxHandler, outcome: InboxOutcome, began: number): void {

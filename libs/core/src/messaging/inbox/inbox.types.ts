@@ -1,3 +1,4 @@
+import type { StoreFailure } from '../../errors/index.js';
 import type { RetryPolicy } from '../../retry/index.js';
 import type {
   Clock,
@@ -92,6 +93,11 @@ export type InboxOutcome =
       /** False: a lost race, a busy row or an absent database; no attempt is used up. */
       readonly counted: boolean;
       readonly error: unknown;
+      /**
+       * The store refuses what the inbox asks, because a grant is missing for instance. It is logged once
+       * for all messages of the handler.
+       */
+      readonly refused?: true;
     };
 
 /** The role of a message. A `compensation` is a command that undoes an earlier one. */
@@ -114,6 +120,8 @@ export interface InboxEvent {
 export interface InboxObserver {
   /** The handling of a delivery has ended, however it ended. */
   ended(event: InboxEvent): void;
+  /** The store refused what the inbox asked to handle a message, which is tried again. */
+  storeFailed?(event: { readonly failure: StoreFailure }): void;
 }
 
 export interface InboxProcessorOptions {

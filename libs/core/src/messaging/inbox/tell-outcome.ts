@@ -19,7 +19,9 @@ export function tellOutcome(
       outcome.error,
     );
   } else if (outcome.kind === 'retry') {
-    logger.warn(`Message '${message.type}' is tried again in ${outcome.delayMs} ms.`, {
+    // A refusal concerns all messages of the handler, and is logged for all of them together.
+    const level = outcome.refused === true ? 'debug' : 'warn';
+    logger[level](`Message '${message.type}' is tried again in ${outcome.delayMs} ms.`, {
       ...fields,
       counted: outcome.counted,
       error: errorText(outcome.error),
