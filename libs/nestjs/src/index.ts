@@ -128,6 +128,7 @@ export {
 export {
   Idempotent,
   IdempotentSetupError,
+  InvalidMessageIdError,
   MissingMessageIdError,
   type ForeignMessage,
   type IdempotentOptions,

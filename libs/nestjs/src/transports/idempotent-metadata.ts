@@ -17,8 +17,9 @@ export interface IdempotentOptions {
    */
   readonly timeout?: Duration | false;
   /**
-   * Returns the id of a message that is not a CloudEvent and has no `messageId` of AMQP. It must be
-   * unique within the message's source.
+   * Returns the id of a message that is not a CloudEvent and has no `messageId` of AMQP: a text of 1 to
+   * 500 characters that is unique within the message's source. A longer one is refused with
+   * `InvalidMessageIdError`; return a digest of it.
    */
   readonly id?: (message: ForeignMessage, payload: unknown) => string | undefined;
 }

@@ -9,6 +9,8 @@ import {
   HandlerTimeoutError,
   HEADERS,
   inboxKeyOf,
+  LONGEST_MESSAGE_ID,
+  rerunningConflicts,
   settlesWithin,
   type Clock,
   type InboxKey,
@@ -16,15 +18,16 @@ import {
   errorText,
 } from '@sagaz/core';
 import { defer, lastValueFrom, type Observable } from 'rxjs';
-import { Connections } from '../enlist/index.js';
+import { Connections, type Connection } from '../enlist/index.js';
 import { HandlerObservers, inHandlerTransaction, timeLimitOf } from '../handlers/index.js';
 import { withLogFields } from '../logging/index.js';
 import type { EffectiveOptions } from '../options/index.js';
 import { withHeaders, withTraceOf } from '../outbox/index.js';
 import { SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
-import { IdempotentSetupError, MissingMessageIdError } from './errors.js';
+import { IdempotentSetupError, InvalidMessageIdError, MissingMessageIdError } from './errors.js';
 import { acknowledgerOf, foreignMessageOf, type ForeignMessage } from './foreign-message.js';
 import { IDEMPOTENT, type IdempotentOptions } from './idempotent-metadata.js';
+import { payloadCopy } from './payload-copy.js';
 
 /** How long a delivery waits for another process that works on the same message, in ms. */
 const WAIT_MS = 1_000;
@@ -63,11 +66,11 @@ export class IdempotentInterceptor implements NestInterceptor {
     }
     const options = (Reflect.getMetadata(IDEMPOTENT, context.getHandler()) ??
       {}) as IdempotentOptions;
-    const payload: unknown = context.switchToRpc().getData();
+    const args = context.getArgs<[unknown]>();
     const acknowledger = acknowledgerOf(given);
     return defer(async () => {
       try {
-        const value = await this.#handle(method, message, options, payload, next);
+        const value = await this.#handle(method, message, options, args, next);
         acknowledger?.ack();
         return value;
       } catch (error) {
@@ -81,11 +84,10 @@ export class IdempotentInterceptor implements NestInterceptor {
     method: string,
     message: ForeignMessage,
     options: IdempotentOptions,
-    payload: unknown,
+    args: [unknown],
     next: CallHandler,
   ): Promise<unknown> {
-    const id = options.id === undefined ? message.id : options.id(message, payload);
-    if (id === undefined || id === '') throw new MissingMessageIdError(method, message.transport);
+    const id = idOf(method, message, options, args[0]);
     const { headers, source, pattern } = message;
     const group = options.group ?? this.options.service;
     const key = inboxKeyOf(group, { tenant: '', source, id });
@@ -102,7 +104,7 @@ export class IdempotentInterceptor implements NestInterceptor {
               [HEADERS.causationId]: id,
               [HEADERS.correlationId]: headers[HEADERS.correlationId] ?? id,
             },
-            () => this.#inTransaction(key, pattern, options, next),
+            () => this.#inTransactions(key, pattern, options, args, next),
           ),
         ),
       );
@@ -114,14 +116,34 @@ export class IdempotentInterceptor implements NestInterceptor {
     }
   }
 
-  async #inTransaction(
+  /** Runs the handler again at once, a few times, when its transaction has lost a race. */
+  #inTransactions(
     key: InboxKey,
     pattern: string,
     { connection: name, timeout }: IdempotentOptions,
+    args: [unknown],
     next: CallHandler,
   ): Promise<Handled> {
     const connection = name === undefined ? this.connections.main : this.connections.get(name);
     const limitMs = timeLimitOf(timeout, this.options.inbox.timeout);
+    const payload = payloadCopy(args[0]);
+    return rerunningConflicts(
+      (reruns) => {
+        // Pipes and the handler read their arguments from this array when they are called.
+        if (reruns > 0) args[0] = payloadCopy(payload);
+        return this.#inTransaction(connection, key, pattern, limitMs, next);
+      },
+      (error) => connection.store.transactions.reported(error),
+    );
+  }
+
+  async #inTransaction(
+    connection: Connection,
+    key: InboxKey,
+    pattern: string,
+    limitMs: number | null,
+    next: CallHandler,
+  ): Promise<Handled> {
     const { inbox, transactions } = connection.store;
     let stopBound = (): void => undefined;
     try {
@@ -165,4 +187,27 @@ export class IdempotentInterceptor implements NestInterceptor {
       }
     });
   }
+}
+
+/**
+ * The id by which a repeated delivery is recognised. A long id of the message itself is no fault of this
+ * application, and is recognised by its digest.
+ *
+ * @throws MissingMessageIdError, InvalidMessageIdError
+ */
+function idOf(
+  method: string,
+  message: ForeignMessage,
+  options: IdempotentOptions,
+  payload: unknown,
+): string {
+  const id: unknown = options.id === undefined ? message.id : options.id(message, payload);
+  if (id === undefined || id === null || id === '') {
+    throw new MissingMessageIdError(method, message.transport);
+  }
+  if (typeof id !== 'string') throw new InvalidMessageIdError(method, undefined, id);
+  if (options.id !== undefined && id.length > LONGEST_MESSAGE_ID) {
+    throw new InvalidMessageIdError(method, id.length, id);
+  }
+  return id;
 }

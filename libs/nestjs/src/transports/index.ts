@@ -1,4 +1,4 @@
-export { IdempotentSetupError, MissingMessageIdError } from './errors.js';
+export { IdempotentSetupError, InvalidMessageIdError, MissingMessageIdError } from './errors.js';
 export type { ForeignMessage } from './foreign-message.js';
 export { Idempotent } from './idempotent.decorator.js';
 export type { IdempotentOptions } from './idempotent-metadata.js';

@@ -69,3 +69,34 @@ export function failureOf(
         : 'retryable';
   }
 }
+
+/** How often work whose transaction lost a race runs again at once. */
+const RERUNS = 2;
+
+/**
+ * Whether a failed transaction is run again at once, with a new snapshot, after `reruns` such runs. A
+ * lost race says nothing about the work.
+ */
+export function mayRunAgain(failure: Failure, reruns: number): boolean {
+  return failure === 'conflict' && reruns < RERUNS;
+}
+
+/**
+ * Runs a transaction, and runs it again at once when it has lost a race: at most twice, after its
+ * rollback.
+ *
+ * @param once opens a transaction, works in it and commits; gets how often it has run before
+ * @param reported whether a connection of the store reported the error, see {@link failureOf}
+ */
+export async function rerunningConflicts<T>(
+  once: (reruns: number) => Promise<T>,
+  reported: (error: unknown) => boolean,
+): Promise<T> {
+  for (let reruns = 0; ; reruns += 1) {
+    try {
+      return await once(reruns);
+    } catch (error) {
+      if (!mayRunAgain(failureOf(error, reported), reruns)) throw error;
+    }
+  }
+}

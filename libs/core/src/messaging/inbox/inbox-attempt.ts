@@ -12,13 +12,10 @@ import type {
 } from '../../ports/index.js';
 import { payloadProblem } from '../rules/index.js';
 import { UnsendableReplyError } from './errors.js';
-import { failureOf } from './failure.js';
+import { failureOf, mayRunAgain } from './failure.js';
 import type { InboxBookkeeping, Subject } from './inbox-bookkeeping.js';
 import type { InboxHandler, InboxOutcome, InboxUnit, MessageRole } from './inbox.types.js';
 import { okReply, replyMessage } from './reply.js';
-
-/** How often a handler whose transaction lost a race runs again at once. */
-const RERUNS = 2;
 
 /** The result of an attempt: an end, or an error that has yet to be classified. */
 export type AttemptResult =
@@ -202,7 +199,7 @@ export class InboxAttempt {
           }
           // A lost race says nothing about the message. The lost transaction is rolled back already,
           // and a new one begins with a new snapshot.
-          if (failure === 'conflict' && rerun < RERUNS && !this.#stopped) continue;
+          if (mayRunAgain(failure, rerun) && !this.#stopped) continue;
         } catch (inner) {
           this.#result ??= { kind: 'failed', error: inner };
           throw inner;

@@ -37,7 +37,7 @@ export function partOf(message: Message): MessagePart {
       HEADERS.idempotencyKey,
       idempotencyKey === ''
         ? 'is missing'
-        : `is longer than ${LONGEST_PART} characters or holds what cannot be stored`,
+        : `is longer than ${LONGEST_MESSAGE_ID} characters or holds what cannot be stored`,
     );
   }
   const expiresAt = role === 'command' ? (headers[HEADERS.expiresAt] ?? null) : null;
@@ -63,13 +63,13 @@ export function partOfMalformed(message: Message): MessagePart {
 }
 
 /**
- * The most bytes of each part of a key. An index of PostgreSQL takes about 2,700 bytes, and four parts
- * have to fit.
+ * The most characters of a message's id, and of every other part of the key by which a group recognises
+ * the message. An index of PostgreSQL takes about 2,700 bytes, and four parts have to fit.
  */
-const LONGEST_PART = 500;
+export const LONGEST_MESSAGE_ID = 500;
 
 function isKeyText(text: string): boolean {
-  return text !== '' && text.length <= LONGEST_PART && !/[\0\ud800-\udfff]/u.test(text);
+  return text !== '' && text.length <= LONGEST_MESSAGE_ID && !/[\0\ud800-\udfff]/u.test(text);
 }
 
 /**
