@@ -75,7 +75,7 @@ const RARE = [
   'sagaz_database_failures_total',
 ];
 /** Metrics of events that this broker in memory does not have, or that never happen here: see the alerts' test. */
-const ABSENT = /^sagaz_(broker_|unserved_(queues|oldest))/;
+const ABSENT = /^sagaz_(broker_|unserved_(queues|oldest)|process_stuck_messages)/;
 
 const server = postgresServers()[0]!;
 
@@ -225,6 +225,9 @@ describe('the metrics of an application that has worked', () => {
       2,
     ],
     ['sagaz_process_broker_up', 1],
+    ['sagaz_process_stuck_messages{kind="outbox",name="default"}', 0],
+    ['sagaz_process_stuck_messages{kind="group",name="stock"}', 0],
+    ['sagaz_process_stuck_messages{kind="group",name="stock.engine"}', 0],
     ['sagaz_store_sagas{connection="default",status="compensated"}', 1],
     ['sagaz_store_sagas{connection="default",status="running"}', 0],
     ['sagaz_store_outbox_messages{connection="default",status="dead_letter"}', 1],

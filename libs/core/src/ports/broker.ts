@@ -58,6 +58,11 @@ export interface Subscription {
   close(withinMs: number): Promise<void>;
   /** The problem in words, for health; null while it works. */
   problem(): string | null;
+  /**
+   * How many handled messages cannot be removed from the broker, though others can, so that they may be
+   * delivered once more. Absent if the broker removes nothing message by message.
+   */
+  stuck?(): number;
 }
 
 /** The number of waiting messages in a queue, and how long they have waited. */

@@ -51,6 +51,10 @@ export class KeptSubscription {
     });
   }
 
+  get group(): string {
+    return this.#options.request.group;
+  }
+
   /** Subscribes in the background. To be called once, this or {@link open}. */
   begin(): void {
     this.#try();
@@ -79,6 +83,11 @@ export class KeptSubscription {
    */
   problem(): string | null {
     return this.#problem ?? this.#subscription?.problem() ?? null;
+  }
+
+  /** How many handled messages cannot be removed from the broker, so that they may come once more. */
+  stuck(): number {
+    return this.#subscription?.stuck?.() ?? 0;
   }
 
   /**

@@ -15,7 +15,7 @@ import {
 } from '@sagaz/core';
 import { KeptSubscription } from '../broker/index.js';
 import { Connections, detached, type Connection } from '../enlist/index.js';
-import { WorkObservers, Workers, type Worker } from '../lifecycle/index.js';
+import { WorkObservers, Workers, type StuckMessages, type Worker } from '../lifecycle/index.js';
 import type { EffectiveOptions } from '../options/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
 import { declaredHandlers } from './declared-handlers.js';
@@ -130,6 +130,13 @@ export class Consumers implements Worker, OnModuleInit {
   /** A process that has the role but no handlers only prunes the inbox, which needs no broker. */
   withoutBroker(): 'stops' | 'waits' {
     return this.#declared.length > 0 ? 'stops' : 'waits';
+  }
+
+  stuck(): readonly StuckMessages[] {
+    return this.handlers.groups.map((name) => {
+      const subscription = this.#subscriptions.find(({ group }) => group === name);
+      return { kind: 'group', name, count: subscription?.stuck() ?? 0 };
+    });
   }
 
   #consume(broker: Broker): void {

@@ -3,7 +3,13 @@ import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/term
 import { errorMessage, redact, storeFailureOf, type Broker, type Clock } from '@sagaz/core';
 import { BrokerAbsentError } from '../broker/index.js';
 import { Connections } from '../enlist/index.js';
-import { RecentAnswer, UnservedQueues, Workers, type Answer } from '../lifecycle/index.js';
+import {
+  RecentAnswer,
+  UnservedQueues,
+  Workers,
+  type Answer,
+  type Worker,
+} from '../lifecycle/index.js';
 import { Engines } from '../sagas/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK } from '../tokens/index.js';
 
@@ -77,7 +83,9 @@ export class SagazHealth {
     for (const worker of this.workers.all) {
       const indicator = this.indicators.check(worker.name);
       const problem = worker.problem();
-      if (problem === null) result = { ...result, ...indicator.up() };
+      const stuck = stuckIn(worker);
+      if (problem === null && stuck === null) result = { ...result, ...indicator.up() };
+      else if (problem === null) result = { ...result, ...indicator.up({ message: stuck }) };
       else if (worker.withoutBroker?.() === 'waits' && (await this.#brokerAway())) {
         result = { ...result, ...indicator.up({ message: `waits for the broker: ${problem}` }) };
       } else result = { ...result, ...indicator.down(redact(problem)) };
@@ -124,4 +132,12 @@ function isRefusal(answer: Answer<void>): boolean {
 function problemOf(answer: Answer<void>): string | null {
   if (answer.kind === 'answer') return null;
   return redact(errorMessage(answer.error));
+}
+
+/** The messages that are done and cannot be removed, in words; null: there are none. */
+function stuckIn(worker: Worker): string | null {
+  const found = (worker.stuck?.() ?? []).filter(({ count }) => count > 0);
+  if (found.length === 0) return null;
+  const queues = found.map(({ kind, name, count }) => `${kind} ${name}: ${String(count)}`);
+  return `messages are done and cannot be removed, and may come once more (${queues.join(', ')})`;
 }

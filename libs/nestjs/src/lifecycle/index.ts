@@ -6,4 +6,4 @@ export { UnservedQueues } from './unserved-queues.js';
 export { drainTimeOf, endedWithin, httpTimeOf } from './shutdown-times.js';
 export { waitForDatabase } from './wait-for-database.js';
 export { StartTimeoutError, waitForServer } from './wait-for-server.js';
-export { Workers, type Worker } from './workers.js';
+export { Workers, type StuckMessages, type Worker } from './workers.js';

@@ -1,5 +1,13 @@
 import { Injectable } from '@nestjs/common';
 
+/** How many messages of a queue are done and cannot be removed from it, though others can. */
+export interface StuckMessages {
+  /** The outbox of a connection, or a consumer group. */
+  readonly kind: 'outbox' | 'group';
+  readonly name: string;
+  readonly count: number;
+}
+
 /** A worker in the background, from the application's start to its end. */
 export interface Worker {
   /** For logs and health: `relay default`, `engine`, `consumers`. */
@@ -21,6 +29,8 @@ export interface Worker {
    * Absent: it does not use the broker.
    */
   withoutBroker?(): 'stops' | 'waits';
+  /** The stuck messages of each queue that it works on, those without any included. */
+  stuck?(): readonly StuckMessages[];
 }
 
 /** The workers that this process runs in the background. */

@@ -6,6 +6,7 @@ import { ProcessBroker, processBrokerMetrics } from './process-broker.metrics.js
 import { RelayMetrics, relayMetrics } from './relay.metrics.js';
 import { SagaMetrics, sagaMetrics } from './saga.metrics.js';
 import { StoreCounts, storeCountMetrics } from './store-counts.js';
+import { StuckMetrics, stuckMetrics } from './stuck.metrics.js';
 import { UnservedMetrics, unservedMetrics } from './unserved.metrics.js';
 
 /**
@@ -29,6 +30,7 @@ import { UnservedMetrics, unservedMetrics } from './unserved.metrics.js';
     ...storeCountMetrics,
     ...brokerMetrics,
     ...processBrokerMetrics,
+    ...stuckMetrics,
     ...unservedMetrics,
     ...failureMetrics,
     RelayMetrics,
@@ -37,6 +39,7 @@ import { UnservedMetrics, unservedMetrics } from './unserved.metrics.js';
     StoreCounts,
     BrokerBacklog,
     ProcessBroker,
+    StuckMetrics,
     UnservedMetrics,
     FailureMetrics,
   ],

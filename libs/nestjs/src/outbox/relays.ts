@@ -54,6 +54,7 @@ export class Relays implements OnModuleInit {
       stop: (withinMs) => relay.close(withinMs),
       problem: () => relay.problem(),
       withoutBroker: () => 'stops',
+      stuck: () => [{ kind: 'outbox', name, count: relay.stuck() }],
     };
   }
 }

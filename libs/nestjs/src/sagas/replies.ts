@@ -17,7 +17,7 @@ import {
 } from '@sagaz/core';
 import { KeptSubscription } from '../broker/index.js';
 import { Connections, detached } from '../enlist/index.js';
-import { WorkObservers, Workers, type Worker } from '../lifecycle/index.js';
+import { WorkObservers, Workers, type StuckMessages, type Worker } from '../lifecycle/index.js';
 import type { EffectiveOptions } from '../options/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
 import { SagaSet } from './saga-set.js';
@@ -64,7 +64,7 @@ export class Replies implements Worker, OnModuleInit {
       logger: this.logger,
       onFailure: (failure) => this.work.brokerFailed({ failure }),
       request: {
-        group: `${options.service}.engine`,
+        group: this.#group,
         topics: [replyTopicOf(options.service)],
         concurrency: CONCURRENCY,
         handle: (delivery) => this.#take(delivery),
@@ -97,6 +97,14 @@ export class Replies implements Worker, OnModuleInit {
    */
   withoutBroker(): 'waits' {
     return 'waits';
+  }
+
+  stuck(): readonly StuckMessages[] {
+    return [{ kind: 'group', name: this.#group, count: this.#subscription?.stuck() ?? 0 }];
+  }
+
+  get #group(): string {
+    return `${this.options.service}.engine`;
   }
 
   #stores(): readonly Store[] {

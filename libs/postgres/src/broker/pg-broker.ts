@@ -118,6 +118,7 @@ export class PgBroker implements Broker {
         await Promise.all([consumer.close(withinMs), handOver.stop()]);
       },
       problem: () => consumer.problem() ?? handOver.problem,
+      stuck: () => consumer.stuck(),
     };
     this.#open.add(subscription);
     await consumer.start();

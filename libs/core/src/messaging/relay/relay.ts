@@ -120,6 +120,11 @@ export class Relay {
     return this.#consumer.problem();
   }
 
+  /** How many published messages it cannot remove from the outbox; they may be published once more. */
+  stuck(): number {
+    return this.#consumer.stuck();
+  }
+
   /** How many slots it holds now. */
   leases(): number {
     return this.#consumer.leases();

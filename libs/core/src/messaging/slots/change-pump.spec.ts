@@ -1,17 +1,21 @@
 import { expect, it } from 'vitest';
 import type { SlotChange, SlotQueueStore } from '../../ports/index.js';
-import { ConsumerBench, outboxMessage, severable, textsOf } from '../../testing/index.js';
+import { ConsumerBench, Gate, outboxMessage, severable, textsOf } from '../../testing/index.js';
 
 /** A consumer whose store refuses every batch of changes in which one is refused. */
 function benchRefusing(refuses: (change: SlotChange, key: string | undefined) => boolean) {
   const bench = new ConsumerBench();
   const keys = new Map<string, string>();
   let [refused, calls] = [0, 0];
+  const hook: { before: (changes: readonly SlotChange[]) => Promise<void> } = {
+    before: () => Promise.resolve(),
+  };
   const store = new Proxy<SlotQueueStore>(bench.outbox, {
     get: (target, name) => {
       if (name === 'change') {
         const change: SlotQueueStore['change'] = async (incarnation, leases, changes) => {
           calls += 1;
+          await hook.before(changes);
           const bad = changes.some((one) =>
             refuses(one, 'place' in one ? keys.get(one.place.seq) : one.key.key),
           );
@@ -25,7 +29,7 @@ function benchRefusing(refuses: (change: SlotChange, key: string | undefined) =>
       return typeof member === 'function' ? (member.bind(target) as unknown) : member;
     },
   });
-  return { bench, keys, store, counts: () => ({ refused, calls }) };
+  return { bench, keys, store, hook, counts: () => ({ refused, calls }) };
 }
 
 it('sets aside what the store does not take of one key, and tells it of all others', async () => {
@@ -130,4 +134,61 @@ it.each([
   expect(closed).toBe(true);
   const { byStatus } = await bench.outbox.stats();
   expect([...byStatus.keys()]).toEqual([goesOn ? 'held' : 'pending']);
+});
+
+it('writes the delayed changes of many keys together once the store takes one of them', async () => {
+  let refuse = true;
+  const { bench, store, counts } = benchRefusing(() => refuse);
+  const consumer = bench.consumer({
+    store,
+    concurrency: 100,
+    handle: () => ({ kind: 'dead_letter', counts: true, error: 'x', reason: 'bad', block: false }),
+  });
+  await bench.write(...Array.from({ length: 100 }, (_, n) => outboxMessage(`k${n}`, 1)));
+  await consumer.start();
+  await bench.clock.advance(900_000);
+  const { calls } = counts();
+  refuse = false;
+  await bench.clock.advance(60_000);
+  expect(await bench.outbox.listDeadLetters({ limit: 1_000 })).toHaveLength(100);
+  expect(counts().calls - calls).toBeLessThan(15);
+});
+
+it('writes changes of other keys between its tries of those that the store refuses', async () => {
+  const { bench, keys, store, counts, hook } = benchRefusing(
+    (_, key) => key?.startsWith('bad') === true,
+  );
+  const consumer = bench.consumer({
+    store,
+    concurrency: 200,
+    handle: (row) => {
+      keys.set(row.seq, row.message.key);
+      return { kind: 'dead_letter', counts: true, error: 'x', reason: 'bad', block: false };
+    },
+  });
+  await bench.write(...Array.from({ length: 150 }, (_, n) => outboxMessage(`bad${n}`, 1)));
+  await consumer.start();
+  await bench.clock.advance(900_000);
+  // The store hangs until all delayed changes are due.
+  const hang = new Gate();
+  hook.before = () => hang.opened;
+  await bench.write(outboxMessage('first', 1));
+  await bench.clock.advance(120_000);
+  await bench.write(outboxMessage('good', 1));
+  await bench.clock.advance(1_000);
+  const dead = async (): Promise<number> =>
+    (await bench.outbox.listDeadLetters({ limit: 100 })).length;
+  expect(await dead()).toBe(0);
+  const { calls } = counts();
+  let callsBefore = Infinity;
+  hook.before = (changes) => {
+    const good = changes.some((one) => 'place' in one && keys.get(one.place.seq) === 'good');
+    if (good) callsBefore = Math.min(callsBefore, counts().calls - calls);
+    return Promise.resolve();
+  };
+  hang.open();
+  await bench.clock.advance(30_000);
+  expect(await dead()).toBe(2);
+  // Not the 150 and more of a whole round.
+  expect(callsBefore).toBeLessThan(10);
 });

@@ -1,3 +1,4 @@
+import { storeFailureOf } from '../../errors/index.js';
 import type {
   Clock,
   Place,
@@ -49,8 +50,8 @@ export type PumpItem =
  * and again without a count.
  *
  * A batch that fails is halved, down to one change. A change that fails alone is delayed, with the
- * later changes of its key, and tried again by itself, so that it does not hold up the retries and dead
- * letters of other keys.
+ * later changes of its key, and tried again with other delayed ones, so that it does not hold up the
+ * retries and dead letters of other keys.
  */
 export class ChangePump {
   readonly #store: SlotQueueStore;
@@ -63,6 +64,8 @@ export class ChangePump {
   readonly #backoff: Backoff;
   #items: PumpItem[] = [];
   #limit = LARGEST_BATCH;
+  #asideLimit = LARGEST_BATCH;
+  #hurriedAt = -Infinity;
   readonly #aside = new Map<object, Aside>();
   #timer: Timer | undefined;
   #running: Promise<void> | undefined;
@@ -129,8 +132,11 @@ export class ChangePump {
     await Promise.resolve();
     try {
       for (;;) {
-        await this.#retryAside();
-        if (this.#items.length === 0) return;
+        const moreAside = await this.#retryAside();
+        if (this.#items.length === 0) {
+          if (moreAside) continue;
+          return;
+        }
         const batch = this.#nextBatch();
         try {
           await this.#apply(batch);
@@ -165,25 +171,61 @@ export class ChangePump {
     this.#aside.set(line, { items: [item, ...later], failures: 1, dueAt });
   }
 
-  /** Tries the delayed changes that are due, each key by itself. */
-  async #retryAside(): Promise<void> {
-    for (const [line, aside] of [...this.#aside]) {
-      if (aside.dueAt > this.#clock.now()) continue;
-      const [first] = aside.items;
-      try {
-        if (first !== undefined) await this.#apply([first]);
+  /**
+   * Tries delayed changes that are due: the first one of each key, several keys at once. A batch that
+   * fails is halved. Returns whether more are due. Only one batch is tried at a time, so that other
+   * changes are written in between.
+   */
+  async #retryAside(): Promise<boolean> {
+    const lines = this.#dueLines();
+    if (lines.length === 0) return false;
+    try {
+      await this.#apply(lines.flatMap(([, { items }]) => items.slice(0, 1)));
+      this.#asideLimit = Math.min(2 * this.#asideLimit, LARGEST_BATCH);
+      for (const [line, { items }] of lines) {
         this.#aside.delete(line);
         // Taken now and not before the wait: the key may have got further changes meanwhile.
-        this.#items = [...aside.items.slice(1), ...this.#items];
-        this.#worked();
-      } catch (error) {
-        this.#failed(error);
-        if (this.#backoff.stopped) return;
-        const pauseMs = Math.min(ASIDE_MS * 2 ** aside.failures, LONGEST_ASIDE_MS);
-        aside.failures += 1;
-        aside.dueAt = this.#clock.now() + pauseMs;
+        this.#items = [...items.slice(1), ...this.#items];
       }
+      this.#hurryOthers();
+      this.#worked();
+    } catch (error) {
+      this.#failed(error);
+      if (this.#backoff.stopped) return false;
+      // A single change cannot make the store be away.
+      const apart = lines.length > 1 && storeFailureOf(error) !== 'away';
+      if (apart) this.#asideLimit = Math.ceil(lines.length / 2);
+      else for (const [, aside] of lines) this.#delay(aside);
     }
+    return this.#dueLines().length > 0;
+  }
+
+  /** The next keys whose delayed changes are due, at most as many as fit into a batch. */
+  #dueLines(): readonly (readonly [object, Aside])[] {
+    const now = this.#clock.now();
+    const due: (readonly [object, Aside])[] = [];
+    for (const entry of this.#aside) {
+      if (due.length >= this.#asideLimit) break;
+      if (entry[1].dueAt <= now) due.push(entry);
+    }
+    return due;
+  }
+
+  /**
+   * All delayed changes become due, because the store takes what it refused before. That happens once in
+   * the longest pause, so that keys which go on failing are not tried more often.
+   */
+  #hurryOthers(): void {
+    const now = this.#clock.now();
+    if (now - this.#hurriedAt < LONGEST_ASIDE_MS) return;
+    this.#hurriedAt = now;
+    for (const aside of this.#aside.values()) aside.dueAt = Math.min(aside.dueAt, now);
+  }
+
+  #delay(aside: Aside): void {
+    const pauseMs = Math.min(ASIDE_MS * 2 ** aside.failures, LONGEST_ASIDE_MS);
+    aside.failures += 1;
+    aside.dueAt = this.#clock.now() + pauseMs;
   }
 
   #watchAside(): void {

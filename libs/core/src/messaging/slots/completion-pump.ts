@@ -90,6 +90,11 @@ export class CompletionPump {
     return this.#backoff.failures;
   }
 
+  /** How many rows are done and could not be removed, even alone. */
+  get stuck(): number {
+    return this.#stuck.size;
+  }
+
   get lastError(): unknown {
     return this.#lastError;
   }

@@ -51,6 +51,8 @@ export class SlotConsumer {
   readonly #entry: SlotEntry;
   readonly #blame: CrashBlame;
   readonly #troubles: StoreTroubles;
+  /** How many rows are done and cannot be removed; the next owner of their slots repeats them. */
+  readonly stuck = (): number => this.#completions.stuck;
   #unsubscribe: (() => void) | undefined;
   readonly #progress: Progress;
   #started = false;
@@ -274,8 +276,7 @@ export class SlotConsumer {
 
   /** Takes no more rows, waits at most `withinMs` for those in work, then gives back idle slots. */
   close(withinMs: number): Promise<void> {
-    this.#closed ??= this.#close(withinMs);
-    return this.#closed;
+    return (this.#closed ??= this.#close(withinMs));
   }
 
   async #close(withinMs: number): Promise<void> {

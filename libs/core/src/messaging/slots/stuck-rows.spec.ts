@@ -61,6 +61,7 @@ describe('a message that is done and cannot be removed', () => {
       await bench.clock.advance(60_000);
       // Also while nothing but they are there.
       expect(await bench.count()).toBe(7);
+      expect(consumer.stuck()).toBe(7);
       for (let n = 2; n < 22; n += 1) {
         await bench.write(outboxMessage('k0', n), outboxMessage('fresh', n));
         await bench.clock.advance(100);
@@ -81,6 +82,7 @@ describe('a message that is done and cannot be removed', () => {
       expect(await bench.count()).toBe(0);
       expect(bench.handled).toHaveLength(140);
       expect(consumer.problem()).toBeNull();
+      expect(consumer.stuck()).toBe(0);
     },
   );
 

@@ -50,6 +50,11 @@ export class StuckRows {
     this.#backoff = new Backoff(options.clock, FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
   }
 
+  /** How many rows are stuck, the one that is being tried included. */
+  get size(): number {
+    return this.#rows.length + (this.#trying ? 1 : 0);
+  }
+
   add(row: TakenRow): void {
     this.#rows.push(row);
     this.#setAside(row);
