@@ -72,7 +72,9 @@ describe('when a process is killed', () => {
         '%i: %s',
         async (promise) => {
           const { killed, healthy, books } = await start(cell);
-          expect(killed, 'the point was not reached').toMatchObject({ signal: 'SIGKILL' });
+          expect(killed, `the point was not reached:\n${killed.stderr}`).toMatchObject({
+            signal: 'SIGKILL',
+          });
           expect(healthy?.code, `the survivor did not finish:\n${healthy?.stderr}`).toBe(0);
           promiseHolds[promise](books, MATRIX_WORK);
         },

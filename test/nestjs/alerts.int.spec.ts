@@ -74,6 +74,7 @@ const FIRST: Readonly<Record<string, Event | readonly [series: string, value: nu
       found: [{ name: 'fetch', version: 2, count: 1, more: false, oldestMs: 1, example: 's' }],
     }),
   SagazMessagesLost: (observers) => observers.lost('default', 1),
+  SagazMessagesStuck: ['sagaz_process_stuck_messages{kind="outbox",name="default"}', 1],
   SagazDatabaseRefuses: (observers) =>
     observers.relay('default').storeFailed?.({ failure: 'refused' }),
   SagazBrokerAway: ['sagaz_process_broker_up', 0],

@@ -17,6 +17,7 @@ import { postgresBroker } from '@sagaz/postgres';
 import {
   SilentProxy,
   createDatabase,
+  freePort,
   postgresServers,
   startEmbeddedPostgres,
   type EmbeddedPostgres,
@@ -120,9 +121,9 @@ describe('an application whose broker is away when it starts', { timeout: 120_00
     packed.length = 0;
     database += 1;
     await brokers.rows(`CREATE DATABASE broker_${String(database)}`);
-    const free = await SilentProxy.before(brokerUrl());
-    away = free.url;
-    await free.close();
+    const nobody = new URL(brokerUrl());
+    nobody.port = String(await freePort());
+    away = nobody.href;
   });
   afterEach(async () => {
     await app?.close();

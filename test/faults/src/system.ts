@@ -12,7 +12,7 @@ import {
   type Logger,
   type Store,
 } from '@sagaz/core';
-import { postgres, postgresBroker } from '@sagaz/postgres';
+import { NoAnswerError, postgres, postgresBroker } from '@sagaz/postgres';
 import pg from 'pg';
 import { AppTransactions } from './app-transactions.js';
 import { handlerThrough, recordDeliveries } from './handlers.js';
@@ -143,12 +143,27 @@ export class System {
       },
     });
     for (const relay of this.#relays) await relay.start();
-    await this.engine.run();
+    await joined(this.engine);
   }
 
   /** Waits for the work that is under way. */
   async close(): Promise<void> {
     const relays = this.#relays.map((relay) => relay.close(CLOSE_MS));
     await Promise.all([this.engine.close(), this.broker.close(), ...relays]);
+  }
+}
+
+/**
+ * Lets the engine join. Its lease is so short here that the server of a busy machine may answer too late,
+ * and a run is not about that.
+ */
+async function joined(engine: SagaEngine): Promise<void> {
+  for (;;) {
+    try {
+      await engine.run();
+      return;
+    } catch (error) {
+      if (!(error instanceof NoAnswerError)) throw error;
+    }
   }
 }

@@ -31,7 +31,11 @@ export class SilentProxy {
   /** @param port where it listens; any that is free where none is given */
   static async before(url: string, port = 0): Promise<SilentProxy> {
     const server = createServer();
-    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, '127.0.0.1', resolve);
+    });
+    server.removeAllListeners('error');
     return new SilentProxy(server, new URL(url));
   }
 
