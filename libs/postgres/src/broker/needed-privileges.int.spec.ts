@@ -61,7 +61,7 @@ describeEachPostgres('a role without privileges on the tables of the broker', (s
         [role],
       );
       const broker = await start(processRole, 'relay');
-      // What lay there before the group joined, and what came later.
+      // Messages that lay there before the group joined, and later ones.
       expect(await broker.publish([message('stock', 'early')])).toEqual([{ kind: 'acknowledged' }]);
       const inbox = new Inbox();
       let failed = 0;

@@ -12,7 +12,7 @@ interface Bound {
   full: number;
 }
 
-/** What a read showed of each slot, and what was left of it in the store. */
+/** The rows that a read showed of each slot, and the lowest of them that was left in the store. */
 export class ReadBounds {
   readonly #perSlot: number;
   readonly #bounds = new Map<number, Bound>();

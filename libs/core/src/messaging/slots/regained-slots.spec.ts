@@ -50,6 +50,18 @@ async function loseSlots(bench: ConsumerBench, store: Severed<SlotQueueStore>): 
   answer();
 }
 
+/** Three processes begin with what is there and die, so that the slots of it are suspicious. */
+async function dieThreeTimes(bench: ConsumerBench): Promise<void> {
+  for (let life = 0; life < 3; life += 1) {
+    const dying = severable<SlotQueueStore>(bench.outbox);
+    const handle = (): Promise<never> => new Promise<never>(() => undefined);
+    await bench.consumer({ store: dying.value, settings, handle }).start();
+    await bench.clock.advance(10_000);
+    dying.kill();
+    await bench.clock.advance(10_000);
+  }
+}
+
 describe('a slot that a consumer lost and holds again', () => {
   it('keeps the order of a key whose message was worked on all the time and failed', async () => {
     const { bench, store, consumer, fail } = await startedAndFailingOnce();
@@ -111,14 +123,7 @@ describe('a slot that a consumer lost and holds again', () => {
   it('takes no row of a suspicious slot whose number was noted when the slot was lost', async () => {
     const bench = new ConsumerBench();
     await bench.write(outboxMessage('k', 1));
-    for (let life = 0; life < 3; life += 1) {
-      const dying = severable<SlotQueueStore>(bench.outbox);
-      const handle = (): Promise<never> => new Promise<never>(() => undefined);
-      await bench.consumer({ store: dying.value, settings, handle }).start();
-      await bench.clock.advance(10_000);
-      dying.kill();
-      await bench.clock.advance(10_000);
-    }
+    await dieThreeTimes(bench);
     bench.handled.length = 0;
     const store = severable<SlotQueueStore>(bench.outbox);
     const answerNote = store.holdNext('noteSuspect', 'after');
@@ -144,14 +149,7 @@ describe('a slot that a consumer lost and holds again', () => {
     const slotOf = (key: string): number => placeOfKey('', outboxMessage(key, 1).topic, key).slot;
     const [first = '', second = ''] = ['k', 'other'].sort((a, b) => slotOf(a) - slotOf(b));
     await bench.write(outboxMessage(first, 1), outboxMessage(second, 1));
-    for (let life = 0; life < 3; life += 1) {
-      const dying = severable<SlotQueueStore>(bench.outbox);
-      const handle = (): Promise<never> => new Promise<never>(() => undefined);
-      await bench.consumer({ store: dying.value, settings, handle }).start();
-      await bench.clock.advance(10_000);
-      dying.kill();
-      await bench.clock.advance(10_000);
-    }
+    await dieThreeTimes(bench);
     // The third life worked on one message at a time, in the order of the slots.
     expect(bench.handled.at(-1)).toBe(`${first}:1`);
     bench.handled.length = 0;

@@ -31,6 +31,18 @@ function countingReads(store: SlotQueueStore): { value: SlotQueueStore; reads: (
   return { value, reads: () => reads };
 }
 
+/** A consumer whose handling of the message `busy:1` ends only with `finish`. */
+async function benchWithBusyKey(): Promise<{ bench: ConsumerBench; finish: () => void }> {
+  const bench = new ConsumerBench();
+  let finish: () => void = () => undefined;
+  const consumer = bench.consumer({
+    handle: (row) =>
+      text(row) === 'busy:1' ? new Promise((resolve) => (finish = () => resolve(done))) : done,
+  });
+  await consumer.start();
+  return { bench, finish: () => finish() };
+}
+
 describe('reads of a consumer', () => {
   it('pause while what they show cannot be taken, because an answer of the store is outstanding', async () => {
     const bench = new ConsumerBench();
@@ -63,13 +75,7 @@ describe('reads of a consumer', () => {
   });
 
   it('bring messages of other keys while one key with many messages is worked on', async () => {
-    const bench = new ConsumerBench();
-    let finish: () => void = () => undefined;
-    const consumer = bench.consumer({
-      handle: (row) =>
-        text(row) === 'busy:1' ? new Promise((resolve) => (finish = () => resolve(done))) : done,
-    });
-    await consumer.start();
+    const { bench, finish } = await benchWithBusyKey();
     await bench.write(...Array.from({ length: 200 }, (_, n) => outboxMessage('busy', n + 1)));
     await bench.clock.advance(1_000);
     await bench.write(outboxMessage('other', 1));
@@ -81,13 +87,7 @@ describe('reads of a consumer', () => {
   });
 
   it('bring messages of the other keys of a slot from behind a thousand messages of a key that is worked on', async () => {
-    const bench = new ConsumerBench();
-    let finish: () => void = () => undefined;
-    const consumer = bench.consumer({
-      handle: (row) =>
-        text(row) === 'busy:1' ? new Promise((resolve) => (finish = () => resolve(done))) : done,
-    });
-    await consumer.start();
+    const { bench, finish } = await benchWithBusyKey();
     await bench.write(...Array.from({ length: 1_000 }, (_, n) => outboxMessage('busy', n + 1)));
     await bench.clock.advance(1_000);
     const neighbour = neighbourOf('busy');
