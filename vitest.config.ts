@@ -27,7 +27,8 @@ const shared = {
 
 const limits = {
   pool: 'forks',
-  maxWorkers: 2,
+  // Two were idle for a third of the time on two processors, because tests wait for leases and time limits.
+  maxWorkers: 3,
   // Bounds for what stands still, on a machine that other work keeps busy: they cost nothing where
   // the tests pass. A poll ends before its test does, so that the test says what did not come.
   testTimeout: 120_000,
@@ -46,7 +47,7 @@ const project = (
     include,
     exclude: ['**/node_modules/**', '**/dist/**', '**/*.types.spec.ts'],
     ...limits,
-    // Without isolation two processes run all specs of a project one after the other, because to load the
+    // Without isolation three processes run all specs of a project one after the other, because to load the
     // same modules again for each file took more time than the tests. Such a spec must restore what it
     // changes of its process: prototypes, timers, loggers, listeners, the environment. Specs of whole
     // applications do not all do so yet: of probes and of two-phase commits some failed after others.

@@ -38,6 +38,11 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
     });
   }
 
+  /** Unlike deleted rows, which a read still comes across until they are vacuumed, it leaves nothing. */
+  async function truncate(): Promise<void> {
+    await one.pool.query({ text: 'TRUNCATE sagaz.outbox' });
+  }
+
   /** How many pages a read of every slot looks at. */
   async function pagesRead(): Promise<number> {
     const { rows } = await one.pool.query<{ 'QUERY PLAN': [{ Plan: Record<string, number> }] }>({
@@ -50,6 +55,7 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
   }
 
   it('reads past a hundred thousand messages set aside as if they were not there', async () => {
+    await truncate();
     // The plan is made now, on an empty table, and kept.
     await pagesRead();
     await fill(100_000, 'held', 'blocked-');
@@ -61,6 +67,7 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
   });
 
   it('walks the index whatever its statistics say', async () => {
+    await truncate();
     // Of the time when the table was empty; of now, when a slot holds little more than is asked for
     // and collecting it whole to sort it looks cheap.
     await one.pool.query({ text: 'ANALYZE sagaz.outbox' });

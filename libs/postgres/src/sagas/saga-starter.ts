@@ -4,10 +4,12 @@ import {
   isLockTimeout,
   isTransientError,
   LIMITS,
+  type Prepared,
   type Queryable,
   type SchemaName,
+  type Statement,
 } from '../connection/index.js';
-import { KEY_WAIT_MS, startForms, type StartForms } from './start-sql.js';
+import { KEY_WAIT_MS, singleStartForms, startForms, type StartForms } from './start-sql.js';
 import { entryArrays, messageArrays } from './transition-values.js';
 
 interface InsertedRow {
@@ -26,12 +28,14 @@ interface TakenRow {
 export class SagaStarter {
   readonly #pool: Queryable;
   readonly #schema: SchemaName;
+  readonly #single: StartForms;
   readonly #alone: StartForms;
   readonly #within: StartForms;
 
   constructor(pool: Queryable, schema: SchemaName) {
     this.#pool = pool;
     this.#schema = schema;
+    this.#single = singleStartForms(schema);
     this.#alone = startForms(schema, false);
     this.#within = startForms(schema, true);
   }
@@ -102,25 +106,7 @@ export class SagaStarter {
     sagas: readonly NewSaga[],
     transaction: Queryable | undefined,
   ): Promise<ReadonlyMap<number, boolean>> {
-    const messages = sagas.some((saga) => saga.messages.length > 0);
-    const values: unknown[] = [
-      sagas.map(({ id }) => id),
-      sagas.map(({ tenant }) => tenant),
-      sagas.map(({ name }) => name),
-      sagas.map(({ version }) => version),
-      sagas.map(({ key }) => key),
-      sagas.map(({ inputDigest }) => inputDigest),
-      sagas.map(({ status }) => status),
-      sagas.map(({ owner }) => owner),
-      sagas.map(({ wakeInMs }) => wakeInMs),
-      sagas.map(({ deadlineInMs }) => deadlineInMs),
-      sagas.map(({ transitionId }) => transitionId),
-      sagas.map(keyLock),
-      ...entryArrays(sagas.map(({ entries }) => entries)),
-    ];
-    if (messages) values.push(...messageArrays(sagas.map((saga) => saga.messages)));
-    const form = transaction === undefined ? this.#alone : this.#within;
-    const statement = (messages ? form.sending : form.plain).with(values);
+    const statement = this.#insertOf(sagas, transaction !== undefined);
     try {
       // The statement waits for a key only in a caller's transaction.
       const { rows } = await (transaction ?? this.#pool).query<InsertedRow>({
@@ -135,6 +121,26 @@ export class SagaStarter {
         cause: error,
       });
     }
+  }
+
+  /** The statement that inserts these starts, in a caller's transaction or in one of its own. */
+  #insertOf(sagas: readonly NewSaga[], within: boolean): Statement {
+    const sent = sagas.map((saga) => saga.messages);
+    const messages = sent.some((of) => of.length > 0);
+    const written = [
+      ...entryArrays(sagas.map(({ entries }) => entries)),
+      ...(messages ? messageArrays(sent) : []),
+    ];
+    const form = (forms: StartForms): Prepared => (messages ? forms.sending : forms.plain);
+    const [only] = sagas;
+    if (only !== undefined && sagas.length === 1 && !within) {
+      return form(this.#single).with([
+        ...COLUMN_VALUES.map((valueOf) => valueOf(only)),
+        ...written,
+      ]);
+    }
+    const columns = COLUMN_VALUES.map((valueOf) => sagas.map(valueOf));
+    return form(within ? this.#within : this.#alone).with([...columns, ...written]);
   }
 
   async #taken(sagas: readonly NewSaga[], on: Queryable): Promise<readonly TakenRow[]> {
@@ -162,6 +168,22 @@ export class SagaStarter {
     return rows;
   }
 }
+
+/** The values $1 to $12 of each statement of `start-sql.ts`, in their order. */
+const COLUMN_VALUES: readonly ((saga: NewSaga) => unknown)[] = [
+  ({ id }) => id,
+  ({ tenant }) => tenant,
+  ({ name }) => name,
+  ({ version }) => version,
+  ({ key }) => key,
+  ({ inputDigest }) => inputDigest,
+  ({ status }) => status,
+  ({ owner }) => owner,
+  ({ wakeInMs }) => wakeInMs,
+  ({ deadlineInMs }) => deadlineInMs,
+  ({ transitionId }) => transitionId,
+  keyLock,
+];
 
 const BUSY: StartOutcome = { kind: 'busy' };
 
