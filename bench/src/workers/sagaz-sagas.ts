@@ -57,7 +57,7 @@ await answer(async ({ url, inFlight, count }: SagaRun): Promise<SagaCost> => {
     await handle.result({ timeout: '60s' });
     durations.push(performance.now() - began);
   };
-  await drive(Math.min(count, 2 * inFlight + 50), inFlight, one); // Warm: plans, caches, compiler.
+  await drive(Math.min(count, 2 * inFlight + 200), inFlight, one); // Warm: plans, caches, compiler.
   durations.length = 0;
   const { value: ms, cost } = await withCost(url, count, () => drive(count, inFlight, one));
   await engine.close();
