@@ -27,6 +27,8 @@ export class CrashBlame {
   readonly #states: SlotStates;
   readonly #look: () => void;
   readonly #owed = new Map<number, Owed>();
+  /** What was owed for slots that this process lost, until it gains them again. */
+  readonly #unpaid = new Map<number, Owed>();
 
   constructor(options: {
     readonly name: string;
@@ -44,17 +46,26 @@ export class CrashBlame {
   }
 
   /**
-   * A slot was taken over from an owner that had noted the number.
+   * A slot was gained. Returns the number of the message that its last owner had noted when it died,
+   * which waits from now on; null: there is none.
    *
+   * @param regained - whether no other process had the slot since this one lost it
    * @param written - called when the store has the message as one that waits and holds back its key
    */
-  takenOver(lease: HeldLease, seq: string, written: () => void): void {
-    this.#logger.warn('A message was being worked on when its process died, again.', {
-      consumer: this.#name,
-      slot: lease.slot,
-      seq,
-      crashes: lease.crashes,
-    });
+  gained(lease: HeldLease, regained: boolean, written: () => void): string | null {
+    const unpaid = this.#unpaid.get(lease.slot);
+    this.#unpaid.delete(lease.slot);
+    const seq = lease.suspect;
+    // If the slot was only lost for a while, this process itself may have noted the number.
+    if (seq === null || (regained && !isStillOwed(unpaid, lease))) return null;
+    if (!regained) {
+      this.#logger.warn('A message was being worked on when its process died, again.', {
+        consumer: this.#name,
+        slot: lease.slot,
+        seq,
+        crashes: lease.crashes,
+      });
+    }
     const owed: Owed = { lease, seq, counting: false, written: false };
     this.#owed.set(lease.slot, owed);
     const delayMs = Math.min(1_000 * 2 ** Math.min(lease.crashes, 6), LONGEST_DELAY_MS);
@@ -62,6 +73,7 @@ export class CrashBlame {
       owed.written = true;
       written();
     });
+    return seq;
   }
 
   /**
@@ -80,6 +92,7 @@ export class CrashBlame {
       owed.counting = true;
       this.#put(owed, 0, true, (outcome) => {
         if (outcome === 'changed') this.#paid(owed);
+        else owed.counting = false;
         this.#look();
       });
     }
@@ -101,12 +114,21 @@ export class CrashBlame {
     }
   }
 
+  /**
+   * The slot was lost. If nobody else takes it, its message must still be counted when it is gained
+   * again: otherwise a message could stop any number of processes that lose their leases in between.
+   */
   lost(slot: number): void {
+    const owed = this.#owed.get(slot);
+    if (owed === undefined) return;
     this.#owed.delete(slot);
+    this.#unpaid.set(slot, owed);
   }
 
   #paid(owed: Owed): void {
-    if (this.#owed.get(owed.lease.slot) === owed) this.#owed.delete(owed.lease.slot);
+    for (const debts of [this.#owed, this.#unpaid]) {
+      if (debts.get(owed.lease.slot) === owed) debts.delete(owed.lease.slot);
+    }
   }
 
   #put(
@@ -137,4 +159,13 @@ export class CrashBlame {
       },
     });
   }
+}
+
+/**
+ * Whether a message still has to be counted although its slot was lost for a while: under the same
+ * epoch, with no crash taken back, and not if an attempt may have been counted without an answer.
+ */
+function isStillOwed(unpaid: Owed | undefined, { epoch, crashes, suspect }: HeldLease): boolean {
+  if (unpaid === undefined || unpaid.counting || unpaid.seq !== suspect) return false;
+  return unpaid.lease.epoch === epoch && unpaid.lease.crashes <= crashes;
 }

@@ -68,11 +68,9 @@ export class SlotEntry {
     const ready: HeldLease[] = [];
     for (const lease of leases) {
       this.#floors.reset(lease.slot);
-      // If the slot was only lost for a while, no owner died: this process itself noted the number.
-      const takenOver = !regained.has(lease.slot);
-      this.#states.gain(lease, takenOver ? lease.suspect : null);
-      if (!takenOver || lease.suspect === null) ready.push(lease);
-      else this.#blame.takenOver(lease, lease.suspect, () => this.#load([lease]));
+      const blamed = this.#blame.gained(lease, regained.has(lease.slot), () => this.#load([lease]));
+      this.#states.gain(lease, blamed);
+      if (blamed === null) ready.push(lease);
     }
     if (ready.length > 0) this.#load(ready);
   }
