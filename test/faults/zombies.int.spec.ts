@@ -39,7 +39,41 @@ async function stuckOnLock(url: string, over: Promise<unknown>): Promise<void> {
   }
 }
 
+/**
+ * Whether a frozen process, the only one of its database, holds a transaction open. Its other statements
+ * end by themselves.
+ */
+async function holdsTransaction(url: string): Promise<boolean> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    for (;;) {
+      const { rows } = await client.query<{ idle: boolean }>(`SELECT state LIKE 'idle in%' AS idle
+        FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()
+          AND backend_type = 'client backend' AND xact_start IS NOT NULL`);
+      if (rows.length === 0) return false;
+      if (rows.some(({ idle }) => idle)) return true;
+      await pause(20);
+    }
+  } finally {
+    await client.end();
+  }
+}
+
+/**
+ * Freezes a process that holds no locks but those of the work in which it is frozen. On a busy machine
+ * neighbouring work may be inside of a transaction at that moment; such a process is replaced.
+ */
 async function haunt(cell: ZombieCell): Promise<Haunted> {
+  for (let tries = 0; tries < 10; tries += 1) {
+    const haunted = await tryToHaunt(cell);
+    if (haunted !== null) return haunted;
+  }
+  throw new Error('Each time, the frozen process held a transaction of other work open.');
+}
+
+async function tryToHaunt(cell: ZombieCell): Promise<Haunted | null> {
   const { orders, notes, refuse = false, holdsLocks = false, ...place } = cell;
   const database = await template.copy();
   const { url } = database;
@@ -48,6 +82,7 @@ async function haunt(cell: ZombieCell): Promise<Haunted> {
   const zombie = new Child({ ...scenario, fault: { ...place, action: 'freeze' } });
   try {
     const frozen = await zombie.frozen;
+    if (frozen && !holdsLocks && (await holdsTransaction(url))) return null;
     const heir = new Child(scenario);
     await (holdsLocks ? stuckOnLock(url, heir.ended) : heir.ended);
     const before = await readBooks(url);
