@@ -1,7 +1,7 @@
-import { AsyncResource } from 'node:async_hooks';
 import type { INestApplicationContext } from '@nestjs/common';
 import { TransactionEndedError, UnsavedEntityMessagesError, recordMessage } from '@sagaz/nestjs';
 import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
+import { ClsServiceManager } from 'nestjs-cls';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Observer, startApp } from './app.js';
 import { CustomOrders } from './doors.js';
@@ -202,9 +202,8 @@ describeEachPostgres('messages recorded on entities', (server) => {
           .execute(),
     };
 
-    it.each(Object.entries(byId))(
-      'are refused at once without a transaction: %s',
-      async (_name, write) => {
+    it.each(Object.entries(byId))('are refused at once without a transaction: %s', (_name, write) =>
+      request(async () => {
         const order = Order.place('a');
         await expect(write('a')).rejects.toThrow(UnsavedEntityMessagesError);
         await expect(write('a')).rejects.toThrow('its row is written without it');
@@ -212,35 +211,68 @@ describeEachPostgres('messages recorded on entities', (server) => {
         await service.orders.save(order);
         expect(await seen.outbox()).toEqual(['order.placed']);
         await write('a').catch(() => 'there already');
-      },
+      }),
     );
 
-    it.each(Object.entries(byId))('fail the commit of a transaction: %s', async (_name, write) => {
-      const order = Order.place('a');
-      await expect(service.inTransaction(() => write('a'))).rejects.toThrow(
-        UnsavedEntityMessagesError,
-      );
-      expect(await seen.orders()).toEqual([]);
-      await service.inTransaction(async () => {
-        if (!_name.includes('copy')) await write('a');
-        await service.orders.save(order);
-      });
-      expect(await seen.outbox()).toEqual(['order.placed']);
-    });
+    it.each(Object.entries(byId))('fail the commit of a transaction: %s', (_name, write) =>
+      request(async () => {
+        const order = Order.place('a');
+        await expect(service.inTransaction(() => write('a'))).rejects.toThrow(
+          UnsavedEntityMessagesError,
+        );
+        expect(await seen.orders()).toEqual([]);
+        await service.inTransaction(async () => {
+          if (!_name.includes('copy')) await write('a');
+          await service.orders.save(order);
+        });
+        expect(await seen.outbox()).toEqual(['order.placed']);
+      }),
+    );
+
+    it.each(Object.entries(byId))(
+      'fail the commit of the transaction in which they were recorded: %s',
+      async (_name, write) => {
+        const failing = service.inTransaction(async () => {
+          Order.place('a');
+          await write('a');
+        });
+        await expect(failing).rejects.toThrow(UnsavedEntityMessagesError);
+        expect(await seen.orders()).toEqual([]);
+      },
+    );
 
     it('are none of the business of another request', async () => {
       const recorded = gateOf();
       const written = gateOf();
-      const one = detached(async () => {
+      const one = request(async () => {
         const order = Order.place('a');
         recorded.resolve();
         await written.promise;
         await service.orders.save(order);
       });
       await recorded.promise;
-      await detached(() => service.orders.update('a', { status: 'seen' }));
+      await request(() => service.orders.update('a', { status: 'seen' }));
       written.resolve();
       await one;
+      expect(await seen.outbox()).toEqual(['order.placed']);
+    });
+
+    it.each<[string, <T>(work: () => Promise<T>) => Promise<T>]>([
+      ['in no context of their own', (work) => work()],
+      ['in a context each', request],
+      ['in a transaction each', (work) => service.inTransaction(work)],
+    ])('are none of the business of the next job of a loop, %s', async (_name, job) => {
+      const kept: Order[] = [];
+      // Records before its first await, so in the context of the loop, where it opens none of its own.
+      const first = job(async () => {
+        kept.push(Order.place('a'));
+        await Promise.reject(new Boom());
+      });
+      await expect(first).rejects.toThrow(Boom);
+      await job(() => service.orders.update('a', { status: 'seen' }));
+      await service.inTransaction(() => service.orders.insert({ id: 'a' }));
+      expect(await seen.outbox()).toEqual([]);
+      await service.orders.save(kept);
       expect(await seen.outbox()).toEqual(['order.placed']);
     });
   });
@@ -258,9 +290,9 @@ describeEachPostgres('messages recorded on entities', (server) => {
   });
 });
 
-/** As if it came with another request. */
-function detached<T>(work: () => T): T {
-  return new AsyncResource('request').runInAsyncScope(work);
+/** As if it came with a request of its own. */
+function request<T>(work: () => Promise<T>): Promise<T> {
+  return ClsServiceManager.getClsService().run({ ifNested: 'override' }, work);
 }
 
 function gateOf(): { readonly promise: Promise<void>; readonly resolve: () => void } {

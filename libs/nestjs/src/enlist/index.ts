@@ -22,7 +22,8 @@ export {
   UnknownDataSourceError,
   UnsavedEntityMessagesError,
 } from './errors.js';
-export { nextOrdinal, record } from './recorded-messages.js';
+export { nextOrdinal, noteRecordedHere, record } from './recorded-messages.js';
+export { RequestContextInterceptor, inContextOfItsOwn } from './request-context.js';
 export { SagazTypeOrmAdapter, type SagazTransactionOptions } from './sagaz-typeorm.adapter.js';
 export { StoreConnection } from './store-connection.js';
 export { TypeOrmConnection, type TypeOrmTransactionHost } from './typeorm-connection.js';

@@ -1,5 +1,5 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import type { OutboxMessage } from '@sagaz/core';
+import { ClsServiceManager } from 'nestjs-cls';
 
 /** A message that waits on an entity until the entity is persisted. */
 export interface RecordedMessage {
@@ -34,14 +34,29 @@ const recorded = new WeakMap<object, readonly RecordedMessage[]>();
  * searched.
  */
 let waiting = 0;
-/** The entities on which the running code or one of its callers recorded messages. */
-const here = new AsyncLocalStorage<readonly WeakRef<object>[]>();
+const cls = ClsServiceManager.getClsService();
+const RECORDED_HERE = Symbol('sagaz.recorded-here');
 
 export function record(entity: object, message: RecordedMessage): void {
   recorded.set(entity, [...recordedOn(entity), message]);
   waiting += 1;
+}
+
+/**
+ * Notes for {@link recordedHere} that the running code recorded a message on the entity outside of a
+ * transaction. It is noted in the running context of nestjs-cls and not in an `AsyncLocalStorage` of our
+ * own, because `enterWith` would change the context of the caller as well: up to its first `await` an
+ * async function runs in that. A loop over jobs would so see in each job what another one recorded. Code
+ * without such a context notes nothing.
+ */
+export function noteRecordedHere(entity: object): void {
+  if (!cls.isActive()) return;
   const others = recordedHere().filter((other) => other !== entity);
-  here.enterWith([...others, entity].map((one) => new WeakRef(one)));
+  // A new list, because contexts inside this one have the old list, and must leave nothing in this one.
+  cls.set(
+    RECORDED_HERE,
+    [...others, entity].map((one) => new WeakRef(one)),
+  );
 }
 
 export function anyRecorded(): boolean {
@@ -57,11 +72,14 @@ export function recordedOn(entity: object): readonly RecordedMessage[] {
 }
 
 /**
- * Returns the entities that still have messages which the running code or one of its callers recorded;
- * not those of other requests that run at the same time.
+ * Returns the entities that still have messages which were recorded outside of a transaction in the
+ * running context of nestjs-cls (a request, a handler, a step, a transaction) or in one around it; not
+ * those of other requests that run at the same time.
  */
 export function recordedHere(): readonly object[] {
-  return (here.getStore() ?? []).flatMap((reference) => {
+  if (!cls.isActive()) return [];
+  const noted = cls.get<readonly WeakRef<object>[] | undefined>(RECORDED_HERE) ?? [];
+  return noted.flatMap((reference) => {
     const entity = reference.deref();
     return entity !== undefined && hasRecorded(entity) ? [entity] : [];
   });

@@ -103,8 +103,8 @@ function concerned(builder: Builder): {
   /** The entities that the statement was given. */
   readonly inHand: readonly object[];
   /**
-   * The entities that the statement names by their primary key, and on which the running code or its
-   * callers recorded messages.
+   * The entities that the statement names by their primary key, and on which code of the same context
+   * recorded messages ({@link recordedHere}).
    */
   readonly named: readonly object[];
 } {

@@ -1,5 +1,5 @@
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
-import { DiscoveryModule, ModulesContainer } from '@nestjs/core';
+import { APP_INTERCEPTOR, DiscoveryModule, ModulesContainer } from '@nestjs/core';
 import {
   guardedLogger,
   systemClock,
@@ -10,7 +10,12 @@ import {
 } from '@sagaz/core';
 import { connectBroker } from '../broker/index.js';
 import { DeadLetters } from '../dead-letters/index.js';
-import { Connections, TypeOrmConnection, poolOf } from '../enlist/index.js';
+import {
+  Connections,
+  RequestContextInterceptor,
+  TypeOrmConnection,
+  poolOf,
+} from '../enlist/index.js';
 import { Consumers, HandlerObservers, HandlerSet, SagazServer } from '../handlers/index.js';
 import {
   UnservedQueues,
@@ -79,6 +84,7 @@ import { NestSagazLogger } from './nest-logger.js';
         });
       },
     },
+    { provide: APP_INTERCEPTOR, useClass: RequestContextInterceptor },
     WorkObservers,
     Workers,
     Outbox,

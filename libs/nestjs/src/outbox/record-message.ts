@@ -1,5 +1,5 @@
 import { systemClock, type MessageContract } from '@sagaz/core';
-import { ambientTransactionFor, nextOrdinal, record } from '../enlist/index.js';
+import { ambientTransactionFor, nextOrdinal, noteRecordedHere, record } from '../enlist/index.js';
 import { draftMessage, type MessageOptions } from './message-draft.js';
 
 /**
@@ -16,7 +16,9 @@ import { draftMessage, type MessageOptions } from './message-draft.js';
  *
  * A message recorded inside a transaction on an entity that is not saved in it fails the commit with
  * `UnsavedEntityMessagesError`. The same error refuses an `update()`, `delete()` or query builder that
- * writes the entity's row by its id and has not got the entity in hand. SQL of your own is not seen.
+ * writes the entity's row by its id and has not got the entity in hand, in the same transaction or, if the
+ * message was recorded outside of one, in the same request, handler, step or context of nestjs-cls. SQL of
+ * your own is not seen.
  *
  * @throws UnserializableValueError, InvalidHeaderError, InvalidDurationError
  * @throws TransactionEndedError where the transaction around the code has ended
@@ -35,5 +37,6 @@ export function recordMessage<Payload>(
   };
   const transaction = ambientTransactionFor(entity, `record ${contract.type}`);
   record(entity, message);
-  transaction?.await(entity, message);
+  if (transaction === undefined) noteRecordedHere(entity);
+  else transaction.await(entity, message);
 }

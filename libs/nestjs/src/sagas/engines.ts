@@ -8,7 +8,7 @@ import {
   type Logger,
   type UnservedSagas,
 } from '@sagaz/core';
-import { Connections, detached, type Connection } from '../enlist/index.js';
+import { Connections, detached, inContextOfItsOwn, type Connection } from '../enlist/index.js';
 import { WorkObservers, Workers, drainTimeOf } from '../lifecycle/index.js';
 import { withLogFields, type WorkFields } from '../logging/index.js';
 import type { EffectiveOptions } from '../options/index.js';
@@ -133,7 +133,9 @@ export class Engines implements OnModuleInit, OnApplicationShutdown {
         const trace = texts({ traceparent, tracestate });
         const fields = texts({ sagaId, saga, step, traceId: traceIdOf(trace) });
         const headers = texts({ [HEADERS.correlationId]: sagaId, [HEADERS.sagaId]: sagaId });
-        return withLogFields(fields, () => withTraceOf(trace, () => withHeaders(headers, work)));
+        return withLogFields(fields, () =>
+          withTraceOf(trace, () => withHeaders(headers, () => inContextOfItsOwn(work))),
+        );
       },
       settings: {
         maxInFlight: this.options.engine.maxInFlight,
