@@ -19,9 +19,9 @@ export function lagging(broker: Broker): Broker {
   return {
     name: broker.name,
     orderedBatches: broker.orderedBatches,
-    publish: async (batch) => {
+    publish: async (batch, deadline) => {
       if (batch[0] !== undefined) await lag(batch[0]);
-      return broker.publish(batch);
+      return broker.publish(batch, deadline);
     },
     subscribe: (request) => broker.subscribe(request),
     health: () => broker.health(),

@@ -31,7 +31,7 @@ export function refusing(broker: Broker, pool: pg.Pool): Broker {
   return {
     name: broker.name,
     orderedBatches: broker.orderedBatches,
-    publish: async (batch) => {
+    publish: async (batch, deadline) => {
       let first = -1;
       // Each is asked about: a batch may hold one that could be refused and, behind it, one that is.
       for (const [at, one] of batch.entries()) {
@@ -39,13 +39,16 @@ export function refusing(broker: Broker, pool: pg.Pool): Broker {
         first = at;
         break;
       }
-      if (first === -1) return broker.publish(batch);
+      if (first === -1) return broker.publish(batch, deadline);
       // The acknowledged messages of a key are a prefix: what follows the refused one is not taken.
       const error = new Error('This message is refused.');
       const { key, topic } = batch[first]!;
       const behind = (one: Message, i: number): boolean =>
         i >= first && one.topic === topic && one.key === key;
-      const taken = await broker.publish(batch.filter((one, i) => !behind(one, i)));
+      const taken = await broker.publish(
+        batch.filter((one, i) => !behind(one, i)),
+        deadline,
+      );
       let next = 0;
       return batch.map((one, i): PublishOutcome => {
         if (!behind(one, i)) return taken[next++]!;

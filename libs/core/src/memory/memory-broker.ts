@@ -76,9 +76,13 @@ export class MemoryBroker implements Broker {
     };
   }
 
-  async publish(batch: readonly Message[]): Promise<readonly PublishOutcome[]> {
+  async publish(
+    batch: readonly Message[],
+    deadline = Infinity,
+  ): Promise<readonly PublishOutcome[]> {
     this.batches.push(batch.length);
     await this.#hang;
+    if (this.#clock.now() >= deadline) return batch.map(() => ({ kind: 'expired' }));
     const down = this.#closed ? new Error('The broker is closed.') : this.#down;
     const broken = new Map<string, PublishOutcome>();
     return batch.map((message, at) => {

@@ -9,7 +9,12 @@ export type PublishOutcome =
   /** The broker cannot take messages now. No attempt is counted, and the destination is paused. */
   | { readonly kind: 'unavailable'; readonly error: unknown }
   /** The message was sent, but the broker did not answer. */
-  | { readonly kind: 'unknown'; readonly error: unknown };
+  | { readonly kind: 'unknown'; readonly error: unknown }
+  /**
+   * The deadline of the publish had passed before the message was sent, so nothing was sent. No attempt
+   * is counted and nothing is paused; the relay tries again if the message is still its own.
+   */
+  | { readonly kind: 'expired' };
 
 export interface Delivery {
   readonly message: Message;
@@ -111,8 +116,17 @@ export interface Broker {
    * keeps at most one unacknowledged message per key here.
    */
   readonly orderedBatches: boolean;
-  /** One outcome for each message, in order. Never rejects. */
-  publish(batch: readonly Message[]): Promise<readonly PublishOutcome[]>;
+  /**
+   * One outcome for each message, in order. Never rejects.
+   *
+   * @param deadline - until when the messages surely belong to the caller, by the monotonic clock of the
+   *   process (`Clock.now`); default: for ever. A process that is stopped, or a wait for a connection,
+   *   may last longer. Then another process may have published or given up these messages, and
+   *   published later ones of their keys, which these would follow out of order. A broker that may wait
+   *   before it sends looks at the clock directly before it does, and answers `expired` past the
+   *   deadline. One that hands the messages to a client which sends when it likes has nothing to check.
+   */
+  publish(batch: readonly Message[], deadline?: number): Promise<readonly PublishOutcome[]>;
   subscribe(request: SubscribeRequest): Promise<Subscription>;
   /** Checks that the broker can be used. Rejects with the problem. */
   health(): Promise<void>;

@@ -78,8 +78,8 @@ export class LateBroker implements Broker {
     return this.#broker?.orderedBatches ?? false;
   }
 
-  publish(batch: readonly Message[]): Promise<readonly PublishOutcome[]> {
-    if (this.#broker !== null) return this.#broker.publish(batch);
+  publish(batch: readonly Message[], deadline?: number): Promise<readonly PublishOutcome[]> {
+    if (this.#broker !== null) return this.#broker.publish(batch, deadline);
     const error = this.#absent();
     return Promise.resolve(batch.map(() => ({ kind: 'unavailable', error })));
   }

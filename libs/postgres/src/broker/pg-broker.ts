@@ -65,8 +65,8 @@ export class PgBroker implements Broker {
     );
   }
 
-  publish(batch: readonly Message[]): Promise<readonly PublishOutcome[]> {
-    if (this.#closed === null) return this.#publisher.publish(batch);
+  publish(batch: readonly Message[], deadline?: number): Promise<readonly PublishOutcome[]> {
+    if (this.#closed === null) return this.#publisher.publish(batch, deadline);
     const error = new BrokerClosedError('publish to');
     return Promise.resolve(batch.map(() => ({ kind: 'unavailable', error })));
   }

@@ -32,6 +32,8 @@ type Attempt =
    * The role may not publish to one of the topics; a part of the batch with other topics may succeed.
    */
   | { readonly kind: 'forbidden'; readonly error: unknown }
+  /** The deadline had passed before the statement was sent. */
+  | { readonly kind: 'expired' }
   /** The transaction was rolled back, or never begun. */
   | { readonly kind: 'unavailable'; readonly error: unknown }
   | { readonly kind: 'unknown'; readonly error: unknown };
@@ -56,11 +58,15 @@ export class Publisher {
     this.#clock = clock;
   }
 
-  async publish(batch: readonly Message[]): Promise<readonly PublishOutcome[]> {
+  /** @param deadline - see `Broker.publish`; by the clock that this publisher was given */
+  async publish(
+    batch: readonly Message[],
+    deadline = Infinity,
+  ): Promise<readonly PublishOutcome[]> {
     const outcomes: PublishOutcome[] = [];
     this.#underWay += 1;
     try {
-      await this.#publish(batch, outcomes, new Set());
+      await this.#publish(batch, outcomes, { stopped: new Set(), deadline });
     } finally {
       this.#underWay -= 1;
     }
@@ -75,18 +81,21 @@ export class Publisher {
   async #publish(
     batch: readonly Message[],
     outcomes: PublishOutcome[],
-    stopped: Set<string>,
+    run: { readonly stopped: Set<string>; readonly deadline: number },
   ): Promise<void> {
+    const { stopped, deadline } = run;
     const sent = stopped.size === 0 ? batch : batch.filter((m) => !stopped.has(keyOf(m)));
     // Two announced transactions at a time would wait for each other's commit.
     const announced = this.#underWay > 1 ? null : this.#announcements.of(sent);
     const began = this.#clock.now();
-    let attempt = await this.#write(sent, announced);
+    let attempt = await this.#write(sent, announced, deadline);
     if (announced !== null) {
       this.#announcements.took(this.#clock.now() - began);
       // The queue of notifications is full, perhaps because a listener does not read. The messages are
       // written again without a notification.
-      if ('error' in attempt && isFullQueue(attempt.error)) attempt = await this.#write(sent, null);
+      if ('error' in attempt && isFullQueue(attempt.error)) {
+        attempt = await this.#write(sent, null, deadline);
+      }
     }
     const divisible =
       attempt.kind === 'forbidden'
@@ -94,8 +103,8 @@ export class Publisher {
         : attempt.kind === 'refused' && sent.length > 1;
     if (divisible) {
       const middle = Math.ceil(batch.length / 2);
-      await this.#publish(batch.slice(0, middle), outcomes, stopped);
-      await this.#publish(batch.slice(middle), outcomes, stopped);
+      await this.#publish(batch.slice(0, middle), outcomes, run);
+      await this.#publish(batch.slice(middle), outcomes, run);
       return;
     }
     if (attempt.kind === 'written' && attempt.groups.length > 0) {
@@ -107,7 +116,11 @@ export class Publisher {
     if (attempt.kind !== 'written') for (const message of sent) stopped.add(keyOf(message));
   }
 
-  async #write(batch: readonly Message[], announced: Announcement | null): Promise<Attempt> {
+  async #write(
+    batch: readonly Message[],
+    announced: Announcement | null,
+    deadline: number,
+  ): Promise<Attempt> {
     if (batch.length === 0) return { kind: 'written', groups: [], announced: null };
     let client: PooledClient;
     try {
@@ -116,15 +129,20 @@ export class Publisher {
       return { kind: 'unavailable', error };
     }
     try {
-      const { rows } = await limited(client, LIMITS.publish).query<{ groups: string[] }>(
-        this.#sql.with([
-          topicLocks(batch.map((message) => message.topic)),
-          slotsOf(batch),
-          ...messageArrays(batch),
-          announced?.channel ?? null,
-          announced?.payloads ?? [],
-        ]),
-      );
+      const statement = this.#sql.with([
+        topicLocks(batch.map((message) => message.topic)),
+        slotsOf(batch),
+        ...messageArrays(batch),
+        announced?.channel ?? null,
+        announced?.payloads ?? [],
+      ]);
+      // The wait for the connection, or a stop of the process, may have outlasted the right to publish:
+      // another relay may have given a message up and published the next one of its key.
+      if (this.#clock.now() >= deadline) {
+        client.release();
+        return { kind: 'expired' };
+      }
+      const { rows } = await limited(client, LIMITS.publish).query<{ groups: string[] }>(statement);
       client.release();
       return { kind: 'written', groups: rows[0]?.groups ?? [], announced };
     } catch (error) {
@@ -153,6 +171,8 @@ function outcomeOf(attempt: Attempt): PublishOutcome {
     // The message itself is valid; it waits for the grant.
     case 'forbidden':
       return { kind: 'unavailable', error: attempt.error };
+    case 'expired':
+      return { kind: 'expired' };
     case 'unavailable':
     case 'unknown':
       return { kind: attempt.kind, error: attempt.error };

@@ -138,7 +138,8 @@ export class BatchPublisher implements SlotWork {
       return;
     }
     const began = clock.now();
-    const answer = this.#publish(rows);
+    const deadline = Math.min(...rows.map((row) => source.trustedUntil(row)));
+    const answer = this.#publish(rows, deadline);
     if (!(await settlesWithin(answer, clock, settings.publishTimeoutMs))) {
       observer.timedOut?.(rows.length);
       this.#publishing -= 1;
@@ -230,10 +231,11 @@ export class BatchPublisher implements SlotWork {
     return { live, rest };
   }
 
-  async #publish(rows: readonly TakenRow[]): Promise<readonly PublishOutcome[]> {
+  async #publish(rows: readonly TakenRow[], deadline: number): Promise<readonly PublishOutcome[]> {
     const { broker, outgoing } = this.#options;
     try {
-      const outcomes = await broker.publish(rows.map((taken) => outgoing(taken.row.message)));
+      const messages = rows.map((taken) => outgoing(taken.row.message));
+      const outcomes = await broker.publish(messages, deadline);
       if (outcomes.length === rows.length) return outcomes;
       throw new Error(
         `The broker answered ${outcomes.length} outcomes for ${rows.length} messages.`,
@@ -258,10 +260,18 @@ export class BatchPublisher implements SlotWork {
       this.#pause.reset();
       this.#refusals = 0;
     }
+    const expired = outcomes.filter(({ kind }) => kind === 'expired').length;
+    if (expired > 0) {
+      this.#options.logger.warn(
+        'Messages were not published, because the lease of their slots could have ended before they were sent: this process stood still, or waited for a connection. They are published later, by whichever relay has their slots then.',
+        { broker: this.#options.broker.name, messages: expired },
+      );
+    }
     rows.forEach(({ row: { message } }, at) => {
-      if (outcomes[at]?.kind === 'unavailable') return;
+      const kind = outcomes[at]?.kind;
+      if (kind === 'unavailable' || kind === 'expired') return;
       this.#refusedAlone.forget(message);
-      if (outcomes[at]?.kind === 'acknowledged') this.#refusedAlone.topicTook(message.topic);
+      if (kind === 'acknowledged') this.#refusedAlone.topicTook(message.topic);
     });
     observer.published?.(acknowledged, rows.length, tookMs);
     const away = judge(rows, outcomes, {

@@ -64,6 +64,11 @@ export function judge(
       by.settle(taken, { kind: 'complete' });
       return;
     }
+    if (outcome.kind === 'expired') {
+      waiting.add(taken.line);
+      by.settle(taken, { kind: 'again' });
+      return;
+    }
     // The outcome of a message behind one of its key that was not taken says nothing about the message
     // or its topic.
     const behind = waiting.has(taken.line);

@@ -1,11 +1,71 @@
 import { describe, expect, it } from 'vitest';
-import type { Message, PublishOutcome } from '../../ports/index.js';
-import { outboxMessage, RelayBench, severable, textsOf } from '../../testing/index.js';
+import type { Broker, Message, PublishOutcome } from '../../ports/index.js';
+import { Gate, outboxMessage, RelayBench, severable, textsOf } from '../../testing/index.js';
 
 const text = (message: Message): string => textsOf([message])[0] ?? '';
 const rejected = (): Extract<PublishOutcome, { kind: 'rejected' }> => ({
   kind: 'rejected',
   error: new Error('refused'),
+});
+
+/** The broker of a relay whose first publish waits at the gate before it is sent, as for a connection. */
+function waitingFirst(broker: Broker, gate: Gate): Broker {
+  let first = true;
+  const publish: Broker['publish'] = async (batch, deadline) => {
+    if (first) {
+      first = false;
+      await gate.pass();
+    }
+    return broker.publish(batch, deadline);
+  };
+  return new Proxy(broker, {
+    get(target, name) {
+      if (name === 'publish') return publish;
+      const member: unknown = Reflect.get(target, name, target);
+      return typeof member === 'function' ? (member.bind(target) as unknown) : member;
+    },
+  });
+}
+
+describe('a publish that is not sent before the lease of its slots has ended', () => {
+  it('is not sent any more, because another relay has given its message up and gone on', async () => {
+    const bench = new RelayBench();
+    const outbox = severable(bench.outbox);
+    const gate = new Gate();
+    const broker = waitingFirst(bench.broker, gate);
+    await bench.relay({}, {}, { outbox: outbox.value, broker }).start();
+    await bench.write(outboxMessage('k', 1), outboxMessage('k', 2));
+    await bench.clock.until(gate.reached);
+    outbox.kill();
+    bench.broker.failWith((message) => (text(message) === 'k:1' ? rejected() : null));
+    await bench.relay().start();
+    await bench.clock.advance(60_000);
+    expect(bench.published()).toEqual(['k:2']);
+    bench.broker.failWith(() => null);
+    gate.open();
+    await bench.clock.advance(60_000);
+    expect(bench.published()).toEqual(['k:2']);
+  });
+
+  it('counts nothing, and is repeated in order by a relay that has the slots still', async () => {
+    const bench = new RelayBench();
+    const gate = new Gate();
+    const relay = bench.relay(
+      { retry: { attempts: 1, backoffMs: 1, factor: 1, maxDelayMs: 1, jitter: 0 } },
+      {},
+      { broker: waitingFirst(bench.broker, gate) },
+    );
+    await relay.start();
+    await bench.write(outboxMessage('k', 1), outboxMessage('k', 2));
+    await bench.clock.until(gate.reached);
+    // Longer than the lease, which is renewed meanwhile.
+    await bench.clock.advance(20_000);
+    gate.open();
+    await bench.clock.advance(20_000);
+    expect(bench.published()).toEqual(['k:1', 'k:2']);
+    expect(await bench.count()).toBe(0);
+    expect(relay.problem()).toBeNull();
+  });
 });
 
 describe('a relay that dies', () => {

@@ -106,8 +106,12 @@ export class LeaseKeeper {
 
   /** Whether work that takes up to `budgetMs` may be begun in the slot. */
   trusts(slot: number, budgetMs: number): boolean {
-    const held = this.#held.get(slot);
-    return held !== undefined && this.#clock.now() + budgetMs < held.trustedUntil;
+    return this.#clock.now() + budgetMs < this.trustedUntil(slot);
+  }
+
+  /** When the lease ends that is known now; `-Infinity` if the slot is not held. */
+  trustedUntil(slot: number): number {
+    return this.#held.get(slot)?.trustedUntil ?? -Infinity;
   }
 
   /** Whether the slot is held and not about to be given back. */

@@ -109,6 +109,10 @@ export class RowSource implements WorkSource {
     return !taken.lost && this.#leases.trusts(taken.row.slot, budgetMs);
   }
 
+  trustedUntil(taken: TakenRow): number {
+    return taken.lost ? -Infinity : this.#leases.trustedUntil(taken.row.slot);
+  }
+
   pauseTopic(topic: string, ms: number): void {
     if (this.#paused.has(topic)) return;
     const lines = new Set<KeyLine>();

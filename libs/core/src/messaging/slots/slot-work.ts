@@ -77,6 +77,11 @@ export interface WorkSource {
   overdue(row: TakenRow, retry: { readonly delayMs: number; readonly error: unknown }): void;
   /** Whether work that takes up to `budgetMs` milliseconds may still be begun with the row. */
   trusts(row: TakenRow, budgetMs: number): boolean;
+  /**
+   * Until when the lease of the row surely lasts, by the monotonic clock; later renewals are not in it.
+   * `-Infinity` if the row is lost.
+   */
+  trustedUntil(row: TakenRow): number;
   /** Gives no rows of a topic for `ms` milliseconds. */
   pauseTopic(topic: string, ms: number): void;
   /**
