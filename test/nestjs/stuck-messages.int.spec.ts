@@ -34,11 +34,8 @@ const sample = (kind: string, name: string, value: number): string =>
   `${METRIC}{kind="${kind}",name="${name}"} ${String(value)}`;
 
 async function shown(...samples: string[]): Promise<void> {
-  for (;;) {
-    const text = await register.getSingleMetricAsString(METRIC);
-    if (samples.every((one) => text.includes(one))) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  const lines = async () => (await register.getSingleMetricAsString(METRIC)).split('\n');
+  await expect.poll(lines, { timeout: 15_000 }).toEqual(expect.arrayContaining(samples));
 }
 
 describe('messages that are done and whose rows cannot be deleted', { timeout: 60_000 }, () => {

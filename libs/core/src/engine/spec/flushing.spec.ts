@@ -45,6 +45,24 @@ describe('committing transitions', () => {
     expect(groups.length).toBeLessThan(20);
   });
 
+  it('sends no more of them at once than the limit of a flush', async () => {
+    const program = saga();
+    const groups: number[] = [];
+    const engine = await bench.engine({
+      settings: { flushers: 1, flushShare: 5, flushGroup: 10 },
+      store: withFlush((real) => (transitions) => {
+        groups.push(transitions.length);
+        return real(transitions);
+      }),
+    });
+    const handles = await Promise.all(
+      Array.from({ length: 45 }, () => bench.start(engine, program)),
+    );
+    await bench.clock.until(Promise.all(handles.map((handle) => handle.result())));
+    expect(groups.reduce((a, b) => a + b, 0)).toBe(90);
+    expect(Math.max(...groups)).toBe(10);
+  });
+
   it('puts what comes while flushes are in flight into the next one, with several in flight', async () => {
     const program = saga({ steps: { a: {} } });
     let inFlight = 0;

@@ -7,6 +7,22 @@ import { EngineClosedError, StartQueueFullError, type SagaEngine } from '../inde
 let bench: EngineBench;
 afterEach(() => bench.close());
 
+type Start = SagaStore['start'];
+
+/** The store with another start. */
+const withStart =
+  (make: (real: Start) => Start) =>
+  (sagas: SagaStore): SagaStore => {
+    const start = make((given, transaction) => sagas.start(given, transaction));
+    return new Proxy(sagas, {
+      get(target, name) {
+        if (name === 'start') return start;
+        const method: unknown = Reflect.get(target, name);
+        return typeof method === 'function' ? (method.bind(target) as unknown) : method;
+      },
+    });
+  };
+
 /** A store that takes no start until it is told to. */
 async function slow(settings: {
   maxStarts: number;
@@ -19,23 +35,14 @@ async function slow(settings: {
   let most = 0;
   const engine = await bench.engine({
     settings: { flushShare: 1, flushers: 2, flushGroup: 10, ...settings },
-    store: (sagas) => {
-      const start: SagaStore['start'] = async (given, transaction) => {
-        if (transaction !== undefined) return sagas.start(given, transaction);
-        here += given.length;
-        most = Math.max(most, here);
-        await gate.pass();
-        here -= given.length;
-        return sagas.start(given);
-      };
-      return new Proxy(sagas, {
-        get(target, name) {
-          if (name === 'start') return start;
-          const method: unknown = Reflect.get(target, name);
-          return typeof method === 'function' ? (method.bind(target) as unknown) : method;
-        },
-      });
-    },
+    store: withStart((real) => async (given, transaction) => {
+      if (transaction !== undefined) return real(given, transaction);
+      here += given.length;
+      most = Math.max(most, here);
+      await gate.pass();
+      here -= given.length;
+      return real(given);
+    }),
   });
   return { engine, program, gate, most: () => most };
 }
@@ -63,27 +70,31 @@ describe('Starts that come faster than the store takes them', () => {
 
   it('are refused when that takes too long, or when as many wait already', async () => {
     const { engine, program, gate } = await slow({ maxStarts: 5, startWaitMs: 2_000 });
-    const starts = Array.from({ length: 12 }, (_, n) =>
+    // Noted and not awaited, so that a start which wrongly goes on waiting fails the test at once.
+    const ends = Array.from({ length: 12 }, (): unknown => 'waiting');
+    ends.forEach((_, n) => {
       engine.start(program.definition, n).then(
-        () => 'started',
-        (error: unknown) => error,
-      ),
-    );
+        () => (ends[n] = 'started'),
+        (error: unknown) => (ends[n] = error),
+      );
+    });
     await bench.clock.settle();
     for (const at of [10, 11]) {
-      const error = await starts[at];
-      expect(error).toBeInstanceOf(StartQueueFullError);
-      expect(error).toMatchObject({ limit: 5, waitedMs: 0 });
+      expect(ends[at]).toBeInstanceOf(StartQueueFullError);
+      expect(ends[at]).toMatchObject({ limit: 5, waitedMs: 0 });
     }
     await bench.clock.advance(2_000);
     for (const at of [5, 9]) {
-      const error = await starts[at];
-      expect(error).toMatchObject({ code: 'SAGAZ_START_QUEUE_FULL', limit: 5, waitedMs: 2_000 });
-      expect(String(error)).toContain('maxStarts');
+      expect(ends[at]).toMatchObject({
+        code: 'SAGAZ_START_QUEUE_FULL',
+        limit: 5,
+        waitedMs: 2_000,
+      });
+      expect(String(ends[at])).toContain('maxStarts');
     }
     gate.open();
     await bench.clock.advance(100);
-    for (const at of [0, 4]) expect(await starts[at]).toBe('started');
+    for (const at of [0, 4]) expect(ends[at]).toBe('started');
     await engine.start(program.definition, 1);
     await bench.clock.advance(1_000);
     expect((await bench.sagas.countByStatus()).get('completed')).toBe(6);
@@ -132,20 +143,11 @@ describe('Starts that come faster than the store takes them', () => {
     let away = false;
     const engine = await bench.engine({
       settings: { maxStarts: 2, startWaitMs: 3_600_000, shutdownMs: 1_000 },
-      store: (sagas) => {
-        const start: SagaStore['start'] = async (given, transaction) => {
-          asked += 1;
-          if (away) throw new Error('away');
-          return sagas.start(given, transaction);
-        };
-        return new Proxy(sagas, {
-          get(target, name) {
-            if (name === 'start') return start;
-            const method: unknown = Reflect.get(target, name);
-            return typeof method === 'function' ? (method.bind(target) as unknown) : method;
-          },
-        });
-      },
+      store: withStart((real) => async (given, transaction) => {
+        asked += 1;
+        if (away) throw new Error('away');
+        return real(given, transaction);
+      }),
     });
     const open = bench.transactions.begin();
     await engine.start(program.definition, 1, { idempotencyKey: 'k', transaction: open });
@@ -167,5 +169,22 @@ describe('Starts that come faster than the store takes them', () => {
     await bench.clock.advance(3_600_000);
     expect(asked).toBe(0);
     open.rollback();
+  });
+});
+
+describe('A start that the store does not answer', () => {
+  it('is repeated four times within seconds, and then its caller is told', async () => {
+    const program = new Program({ steps: { a: {} } });
+    bench = new EngineBench([program]);
+    let asked = 0;
+    const engine = await bench.engine({
+      store: withStart(() => () => {
+        asked += 1;
+        return Promise.reject(new Error('away'));
+      }),
+    });
+    const started = bench.clock.until(engine.start(program.definition, 1), 5_000);
+    await expect(started).rejects.toThrow('away');
+    expect(asked).toBe(5);
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Broker, Message, PublishOutcome } from '../../ports/index.js';
-import { outboxMessage, RelayBench, textsOf } from '../../testing/index.js';
+import { outboxMessage, RelayBench, textsOf, VirtualClock } from '../../testing/index.js';
+import { UnansweredPublishes } from './unanswered-publishes.js';
 
 const taken: PublishOutcome = { kind: 'acknowledged' };
 const text = (message: Message): string => textsOf([message])[0] ?? '';
@@ -74,5 +75,26 @@ describe('publishes that are never answered', () => {
     expect(batches.length).toBeLessThanOrEqual(12);
     expect(relay.problem()).not.toBeNull();
     expect(relay.leases()).toBe(0);
+  });
+
+  it('are few at a time: no further key is given to a client that answers nothing', async () => {
+    const { bench, batches, broker } = benchWithHangs();
+    await bench.write(...Array.from({ length: 40 }, (_, n) => outboxMessage(`hang${n}`, n)));
+    await bench.relay({ batchSize: 1 }, {}, { broker }).start();
+    // The first is not waited for any more after 35 seconds.
+    await bench.clock.advance(34_000);
+    expect(batches).toHaveLength(4);
+  });
+
+  it('are bounded in number, also those that are not waited for any more', () => {
+    const unanswered = new UnansweredPublishes(new VirtualClock());
+    const publishes = Array.from({ length: 1_000 }, () => {
+      const publish = unanswered.add([]);
+      publish.givenUp();
+      return publish;
+    });
+    expect(unanswered).toMatchObject({ isFull: true, leavesRoom: false });
+    publishes[0]?.settled();
+    expect(unanswered).toMatchObject({ isFull: false, leavesRoom: true });
   });
 });
