@@ -33,16 +33,16 @@ export class RepeatedFailures {
 
   /** One of the problems in words, for readiness; null: nothing has failed lately. */
   get problem(): string | null {
-    for (const [what, { failure, lastAt }] of this.#failing) {
-      if (this.#options.clock.now() - lastAt >= FORGET_AFTER_MS) this.#failing.delete(what);
-      else if (failure.problem !== null) return failure.problem;
+    for (const failing of this.#failing.values()) {
+      const { problem } = failing.failure;
+      if (problem !== null && !this.#isOld(failing)) return problem;
     }
     return null;
   }
 
   /** The last error of a piece of work and the milliseconds that are left of its pause; null: it works. */
   of(what: string): { readonly error: unknown; readonly pauseLeftMs: number } | null {
-    const failing = this.#failing.get(what);
+    const failing = this.#recent(what);
     if (failing === undefined) return null;
     return { error: failing.error, pauseLeftMs: failing.failure.pauseLeftMs };
   }
@@ -52,7 +52,7 @@ export class RepeatedFailures {
    * the same time, whose pause has begun already, do not make it longer.
    */
   failed(what: string, error: unknown): number {
-    const failing = this.#failing.get(what) ?? this.#begin(what);
+    const failing = this.#recent(what) ?? this.#begin(what);
     failing.error = error;
     failing.lastAt = this.#options.clock.now();
     const { failure } = failing;
@@ -65,7 +65,22 @@ export class RepeatedFailures {
     this.#failing.delete(what);
   }
 
+  #isOld({ lastAt }: Failing): boolean {
+    return this.#options.clock.now() - lastAt >= FORGET_AFTER_MS;
+  }
+
+  /** The failure of a piece of work, which is forgotten here if it is old. */
+  #recent(what: string): Failing | undefined {
+    const failing = this.#failing.get(what);
+    if (failing === undefined || !this.#isOld(failing)) return failing;
+    this.#failing.delete(what);
+    return undefined;
+  }
+
   #begin(what: string): Failing {
+    for (const [other, failing] of this.#failing) {
+      if (this.#isOld(failing)) this.#failing.delete(other);
+    }
     const failing: Failing = {
       failure: new RepeatedFailure({ ...this.#options, what }),
       error: null,
