@@ -1,5 +1,6 @@
+import { asNestGenerates, compile } from '@sagaz/test-support/compile';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { asNestGenerates, compile, saga } from './compile.fixture.js';
+import { PREAMBLE, saga } from './compile.fixture.js';
 
 const ENTITY = `class Entity { id = ''; confirm(): void {} }`;
 
@@ -319,11 +320,11 @@ describe.each([
   let errors: readonly string[][] = [];
 
   beforeAll(() => {
-    const sources = [
-      ...refused.map(([, source]) => source),
-      ...accepted.map(([, source]) => source),
-    ];
-    errors = compile(sources, options);
+    errors = compile(
+      import.meta.dirname,
+      [...refused, ...accepted].map(([, source]) => PREAMBLE + source),
+      options,
+    );
   }, 120_000);
 
   it.each(refused.map(([promise, , message], index) => ({ promise, message, index })))(

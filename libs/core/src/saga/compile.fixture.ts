@@ -1,8 +1,5 @@
-import path from 'node:path';
-import ts from 'typescript';
-
-/** The code that every case may use. */
-const PREAMBLE = `
+/** The code that every case may use; it stands before the code of the case. */
+export const PREAMBLE = `
 import { command, defineCommand, defineEvent } from '../messaging/index.js';
 import type { PayloadOf, ReplyOf, StandardSchema } from '../messaging/index.js';
 import { Compensate, ForwardRecovery, IdempotencyKey, ResultIfAny, Saga, SagaInput, SagaOf, SagaStep, StepContext, StepResult, TransactionManager } from './index.js';
@@ -30,41 +27,3 @@ export class X extends SagaOf<Order, Confirmed> {
   ${member}
 }`;
 }
-
-/** Compiles all sources as modules of this folder, in one program, and returns the errors of each. */
-export function compile(
-  sources: readonly string[],
-  options: ts.CompilerOptions,
-): readonly string[][] {
-  const names = sources.map((_, index) => path.join(import.meta.dirname, `case-${index}.ts`));
-  const texts = new Map(names.map((name, index) => [name, PREAMBLE + (sources[index] ?? '')]));
-  const host = ts.createCompilerHost(options);
-  const { fileExists, readFile, getSourceFile } = host;
-  host.fileExists = (name) => texts.has(name) || fileExists(name);
-  host.readFile = (name) => texts.get(name) ?? readFile(name);
-  host.getSourceFile = (name, language, ...rest) => {
-    const text = texts.get(name);
-    return text === undefined
-      ? getSourceFile(name, language, ...rest)
-      : ts.createSourceFile(name, text, language);
-  };
-  const program = ts.createProgram(names, options, host);
-  return names.map((name) => {
-    const file = program.getSourceFile(name);
-    return [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)].map(
-      ({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'),
-    );
-  });
-}
-
-export const asNestGenerates: ts.CompilerOptions = {
-  target: ts.ScriptTarget.ES2023,
-  module: ts.ModuleKind.NodeNext,
-  moduleResolution: ts.ModuleResolutionKind.NodeNext,
-  experimentalDecorators: true,
-  emitDecoratorMetadata: true,
-  strict: true,
-  skipLibCheck: true,
-  noEmit: true,
-  types: ['node'],
-};

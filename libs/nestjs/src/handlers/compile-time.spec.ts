@@ -1,5 +1,4 @@
-import path from 'node:path';
-import ts from 'typescript';
+import { asNestGenerates, compile } from '@sagaz/test-support/compile';
 import { beforeAll, describe, expect, it } from 'vitest';
 
 /** The names that every case below may use. */
@@ -123,42 +122,6 @@ const accepted: readonly (readonly [promise: string, source: string])[] = [
   ],
 ];
 
-/** Compiles all sources as modules of this folder, in one program, and answers the errors of each. */
-function compile(sources: readonly string[], options: ts.CompilerOptions): readonly string[][] {
-  const names = sources.map((_, index) => path.join(import.meta.dirname, `case-${index}.ts`));
-  const texts = new Map(names.map((name, index) => [name, PREAMBLE + (sources[index] ?? '')]));
-  const host = ts.createCompilerHost(options);
-  const { fileExists, readFile, getSourceFile } = host;
-  host.fileExists = (name) => texts.has(name) || fileExists(name);
-  host.readFile = (name) => texts.get(name) ?? readFile(name);
-  host.getSourceFile = (name, language, ...rest) => {
-    const text = texts.get(name);
-    return text === undefined
-      ? getSourceFile(name, language, ...rest)
-      : ts.createSourceFile(name, text, language);
-  };
-  const program = ts.createProgram(names, options, host);
-  return names.map((name) => {
-    const file = program.getSourceFile(name);
-    return [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)].map(
-      ({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'),
-    );
-  });
-}
-
-const asNestGenerates: ts.CompilerOptions = {
-  target: ts.ScriptTarget.ES2023,
-  module: ts.ModuleKind.NodeNext,
-  moduleResolution: ts.ModuleResolutionKind.NodeNext,
-  customConditions: ['@sagaz/source'],
-  experimentalDecorators: true,
-  emitDecoratorMetadata: true,
-  strict: true,
-  skipLibCheck: true,
-  noEmit: true,
-  types: ['node'],
-};
-
 describe.each([
   ['the options of a Nest application', asNestGenerates],
   [
@@ -170,7 +133,8 @@ describe.each([
 
   beforeAll(() => {
     errors = compile(
-      [...refused, ...accepted].map(([, source]) => source),
+      import.meta.dirname,
+      [...refused, ...accepted].map(([, source]) => PREAMBLE + source),
       options,
     );
   }, 120_000);
