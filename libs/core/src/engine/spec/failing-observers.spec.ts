@@ -8,7 +8,7 @@ import {
   outboxMessage,
   Program,
   RelayBench,
-  textsOf,
+  textOf,
   VirtualClock,
 } from '../../testing/index.js';
 
@@ -82,7 +82,7 @@ describe.each(WAYS)('an observer and a logger of which every method %s', (how) =
     const lines: string[] = [];
     const relay = bench.relay({}, failing(how, told), { logger: failingLogger(how, lines) });
     bench.broker.failWith((message) =>
-      textsOf([message])[0] === 'a:1' ? { kind: 'rejected', error: new Error('no') } : null,
+      textOf(message) === 'a:1' ? { kind: 'rejected', error: new Error('no') } : null,
     );
     await relay.start();
     await bench.write(outboxMessage('a', 1), outboxMessage('a', 2), outboxMessage('b', 1));

@@ -1,8 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Message } from '../../ports/index.js';
-import { outboxMessage, RelayBench, textsOf } from '../../testing/index.js';
+import { outboxMessage, RelayBench, textOf } from '../../testing/index.js';
 
-const text = (message: Message): string => textsOf([message])[0] ?? '';
 const unavailable = { kind: 'unavailable', error: new Error('not now') } as const;
 
 describe('a message for which a broker always answers that its topic takes nothing', () => {
@@ -15,7 +13,7 @@ describe('a message for which a broker always answers that its topic takes nothi
       const bench = new RelayBench();
       const failed: number[] = [];
       bench.broker.failWith((message, _at, batch) =>
-        text(message) === 'bad:1' || (!own() && batch.some((one) => text(one) === 'bad:1'))
+        textOf(message) === 'bad:1' || (!own() && batch.some((one) => textOf(one) === 'bad:1'))
           ? unavailable
           : null,
       );
@@ -48,7 +46,7 @@ describe('a message for which a broker always answers that its topic takes nothi
     const failed: string[] = [];
     let away = true;
     bench.broker.failWith((message) => (away && message.topic === 'away' ? unavailable : null));
-    await bench.relay({}, { failed: (message) => failed.push(text(message)) }).start();
+    await bench.relay({}, { failed: (message) => failed.push(textOf(message)) }).start();
     const topic = { topic: 'away' };
     await bench.write(...Array.from({ length: 20 }, (_, n) => outboxMessage(`k${n}`, 1, topic)));
     for (let n = 0; n < 60; n += 1) {

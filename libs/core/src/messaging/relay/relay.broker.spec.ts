@@ -1,14 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import type { Broker, Message } from '../../ports/index.js';
-import { outboxMessage, RelayBench, textsOf } from '../../testing/index.js';
-
-const text = (message: Message): string => textsOf([message])[0] ?? '';
+import type { Broker } from '../../ports/index.js';
+import { outboxMessage, RelayBench, textOf, textsOf } from '../../testing/index.js';
 
 describe('a broker that does not answer as it should', () => {
   it('costs no attempt while it takes nothing, however long', async () => {
     const bench = new RelayBench();
     const failed: string[] = [];
-    const relay = bench.relay({}, { failed: (message) => failed.push(text(message)) });
+    const relay = bench.relay({}, { failed: (message) => failed.push(textOf(message)) });
     bench.broker.setDown(new Error('away'));
     await relay.start();
     await bench.write(outboxMessage('a', 1), outboxMessage('b', 1));
@@ -62,11 +60,11 @@ describe('a broker that does not answer as it should', () => {
     const bench = new RelayBench();
     const failed: string[] = [];
     bench.broker.failWith((message, _at, batch) =>
-      text(message) === 'odd:1' || (batch.length > 1 && text(message) === 'shy:1')
+      textOf(message) === 'odd:1' || (batch.length > 1 && textOf(message) === 'shy:1')
         ? { kind: 'unknown', error: new Error('no answer') }
         : null,
     );
-    await bench.relay({}, { failed: (message) => failed.push(text(message)) }).start();
+    await bench.relay({}, { failed: (message) => failed.push(textOf(message)) }).start();
     await bench.write(outboxMessage('odd', 1), outboxMessage('shy', 1), outboxMessage('fine', 1));
     await bench.clock.advance(900);
     expect(failed).toEqual(['odd:1']);
@@ -104,7 +102,7 @@ describe('a broker that does not answer as it should', () => {
     const bench = new RelayBench({ orderedBatches: false });
     let first = true;
     bench.broker.failWith((message) => {
-      if (text(message) !== 'k:1' || !first) return null;
+      if (textOf(message) !== 'k:1' || !first) return null;
       first = false;
       return { kind: 'rejected', error: new Error('refused') };
     });

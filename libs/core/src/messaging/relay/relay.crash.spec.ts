@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Broker, Message, PublishOutcome } from '../../ports/index.js';
-import { Gate, outboxMessage, RelayBench, severable, textsOf } from '../../testing/index.js';
+import type { Broker, PublishOutcome } from '../../ports/index.js';
+import { Gate, outboxMessage, RelayBench, severable, textOf } from '../../testing/index.js';
 
-const text = (message: Message): string => textsOf([message])[0] ?? '';
 const rejected = (): Extract<PublishOutcome, { kind: 'rejected' }> => ({
   kind: 'rejected',
   error: new Error('refused'),
@@ -37,7 +36,7 @@ describe('a publish that is not sent before the lease of its slots has ended', (
     await bench.write(outboxMessage('k', 1), outboxMessage('k', 2));
     await bench.clock.until(gate.reached);
     outbox.kill();
-    bench.broker.failWith((message) => (text(message) === 'k:1' ? rejected() : null));
+    bench.broker.failWith((message) => (textOf(message) === 'k:1' ? rejected() : null));
     await bench.relay().start();
     await bench.clock.advance(60_000);
     expect(bench.published()).toEqual(['k:2']);
@@ -89,7 +88,7 @@ describe('a relay that dies', () => {
     const bench = new RelayBench();
     const outbox = severable(bench.outbox);
     bench.broker.failWith((message) =>
-      text(message) === 'k:1' && bench.clock.now() < 500 ? rejected() : null,
+      textOf(message) === 'k:1' && bench.clock.now() < 500 ? rejected() : null,
     );
     await bench.relay({}, {}, { outbox: outbox.value }).start();
     await bench.write(outboxMessage('k', 1), outboxMessage('k', 2));

@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { HEADERS, type Message, type PublishOutcome } from '../../ports/index.js';
-import { outboxMessage, RelayBench, severable, textsOf } from '../../testing/index.js';
+import { outboxMessage, RelayBench, severable, textOf, textsOf } from '../../testing/index.js';
 import { MessageSigning } from '../signing/index.js';
 import { PublishTimeoutTooLongError } from './index.js';
 
-const text = (message: Message): string => textsOf([message])[0] ?? '';
 const rejected = (): Extract<PublishOutcome, { kind: 'rejected' }> => ({
   kind: 'rejected',
   error: new Error('refused'),
@@ -155,7 +154,7 @@ describe('a message that the broker refuses', () => {
     const bench = new RelayBench();
     let refusals = 2;
     bench.broker.failWith((message) =>
-      text(message) === 'bad:1' && refusals-- > 0 ? rejected() : null,
+      textOf(message) === 'bad:1' && refusals-- > 0 ? rejected() : null,
     );
     await bench.relay().start();
     await bench.write(
@@ -181,13 +180,13 @@ describe('a message that the broker refuses', () => {
     const bench = new RelayBench();
     const failed: number[] = [];
     const buried: string[] = [];
-    bench.broker.failWith((message) => (text(message) === 'k:1' ? rejected() : null));
+    bench.broker.failWith((message) => (textOf(message) === 'k:1' ? rejected() : null));
     await bench
       .relay(
         {},
         {
           failed: (_message, attempt) => failed.push(attempt),
-          deadLettered: (message) => buried.push(text(message)),
+          deadLettered: (message) => buried.push(textOf(message)),
         },
       )
       .start();
@@ -201,7 +200,7 @@ describe('a message that the broker refuses', () => {
 
   it('keeps its key behind it where the topic says so, until a person replays it', async () => {
     const bench = new RelayBench();
-    bench.broker.failWith((message) => (text(message) === 'k:1' ? rejected() : null));
+    bench.broker.failWith((message) => (textOf(message) === 'k:1' ? rejected() : null));
     await bench.relay({ afterDeadLetter: () => 'block' }).start();
     await bench.write(outboxMessage('k', 1), outboxMessage('k', 2), outboxMessage('other', 1));
     await bench.clock.advance(60_000);
@@ -218,7 +217,7 @@ describe('a message that the broker refuses', () => {
 
   it('frees its key when a person discards it', async () => {
     const bench = new RelayBench();
-    bench.broker.failWith((message) => (text(message) === 'k:1' ? rejected() : null));
+    bench.broker.failWith((message) => (textOf(message) === 'k:1' ? rejected() : null));
     await bench.relay({ afterDeadLetter: () => 'block' }).start();
     await bench.write(outboxMessage('k', 1), outboxMessage('k', 2));
     await bench.clock.advance(60_000);
@@ -232,7 +231,7 @@ describe('a message that the broker refuses', () => {
     const bench = new RelayBench();
     const woken: unknown[] = [];
     bench.wakeUps.on('saga', (detail) => woken.push(detail));
-    bench.broker.failWith((message) => (text(message) === 'saga-1:1' ? rejected() : null));
+    bench.broker.failWith((message) => (textOf(message) === 'saga-1:1' ? rejected() : null));
     await bench.relay({ afterDeadLetter: () => 'block' }).start();
     await bench.write(
       outboxMessage('saga-1', 1, {
@@ -256,9 +255,9 @@ describe('a message that the broker refuses', () => {
     const bench = new RelayBench();
     const failed: string[] = [];
     bench.broker.failWith((_message, _at, batch) =>
-      batch.some((message) => text(message) === 'k7:0') ? rejected() : null,
+      batch.some((message) => textOf(message) === 'k7:0') ? rejected() : null,
     );
-    await bench.relay({}, { failed: (message) => failed.push(text(message)) }).start();
+    await bench.relay({}, { failed: (message) => failed.push(textOf(message)) }).start();
     await bench.write(...Array.from({ length: 32 }, (_, n) => outboxMessage(`k${n}`, 0)));
     await bench.clock.advance(900);
     expect(failed).toEqual(['k7:0']);

@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Broker, Message, PublishOutcome } from '../../ports/index.js';
-import { outboxMessage, RelayBench, textsOf, VirtualClock } from '../../testing/index.js';
+import { outboxMessage, RelayBench, textOf, textsOf, VirtualClock } from '../../testing/index.js';
 import { UnansweredPublishes } from './unanswered-publishes.js';
 
 const taken: PublishOutcome = { kind: 'acknowledged' };
-const text = (message: Message): string => textsOf([message])[0] ?? '';
 
 /** A broker whose client never answers a publish with a message of the keys `hang…` in it. */
 function benchWithHangs() {
@@ -17,7 +16,7 @@ function benchWithHangs() {
         return (batch: readonly Message[]): Promise<readonly PublishOutcome[]> => {
           batches.push(batch.length);
           if (batch.some(({ key }) => key.startsWith('hang'))) return new Promise(() => undefined);
-          sent.push(...batch.map(text));
+          sent.push(...batch.map(textOf));
           return Promise.resolve(batch.map(() => taken));
         };
       }

@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest';
 import type { SlotChange, SlotQueueStore } from '../../ports/index.js';
-import { ConsumerBench, Gate, outboxMessage, severable, textsOf } from '../../testing/index.js';
+import { ConsumerBench, Gate, outboxMessage, severable } from '../../testing/index.js';
+import type { RowOutcome } from './index.js';
+import { done } from './rows.fixture.js';
 
 /** A consumer whose store refuses every batch of changes in which one is refused. */
 function benchRefusing(refuses: (change: SlotChange, key: string | undefined) => boolean) {
@@ -30,6 +32,16 @@ function benchRefusing(refuses: (change: SlotChange, key: string | undefined) =>
     },
   });
   return { bench, keys, store, hook, counts: () => ({ refused, calls }) };
+}
+
+/** Handling that fails once, to be repeated after so many milliseconds, and then completes everything. */
+function failingOnce(delayMs: number): () => RowOutcome {
+  let failed = false;
+  return () => {
+    if (failed) return done;
+    failed = true;
+    return { kind: 'retry', delayMs, counts: true, error: 'not now' };
+  };
 }
 
 it('sets aside what the store does not take of one key, and tells it of all others', async () => {
@@ -79,15 +91,7 @@ it('asks a store that takes nothing seldom, and goes on where it was', async () 
 it('writes a change that a key gets while its delayed change is being tried again', async () => {
   const bench = new ConsumerBench();
   const store = severable<SlotQueueStore>(bench.outbox);
-  let failed = false;
-  const consumer = bench.consumer({
-    store: store.value,
-    handle: ({ message }) => {
-      if (failed || textsOf([message])[0] !== 'k:1') return { kind: 'complete' };
-      failed = true;
-      return { kind: 'retry', delayMs: 2_000, counts: true, error: 'not now' };
-    },
-  });
+  const consumer = bench.consumer({ store: store.value, handle: failingOnce(2_000) });
   await consumer.start();
   await bench.write(outboxMessage('k', 1));
   await bench.clock.advance(100);
@@ -111,15 +115,7 @@ it.each([
 ])('lets a consumer close while a delayed change %s', async (_name, withinMs, goesOn) => {
   let refuse = true;
   const { bench, store } = benchRefusing(({ kind }) => refuse && kind === 'release');
-  let failed = false;
-  const consumer = bench.consumer({
-    store,
-    handle: () => {
-      if (failed) return { kind: 'complete' };
-      failed = true;
-      return { kind: 'retry', delayMs: 500, counts: true, error: 'not now' };
-    },
-  });
+  const consumer = bench.consumer({ store, handle: failingOnce(500) });
   await consumer.start();
   await bench.write(outboxMessage('k', 1));
   await bench.clock.advance(100);

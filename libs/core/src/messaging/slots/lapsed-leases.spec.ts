@@ -1,12 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { QueuedMessage, SlotLease, SlotQueueStore } from '../../ports/index.js';
-import { ConsumerBench, outboxMessage, severable, textsOf } from '../../testing/index.js';
+import { ConsumerBench, outboxMessage, severable } from '../../testing/index.js';
 import { placeOfKey, type RowOutcome } from '../index.js';
+import { done, text } from './rows.fixture.js';
 
-const done: RowOutcome = { kind: 'complete' };
 const TTL_MS = 3_000;
 const settings = { leaseTtlMs: TTL_MS };
-const text = (row: QueuedMessage): string => textsOf([row.message])[0] ?? '';
 
 function slotOf(key: string): number {
   const { tenant, topic } = outboxMessage(key, 1);

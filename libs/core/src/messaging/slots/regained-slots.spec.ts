@@ -5,14 +5,12 @@ import {
   outboxMessage,
   refusing,
   severable,
-  textsOf,
   type Severed,
 } from '../../testing/index.js';
 import { placeOfKey } from '../index.js';
 import type { RowOutcome } from './index.js';
+import { done, text } from './rows.fixture.js';
 
-const done: RowOutcome = { kind: 'complete' };
-const text = (row: QueuedMessage): string => textsOf([row.message])[0] ?? '';
 const TTL_MS = 3_000;
 const settings = { leaseTtlMs: TTL_MS };
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { QueuedMessage, SlotQueueStore } from '../../ports/index.js';
+import type { SlotQueueStore } from '../../ports/index.js';
 import {
   ConsumerBench,
   neighbourOf,
@@ -8,9 +8,7 @@ import {
   textsOf,
 } from '../../testing/index.js';
 import type { RowOutcome } from '../index.js';
-
-const done: RowOutcome = { kind: 'complete' };
-const text = (row: QueuedMessage): string => textsOf([row.message])[0] ?? '';
+import { done, text } from './rows.fixture.js';
 
 describe('a message that kills its process', () => {
   it('is the one that is counted, after two deaths, and nothing beside it', async () => {

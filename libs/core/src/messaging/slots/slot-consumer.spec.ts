@@ -1,10 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { QueuedMessage, SlotQueueStore } from '../../ports/index.js';
-import { ConsumerBench, outboxMessage, severable, textsOf } from '../../testing/index.js';
-import type { RowOutcome, SlotConsumer } from './index.js';
-
-const done: RowOutcome = { kind: 'complete' };
-const text = (row: QueuedMessage): string => textsOf([row.message])[0] ?? '';
+import type { SlotQueueStore } from '../../ports/index.js';
+import { ConsumerBench, outboxMessage, severable } from '../../testing/index.js';
+import type { SlotConsumer } from './index.js';
+import { done, text } from './rows.fixture.js';
 
 function total(consumers: readonly SlotConsumer[]): number {
   return consumers.reduce((sum, consumer) => sum + consumer.leases(), 0);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { QueuedMessage, ReadRequest, ReadResult, SlotQueueStore } from '../../ports/index.js';
+import type { ReadRequest, ReadResult, SlotQueueStore } from '../../ports/index.js';
 import {
   ConsumerBench,
   neighbourOf,
@@ -7,10 +7,7 @@ import {
   severable,
   textsOf,
 } from '../../testing/index.js';
-import type { RowOutcome } from './index.js';
-
-const done: RowOutcome = { kind: 'complete' };
-const text = (row: QueuedMessage): string => textsOf([row.message])[0] ?? '';
+import { done, text } from './rows.fixture.js';
 
 /** Counts the reads of a store, and refuses more than a consumer could need in the time of a test. */
 function countingReads(store: SlotQueueStore): { value: SlotQueueStore; reads: () => number } {

@@ -14,7 +14,7 @@ import { rowCases } from './row-cases.js';
 import type { SlotQueueFixture } from './slot-queue-fixture.js';
 
 export type { BrokerFixture } from './broker-fixture.js';
-export { neighbourOf, outboxMessage, textsOf } from './outbox-message.js';
+export { neighbourOf, outboxMessage, textOf, textsOf } from './outbox-message.js';
 export { queueOf, type OutboxStoreFixture } from './outbox-fixture.js';
 export type { SlotQueueFixture } from './slot-queue-fixture.js';
 

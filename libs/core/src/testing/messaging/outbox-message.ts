@@ -28,9 +28,14 @@ export function outboxMessage(
   };
 }
 
+/** The body of a message as text. */
+export function textOf({ payload }: { readonly payload: Uint8Array }): string {
+  return decoder.decode(payload);
+}
+
 /** The bodies of messages as text. */
 export function textsOf(messages: readonly { readonly payload: Uint8Array }[]): string[] {
-  return messages.map((message) => decoder.decode(message.payload));
+  return messages.map(textOf);
 }
 
 /** Another key in the slot of a key, for messages as {@link outboxMessage} makes them. */
