@@ -108,7 +108,7 @@ describe('a command step', () => {
         },
       });
       const handle = await bench.start(engine, program);
-      await parking.reached;
+      await bench.clock.until(parking.reached);
       await reply(sent, 'ok', { place: 'x' });
       await bench.clock.advance(100);
       parking.open();

@@ -20,7 +20,7 @@ describe('a free place', () => {
     dead = true;
     const heir = await bench.engine({ settings: { maxInFlight: 3 } });
     await bench.clock.advance(60_000);
-    await gate.reached;
+    await bench.clock.until(gate.reached);
     const handle = await bench.start(heir, innocent);
     await bench.clock.advance(2_000);
     expect((await bench.sagas.get(handle.id))?.status).toBe('completed');
@@ -39,7 +39,7 @@ describe('a free place', () => {
     bench = new EngineBench([booking, plain]);
     const engine = await bench.engine({ settings: { maxInFlight: 3, maxTransactions: 1 } });
     await Promise.all(Array.from({ length: 6 }, () => bench.start(engine, booking)));
-    await gate.reached;
+    await bench.clock.until(gate.reached);
     const handle = await bench.start(engine, plain);
     await bench.clock.advance(2_000);
     expect((await bench.sagas.get(handle.id))?.status).toBe('completed');

@@ -36,7 +36,7 @@ describe('when an engine dies', () => {
     });
     const dead = await bench.engine();
     const handle = await bench.start(dead, program);
-    await hang.reached;
+    await bench.clock.until(hang.reached);
     bench.kill(dead);
     const heir = await bench.engine();
     await bench.clock.advance(TAKEN_OVER);
@@ -60,7 +60,7 @@ describe('when an engine dies', () => {
     });
     const dead = await bench.engine();
     const handle = await bench.start(dead, program);
-    await hang.reached;
+    await bench.clock.until(hang.reached);
     bench.kill(dead);
     const heir = await bench.engine();
     await bench.clock.advance(TAKEN_OVER);
@@ -87,7 +87,7 @@ describe('when an engine dies', () => {
     });
     const dead = await bench.engine();
     const handle = await bench.start(dead, program);
-    await hang.reached;
+    await bench.clock.until(hang.reached);
     bench.kill(dead);
     const heir = await bench.engine();
     await bench.clock.advance(TAKEN_OVER);
@@ -223,7 +223,7 @@ describe('a graceful shutdown', () => {
     });
     const old = await bench.engine({ settings: { shutdownMs: 10_000, settleBoundMs: 100 } });
     const handle = await bench.start(old, program);
-    await gate.reached;
+    await bench.clock.until(gate.reached);
     await bench.clock.until(old.close());
     expect(await bench.journal(handle.id)).toContain('step_released slow');
     gate.open();
@@ -250,7 +250,7 @@ describe('a graceful shutdown', () => {
     });
     const engine = await bench.engine({ settings: { shutdownMs: 5_000 } });
     const handle = await bench.start(engine, program);
-    await hang.reached;
+    await bench.clock.until(hang.reached);
     const before = bench.clock.now();
     await bench.clock.until(engine.close());
     expect(bench.clock.now() - before).toBeLessThanOrEqual(5_000);

@@ -26,7 +26,7 @@ describe('going forward', () => {
     if (program === undefined) throw new Error();
     const engine = await bench.engine();
     const handle = await bench.start(engine, program);
-    await slow.reached;
+    await bench.clock.until(slow.reached);
     await bench.clock.settle();
     expect(program.calls).toEqual(['step slow', 'step fast', 'step afterFast']);
     slow.open();

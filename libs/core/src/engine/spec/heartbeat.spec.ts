@@ -22,7 +22,7 @@ describe('the heartbeat of an engine', () => {
     registry.beat = (incarnation) => (away ? Promise.reject(new Error('away')) : beat(incarnation));
     const engine = await bench.engine();
     const handle = await bench.start(engine, program);
-    await gate.reached;
+    await bench.clock.until(gate.reached);
     away = true;
     await bench.clock.advance(2 * TTL);
     gate.open();
@@ -46,10 +46,10 @@ describe('the heartbeat of an engine', () => {
     };
     const engine = await bench.engine();
     const handle = await bench.start(engine, program);
-    await gate.reached;
+    await bench.clock.until(gate.reached);
     slow = true;
     await bench.clock.advance(TTL / 4 + 100);
-    await beating.reached;
+    await bench.clock.until(beating.reached);
     // The heartbeat before is older than a time to live then, the one under way is not.
     await bench.clock.advance(TTL - 2_500);
     expect(engine.healthy).toBe(false);
@@ -85,7 +85,7 @@ describe('the heartbeat of an engine', () => {
     });
     const before = engine.incarnation;
     await bench.start(engine, program);
-    await flushing.reached;
+    await bench.clock.until(flushing.reached);
     await bench.engines.retire(before);
     await bench.clock.advance(TTL / 4 + 100);
     expect(engine.incarnation).not.toBe(before);

@@ -162,7 +162,7 @@ describe('a success that comes late', () => {
         compensation: { a: { undo: () => late.pass() }, b: { dependsOn: ['a'], run: fails } },
       };
       const { engine, id } = await started({ steps: steps[where] });
-      await late.reached;
+      await bench.clock.until(late.reached);
       await engine.terminate(id, 'by hand');
       await bench.clock.advance(60_000);
       expect(await bench.sagas.get(id)).toMatchObject({ status: 'terminated', owner: null });

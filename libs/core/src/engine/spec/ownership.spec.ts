@@ -60,7 +60,7 @@ describe('ownership', () => {
     const engine = await bench.engine();
     const before = engine.incarnation;
     const handle = await bench.start(engine, program);
-    await gate.reached;
+    await bench.clock.until(gate.reached);
     await bench.engines.retire(before);
     await bench.clock.advance(TTL);
     expect(engine.incarnation).not.toBe(before);
@@ -91,7 +91,7 @@ describe('ownership', () => {
     });
     const frozen = await bench.engine();
     const handle = await bench.start(frozen, program);
-    await gate.reached;
+    await bench.clock.until(gate.reached);
     await bench.engines.retire(frozen.incarnation);
     const heir = await bench.engine();
     await bench.clock.advance(20_000);
@@ -135,7 +135,7 @@ describe('a success that its saga cannot take any more', () => {
         }),
     });
     const handle = await bench.start(frozen, program);
-    await gate.reached;
+    await bench.clock.until(gate.reached);
     await bench.engines.retire(frozen.incarnation);
     const heir = await bench.engine();
     await bench.clock.advance(20_000);
@@ -177,7 +177,7 @@ describe('a success that its saga cannot take any more', () => {
         }),
     });
     const handle = await bench.start(frozen, program);
-    await gate.reached;
+    await bench.clock.until(gate.reached);
     await bench.engines.retire(frozen.incarnation);
     const heir = await bench.engine();
     await bench.clock.advance(20_000);
@@ -208,7 +208,7 @@ describe('a success that its saga cannot take any more', () => {
     });
     const owner = await bench.engine();
     const handle = await bench.start(owner, program);
-    await gate.reached;
+    await bench.clock.until(gate.reached);
     await bench.engines.retire(owner.incarnation);
     await bench.clock.advance(TTL);
     const heir = await bench.engine();
@@ -237,7 +237,7 @@ describe('a definition that changed', () => {
     bench = new EngineBench([before]);
     const old = await bench.engine();
     const handle = await bench.start(old, before);
-    await gate.reached;
+    await bench.clock.until(gate.reached);
     bench.kill(old);
     const heir = await bench.engine({ sagas: [after] });
     await bench.clock.advance(TAKEN_OVER);

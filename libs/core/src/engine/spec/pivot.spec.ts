@@ -73,7 +73,7 @@ describe('behind a pivot', () => {
     });
     const engine = await bench.engine();
     const handle = await bench.start(engine, program);
-    await paying.reached;
+    await bench.clock.until(paying.reached);
     await bench.clock.advance(5_000);
     expect((await bench.sagas.get(handle.id))?.status).toBe('running');
     paying.open();

@@ -236,7 +236,7 @@ describe('starting a saga', () => {
     const engine = await bench.engine({ settings: { maxSagas: 2 } });
     const handles = [];
     for (let at = 0; at < 5; at += 1) handles.push(await bench.start(engine, program));
-    await gate.reached;
+    await bench.clock.until(gate.reached);
     await bench.clock.advance(5_000);
     expect(engine.sagasHere).toBe(2);
     gate.open();
@@ -317,7 +317,7 @@ describe('a handle', () => {
       const { id } = await bench.start(engine, program);
       const elsewhere = bench.idleEngine().handle(id);
       const waiting = elsewhere.result();
-      await gate.reached;
+      await bench.clock.until(gate.reached);
       await bench.clock.advance(2_000);
       gate.open();
       expect(await bench.clock.until(waiting)).toBe(42);

@@ -21,7 +21,7 @@ async function buriedAfter(livedMs: number, headStartMs: number): Promise<number
   await bench.clock.advance(headStartMs);
   const dying = await bench.engine();
   await bench.start(dying, program);
-  await gate.reached;
+  await bench.clock.until(gate.reached);
   await bench.clock.advance(livedMs);
   const diedAt = bench.clock.now();
   bench.kill(dying);
@@ -48,7 +48,7 @@ describe('a dead engine', () => {
     bench = new EngineBench([program]);
     const dying = await bench.engine();
     await bench.start(dying, program);
-    await gate.reached;
+    await bench.clock.until(gate.reached);
     bench.kill(dying);
     await bench.clock.advance(10 * TTL);
     let buriedAt = Number.NaN;

@@ -122,7 +122,7 @@ describe('a transactional step that the database asks for again', () => {
     });
     const old = await bench.engine();
     const handle = await bench.start(old, program);
-    await gate.reached;
+    await bench.clock.until(gate.reached);
     const closed = old.close();
     await bench.clock.settle();
     gate.open();

@@ -113,7 +113,7 @@ describe('a transactional step', () => {
     bench.wakeUps.listening = false;
     const frozen = await bench.engine({ settings: { pollMs: 600_000 } });
     const handle = await bench.start(frozen, program);
-    await gate.reached;
+    await bench.clock.until(gate.reached);
     // Past its first round of claims: it asks no more, and cannot take its own saga anew.
     await bench.clock.advance(10);
     await bench.engines.retire(frozen.incarnation);
@@ -231,7 +231,7 @@ describe('a transactional step', () => {
     });
     const engine = await bench.engine();
     const handle = await bench.start(engine, program);
-    await working.reached;
+    await bench.clock.until(working.reached);
     await bench.clock.advance(100);
     working.open();
     expect((await bench.clock.until(handle.outcome())).status).toBe('compensated');
@@ -270,9 +270,9 @@ describe('a transactional step', () => {
         }),
     });
     const handle = await bench.start(engine, program);
-    await Promise.all([committing.reached, sibling.reached]);
+    await bench.clock.until(Promise.all([committing.reached, sibling.reached]));
     sibling.open();
-    await flushing.reached;
+    await bench.clock.until(flushing.reached);
     committing.open();
     await bench.clock.settle();
     flushing.open();

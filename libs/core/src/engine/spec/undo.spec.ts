@@ -36,7 +36,7 @@ describe('compensation', () => {
     });
     const engine = await bench.engine();
     const handle = await bench.start(engine, program);
-    await slow.reached;
+    await bench.clock.until(slow.reached);
     await bench.clock.settle();
     expect(program.calls).not.toContain('compensation a');
     slow.open();
@@ -56,7 +56,7 @@ describe('compensation', () => {
     });
     const engine = await bench.engine();
     const handle = await bench.start(engine, program);
-    await Promise.all([one.reached, two.reached]);
+    await bench.clock.until(Promise.all([one.reached, two.reached]));
     one.open();
     two.open();
     expect((await bench.clock.until(handle.outcome())).status).toBe('compensated');
@@ -296,7 +296,7 @@ describe('compensation', () => {
     });
     const engine = await bench.engine();
     const handle = await bench.start(engine, program);
-    await Promise.all([first.reached, second.reached]);
+    await bench.clock.until(Promise.all([first.reached, second.reached]));
     first.open();
     await bench.clock.settle();
     second.open();

@@ -100,7 +100,7 @@ describe('a saga whose journal cannot be read', () => {
     bench = new EngineBench([program]);
     const dying = await bench.engine();
     const handle = await bench.start(dying, program);
-    await gate.reached;
+    await bench.clock.until(gate.reached);
     await bench.clock.advance(100);
     bench.kill(dying);
     gate.open();
