@@ -117,6 +117,24 @@ describe('a session that is ended because its transaction does not end', () => {
     expect((await application.query('SELECT id FROM item')).rows).toEqual([{ id: 1 }]);
   });
 
+  it('is ended at the server although idle connections of the pool are given up at the same time', async () => {
+    const idle = [await pool.connect(), await pool.connect()];
+    for (const client of idle) {
+      await client.query({ text: 'SELECT' });
+      client.release();
+    }
+    const client = await application.connect();
+    const old = await pidOf(client);
+    await client.query('BEGIN');
+    const sleeps = client.query('SELECT pg_sleep(60)').catch(() => undefined);
+    await expect(
+      transactions.control(client, 'begin', () => client.query('SAVEPOINT s')),
+    ).rejects.toBeInstanceOf(NoAnswerError);
+    await sleeps;
+    client.release();
+    expect(await lives(old)).toBe(false);
+  });
+
   it('releases its locks after a ROLLBACK that was not answered, although it works on a statement', async () => {
     const holder = new pg.Client({ connectionString: db.url });
     await holder.connect();

@@ -31,6 +31,8 @@ interface Known {
   busy: boolean;
   /** When it last answered, or was opened. */
   answeredAt: number;
+  /** Whether it was closed here; pg's pool notices that a moment later. */
+  abandoned: boolean;
 }
 
 /** How long closing waits for statements that are under way, in ms. */
@@ -132,8 +134,10 @@ export class SagazPool implements Queryable {
    * this database has not answered a statement that was sent then.
    */
   suspect(askedAt: number): void {
-    for (const [client, { busy, answeredAt }] of this.#known) {
-      if (!busy && answeredAt <= askedAt) abandon(client);
+    for (const [client, known] of this.#known) {
+      if (known.busy || known.answeredAt > askedAt) continue;
+      known.abandoned = true;
+      abandon(client);
     }
   }
 
@@ -156,6 +160,11 @@ export class SagazPool implements Queryable {
   async #take(): Promise<PooledClient> {
     const client: PoolClient = await this.#pool.connect();
     const known = this.#knownOf(client);
+    if (known.abandoned) {
+      // Its statements would fail, for example the one that ends a session at the server.
+      client.release(true);
+      return this.#take();
+    }
     known.busy = true;
     return {
       raw: client,
@@ -195,7 +204,7 @@ export class SagazPool implements Queryable {
   #knownOf(client: pg.Client): Known {
     let known = this.#known.get(client);
     if (known === undefined) {
-      known = { busy: true, answeredAt: performance.now() };
+      known = { busy: true, answeredAt: performance.now(), abandoned: false };
       this.#known.set(client, known);
       client.once('end', () => this.#known.delete(client));
     }
