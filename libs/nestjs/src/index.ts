@@ -24,6 +24,7 @@ export {
   PoolTooSmallError,
   RawTransactionControlError,
   SagazTypeOrmAdapter,
+  StatementsUnderWayError,
   StoreElsewhereError,
   TransactionEndedError,
   TransactionHostError,

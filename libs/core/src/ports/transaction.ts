@@ -9,8 +9,14 @@ export interface Transaction {
   readonly [TRANSACTION]: string;
 }
 
-/** A statement that opens a transaction or a part of it, commits one, or takes one or a part of it back. */
-export type TransactionControl = 'begin' | 'commit' | 'rollback';
+/**
+ * A use of a connection that opens or ends a transaction.
+ *
+ * - `begin`: a statement that opens a transaction or a savepoint, or releases a savepoint.
+ * - `settle`: the wait for statements under way, before a statement that must follow them.
+ * - `commit`, `rollback`: a statement that commits a transaction, or takes it or a part of it back.
+ */
+export type TransactionControl = 'begin' | 'settle' | 'commit' | 'rollback';
 
 /** Opens transactions of a store, or makes use of one that the application has opened. */
 export interface Transactions {
@@ -36,8 +42,15 @@ export interface Transactions {
    * with `CommitUnknownError` if a commit was sent.
    *
    * @param client the client that `send` uses
+   * @param unanswered called with the time limit in ms, before a connection without an answer is closed,
+   * so that the reason is known when its statements fail
    */
-  control<T>(client: unknown, statement: TransactionControl, send: () => Promise<T>): Promise<T>;
+  control<T>(
+    client: unknown,
+    statement: TransactionControl,
+    send: () => Promise<T>,
+    unanswered?: (limitMs: number) => void,
+  ): Promise<T>;
   /**
    * Ends a transaction whose owner does not: its connection is closed, here and at the server, so that
    * nothing of it commits from now on and its locks are free soon. A commit that is on its way already

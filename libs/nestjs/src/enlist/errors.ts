@@ -1,4 +1,4 @@
-import { SagazError, valueText } from '@sagaz/core';
+import { SagazError, redact, valueText } from '@sagaz/core';
 
 /** A message was to be published, or a saga started, outside of a transaction. */
 export class NoTransactionError extends SagazError {
@@ -141,6 +141,38 @@ export class UnfinishedSavepointError extends SagazError {
       `A transaction of the connection "${connection}" was rolled back instead of committed: a nested transaction in it had not ended.`,
       'Await the nested transaction; one that was started with a query runner has to be committed or rolled back.',
     );
+  }
+}
+
+/** How many characters of a statement an error shows. */
+const STATEMENT_LENGTH = 200;
+
+/**
+ * A statement that ends a transaction or a savepoint waited too long for other statements of the same
+ * transaction, because a connection carries out one statement at a time. The transaction is rolled back.
+ */
+export class StatementsUnderWayError extends SagazError {
+  readonly code = 'SAGAZ_STATEMENTS_UNDER_WAY';
+  /** The statements that were still under way, without their parameters; long ones are cut. */
+  readonly statements: readonly string[];
+
+  constructor(
+    readonly connection: string,
+    /** The statement that waited, for example `COMMIT`. */
+    readonly ending: string,
+    /** How long it waited, in milliseconds. */
+    readonly waitedMs: number,
+    statements: readonly string[],
+  ) {
+    const shown = statements.map((statement) => {
+      const line = redact(statement.replace(/\s+/g, ' ').trim());
+      return line.length > STATEMENT_LENGTH ? `${line.slice(0, STATEMENT_LENGTH)}…` : line;
+    });
+    super(
+      `A transaction of the connection "${connection}" was rolled back and its connection closed: ${ending} waited ${String(waitedMs)} ms for statements of the same transaction that were still under way: ${shown.join('; ')}.`,
+      'Await every statement before its transaction or savepoint ends. Look in pg_stat_activity for what the statements wait for, such as a lock; lock_timeout and statement_timeout of the DataSource end them earlier.',
+    );
+    this.statements = shown;
   }
 }
 

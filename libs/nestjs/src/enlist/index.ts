@@ -14,6 +14,7 @@ export {
   InvalidPoolSizeError,
   PoolTooSmallError,
   RawTransactionControlError,
+  StatementsUnderWayError,
   StoreElsewhereError,
   TransactionEndedError,
   TransactionHostError,

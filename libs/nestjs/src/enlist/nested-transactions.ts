@@ -1,9 +1,13 @@
+import { Logger } from '@nestjs/common';
 import type { DataSource, EntityManager } from 'typeorm';
+import { StatementsUnderWayError } from './errors.js';
 import { inOwnTransaction, type IsolationLevel } from './own-transaction.js';
 import { ambientQueryRunner } from './query-runners.js';
 import { Savepoint } from './savepoint.js';
 import type { Interception } from './managers.js';
 import { TransactionScope, inScope, scopeOf } from './transaction-scope.js';
+
+const logger = new Logger('Sagaz');
 
 type Work = (manager: EntityManager) => Promise<unknown>;
 
@@ -57,7 +61,10 @@ async function inSavepoint(
   } catch (error) {
     scope.end();
     // As in TypeORM, the error of the work is thrown, since it says more than an error of its rollback.
-    await savepoint.rollBack().catch(() => undefined);
+    await savepoint.rollBack().catch((failure: unknown) => {
+      // The surrounding transaction is lost with its connection, and may end with the error of the work.
+      if (failure instanceof StatementsUnderWayError) logger.error(failure.message);
+    });
     throw error;
   }
 }

@@ -69,6 +69,7 @@ export async function inOwnTransaction<T>(
 
 async function commit(queryRunner: QueryRunner, guard: RunnerGuard): Promise<void> {
   try {
+    if (guard.lost !== null) throw guard.lost;
     if (depthOf(queryRunner) > 1) throw new UnfinishedSavepointError(guard.connection);
     await queryRunner.commitTransaction();
   } catch (error) {

@@ -1,7 +1,11 @@
 import { Readable } from 'node:stream';
 import type { Transactions } from '@sagaz/core';
 import type { DataSource, QueryRunner } from 'typeorm';
-import { OutsideTransactionError, TransactionEndedError } from './errors.js';
+import {
+  OutsideTransactionError,
+  StatementsUnderWayError,
+  TransactionEndedError,
+} from './errors.js';
 import { controlOf } from './transaction-control.js';
 import { scopeOf } from './transaction-scope.js';
 import { depthOf } from './typeorm-access.js';
@@ -37,7 +41,10 @@ export class RunnerGuard {
   readonly #guarded: GuardedDataSource;
   readonly #query: (...given: readonly unknown[]) => Promise<unknown>;
   readonly #stream: (...given: readonly unknown[]) => Promise<unknown>;
-  readonly #running = new Set<Promise<unknown>>();
+  /** The statements under way, with their text. */
+  readonly #running = new Map<Promise<unknown>, unknown>();
+  /** Set when the connection was closed, because a statement waited too long for others. */
+  #lost: StatementsUnderWayError | null = null;
   /** Streams of rows that were not read to their end. The next statement waits until they are. */
   readonly #unread = new Set<Readable>();
   /** Set if the query runner carries one transaction and is not used again. */
@@ -76,6 +83,11 @@ export class RunnerGuard {
     return this.#closed && this.#once !== null;
   }
 
+  /** The reason for which its connection was closed together with its transaction; null: it was not. */
+  get lost(): StatementsUnderWayError | null {
+    return this.#lost;
+  }
+
   /**
    * Declares that the query runner carries one transaction. From `ending` on no statement is let
    * through; `ended` is called after the answer.
@@ -102,15 +114,17 @@ export class RunnerGuard {
     if (refusal !== null) throw refusal;
     if (typeof sql === 'string' && sql.startsWith('ROLLBACK TO SAVEPOINT typeorm_')) {
       // Statements of the savepoint must not be sent after its end.
-      await this.#settle();
+      await this.#settled(sql, () => this.#settle());
     }
-    return this.#counted(this.#send(given));
+    return this.#counted(sql, this.#send(given));
   }
 
-  async #counted<T>(running: Promise<T>): Promise<T> {
-    this.#running.add(running);
+  async #counted<T>(sql: unknown, running: Promise<T>): Promise<T> {
+    this.#running.set(running, sql);
     try {
       return await running;
+    } catch (error) {
+      throw this.#lost ?? error;
     } finally {
       this.#running.delete(running);
     }
@@ -119,7 +133,7 @@ export class RunnerGuard {
   async #open(given: readonly unknown[]): Promise<unknown> {
     const refusal = this.#refusal();
     if (refusal !== null) throw refusal;
-    const stream = await this.#counted(this.#stream(...given));
+    const stream = await this.#counted(given[0], this.#stream(...given));
     if (stream instanceof Readable) {
       this.#unread.add(stream);
       stream.once('close', () => this.#unread.delete(stream));
@@ -140,10 +154,7 @@ export class RunnerGuard {
     this.#closed = true;
     this.#once?.ending();
     try {
-      return await this.#send(given, async () => {
-        await this.#settle();
-        this.#closeStreams();
-      });
+      return await this.#send(given, true);
     } finally {
       // A query runner that the application made may be used again, for the next transaction or without
       // one.
@@ -153,27 +164,64 @@ export class RunnerGuard {
   }
 
   /**
-   * @param before is awaited before the statement is sent. The time limit of ROLLBACK includes it: a
-   * statement that hangs would keep the connection although its effect is not wanted any more. COMMIT
-   * waits for statements that its code did not await, as long as they take.
+   * COMMIT and ROLLBACK wait for statements that their code did not await. The time limit of ROLLBACK
+   * includes that wait, because the effect of those statements is not wanted any more.
+   *
+   * @param ends whether it ends the transaction for TypeORM; SQL of the application's own does not
    */
-  async #send(given: readonly unknown[], before?: () => Promise<void>): Promise<unknown> {
-    const control = controlOf(given[0]);
-    if (control === null || this.#queryRunner.isReleased) {
-      await before?.();
-      return this.#query(...given);
+  async #send(given: readonly unknown[], ends = false): Promise<unknown> {
+    const [sql] = given;
+    const control = controlOf(sql);
+    if (control === null || this.#queryRunner.isReleased) return this.#query(...given);
+    if (ends && control === 'commit') {
+      this.#closeStreams();
+      await this.#settled(sql, () => this.#settle());
+      this.#closeStreams();
     }
     // The wait for a connection of the pool does not count towards the time limit of the statement.
     const client: unknown = await this.#queryRunner.connect();
-    if (control !== 'rollback') await before?.();
-    return this.#guarded.control(client, control, async () => {
-      if (control === 'rollback') await before?.();
-      return this.#query(...given);
-    });
+    return this.#guarded.control(
+      client,
+      control,
+      async () => {
+        if (ends && control === 'rollback') {
+          await this.#settle();
+          this.#closeStreams();
+        }
+        return this.#query(...given);
+      },
+      (limitMs) => {
+        this.#lose(sql, limitMs);
+      },
+    );
+  }
+
+  /**
+   * Waits for statements under way before `ending` is sent, as long as the store allows. After that their
+   * connection is closed, because nobody may ever end them: they may wait for a lock.
+   */
+  async #settled(ending: unknown, settle: () => Promise<unknown>): Promise<void> {
+    if (this.#running.size === 0) return;
+    const client: unknown = await this.#queryRunner.connect();
+    try {
+      await this.#guarded.control(client, 'settle', settle, (limitMs) => {
+        this.#lose(ending, limitMs);
+      });
+    } catch (error) {
+      throw this.#lost ?? error;
+    }
+  }
+
+  /** Notes for which statements the connection is about to be closed. */
+  #lose(ending: unknown, limitMs: number): void {
+    const others = [...this.#running.values()].filter((sql) => sql !== ending);
+    if (others.length === 0) return;
+    const { name } = this.#guarded;
+    this.#lost ??= new StatementsUnderWayError(name, String(ending), limitMs, others.map(String));
   }
 
   async #settle(): Promise<void> {
-    while (this.#running.size > 0) await Promise.allSettled(this.#running);
+    while (this.#running.size > 0) await Promise.allSettled(this.#running.keys());
   }
 
   #ender(name: 'commitTransaction' | 'rollbackTransaction', statement: Ending) {
@@ -181,6 +229,12 @@ export class RunnerGuard {
     return async (): Promise<unknown> => {
       // The statement ends a savepoint whose surrounding transaction has ended meanwhile.
       if (this.#ofEndedScope()) throw new TransactionEndedError(`end a savepoint`);
+      if (statement === 'COMMIT' && depthOf(this.#queryRunner) === 1) {
+        // The statements of hooks before COMMIT would wait for these as well. Later ones are not waited
+        // for here, because code that was not awaited may send one after another.
+        this.#closeStreams();
+        await this.#settled(statement, () => Promise.allSettled(this.#running.keys()));
+      }
       this.#ends = depthOf(this.#queryRunner) === 1 ? statement : null;
       try {
         return await end();
@@ -196,6 +250,7 @@ export class RunnerGuard {
   }
 
   #refusal(): Error | null {
+    if (this.#lost !== null) return this.#lost;
     const scope = scopeOf(this.#guarded.dataSource);
     if (scope?.queryRunner === this.#queryRunner) {
       switch (scope.state) {

@@ -218,8 +218,8 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
         name,
         dataSource,
         joins,
-        control: (client, statement, send) =>
-          this.store.transactions.control(client, statement, send),
+        control: (client, statement, send, unanswered) =>
+          this.store.transactions.control(client, statement, send, unanswered),
       }),
       interceptManagers(dataSource, {
         transaction: transactionOf(dataSource, joins),

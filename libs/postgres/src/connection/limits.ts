@@ -20,6 +20,7 @@
  * | `health` | probes | 2 s | the probe itself answers within 3 s |
  * | `count` | metrics | 5 s | the scrape |
  * | `begin`, `rollback` | the ends of a transaction that hold nothing up, and its savepoints; those of the application's transactions as well | 5 s | its caller |
+ * | `settle` | before COMMIT and ROLLBACK TO SAVEPOINT of the application, for statements that are still under way | 15 s | its caller |
  * | `commit` | COMMIT, which may wait for a synchronous standby; the application's as well | 15 s | its caller |
  * | `connect` | opening a connection (`pool.connectTimeoutMs`) | 5 s | every use that needs a new one |
  * | `close` | saying goodbye | 2 s | the shutdown |
@@ -39,6 +40,7 @@ export const LIMITS = {
   count: 5_000,
   begin: 5_000,
   rollback: 5_000,
+  settle: 15_000,
   commit: 15_000,
   close: 2_000,
   migrate: 1_800_000,

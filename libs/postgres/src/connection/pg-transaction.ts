@@ -131,13 +131,14 @@ export class PgTransactions implements Transactions {
     client: unknown,
     statement: TransactionControl,
     send: () => Promise<T>,
+    unanswered?: (limitMs: number) => void,
   ): Promise<T> {
     const cut = this.#cutter.cutting(client);
     // On a connection that is closed, `send` fails.
     if (cut !== undefined) await cut;
     const commits = statement === 'commit';
     try {
-      return await this.#onTheirs(client, LIMITS[statement], send(), commits);
+      return await this.#onTheirs(client, LIMITS[statement], send(), commits, unanswered);
     } catch (error) {
       if (!commits || !(error instanceof NoAnswerError)) throw error;
       throw new CommitUnknownError({ cause: error });
@@ -172,10 +173,12 @@ export class PgTransactions implements Transactions {
     limitMs: number,
     answer: Promise<T>,
     commits: boolean,
+    unanswered?: (limitMs: number) => void,
   ): Promise<T> {
     const askedAt = performance.now();
     try {
       return await answeredWithin(limitMs, answer, () => {
+        unanswered?.(limitMs);
         listen(client);
         abandon(client);
       });
