@@ -9,7 +9,7 @@ import {
   defineEvent,
 } from '@sagaz/nestjs';
 import { SagazHealth, SagazHealthModule } from '@sagaz/nestjs/health';
-import { StoreForbiddenError, postgres } from '@sagaz/postgres';
+import { StoreRefusedError, postgres } from '@sagaz/postgres';
 import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -115,10 +115,25 @@ describe('a grant on tables of Sagaz that only a transaction of the application 
     const [first] = await bench.ends(id);
     expect(first?.outcome).toMatchObject({ kind: 'retry', counted: false });
     expect(first?.outcome.kind === 'retry' && first.outcome.error).toBeInstanceOf(
-      StoreForbiddenError,
+      StoreRefusedError,
     );
     expect(runs).toBe(0);
     await seen.rows(`GRANT ALL ON ALL TABLES IN SCHEMA sagaz TO ${role}`);
+    await expect
+      .poll(() => bench.events.at(-1)?.outcome.kind, { timeout: 20_000 })
+      .toBe('committed');
+    expect(runs).toBe(1);
+  });
+
+  it('costs the message no attempt where a table of Sagaz is missing, as under a schema that is too old', async () => {
+    await seen.rows('ALTER TABLE sagaz.inbox RENAME TO inbox_before');
+    const { id } = await bench.send({ type: 'shop.placed' });
+    const [first] = await bench.ends(id);
+    expect(first?.outcome).toMatchObject({ kind: 'retry', counted: false });
+    expect(first?.outcome.kind === 'retry' && first.outcome.error).toBeInstanceOf(
+      StoreRefusedError,
+    );
+    await seen.rows('ALTER TABLE sagaz.inbox_before RENAME TO inbox');
     await expect
       .poll(() => bench.events.at(-1)?.outcome.kind, { timeout: 20_000 })
       .toBe('committed');

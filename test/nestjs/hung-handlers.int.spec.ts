@@ -110,8 +110,11 @@ describe('a handler that hangs', () => {
       orders.update({ id: 'held' }, { id: 'changed' }).catch(() => undefined);
     };
     try {
+      const began = performance.now();
       const { id } = await bench.send({ type: 'job.done', payload: { id: 'loose' } });
       expect(await ended(bench, id)).toMatchObject({ kind: 'buried', reason: 'exhausted' });
+      // Two attempts of 4 s. Without their end, COMMIT would wait 15 s in each.
+      expect(performance.now() - began).toBeLessThan(25_000);
       await expect
         .poll(() => seen.rows("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
         .toEqual([]);

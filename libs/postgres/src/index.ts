@@ -28,7 +28,7 @@ export {
   InvalidSchemaNameError,
   NoAnswerError,
   NoDatabaseError,
-  StoreForbiddenError,
+  StoreRefusedError,
   UnsuitableServerError,
 } from './connection/index.js';
 export {

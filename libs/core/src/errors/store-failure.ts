@@ -17,11 +17,11 @@ export type StoreFailure = 'refused' | 'away' | 'failed';
  * them: a pooler has mixed up a prepared statement, and the next try uses none.
  */
 const REFUSED = /^(28|3D|3F|42|0A)[0-9A-Z]{3}$|^25006$/;
-/** The code of the error that a store throws when the application's role lacks a grant on its tables. */
-const FORBIDDEN = 'SAGAZ_STORE_FORBIDDEN';
+/** The code of the error of a store that refuses its own statements in a transaction of the application. */
+const STORE_REFUSED = 'SAGAZ_STORE_REFUSED';
 /** Errors of Sagaz itself about something that only a person can change. */
 const REFUSALS_BY_NAME: ReadonlySet<string> = new Set([
-  FORBIDDEN,
+  STORE_REFUSED,
   'SAGAZ_MISSING_BROKER_GRANT',
   'SAGAZ_MISSING_PRIVILEGES',
   'SAGAZ_SCHEMA_OUTDATED',
@@ -70,14 +70,14 @@ export function storeFailureOf(error: unknown): StoreFailure {
 
 /**
  * Whether, inside of a transaction of the application, the store refused a statement on its own tables.
- * That says nothing about the work in that transaction. A grant that is missing on a table of the
- * application is another error, and the work's own failure.
+ * That says nothing about the work in that transaction. A grant or a table of the application that is
+ * missing is another error, and the work's own failure.
  */
 export function isStoreRefusal(error: unknown): boolean {
   let current = error;
   // The search is limited, because a chain of causes may be a circle.
   for (let depth = 0; depth < 8 && current != null; depth += 1) {
-    if (propertyOf(current, 'code') === FORBIDDEN) return true;
+    if (propertyOf(current, 'code') === STORE_REFUSED) return true;
     current = propertyOf(current, 'driverError') ?? propertyOf(current, 'cause');
   }
   return false;

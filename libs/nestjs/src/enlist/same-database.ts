@@ -1,4 +1,4 @@
-import { InboxBusyError, newNonce, type Store, type Transaction } from '@sagaz/core';
+import { InboxBusyError, newNonce, propertyOf, type Store, type Transaction } from '@sagaz/core';
 
 const WAIT_MS = 25;
 
@@ -19,7 +19,8 @@ export async function isSameDatabase(store: Store, transaction: Transaction): Pr
   try {
     await store.inbox.claim(key, transaction, WAIT_MS);
   } catch (error) {
-    if (error instanceof Error && 'code' in error && ABSENT.has(error.code)) return false;
+    // The store reports the error of the database as the cause of its own.
+    if (ABSENT.has(propertyOf(propertyOf(error, 'cause'), 'code'))) return false;
     throw error;
   }
   try {

@@ -27,7 +27,7 @@ import {
 import { activeRoles, readOptions, type EffectiveOptions } from '../options/index.js';
 import { Outbox, Relays, loadTracing } from '../outbox/index.js';
 import { Engines, Replies, SagaSet, Sagas } from '../sagas/index.js';
-import { IdempotentMethods } from '../transports/index.js';
+import { IdempotentMethods, IdempotentRefusals } from '../transports/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
 import { GIVEN_OPTIONS } from './given-options.js';
 import { ConfigurableModuleClass } from './module-definition.js';
@@ -100,6 +100,7 @@ import { NestSagazLogger } from './nest-logger.js';
     SagazServer,
     Consumers,
     IdempotentMethods,
+    IdempotentRefusals,
   ],
   exports: [
     SAGAZ_OPTIONS,
@@ -119,6 +120,7 @@ import { NestSagazLogger } from './nest-logger.js';
     HandlerSet,
     SagazServer,
     Consumers,
+    IdempotentRefusals,
   ],
 })
 export class SagazCoreModule extends ConfigurableModuleClass implements OnApplicationShutdown {

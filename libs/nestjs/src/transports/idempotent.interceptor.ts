@@ -27,6 +27,7 @@ import { SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
 import { IdempotentSetupError, InvalidMessageIdError, MissingMessageIdError } from './errors.js';
 import { acknowledgerOf, foreignMessageOf, type ForeignMessage } from './foreign-message.js';
 import { IDEMPOTENT, type IdempotentOptions } from './idempotent-metadata.js';
+import { IdempotentRefusals } from './idempotent-refusals.js';
 import { payloadCopy } from './payload-copy.js';
 
 /** How long a delivery waits for another process that works on the same message, in ms. */
@@ -51,6 +52,7 @@ export class IdempotentInterceptor implements NestInterceptor {
     @Inject(SAGAZ_LOGGER) private readonly logger: Logger,
     @Inject(Connections) private readonly connections: Connections,
     @Inject(HandlerObservers) private readonly observers: HandlerObservers,
+    @Inject(IdempotentRefusals) private readonly refusals: IdempotentRefusals,
   ) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
@@ -70,7 +72,10 @@ export class IdempotentInterceptor implements NestInterceptor {
     const acknowledger = acknowledgerOf(given);
     return defer(async () => {
       try {
-        const value = await this.#handle(method, message, options, args, next);
+        const connection = this.#connectionOf(options);
+        const value = await this.refusals.run(connection.name, method, () =>
+          this.#handle(method, message, connection, options, args, next),
+        );
         acknowledger?.ack();
         return value;
       } catch (error) {
@@ -80,9 +85,14 @@ export class IdempotentInterceptor implements NestInterceptor {
     });
   }
 
+  #connectionOf({ connection }: IdempotentOptions): Connection {
+    return connection === undefined ? this.connections.main : this.connections.get(connection);
+  }
+
   async #handle(
     method: string,
     message: ForeignMessage,
+    connection: Connection,
     options: IdempotentOptions,
     args: [unknown],
     next: CallHandler,
@@ -104,7 +114,7 @@ export class IdempotentInterceptor implements NestInterceptor {
               [HEADERS.causationId]: id,
               [HEADERS.correlationId]: headers[HEADERS.correlationId] ?? id,
             },
-            () => this.#inTransactions(key, pattern, options, args, next),
+            () => this.#inTransactions(connection, key, pattern, options, args, next),
           ),
         ),
       );
@@ -118,13 +128,13 @@ export class IdempotentInterceptor implements NestInterceptor {
 
   /** Runs the handler again at once, a few times, when its transaction has lost a race. */
   #inTransactions(
+    connection: Connection,
     key: InboxKey,
     pattern: string,
-    { connection: name, timeout }: IdempotentOptions,
+    { timeout }: IdempotentOptions,
     args: [unknown],
     next: CallHandler,
   ): Promise<Handled> {
-    const connection = name === undefined ? this.connections.main : this.connections.get(name);
     const limitMs = timeLimitOf(timeout, this.options.inbox.timeout);
     const payload = payloadCopy(args[0]);
     return rerunningConflicts(
@@ -176,7 +186,9 @@ export class IdempotentInterceptor implements NestInterceptor {
   }
 
   #requeueSoon(method: string, requeue: () => void): void {
-    this.clock.after(REQUEUE_AFTER_MS, () => {
+    // While the store refuses the method's transactions, its messages come back spread out after the pause.
+    const pauseMs = this.refusals.pauseLeftMs(method) * (1 + Math.random());
+    this.clock.after(Math.max(REQUEUE_AFTER_MS, Math.ceil(pauseMs)), () => {
       try {
         requeue();
       } catch (error) {

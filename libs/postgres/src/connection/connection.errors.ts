@@ -1,4 +1,4 @@
-import { CAUSE_TOLD, SagazError, errorMessage, redact, valueText } from '@sagaz/core';
+import { CAUSE_TOLD, SagazError, errorMessage, propertyOf, redact, valueText } from '@sagaz/core';
 
 /** The name given for Sagaz's schema is not a valid one. */
 export class InvalidSchemaNameError extends SagazError {
@@ -65,17 +65,29 @@ export class NoAnswerError extends SagazError {
 }
 
 /**
- * In a transaction of the application, the role lacks a grant on a table of Sagaz. That says nothing
- * about the work in that transaction, which is tried again until the grant is given.
+ * In a transaction of the application, the database refuses a statement of Sagaz on its own tables, and
+ * will refuse it until a person changes that: a grant, table, column or function is missing, or the server
+ * is read-only. That says nothing about the work in that transaction, which is tried again until then.
  */
-export class StoreForbiddenError extends SagazError {
-  readonly code = 'SAGAZ_STORE_FORBIDDEN';
+export class StoreRefusedError extends SagazError {
+  readonly code = 'SAGAZ_STORE_REFUSED';
 
   constructor(cause: unknown) {
     super(
-      `The database does not let this role work on Sagaz's tables: ${redact(errorMessage(cause))}.`,
-      'Give the role the missing grant; a process prints the GRANT statements when it starts.',
+      `The database refuses a statement on Sagaz's tables: ${redact(errorMessage(cause))}.`,
+      remedyOf(propertyOf(cause, 'code')),
       { cause },
     );
+  }
+}
+
+function remedyOf(state: unknown): string {
+  switch (state) {
+    case '42501':
+      return 'Give the role the missing grant; a process prints the GRANT statements when it starts.';
+    case '25006':
+      return "Connect the application's DataSource to the server that takes writes, and after a failover restart what still has connections to the old one; look at default_transaction_read_only as well.";
+    default:
+      return "Run 'sagaz migrate' of this version for the database and the schema that the application uses.";
   }
 }

@@ -7,7 +7,7 @@ export {
   InvalidSchemaNameError,
   NoAnswerError,
   NoDatabaseError,
-  StoreForbiddenError,
+  StoreRefusedError,
 } from './connection.errors.js';
 export { beatLimit, LIMITS } from './limits.js';
 export { PgTransaction, PgTransactions } from './pg-transaction.js';

@@ -11,15 +11,24 @@ import type { QueryResult, QueryResultRow } from 'pg';
 import { answeredWithin } from './answered-within.js';
 import { abandon } from './bounded-client.js';
 import { COLUMN_TYPES } from './column-types.js';
-import { NoAnswerError, StoreForbiddenError } from './connection.errors.js';
+import { NoAnswerError, StoreRefusedError } from './connection.errors.js';
 import { LIMITS, statementLimit } from './limits.js';
 import type { Queryable, Statement } from './queryable.js';
 import type { PooledClient, SagazPool } from './sagaz-pool.js';
 import { listen, SessionCutter, settledWithin } from './session-cutter.js';
-import { isAbortedTransaction, isConnectionError, isForbidden, sqlState } from './sql-state.js';
+import {
+  isAbortedTransaction,
+  isConnectionError,
+  isReadOnly,
+  isRefused,
+  sqlState,
+} from './sql-state.js';
 
 /** How long a driver may take to notice that its connection was closed here, in ms. */
 const NOTICED_WITHIN_MS = 1_000;
+
+/** The tags of answers to statements that a read-only transaction would have refused. */
+const WRITES: ReadonlySet<string> = new Set(['INSERT', 'UPDATE', 'DELETE']);
 
 /** An open transaction on a connection of the store, or on one that the application enlisted. */
 export class PgTransaction implements Transaction, Queryable {
@@ -27,6 +36,8 @@ export class PgTransaction implements Transaction, Queryable {
   readonly #client: Queryable;
   readonly #afterCommit: (() => void)[] = [];
   #open = true;
+  /** Whether a statement of the store has written in it. */
+  #wrote = false;
 
   /** @param raw the client of pg behind `client` */
   constructor(
@@ -43,10 +54,15 @@ export class PgTransaction implements Transaction, Queryable {
       throw new ForeignTransactionError(this[TRANSACTION], 'a transaction that has ended');
     }
     try {
-      return await this.#client.query<R>({ ...statement, types: COLUMN_TYPES });
+      const result = await this.#client.query<R>({ ...statement, types: COLUMN_TYPES });
+      this.#wrote ||= WRITES.has(result.command);
+      return result;
     } catch (error) {
       if (isAbortedTransaction(error)) throw new TransactionAbortedError({ cause: error });
-      throw isForbidden(error) ? new StoreForbiddenError(error) : error;
+      // A server that has taken a write of this transaction is not read-only: the application's code has
+      // made its transaction so.
+      const refused = isRefused(error) || (isReadOnly(error) && !this.#wrote);
+      throw refused ? new StoreRefusedError(error) : error;
     }
   }
 

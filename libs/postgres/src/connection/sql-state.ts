@@ -49,9 +49,18 @@ export function isLockTimeout(error: unknown): boolean {
   return sqlState(error) === '55P03';
 }
 
-/** Whether the role lacks a grant. */
-export function isForbidden(error: unknown): boolean {
-  return sqlState(error) === '42501';
+/**
+ * Whether a statement of Sagaz is refused until a person changes the database: the role lacks a grant
+ * (42501), or a schema, table, column or function of Sagaz is missing (3F000, 42P01, 42703, 42883).
+ */
+export function isRefused(error: unknown): boolean {
+  const state = sqlState(error);
+  return state !== undefined && /^(42501|3F000|42P01|42703|42883)$/.test(state);
+}
+
+/** Whether the server, or the transaction, takes no writes. */
+export function isReadOnly(error: unknown): boolean {
+  return sqlState(error) === '25006';
 }
 
 /** Whether the transaction had failed before, so that all further statements in it are refused. */

@@ -5,7 +5,7 @@ import { EngineBench, Program, type ProgramOptions } from '../../testing/index.j
 /** As the store in PostgreSQL throws it in a transaction of the application whose role lacks a grant. */
 const forbidden = (): Error =>
   Object.assign(new Error('The database does not let this role work on Sagaz’s tables.'), {
-    code: 'SAGAZ_STORE_FORBIDDEN',
+    code: 'SAGAZ_STORE_REFUSED',
     cause: Object.assign(new Error('permission denied for table saga'), { code: '42501' }),
   });
 
