@@ -7,6 +7,10 @@ interface Forgets {
   /** A part of the statement's text. */
   readonly text: string;
   readonly when: 'before' | 'after';
+  /** Whose connection: one of the application's own pool, or any. */
+  readonly of: 'application' | 'any';
+  /** `cut`: the connection ends, and both sides are told. */
+  readonly how: 'forget' | 'cut';
   readonly done: () => void;
 }
 
@@ -58,7 +62,17 @@ export class CuttingProxy {
   /** The same with the next statement of the application's own pool that contains the text. */
   forgetNext(text: string, when: 'before' | 'after' = 'before'): Promise<void> {
     return new Promise((done) => {
-      this.#forgets = { text, when, done };
+      this.#forgets = { text, when, of: 'application', how: 'forget', done };
+    });
+  }
+
+  /**
+   * The next statement on any connection that contains the text does not come through, and its connection
+   * is forgotten or cut. Resolves then.
+   */
+  loseNext(text: string, how: 'forget' | 'cut'): Promise<void> {
+    return new Promise((done) => {
+      this.#forgets = { text, when: 'before', of: 'any', how, done };
     });
   }
 
@@ -105,11 +119,15 @@ export class CuttingProxy {
         this.#cuts -= 1;
         cut = true;
       }
-      if (!ofSagaz && this.#forgets !== null && chunk.includes(this.#forgets.text)) {
-        const { when, done } = this.#forgets;
-        if (when === 'after') database.write(chunk);
+      const forgets = this.#forgets;
+      if (forgets !== null && (forgets.of === 'any' || !ofSagaz) && chunk.includes(forgets.text)) {
+        if (forgets.when === 'after') database.write(chunk);
         this.#forgets = null;
-        done();
+        forgets.done();
+        if (forgets.how === 'cut') {
+          client.destroy();
+          return;
+        }
         forgotten = true;
         this.#forgotten.add(client);
         // Neither side hears of the end of the other.

@@ -40,6 +40,21 @@ describe('a start whose database is away', () => {
     expect(tries).toBeLessThan(120);
   });
 
+  it.each([
+    ['a statement', { code: '57014' }],
+    ['a lock', { code: '55P03' }],
+    ['a statement of TypeORM', { driverError: { code: '57014' } }],
+  ])('goes on when the server ended %s that took too long', async (_name, properties) => {
+    const slow = Object.assign(new Error('canceling statement'), properties);
+    const started = waitForServer(
+      'the database',
+      () => (clock.now() < 10_000 ? Promise.reject(slow) : Promise.resolve('there')),
+      patience,
+    );
+    expect(await clock.until(started)).toBe('there');
+    expect(lines[0]).toContain('The start waits for the database');
+  });
+
   it('ends when it does not come in time, and says what was waited for and how to wait longer', async () => {
     const started = waitForServer('the store', () => Promise.reject(away), patience);
     const error: unknown = await clock.until(started).catch((thrown: unknown) => thrown);

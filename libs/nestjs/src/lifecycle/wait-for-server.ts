@@ -1,4 +1,11 @@
-import { SagazError, errorMessage, storeFailureOf, type Clock, type Logger } from '@sagaz/core';
+import {
+  SagazError,
+  errorMessage,
+  propertyOf,
+  storeFailureOf,
+  type Clock,
+  type Logger,
+} from '@sagaz/core';
 
 /** A database that the application needs to start was not reachable in time. */
 export class StartTimeoutError extends SagazError {
@@ -32,6 +39,20 @@ const FIRST_LINE_MS = 5_000;
 const LONGEST_LINE_MS = 60_000;
 
 /**
+ * The SQLSTATEs of a statement that the server itself ended because it took longer than a limit of the
+ * role (57014) or waited too long for a lock (55P03). A server that is overloaded, or a table that is
+ * locked for a moment, is no reason to end a start: with a short `statement_timeout` the server says so
+ * before the limit of the statement in this process is over, after which it would count as away.
+ */
+const TOOK_TOO_LONG: ReadonlySet<unknown> = new Set(['57014', '55P03']);
+
+/** Whether the server gave no answer, or none within the time that it allows itself. */
+function isUnanswered(error: unknown): boolean {
+  if (storeFailureOf(error) === 'away') return true;
+  return TOOK_TOO_LONG.has(propertyOf(propertyOf(error, 'driverError') ?? error, 'code'));
+}
+
+/**
  * Repeats `attempt` as long as the server does not answer, and logs that at once and then at growing
  * intervals. Any other error ends the start at once, because a wrong password, database, schema, grant
  * or certificate is not corrected by waiting.
@@ -60,7 +81,7 @@ export async function waitForServer<T>(
         if (waited) logger.info(`The start goes on: ${server} is there.`);
         return result;
       } catch (error) {
-        if (storeFailureOf(error) !== 'away' || withinMs === 0) throw error;
+        if (!isUnanswered(error) || withinMs === 0) throw error;
         const now = clock.now();
         const leftMs = began + withinMs - now;
         if (leftMs <= 0) throw new StartTimeoutError(server, now - began, error);
