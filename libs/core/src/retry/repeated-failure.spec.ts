@@ -65,4 +65,13 @@ describe('something that fails over and over', () => {
     failure.failed(grantMissing);
     expect(failure.problem).toBe('Reading the outbox fails: permission denied for table outbox');
   });
+
+  it('has whole milliseconds of its pause left until the pause is over', async () => {
+    failure.failed(grantMissing);
+    await clock.advance(99.99999);
+    // Added to a time since 1970, the rest would vanish, and a timer for it would fire at once, for ever.
+    expect(failure.pauseLeftMs).toBe(1);
+    await clock.advance(1);
+    expect(failure.pauseLeftMs).toBe(0);
+  });
 });

@@ -44,9 +44,10 @@ export class RepeatedFailure {
     return this.#current?.kind === 'refused';
   }
 
-  /** Milliseconds that are left of the pause after the last failure; 0 if there is no pause. */
+  /** Whole milliseconds that are left of the pause after the last failure; 0 if there is no pause. */
   get pauseLeftMs(): number {
-    return Math.max(0, this.#pausedUntil - this.#options.clock.now());
+    // Rounded up, because a timer for the rest that rounding leaves would fire before the pause is over.
+    return Math.max(0, Math.ceil(this.#pausedUntil - this.#options.clock.now()));
   }
 
   /**

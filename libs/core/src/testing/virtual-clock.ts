@@ -33,7 +33,10 @@ export class VirtualClock implements Clock {
 
   after(ms: number, fire: () => void): Timer {
     this.#order += 1;
-    const alarm: Alarm = { at: this.#now + Math.max(0, ms), order: this.#order, fire };
+    let at = this.#now + Math.max(0, ms);
+    // A delay that is too small to be added would never be over. Node's timers wait at least 1 ms.
+    if (ms > 0 && at === this.#now) at = this.#now + 1;
+    const alarm: Alarm = { at, order: this.#order, fire };
     this.#alarms.add(alarm);
     return { cancel: () => void this.#alarms.delete(alarm) };
   }
@@ -43,11 +46,16 @@ export class VirtualClock implements Clock {
     return this.#alarms.size;
   }
 
-  /** Moves on by `ms`, timer by timer, in their order. */
+  /** Moves on by `ms`, timer by timer, in their order; throws if the time stands still meanwhile. */
   async advance(ms: number): Promise<void> {
     const end = this.#now + ms;
+    let turns = 0;
     await this.settle();
     for (let next = this.#next(end); next !== undefined; next = this.#next(end)) {
+      turns = next.at > this.#now ? 0 : turns + 1;
+      if (turns > LONGEST_RUN) {
+        throw new Error(`Timers without a delay follow each other without end at ${this.#now} ms.`);
+      }
       this.#fire(next);
       await this.settle();
     }
