@@ -68,6 +68,8 @@ describe('a two-phase commit', () => {
   });
 
   it('of what Sagaz has no part in is the application’s own business', async () => {
+    // Its message waits, and it is none of the transaction's.
+    const waiting = Order.place('elsewhere');
     const runner = service.dataSource.createQueryRunner();
     await runner.startTransaction();
     await runner.manager.insert(Order, { id: 'own' });
@@ -76,5 +78,7 @@ describe('a two-phase commit', () => {
     await runner.release();
     await seen.rows(`COMMIT PREPARED 'own'`);
     expect(await seen.orders()).toEqual(['own']);
+    await service.orders.save(waiting);
+    expect(await seen.outbox()).toEqual(['order.placed']);
   });
 });

@@ -66,6 +66,8 @@ async function write(
 ): Promise<unknown> {
   const dataSource = dataSourceOf(builder);
   const { inHand, named } = concerned(builder);
+  // Entities of others that wait anywhere in the process do not make Sagaz join this transaction.
+  if (inHand.length === 0 && named.length === 0) return execute();
   const own: unknown = Reflect.get(builder, 'queryRunner');
   const queryRunner =
     (own as QueryRunner | undefined) ??
@@ -87,7 +89,6 @@ async function write(
       'statement',
     );
   }
-  if (inHand.length === 0) return execute();
   return (queryRunner?.manager ?? dataSource.manager).transaction(async (inner) => {
     if (inner.queryRunner !== undefined) builder.setQueryRunner(inner.queryRunner);
     try {
