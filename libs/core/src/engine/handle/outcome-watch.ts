@@ -28,6 +28,11 @@ interface Awaited {
 }
 
 const FIRST_PAUSE_MS = 25;
+/**
+ * The first pause for a saga that runs in this process, in ms. Such a saga reports its end, so most waits
+ * are over by then and cost no look.
+ */
+const FIRST_PAUSE_HERE_MS = 250;
 const LONGEST_PAUSE_MS = 1_000;
 /** The most sagas that one statement asks for. */
 const BATCH = 500;
@@ -84,7 +89,7 @@ export class OutcomeWatch {
     awaited.waiters.add(waiter);
     this.#waits += 1;
     // It may have ended before the first caller waited. Sagas that run in this process report their end.
-    awaited.lookAt = clock.now() + (runsHere(id) ? FIRST_PAUSE_MS : 0);
+    awaited.lookAt = clock.now() + (runsHere(id) ? FIRST_PAUSE_HERE_MS : 0);
     this.#arm(awaited.lookAt);
     return () => {
       if (awaited.waiters.delete(waiter)) this.#waits -= 1;
