@@ -45,8 +45,12 @@ export async function startEmbeddedPostgres(
     port,
     crash: () =>
       new Promise((resolve, reject) => {
-        guardian.stdout.once('data', () => resolve());
-        guardian.once('exit', () => reject(new Error('The database did not come up again.')));
+        const gone = (): void => reject(new Error('The database did not come up again.'));
+        guardian.once('exit', gone);
+        guardian.stdout.once('data', () => {
+          guardian.off('exit', gone);
+          resolve();
+        });
         guardian.stdin.write('crash\n');
       }),
     stop: () => stop(guardian),
