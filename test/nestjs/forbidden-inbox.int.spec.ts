@@ -14,6 +14,7 @@ import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Observer, startService } from './app.js';
+import { createApplicationRole, dropApplicationRole } from './application-role.js';
 import { MessageBench } from './message-bench.js';
 
 const Placed = defineEvent<object>()('shop.placed');
@@ -47,16 +48,9 @@ describe('a grant on tables of Sagaz that only a transaction of the application 
   beforeAll(async () => {
     db = await createDatabase(postgresServers()[0]!);
     seen = new Observer(db.url);
-    await seen.rows(`CREATE ROLE ${role} LOGIN PASSWORD '${role}'`);
-    await seen.rows(`GRANT CREATE, USAGE ON SCHEMA public TO ${role}`);
-    for (const kind of ['SCHEMAS', 'TABLES', 'SEQUENCES']) {
-      await seen.rows(`ALTER DEFAULT PRIVILEGES GRANT ALL ON ${kind} TO ${role}`);
-    }
-    const url = new URL(db.url);
-    url.username = role;
-    url.password = role;
+    const url = await createApplicationRole(seen, db.url, role);
     app = await startService({
-      databases: [{ url: url.href }],
+      databases: [{ url }],
       controllers: [Handlers],
       providers: [SeatSaga],
       imports: [SagazHealthModule],
@@ -70,8 +64,7 @@ describe('a grant on tables of Sagaz that only a transaction of the application 
   });
   afterAll(async () => {
     await app.close();
-    await seen.rows(`DROP OWNED BY ${role}`);
-    await seen.rows(`DROP ROLE ${role}`);
+    await dropApplicationRole(seen, role);
     await seen.close();
     await db.drop();
   });

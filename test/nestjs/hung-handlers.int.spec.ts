@@ -8,6 +8,7 @@ import pg from 'pg';
 import { EntityManager, Repository } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Observer, startService } from './app.js';
+import { heldOrder } from './held-order.js';
 import { MessageBench } from './message-bench.js';
 import { Order } from './orders.js';
 
@@ -66,11 +67,7 @@ describe('a handler that hangs', () => {
   const insert: Work = ({ orders }, { id }) => orders.insert({ id });
 
   it('for a lock leaves no connection and no statement behind, and is given up in the end', async () => {
-    const holder = new pg.Client({ connectionString: db.url });
-    await holder.connect();
-    await holder.query("INSERT INTO orders (id) VALUES ('held')");
-    await holder.query('BEGIN');
-    await holder.query("SELECT FROM orders WHERE id = 'held' FOR UPDATE");
+    const holder = await heldOrder(db.url);
     door.work = (jobs, job, context, manager) =>
       job.id === 'hang'
         ? jobs.orders.update({ id: 'held' }, { id: 'changed' })
@@ -101,11 +98,7 @@ describe('a handler that hangs', () => {
   });
 
   it('because it did not await a statement that hangs leaves no connection behind either', async () => {
-    const holder = new pg.Client({ connectionString: db.url });
-    await holder.connect();
-    await holder.query("INSERT INTO orders (id) VALUES ('held')");
-    await holder.query('BEGIN');
-    await holder.query("SELECT FROM orders WHERE id = 'held' FOR UPDATE");
+    const holder = await heldOrder(db.url);
     door.work = ({ orders }) => {
       orders.update({ id: 'held' }, { id: 'changed' }).catch(() => undefined);
     };
@@ -164,11 +157,7 @@ describe('a lost race', () => {
     });
     bench.watch(app);
     other = new pg.Pool({ connectionString: db.url, max: 2 });
-    holder = new pg.Client({ connectionString: db.url });
-    await holder.connect();
-    await holder.query("INSERT INTO orders (id) VALUES ('held')");
-    await holder.query('BEGIN');
-    await holder.query("SELECT FROM orders WHERE id = 'held' FOR UPDATE");
+    holder = await heldOrder(db.url);
   });
   afterAll(async () => {
     await holder.end();

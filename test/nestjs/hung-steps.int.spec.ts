@@ -2,11 +2,12 @@ import { Injectable, type INestApplicationContext } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { Saga, SagaInput, SagaOf, SagaStep, Sagas } from '@sagaz/nestjs';
 import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
-import pg from 'pg';
+import type pg from 'pg';
 import { Repository } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Observer, startApp } from './app.js';
 import { CuttingProxy } from './cutting-proxy.js';
+import { heldOrder } from './held-order.js';
 import { Order } from './orders.js';
 import { OrderService } from './service.js';
 
@@ -69,11 +70,7 @@ describe('a transactional step that hangs', () => {
     });
     service = app.get(OrderService);
     seen = new Observer(db.url);
-    holder = new pg.Client({ connectionString: db.url });
-    await holder.connect();
-    await holder.query("INSERT INTO orders (id) VALUES ('held')");
-    await holder.query('BEGIN');
-    await holder.query("SELECT FROM orders WHERE id = 'held' FOR UPDATE");
+    holder = await heldOrder(db.url);
   });
   afterAll(async () => {
     await holder.end();

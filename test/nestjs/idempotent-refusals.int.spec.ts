@@ -10,6 +10,7 @@ import { randomUUID } from 'node:crypto';
 import { Repository } from 'typeorm';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { appModule, Observer } from './app.js';
+import { createApplicationRole, dropApplicationRole } from './application-role.js';
 import { KafkaStub } from './kafka-stub.js';
 import { Order, OrderPlaced } from './orders.js';
 
@@ -42,16 +43,9 @@ describe('a store that refuses its statements in the transaction of an @Idempote
   beforeAll(async () => {
     db = await createDatabase(postgresServers()[0]!);
     seen = new Observer(db.url);
-    await seen.rows(`CREATE ROLE ${role} LOGIN PASSWORD '${role}'`);
-    await seen.rows(`GRANT CREATE, USAGE ON SCHEMA public TO ${role}`);
-    for (const kind of ['SCHEMAS', 'TABLES', 'SEQUENCES']) {
-      await seen.rows(`ALTER DEFAULT PRIVILEGES GRANT ALL ON ${kind} TO ${role}`);
-    }
-    const url = new URL(db.url);
-    url.username = role;
-    url.password = role;
+    const url = await createApplicationRole(seen, db.url, role);
     const module = appModule({
-      databases: [{ url: url.href }],
+      databases: [{ url }],
       controllers: [Billing],
       imports: [SagazHealthModule],
       sagaz: { store: postgres({ url: db.url }) },
@@ -66,8 +60,7 @@ describe('a store that refuses its statements in the transaction of an @Idempote
   });
   afterAll(async () => {
     await app.close();
-    await seen.rows(`DROP OWNED BY ${role}`);
-    await seen.rows(`DROP ROLE ${role}`);
+    await dropApplicationRole(seen, role);
     await seen.close();
     await db.drop();
   });

@@ -15,7 +15,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Observer, appModule } from './app.js';
 import { Order, OrderTouched } from './orders.js';
 
-/** What the last request or step came to. */
+/** The outcomes of the requests and steps so far. */
 const answers: unknown[] = [];
 const kept: Order[] = [];
 

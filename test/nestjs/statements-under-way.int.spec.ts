@@ -1,10 +1,11 @@
 import type { INestApplication } from '@nestjs/common';
 import { StatementsUnderWayError } from '@sagaz/nestjs';
 import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
-import pg from 'pg';
+import type pg from 'pg';
 import type { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Observer, startService } from './app.js';
+import { heldOrder } from './held-order.js';
 import { Order } from './orders.js';
 import { Boom, OrderService } from './service.js';
 
@@ -25,11 +26,7 @@ describe('a transaction that ends beside statements that are still under way', (
       providers: [OrderService],
     });
     service = app.get(OrderService);
-    holder = new pg.Client({ connectionString: db.url });
-    await holder.connect();
-    await holder.query("INSERT INTO orders (id) VALUES ('held')");
-    await holder.query('BEGIN');
-    await holder.query("SELECT FROM orders WHERE id = 'held' FOR UPDATE");
+    holder = await heldOrder(db.url);
   });
   afterAll(async () => {
     await holder.end();

@@ -24,10 +24,7 @@ export interface StartForms {
  * @param within whether the statements run in a caller's transaction
  */
 export function startForms(schema: SchemaName, within: boolean): StartForms {
-  return {
-    plain: new Prepared(insertSql(schema, within, false)),
-    sending: new Prepared(insertSql(schema, within, true)),
-  };
+  return prepared((messages) => insertSql(schema, within, messages));
 }
 
 /**
@@ -36,10 +33,11 @@ export function startForms(schema: SchemaName, within: boolean): StartForms {
  * and their joins.
  */
 export function singleStartForms(schema: SchemaName): StartForms {
-  return {
-    plain: new Prepared(insertOneSql(schema, false)),
-    sending: new Prepared(insertOneSql(schema, true)),
-  };
+  return prepared((messages) => insertOneSql(schema, messages));
+}
+
+function prepared(sql: (messages: boolean) => string): StartForms {
+  return { plain: new Prepared(sql(false)), sending: new Prepared(sql(true)) };
 }
 
 /** The lock space of idempotency keys; those of the outbox and the inbox are other numbers. */
@@ -65,10 +63,8 @@ function limits(waitMs: number, from = ''): string {
 }
 
 /**
- * $1 id, $2 tenant, $3 name, $4 version, $5 key, $6 digest, $7 status, $8 owner, $9 wake in ms,
- * $10 deadline in ms, $11 transition id, $12 lock of the key, $13–$18 entries, $19… messages.
- *
- * The transaction is the statement's own, and so the limit ends with it.
+ * One start; its parameters are those of {@link insertSql}. The transaction is the statement's own, and so
+ * the limit of its waits ends with it.
  */
 function insertOneSql(schema: SchemaName, messages: boolean): string {
   const sent = messages

@@ -27,7 +27,7 @@ export class CrashBlame {
   readonly #states: SlotStates;
   readonly #look: () => void;
   readonly #owed = new Map<number, Owed>();
-  /** What was owed for slots that this process lost, until it gains them again. */
+  /** The messages that were owed an attempt when this process lost their slots, until it gains them again. */
   readonly #unpaid = new Map<number, Owed>();
 
   constructor(options: {
