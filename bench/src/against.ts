@@ -19,6 +19,14 @@ export const PARTS = [
 ] as const;
 export type Part = (typeof PARTS)[number];
 
+/** How many items a run of a part takes: some seconds of work, see {@link run}. */
+const COUNTS: Readonly<Record<PartRun['part'], number>> = {
+  append: 20_000,
+  relay: 20_000,
+  enqueue: 9_000,
+  inbox: 18_000,
+};
+
 /** One run of a part: how long an item takes in microseconds, and its cost where it is measured. */
 interface Run {
   readonly wall: number;
@@ -89,8 +97,7 @@ async function run(server: BenchServer, part: Part, checkout: string | undefined
     case 'relay':
     case 'enqueue':
     case 'inbox': {
-      const count = part === 'append' || part === 'relay' ? 20_000 : 3_000;
-      const input: PartRun = { part, url, count };
+      const input: PartRun = { part, url, count: COUNTS[part] };
       const { perSecond, cost } = await inChild<PartRate>('part', input, checkout);
       return { wall: 1e6 / perSecond, cost };
     }

@@ -31,7 +31,9 @@ export class NamedStatements {
     statement: Statement,
   ): Promise<QueryResult<R>> {
     if (statement.name === undefined) return client.query<R>(statement);
-    if (this.#off || !(await this.#keeps(client))) return client.query<R>(unnamed(statement));
+    let keeps = this.#off ? false : this.#keeps(client);
+    if (typeof keeps !== 'boolean') keeps = await keeps;
+    if (!keeps || this.#off) return client.query<R>(unnamed(statement));
     try {
       return await client.query<R>(statement);
     } catch (error) {

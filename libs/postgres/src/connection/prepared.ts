@@ -19,6 +19,9 @@ export class Prepared {
   readonly #text: string;
   readonly #name: string;
   #bornAt: number | null = null;
+  /** The name until the next renewal, and the moment of that. */
+  #current = '';
+  #renewAt = 0;
 
   constructor(text: string) {
     this.#text = text;
@@ -27,8 +30,15 @@ export class Prepared {
 
   with(values: unknown[]): Statement {
     const now = performance.now();
+    if (now >= this.#renewAt) this.#renew(now);
+    return { name: this.#current, text: this.#text, values };
+  }
+
+  #renew(now: number): void {
     this.#bornAt ??= now;
     const renewal = Math.min(LAST_RENEWAL, Math.floor(Math.log2((now - this.#bornAt) / 1000 + 1)));
-    return { name: `${this.#name}_${String(renewal)}`, text: this.#text, values };
+    this.#current = `${this.#name}_${String(renewal)}`;
+    this.#renewAt =
+      renewal === LAST_RENEWAL ? Infinity : this.#bornAt + (2 ** (renewal + 1) - 1) * 1000;
   }
 }

@@ -80,7 +80,9 @@ export class Admission {
   ): Promise<InboxOutcome> {
     const { gate, recent } = this.#options;
     const { key, name } = about;
-    const attempts = await this.#attempts(delivery, about);
+    const first = delivery.attempt <= 1 && delivery.afterDeath !== true;
+    const attempts =
+      first || recent.knows(name) ? null : await this.#options.inbox.readAttempts(key);
     const noted = attempts === null ? 'no' : suspicion(delivery, attempts);
     const slow = recent.isSlow(name) || (attempts?.timeouts ?? 0) > 0;
     if (slow && !this.#enterSlow(key.group)) return this.#wait(delivery);
@@ -122,16 +124,6 @@ export class Admission {
     if (outcome !== null) return outcome;
     if (recent.noteTurn(name) < MOST_TURNS) return this.#wait(delivery);
     return gate.beside(() => work({ noted: 'beside', attempts }));
-  }
-
-  /** Reads the attempts of the message; null: no earlier attempt is known. */
-  async #attempts(
-    { attempt, afterDeath = false }: Delivery,
-    { key, name }: { readonly key: InboxKey; readonly name: string },
-  ): Promise<InboxAttempts | null> {
-    if (attempt <= 1 && !afterDeath) return null;
-    if (this.#options.recent.knows(name)) return null;
-    return this.#options.inbox.readAttempts(key);
   }
 
   #wait({ message }: Delivery): InboxOutcome {

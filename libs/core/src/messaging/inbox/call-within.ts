@@ -43,16 +43,41 @@ export async function callWithin(
     await calling;
     return end.thrown;
   }
-  const opened = await settlesWithin(Promise.race([calling, attempt.opened]), clock, limitMs);
-  if (opened && (await settlesWithin(calling, clock, limitMs))) return end.thrown;
+  if (await endsInTime(attempt, calling, clock, limitMs)) return end.thrown;
   const { type } = attempt.message;
   attempt.giveUp(
-    !opened && attempt.waitsForTransaction
+    attempt.openedAt === null && attempt.waitsForTransaction
       ? new NoConnectionError(type, limitMs)
       : new HandlerTimeoutError(type, limitMs),
   );
   if (!(await settlesWithin(calling, clock, graceMs))) attempt.sever();
   return end.thrown;
+}
+
+/**
+ * Whether `calling` settles in time. One timer serves the wait for the transaction and the handler's own
+ * time, because each timer is a good part of the cost of a short handler.
+ */
+function endsInTime(
+  attempt: InboxAttempt,
+  calling: Promise<void>,
+  clock: Clock,
+  limitMs: number,
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    const due = (): void => {
+      const { openedAt } = attempt;
+      const leftMs = openedAt === null ? 0 : Math.ceil(openedAt + limitMs - clock.now());
+      if (leftMs > 0) timer = clock.after(leftMs, due);
+      else resolve(false);
+    };
+    let timer = clock.after(limitMs, due);
+    const settled = (): void => {
+      timer.cancel();
+      resolve(true);
+    };
+    calling.then(settled, settled);
+  });
 }
 
 /** How long a handler may take to stop after its limit: as long again, from one to ten seconds. */

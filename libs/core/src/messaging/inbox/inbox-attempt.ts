@@ -56,11 +56,13 @@ export class InboxAttempt {
   #signal: AbortSignal | null = null;
   /** Set once the time limit is over: nothing commits from then on. */
   #over: Error | null = null;
+  /**
+   * The open transaction. It can be severed until it has ended: a statement that the handler did not
+   * await may hang, and COMMIT and ROLLBACK wait for it.
+   */
   #transaction: Transaction | null = null;
   #cut: (error: Error) => void = () => undefined;
-  #open: () => void = () => undefined;
-  /** Resolves when the handler's first transaction is open. */
-  readonly opened: Promise<void>;
+  #openedAt: number | null = null;
 
   constructor(
     subject: Subject,
@@ -73,7 +75,6 @@ export class InboxAttempt {
     this.#tools = tools;
     this.message = subject.message;
     this.#delivered = delivery.signal;
-    this.opened = new Promise((resolve) => (this.#open = resolve));
     this.delivery = delivery.attempt;
     this.group = handler.group;
     this.role = subject.part.role;
@@ -124,6 +125,11 @@ export class InboxAttempt {
     return work;
   }
 
+  /** When the handler's first transaction was open, by the clock; null: it is not yet. */
+  get openedAt(): number | null {
+    return this.#openedAt;
+  }
+
   /** Whether the handler still waits for its transaction. */
   get waitsForTransaction(): boolean {
     return this.#work !== null && this.#transaction === null;
@@ -170,20 +176,20 @@ export class InboxAttempt {
     for (let rerun = 0; ; rerun += 1) {
       const seen: { value?: T } = {};
       try {
-        const outcome = await this.#untilEnded(
-          unit.run((transaction, publish) =>
-            this.#inTime(transaction, () =>
-              this.#inTransaction(transaction, publish, async () => {
-                seen.value = await handler();
-                return seen.value;
-              }),
-            ),
+        const outcome = await unit.run((transaction, publish) =>
+          this.#inTime(transaction, () =>
+            this.#inTransaction(transaction, publish, async () => {
+              seen.value = await handler();
+              return seen.value;
+            }),
           ),
         );
+        this.#transaction = null;
         await this.#tools.faults.reach('inbox.after-commit', this.message.id);
         this.#end(outcome);
         return seen.value;
       } catch (error) {
+        this.#transaction = null;
         try {
           if (isSagaRefusal(error)) {
             this.#end(await this.#refuse(error));
@@ -228,24 +234,14 @@ export class InboxAttempt {
   }
 
   /** The code that opened the transaction must not wait for a handler that has lost it. */
-  async #inTime<T>(transaction: Transaction, work: () => Promise<T>): Promise<T> {
-    this.#refuseLate();
-    this.#transaction = transaction;
-    this.#open();
-    const cut = new Promise<never>((_, reject) => (this.#cut = reject));
-    return Promise.race([work(), cut]);
-  }
-
-  /**
-   * The transaction can be severed until it has ended: a statement that the handler did not await may
-   * hang, and COMMIT and ROLLBACK wait for it.
-   */
-  async #untilEnded<T>(running: Promise<T>): Promise<T> {
-    try {
-      return await running;
-    } finally {
-      this.#transaction = null;
-    }
+  #inTime<T>(transaction: Transaction, work: () => Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#refuseLate();
+      this.#transaction = transaction;
+      this.#openedAt ??= this.#tools.clock.now();
+      this.#cut = reject;
+      work().then(resolve, reject);
+    });
   }
 
   async #inTransaction(

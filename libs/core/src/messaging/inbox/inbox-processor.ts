@@ -39,6 +39,15 @@ const SLOW_PLACES = 2;
 
 const DONE: DeliveryOutcome = { kind: 'done' };
 
+/** One delivery and what handles it. */
+interface Reception extends Judged {
+  readonly handler: InboxHandler;
+  readonly invoke: (attempt: InboxAttempt) => Promise<unknown>;
+  readonly key: InboxKey;
+  /** The key as one text. */
+  readonly name: string;
+}
+
 /**
  * Handles deliveries so that a message's effects happen once for its group.
  *
@@ -109,12 +118,12 @@ export class InboxProcessor {
     handler: InboxHandler,
     invoke: (attempt: InboxAttempt) => Promise<unknown>,
   ): Promise<DeliveryOutcome> {
-    const delivery = judged(delivered, this.#options.signing);
+    const { delivery, distrust } = judged(delivered, this.#options.signing);
     const key = inboxKeyOf(handler.group, delivery.message);
     const name = JSON.stringify([key.tenant, key.group, key.source, key.id]);
     const running = this.#running.get(name);
     if (running !== undefined) return this.#join(running, delivery, handler, key);
-    const work = this.#receive(delivery, handler, invoke, name);
+    const work = this.#receive({ delivery, distrust, handler, invoke, key, name });
     this.#running.set(name, work);
     try {
       return await work;
@@ -145,17 +154,12 @@ export class InboxProcessor {
     return outcome;
   }
 
-  async #receive(
-    delivery: Judged,
-    handler: InboxHandler,
-    invoke: (attempt: InboxAttempt) => Promise<unknown>,
-    name: string,
-  ): Promise<DeliveryOutcome> {
+  async #receive(reception: Reception): Promise<DeliveryOutcome> {
+    const { delivery, handler, name } = reception;
     const began = this.#options.clock.now();
-    const key = inboxKeyOf(handler.group, delivery.message);
     const outcome = await this.#refusals.run(
       handler,
-      () => this.#admit(delivery, handler, invoke, { key, name }),
+      () => this.#admit(reception),
       (error) => this.#putOff(name, error, true),
     );
     if (outcome.kind !== 'retry') {
@@ -171,30 +175,20 @@ export class InboxProcessor {
       : DONE;
   }
 
-  async #admit(
-    delivery: Judged,
-    handler: InboxHandler,
-    invoke: (attempt: InboxAttempt) => Promise<unknown>,
-    about: { readonly key: InboxKey; readonly name: string },
-  ): Promise<InboxOutcome> {
+  async #admit(reception: Reception): Promise<InboxOutcome> {
     try {
-      return await this.#admission.run(delivery, about, (admitted) =>
-        this.#handle(delivery, handler, invoke, { ...about, ...admitted }),
+      return await this.#admission.run(reception.delivery, reception, (admitted) =>
+        this.#handle(reception, admitted),
       );
     } catch (error) {
       // The bookkeeping failed. The message may not be done, so it is not acknowledged.
-      return this.#putOff(about.name, error, storeFailureOf(error) === 'refused');
+      return this.#putOff(reception.name, error, storeFailureOf(error) === 'refused');
     }
   }
 
-  async #handle(
-    delivery: Judged,
-    handler: InboxHandler,
-    invoke: (attempt: InboxAttempt) => Promise<unknown>,
-    about: Admitted & { readonly key: InboxKey; readonly name: string },
-  ): Promise<InboxOutcome> {
-    const { message, signal, distrust } = delivery;
-    const { key, name, noted, attempts } = about;
+  async #handle(reception: Reception, { noted, attempts }: Admitted): Promise<InboxOutcome> {
+    const { delivery, distrust, handler, invoke, key, name } = reception;
+    const { message, signal } = delivery;
     const { inbox } = this.#options;
     if (signal.aborted) return this.#putOff(name, signal.reason);
     if (distrust !== null) {
@@ -243,7 +237,7 @@ export class InboxProcessor {
       graceMs: this.#options.graceMs ?? graceOf(timeoutMs),
       clock: this.#options.clock,
     });
-    signal.removeEventListener('abort', givenBack);
+    if (noted !== 'no') signal.removeEventListener('abort', givenBack);
     const result = attempt.result;
     if (result?.kind === 'ended') return result.outcome;
     if (result !== null) return this.#failed(subject, handler, name, noted !== 'no', result.error);

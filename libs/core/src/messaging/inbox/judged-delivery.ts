@@ -7,7 +7,8 @@ import {
 } from '../signing/index.js';
 
 /** A delivery whose signature has been checked. */
-export interface Judged extends Delivery {
+export interface Judged {
+  readonly delivery: Delivery;
   /** Why the message is not trusted; null: it is. */
   readonly distrust: Distrust | null;
 }
@@ -16,10 +17,13 @@ export interface Judged extends Delivery {
  * Checks the signature of a message, if messages are signed, and marks a message that is not trusted.
  */
 export function judged(
-  delivery: Delivery,
+  delivered: Delivery,
   signing: Pick<MessageSigning, 'verify'> | undefined,
 ): Judged {
-  const message = withoutMark(delivery.message);
-  const distrust = signing?.verify(message) ?? null;
-  return { ...delivery, message: distrust === null ? message : markUntrusted(message), distrust };
+  const unmarked = withoutMark(delivered.message);
+  const distrust = signing?.verify(unmarked) ?? null;
+  const message = distrust === null ? unmarked : markUntrusted(unmarked);
+  // Nearly every message is as it came, and need not be copied.
+  const delivery = message === delivered.message ? delivered : { ...delivered, message };
+  return { delivery, distrust };
 }

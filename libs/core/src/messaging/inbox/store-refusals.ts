@@ -51,31 +51,32 @@ export class StoreRefusals {
    * message is put off with `putOff` and is not tried.
    */
   async run(
-    { type, group }: InboxHandler,
+    handler: InboxHandler,
     work: () => Promise<InboxOutcome>,
     putOff: (error: unknown) => InboxOutcome,
   ): Promise<InboxOutcome> {
-    const what = `Handling '${type}' in the group '${group}'`;
-    const refusal = this.#failures.of(what);
-    if (refusal === null) return this.#ended(what, await work());
+    const refusal = this.#failures.empty ? null : this.#failures.of(nameOf(handler));
+    if (refusal === null) return this.#ended(handler, await work());
+    const what = nameOf(handler);
     const now = this.#clock.now();
     if (refusal.pauseLeftMs > 0 || (this.#tried.get(what) ?? 0) > now) {
       return this.#notBefore(refusal.pauseLeftMs, putOff(refusal.error));
     }
     this.#tried.set(what, now + TRY_MS);
     try {
-      return this.#ended(what, await work());
+      return this.#ended(handler, await work());
     } finally {
       this.#tried.delete(what);
     }
   }
 
-  #ended(what: string, outcome: InboxOutcome): InboxOutcome {
+  #ended(handler: InboxHandler, outcome: InboxOutcome): InboxOutcome {
     if (outcome.kind === 'retry' && outcome.refused === true) {
-      return this.#notBefore(this.#failures.failed(what, outcome.error), outcome);
+      return this.#notBefore(this.#failures.failed(nameOf(handler), outcome.error), outcome);
     }
     // A retry that is not counted shows no success: the database may be away, or the message busy.
-    if (outcome.kind !== 'retry' || outcome.counted) this.#failures.worked(what);
+    const succeeded = outcome.kind !== 'retry' || outcome.counted;
+    if (succeeded && !this.#failures.empty) this.#failures.worked(nameOf(handler));
     return outcome;
   }
 
@@ -85,4 +86,8 @@ export class StoreRefusals {
     const leftMs = Math.ceil(pauseMs * (1 + this.#random()));
     return { ...outcome, delayMs: Math.max(outcome.delayMs, leftMs) };
   }
+}
+
+function nameOf({ type, group }: InboxHandler): string {
+  return `Handling '${type}' in the group '${group}'`;
 }

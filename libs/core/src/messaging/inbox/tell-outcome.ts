@@ -1,5 +1,5 @@
 import { errorText } from '../../errors/index.js';
-import type { Delivery } from '../../ports/index.js';
+import type { Delivery, Message } from '../../ports/index.js';
 import type { InboxOutcome, InboxProcessorOptions } from './inbox.types.js';
 import { roleOf } from './message-role.js';
 
@@ -11,22 +11,25 @@ export function tellOutcome(
   outcome: InboxOutcome,
   began: number,
 ): void {
-  const fields = { messageId: message.id, type: message.type, group, delivery: attempt };
   if (outcome.kind === 'buried') {
     logger.error(
       `Message '${message.type}' is given up (${outcome.reason}) and kept as a dead letter.`,
-      { ...fields, attempts: outcome.attempts },
+      { ...fieldsOf(message, group, attempt), attempts: outcome.attempts },
       outcome.error,
     );
   } else if (outcome.kind === 'retry') {
     // A refusal concerns all messages of the handler, and is logged for all of them together.
     const level = outcome.refused === true ? 'debug' : 'warn';
     logger[level](`Message '${message.type}' is tried again in ${outcome.delayMs} ms.`, {
-      ...fields,
+      ...fieldsOf(message, group, attempt),
       counted: outcome.counted,
       error: errorText(outcome.error),
     });
   }
   const durationMs = clock.now() - began;
   observer?.ended({ message, group, role: roleOf(message), outcome, durationMs });
+}
+
+function fieldsOf({ id, type }: Message, group: string, delivery: number): Record<string, unknown> {
+  return { messageId: id, type, group, delivery };
 }
