@@ -72,8 +72,17 @@ export interface InboxStore {
    * First statement of a handler's transaction. `new`: the row is written by this transaction. `done`,
    * `dead`: it was handled or dead-lettered before. Waits for another transaction that holds the same
    * key, at most `waitMs`; then throws `InboxBusyError`.
+   *
+   * @param idleMs after so many milliseconds without a statement, the database may end the transaction: its
+   * process is frozen or lost, and nobody else would release the message and the rows that the handler
+   * has locked. Undefined: it has only the limit of its session, if any.
    */
-  claim(key: InboxKey, transaction: Transaction, waitMs: number): Promise<'new' | 'done' | 'dead'>;
+  claim(
+    key: InboxKey,
+    transaction: Transaction,
+    waitMs: number,
+    idleMs?: number,
+  ): Promise<'new' | 'done' | 'dead'>;
 
   /**
    * Second statement of a command's transaction: writes or reads the participant's row of an

@@ -12,6 +12,7 @@ import {
   LONGEST_MESSAGE_ID,
   rerunningConflicts,
   settlesWithin,
+  timeLimitsOf,
   type Clock,
   type InboxKey,
   type Logger,
@@ -161,7 +162,8 @@ export class IdempotentInterceptor implements NestInterceptor {
         const handling = (async (): Promise<Handled> => {
           // The inbox row is claimed first, as in every handler, because a transaction that holds
           // business rows must not wait for the inbox row.
-          const claim = await inbox.claim(key, transaction, WAIT_MS);
+          const { idleMs } = timeLimitsOf({ timeoutMs: limitMs });
+          const claim = await inbox.claim(key, transaction, WAIT_MS, idleMs);
           if (claim !== 'new') return { fresh: false };
           const value = await inHandlerTransaction(manager, () =>
             lastValueFrom<unknown, undefined>(next.handle(), { defaultValue: undefined }),

@@ -38,11 +38,13 @@ const NOT_OURS = [
 ] as const;
 
 /**
- * Makes the server detect a vanished client within seconds instead of the hours that TCP takes. Until
- * then its locks on saga and lease rows would keep all other transactions waiting.
+ * Makes the server detect a vanished client within seconds instead of the hours that TCP takes, and a
+ * frozen one within a minute. Until then its locks on saga and lease rows would keep all other
+ * transactions waiting.
  */
 const SERVER_SETTINGS =
   '-c client_connection_check_interval=5000 -c tcp_user_timeout=15000 -c tcp_keepalives_idle=15 -c tcp_keepalives_interval=5' +
+  ' -c idle_in_transaction_session_timeout=60000' +
   // Single statements run at the role's default isolation level, and a function that waits for a lock
   // must not read with a snapshot from before its wait.
   ' -c default_transaction_isolation=read\\ committed';

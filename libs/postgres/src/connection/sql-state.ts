@@ -70,11 +70,11 @@ export function isAbortedTransaction(error: unknown): boolean {
 
 /**
  * Whether the connection failed and not the statement: PostgreSQL is away, shutting down or out of
- * connections, or the socket died. The outcome of a statement that was under way is unknown.
+ * connections, has ended the session because its transaction lasted too long, or the socket died. The outcome of a statement that was under way is unknown.
  */
 export function isConnectionError(error: unknown): boolean {
   const state = sqlState(error);
-  if (state !== undefined) return /^(08|57P|53300)/.test(state);
+  if (state !== undefined) return /^(08|57P|53300|25P0[34])/.test(state);
   if (!isError(error)) return false;
   if (error instanceof DatabaseUnreachableError || error instanceof NoAnswerError) return true;
   const code = propertyOf(error, 'code');

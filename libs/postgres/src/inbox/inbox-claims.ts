@@ -15,9 +15,20 @@ export function tryToEnd(group: string, id: string): string {
   return `pg_try_advisory_xact_lock(${ENDING}, hashtext(${group} || ${id}))`;
 }
 
+/** The longest limit that PostgreSQL takes, in milliseconds. */
+const MOST_IDLE_MS = 2 ** 31 - 1;
+
+/**
+ * SQL that has the server end the transaction after $6 ms without a statement. A limit that the session
+ * has already, the operator's for instance, stays. Never null.
+ */
+const LIMIT_IDLENESS = `CASE current_setting('idle_in_transaction_session_timeout')
+        WHEN '0' THEN set_config('idle_in_transaction_session_timeout', $6, true) ELSE '' END`;
+
 /** Marks messages as ended in the transactions of their handlers; as a rule in one round trip. */
 export class InboxClaims {
   readonly #end: Prepared;
+  readonly #endWithLimit: Prepared;
   readonly #endOrWait: Prepared;
   readonly #known: Prepared;
 
@@ -28,6 +39,12 @@ export class InboxClaims {
     // which would cost a fifth of the whole statement.
     this.#end = new Prepared(`INSERT INTO ${quoted}.inbox (tenant, group_name, source, id, state)
       SELECT $1, $2, $3, $4, $5 WHERE ${tryToEnd('$2', '$4')}
+      ON CONFLICT DO NOTHING`);
+    // The limit is set first, so that it is also set when the claim has to wait.
+    this.#endWithLimit =
+      new Prepared(`INSERT INTO ${quoted}.inbox (tenant, group_name, source, id, state)
+      SELECT $1, $2, $3, $4, $5 WHERE CASE WHEN ${LIMIT_IDLENESS} IS NOT NULL
+        THEN ${tryToEnd('$2', '$4')} END
       ON CONFLICT DO NOTHING`);
     // The wait for another transaction that holds the message is bounded, and the caller's own
     // lock_timeout is as before when the statement has ended. The nested CASE and the parts that read
@@ -55,6 +72,8 @@ export class InboxClaims {
    * claim of the message. The wait for a statement that prunes, replays or discards just that message
    * is not bounded here, but such a statement takes a few seconds at most.
    *
+   * @param idleMs after so many milliseconds without a statement the server ends the transaction; undefined:
+   * no limit is set
    * @throws InboxBusyError
    */
   async end(
@@ -62,12 +81,21 @@ export class InboxClaims {
     key: InboxKey,
     state: 'done' | 'dead',
     waitMs: number,
+    idleMs?: number,
   ): Promise<'new' | 'done' | 'dead'> {
     const values = keyValues(key);
     // To PostgreSQL, 0 would mean a wait without a limit.
     const bound = String(Math.max(1, Math.ceil(waitMs)));
     try {
-      const { rowCount } = await on.query(this.#end.with([...values, state]));
+      const { rowCount } = await on.query(
+        idleMs === undefined
+          ? this.#end.with([...values, state])
+          : this.#endWithLimit.with([
+              ...values,
+              state,
+              String(Math.min(Math.ceil(idleMs), MOST_IDLE_MS)),
+            ]),
+      );
       if (rowCount === 1) return 'new';
       for (;;) {
         // This is a statement of its own, so that its snapshot includes the row that the insert has

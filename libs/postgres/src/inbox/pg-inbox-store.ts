@@ -46,8 +46,13 @@ export class PgInboxStore implements InboxStore {
     this.#letters = new InboxDeadLetters(pool, transactions, schema);
   }
 
-  claim(key: InboxKey, transaction: Transaction, waitMs: number): Promise<'new' | 'done' | 'dead'> {
-    return this.#claims.end(this.#transactions.own(transaction), key, 'done', waitMs);
+  claim(
+    key: InboxKey,
+    transaction: Transaction,
+    waitMs: number,
+    idleMs?: number,
+  ): Promise<'new' | 'done' | 'dead'> {
+    return this.#claims.end(this.#transactions.own(transaction), key, 'done', waitMs, idleMs);
   }
 
   beginCommand(

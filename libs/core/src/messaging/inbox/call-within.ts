@@ -3,6 +3,7 @@ import { HandlerTimeoutError } from '../handler-timeout.error.js';
 import { settlesWithin } from '../settles-within.js';
 import { NoConnectionError } from './errors.js';
 import type { InboxAttempt } from './inbox-attempt.js';
+import type { TimeLimits } from './time-limits.js';
 
 /** An error that the pipeline around a handler threw. */
 export interface Thrown {
@@ -17,16 +18,8 @@ export interface Thrown {
 export async function callWithin(
   attempt: InboxAttempt,
   invoke: (attempt: InboxAttempt) => Promise<unknown>,
-  {
-    limitMs,
-    graceMs,
-    clock,
-  }: {
-    readonly limitMs: number | null;
-    /** How long the handler may take to stop once it was told to, in milliseconds. */
-    readonly graceMs: number;
-    readonly clock: Clock;
-  },
+  { limitMs, graceMs }: Pick<TimeLimits, 'limitMs' | 'graceMs'>,
+  clock: Clock,
 ): Promise<Thrown | null> {
   const end: { thrown: Thrown | null } = { thrown: null };
   const calling = (async (): Promise<void> => {
@@ -78,9 +71,4 @@ function endsInTime(
     };
     calling.then(settled, settled);
   });
-}
-
-/** How long a handler may take to stop after its limit: as long again, from one to ten seconds. */
-export function graceOf(timeoutMs: number | null): number {
-  return Math.min(Math.max(timeoutMs ?? 0, 1_000), 10_000);
 }

@@ -48,6 +48,7 @@ export class InboxAttempt {
   readonly #subject: Subject;
   readonly #handler: InboxHandler;
   readonly #tools: AttemptTools;
+  readonly #idleMs: number | undefined;
   #applied: Applied | null = null;
   #result: AttemptResult | null = null;
   #work: Promise<unknown> | null = null;
@@ -64,15 +65,18 @@ export class InboxAttempt {
   #cut: (error: Error) => void = () => undefined;
   #openedAt: number | null = null;
 
+  /** @param idleMs see {@link TimeLimits} */
   constructor(
     subject: Subject,
     delivery: { readonly signal: AbortSignal; readonly attempt: number },
     handler: InboxHandler,
     tools: AttemptTools,
+    idleMs: number | undefined,
   ) {
     this.#subject = subject;
     this.#handler = handler;
     this.#tools = tools;
+    this.#idleMs = idleMs;
     this.message = subject.message;
     this.#delivered = delivery.signal;
     this.delivery = delivery.attempt;
@@ -253,7 +257,8 @@ export class InboxAttempt {
     const { key, part, message, keepMs } = this.#subject;
     // The message is claimed before anything else is locked. A transaction that held business rows
     // while it waits for the inbox row could deadlock with the one that holds the inbox row.
-    if ((await inbox.claim(key, transaction, waitMs)) !== 'new') return { kind: 'duplicate' };
+    const claim = await inbox.claim(key, transaction, waitMs, this.#idleMs);
+    if (claim !== 'new') return { kind: 'duplicate' };
     await faults.reach('inbox.after-claim', message.id);
     if (part.role === 'command') {
       // This happens at the start and not at the end, so that a compensation that comes while the

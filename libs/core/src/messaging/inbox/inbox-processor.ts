@@ -6,7 +6,7 @@ import { HandlerTimeoutError } from '../handler-timeout.error.js';
 import { settlesWithin } from '../settles-within.js';
 import { UntrustedMessageError } from '../signing/index.js';
 import { Admission, type Admitted } from './admission.js';
-import { callWithin, graceOf } from './call-within.js';
+import { callWithin } from './call-within.js';
 import {
   HandlerCrashedError,
   HandlerNotReachedError,
@@ -30,11 +30,11 @@ import { RecentRetries, uncountedOf } from './recent-retries.js';
 import { SoloGate } from './solo-gate.js';
 import { StoreRefusals } from './store-refusals.js';
 import { tellOutcome } from './tell-outcome.js';
+import { timeLimitsOf } from './time-limits.js';
 
 const WAIT_MS = 1_000;
 const DAY_MS = 86_400_000;
 const MAX_CRASHES = 3;
-const TIMEOUT_MS = 900_000;
 const SLOW_PLACES = 2;
 
 const DONE: DeliveryOutcome = { kind: 'done' };
@@ -228,27 +228,23 @@ export class InboxProcessor {
       });
     }
     if (noted !== 'no') await inbox.noteStart(key, noted === 'alone');
-    const attempt = new InboxAttempt(subject, delivery, handler, this.#tools);
+    const limits = timeLimitsOf(handler, this.#options.graceMs);
+    const attempt = new InboxAttempt(subject, delivery, handler, this.#tools, limits.idleMs);
     const givenBack = (): void => this.#giveBack(key);
     if (noted !== 'no') signal.addEventListener('abort', givenBack, { once: true });
-    const { timeoutMs = TIMEOUT_MS } = handler;
-    const thrown = await callWithin(attempt, invoke, {
-      limitMs: timeoutMs,
-      graceMs: this.#options.graceMs ?? graceOf(timeoutMs),
-      clock: this.#options.clock,
-    });
+    const thrown = await callWithin(attempt, invoke, limits, this.#options.clock);
     if (noted !== 'no') signal.removeEventListener('abort', givenBack);
     const result = attempt.result;
     if (result?.kind === 'ended') return result.outcome;
-    if (result !== null) return this.#failed(subject, handler, name, noted !== 'no', result.error);
+    if (result !== null) return this.#failed(reception, subject, noted !== 'no', result.error);
     if (thrown === null) {
       const error = new HandlerNotReachedError(message.type, handler.group);
-      return this.#failed(subject, handler, name, noted !== 'no', error);
+      return this.#failed(reception, subject, noted !== 'no', error);
     }
     // A guard refused, or an outer interceptor threw. Only if the database is away, a retry helps.
     const failure = this.#failureOf(thrown.error);
     if (failure === 'unavailable' || failure === 'conflict') {
-      return this.#failed(subject, handler, name, noted !== 'no', thrown.error);
+      return this.#failed(reception, subject, noted !== 'no', thrown.error);
     }
     return this.#bookkeeping.bury(subject, {
       reason: 'rejected',
@@ -259,21 +255,25 @@ export class InboxProcessor {
 
   /** Decides what follows a failed attempt. */
   async #failed(
+    { delivery, handler, name }: Reception,
     subject: Subject,
-    handler: InboxHandler,
-    name: string,
     noted: boolean,
     error: unknown,
   ): Promise<InboxOutcome> {
-    const { inbox, clock } = this.#options;
-    const failure = this.#failureOf(error);
+    const { inbox, clock, graceMs } = this.#options;
+    const timedOut = error instanceof HandlerTimeoutError;
+    const kind = this.#failureOf(error);
+    // A handler that stops because the message is another process's now has not failed.
+    const stopped = kind === 'retryable' && delivery.signal.aborted && !timedOut;
+    const failure = stopped ? 'busy' : kind;
     switch (failure) {
       case 'conflict':
       case 'busy':
       case 'unknown':
       case 'unavailable': {
         // A race that is lost again and again counts, or the message would hold its key for ever.
-        if (this.#recent.mustCount(name, uncountedOf(failure), clock.now())) break;
+        const { idleMs: heldMs = 0 } = timeLimitsOf(handler, graceMs);
+        if (this.#recent.mustCount(name, uncountedOf(failure), clock.now(), heldMs)) break;
         if (noted) await inbox.noteEnd(subject.key, 'uncounted');
         return this.#putOff(name, error);
       }
@@ -285,7 +285,6 @@ export class InboxProcessor {
     }
     // Counted in the database only: the count survives the process, and while the database is away no
     // attempt is used up.
-    const timedOut = error instanceof HandlerTimeoutError;
     const { failures } = await inbox.noteEnd(subject.key, timedOut ? 'timed_out' : 'failed');
     if (failures >= handler.retry.attempts) {
       return this.#bury(subject, name, 'exhausted', error, failures);

@@ -17,6 +17,7 @@ export { inboxKeyOf, LONGEST_MESSAGE_ID, roleOf } from './message-role.js';
 export { REPLY_TYPE, negativeReply, replyMessage, type NegativeReply } from './reply.js';
 export { SoloGate, type SoloTimes } from './solo-gate.js';
 export { storeUnit } from './store-unit.js';
+export { timeLimitsOf, type TimeLimits } from './time-limits.js';
 export {
   HandlerCrashedError,
   HandlerNotReachedError,

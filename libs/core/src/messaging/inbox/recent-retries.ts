@@ -83,8 +83,12 @@ export class RecentRetries {
     this.#entry(name, now).spent = spent;
   }
 
-  /** Whether the next retry that would not be counted is counted after all. */
-  mustCount(name: string, kind: Uncounted, now: number): boolean {
+  /**
+   * Whether the next retry that would not be counted is counted after all.
+   *
+   * @param heldMs how long another process may hold the message at most, in milliseconds
+   */
+  mustCount(name: string, kind: Uncounted, now: number, heldMs: number): boolean {
     const entry = this.#entries.get(name);
     if (entry === undefined) return false;
     const many = entry.uncounted >= MOST_UNCOUNTED;
@@ -93,7 +97,9 @@ export class RecentRetries {
       case 'away':
         return many && now - entry.since >= AWAY_MS;
       case 'busy':
-        return many || long;
+        // The other process may be frozen: until the database ends its transaction, the message is not
+        // at fault.
+        return (many || long) && now - entry.since >= heldMs;
       case 'conflict':
         return entry.conflicts >= MOST_CONFLICTS || many || long;
     }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
+import { systemClock } from '../../clock/index.js';
 import { CommitUnknownError, NonRetryableError } from '../../errors/index.js';
 import type { InboxUnit } from '../../messaging/index.js';
 import type { ContractCase } from '../contract-case.js';
+import { Gate } from '../gates.js';
 import { Consumer, freshEvent, type HandlerCall, type InboxDeliveryFixture } from './consumer.js';
 import { SHORT_MS, WAIT_MS, freshKey, openTransaction } from './inbox-fixture.js';
 
@@ -219,6 +221,59 @@ export const deliveryCases: readonly ContractCase<InboxDeliveryFixture>[] = [
       assert.deepEqual(await first, { kind: 'done' });
       assert.deepEqual(await other.receive(message, works, { delivery: 2 }), { kind: 'done' });
       assert.deepEqual(await slow.effects(message), ['done']);
+    },
+  },
+  {
+    name: 'a message that a frozen process holds counts no attempt while the database may yet release it',
+    guards: 'It would be a dead letter, though no process has tried it in vain.',
+    async run(fixture) {
+      const holder = new Consumer(fixture, fixture.store);
+      const skipped = { ms: 0 };
+      const other = new Consumer(fixture, await fixture.newStore(), {
+        group: holder.group,
+        waitMs: 1,
+        attempts: 1,
+        timeoutMs: 900_000,
+        clock: { ...systemClock, now: () => systemClock.now() + skipped.ms },
+      });
+      const message = freshEvent();
+      const frozen = new Gate();
+      const first = holder.receive(message, async () => {
+        await frozen.pass();
+        throw new Error('Its transaction was ended by the database.');
+      });
+      await frozen.reached;
+      for (let delivery = 1; delivery < 30; delivery += 1) {
+        const outcome = await other.receive(message, works, { delivery });
+        assert.equal(outcome.kind, 'retry');
+        skipped.ms += 30_000;
+      }
+      frozen.open();
+      await first;
+      assert.deepEqual(await other.receive(message, works, { delivery: 30 }), { kind: 'done' });
+      assert.deepEqual(await other.effects(message), ['done']);
+      assert.ok(other.events.every(({ outcome }) => outcome.kind !== 'retry' || !outcome.counted));
+    },
+  },
+  {
+    name: 'a handler that stops because its message was taken from it counts no attempt',
+    guards: 'Some deployments or lapsed leases would make a dead letter of a message that works.',
+    async run(fixture) {
+      const consumer = new Consumer(fixture, fixture.store, { attempts: 1 });
+      const message = freshEvent();
+      const subscription = new AbortController();
+      const outcome = await consumer.receive(
+        message,
+        ({ attempt: { signal } }) =>
+          new Promise((_, reject) => {
+            signal.addEventListener('abort', () => reject(new Error('stopped')), { once: true });
+            subscription.abort(new Error('The subscription is closing.'));
+          }),
+        { signal: subscription.signal },
+      );
+      assert.equal(outcome.kind, 'retry');
+      assert.deepEqual(await consumer.receive(message, works, { delivery: 2 }), { kind: 'done' });
+      assert.deepEqual(await consumer.effects(message), ['done']);
     },
   },
   {
