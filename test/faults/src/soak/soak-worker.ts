@@ -138,7 +138,12 @@ class Parts {
     }
   }
 
+  /**
+   * The broker first, also after a start that failed: a subscription that goes on with closed stores would
+   * take messages and put them off again and again.
+   */
   async close(): Promise<void> {
+    await this.broker.close().catch(() => undefined);
     await Promise.allSettled([this.orders.close(), this.stock.close(), this.pool.end()]);
   }
 }
