@@ -267,7 +267,7 @@ export class KeyBook {
     }
     for (const line of [...this.#lines.values()]) {
       if (!slots.has(line.key.slot)) continue;
-      line.heads.clear();
+      line.dropHeads();
       line.releasing = false;
       line.hasHeld = false;
       this.tidy(line);
@@ -298,7 +298,7 @@ export class KeyBook {
       let removed = false;
       for (const [seq, head] of line.heads) {
         if (!head.confirmed || heads?.has(seq) === true) continue;
-        line.heads.delete(seq);
+        line.removeHead(seq);
         removed = true;
       }
       if (line.heads.size === 0 && (removed || heads !== undefined) && line.hasHeld)

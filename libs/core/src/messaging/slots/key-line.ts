@@ -24,6 +24,11 @@ export class KeyLine {
    */
   readonly heads = new Map<string, { confirmed: boolean }>();
   /**
+   * The lowest head that is gone since rows were held. Behind several heads, some held rows lie below
+   * the last one, and must be read too when all become pending.
+   */
+  #lowestGone: string | null = null;
+  /**
    * Whether the store may have held rows of the key, which become pending when the last head is gone.
    */
   hasHeld = false;
@@ -40,6 +45,27 @@ export class KeyLine {
 
   constructor(key: KeyName) {
     this.key = key;
+  }
+
+  /** Removes a head. Returns whether it was one. */
+  removeHead(seq: string): boolean {
+    if (!this.heads.delete(seq)) return false;
+    this.#lowestGone = this.#lowestGone === null ? seq : minSeq(this.#lowestGone, seq);
+    if (this.heads.size === 0 && !this.hasHeld) this.#lowestGone = null;
+    return true;
+  }
+
+  /** The slot is lost: its next owner learns from the store what holds the key back. */
+  dropHeads(): void {
+    this.heads.clear();
+    this.#lowestGone = null;
+  }
+
+  /** The number above which all held rows lie, if those above `below` become pending; asked once. */
+  takeLowestGone(below: string): string {
+    const lowest = this.#lowestGone;
+    this.#lowestGone = null;
+    return lowest === null ? below : minSeq(lowest, below);
   }
 
   get lowestHead(): string | null {

@@ -113,6 +113,7 @@ export class Settlement {
   release(line: KeyLine, below: string): void {
     const lease = this.#leaseOf(line.key.slot);
     if (lease === undefined) return;
+    const lowest = line.takeLowestGone(below);
     line.releasing = true;
     line.hasHeld = false;
     this.#changes.push({
@@ -130,7 +131,7 @@ export class Settlement {
         line.releasing = false;
         line.freeFromRead = this.#book.readsBegun + 1;
         // The rows keep their old numbers, which may be below the floor.
-        this.#floors.lower(line.key.slot, below);
+        this.#floors.lower(line.key.slot, lowest);
         this.#book.resume(line);
         this.#events.readAgain();
       },
@@ -142,7 +143,7 @@ export class Settlement {
     taken.state = 'done';
     line.working -= 1;
     line.former.delete(taken);
-    const wasHead = line.heads.delete(taken.row.seq);
+    const wasHead = line.removeHead(taken.row.seq);
     if (!wasHead || line.heads.size > 0 || !line.hasHeld) {
       this.#completions.add(taken);
       this.#book.resume(line);
@@ -253,7 +254,7 @@ export class Settlement {
   }
 
   #headGone(line: KeyLine, seq: string): void {
-    line.heads.delete(seq);
+    line.removeHead(seq);
     if (line.heads.size === 0 && line.hasHeld) this.release(line, seq);
     else this.#book.resume(line);
   }
