@@ -28,7 +28,7 @@ describe('the published packages', { timeout: 120_000 }, () => {
     packages = await packLibraries(folder);
     await mkdir(app);
     await installInto(app, { type: 'module', dependencies: await dependencies(packages) });
-  }, 180_000);
+  }, 400_000);
   afterAll(async () => {
     await database.drop();
     await rm(folder, { recursive: true, force: true });
