@@ -70,7 +70,8 @@ export function isAbortedTransaction(error: unknown): boolean {
 
 /**
  * Whether the connection failed and not the statement: PostgreSQL is away, shutting down or out of
- * connections, has ended the session because its transaction lasted too long, or the socket died. The outcome of a statement that was under way is unknown.
+ * connections, has ended the session because its transaction lasted too long, or the socket died. The
+ * outcome of a statement that was under way is unknown.
  */
 export function isConnectionError(error: unknown): boolean {
   const state = sqlState(error);

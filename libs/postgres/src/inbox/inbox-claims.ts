@@ -37,15 +37,14 @@ export class InboxClaims {
     // A transaction that has inserted a row holds its lock until it ends. So a transaction that gets
     // the lock at once finds no uncommitted row and does not wait. No bound has to be set and restored,
     // which would cost a fifth of the whole statement.
-    this.#end = new Prepared(`INSERT INTO ${quoted}.inbox (tenant, group_name, source, id, state)
-      SELECT $1, $2, $3, $4, $5 WHERE ${tryToEnd('$2', '$4')}
-      ON CONFLICT DO NOTHING`);
-    // The limit is set first, so that it is also set when the claim has to wait.
-    this.#endWithLimit =
+    const endIf = (condition: string): Prepared =>
       new Prepared(`INSERT INTO ${quoted}.inbox (tenant, group_name, source, id, state)
-      SELECT $1, $2, $3, $4, $5 WHERE CASE WHEN ${LIMIT_IDLENESS} IS NOT NULL
-        THEN ${tryToEnd('$2', '$4')} END
+      SELECT $1, $2, $3, $4, $5 WHERE ${condition}
       ON CONFLICT DO NOTHING`);
+    const free = tryToEnd('$2', '$4');
+    this.#end = endIf(free);
+    // The limit is set first, so that it is also set when the claim has to wait.
+    this.#endWithLimit = endIf(`CASE WHEN ${LIMIT_IDLENESS} IS NOT NULL THEN ${free} END`);
     // The wait for another transaction that holds the message is bounded, and the caller's own
     // lock_timeout is as before when the statement has ended. The nested CASE and the parts that read
     // what the one before them returns fix the order: the old bound, the new one, the lock, the insert,

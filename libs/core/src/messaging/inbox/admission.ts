@@ -78,11 +78,10 @@ export class Admission {
     about: { readonly key: InboxKey; readonly name: string },
     work: (how: Admitted) => Promise<InboxOutcome>,
   ): Promise<InboxOutcome> {
-    const { gate, recent } = this.#options;
+    const { gate, recent, inbox } = this.#options;
     const { key, name } = about;
     const first = delivery.attempt <= 1 && delivery.afterDeath !== true;
-    const attempts =
-      first || recent.knows(name) ? null : await this.#options.inbox.readAttempts(key);
+    const attempts = first || recent.knows(name) ? null : await inbox.readAttempts(key);
     const noted = attempts === null ? 'no' : suspicion(delivery, attempts);
     const slow = recent.isSlow(name) || (attempts?.timeouts ?? 0) > 0;
     if (slow && !this.#enterSlow(key.group)) return this.#wait(delivery);

@@ -18,7 +18,7 @@ export interface Thrown {
 export async function callWithin(
   attempt: InboxAttempt,
   invoke: (attempt: InboxAttempt) => Promise<unknown>,
-  { limitMs, graceMs }: Pick<TimeLimits, 'limitMs' | 'graceMs'>,
+  { limitMs, graceMs }: TimeLimits,
   clock: Clock,
 ): Promise<Thrown | null> {
   const end: { thrown: Thrown | null } = { thrown: null };
