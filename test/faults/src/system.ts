@@ -6,13 +6,14 @@ import {
   replyTopicOf,
   SagaEngine,
   SagaRegistry,
+  storeFailureOf,
   systemClock as clock,
   type Broker,
   type FaultPoints,
   type Logger,
   type Store,
 } from '@sagaz/core';
-import { NoAnswerError, postgres, postgresBroker } from '@sagaz/postgres';
+import { postgres, postgresBroker } from '@sagaz/postgres';
 import pg from 'pg';
 import { AppTransactions } from './app-transactions.js';
 import { handlerThrough, recordDeliveries } from './handlers.js';
@@ -25,6 +26,8 @@ import { BROKER_SCHEMA, ORDERS_SCHEMA, STOCK_SCHEMA } from './schema.js';
 const TTL_MS = 2_500;
 const POLL_MS = 100;
 const CLOSE_MS = 5_000;
+/** How long a start is repeated while the server does not answer. */
+const START_WITHIN_MS = 30_000;
 const RELAY = {
   leaseTtlMs: TTL_MS,
   pollIntervalMs: POLL_MS,
@@ -94,22 +97,21 @@ export class System {
   ): Promise<System> {
     const environment = { service: 'system', logger, clock, faults };
     const store = async (schema: string): Promise<Store> => {
-      // A start is to fail at what it is about, not at a machine that does many things at once.
-      const pool = { max: 4, connectTimeoutMs: 20_000 };
-      const made = await postgres({ url, schema, pool }).create(environment);
-      await made.start({ migrate: false });
+      const made = await postgres({ url, schema, pool: { max: 4 } }).create(environment);
+      await answered(() => made.start({ migrate: false }));
       return made;
     };
+    const plugin = postgresBroker({
+      url,
+      schema: BROKER_SCHEMA,
+      migrate: false,
+      leaseTtlMs: TTL_MS,
+      pollIntervalMs: POLL_MS,
+    });
     const [ordersStore, stockStore, broker] = await Promise.all([
       store(ORDERS_SCHEMA),
       store(STOCK_SCHEMA),
-      postgresBroker({
-        url,
-        schema: BROKER_SCHEMA,
-        migrate: false,
-        leaseTtlMs: TTL_MS,
-        pollIntervalMs: POLL_MS,
-      }).create(environment),
+      answered(() => plugin.create(environment)),
     ]);
     const pool = new pg.Pool({ connectionString: url, max: 8 });
     return new System(pool, ordersStore, stockStore, broker, logger, faults, retryMs);
@@ -143,7 +145,7 @@ export class System {
       },
     });
     for (const relay of this.#relays) await relay.start();
-    await joined(this.engine);
+    await answered(() => this.engine.run());
   }
 
   /** Waits for the work that is under way. */
@@ -154,16 +156,16 @@ export class System {
 }
 
 /**
- * Lets the engine join. Its lease is so short here that the server of a busy machine may answer too late,
- * and a run is not about that.
+ * Repeats what a start does while the server does not answer, as an application does: the limits are so
+ * short here that a busy machine may miss them, and a run is not about that.
  */
-async function joined(engine: SagaEngine): Promise<void> {
+async function answered<T>(attempt: () => Promise<T>): Promise<T> {
+  const end = performance.now() + START_WITHIN_MS;
   for (;;) {
     try {
-      await engine.run();
-      return;
+      return await attempt();
     } catch (error) {
-      if (!(error instanceof NoAnswerError)) throw error;
+      if (storeFailureOf(error) !== 'away' || performance.now() > end) throw error;
     }
   }
 }
