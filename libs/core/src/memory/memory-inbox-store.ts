@@ -160,6 +160,14 @@ export class MemoryInboxStore implements InboxStore {
     }));
   }
 
+  takeBackStart(key: InboxKey, alone: boolean): Promise<InboxAttempts> {
+    return this.#note(key, (noted) =>
+      alone
+        ? { ...noted, crashes: Math.max(0, noted.crashes - 1) }
+        : { ...noted, starts: Math.max(0, noted.starts - 1) },
+    );
+  }
+
   noteEnd(key: InboxKey, end: 'failed' | 'timed_out' | 'uncounted'): Promise<InboxAttempts> {
     return this.#note(key, ({ failures, timeouts }) => ({
       failures: failures + (end === 'uncounted' ? 0 : 1),

@@ -133,8 +133,15 @@ export interface InboxStore {
   /** Notes that the attempt that began alone goes on beside others. Commits at once. */
   noteCompany(key: InboxKey): Promise<InboxAttempts>;
   /**
-   * Notes how an attempt ended: `failed` and `timed_out` count as failures, `uncounted` does not.
-   * Commits at once.
+   * Takes back the note of a start: its handler was not called, or the message was given back, so the
+   * attempt says nothing about it. Earlier starts stay. Commits at once.
+   *
+   * @param alone as in the note, unless its attempt went on beside others
+   */
+  takeBackStart(key: InboxKey, alone: boolean): Promise<InboxAttempts>;
+  /**
+   * Notes how an attempt ended: `failed` and `timed_out` count as failures, `uncounted` does not. The
+   * process has survived it, so the notes of all starts are removed. Commits at once.
    */
   noteEnd(key: InboxKey, end: 'failed' | 'timed_out' | 'uncounted'): Promise<InboxAttempts>;
 

@@ -128,7 +128,14 @@ export async function readAttempts(
 
 /** The notes that can be made of an attempt. */
 export type AttemptNote =
-  'started' | 'started_alone' | 'in_company' | 'failed' | 'timed_out' | 'uncounted';
+  | 'started'
+  | 'started_alone'
+  | 'in_company'
+  | 'start_taken_back'
+  | 'alone_taken_back'
+  | 'failed'
+  | 'timed_out'
+  | 'uncounted';
 
 /**
  * The numbers that each note adds to failures, timeouts, starts and crashes, and whether the attempt
@@ -138,6 +145,8 @@ const NOTES: Readonly<Record<AttemptNote, readonly [number, number, number, numb
   started: [0, 0, 1, 0, false],
   started_alone: [0, 0, 0, 1, false],
   in_company: [0, 0, 1, -1, false],
+  start_taken_back: [0, 0, -1, 0, false],
+  alone_taken_back: [0, 0, 0, -1, false],
   failed: [1, 0, 0, 0, true],
   timed_out: [1, 1, 0, 0, true],
   uncounted: [0, 0, 0, 0, true],
@@ -153,11 +162,11 @@ export async function noteAttempt(
   const { rows } = await on.query<InboxAttempts>({
     text: `INSERT INTO ${schema.quoted}.inbox_attempt AS a
         (tenant, group_name, source, id, failures, timeouts, starts, crashes)
-      VALUES ($1, $2, $3, $4, $5, $6, $7, greatest($8::integer, 0))
+      VALUES ($1, $2, $3, $4, $5, $6, greatest($7::integer, 0), greatest($8::integer, 0))
       ON CONFLICT (tenant, group_name, source, id) DO UPDATE SET
         failures = a.failures + $5,
         timeouts = a.timeouts + $6,
-        starts = CASE WHEN $9 THEN 0 ELSE a.starts + $7 END,
+        starts = CASE WHEN $9 THEN 0 ELSE greatest(a.starts + $7::integer, 0) END,
         crashes = CASE WHEN $9 THEN 0 ELSE greatest(a.crashes + $8::integer, 0) END,
         noted_at = clock_timestamp()
       RETURNING failures, timeouts, starts, crashes`,

@@ -109,6 +109,11 @@ export class PgInboxStore implements InboxStore {
     return noteAttempt(this.#pool.for('inbox'), this.#schema, key, 'in_company');
   }
 
+  takeBackStart(key: InboxKey, alone: boolean): Promise<InboxAttempts> {
+    const note = alone ? 'alone_taken_back' : 'start_taken_back';
+    return noteAttempt(this.#pool.for('inbox'), this.#schema, key, note);
+  }
+
   noteEnd(key: InboxKey, end: 'failed' | 'timed_out' | 'uncounted'): Promise<InboxAttempts> {
     return noteAttempt(this.#pool.for('inbox'), this.#schema, key, end);
   }

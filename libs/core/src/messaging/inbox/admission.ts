@@ -6,11 +6,11 @@ import type {
   InboxStore,
   Logger,
 } from '../../ports/index.js';
-import { errorText } from '../../errors/index.js';
 import { TurnWaitError } from './errors.js';
 import type { InboxOutcome } from './inbox.types.js';
 import type { RecentRetries } from './recent-retries.js';
 import type { SoloGate } from './solo-gate.js';
+import { StartNote } from './start-note.js';
 
 /**
  * How long a crash suspect waits for other suspects, and for handlers that are running already; in
@@ -31,11 +31,10 @@ const TURN_AGAIN_MS = 5_000;
 /** How an attempt is admitted, and what is known of the earlier ones. */
 export interface Admitted {
   /**
-   * Whether the start of the attempt is noted, so that a crash of the process during it is known
-   * afterwards: not at all, as one of several handlers, or as the only one, which then caused the
-   * crash.
+   * By which the start of the attempt is noted, so that a death of the process during it is known
+   * afterwards. Null: it is not noted, because the message is no suspect.
    */
-  readonly noted: 'no' | 'beside' | 'alone';
+  readonly note: StartNote | null;
   /** Null: they were not read, because no earlier attempt of the message is known. */
   readonly attempts: InboxAttempts | null;
 }
@@ -78,51 +77,63 @@ export class Admission {
     about: { readonly key: InboxKey; readonly name: string },
     work: (how: Admitted) => Promise<InboxOutcome>,
   ): Promise<InboxOutcome> {
-    const { gate, recent, inbox } = this.#options;
+    const { recent, inbox, clock } = this.#options;
     const { key, name } = about;
-    const first = delivery.attempt <= 1 && delivery.afterDeath !== true;
-    const attempts = first || recent.knows(name) ? null : await inbox.readAttempts(key);
-    const noted = attempts === null ? 'no' : suspicion(delivery, attempts);
-    const slow = recent.isSlow(name) || (attempts?.timeouts ?? 0) > 0;
-    if (slow && !this.#enterSlow(key.group)) return this.#wait(delivery);
+    const trusted =
+      delivery.afterDeath !== true &&
+      (delivery.attempt <= 1 || recent.isTrusted(name, delivery.attempt));
+    const attempts = trusted ? null : await inbox.readAttempts(key);
+    const suspect = attempts === null ? 'no' : suspicion(delivery, attempts);
+    const note = suspect === 'no' ? null : new StartNote(this.#options, key, suspect === 'alone');
+    const admitted = { note, attempts };
+    const outcome = await this.#inPlace(delivery, about, admitted, suspect, work);
+    if (outcome.kind === 'retry' && (note === null || note.ended)) {
+      recent.trust(name, delivery.attempt, clock.now());
+    }
+    return outcome;
+  }
+
+  async #inPlace(
+    delivery: Delivery,
+    about: { readonly key: InboxKey; readonly name: string },
+    admitted: Admitted,
+    suspect: 'no' | 'beside' | 'alone',
+    work: (how: Admitted) => Promise<InboxOutcome>,
+  ): Promise<InboxOutcome> {
+    const { gate, recent } = this.#options;
+    const { group } = about.key;
+    const slow = recent.isSlow(about.name) || (admitted.attempts?.timeouts ?? 0) > 0;
+    if (slow && !this.#enterSlow(group)) return this.#wait(delivery);
     try {
-      if (noted !== 'alone') return await gate.beside(() => work({ noted, attempts }));
-      return await this.#alone(delivery, about, attempts, work);
+      if (suspect !== 'alone') return await gate.beside(() => work(admitted));
+      return await this.#alone(delivery, about, admitted, work);
     } finally {
-      if (slow) this.#leaveSlow(key.group);
+      if (slow) this.#leaveSlow(group);
     }
   }
 
   async #alone(
     delivery: Delivery,
     { key, name }: { readonly key: InboxKey; readonly name: string },
-    attempts: InboxAttempts | null,
+    admitted: Admitted,
     work: (how: Admitted) => Promise<InboxOutcome>,
   ): Promise<InboxOutcome> {
-    const { gate, recent, inbox, logger, hasEnded } = this.#options;
+    const { gate, recent, hasEnded } = this.#options;
+    const { note, attempts } = admitted;
     // The process may have died between the commit and the acknowledgement. Then the message is done
     // and need not run alone.
     if (await hasEnded(key)) return { kind: 'duplicate' };
     const deaths = attempts?.starts ?? 0;
     const aloneMs = Math.min(ALONE_MS * 2 ** Math.min(deaths - 1, 10), LONGEST_ALONE_MS);
     const outcome = await gate.alone(
-      () => work({ noted: 'alone', attempts }),
+      () => work(admitted),
       { turnMs: TURN_MS, drainMs: DRAIN_MS, aloneMs },
-      () => {
-        inbox.noteCompany(key).catch((error: unknown) => {
-          logger.warn(
-            'A message that is handled alone has taken too long, and it could not be noted that others run beside it now; a crash would count against it.',
-            {
-              messageId: key.id,
-              error: errorText(error),
-            },
-          );
-        });
-      },
+      () => note?.goesOnBeside(),
     );
     if (outcome !== null) return outcome;
     if (recent.noteTurn(name) < MOST_TURNS) return this.#wait(delivery);
-    return gate.beside(() => work({ noted: 'beside', attempts }));
+    note?.goesOnBeside();
+    return gate.beside(() => work(admitted));
   }
 
   #wait({ message }: Delivery): InboxOutcome {
@@ -151,7 +162,7 @@ export class Admission {
 function suspicion(
   { attempt, afterDeath = false }: Delivery,
   { failures, starts, crashes }: InboxAttempts,
-): Admitted['noted'] {
+): 'no' | 'beside' | 'alone' {
   if (starts + crashes > 0) return 'alone';
   return afterDeath || attempt - 1 > failures ? 'beside' : 'no';
 }

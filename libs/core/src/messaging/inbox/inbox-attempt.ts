@@ -50,6 +50,7 @@ export class InboxAttempt {
   readonly #tools: AttemptTools;
   readonly #idleMs: number | undefined;
   #applied: Applied | null = null;
+  #handlerCalled = false;
   #result: AttemptResult | null = null;
   #work: Promise<unknown> | null = null;
   readonly #delivered: AbortSignal;
@@ -101,6 +102,11 @@ export class InboxAttempt {
    */
   get applied(): Applied | null {
     return this.#applied;
+  }
+
+  /** Whether the handler was called: the message was claimed, and no earlier one had ended it. */
+  get handlerCalled(): boolean {
+    return this.#handlerCalled;
   }
 
   /** How the attempt ended; null: its handler was not called. */
@@ -284,6 +290,7 @@ export class InboxAttempt {
         waitMs,
       );
     }
+    this.#handlerCalled = true;
     const value = await handler();
     await faults.reach('inbox.after-handler', message.id);
     this.#refuseLate();

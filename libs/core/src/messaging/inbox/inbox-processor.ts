@@ -1,4 +1,4 @@
-import { errorText, isStoreRefusal, storeFailureOf } from '../../errors/index.js';
+import { isStoreRefusal, storeFailureOf } from '../../errors/index.js';
 import { guarded } from '../../observers/index.js';
 import { noFaults, type Delivery, type DeliveryOutcome, type InboxKey } from '../../ports/index.js';
 import { delayOf } from '../../retry/index.js';
@@ -28,6 +28,7 @@ import { judged, type Judged } from './judged-delivery.js';
 import { putOffDelay } from './put-off-delay.js';
 import { RecentRetries, uncountedOf } from './recent-retries.js';
 import { SoloGate } from './solo-gate.js';
+import type { StartNote } from './start-note.js';
 import { StoreRefusals } from './store-refusals.js';
 import { tellOutcome } from './tell-outcome.js';
 import { timeLimitsOf } from './time-limits.js';
@@ -186,10 +187,9 @@ export class InboxProcessor {
     }
   }
 
-  async #handle(reception: Reception, { noted, attempts }: Admitted): Promise<InboxOutcome> {
+  async #handle(reception: Reception, { note, attempts }: Admitted): Promise<InboxOutcome> {
     const { delivery, distrust, handler, invoke, key, name } = reception;
     const { message, signal } = delivery;
-    const { inbox } = this.#options;
     if (signal.aborted) return this.#putOff(name, signal.reason);
     if (distrust !== null) {
       // No reply is sent, or a forged message could make a step of any saga fail.
@@ -227,24 +227,24 @@ export class InboxProcessor {
         error: new HandlerCrashedError(message.type, attempts.crashes),
       });
     }
-    if (noted !== 'no') await inbox.noteStart(key, noted === 'alone');
+    await note?.begin();
     const limits = timeLimitsOf(handler, this.#options.graceMs);
     const attempt = new InboxAttempt(subject, delivery, handler, this.#tools, limits.idleMs);
-    const givenBack = (): void => this.#giveBack(key);
-    if (noted !== 'no') signal.addEventListener('abort', givenBack, { once: true });
+    const givenBack = (): void => note?.giveBack();
+    if (note !== null) signal.addEventListener('abort', givenBack, { once: true });
     const thrown = await callWithin(attempt, invoke, limits, this.#options.clock);
-    if (noted !== 'no') signal.removeEventListener('abort', givenBack);
+    if (note !== null) signal.removeEventListener('abort', givenBack);
     const result = attempt.result;
     if (result?.kind === 'ended') return result.outcome;
-    if (result !== null) return this.#failed(reception, subject, noted !== 'no', result.error);
+    if (result !== null) return this.#failed(reception, attempt, subject, note, result.error);
     if (thrown === null) {
       const error = new HandlerNotReachedError(message.type, handler.group);
-      return this.#failed(reception, subject, noted !== 'no', error);
+      return this.#failed(reception, attempt, subject, note, error);
     }
     // A guard refused, or an outer interceptor threw. Only if the database is away, a retry helps.
     const failure = this.#failureOf(thrown.error);
     if (failure === 'unavailable' || failure === 'conflict') {
-      return this.#failed(reception, subject, noted !== 'no', thrown.error);
+      return this.#failed(reception, attempt, subject, note, thrown.error);
     }
     return this.#bookkeeping.bury(subject, {
       reason: 'rejected',
@@ -256,8 +256,9 @@ export class InboxProcessor {
   /** Decides what follows a failed attempt. */
   async #failed(
     { delivery, handler, name }: Reception,
+    attempt: InboxAttempt,
     subject: Subject,
-    noted: boolean,
+    note: StartNote | null,
     error: unknown,
   ): Promise<InboxOutcome> {
     const { inbox, clock, graceMs } = this.#options;
@@ -274,7 +275,7 @@ export class InboxProcessor {
         // A race that is lost again and again counts, or the message would hold its key for ever.
         const { idleMs: heldMs = 0 } = timeLimitsOf(handler, graceMs);
         if (this.#recent.mustCount(name, uncountedOf(failure), clock.now(), heldMs)) break;
-        if (noted) await inbox.noteEnd(subject.key, 'uncounted');
+        await note?.endUncounted(attempt.handlerCalled);
         return this.#putOff(name, error);
       }
       case 'final':
@@ -286,6 +287,7 @@ export class InboxProcessor {
     // Counted in the database only: the count survives the process, and while the database is away no
     // attempt is used up.
     const { failures } = await inbox.noteEnd(subject.key, timedOut ? 'timed_out' : 'failed');
+    note?.endCounted();
     if (failures >= handler.retry.attempts) {
       return this.#bury(subject, name, 'exhausted', error, failures);
     }
@@ -302,16 +304,6 @@ export class InboxProcessor {
 
   #failureOf(error: unknown): Failure {
     return failureOf(error, (one) => this.#options.transactions.reported(one));
-  }
-
-  /** Notes that the subscription gave the message back or lost it, which is no crash. */
-  #giveBack(key: InboxKey): void {
-    this.#options.inbox.noteEnd(key, 'uncounted').catch((error: unknown) => {
-      this.#options.logger.warn('A message was given back, which could not be noted.', {
-        messageId: key.id,
-        error: errorText(error),
-      });
-    });
   }
 
   async #bury(

@@ -41,6 +41,11 @@ export interface Spent {
 }
 
 interface Entry {
+  /**
+   * The number of the last delivery after which this process knew that no death is owed to the message;
+   * null: it does not know that.
+   */
+  trustedAt: number | null;
   uncounted: number;
   conflicts: number;
   readonly since: number;
@@ -60,9 +65,20 @@ export class RecentRetries {
    */
   readonly #turns = new Map<string, number>();
 
-  /** Whether this process put the message off after an attempt, so that no crash ended that attempt. */
-  knows(name: string): boolean {
-    return this.#entries.has(name);
+  /**
+   * Whether this process knows that no death of a process is owed to the message: it put the message off
+   * after the delivery before this one, and the message was no suspect then, or its handler had ended.
+   * A message that was put off before its handler was called is as much a suspect as before.
+   */
+  isTrusted(name: string, attempt: number): boolean {
+    const at = this.#entries.get(name)?.trustedAt ?? null;
+    // Deliveries in between were another process's, which may have died.
+    return at !== null && attempt <= at + 1;
+  }
+
+  /** Notes that after this delivery no death is owed to the message. */
+  trust(name: string, attempt: number, now: number): void {
+    this.#entry(name, now).trustedAt = attempt;
   }
 
   /** How many uncounted retries in a row this process asked for. */
@@ -133,6 +149,7 @@ export class RecentRetries {
 
   #entry(name: string, now: number): Entry {
     const entry = this.#entries.get(name) ?? {
+      trustedAt: null,
       uncounted: 0,
       conflicts: 0,
       since: now,

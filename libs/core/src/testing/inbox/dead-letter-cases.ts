@@ -283,6 +283,12 @@ export const deadLetterCases: readonly ContractCase<InboxStoreFixture>[] = [
       assert.deepEqual(await other.inbox.noteStart(key, true), { ...none, starts: 1, crashes: 1 });
       assert.deepEqual(await other.inbox.noteCompany(key), { ...none, starts: 2 });
       assert.deepEqual(await other.inbox.noteCompany(key), { ...none, starts: 3 });
+      assert.deepEqual(await inbox.noteStart(key, true), { ...none, starts: 3, crashes: 1 });
+      assert.deepEqual(await inbox.takeBackStart(key, true), { ...none, starts: 3 });
+      assert.deepEqual(await inbox.takeBackStart(key, false), { ...none, starts: 2 });
+      const untouched = freshKey();
+      assert.deepEqual(await inbox.takeBackStart(untouched, true), none);
+      assert.deepEqual(await inbox.takeBackStart(untouched, false), none);
       const failed = { ...none, failures: 1 };
       assert.deepEqual(await other.inbox.noteEnd(key, 'failed'), failed);
       assert.deepEqual(await other.inbox.noteStart(key, true), { ...failed, crashes: 1 });

@@ -7,6 +7,7 @@ import { deadLetterCases } from './dead-letter-cases.js';
 import { deliveryCases } from './delivery-cases.js';
 import type { InboxStoreFixture } from './inbox-fixture.js';
 import { limitCases } from './limit-cases.js';
+import { owedDeathCases } from './owed-death-cases.js';
 import { participantCases } from './participant-cases.js';
 import { pipelineCases } from './pipeline-cases.js';
 import { randomCases } from './random-cases.js';
@@ -33,6 +34,7 @@ export const inboxDeliveryContract: readonly ContractCase<InboxDeliveryFixture>[
   ...pipelineCases,
   ...commandCases,
   ...crashCases,
+  ...owedDeathCases,
   ...recoveryCases,
   ...signingCases,
   ...randomCases,
