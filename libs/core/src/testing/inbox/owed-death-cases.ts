@@ -10,7 +10,7 @@ function noted(counts: Partial<InboxAttempts>): InboxAttempts {
   return { failures: 0, timeouts: 0, starts: 0, crashes: 0, ...counts };
 }
 
-/** What puts a message off before its handler is called. */
+/** Reasons for which an attempt is put off before it calls its handler. */
 const PUT_OFF: readonly {
   readonly what: string;
   readonly putOff: (
@@ -45,7 +45,7 @@ const PUT_OFF: readonly {
   },
 ];
 
-/** What a process knows of the deaths before an attempt, when its own attempts end without the handler. */
+/** A process knows the deaths before an attempt also when its own attempts end without the handler. */
 export const owedDeathCases: readonly ContractCase<InboxDeliveryFixture>[] = [
   ...PUT_OFF.map(({ what, putOff }): ContractCase<InboxDeliveryFixture> => ({
     name: `a message that kills its process is a dead letter in the end, also if ${what} before each of its deaths`,
