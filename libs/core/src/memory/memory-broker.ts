@@ -6,7 +6,7 @@ import type {
   SubscribeRequest,
   Subscription,
 } from '../ports/index.js';
-import { Places } from '../messaging/index.js';
+import { Places, SubscriptionClosedError } from '../messaging/index.js';
 import { MemoryBrokerGroup, type Consumer } from './memory-broker-group.js';
 
 export interface MemoryBrokerOptions {
@@ -141,7 +141,7 @@ export class MemoryBroker implements Broker {
     this.#closed = true;
     for (const consumer of this.#consumers) {
       consumer.open = false;
-      for (const abort of consumer.aborts) abort.abort();
+      for (const abort of consumer.aborts) abort.abort(new SubscriptionClosedError());
     }
   }
 
@@ -161,7 +161,7 @@ export class MemoryBroker implements Broker {
         };
       });
     }
-    for (const abort of consumer.aborts) abort.abort();
+    for (const abort of consumer.aborts) abort.abort(new SubscriptionClosedError());
     this.#consumers.delete(consumer);
     group.leave(consumer);
   }

@@ -6,6 +6,7 @@ export * from './rules/index.js';
 export { Places } from './places.js';
 export { settlesWithin } from './settles-within.js';
 export { HandlerTimeoutError } from './handler-timeout.error.js';
+export { SubscriptionClosedError } from './subscription-closed.error.js';
 export * from './inbox/index.js';
 export * from './slots/index.js';
 export * from './relay/index.js';

@@ -27,7 +27,11 @@ export interface Delivery {
    * record nothing when they deliver.
    */
   readonly afterDeath?: boolean;
-  /** Aborted when the subscription loses the right to work on the message, or closes for good. */
+  /**
+   * Aborted when the subscription loses the right to work on the message, or closes for good. Only in
+   * the second case the reason is a `SubscriptionClosedError`: the message is given back in good order,
+   * and if the process ends before the handler does, that is no crash.
+   */
   readonly signal: AbortSignal;
 }
 

@@ -5,6 +5,7 @@ import { delayOf } from '../../retry/index.js';
 import { HandlerTimeoutError } from '../handler-timeout.error.js';
 import { settlesWithin } from '../settles-within.js';
 import { UntrustedMessageError } from '../signing/index.js';
+import { SubscriptionClosedError } from '../subscription-closed.error.js';
 import { Admission, type Admitted } from './admission.js';
 import { callWithin } from './call-within.js';
 import {
@@ -230,10 +231,14 @@ export class InboxProcessor {
     await note?.begin();
     const limits = timeLimitsOf(handler, this.#options.graceMs);
     const attempt = new InboxAttempt(subject, delivery, handler, this.#tools, limits.idleMs);
-    const givenBack = (): void => note?.giveBack();
-    if (note !== null) signal.addEventListener('abort', givenBack, { once: true });
+    const stopped = (): void => {
+      // If the message was lost and not given back, the handler can still be what kills the process: a
+      // process that runs out of memory often loses its messages first. So the note stays until it ends.
+      if (signal.reason instanceof SubscriptionClosedError) note?.giveBack();
+    };
+    if (note !== null) signal.addEventListener('abort', stopped, { once: true });
     const thrown = await callWithin(attempt, invoke, limits, this.#options.clock);
-    if (note !== null) signal.removeEventListener('abort', givenBack);
+    if (note !== null) signal.removeEventListener('abort', stopped);
     const result = attempt.result;
     if (result?.kind === 'ended') return result.outcome;
     if (result !== null) return this.#failed(reception, attempt, subject, note, result.error);

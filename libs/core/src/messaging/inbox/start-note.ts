@@ -50,8 +50,8 @@ export class StartNote {
   }
 
   /**
-   * The subscription gave the message back or lost it, so what comes now says nothing about the message:
-   * only this start is taken back, and earlier deaths stay. Never throws.
+   * The subscription gave the message back because it closes, so the end of the process says nothing
+   * about the message: only this start is taken back, and earlier deaths stay. Never throws.
    */
   giveBack(): void {
     this.#takeBack().catch((error: unknown) => {

@@ -1,4 +1,5 @@
 import type { Clock } from '../../ports/index.js';
+import { SubscriptionClosedError } from '../subscription-closed.error.js';
 import type { KeyBook } from './key-book.js';
 import type { KeyLine } from './key-line.js';
 import type { LeaseKeeper } from './lease-keeper.js';
@@ -141,8 +142,10 @@ export class RowSource implements WorkSource {
     }
   }
 
+  /** Aborts all work, because the consumer closes for good. */
   abortAll(): void {
-    for (const controller of this.#aborts.values()) controller.abort();
+    const closed = new SubscriptionClosedError();
+    for (const controller of this.#aborts.values()) controller.abort(closed);
   }
 
   ended(taken: TakenRow): void {

@@ -85,8 +85,8 @@ export interface WorkSource {
   /** Gives no rows of a topic for `ms` milliseconds. */
   pauseTopic(topic: string, ms: number): void;
   /**
-   * The controller that is aborted when the slot of the row is lost or the consumer closes for good;
-   * the work may abort it too.
+   * The controller that is aborted when the slot of the row is lost, or with a `SubscriptionClosedError`
+   * when the consumer closes for good; the work may abort it too.
    */
   stopOf(row: TakenRow): AbortController;
   /** Reports progress of the work; leases are renewed only while there is progress. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { inboxKeyOf } from '../../messaging/index.js';
+import { inboxKeyOf, SubscriptionClosedError } from '../../messaging/index.js';
 import type { Message } from '../../ports/index.js';
 import type { ContractCase } from '../contract-case.js';
 import {
@@ -19,11 +19,13 @@ export function killed(
   message: Message,
   delivery: number,
   afterDeath = false,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<void> {
   return new Promise((resolve) => {
     void consumer.receive(message, works, {
       delivery,
       afterDeath,
+      signal,
       pipeline: () => {
         resolve();
         return dies();
@@ -179,7 +181,7 @@ export const crashCases: readonly ContractCase<InboxDeliveryFixture>[] = [
       await running;
       const { inbox } = fixture.store;
       assert.equal((await inbox.readAttempts(key)).crashes, 1);
-      stopping.abort();
+      stopping.abort(new SubscriptionClosedError());
       for (let i = 0; i < 1_000; i += 1) {
         const { starts, crashes } = await inbox.readAttempts(key);
         // The death before stays: this attempt says nothing about it.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { systemClock } from '../../clock/index.js';
 import { CommitUnknownError, NonRetryableError } from '../../errors/index.js';
-import type { InboxUnit } from '../../messaging/index.js';
+import { SubscriptionClosedError, type InboxUnit } from '../../messaging/index.js';
 import type { ContractCase } from '../contract-case.js';
 import { Gate } from '../gates.js';
 import { Consumer, freshEvent, type HandlerCall, type InboxDeliveryFixture } from './consumer.js';
@@ -267,7 +267,7 @@ export const deliveryCases: readonly ContractCase<InboxDeliveryFixture>[] = [
         ({ attempt: { signal } }) =>
           new Promise((_, reject) => {
             signal.addEventListener('abort', () => reject(new Error('stopped')), { once: true });
-            subscription.abort(new Error('The subscription is closing.'));
+            subscription.abort(new SubscriptionClosedError());
           }),
         { signal: subscription.signal },
       );

@@ -71,6 +71,51 @@ export const owedDeathCases: readonly ContractCase<InboxDeliveryFixture>[] = [
     },
   })),
   {
+    name: 'a message that its process loses before it dies of it is a dead letter in the end',
+    guards:
+      'A process that runs out of memory loses its messages first, and no death is ever counted.',
+    async run(fixture) {
+      const { group } = new Consumer(fixture, fixture.store);
+      const message = freshEvent();
+      const process = () => new Consumer(fixture, fixture.store, { group });
+      for (let delivery = 1; delivery <= 5; delivery += 1) {
+        const lost = new AbortController();
+        await killed(process(), message, delivery, false, lost.signal);
+        lost.abort();
+        // Long enough for whatever is noted now.
+        for (let i = 0; i < 20; i += 1) await fixture.store.inbox.countDeadLetters();
+      }
+      const last = process();
+      assert.deepEqual(await last.receive(message, works, { delivery: 6 }), { kind: 'done' });
+      assert.deepEqual(last.outcomes, ['buried']);
+      assert.deepEqual(await last.effects(message), []);
+    },
+  },
+  {
+    name: 'a handler that ends after its process has lost the message has killed nobody',
+    guards: 'Lapsed leases would make a dead letter of a message that works.',
+    async run(fixture) {
+      const { group } = new Consumer(fixture, fixture.store);
+      const message = freshEvent();
+      const key = inboxKeyOf(group, message);
+      const { inbox } = fixture.store;
+      await killed(new Consumer(fixture, fixture.store, { group }), message, 1, true);
+      const lost = new AbortController();
+      const consumer = new Consumer(fixture, fixture.store, { group });
+      const outcome = await consumer.receive(
+        message,
+        async () => {
+          lost.abort();
+          assert.deepEqual(await inbox.readAttempts(key), noted({ starts: 1, crashes: 1 }));
+          throw new Error('stopped');
+        },
+        { afterDeath: true, signal: lost.signal },
+      );
+      assert.equal(outcome.kind, 'retry');
+      assert.deepEqual(await inbox.readAttempts(key), noted({}));
+    },
+  },
+  {
     name: 'a death elsewhere is known to a process that has put the message off before',
     guards: 'A process that lost the message for a while handles it as if nothing had happened.',
     async run(fixture) {
