@@ -27,6 +27,8 @@ export interface WorkObserver extends EnlistObserver {
    * The database refused what the inbox of a connection asks to handle a message, which is tried again.
    */
   inboxFailed?(event: { readonly connection: string; readonly failure: StoreFailure }): void;
+  /** The database of a connection did not take a reply to its sagas, which is tried again. */
+  repliesFailed?(event: { readonly connection: string; readonly failure: StoreFailure }): void;
   /** A reply was dropped, because no saga here can be told of it. */
   replyDropped?(event: { readonly reason: DroppedReply }): void;
 }
@@ -72,6 +74,10 @@ export class WorkObservers implements Required<WorkObserver> {
 
   inboxFailed(event: { readonly connection: string; readonly failure: StoreFailure }): void {
     for (const observer of this.#observers) observer.inboxFailed?.(event);
+  }
+
+  repliesFailed(event: { readonly connection: string; readonly failure: StoreFailure }): void {
+    for (const observer of this.#observers) observer.repliesFailed?.(event);
   }
 
   replyDropped(event: { readonly reason: DroppedReply }): void {

@@ -13,7 +13,7 @@ export const failureMetrics: Provider[] = [
   }),
 ];
 
-const WORKERS = ['engine', 'relay', 'consumers'] as const;
+const WORKERS = ['engine', 'relay', 'consumers', 'replies'] as const;
 /** A record, so that the compiler reports a missing member here when the type gets a new one. */
 const FAILURES: Readonly<Record<StoreFailure, true>> = { refused: true, away: true, failed: true };
 
@@ -36,6 +36,9 @@ export class FailureMetrics implements OnModuleInit {
       relay: counts('relay'),
       inboxFailed: ({ connection, failure }) => {
         this.failures.inc({ connection, worker: 'consumers', failure });
+      },
+      repliesFailed: ({ connection, failure }) => {
+        this.failures.inc({ connection, worker: 'replies', failure });
       },
     });
   }

@@ -13,19 +13,18 @@ import {
   type DeliveryOutcome,
   type Logger,
   type NewMail,
-  type Store,
 } from '@sagaz/core';
 import { KeptSubscription } from '../broker/index.js';
-import { Connections, detached } from '../enlist/index.js';
+import { Connections, detached, type Connection } from '../enlist/index.js';
 import { WorkObservers, Workers, type StuckMessages, type Worker } from '../lifecycle/index.js';
 import type { EffectiveOptions } from '../options/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
+import { ReplyStoring, type PutOff } from './reply-storing.js';
 import { SagaSet } from './saga-set.js';
 import { uncheckedReplies } from './unchecked-replies.js';
 
 /** How many replies of different sagas are taken at once; each is one small insert. */
 const CONCURRENCY = 50;
-const RETRY_MS = 1_000;
 
 /**
  * Takes the replies to this service's commands and stores them as mail of their sagas. It needs no
@@ -36,6 +35,7 @@ const RETRY_MS = 1_000;
 export class Replies implements Worker, OnModuleInit {
   readonly name = 'replies';
   #subscription: KeptSubscription | null = null;
+  readonly #storing: ReplyStoring;
 
   constructor(
     @Inject(SAGAZ_OPTIONS) private readonly options: EffectiveOptions,
@@ -46,10 +46,16 @@ export class Replies implements Worker, OnModuleInit {
     @Inject(SagaSet) private readonly sagas: SagaSet,
     @Inject(Workers) private readonly workers: Workers,
     @Inject(WorkObservers) private readonly work: WorkObservers,
-  ) {}
+  ) {
+    this.#storing = new ReplyStoring({
+      clock,
+      logger,
+      onFailure: (connection, failure) => work.repliesFailed({ connection, failure }),
+    });
+  }
 
   onModuleInit(): void {
-    if (this.options.roles.engine && this.broker !== null && this.#stores().length > 0) {
+    if (this.options.roles.engine && this.broker !== null && this.#keepers().length > 0) {
       this.workers.add(this);
     }
   }
@@ -88,7 +94,7 @@ export class Replies implements Worker, OnModuleInit {
   }
 
   problem(): string | null {
-    return this.#subscription?.problem() ?? null;
+    return this.#subscription?.problem() ?? this.#storing.problem;
   }
 
   /**
@@ -107,13 +113,12 @@ export class Replies implements Worker, OnModuleInit {
     return `${this.options.service}.engine`;
   }
 
-  #stores(): readonly Store[] {
-    return this.connections.all
-      .filter((connection) => this.sagas.of(connection).length > 0)
-      .map(({ store }) => store);
+  /** The connections whose stores have sagas of this service. */
+  #keepers(): readonly Connection[] {
+    return this.connections.all.filter((connection) => this.sagas.of(connection).length > 0);
   }
 
-  async #take({ message }: Delivery): Promise<DeliveryOutcome> {
+  async #take({ message, attempt }: Delivery): Promise<DeliveryOutcome> {
     const distrust = this.options.signing?.verify(message) ?? null;
     let mail: NewMail;
     try {
@@ -132,37 +137,40 @@ export class Replies implements Worker, OnModuleInit {
       this.work.replyDropped({ reason: 'malformed' });
       return { kind: 'done' };
     }
-    try {
-      const store = await this.#keeperOf(mail.sagaId);
-      // Forged replies must not be stored as mail of sagas that will never exist.
-      const unheard = distrust !== null && (await store?.sagas.get(mail.sagaId)) === null;
-      if (store === undefined || unheard) {
-        this.logger.warn('A reply came for a saga that is not here; it was dropped.', {
-          messageId: message.id,
-          sagaId: mail.sagaId,
-          step: message.headers[HEADERS.step],
-        });
-        this.work.replyDropped({ reason: distrust === null ? 'unknown_saga' : 'untrusted' });
-        return { kind: 'done' };
-      }
-      await store.sagas.putMail([mail]);
-      store.wakeUps.hint('saga');
+    const keeper = await this.#keeperOf(mail, attempt, distrust !== null);
+    if (keeper === null) {
+      this.logger.warn('A reply came for a saga that is not here; it was dropped.', {
+        messageId: message.id,
+        sagaId: mail.sagaId,
+        step: message.headers[HEADERS.step],
+      });
+      this.work.replyDropped({ reason: distrust === null ? 'unknown_saga' : 'untrusted' });
       return { kind: 'done' };
-    } catch (error) {
-      return { kind: 'retry', delayMs: RETRY_MS, error };
     }
+    const putOff = 'delayMs' in keeper ? keeper : await this.#storing.put(keeper, mail, attempt);
+    return putOff === null ? { kind: 'done' } : { kind: 'retry', ...putOff };
   }
 
   /**
-   * Finds the store of the saga. If there is only one store, it is used without a look, because mail
-   * may come before its saga.
+   * Finds the connection whose store has the saga of the mail; null: none has. If there is only one
+   * connection with sagas, its store is not asked, because mail may come before its saga. `mustExist`
+   * asks it all the same: forged replies must not be stored as mail of sagas that will never exist.
    */
-  async #keeperOf(sagaId: string): Promise<Store | undefined> {
-    const [only, ...others] = this.#stores();
-    if (others.length === 0) return only;
-    for (const store of this.#stores()) {
-      if ((await store.sagas.get(sagaId)) !== null) return store;
+  async #keeperOf(
+    mail: NewMail,
+    attempt: number,
+    mustExist: boolean,
+  ): Promise<Connection | PutOff | null> {
+    const all = this.#keepers();
+    const [only, ...others] = all;
+    if (only !== undefined && others.length === 0 && !mustExist) return only;
+    let putOff: PutOff | null = null;
+    for (const connection of all) {
+      const found = await this.#storing.has(connection, mail, attempt);
+      if (found === true) return connection;
+      // Another store may have the saga, and its replies need not wait for this one.
+      if (found !== false) putOff = found;
     }
-    return undefined;
+    return putOff;
   }
 }

@@ -1,4 +1,4 @@
-import { parseJournal, recordText, type Distrust } from '../../messaging/index.js';
+import { indexText, parseJournal, recordText, type Distrust } from '../../messaging/index.js';
 import { HEADERS, type Message, type NewMail } from '../../ports/index.js';
 import type { TaskRef } from '../journal/index.js';
 import { MalformedReplyError } from './malformed-reply.error.js';
@@ -105,7 +105,7 @@ function mailOf(message: Message, undelivered: boolean): NewMail {
     // The key contains the command, so that the unread failure of an earlier attempt does not keep out
     // the success of a later one. It contains the source, so that a reply of a service that may not
     // answer does not keep out the true one.
-    dedupeKey: `reply:${key}:${repliesTo}:${answers ?? ''}:${message.source}`,
+    dedupeKey: indexText(`reply:${key}:${repliesTo}:${answers ?? ''}:${message.source}`),
     data: recordText(reply) ?? '{}',
   };
 }

@@ -13,7 +13,7 @@ export type {
 } from './inbox.types.js';
 export { checkedReply } from './checked-reply.js';
 export { rerunningConflicts } from './failure.js';
-export { inboxKeyOf, LONGEST_MESSAGE_ID, roleOf } from './message-role.js';
+export { inboxKeyOf, roleOf } from './message-role.js';
 export { REPLY_TYPE, negativeReply, replyMessage, type NegativeReply } from './reply.js';
 export { SoloGate, type SoloTimes } from './solo-gate.js';
 export { storeUnit } from './store-unit.js';

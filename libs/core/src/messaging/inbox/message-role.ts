@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { HEADERS, type InboxKey, type Message } from '../../ports/index.js';
+import { indexText, isIndexText, LONGEST_MESSAGE_ID } from '../rules/index.js';
 import { untrustedDigest } from '../signing/index.js';
 import { MalformedCommandError } from './errors.js';
 import type { MessageRole } from './inbox.types.js';
@@ -31,7 +31,7 @@ export function partOf(message: Message): MessagePart {
   if (role === 'event') return { role };
   const { headers, type } = message;
   const idempotencyKey = headers[HEADERS.idempotencyKey] ?? '';
-  if (!isKeyText(idempotencyKey)) {
+  if (!isIndexText(idempotencyKey)) {
     throw new MalformedCommandError(
       type,
       HEADERS.idempotencyKey,
@@ -63,26 +63,6 @@ export function partOfMalformed(message: Message): MessagePart {
 }
 
 /**
- * The most characters of a message's id, and of every other part of the key by which a group recognises
- * the message. An index of PostgreSQL takes about 2,700 bytes, and four parts have to fit.
- */
-export const LONGEST_MESSAGE_ID = 500;
-
-function isKeyText(text: string): boolean {
-  return text !== '' && text.length <= LONGEST_MESSAGE_ID && !/[\0\ud800-\udfff]/u.test(text);
-}
-
-/**
- * Replaces a text that no database could index by its digest. Ids of other services may contain NUL or
- * be a megabyte long, and a message that can be neither claimed nor dead-lettered would be delivered
- * for ever.
- */
-function storable(text: string): string {
-  if (text === '' || isKeyText(text)) return text;
-  return `sha256:${createHash('sha256').update(text, 'utf16le').digest('hex')}`;
-}
-
-/**
  * The key by which a group recognises a message. A message that is marked as untrusted gets a key of
  * its own, different from that of the id it claims.
  */
@@ -92,9 +72,9 @@ export function inboxKeyOf(
 ): InboxKey {
   const untrusted = untrustedDigest(message);
   return {
-    tenant: storable(message.tenant),
+    tenant: indexText(message.tenant),
     group,
-    source: storable(message.source),
-    id: untrusted === undefined ? storable(message.id) : storable(`untrusted:${untrusted}`),
+    source: indexText(message.source),
+    id: untrusted === undefined ? indexText(message.id) : indexText(`untrusted:${untrusted}`),
   };
 }

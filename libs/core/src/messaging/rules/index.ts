@@ -6,4 +6,5 @@ export {
   type MessageProblem,
 } from './message-problems.js';
 export { HEADER_REMEDY, userHeaders, type MessageHeaders } from './user-headers.js';
+export { indexText, isIndexText, LONGEST_MESSAGE_ID } from './index-text.js';
 export { isLine } from './line.js';
