@@ -103,7 +103,10 @@ describe('the probes of an application', () => {
   });
 });
 
-describe('an order service whose outbox takes messages', () => {
+describe.each([
+  { what: 'has all roles', relay: true },
+  { what: 'leaves its outbox to another process', relay: false },
+])('an order service whose outbox takes messages and that $what', ({ relay }) => {
   let db: TestDatabase;
   let app: INestApplication;
   const bench = new MessageBench();
@@ -115,8 +118,8 @@ describe('an order service whose outbox takes messages', () => {
         databases: [{ url: db.url }],
         imports: [Probes],
         providers: [ShipSaga],
-        // As a service that only starts sagas: it has no handler, and another process relays.
-        sagaz: { broker: bench.driver, roles: { engine: true, relay: false, consume: true } },
+        // As a service that only starts sagas: it has no handler.
+        sagaz: { broker: bench.driver, roles: { engine: true, relay, consume: true } },
       }),
       { logger: false },
     );
@@ -137,6 +140,16 @@ describe('an order service whose outbox takes messages', () => {
     });
     expect(details['replies']).toMatchObject({ status: 'up' });
     await app.get(Sagas).start(ShipSaga, undefined);
+    if (relay) {
+      // The relay tries to send the command in vain, and the process stays ready.
+      let relayed = details['relay default'];
+      while (relayed?.message === undefined) {
+        const now = await probe(app, 'ready');
+        expect(now.status).toBe(200);
+        relayed = now.details['relay default'];
+      }
+      expect(relayed.message).toMatch(/^waits for the broker: /);
+    }
     bench.broker.setDown(null);
     expect((await probe(app, 'ready')).details['broker']).toEqual({ status: 'up' });
   });

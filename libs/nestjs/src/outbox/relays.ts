@@ -53,7 +53,8 @@ export class Relays implements OnModuleInit {
       start: () => detached(() => relay.start()),
       stop: (withinMs) => relay.close(withinMs),
       problem: () => relay.problem(),
-      withoutBroker: () => 'stops',
+      // A process that takes sagas, too, goes on with that: what it has to send waits in the outbox.
+      withoutBroker: () => (this.options.roles.engine ? 'waits' : 'stops'),
       stuck: () => [{ kind: 'outbox', name, count: relay.stuck() }],
     };
   }
