@@ -12,7 +12,9 @@ import type {
   Logger,
   Timer,
 } from '../../ports/index.js';
+import { settlesWithin } from '../settles-within.js';
 import { withoutMark } from '../signing/index.js';
+import { SubscriptionClosedError } from '../subscription-closed.error.js';
 import { inboxKeyOf } from './message-role.js';
 
 const POLL_MS = 5_000;
@@ -20,7 +22,7 @@ const LONGEST_PAUSE_MS = 30_000;
 const LEASE_MS = 60_000;
 const CLOSE_MS = 10_000;
 /** How many dead letters are handled at once. */
-const BATCH = 5;
+const AT_ONCE = 5;
 
 export interface InboxReplayerOptions {
   readonly inbox: InboxStore;
@@ -48,7 +50,8 @@ export class InboxReplayer {
   readonly #failure: RepeatedFailure;
   readonly #stop = new AbortController();
   #timer: Timer | null = null;
-  #round: Promise<number> | null = null;
+  #looking: Promise<number> | null = null;
+  readonly #replaying = new Set<Promise<void>>();
   #again = false;
   #pauseMs = 0;
 
@@ -82,11 +85,15 @@ export class InboxReplayer {
     return this.#failure.problem;
   }
 
+  get #stopped(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
   /** Looks for letters to replay without waiting for the next poll. */
   nudge(): void {
-    if (this.#stop.signal.aborted) return;
-    if (this.#round !== null) {
-      // A dead letter that was marked after the read of the present round would otherwise wait for the
+    if (this.#stopped) return;
+    if (this.#looking !== null) {
+      // A dead letter that was marked after the read of the present look would otherwise wait for the
       // next poll.
       this.#again = true;
       return;
@@ -95,14 +102,15 @@ export class InboxReplayer {
   }
 
   /**
-   * Does one round: handles the dead letters that are due. Returns how many were tried. Never rejects.
+   * Handles the dead letters that are due, and waits for all that are under way. Returns how many were
+   * begun. Never rejects.
    */
-  runOnce(): Promise<number> {
+  async runOnce(): Promise<number> {
     this.#timer?.cancel();
     this.#timer = null;
-    this.#round ??= this.#look().finally(() => {
-      this.#round = null;
-      if (this.#stop.signal.aborted) return;
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = null;
+      if (this.#stopped) return;
       if (this.#again) {
         this.#again = false;
         void this.runOnce();
@@ -115,7 +123,9 @@ export class InboxReplayer {
         },
       );
     });
-    return this.#round;
+    const tried = await this.#looking;
+    await Promise.all(this.#replaying);
+    return tried;
   }
 
   /**
@@ -123,39 +133,45 @@ export class InboxReplayer {
    * handler does not end, its dead letter is due again later, here or in another process.
    */
   async close(withinMs = CLOSE_MS): Promise<void> {
-    this.#stop.abort();
+    this.#stop.abort(new SubscriptionClosedError());
     this.#timer?.cancel();
-    const round = this.#round;
-    if (round === null) return;
-    await new Promise<void>((resolve) => {
-      const timer = this.#options.clock.after(withinMs, resolve);
-      void round.then(() => {
-        timer.cancel();
-        resolve();
-      });
-    });
+    const looking = this.#looking;
+    if (looking === null && this.#replaying.size === 0) return;
+    const ended = async (): Promise<void> => {
+      await looking;
+      await Promise.all(this.#replaying);
+    };
+    await settlesWithin(ended(), this.#options.clock, withinMs);
   }
 
   async #look(): Promise<number> {
     const { inbox, groups, leaseMs = LEASE_MS } = this.#options;
-    let tried = 0;
+    let begun = 0;
     try {
       for (;;) {
-        const letters = await inbox.takeReplays(groups, BATCH, leaseMs);
-        if (this.#stop.signal.aborted) return tried;
-        tried += letters.length;
-        // They are handled at the same time, so that one handler that hangs does not delay the others.
-        await Promise.all(letters.map((letter) => this.#guarded(letter)));
-        if (letters.length < BATCH) {
+        // A handler that takes long has one place, and the other dead letters go on in the others.
+        while (this.#replaying.size >= AT_ONCE) await Promise.race(this.#replaying);
+        if (this.#stopped) return begun;
+        const free = AT_ONCE - this.#replaying.size;
+        const letters = await inbox.takeReplays(groups, free, leaseMs);
+        if (this.#stopped) return begun;
+        for (const letter of letters) this.#begin(letter);
+        begun += letters.length;
+        if (letters.length < free) {
           this.#failure.worked();
           this.#pauseMs = 0;
-          return tried;
+          return begun;
         }
       }
     } catch (error) {
       this.#pauseMs = this.#failure.failed(error);
-      return tried;
+      return begun;
     }
+  }
+
+  #begin(letter: InboxDeadLetter): void {
+    const replaying = this.#guarded(letter).finally(() => this.#replaying.delete(replaying));
+    this.#replaying.add(replaying);
   }
 
   /**
@@ -175,15 +191,44 @@ export class InboxReplayer {
   async #replay(letter: InboxDeadLetter): Promise<void> {
     const { inbox, redeliver } = this.#options;
     const { message, group } = letter;
-    const outcome = await redeliver({
-      message,
-      group,
-      attempt: letter.replays,
-      signal: this.#stop.signal,
-    });
     const key = inboxKeyOf(group, message);
+    const { signal } = this.#stop;
+    const lease = this.#keepLeased(key);
+    const outcome = await redeliver({ message, group, attempt: letter.replays, signal }).finally(
+      () => lease.end(),
+    );
     if (outcome.kind === 'retry') await inbox.postponeReplay(key, outcome.delayMs);
     // A message that was not trusted before but is now was handled under its own id.
     else await inbox.endReplay(key, inboxKeyOf(group, withoutMark(message)));
+  }
+
+  /**
+   * Renews the lease of a dead letter whose handler takes long. Otherwise it would be taken again, here
+   * or elsewhere, and each time would look like a death of the process before.
+   */
+  #keepLeased(key: InboxKey): { readonly end: () => Promise<void> } {
+    const { inbox, clock, logger, leaseMs = LEASE_MS } = this.#options;
+    let renewing: Promise<void> = Promise.resolve();
+    let timer: Timer;
+    const renewLater = (): void => {
+      timer = clock.after(Math.ceil(leaseMs / 3), () => {
+        renewing = inbox
+          .postponeReplay(key, leaseMs)
+          .catch((error: unknown) => {
+            logger.warn('The lease of a replay could not be renewed; it is tried again.', {
+              messageId: key.id,
+              error: errorText(error),
+            });
+          })
+          .finally(renewLater);
+      });
+    };
+    renewLater();
+    return {
+      end: async () => {
+        await renewing;
+        timer.cancel();
+      },
+    };
   }
 }

@@ -116,6 +116,59 @@ export const recoveryCases: readonly ContractCase<InboxDeliveryFixture>[] = [
     },
   },
   {
+    name: 'a replay whose handler hangs keeps its lease, and the replays of others go on',
+    guards: 'A handler that hangs holds up every other replay of its process.',
+    async run(fixture) {
+      const consumer = new Consumer(fixture, fixture.store);
+      const messages = Array.from({ length: 12 }, () => freshEvent());
+      const [hanging, ...others] = messages;
+      for (const message of messages) {
+        await consumer.receive(message, () => Promise.reject(new NonRetryableError('not yet')));
+      }
+      let release: () => void = () => undefined;
+      const gate = new Promise<void>((resolve) => (release = resolve));
+      const replayer = new InboxReplayer({
+        inbox: consumer.parts.inbox,
+        clock: systemClock,
+        logger: quiet,
+        groups: [consumer.group],
+        leaseMs: 600,
+        pollMs: 20,
+        redeliver: (delivery) =>
+          consumer.deliver(delivery, async (call) => {
+            if (delivery.message.id !== hanging?.id) return works(call);
+            await gate;
+            return works(call);
+          }),
+      });
+      const key = (message: Message) => inboxKeyOf(consumer.group, message);
+      const inbox = consumer.parts.inbox;
+      const left = async () => (await inbox.listDeadLetters({ group: consumer.group })).length;
+      await replayer.replay(messages.slice(0, 6).map(key));
+      while ((await left()) > 7) await new Promise((resolve) => setTimeout(resolve, 5));
+      // Asked for while the first one still hangs.
+      await replayer.replay(messages.slice(6).map(key));
+      while ((await left()) > 1) await new Promise((resolve) => setTimeout(resolve, 5));
+      for (const message of others) assert.deepEqual(await consumer.effects(message), ['done']);
+      // Its lease would have been over by now, several times.
+      await new Promise((resolve) => setTimeout(resolve, 1_800));
+      const [letter] = await inbox.listDeadLetters({ group: consumer.group });
+      assert.equal(
+        letter?.replays,
+        1,
+        'taken once, or the next attempt looks like one after a death',
+      );
+      release();
+      await replayer.runOnce();
+      await replayer.close();
+      assert.equal(await left(), 0);
+      assert.deepEqual(
+        consumer.outcomes.slice(12),
+        Array.from({ length: 12 }, () => 'committed'),
+      );
+    },
+  },
+  {
     name: 'a replay that fails is put off, and a dead letter again when its attempts are used up',
     guards: 'A replay must neither vanish nor go on for ever.',
     async run(fixture) {
