@@ -85,13 +85,13 @@ export class InboxReplayer {
     return this.#failure.problem;
   }
 
-  get #stopped(): boolean {
+  #isStopped(): boolean {
     return this.#stop.signal.aborted;
   }
 
   /** Looks for letters to replay without waiting for the next poll. */
   nudge(): void {
-    if (this.#stopped) return;
+    if (this.#isStopped()) return;
     if (this.#looking !== null) {
       // A dead letter that was marked after the read of the present look would otherwise wait for the
       // next poll.
@@ -110,7 +110,7 @@ export class InboxReplayer {
     this.#timer = null;
     this.#looking ??= this.#look().finally(() => {
       this.#looking = null;
-      if (this.#stopped) return;
+      if (this.#isStopped()) return;
       if (this.#again) {
         this.#again = false;
         void this.runOnce();
@@ -151,10 +151,10 @@ export class InboxReplayer {
       for (;;) {
         // A handler that takes long has one place, and the other dead letters go on in the others.
         while (this.#replaying.size >= AT_ONCE) await Promise.race(this.#replaying);
-        if (this.#stopped) return begun;
+        if (this.#isStopped()) return begun;
         const free = AT_ONCE - this.#replaying.size;
         const letters = await inbox.takeReplays(groups, free, leaseMs);
-        if (this.#stopped) return begun;
+        if (this.#isStopped()) return begun;
         for (const letter of letters) this.#begin(letter);
         begun += letters.length;
         if (letters.length < free) {
