@@ -26,6 +26,8 @@ async function fixture(): Promise<OutboxStoreFixture> {
     newOutbox: () => Promise.resolve(outbox),
     transactions,
     pass: (ms) => clock.advance(ms),
+    lockRow: outbox.lockRow.bind(outbox),
+    lockLease: outbox.lockLease.bind(outbox),
     mailOf: async (sagaId) => mail.filter((letter) => letter.sagaId === sagaId),
   };
 }

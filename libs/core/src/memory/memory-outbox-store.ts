@@ -6,12 +6,14 @@ import type {
   OutboxDeadLetter,
   OutboxMessage,
   OutboxStore,
+  Place,
   Transaction,
   WakeUps,
 } from '../ports/index.js';
 import type { QueueRow } from './memory-queue-rows.js';
+import { lockOfRow, lockOfSlot } from './memory-queue-locks.js';
 import type { MemoryTransaction } from './memory-transaction.js';
-import { lockOfSlot, MemorySlotQueue, type MemorySlotQueueParts } from './memory-slot-queue.js';
+import { MemorySlotQueue, type MemorySlotQueueParts } from './memory-slot-queue.js';
 
 const DEFAULT_LIMIT = 50;
 
@@ -44,6 +46,16 @@ export class MemoryOutboxStore extends MemorySlotQueue implements OutboxStore {
         own,
       );
     });
+  }
+
+  /** Locks the row of a message in a transaction, for tests of what waits for it. */
+  async lockRow({ seq }: Place, transaction: Transaction): Promise<void> {
+    await this.transactions.own(transaction).lock(lockOfRow(seq));
+  }
+
+  /** The same for the lease row of a slot. */
+  async lockLease(slot: number, transaction: Transaction): Promise<void> {
+    await this.transactions.own(transaction).lock(lockOfSlot(slot));
   }
 
   async listDeadLetters(filter: DeadLetterFilter): Promise<readonly OutboxDeadLetter[]> {
@@ -91,17 +103,18 @@ export class MemoryOutboxStore extends MemorySlotQueue implements OutboxStore {
       );
       const slots = [...new Set(found.map(([, row]) => row.slot))].sort((a, b) => a - b);
       for (const slot of slots) await transaction.lock(lockOfSlot(slot));
-      const moved = new Set<string>();
+      const outcomes = new Map<string, DeadLetterOutcome>();
       for (const [key] of found) {
         const row = this.rows.table.get(key);
         if (row?.status !== 'dead_letter') continue;
-        moved.add(row.message.id);
-        apply(row, key, transaction);
+        const free = transaction.tryLock(lockOfRow(key));
+        outcomes.set(row.message.id, free ? 'done' : 'busy');
+        if (free) apply(row, key, transaction);
       }
       transaction.stage(() => {
         for (const slot of slots) this.leases.raiseVersion(slot);
       });
-      return ids.map((id) => (moved.has(id) ? 'done' : 'unknown'));
+      return ids.map((id) => outcomes.get(id) ?? 'unknown');
     });
   }
 }

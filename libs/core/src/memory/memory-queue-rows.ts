@@ -91,6 +91,11 @@ export function isHead(row: QueueRow): boolean {
   return row.status === 'retrying' || row.status === 'optimistic';
 }
 
+/** Whether the row becomes pending by itself when it is due. */
+export function isPromotable(row: QueueRow): boolean {
+  return row.status === 'delayed' || row.status === 'optimistic';
+}
+
 export function keyNameOf(row: QueueRow): string {
   return nameOfKey(row.message);
 }

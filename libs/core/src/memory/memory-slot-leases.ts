@@ -1,4 +1,4 @@
-import type { Clock, SlotLease } from '../ports/index.js';
+import type { Clock, RenewedLeases, SlotLease } from '../ports/index.js';
 
 interface SlotRow {
   owner: string | null;
@@ -31,19 +31,25 @@ export class MemorySlotLeases {
     this.#members.set(incarnation, this.#clock.now() + ttlMs);
   }
 
-  renew(incarnation: string, ttlMs: number): { members: number; leases: SlotLease[] } {
+  /** @param tryLock locks the lease row of a slot; false if another transaction has it */
+  renew(incarnation: string, ttlMs: number, tryLock: (slot: number) => boolean): RenewedLeases {
     const now = this.#clock.now();
     this.join(incarnation, ttlMs);
     for (const [member, until] of this.#members) {
       if (until <= now) this.#members.delete(member);
     }
     const leases: SlotLease[] = [];
+    const busy: number[] = [];
     this.#rows.forEach((row, slot) => {
       if (row.owner !== incarnation) return;
+      if (!tryLock(slot)) {
+        busy.push(slot);
+        return;
+      }
       row.until = now + ttlMs;
       leases.push(this.#lease(slot, row));
     });
-    return { members: this.#members.size, leases };
+    return { members: this.#members.size, leases, busy };
   }
 
   /** Whether at least one member lives. */
@@ -90,7 +96,6 @@ export class MemorySlotLeases {
   }
 
   leave(incarnation: string): void {
-    this.release(incarnation, [...this.#rows.keys()]);
     this.#members.delete(incarnation);
   }
 

@@ -9,16 +9,20 @@ import type {
   QueuedStatus,
   ReadRequest,
   ReadResult,
+  RenewedLeases,
   SlotChange,
   SlotChangeOutcome,
   SlotLease,
   SlotQueueStore,
   Transaction,
 } from '../ports/index.js';
+import { changedRow } from './memory-changed-row.js';
 import { appendRows, lockOfKey, type NewRow } from './memory-queue-append.js';
+import { lockOfRow, lockOfSlot } from './memory-queue-locks.js';
 import {
   hasPlace,
   isHead,
+  isPromotable,
   keyNameOf,
   nameOfKey,
   MemoryQueueRows,
@@ -64,11 +68,10 @@ export class MemorySlotQueue implements SlotQueueStore {
     this.leases.join(incarnation, ttlMs);
   }
 
-  async renew(
-    incarnation: string,
-    ttlMs: number,
-  ): Promise<{ readonly members: number; readonly leases: readonly SlotLease[] }> {
-    return this.leases.renew(incarnation, ttlMs);
+  async renew(incarnation: string, ttlMs: number): Promise<RenewedLeases> {
+    return this.transactions.within(undefined, (transaction) =>
+      this.leases.renew(incarnation, ttlMs, (slot) => transaction.tryLock(lockOfSlot(slot))),
+    );
   }
 
   async acquire(incarnation: string, ttlMs: number, limit: number): Promise<readonly SlotLease[]> {
@@ -86,19 +89,34 @@ export class MemorySlotQueue implements SlotQueueStore {
   }
 
   async release(incarnation: string, slots: readonly number[]): Promise<void> {
-    this.leases.release(incarnation, slots);
+    await this.#whereFree(slots, (free) => this.leases.release(incarnation, free));
   }
 
   async leave(incarnation: string): Promise<void> {
+    await this.release(
+      incarnation,
+      Array.from({ length: this.slots }, (_, slot) => slot),
+    );
     this.leases.leave(incarnation);
   }
 
-  async noteSuspect(incarnation: string, lease: SlotLease, seq: string | null): Promise<void> {
-    if (this.leases.holds(incarnation, lease)) this.leases.noteSuspect(lease, seq);
+  async noteSuspect(incarnation: string, lease: SlotLease, seq: string | null): Promise<boolean> {
+    return this.#whereFree([lease.slot], (free) => {
+      if (free.length === 0 || !this.leases.holds(incarnation, lease)) return false;
+      this.leases.noteSuspect(lease, seq);
+      return true;
+    });
   }
 
-  async retractCrashes(lapsed: readonly SlotLease[]): Promise<void> {
-    this.leases.retractCrashes(lapsed);
+  async retractCrashes(lapsed: readonly SlotLease[]): Promise<readonly SlotLease[]> {
+    return this.#whereFree(
+      lapsed.map(({ slot }) => slot),
+      (free) => {
+        const told = lapsed.filter(({ slot }) => free.includes(slot));
+        this.leases.retractCrashes(told);
+        return told;
+      },
+    );
   }
 
   async probeFloor(): Promise<FloorProbe> {
@@ -203,9 +221,16 @@ export class MemorySlotQueue implements SlotQueueStore {
     return next === null ? null : Math.max(0, next - this.clock.now());
   }
 
-  async complete(places: readonly Place[]): Promise<void> {
-    await this.transactions.within(undefined, (transaction) => {
-      for (const { seq } of places) this.rows.table.delete(seq, transaction);
+  async complete(places: readonly Place[]): Promise<readonly Place[]> {
+    return this.transactions.within(undefined, (transaction) => {
+      const left: Place[] = [];
+      for (const place of places) {
+        if (this.rows.table.get(place.seq) === undefined) continue;
+        const free = transaction.tryLock(lockOfRow(place.seq));
+        if (free) this.rows.table.delete(place.seq, transaction);
+        else left.push(place);
+      }
+      return left;
     });
   }
 
@@ -215,11 +240,13 @@ export class MemorySlotQueue implements SlotQueueStore {
     changes: readonly SlotChange[],
   ): Promise<readonly SlotChangeOutcome[]> {
     return this.transactions.within(undefined, async (transaction) => {
-      const held = await this.lockLeases(incarnation, leases, transaction);
+      const locked = await this.lockLeases(incarnation, leases, transaction);
+      const held = this.#held(incarnation, leases);
       const outcomes: SlotChangeOutcome[] = [];
       for (const change of changes) {
         const slot = change.kind === 'release' ? change.key.slot : change.place.slot;
-        outcomes.push(held.has(slot) ? await this.#apply(change, transaction) : 'lost_lease');
+        if (locked.has(slot)) outcomes.push(await this.#apply(change, transaction));
+        else outcomes.push(held.has(slot) ? 'busy' : 'lost_lease');
       }
       return outcomes;
     });
@@ -252,18 +279,23 @@ export class MemorySlotQueue implements SlotQueueStore {
   }
 
   /**
-   * The slots of this owner whose lease rows could be locked. The owner is checked after the row is
-   * locked; otherwise a take-over could commit in between.
+   * The slots of this owner whose lease rows could be locked without a wait. The owner is checked after
+   * the row is locked; otherwise a take-over could commit in between.
    */
   protected async lockLeases(
     incarnation: string,
     leases: readonly SlotLease[],
     transaction: MemoryTransaction,
   ): Promise<ReadonlySet<number>> {
-    for (const slot of leases.map((lease) => lease.slot).sort((a, b) => a - b)) {
-      await transaction.lock(lockOfSlot(slot), { mode: 'shared' });
-    }
-    return this.#held(incarnation, leases);
+    const locked = leases.filter(({ slot }) => transaction.tryLock(lockOfSlot(slot), 'shared'));
+    return this.#held(incarnation, locked);
+  }
+
+  /** Does something with those of the slots whose lease rows no other transaction has locked. */
+  #whereFree<T>(slots: readonly number[], work: (free: readonly number[]) => T): Promise<T> {
+    return this.transactions.within(undefined, (transaction) =>
+      work(slots.filter((slot) => transaction.tryLock(lockOfSlot(slot)))),
+    );
   }
 
   #held(incarnation: string, leases: readonly SlotLease[]): ReadonlySet<number> {
@@ -276,8 +308,9 @@ export class MemorySlotQueue implements SlotQueueStore {
     const row = this.rows.table.get(change.place.seq, transaction);
     if (row === undefined || !hasPlace(row)) return 'gone';
     const overtakes = change.kind === 'retry' && change.onlyFirst === true && this.#isBehind(row);
-    const next = overtakes ? null : this.#changed(row, change);
+    const next = overtakes ? null : changedRow(row, change, this.clock);
     if (next === null) return 'gone';
+    if (!transaction.tryLock(lockOfRow(row.seq))) return 'busy';
     this.rows.table.set(row.seq, next, transaction);
     if (change.kind === 'dead_letter' && change.mail !== undefined) {
       if (this.#putMail === undefined) throw new TypeError('This queue has no saga mail.');
@@ -298,52 +331,19 @@ export class MemorySlotQueue implements SlotQueueStore {
     return first !== undefined && BigInt(first.seq) < BigInt(row.seq);
   }
 
-  #changed(row: QueueRow, change: Exclude<SlotChange, { kind: 'release' }>): QueueRow | null {
-    switch (change.kind) {
-      case 'hold':
-        return row.status === 'pending' || row.status === 'held'
-          ? { ...row, status: 'held' }
-          : null;
-      case 'retry':
-        if (row.status !== 'pending' && row.status !== 'retrying') return null;
-        return {
-          ...row,
-          status: 'retrying',
-          attempts: row.attempts + (change.counts ? 1 : 0),
-          dueAt: this.clock.now() + change.delayMs,
-          error: change.error,
-        };
-      case 'dead_letter':
-        if (row.status !== 'pending' && row.status !== 'retrying') return null;
-        return {
-          ...row,
-          status: 'dead_letter',
-          attempts: row.attempts + (change.counts ? 1 : 0),
-          error: change.error,
-          reason: change.reason,
-          blocks: change.block,
-          diedAt: this.clock.date(),
-        };
-    }
-  }
-
   #release(
     change: Extract<SlotChange, { kind: 'release' }>,
     transaction: MemoryTransaction,
   ): SlotChangeOutcome {
     const name = nameOfKey(change.key);
-    for (const [key, row] of this.rows.table.entries(transaction)) {
-      if (row.status !== 'held' || keyNameOf(row) !== name) continue;
+    const held = this.rows.table
+      .entries(transaction)
+      .filter(([, row]) => row.status === 'held' && keyNameOf(row) === name);
+    // One that stayed behind would be overtaken by those after it.
+    if (!held.every(([key]) => transaction.tryLock(lockOfRow(key)))) return 'busy';
+    for (const [key, row] of held) {
       this.rows.table.set(key, { ...row, status: 'pending' }, transaction);
     }
     return 'changed';
   }
-}
-
-function isPromotable(row: QueueRow): boolean {
-  return row.status === 'delayed' || row.status === 'optimistic';
-}
-
-export function lockOfSlot(slot: number): string {
-  return `slot:${slot}`;
 }

@@ -17,7 +17,8 @@ export interface DeadLetterFilter {
 /**
  * The outcome for a dead letter that a person wanted to replay or discard:
  * - `done`: it was replayed, or discarded.
- * - `busy`: it is being replayed at this moment, and was therefore not discarded.
+ * - `busy`: it is being replayed at this moment, and was therefore not discarded; or another transaction
+ *   has locked it, and nothing was done.
  * - `ended`: its message has been handled, or it was discarded before; there is nothing left to do.
  * - `unknown`: there is no such dead letter. An outbox keeps no record of published messages, so a dead
  *   letter that was replayed or discarded before is unknown to it as well.

@@ -161,12 +161,36 @@ export type SlotChange =
   /** No row holds back the key any more: its held rows become pending again, with their numbers. */
   | { readonly kind: 'release'; readonly key: KeyName };
 
-export type SlotChangeOutcome = 'changed' | 'lost_lease' | 'gone';
+/**
+ * What became of a change:
+ * - `changed`: it was made.
+ * - `lost_lease`: another owner has the slot, so nothing was changed.
+ * - `gone`: no row is in a state in which the change could be made.
+ * - `busy`: another transaction has locked the row, a held row of the key, or the lease row. Nothing was
+ *   changed, and the change must be tried again.
+ */
+export type SlotChangeOutcome = 'changed' | 'lost_lease' | 'gone' | 'busy';
+
+/** The slots of a member after a renewal. */
+export interface RenewedLeases {
+  /** The number of living incarnations. */
+  readonly members: number;
+  /** The leases that were renewed. */
+  readonly leases: readonly SlotLease[];
+  /**
+   * Slots that still belong to the incarnation and whose leases were not renewed, because another
+   * transaction has locked their rows. They expire when they would have expired before.
+   */
+  readonly busy: readonly number[];
+}
 
 /**
  * A queue cut into slots: the outbox, and each consumer group of the Postgres broker. Only the owner
  * of a slot's lease reads its rows. Every read starts at the slot's floor and leaves out rows in
  * flight; a cursor would lose rows that are committed late.
+ *
+ * No method waits for a row that another transaction has locked for long: it leaves the row out and
+ * says so. Otherwise one locked row would hold up all others of the statement.
  */
 export interface SlotQueueStore {
   /** The number of slots, a constant of the schema. */
@@ -175,32 +199,34 @@ export interface SlotQueueStore {
   /** Makes an incarnation known, so that slots are shared fairly among the living ones. */
   join(incarnation: string, ttlMs: number): Promise<void>;
   /**
-   * Renews the membership and all leases of an incarnation. A lease that the answer lacks is lost.
-   * `members` is the number of living incarnations.
+   * Renews the membership and all leases of an incarnation. A lease is lost if it is neither among those
+   * that were renewed nor among the busy ones.
    */
-  renew(
-    incarnation: string,
-    ttlMs: number,
-  ): Promise<{ readonly members: number; readonly leases: readonly SlotLease[] }>;
+  renew(incarnation: string, ttlMs: number): Promise<RenewedLeases>;
   /** Takes up to `limit` slots that have no living owner, and raises their epochs. */
   acquire(incarnation: string, ttlMs: number, limit: number): Promise<readonly SlotLease[]>;
-  /** Gives slots back in good order: no crash is counted. */
+  /**
+   * Gives slots back in good order: no crash is counted. A slot whose lease row is locked stays with the
+   * incarnation.
+   */
   release(incarnation: string, slots: readonly number[]): Promise<void>;
-  /** Gives all slots back and ends the membership. */
+  /** Gives all slots back, as {@link SlotQueueStore.release} does, and ends the membership. */
   leave(incarnation: string): Promise<void>;
   /**
    * Notes the number of the message of a suspicious slot that is about to be worked on. Null: the slot
-   * has made progress, is not suspicious any more, and `crashes` is 0 again.
+   * has made progress, is not suspicious any more, and `crashes` is 0 again. Returns whether it was
+   * noted: not if the lease is lost or another transaction has locked its row.
    */
-  noteSuspect(incarnation: string, lease: SlotLease, seq: string | null): Promise<void>;
+  noteSuspect(incarnation: string, lease: SlotLease, seq: string | null): Promise<boolean>;
   /**
    * Tells the store that the owner of lapsed leases lives, with the crashes that it knew of. A process
    * that took such a slot over counted a crash that was none: if the slot still has the epoch after
    * the lapsed one, its `crashes` go back to those of the lapsed lease, and with the last of them its
    * `suspect` is removed. If the slot has changed its owner again, or the crashes were cleared,
-   * nothing changes. A repeated call changes nothing more.
+   * nothing changes. A repeated call changes nothing more. Returns the leases about which nothing is left
+   * to be told: not those whose rows are locked.
    */
-  retractCrashes(lapsed: readonly SlotLease[]): Promise<void>;
+  retractCrashes(lapsed: readonly SlotLease[]): Promise<readonly SlotLease[]>;
 
   probeFloor(): Promise<FloorProbe>;
   read(request: ReadRequest): Promise<ReadResult>;
@@ -233,13 +259,15 @@ export interface SlotQueueStore {
 
   /**
    * Removes (or archives) rows that were acknowledged. No lease is needed, because an acknowledged
-   * message is done whoever reports it. Rows that do not exist any more are no error.
+   * message is done whoever reports it. Rows that do not exist any more are no error. Returns the rows
+   * that are still there, because another transaction has locked them; they must be removed later.
    */
-  complete(places: readonly Place[]): Promise<void>;
+  complete(places: readonly Place[]): Promise<readonly Place[]>;
   /**
    * Writes changes that the lease fences: the lease row is locked first and must have this incarnation
    * and epoch, so that a change of a former owner has no effect after a take-over. Changes are made
-   * in the order given, and the outcomes have the same order.
+   * in the order given, and the outcomes have the same order. Those that are `busy` are left out. A
+   * `release` is made for all held rows of its key or for none.
    */
   change(
     incarnation: string,

@@ -47,7 +47,9 @@ export function reportOf(
 function explanationOf({ side }: DeadLetterRef, reason: DeadLetterLeftReason): string {
   switch (reason) {
     case 'busy':
-      return 'A handler is at work on its replay. It can be discarded once that has failed.';
+      return side === 'outbox'
+        ? 'Another transaction has locked it. Try again when that transaction has ended.'
+        : 'A handler is at work on its replay. It can be discarded once that has failed.';
     case 'ended':
       return 'Its message has been handled, or it was discarded before.';
     case 'unknown':

@@ -57,15 +57,18 @@ export class PgEngineRegistry implements EngineRegistry {
   }
 
   /**
-   * Declares an engine dead by deleting its row. A heartbeat that comes while this waits for the row's
-   * lock is seen, because the conditions are evaluated again on the changed row; one that comes after
-   * the delete finds no row.
+   * Declares an engine dead by deleting its row. A heartbeat that came since the snapshot is seen, because
+   * the conditions are evaluated again on the changed row; one that comes after the delete finds no row. A
+   * row that is locked is left for the next watch: a wait for it would hold up the heartbeat of this
+   * process, which has the same connection.
    */
   async declareDead(incarnation: string, beat: string): Promise<boolean> {
     const { rowCount } = await this.#on.query({
       limitMs: this.#limitMs,
-      text: `DELETE FROM ${this.#schema.quoted}.engine
-        WHERE incarnation = $1 AND beat = $2::bigint AND ${OVERDUE}`,
+      text: `DELETE FROM ${this.#schema.quoted}.engine WHERE incarnation IN (
+          SELECT incarnation FROM ${this.#schema.quoted}.engine
+          WHERE incarnation = $1 AND beat = $2::bigint AND ${OVERDUE} FOR UPDATE SKIP LOCKED
+        )`,
       values: [incarnation, beat],
     });
     return rowCount === 1;

@@ -1,7 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { checkDeadLetterFilter } from '@sagaz/core';
 import type { DeadLetterFilter, DeadLetterOutcome, OutboxDeadLetter } from '@sagaz/core';
 import { headersOf } from '../slots/index.js';
 import { apart, epochMs, type Queryable, type SchemaName } from '../connection/index.js';
+
+/** How often a call tries letters that are locked, and the pause in between, in milliseconds. */
+const TRIES = 20;
+const PAUSE_MS = 100;
 
 interface LetterRow {
   readonly seq: string;
@@ -91,44 +96,66 @@ export class OutboxDeadLetters {
   }
 
   /**
+   * Most locks are held for a moment, so letters that are locked are tried again for a while. The
+   * statement itself does not wait for them, because it holds the lease rows of its slots, which their
+   * owner must be able to renew.
+   */
+  async #move(ids: readonly string[], change: string): Promise<readonly DeadLetterOutcome[]> {
+    const outcomes = new Map<string, DeadLetterOutcome>();
+    let left = ids;
+    for (let tries = 1; left.length > 0; tries += 1) {
+      const answers = await apart(
+        left,
+        (part) => this.#moveTogether(part, change),
+        // No stored message can have an id that the database refuses.
+        () => 'unknown' as const,
+      );
+      left.forEach((id, at) => outcomes.set(id, answers[at] ?? 'unknown'));
+      left = left.filter((id) => outcomes.get(id) === 'busy');
+      if (left.length === 0 || tries >= TRIES) break;
+      await sleep(PAUSE_MS);
+    }
+    return ids.map((id) => outcomes.get(id) ?? 'unknown');
+  }
+
+  /**
    * Locks the lease rows of the slots first, as every owner does, and raises their versions: an owner
    * starts from the beginning again and reads anew which keys are held, and so finds both the
    * message at its old place and what it held back.
    */
-  #move(ids: readonly string[], change: string): Promise<readonly DeadLetterOutcome[]> {
-    return apart(
-      ids,
-      (part) => this.#moveTogether(part, change),
-      // No stored message can have an id that the database refuses.
-      () => 'unknown' as const,
-    );
-  }
-
   async #moveTogether(
     ids: readonly string[],
     change: string,
   ): Promise<readonly DeadLetterOutcome[]> {
     const { quoted } = this.#schema;
-    const { rows } = await this.#db.query<{ id: string }>({
-      text: `WITH letters AS MATERIALIZED (
-          SELECT o.seq, o.slot FROM ${quoted}.outbox o
+    const { rows } = await this.#db.query<{ id: string; moved: boolean }>({
+      text: `WITH found AS MATERIALIZED (
+          SELECT o.seq, o.slot, o.id FROM ${quoted}.outbox o
           WHERE o.status = 'dead_letter' AND o.id = ANY ($1::text[])
         ),
         slots AS MATERIALIZED (
           SELECT l.slot FROM ${quoted}.slot_lease l
-          WHERE l.queue = 'outbox' AND l.slot IN (SELECT slot FROM letters)
-          ORDER BY l.slot FOR NO KEY UPDATE
+          WHERE l.queue = 'outbox' AND l.slot IN (SELECT slot FROM found)
+          ORDER BY l.slot FOR NO KEY UPDATE SKIP LOCKED
+        ),
+        letters AS MATERIALIZED (
+          SELECT o.seq, o.slot FROM found JOIN slots USING (slot)
+          JOIN ${quoted}.outbox o ON o.slot = found.slot AND o.seq = found.seq AND o.status = 'dead_letter'
+          ORDER BY o.seq FOR UPDATE OF o SKIP LOCKED
         ),
         raised AS (
           UPDATE ${quoted}.slot_lease l SET version = l.version + 1
-          FROM slots WHERE l.queue = 'outbox' AND l.slot = slots.slot
-          RETURNING l.slot
+          WHERE l.queue = 'outbox' AND l.slot IN (SELECT slot FROM letters)
         ),
-        moved AS (${change} AND o.slot IN (SELECT slot FROM raised) RETURNING o.id)
-        SELECT id FROM moved`,
+        moved AS (${change} RETURNING o.seq)
+        SELECT found.id, moved.seq IS NOT NULL AS moved FROM found LEFT JOIN moved USING (seq)`,
       values: [[...ids]],
     });
-    const moved = new Set(rows.map(({ id }) => id));
-    return ids.map((id) => (moved.has(id) ? 'done' : 'unknown'));
+    const moved = new Map<string, boolean>();
+    for (const row of rows) moved.set(row.id, row.moved && moved.get(row.id) !== false);
+    return ids.map((id) => {
+      const done = moved.get(id);
+      return done === undefined ? 'unknown' : done ? 'done' : 'busy';
+    });
   }
 }

@@ -21,6 +21,7 @@ describeEachPostgres('the outbox', (server) => {
       newOutbox: () => Promise.resolve(second.outbox),
       transactions: first.transactions,
       pass,
+      ...database.locks(first),
       mailOf: async (sagaId: string) => {
         const { rows } = await first.pool.query<{ dedupe_key: string; data: string }>({
           text: 'SELECT dedupe_key, data FROM sagaz.saga_mail WHERE saga_id = $1',

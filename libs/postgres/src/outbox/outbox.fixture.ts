@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger, OutboxStore, Transactions, WakeUps } from '@sagaz/core';
+import type { Logger, OutboxStore, WakeUps } from '@sagaz/core';
+import type { RowLocks } from '@sagaz/core/testing';
 import { createDatabase, type PostgresServer, type TestDatabase } from '@sagaz/test-support';
 import { PgTransactions, SagazPool, schemaName } from '../connection/index.js';
 import { Migrator } from '../migrations/index.js';
@@ -54,13 +55,31 @@ export class OutboxDatabase {
 
   process(max = 10): {
     readonly outbox: OutboxStore;
-    readonly transactions: Transactions;
+    readonly transactions: PgTransactions;
     readonly pool: SagazPool;
   } {
     const pool = this.pool(max);
     const transactions = new PgTransactions('outbox spec', pool);
     const parts = { pool, transactions, schema: schemaName('sagaz'), wakeUps: noWakeUps };
     return { outbox: new PgOutboxStore(parts), transactions, pool };
+  }
+
+  /** Locks rows as somebody beside Sagaz would, in a transaction of the process. */
+  locks({ transactions }: { readonly transactions: PgTransactions }): RowLocks {
+    return {
+      lockRow: async ({ slot, seq }, transaction) => {
+        await transactions.own(transaction).query({
+          text: 'SELECT FROM sagaz.outbox WHERE slot = $1 AND seq = $2 FOR UPDATE',
+          values: [slot, seq],
+        });
+      },
+      lockLease: async (slot, transaction) => {
+        await transactions.own(transaction).query({
+          text: "SELECT FROM sagaz.slot_lease WHERE queue = 'outbox' AND slot = $1 FOR UPDATE",
+          values: [slot],
+        });
+      },
+    };
   }
 
   /** No rows, no members, no owners. */

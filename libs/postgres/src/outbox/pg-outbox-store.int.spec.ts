@@ -99,9 +99,13 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
     const leases = all.filter((lease) => lease.slot === row.slot);
     await one.pool.query({ text: `UPDATE sagaz.slot_lease SET expires_at = '-infinity'` });
     const blocker = await client();
+    // A change waits for no row, so a trigger makes it wait.
+    await blocker.query(`CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
+        'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END';
+      CREATE TRIGGER wait BEFORE UPDATE ON sagaz.outbox FOR EACH ROW EXECUTE FUNCTION wait()`);
     try {
       await blocker.query('BEGIN');
-      await blocker.query('SELECT FROM sagaz.outbox FOR UPDATE');
+      await blocker.query('SELECT pg_advisory_xact_lock(1)');
       const place = { slot: row.slot, seq: row.seq };
       const change = { kind: 'retry', place, delayMs: 0, counts: true, error: 'e' } as const;
       const changing = one.outbox.change(owner, leases, [change]);
@@ -113,6 +117,8 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
       expect(await one.outbox.acquire(successor, 60_000, 256)).toMatchObject([{ slot: row.slot }]);
       expect(await one.outbox.change(owner, leases, [change])).toEqual(['lost_lease']);
     } finally {
+      await blocker.query('ROLLBACK');
+      await blocker.query('DROP FUNCTION wait CASCADE');
       await blocker.end();
     }
   });

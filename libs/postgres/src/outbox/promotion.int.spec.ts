@@ -51,4 +51,29 @@ describeEachPostgres('a delayed message whose time has come', (server) => {
     });
     expect(rows).toEqual([{ status: 'pending', n: '390' }]);
   });
+
+  it('ends the holds of optimistic messages beside one that another session has locked', async () => {
+    await database.empty();
+    const { outbox, pool } = database.process();
+    await outbox.append(['a', 'b', 'c'].map((key) => ({ ...delayed(key), delayMs: 0 })));
+    await pool.query({
+      text: `UPDATE sagaz.outbox SET status = 'optimistic', due_at = clock_timestamp()`,
+    });
+    const client = new pg.Client({ connectionString: database.url });
+    await client.connect();
+    await client.query('BEGIN');
+    await client.query(`SELECT FROM sagaz.outbox WHERE key = 'b' FOR UPDATE`);
+    try {
+      expect(await outbox.promote(1_000)).toBe(2);
+      expect(await outbox.promote(1_000)).toBe(0);
+    } finally {
+      await client.query('COMMIT');
+      await client.end();
+    }
+    expect(await outbox.promote(1_000)).toBe(1);
+    const { rows } = await pool.query<{ raised: string }>({
+      text: 'SELECT count(*) AS raised FROM sagaz.slot_lease WHERE version > 0',
+    });
+    expect(rows).toEqual([{ raised: '3' }]);
+  });
 });

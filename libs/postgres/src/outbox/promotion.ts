@@ -128,7 +128,8 @@ export class Promotion {
   /**
    * Ends the hold of optimistic messages whose producer's time is over. They keep their numbers, which
    * readers may have passed already, so the version of the slot is raised to make readers start again.
-   * Lease rows are locked first, as everywhere.
+   * Lease rows are locked first, as everywhere. What another transaction has locked is left for the next
+   * call: a wait would keep the owners of the other slots from renewing their leases.
    */
   async #endHolds(transaction: PgTransaction, limit: number): Promise<number> {
     const { quoted } = this.#schema;
@@ -143,14 +144,20 @@ export class Promotion {
     const { rowCount } = await transaction.query({
       text: `WITH slots AS MATERIALIZED (
           SELECT l.slot FROM ${quoted}.slot_lease l
-          WHERE l.queue = 'outbox' AND l.slot = ANY ($1::int[]) ORDER BY l.slot FOR NO KEY UPDATE
+          WHERE l.queue = 'outbox' AND l.slot = ANY ($1::int[])
+          ORDER BY l.slot FOR NO KEY UPDATE SKIP LOCKED
+        ),
+        due AS MATERIALIZED (
+          SELECT o.slot, o.seq FROM slots JOIN ${quoted}.outbox o ON o.slot = slots.slot
+          WHERE o.due_at <= (SELECT clock_timestamp()) AND o.status = 'optimistic'
+          ORDER BY o.seq FOR UPDATE OF o SKIP LOCKED
         ),
         raised AS (
           UPDATE ${quoted}.slot_lease l SET version = l.version + 1
-          FROM slots WHERE l.queue = 'outbox' AND l.slot = slots.slot
+          WHERE l.queue = 'outbox' AND l.slot IN (SELECT slot FROM due)
         )
-        UPDATE ${quoted}.outbox o SET status = 'pending', due_at = NULL FROM slots
-        WHERE o.slot = slots.slot AND o.due_at <= (SELECT clock_timestamp()) AND o.status = 'optimistic'`,
+        UPDATE ${quoted}.outbox o SET status = 'pending', due_at = NULL
+        FROM due WHERE o.slot = due.slot AND o.seq = due.seq`,
       values: [rows.map((row) => row.slot)],
     });
     return rowCount ?? 0;

@@ -22,6 +22,7 @@ describeEachPostgres('the slots of the outbox', (server) => {
       add: first.outbox.append.bind(first.outbox),
       transactions: first.transactions,
       pass,
+      ...database.locks(first),
     };
   }
   runContract('keep the contract', slotQueueContract, fixture, { it, describe });

@@ -7,15 +7,18 @@ import {
   type QueuedStatus,
   type ReadRequest,
   type ReadResult,
+  type RenewedLeases,
   type SlotChange,
   type SlotChangeOutcome,
   type SlotLease,
   type SlotQueueStore,
 } from '@sagaz/core';
 import { limited, LIMITS } from '../connection/index.js';
+import { LeaseTurns } from './lease-turns.js';
 import { SlotChanges, type MailInsert } from './slot-changes.js';
 import { SlotLeases } from './slot-leases.js';
 import { SlotReads } from './slot-reads.js';
+import { SlotRemoval } from './slot-removal.js';
 import { SlotNames, type SlotConnection, type SlotTable } from './slot-table.js';
 
 /**
@@ -27,6 +30,8 @@ export class PgSlotQueue implements SlotQueueStore {
   readonly #leases: SlotLeases;
   readonly #reads: SlotReads;
   readonly #changes: SlotChanges;
+  readonly #removal: SlotRemoval;
+  readonly #turns = new LeaseTurns();
 
   /** @param mailInsert given if dead letters can make mail for sagas in the same database */
   constructor(db: SlotConnection, table: SlotTable, mailInsert?: MailInsert) {
@@ -35,17 +40,15 @@ export class PgSlotQueue implements SlotQueueStore {
     const work = limited(db, LIMITS.work);
     this.#reads = new SlotReads(work, names, limited(db, LIMITS.count));
     this.#changes = new SlotChanges(work, names, mailInsert);
+    this.#removal = new SlotRemoval(work, names);
   }
 
   join(incarnation: string, ttlMs: number): Promise<void> {
     return this.#leases.join(incarnation, ttlMs);
   }
 
-  renew(
-    incarnation: string,
-    ttlMs: number,
-  ): Promise<{ readonly members: number; readonly leases: readonly SlotLease[] }> {
-    return this.#leases.renew(incarnation, ttlMs);
+  renew(incarnation: string, ttlMs: number): Promise<RenewedLeases> {
+    return this.#turns.renew(() => this.#leases.renew(incarnation, ttlMs));
   }
 
   acquire(incarnation: string, ttlMs: number, limit: number): Promise<readonly SlotLease[]> {
@@ -60,11 +63,11 @@ export class PgSlotQueue implements SlotQueueStore {
     return this.#leases.leave(incarnation);
   }
 
-  noteSuspect(incarnation: string, lease: SlotLease, seq: string | null): Promise<void> {
-    return this.#leases.noteSuspect(incarnation, lease, seq);
+  noteSuspect(incarnation: string, lease: SlotLease, seq: string | null): Promise<boolean> {
+    return this.#turns.change(() => this.#leases.noteSuspect(incarnation, lease, seq));
   }
 
-  retractCrashes(lapsed: readonly SlotLease[]): Promise<void> {
+  retractCrashes(lapsed: readonly SlotLease[]): Promise<readonly SlotLease[]> {
     return this.#leases.retractCrashes(lapsed);
   }
 
@@ -100,8 +103,8 @@ export class PgSlotQueue implements SlotQueueStore {
     return this.#reads.nextDueInMs(slots);
   }
 
-  complete(places: readonly Place[]): Promise<void> {
-    return this.#changes.complete(places);
+  complete(places: readonly Place[]): Promise<readonly Place[]> {
+    return this.#removal.remove(places);
   }
 
   change(
@@ -109,7 +112,7 @@ export class PgSlotQueue implements SlotQueueStore {
     leases: readonly SlotLease[],
     changes: readonly SlotChange[],
   ): Promise<readonly SlotChangeOutcome[]> {
-    return this.#changes.change(incarnation, leases, changes);
+    return this.#turns.change(() => this.#changes.change(incarnation, leases, changes));
   }
 
   unserved(): Promise<number | null> {

@@ -1,6 +1,6 @@
-import type { NewMail, Place, SlotChange, SlotChangeOutcome, SlotLease } from '@sagaz/core';
+import type { NewMail, SlotChange, SlotChangeOutcome, SlotLease } from '@sagaz/core';
 import { apart, inPlainJson, inPlainText, sqlState, storable } from '../connection/index.js';
-import { numberArray, type SlotConnection, type SlotNames } from './slot-table.js';
+import type { SlotConnection, SlotNames } from './slot-table.js';
 
 type RowChange = Exclude<SlotChange, { kind: 'release' }>;
 type Release = Extract<SlotChange, { kind: 'release' }>;
@@ -10,8 +10,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const LONGEST_DELAY_MS = 10 * 365 * 86_400_000;
 
 interface OutcomeRow {
-  readonly leased: boolean;
-  readonly changed: boolean;
+  readonly outcome: SlotChangeOutcome;
 }
 
 /**
@@ -21,7 +20,10 @@ interface OutcomeRow {
  */
 export type MailInsert = (first: number) => string;
 
-const UNCHANGED: OutcomeRow = { leased: true, changed: false };
+/** SQL for the outcome of a change `w` whose lease row is not among those that were locked. */
+const WITHOUT_LEASE = `CASE WHEN w.slot IN (SELECT slot FROM mine) THEN 'busy' ELSE 'lost_lease' END`;
+
+const UNCHANGED: OutcomeRow = { outcome: 'gone' };
 
 /**
  * The statuses in which a change may find its row. In any other status, another transaction has changed
@@ -47,9 +49,11 @@ function legal({
 }
 
 /**
- * Removes messages that are done and changes others. Each statement that changes messages first locks
- * the lease rows, shared, and checks owner and epoch. Without the lock, the check could happen before a
- * take-over and the write after it. The take-over updates the same row and therefore waits.
+ * Changes messages. Each statement first locks the lease rows, shared, and checks owner and epoch. Without
+ * the lock, the check could happen before a take-over and the write after it.
+ *
+ * Rows that other transactions have locked are skipped, lease rows too. A statement that waited would hold
+ * up all others of its batch, and the lease rows that it has locked could not be renewed meanwhile.
  */
 export class SlotChanges {
   readonly #db: SlotConnection;
@@ -62,31 +66,6 @@ export class SlotChanges {
     this.#names = names;
     this.#mailInsert = mailInsert;
     this.#legal = legal({ table: names.table, and: (row) => names.and(row) });
-  }
-
-  /**
-   * Removes rows by their numbers. The removal is not durable at once: if the server loses it, messages
-   * are published once more, as may happen at any time. `set_config` belongs to this one statement's
-   * transaction and costs no round trip. Rows are deleted one by one along the primary key, because for
-   * a join the planner would scan the whole table if a few thousand rows are removed at once.
-   */
-  async complete(places: readonly Place[]): Promise<void> {
-    if (places.length === 0) return;
-    await this.#db.query({
-      text: `WITH relaxed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS done)
-        DELETE FROM ${this.#names.table} o
-        WHERE o.ctid = ANY (ARRAY(
-          SELECT r.ctid FROM unnest($1::int[], $2::bigint[]) AS d (slot, seq)
-          CROSS JOIN LATERAL (
-            SELECT p.ctid FROM ${this.#names.table} p
-            WHERE p.slot = d.slot AND p.seq = d.seq ${this.#names.and('p')} LIMIT 1
-          ) AS r
-        )) AND (SELECT done FROM relaxed) IS NOT NULL`,
-      values: [
-        numberArray(places.map((place) => place.slot)),
-        numberArray(places.map((place) => place.seq)),
-      ],
-    });
   }
 
   /**
@@ -118,9 +97,7 @@ export class SlotChanges {
               (part) => this.#release(lease, part),
               () => UNCHANGED,
             );
-      for (const row of rows) {
-        outcomes.push(!row.leased ? 'lost_lease' : row.changed ? 'changed' : 'gone');
-      }
+      for (const { outcome } of rows) outcomes.push(outcome);
     }
     return outcomes;
   }
@@ -161,7 +138,7 @@ export class SlotChanges {
           SELECT w.*, o.status FROM wanted w
           JOIN leased ON leased.slot = w.slot
           JOIN ${this.#names.table} o ON o.seq = w.seq AND o.slot = w.slot ${this.#names.and('o')} AND ${this.#legal}
-          ORDER BY o.seq FOR UPDATE OF o
+          ORDER BY o.seq FOR UPDATE OF o SKIP LOCKED
         ),
         changed AS (
           UPDATE ${this.#names.table} o SET
@@ -176,30 +153,56 @@ export class SlotChanges {
           FROM locked l WHERE o.slot = l.slot AND o.seq = l.seq ${this.#names.and('o')}
           RETURNING l.place
         )${mail === null ? '' : `, mail AS (${this.#mail(13)})`}
-        SELECT leased.slot IS NOT NULL AS leased, changed.place IS NOT NULL AS changed
+        SELECT CASE
+          WHEN changed.place IS NOT NULL THEN 'changed'
+          WHEN leased.slot IS NULL THEN ${WITHOUT_LEASE}
+          WHEN EXISTS (
+            SELECT FROM ${this.#names.table} o
+            WHERE o.seq = w.seq AND o.slot = w.slot ${this.#names.and('o')} AND ${this.#legal}
+          ) THEN 'busy'
+          ELSE 'gone'
+        END AS outcome
         FROM wanted w LEFT JOIN leased USING (slot) LEFT JOIN changed USING (place) ORDER BY w.place`,
       values: [...values, ...rowArrays(changes), ...(mail ?? [])],
     });
     return rows;
   }
 
+  /**
+   * Releases all held rows of a key or none: one that stayed behind, because another transaction has
+   * locked it, would be overtaken by those after it.
+   */
   async #release(
     values: readonly unknown[],
     changes: readonly Release[],
   ): Promise<readonly OutcomeRow[]> {
+    const held = `wanted w JOIN leased ON leased.slot = w.slot
+          JOIN ${this.#names.table} o ON o.slot = w.slot AND o.tenant = w.tenant AND o.topic = w.topic
+            AND o.key = w.key ${this.#names.and('o')} AND o.status = 'held' AND o.status <> 'pending'`;
     const { rows } = await this.#db.query<OutcomeRow>({
       text: `WITH ${this.#lockedLeases()},
         wanted AS MATERIALIZED (
           SELECT * FROM unnest($5::int[], $6::text[], $7::text[], $8::text[])
             WITH ORDINALITY AS w (slot, tenant, topic, key, place)
         ),
+        locked AS MATERIALIZED (
+          SELECT w.place, o.slot, o.seq FROM ${held} ORDER BY o.seq FOR UPDATE OF o SKIP LOCKED
+        ),
+        busy AS MATERIALIZED (
+          SELECT place FROM (SELECT w.place, count(*) AS held FROM ${held} GROUP BY w.place) AS those
+          LEFT JOIN (SELECT place, count(*) AS locked FROM locked GROUP BY place) AS mine USING (place)
+          WHERE mine.locked IS DISTINCT FROM those.held
+        ),
         released AS (
           UPDATE ${this.#names.table} o SET status = 'pending'
-          FROM wanted w JOIN leased ON leased.slot = w.slot
-          WHERE o.slot = w.slot AND o.tenant = w.tenant AND o.topic = w.topic AND o.key = w.key
-            ${this.#names.and('o')} AND o.status = 'held' AND o.status <> 'pending'
+          FROM locked l WHERE o.slot = l.slot AND o.seq = l.seq ${this.#names.and('o')}
+            AND l.place NOT IN (SELECT place FROM busy)
         )
-        SELECT leased.slot IS NOT NULL AS leased, true AS changed
+        SELECT CASE
+          WHEN leased.slot IS NULL THEN ${WITHOUT_LEASE}
+          WHEN w.place IN (SELECT place FROM busy) THEN 'busy'
+          ELSE 'changed'
+        END AS outcome
         FROM wanted w LEFT JOIN leased USING (slot) ORDER BY w.place`,
       values: [
         ...values,
@@ -213,15 +216,15 @@ export class SlotChanges {
   }
 
   /**
-   * SQL for those of the leases $3, $4 that the incarnation still has; it keeps them until the commit.
+   * SQL for those of the leases $3, $4 that the incarnation still has (`mine`), and of these the ones that
+   * no other transaction has locked (`leased`), which it keeps until the commit.
    */
   #lockedLeases(): string {
-    return `leased AS MATERIALIZED (
-      SELECT l.slot FROM ${this.#names.lease} l
-      JOIN unnest($3::int[], $4::bigint[]) AS mine (slot, epoch) ON l.slot = mine.slot AND l.epoch = mine.epoch
-      WHERE l.queue = $1 AND l.owner = $2
-      ORDER BY l.slot FOR SHARE OF l
-    )`;
+    const mine = `SELECT l.slot FROM ${this.#names.lease} l
+      JOIN unnest($3::int[], $4::bigint[]) AS given (slot, epoch) ON l.slot = given.slot AND l.epoch = given.epoch
+      WHERE l.queue = $1 AND l.owner = $2`;
+    return `mine AS (${mine}),
+      leased AS MATERIALIZED (${mine} ORDER BY l.slot FOR SHARE OF l SKIP LOCKED)`;
   }
 
   #mail(first: number): string {

@@ -1,4 +1,4 @@
-import type { SlotLease } from '@sagaz/core';
+import type { RenewedLeases, SlotLease } from '@sagaz/core';
 import { beatLimit } from '../connection/index.js';
 import { numberArray, type SlotConnection, type SlotNames } from './slot-table.js';
 
@@ -12,6 +12,8 @@ interface LeaseRow {
 
 interface RenewedRow extends LeaseRow {
   readonly members: string;
+  /** Whether the row was locked by another transaction and therefore not renewed. */
+  readonly busy: boolean;
 }
 
 const LEASE_COLUMNS = 'l.slot, l.epoch, l.version, l.crashes, l.suspect';
@@ -20,8 +22,9 @@ const LEASE_COLUMNS = 'l.slot, l.epoch, l.version, l.crashes, l.suspect';
  * Leases slots to processes. All times are those of the database, by `clock_timestamp()`, because
  * `now()` is the start of a transaction, which may be long past.
  *
- * Statements that change several lease rows lock them in order of their slots first, because a
- * fenced change holds some of them shared while it waits for others.
+ * Statements that change lease rows first lock those that are free, in order of their slots, and skip the
+ * others. If they waited for one row that another transaction has locked, the leases of all other slots
+ * would expire meanwhile.
  */
 export class SlotLeases {
   readonly #db: SlotConnection;
@@ -38,36 +41,44 @@ export class SlotLeases {
     this.#limitMs = beatLimit(ttlMs);
     await this.#db.query({
       limitMs: this.#limitMs,
-      text: this.#membership('$3'),
+      text: `WITH ${this.#membership('$3')} SELECT`,
       values: [this.#names.queue, incarnation, ttlMs],
     });
   }
 
   /** One statement: the member, its leases, and how many members live. */
-  async renew(
-    incarnation: string,
-    ttlMs: number,
-  ): Promise<{ members: number; leases: readonly SlotLease[] }> {
+  async renew(incarnation: string, ttlMs: number): Promise<RenewedLeases> {
     const { lease, member, queue } = this.#names;
     const { rows } = await this.#db.query<RenewedRow>({
       limitMs: this.#limitMs,
-      text: `WITH joined AS (${this.#membership('$3')}),
+      text: `WITH ${this.#membership('$3')},
         mine AS MATERIALIZED (
-          SELECT slot FROM ${lease} WHERE queue = $1 AND owner = $2 ORDER BY slot FOR NO KEY UPDATE
+          SELECT slot FROM ${lease} WHERE queue = $1 AND owner = $2
+          ORDER BY slot FOR NO KEY UPDATE SKIP LOCKED
         ),
         renewed AS (
           UPDATE ${lease} l SET expires_at = ${instant('$3')} FROM mine
           WHERE l.queue = $1 AND l.slot = mine.slot
-          RETURNING ${LEASE_COLUMNS}
+          RETURNING ${LEASE_COLUMNS}, false AS busy
+        ),
+        leases AS (
+          SELECT * FROM renewed
+          UNION ALL
+          SELECT ${LEASE_COLUMNS}, true AS busy FROM ${lease} l
+          WHERE l.queue = $1 AND l.owner = $2 AND l.slot NOT IN (SELECT slot FROM mine)
         )
         SELECT r.*, (
           SELECT count(*) FROM ${member}
           WHERE queue = $1 AND incarnation <> $2 AND expires_at > clock_timestamp()
         ) AS members
-        FROM (VALUES (1)) AS always LEFT JOIN renewed r ON true`,
+        FROM (VALUES (1)) AS always LEFT JOIN leases r ON true`,
       values: [queue, incarnation, ttlMs],
     });
-    return { members: Number(rows[0]?.members ?? 0) + 1, leases: rows.flatMap(leaseOf) };
+    return {
+      members: Number(rows[0]?.members ?? 0) + 1,
+      leases: rows.filter(({ busy }) => !busy).flatMap(leaseOf),
+      busy: rows.flatMap(({ busy, slot }) => (busy && slot !== null ? [slot] : [])),
+    };
   }
 
   /**
@@ -80,8 +91,11 @@ export class SlotLeases {
     const { rows } = await this.#db.query<LeaseRow>({
       limitMs: this.#limitMs,
       text: `WITH swept AS (
-          DELETE FROM ${member}
-          WHERE queue = $1 AND incarnation <> $2 AND expires_at < clock_timestamp() - interval '10 minutes'
+          DELETE FROM ${member} WHERE (queue, incarnation) IN (
+            SELECT queue, incarnation FROM ${member}
+            WHERE queue = $1 AND incarnation <> $2 AND expires_at < clock_timestamp() - interval '10 minutes'
+            FOR UPDATE SKIP LOCKED
+          )
         ),
         free AS MATERIALIZED (
           SELECT slot FROM ${lease}
@@ -111,7 +125,12 @@ export class SlotLeases {
   async leave(incarnation: string): Promise<void> {
     await this.#db.query({
       limitMs: this.#limitMs,
-      text: `WITH gone AS (DELETE FROM ${this.#names.member} WHERE queue = $1 AND incarnation = $2)
+      text: `WITH gone AS (
+          DELETE FROM ${this.#names.member} WHERE (queue, incarnation) IN (
+            SELECT queue, incarnation FROM ${this.#names.member}
+            WHERE queue = $1 AND incarnation = $2 FOR UPDATE SKIP LOCKED
+          )
+        )
         ${this.#giveBack('')}`,
       values: [this.#names.queue, incarnation],
     });
@@ -121,34 +140,43 @@ export class SlotLeases {
    * Committed before the message is handled, so that it is known which message killed the process if it
    * dies.
    */
-  async noteSuspect(incarnation: string, lease: SlotLease, seq: string | null): Promise<void> {
-    await this.#db.query({
+  async noteSuspect(incarnation: string, lease: SlotLease, seq: string | null): Promise<boolean> {
+    const { rowCount } = await this.#db.query({
       limitMs: this.#limitMs,
-      text: `UPDATE ${this.#names.lease}
-        SET suspect = $5::bigint, crashes = CASE WHEN $5::bigint IS NULL THEN 0 ELSE crashes END
-        WHERE queue = $1 AND slot = $2 AND owner = $3 AND epoch = $4`,
+      text: `UPDATE ${this.#names.lease} l
+        SET suspect = $5::bigint, crashes = CASE WHEN $5::bigint IS NULL THEN 0 ELSE l.crashes END
+        FROM (
+          SELECT slot FROM ${this.#names.lease}
+          WHERE queue = $1 AND slot = $2 AND owner = $3 AND epoch = $4 FOR NO KEY UPDATE SKIP LOCKED
+        ) AS mine
+        WHERE l.queue = $1 AND l.slot = mine.slot`,
       values: [this.#names.queue, lease.slot, incarnation, lease.epoch, seq],
     });
+    return rowCount === 1;
   }
 
   /**
    * Fenced by the epoch: the take-over that counted the crash is the last one. Sets what the lapsed owner
    * knew instead of counting down, so that it can be repeated when its answer is lost.
    */
-  async retractCrashes(lapsed: readonly SlotLease[]): Promise<void> {
-    if (lapsed.length === 0) return;
+  async retractCrashes(lapsed: readonly SlotLease[]): Promise<readonly SlotLease[]> {
+    if (lapsed.length === 0) return [];
     const { lease, queue } = this.#names;
-    await this.#db.query({
-      limitMs: this.#limitMs,
-      text: `WITH taken AS MATERIALIZED (
-          SELECT l.slot, lapsed.crashes FROM ${lease} l
+    const counted = `SELECT l.slot, lapsed.crashes FROM ${lease} l
           JOIN unnest($2::int[], $3::bigint[], $4::int[]) AS lapsed (slot, epoch, crashes)
             ON l.slot = lapsed.slot AND l.epoch = lapsed.epoch + 1 AND l.crashes > lapsed.crashes
-          WHERE l.queue = $1 ORDER BY l.slot FOR NO KEY UPDATE OF l
+          WHERE l.queue = $1`;
+    const { rows } = await this.#db.query<{ slot: number }>({
+      limitMs: this.#limitMs,
+      text: `WITH taken AS MATERIALIZED (
+          ${counted} ORDER BY l.slot FOR NO KEY UPDATE OF l SKIP LOCKED
+        ),
+        retracted AS (
+          UPDATE ${lease} l
+          SET crashes = taken.crashes, suspect = CASE WHEN taken.crashes > 0 THEN l.suspect END
+          FROM taken WHERE l.queue = $1 AND l.slot = taken.slot
         )
-        UPDATE ${lease} l
-        SET crashes = taken.crashes, suspect = CASE WHEN taken.crashes > 0 THEN l.suspect END
-        FROM taken WHERE l.queue = $1 AND l.slot = taken.slot`,
+        SELECT busy.slot FROM (${counted}) AS busy WHERE busy.slot NOT IN (SELECT slot FROM taken)`,
       values: [
         queue,
         numberArray(lapsed.map(({ slot }) => slot)),
@@ -156,17 +184,29 @@ export class SlotLeases {
         numberArray(lapsed.map(({ crashes }) => crashes)),
       ],
     });
+    const busy = new Set(rows.map(({ slot }) => slot));
+    return lapsed.filter(({ slot }) => !busy.has(slot));
   }
 
+  /**
+   * SQL that writes the row of the member $2, unless another transaction has locked it: then only the
+   * others' count of members may be too low for a while.
+   */
   #membership(ttlMs: string): string {
-    return `INSERT INTO ${this.#names.member} (queue, incarnation, expires_at)
-      VALUES ($1, $2, ${instant(ttlMs)})
-      ON CONFLICT (queue, incarnation) DO UPDATE SET expires_at = excluded.expires_at`;
+    const { member } = this.#names;
+    const own = `SELECT FROM ${member} WHERE queue = $1 AND incarnation = $2`;
+    return `own AS MATERIALIZED (${own} FOR NO KEY UPDATE SKIP LOCKED),
+      joined AS (
+        INSERT INTO ${member} (queue, incarnation, expires_at)
+        SELECT $1, $2, ${instant(ttlMs)} WHERE EXISTS (SELECT FROM own) OR NOT EXISTS (${own})
+        ON CONFLICT (queue, incarnation) DO UPDATE SET expires_at = excluded.expires_at
+      )`;
   }
 
   #giveBack(which: string): string {
     const { lease } = this.#names;
-    const mine = `SELECT slot FROM ${lease} WHERE queue = $1 AND owner = $2 ${which} ORDER BY slot FOR NO KEY UPDATE`;
+    const mine = `SELECT slot FROM ${lease} WHERE queue = $1 AND owner = $2 ${which}
+      ORDER BY slot FOR NO KEY UPDATE SKIP LOCKED`;
     return `UPDATE ${lease} l
       SET owner = NULL, expires_at = '-infinity', crashes = 0, suspect = NULL
       FROM (${mine}) AS mine WHERE l.queue = $1 AND l.slot = mine.slot`;

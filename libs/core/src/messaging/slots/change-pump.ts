@@ -15,10 +15,17 @@ const LARGEST_BATCH = 1_000;
 /** The pause before a delayed change is tried again, doubled up to the longest; in milliseconds. */
 const ASIDE_MS = 1_000;
 const LONGEST_ASIDE_MS = 60_000;
+/** The same for a change whose row is locked: most locks are held for a moment. */
+const BUSY_MS = 50;
 
-/** The changes of a key whose first one the store refuses. */
+/** What a caller learns of its change; one whose row is locked is tried again here. */
+export type SettledChange = Exclude<SlotChangeOutcome, 'busy'>;
+
+/** The changes of a key whose first one the store refuses, or whose row is locked. */
 interface Aside {
   readonly items: PumpItem[];
+  /** The first pause, in milliseconds. */
+  readonly firstMs: number;
   failures: number;
   dueAt: number;
 }
@@ -31,7 +38,7 @@ export type PumpItem =
       readonly change: SlotChange;
       /** The key of the change: changes of one key are written in order. */
       readonly line?: KeyLine;
-      readonly done: (outcome: SlotChangeOutcome) => void;
+      readonly done: (outcome: SettledChange) => void;
     }
   /** Removes the row that held back a key; before the release of the key that follows. */
   | {
@@ -51,7 +58,8 @@ export type PumpItem =
  *
  * A batch that fails is halved, down to one change. A change that fails alone is delayed, with the
  * later changes of its key, and tried again with other delayed ones, so that it does not hold up the
- * retries and dead letters of other keys.
+ * retries and dead letters of other keys. So is a change whose row another transaction has locked; the
+ * store says which one that is.
  */
 export class ChangePump {
   readonly #store: SlotQueueStore;
@@ -139,7 +147,7 @@ export class ChangePump {
         }
         const batch = this.#nextBatch();
         try {
-          await this.#apply(batch);
+          this.#setAside(await this.#apply(batch), BUSY_MS);
           this.#backoff.reset();
           this.#limit = Math.min(2 * this.#limit, LARGEST_BATCH);
           // A successful read does not show that the store takes changes again.
@@ -147,7 +155,7 @@ export class ChangePump {
         } catch (error) {
           this.#failed(error);
           if (this.#backoff.stopped) return;
-          if (batch.length === 1 && batch[0]?.kind !== 'barrier') this.#setAside(batch);
+          if (batch.length === 1 && batch[0]?.kind !== 'barrier') this.#setAside(batch, ASIDE_MS);
           else this.#items = [...batch, ...this.#items];
           this.#limit = Math.max(1, Math.ceil(batch.length / 2));
           await this.#backoff.wait();
@@ -161,14 +169,20 @@ export class ChangePump {
     }
   }
 
-  /** Delays a change that failed alone, with all later changes of its key. */
-  #setAside([item]: readonly PumpItem[]): void {
-    if (item === undefined) return;
-    const line = lineOf(item);
-    const later = this.#items.filter((one) => lineOf(one) === line);
-    if (later.length > 0) this.#items = this.#items.filter((one) => lineOf(one) !== line);
-    const dueAt = this.#clock.now() + ASIDE_MS;
-    this.#aside.set(line, { items: [item, ...later], failures: 1, dueAt });
+  /** Delays changes that could not be made, with all later changes of their keys. */
+  #setAside(items: readonly PumpItem[], firstMs: number): void {
+    const dueAt = this.#clock.now() + firstMs;
+    for (const item of items) {
+      const line = lineOf(item);
+      const known = this.#aside.get(line);
+      if (known === undefined)
+        this.#aside.set(line, { items: [item], firstMs, failures: 1, dueAt });
+      else known.items.push(item);
+    }
+    if (items.length === 0) return;
+    const others: PumpItem[] = [];
+    for (const item of this.#items) (this.#aside.get(lineOf(item))?.items ?? others).push(item);
+    this.#items = others;
   }
 
   /**
@@ -180,14 +194,19 @@ export class ChangePump {
     const lines = this.#dueLines();
     if (lines.length === 0) return false;
     try {
-      await this.#apply(lines.flatMap(([, { items }]) => items.slice(0, 1)));
+      const firsts = lines.flatMap(([, { items }]) => items.slice(0, 1));
+      const busy = new Set((await this.#apply(firsts)).map(lineOf));
       this.#asideLimit = Math.min(2 * this.#asideLimit, LARGEST_BATCH);
-      for (const [line, { items }] of lines) {
+      if (busy.size < lines.length) this.#hurryOthers();
+      for (const [line, aside] of lines) {
+        if (busy.has(line)) {
+          this.#delay(aside);
+          continue;
+        }
         this.#aside.delete(line);
         // Taken now and not before the wait: the key may have got further changes meanwhile.
-        this.#items = [...items.slice(1), ...this.#items];
+        this.#items = [...aside.items.slice(1), ...this.#items];
       }
-      this.#hurryOthers();
       this.#worked();
     } catch (error) {
       this.#failed(error);
@@ -223,7 +242,7 @@ export class ChangePump {
   }
 
   #delay(aside: Aside): void {
-    const pauseMs = Math.min(ASIDE_MS * 2 ** aside.failures, LONGEST_ASIDE_MS);
+    const pauseMs = Math.min(aside.firstMs * 2 ** aside.failures, LONGEST_ASIDE_MS);
     aside.failures += 1;
     aside.dueAt = this.#clock.now() + pauseMs;
   }
@@ -241,35 +260,61 @@ export class ChangePump {
     return this.#items.splice(0, Math.min(barrier < 0 ? Infinity : barrier, this.#limit));
   }
 
-  async #apply(batch: PumpItem[]): Promise<void> {
+  /**
+   * Makes changes. Returns those whose rows are locked, and the later ones of the same keys that were not
+   * made, in their order.
+   */
+  async #apply(batch: readonly PumpItem[]): Promise<readonly PumpItem[]> {
     const completes: Extract<PumpItem, { kind: 'complete' }>[] = [];
     const leases = new Map<number, HeldLease>();
-    const told: Extract<PumpItem, { kind: 'change' }>[] = [];
+    const changes: Extract<PumpItem, { kind: 'change' }>[] = [];
     for (const item of batch) {
-      if (item.kind === 'barrier') return item.run();
+      if (item.kind === 'barrier') {
+        await item.run();
+        return [];
+      }
       if (item.kind === 'complete') {
         completes.push(item);
       } else if (this.#holds(item.lease)) {
         leases.set(item.lease.slot, item.lease);
-        told.push(item);
+        changes.push(item);
       } else {
         item.done('lost_lease');
       }
     }
+    const busy = new Set<PumpItem>();
+    const lines = new Set<object>();
     if (completes.length > 0) {
-      await this.#store.complete(completes.map((item) => item.place));
+      const left = await this.#store.complete(completes.map((item) => item.place));
+      const seqs = new Set(left.map(({ seq }) => seq));
       // Its answer is used at once. If a change fails after it, the batch is repeated, which is
       // harmless.
-      for (const item of completes) item.done();
+      for (const item of completes) {
+        if (!seqs.has(item.place.seq)) {
+          item.done();
+          continue;
+        }
+        busy.add(item);
+        lines.add(lineOf(item));
+      }
     }
-    if (told.length === 0) return;
-    await this.#beforeChange();
-    const outcomes = await this.#store.change(
-      this.#incarnation,
-      [...leases.values()],
-      told.map((item) => item.change),
-    );
-    told.forEach((item, at) => item.done(outcomes[at] ?? 'gone'));
+    // While the head of a key is still there, its followers must not be released.
+    for (const item of changes) if (lines.has(lineOf(item))) busy.add(item);
+    const told = changes.filter((item) => !busy.has(item));
+    if (told.length > 0) {
+      await this.#beforeChange();
+      const outcomes = await this.#store.change(
+        this.#incarnation,
+        [...leases.values()],
+        told.map((item) => item.change),
+      );
+      told.forEach((item, at) => {
+        const outcome = outcomes[at] ?? 'gone';
+        if (outcome === 'busy') busy.add(item);
+        else item.done(outcome);
+      });
+    }
+    return batch.filter((item) => busy.has(item));
   }
 }
 

@@ -1,6 +1,7 @@
 import { storeFailureOf } from '../../errors/index.js';
 import type { Clock, SlotQueueStore } from '../../ports/index.js';
 import { Backoff } from './backoff.js';
+import { RowLockedError } from './row-locked.error.js';
 import type { TakenRow } from './slot-work.js';
 import { StuckRows, type StuckRow } from './stuck-rows.js';
 
@@ -25,8 +26,9 @@ const LARGEST_BATCH = 10_000;
  * memory; otherwise it would be published again and again.
  *
  * A batch that fails is halved, down to one row. A row that fails alone is delayed and tried again by
- * itself, so that the others are removed and reading goes on. If the store removes nothing at all, each
- * row is tried alone, ever more slowly, and until all were tried nothing more is read.
+ * itself, so that the others are removed and reading goes on. So is a row that another transaction has
+ * locked, at once, because the store says which one it is. If the store removes nothing at all, each row
+ * is tried alone, ever more slowly, and until all were tried nothing more is read.
  */
 export class CompletionPump {
   readonly #store: SlotQueueStore;
@@ -69,7 +71,10 @@ export class CompletionPump {
     this.#backoff = new Backoff(options.clock, 50, 10_000);
     this.#stuck = new StuckRows({
       clock: options.clock,
-      remove: (row) => this.#complete([row]),
+      remove: async (row) => {
+        const locked = await this.#complete([row]);
+        if (locked.length > 0) throw new RowLockedError(row.row);
+      },
       setAside: options.setAside,
       stuck: options.stuck,
     });
@@ -117,7 +122,7 @@ export class CompletionPump {
         await this.#gather();
         const rows = this.#rows.splice(0, this.#limit);
         try {
-          await this.#complete(rows);
+          for (const locked of await this.#complete(rows)) this.#stuck.add(locked);
           this.#limit = Math.min(2 * this.#limit, LARGEST_BATCH);
         } catch (error) {
           this.#lastError = error;
@@ -144,17 +149,25 @@ export class CompletionPump {
     await new Promise<void>((resolve) => this.#clock.after(waitMs, resolve));
   }
 
-  async #complete(rows: readonly TakenRow[]): Promise<void> {
+  /** Removes rows. Returns those that another transaction has locked, which are still there. */
+  async #complete(rows: readonly TakenRow[]): Promise<readonly TakenRow[]> {
     await this.#reach('before');
-    await this.#store.complete(rows.map(({ row }) => ({ slot: row.slot, seq: row.seq })));
+    const left = await this.#store.complete(
+      rows.map(({ row }) => ({ slot: row.slot, seq: row.seq })),
+    );
     await this.#reach('after');
+    const seqs = new Set(left.map(({ seq }) => seq));
+    const removed = left.length === 0 ? rows : rows.filter(({ row }) => !seqs.has(row.seq));
     // Reset before the rows are reported, so that a caller who then asks for the failures gets 0.
     this.#backoff.reset();
     this.#lastError = null;
     this.#worked();
-    this.#stuck.othersGo();
     this.#lastAt = this.#clock.now();
-    this.#done(rows);
+    if (removed.length > 0) {
+      this.#stuck.othersGo();
+      this.#done(removed);
+    }
+    return rows.filter(({ row }) => seqs.has(row.seq));
   }
 
   /**

@@ -1,5 +1,5 @@
-import type { Logger, SlotChangeOutcome } from '../../ports/index.js';
-import type { ChangePump } from './change-pump.js';
+import type { Logger } from '../../ports/index.js';
+import type { ChangePump, SettledChange } from './change-pump.js';
 import type { HeldLease } from './held-lease.js';
 import type { SlotStates } from './slot-states.js';
 
@@ -131,12 +131,7 @@ export class CrashBlame {
     }
   }
 
-  #put(
-    owed: Owed,
-    delayMs: number,
-    counts: boolean,
-    done: (outcome: SlotChangeOutcome) => void,
-  ): void {
+  #put(owed: Owed, delayMs: number, counts: boolean, done: (outcome: SettledChange) => void): void {
     const { lease, seq } = owed;
     this.#changes.push({
       kind: 'change',

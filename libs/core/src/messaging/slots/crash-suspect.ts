@@ -63,9 +63,9 @@ export class CrashSuspect {
     this.#lastSlot = row.slot;
     let held = false;
     try {
-      await this.#store.noteSuspect(this.#incarnation, lease, seq);
+      const noted = await this.#store.noteSuspect(this.#incarnation, lease, seq);
       // The lease may have been lost while the number was written.
-      held = this.#holds(lease);
+      held = noted && this.#holds(lease);
     } finally {
       this.#entering = false;
       if (!held) this.#seq = null;

@@ -220,30 +220,30 @@ export class LeaseKeeper {
     }
   }
 
-  /** One round. Returns whether there are fewer slots than there should be. */
+  /** One round. Returns whether the next one should follow soon: slots are missing, or were locked. */
   async #renew(): Promise<boolean> {
     if (!this.#joined) {
       await this.#store.join(this.#incarnation, this.#ttlMs);
       this.#joined = true;
     }
     const sentAt = this.#clock.now();
-    const { members, leases } = await this.#store.renew(this.#incarnation, this.#ttlMs);
-    this.#take(leases, sentAt);
+    const { members, leases, busy } = await this.#store.renew(this.#incarnation, this.#ttlMs);
+    this.#take(leases, new Set(busy), sentAt);
     this.#noteGap();
     this.#events.renewed([...this.#held.values()].map((held) => held.lease));
     const share = Math.ceil(this.#store.slots / Math.max(1, members));
     await this.#giveBack(share);
     const kept = [...this.#held.values()].filter((held) => !held.draining).length;
-    if (this.#closing || kept >= share) return false;
+    if (this.#closing || kept >= share) return busy.length > 0;
     for (const held of this.#held.values()) held.draining = false;
     this.#draining = false;
     const missing = share - this.#held.size;
-    if (missing <= 0) return false;
+    if (missing <= 0) return busy.length > 0;
     if (this.#clock.now() < this.#acquiresFrom) return true;
     const askedAt = this.#clock.now();
     const gained = await this.#store.acquire(this.#incarnation, this.#ttlMs, missing);
     this.#add(gained, askedAt);
-    return gained.length < missing;
+    return gained.length < missing || busy.length > 0;
   }
 
   /**
@@ -260,15 +260,14 @@ export class LeaseKeeper {
   async #retract(): Promise<void> {
     const leases = this.#lapsed.drained((slot) => this.#events.drained(slot));
     if (leases.length === 0) return;
-    await this.#store.retractCrashes(leases);
-    this.#lapsed.retracted(leases);
+    this.#lapsed.retracted(await this.#store.retractCrashes(leases));
   }
 
-  #take(leases: readonly SlotLease[], sentAt: number): void {
+  #take(leases: readonly SlotLease[], busy: ReadonlySet<number>, sentAt: number): void {
     const answered = new Map(leases.map((lease) => [lease.slot, lease]));
     const lost: number[] = [];
     for (const [slot, held] of this.#held) {
-      if (answered.get(slot)?.epoch === held.lease.epoch) continue;
+      if (answered.get(slot)?.epoch === held.lease.epoch || busy.has(slot)) continue;
       this.#held.delete(slot);
       this.#lapsed.add(held.lease);
       lost.push(slot);

@@ -1,6 +1,6 @@
 import { errorText } from '../../errors/index.js';
-import type { Place, SlotChangeOutcome } from '../../ports/index.js';
-import type { ChangePump } from './change-pump.js';
+import type { Place } from '../../ports/index.js';
+import type { ChangePump, SettledChange } from './change-pump.js';
 import type { CompletionPump } from './completion-pump.js';
 import type { Floors } from './floors.js';
 import type { HeldLease } from './held-lease.js';
@@ -199,7 +199,7 @@ export class Settlement {
     this.#book.resume(line);
   }
 
-  #retried(taken: TakenRow, delayMs: number, answer: SlotChangeOutcome): void {
+  #retried(taken: TakenRow, delayMs: number, answer: SettledChange): void {
     const { line, row } = taken;
     const head = line.heads.get(row.seq);
     if (answer === 'changed') {

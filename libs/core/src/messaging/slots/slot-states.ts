@@ -157,12 +157,15 @@ export class SlotStates {
     if (this.#clock.now() < this.#clearsFrom) return;
     const { crashes } = state;
     state.crashes = 0;
+    const keep = (): void => {
+      state.crashes = crashes;
+      state.survivors = 0;
+    };
     // If this fails, it is tried again when the slot next runs empty and is still held.
     this.#store.noteSuspect(this.#incarnation, lease, null).then(
-      () => this.#events.cleared(lease),
+      (noted) => (noted ? this.#events.cleared(lease) : keep()),
       (error: unknown) => {
-        state.crashes = crashes;
-        state.survivors = 0;
+        keep();
         this.#clearsFrom = this.#clock.now() + this.#events.failed(error);
       },
     );

@@ -113,7 +113,7 @@ export function reportStuckRow(name: string, logger: Logger): (row: StuckRow) =>
   return ({ taken, error, count }) => {
     const { message } = taken.row;
     logger.warn(
-      `${name}: a message is done and cannot be removed, while others can; the removal is tried again. The next owner of its slot will handle it once more. Look at the error, and for foreign keys or triggers on its row.`,
+      `${name}: a message is done and cannot be removed, while others can; the removal is tried again. The next owner of its slot will handle it once more. Look at the error, and for foreign keys, triggers or locks on its row.`,
       {
         messageId: message.id,
         topic: message.topic,

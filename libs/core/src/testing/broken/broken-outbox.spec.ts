@@ -9,6 +9,12 @@ import { contractCase } from '../contract-case.js';
 import { outboxStoreContract, queueOf, slotQueueContract, VirtualClock } from '../index.js';
 import type { OutboxStoreFixture } from '../index.js';
 import {
+  ForgetsLockedRows,
+  LosesLockedLeases,
+  ReleasesPartOfAKey,
+  WaitsForRows,
+} from './broken-locks.fixture.js';
+import {
   ForgetsOpenWriters,
   ReadsByCursor,
   ReadsWithGaps,
@@ -53,7 +59,7 @@ class SharesSlots extends MemoryOutboxStore {
 
 /** Takes back a crash of whoever has had the slot. */
 class RetractsForOthers extends MemoryOutboxStore {
-  override retractCrashes(lapsed: readonly SlotLease[]): Promise<void> {
+  override retractCrashes(lapsed: readonly SlotLease[]) {
     return super.retractCrashes(
       lapsed.flatMap((lease) => [0, 1, 2].map((more) => ({ ...lease, epoch: lease.epoch + more }))),
     );
@@ -62,7 +68,7 @@ class RetractsForOthers extends MemoryOutboxStore {
 
 /** Forgets with the crash that was none also those before it. */
 class RetractsAllCrashes extends MemoryOutboxStore {
-  override retractCrashes(lapsed: readonly SlotLease[]): Promise<void> {
+  override retractCrashes(lapsed: readonly SlotLease[]) {
     return super.retractCrashes(lapsed.map((lease) => ({ ...lease, crashes: 0 })));
   }
 }
@@ -243,6 +249,8 @@ function fixtureOf(outboxClass: Outbox): OutboxStoreFixture {
     newOutbox: () => Promise.resolve(outbox),
     transactions,
     pass: (ms) => clock.advance(ms),
+    lockRow: outbox.lockRow.bind(outbox),
+    lockLease: outbox.lockLease.bind(outbox),
     mailOf: async (sagaId) => mail.filter((letter) => letter.sagaId === sagaId),
   };
 }
@@ -274,6 +282,21 @@ const QUEUE_FAULTS: readonly (readonly [Outbox, string])[] = [
   [ForgetsFollowers, 'moves followers aside and calls them back in their order'],
   [ForgetsOrphans, 'names a key of which only followers are left'],
   [ReleasesWholeSlots, 'releases the key that was named and no other'],
+  ...[ForgetsLockedRows, WaitsForRows].map(
+    (faulty) =>
+      [
+        faulty,
+        'removes what is done beside rows that another transaction has locked, and names these',
+      ] as const,
+  ),
+  [
+    ReleasesPartOfAKey,
+    'releases all held rows of a key or none, and other keys beside a locked one',
+  ],
+  [
+    LosesLockedLeases,
+    'renews all leases but one that is locked, and says that its slot is not lost',
+  ],
 ];
 const OUTBOX_FAULTS: readonly (readonly [Outbox, string])[] = [
   [LocksAfterNumbering, 'keeps the order of each key among twelve producers that overlap'],

@@ -6,6 +6,7 @@ import { busyKeyCases } from './busy-key-cases.js';
 import { delayCases } from './delay-cases.js';
 import { keyCases } from './key-cases.js';
 import { leaseCases } from './lease-cases.js';
+import { lockedCases } from './locked-cases.js';
 import { orderCases } from './order-cases.js';
 import { outboxDeadLetterCases } from './outbox-dead-letter-cases.js';
 import type { OutboxStoreFixture } from './outbox-fixture.js';
@@ -16,13 +17,14 @@ import type { SlotQueueFixture } from './slot-queue-fixture.js';
 export type { BrokerFixture } from './broker-fixture.js';
 export { neighbourOf, outboxMessage, textOf, textsOf } from './outbox-message.js';
 export { queueOf, type OutboxStoreFixture } from './outbox-fixture.js';
-export type { SlotQueueFixture } from './slot-queue-fixture.js';
+export type { RowLocks, SlotQueueFixture } from './slot-queue-fixture.js';
 
 /** The contract of every queue that is divided into slots. */
 export const slotQueueContract: readonly ContractCase<SlotQueueFixture>[] = [
   ...leaseCases,
   ...rowCases,
   ...busyKeyCases,
+  ...lockedCases,
 ];
 
 /** The contract of every outbox, beyond that of such a queue. */

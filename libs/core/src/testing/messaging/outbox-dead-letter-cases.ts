@@ -4,7 +4,15 @@ import type { OutboxMessage, QueuedMessage, SlotChange } from '../../ports/index
 import type { ContractCase } from '../contract-case.js';
 import type { OutboxStoreFixture } from './outbox-fixture.js';
 import { outboxMessage } from './outbox-message.js';
-import { bodiesOf, LONG_MS, own, readAll, rowOf, type Owner } from './slot-queue-fixture.js';
+import {
+  bodiesOf,
+  LONG_MS,
+  own,
+  readAll,
+  rowOf,
+  whileLocked,
+  type Owner,
+} from './slot-queue-fixture.js';
 
 function bury(row: QueuedMessage, block = false): SlotChange {
   const place = { slot: row.slot, seq: row.seq };
@@ -167,6 +175,34 @@ export const outboxDeadLetterCases: readonly ContractCase<OutboxStoreFixture>[] 
       await outbox.complete([{ slot: row.slot, seq: row.seq }]);
       await outbox.change(owner.incarnation, owner.leases, [change]);
       assert.equal((await mailOf(sagaId)).length, 1);
+    },
+  },
+  {
+    name: 'replays and discards dead letters beside one that is locked, which is busy',
+    guards:
+      'A replay that waits for one row holds the leases of all its slots meanwhile, and the relay ' +
+      'loses them.',
+    async run(fixture) {
+      const { outbox } = fixture;
+      const messages = ['a', 'b', 'c', 'd'].map((key) => outboxMessage(key, 1));
+      await outbox.append(messages);
+      const rows = await readAll(outbox);
+      const [, b, , d] = ['a', 'b', 'c', 'd'].map((key) => rowOf(rows, `${key}:1`));
+      assert.ok(b && d);
+      const owner = await dead(fixture, messages);
+      const [first, second, third, fourth] = messages.map(({ id }) => id);
+      assert.ok(first && second && third && fourth);
+      await whileLocked(fixture, { rows: [b, d] }, async () => {
+        const replay = outbox.replayDeadLetters([first, second]);
+        const discard = outbox.discardDeadLetters([third, fourth]);
+        const renewed = await outbox.renew(owner.incarnation, LONG_MS);
+        assert.ok(renewed.leases.length >= outbox.slots - 4);
+        assert.deepEqual(await replay, ['done', 'busy']);
+        assert.deepEqual(await discard, ['done', 'busy']);
+      });
+      assert.deepEqual(await outbox.replayDeadLetters([second]), ['done']);
+      assert.deepEqual(await outbox.discardDeadLetters([fourth]), ['done']);
+      assert.deepEqual(bodiesOf(await readAll(outbox)).sort(), ['a:1', 'b:1']);
     },
   },
 ];

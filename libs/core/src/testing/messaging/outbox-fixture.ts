@@ -1,8 +1,8 @@
 import type { OutboxStore, Transactions } from '../../ports/index.js';
-import type { SlotQueueFixture } from './slot-queue-fixture.js';
+import type { RowLocks, SlotQueueFixture } from './slot-queue-fixture.js';
 
 /** An outbox that is empty and whose slots nobody owns. */
-export interface OutboxStoreFixture {
+export interface OutboxStoreFixture extends RowLocks {
   readonly outbox: OutboxStore;
   /** The outbox as another process has it. */
   readonly newOutbox: () => Promise<OutboxStore>;
@@ -23,5 +23,7 @@ export function queueOf(fixture: OutboxStoreFixture): SlotQueueFixture {
     add: (messages, transaction) => fixture.outbox.append(messages, transaction),
     transactions: fixture.transactions,
     pass: (ms) => fixture.pass(ms),
+    lockRow: (place, transaction) => fixture.lockRow(place, transaction),
+    lockLease: (slot, transaction) => fixture.lockLease(slot, transaction),
   };
 }

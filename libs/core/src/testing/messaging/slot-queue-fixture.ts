@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type {
   OutboxMessage,
+  Place,
   QueuedMessage,
   ReadRequest,
   SlotLease,
@@ -10,8 +11,15 @@ import type {
 } from '../../ports/index.js';
 import { freshName } from '../contract-case.js';
 
+/** Locks rows in a transaction, as a person or a program beside Sagaz may, until it ends. */
+export interface RowLocks {
+  readonly lockRow: (place: Place, transaction: Transaction) => Promise<void>;
+  /** Locks the lease row of a slot. */
+  readonly lockLease: (slot: number, transaction: Transaction) => Promise<void>;
+}
+
 /** A slot queue that is empty and whose slots nobody owns. */
-export interface SlotQueueFixture {
+export interface SlotQueueFixture extends RowLocks {
   readonly queue: SlotQueueStore;
   /** The queue as another process has it. */
   readonly newQueue: () => Promise<SlotQueueStore>;
@@ -117,4 +125,27 @@ export async function whileOpen(
     throw error;
   }
   await commit();
+}
+
+/** Runs the body while another transaction has locked rows of messages, or lease rows of slots. */
+export async function whileLocked(
+  fixture: RowLocks & { readonly transactions: Transactions },
+  what: { readonly rows?: readonly Place[]; readonly leases?: readonly number[] },
+  body: () => Promise<void>,
+): Promise<void> {
+  const locked = deferred();
+  const gate = deferred();
+  const done = fixture.transactions.run(async (transaction) => {
+    for (const place of what.rows ?? []) await fixture.lockRow(place, transaction);
+    for (const slot of what.leases ?? []) await fixture.lockLease(slot, transaction);
+    locked.resolve();
+    await gate.promise;
+  });
+  await Promise.race([locked.promise, done]);
+  try {
+    await body();
+  } finally {
+    gate.resolve();
+    await done;
+  }
 }

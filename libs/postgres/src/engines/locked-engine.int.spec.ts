@@ -1,0 +1,63 @@
+import { newNonce } from '@sagaz/core';
+import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { SagazClient, SagazPool, schemaName } from '../connection/index.js';
+import { Migrator } from '../migrations/index.js';
+import { PgEngineRegistry } from './pg-engine-registry.js';
+
+const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+
+describeEachPostgres(
+  'an engine that is dead and whose row another session has locked',
+  (server) => {
+    let db: TestDatabase;
+    let connection: SagazClient;
+    let other: pg.Client;
+    beforeAll(async () => {
+      db = await createDatabase(server);
+      const source = { kind: 'url' as const, url: db.url };
+      const settings = {
+        applicationName: 'spec',
+        connectTimeoutMs: 5_000,
+        statementTimeoutMs: 5_000,
+      };
+      const pool = new SagazPool({ ...settings, source, max: 2, logger: quiet });
+      await new Migrator({ pool, schema: 'sagaz', set: 'store' }).migrate();
+      await pool.end();
+      connection = new SagazClient(source, settings);
+      other = new pg.Client({ connectionString: db.url });
+      await other.connect();
+    });
+    afterAll(async () => {
+      await other.end();
+      await connection.end();
+      await db.drop();
+    });
+
+    it('does not hold up the heartbeat of the engine that watches it', async () => {
+      const registry = new PgEngineRegistry(connection, schemaName('sagaz'));
+      const [living, dead] = [newNonce(), newNonce()];
+      for (const [incarnation, ttlMs] of [
+        [dead, 20],
+        [living, 5_000],
+      ] as const) {
+        await registry.register({ incarnation, service: 's', host: 'h', pid: 1, ttlMs, runs: [] });
+      }
+      await sleep(50);
+      const beat = async (): Promise<string> =>
+        (await registry.observe()).find(({ incarnation }) => incarnation === dead)?.beat ?? '';
+      await other.query('BEGIN');
+      await other.query('SELECT FROM sagaz.engine WHERE incarnation = $1 FOR UPDATE', [dead]);
+      try {
+        const declared = registry.declareDead(dead, await beat());
+        expect(await registry.beat(living)).toBe(true);
+        expect(await declared).toBe(false);
+      } finally {
+        await other.query('ROLLBACK');
+      }
+      expect(await registry.declareDead(dead, await beat())).toBe(true);
+    });
+  },
+);
