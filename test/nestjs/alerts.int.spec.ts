@@ -70,7 +70,8 @@ const FIRST: Readonly<Record<string, Event | readonly [series: string, value: nu
   SagazUnserved: (observers) =>
     observers.unserved([{ kind: 'group', name: 'gone', oldestMs: 90_000 }]),
   SagazSagasUnserved: (observers) =>
-    observers.engine('default').unservedSagas?.({
+    observers.unservedSagas({
+      connection: 'default',
       found: [{ name: 'fetch', version: 2, count: 1, more: false, oldestMs: 1, example: 's' }],
     }),
   SagazMessagesLost: (observers) => observers.lost('default', 1),

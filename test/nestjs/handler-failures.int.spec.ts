@@ -3,6 +3,8 @@ import { Ctx, Payload } from '@nestjs/microservices';
 import { InjectRepository } from '@nestjs/typeorm';
 import { HEADERS } from '@sagaz/core';
 import {
+  DeadLetters,
+  command,
   defineCommand,
   defineEvent,
   IdempotentHandler,
@@ -10,6 +12,7 @@ import {
   Outbox,
 } from '@sagaz/nestjs';
 import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
+import { randomUUID } from 'node:crypto';
 import { concat, defer, of, throwError, type Observable } from 'rxjs';
 import { Repository } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -37,8 +40,8 @@ class Jobs {
   ) {}
 
   @IdempotentHandler(Done, { retry: { attempts: 2, backoff: 1 } })
-  async done(@Payload() job: Job, @Ctx() context: MessageContext): Promise<void> {
-    await door.work(this, job, context);
+  async done(@Payload() job: Job, @Ctx() context: MessageContext): Promise<unknown> {
+    return door.work(this, job, context);
   }
 
   @IdempotentHandler(Streamed, { retry: { attempts: 2, backoff: 1 } })
@@ -151,6 +154,28 @@ describe('what a handler does wrong', () => {
         kind: 'retry',
         error: { code: 'SAGAZ_RAW_TRANSACTION_CONTROL' },
       });
+    },
+  );
+
+  it.each([
+    { how: 'returns', returned: true },
+    { how: 'makes and forgets', returned: false },
+  ])(
+    '$how a command: its message is a dead letter that says so, for nobody would send the command',
+    async ({ returned }) => {
+      door.work = async ({ orders }, job) => {
+        await orders.insert({ id: job.id });
+        const made = command(Streamed, { id: job.id });
+        return returned ? made : undefined;
+      };
+      const message = await bench.send({ type: 'job.done', payload: { id: randomUUID() } });
+      const [end] = await bench.ends(message.id);
+      expect(end?.outcome).toMatchObject({ kind: 'buried', reason: 'final' });
+      const letters = await app.get(DeadLetters).list({ side: 'inbox' });
+      expect(letters.find(({ messageId }) => messageId === message.id)?.error).toMatch(
+        /The handler of 'job\.done' made the command 'job\.stream' .*Publish it instead/,
+      );
+      expect(await seen.rows('SELECT id FROM sagaz.outbox')).toEqual([]);
     },
   );
 

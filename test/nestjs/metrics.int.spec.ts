@@ -68,10 +68,10 @@ const RARE = [
   'sagaz_saga_replies_ignored_total',
   'sagaz_saga_replies_dropped_total',
   'sagaz_saga_late_effects_total',
-  'sagaz_unserved_sagas',
   'sagaz_engine_crashes_total',
   'sagaz_engine_returns_total',
   'sagaz_process_broker_failures_total',
+  'sagaz_unserved_sagas',
   'sagaz_database_failures_total',
 ];
 /** Metrics of events that this broker in memory does not have, or that never happen here: see the alerts' test. */
@@ -89,6 +89,14 @@ function samplesOf(text: string): ReadonlyMap<string, number> {
   );
 }
 
+/** The series of all counters. Gauges are not asked, since they keep their answer for seconds. */
+async function counterSeries(): Promise<readonly string[]> {
+  const names = register.getMetricsAsArray().map(({ name }) => name);
+  const counters = names.filter((name) => /^sagaz_.*_total$/.test(name));
+  const texts = await Promise.all(counters.map((name) => register.getSingleMetricAsString(name)));
+  return [...samplesOf(texts.join('\n')).keys()];
+}
+
 /** The relay works beside us, and tells by its metrics only. */
 async function counted(name: string, sample?: string, value = 1): Promise<void> {
   for (;;) {
@@ -104,6 +112,7 @@ describe('the metrics of an application that has worked', () => {
   let app: INestApplication;
   const bench = new MessageBench();
   let names: readonly string[];
+  let first: readonly string[];
   let samples: ReadonlyMap<string, number>;
 
   beforeAll(async () => {
@@ -132,6 +141,7 @@ describe('the metrics of an application that has worked', () => {
     bench.watch(app);
     await app.startAllMicroservices();
     await app.listen(0);
+    first = await counterSeries();
 
     const sagas = app.get(Sagas);
     await (await sagas.start(MeasuredSaga, { id: '1', fail: false })).outcome();
@@ -260,8 +270,9 @@ describe('the metrics of an application that has worked', () => {
     engine.replyIgnored?.({ ...saga, reason: 'wrong_source' });
     engine.lateEffect?.({ ...saga, step: 'first' });
     const unserved = { name: 'old', version: 1, more: false, oldestMs: 1, example: 's' };
-    engine.unservedSagas?.({ found: [{ ...unserved, name: 'gone', count: 7 }] });
-    engine.unservedSagas?.({ found: [{ ...unserved, count: 1 }] });
+    const connection = 'default';
+    observers.unservedSagas({ connection, found: [{ ...unserved, name: 'gone', count: 7 }] });
+    observers.unservedSagas({ connection, found: [{ ...unserved, count: 1 }] });
     engine.engineBuried?.({ incarnation: 'another' });
     engine.declaredDead?.({ incarnation: 'mine' });
     observers.lost('default', 1);
@@ -275,6 +286,11 @@ describe('the metrics of an application that has worked', () => {
         name,
       ).toEqual([1]);
     }
+  });
+
+  it('have had every counter since before the first event, but those of topics', async () => {
+    const made = (await counterSeries()).filter((series) => !first.includes(series));
+    expect(made.filter((series) => !/[{,]topic="[^"]/.test(series))).toEqual([]);
   });
 
   it('leave no gauge behind that asks the stores of an application that has ended', async () => {

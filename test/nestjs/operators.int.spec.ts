@@ -142,6 +142,14 @@ describe('an operator', () => {
     const history = await sagas.history(id);
     const failed = history.find(({ kind }) => kind === 'step_failed');
     expect(failed).toMatchObject({ step: 'second', data: { error: { message: 'No.' } } });
+    await sagas.retry(id, 'It can be undone again.');
+    await untilFound(sagas, id, ({ revision }) => revision > (found?.revision ?? 0) + 1);
+    const requested = (await sagas.history(id)).find(({ kind }) => kind === 'retry_requested');
+    expect(requested?.data).toEqual({
+      again: [{ role: 'compensation', step: 'first' }],
+      reason: 'It can be undone again.',
+    });
+    await untilFound(sagas, id, ({ status }) => status === 'needs_attention');
     await sagas.terminate(id, 'by a test');
     await untilFound(sagas, id, ({ status }) => status === 'terminated');
     await expect(sagas.retry(id)).rejects.toThrow(SagaEndedError);

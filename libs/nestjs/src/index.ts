@@ -116,11 +116,13 @@ export {
   HandlerSetupError,
   IdempotentHandler,
   MessageContext,
+  CommandInHandlerError,
   NotDeliveredError,
   SagazServer,
   TransactionManager,
   UnknownCommandError,
   type ForeignEvent,
+  type ForeignOutcome,
   type HandlerObserver,
   type HandlerOptions,
 } from './handlers/index.js';

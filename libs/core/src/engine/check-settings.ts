@@ -10,7 +10,6 @@ const LEAST: Readonly<Record<keyof EngineSettings, 0 | 1>> = {
   ttlMs: 1,
   pollMs: 1,
   ownedCheckMs: 1,
-  unservedCheckMs: 1,
   flushers: 1,
   flushShare: 1,
   flushGroup: 1,

@@ -1,5 +1,5 @@
 import type { StoreFailure } from '../errors/index.js';
-import type { SagaStatus, UnservedSagas } from '../ports/index.js';
+import type { SagaStatus } from '../ports/index.js';
 import type { AttentionReason, IgnoredReply, Role } from './journal/index.js';
 
 /** How one attempt ended. `unknown`: it was given up and may still have its effect. */
@@ -52,12 +52,6 @@ export interface EngineObserver {
   ): void;
   /** A step succeeded after its saga had ended or had been taken over by another engine. */
   lateEffect?(event: SagaFacts & { readonly step: string }): void;
-  /**
-   * The due sagas that no living engine runs, by definition, as the latest look found them; none where
-   * every definition is served. Called after each look, also when it found none, so that a gauge
-   * returns to 0.
-   */
-  unservedSagas?(event: { readonly found: readonly UnservedSagas[] }): void;
   /** This incarnation was declared dead and returned as a new one. */
   declaredDead?(event: { readonly incarnation: string }): void;
   /** This engine declared another one dead. */

@@ -24,11 +24,6 @@ export interface EngineSettings {
   readonly pollMs: number;
   /** How often the engine looks for sagas that it owns without knowing it. Default 5,000. */
   readonly ownedCheckMs: number;
-  /**
-   * How often the engine looks for due sagas that no living engine runs; it reports those that have
-   * waited for at least as long as this. Default 30,000.
-   */
-  readonly unservedCheckMs: number;
   /** Flushes of transitions in flight at once. Default 4. */
   readonly flushers: number;
   /**
@@ -69,7 +64,6 @@ export const DEFAULT_ENGINE_SETTINGS: EngineSettings = Object.freeze({
   ttlMs: 15_000,
   pollMs: 1_000,
   ownedCheckMs: 5_000,
-  unservedCheckMs: 30_000,
   flushers: 4,
   flushShare: 16,
   flushGroup: 500,

@@ -1,6 +1,9 @@
 import type { StoreFailure } from '../errors/index.js';
 import type { Clock, Logger } from '../ports/index.js';
-import { RepeatedFailure } from '../retry/index.js';
+import { RepeatedFailure, RepeatedFailures } from '../retry/index.js';
+
+/** For so long after a failure of a caller's use, further ones are not counted; in milliseconds. */
+const OF_CALLERS_MS = 1_000;
 
 /** The repeated uses that an engine makes of its store, and which of them fail now. */
 export class EngineTroubles {
@@ -8,11 +11,14 @@ export class EngineTroubles {
   readonly #logger: Logger;
   readonly #onFailure: (failure: StoreFailure) => void;
   readonly #uses: RepeatedFailure[] = [];
+  /** Uses that are repeated only as often as callers ask for them, so they are forgotten after a while. */
+  readonly ofCallers: RepeatedFailures;
 
   constructor(clock: Clock, logger: Logger, onFailure: (failure: StoreFailure) => void) {
     this.#clock = clock;
     this.#logger = logger;
     this.#onFailure = onFailure;
+    this.ofCallers = new RepeatedFailures({ clock, logger, onFailure, firstMs: OF_CALLERS_MS });
   }
 
   /** Adds a use. `what` is the subject of a sentence in the log, for example `Claiming sagas`. */
@@ -32,6 +38,6 @@ export class EngineTroubles {
   /** The problem of one use that fails now, for readiness; null: none fails. */
   get problem(): string | null {
     for (const { problem } of this.#uses) if (problem !== null) return problem;
-    return null;
+    return this.ofCallers.problem;
   }
 }

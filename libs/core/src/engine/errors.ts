@@ -152,13 +152,13 @@ export class StartQueueFullError extends SagazError {
     readonly limit: number,
     /**
      * How long the start waited, in milliseconds; 0: it was refused at once, because as many starts
-     * waited already.
+     * waited already, or starts with as many bytes of input.
      */
     readonly waitedMs: number,
   ) {
     super(
-      `The saga was not started: ${limit} starts are under way in this process, which is the limit maxStarts, and ${waitedMs === 0 ? 'as many wait' : `none ended within ${waitedMs} ms`}.`,
-      'Start it again later, with the same idempotency key. If the store is well, raise maxStarts.',
+      `The saga was not started: ${limit} starts (the limit maxStarts) or starts with 64 MB of input are under way in this process, and ${waitedMs === 0 ? 'as many wait' : `there was no room within ${waitedMs} ms`}.`,
+      'Start it again later, with the same idempotency key. If the store is well and the inputs are small, raise maxStarts.',
     );
   }
 }

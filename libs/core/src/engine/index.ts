@@ -8,6 +8,7 @@ export {
 } from './engine-options.js';
 export type { StartOptions } from './saga-starter.js';
 export type { OperatorAnswer } from './operator-requests.js';
+export { UnservedSagasWatch, type UnservedSagasWatchOptions } from './unserved/index.js';
 export {
   SagaHandle,
   type SagaFailure,
@@ -42,7 +43,12 @@ export {
 } from './errors.js';
 
 // For integrating the engine with a framework.
-export { abandonedWith, storeTransactions, type StepTransactions } from './step-transactions.js';
+export {
+  abandonedWith,
+  storeTransactions,
+  type StepTransactions,
+  type TransactionPlace,
+} from './step-transactions.js';
 export type { AttemptOutcome, EngineObserver, SagaFacts } from './engine-observer.js';
 export {
   MalformedReplyError,
@@ -55,9 +61,10 @@ export {
 } from './decide/index.js';
 export {
   historyData,
-  POSITION_ENTRIES,
+  POSITION_LOOK,
   positionOf,
   type SagaPosition,
+  type SagaReason,
   type TaskPosition,
   type WaitsFor,
 } from './position/index.js';

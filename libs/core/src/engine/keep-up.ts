@@ -1,5 +1,5 @@
 import type { SagaStore } from '../ports/index.js';
-import type { StoreTime, UnservedWatch, Upkeep } from './ownership/index.js';
+import type { StoreTime, Upkeep } from './ownership/index.js';
 
 /**
  * How often the offset to the store's clock is measured, since a failover or a correction changes it.
@@ -16,12 +16,9 @@ const ORPHAN_MAIL_MS = 86_400_000;
 export function keepUp(
   upkeep: Upkeep,
   time: StoreTime,
-  unserved: UnservedWatch,
-  unservedCheckMs: number,
   sagas: Pick<SagaStore, 'dropDeadMail'>,
 ): void {
   upkeep.every(TIME_CHECK_MS, "Asking for the store's time", () => time.measure());
-  upkeep.every(unservedCheckMs, 'Looking for sagas that no engine runs', () => unserved.look());
   upkeep.every(DEAD_MAIL_CHECK_MS, 'Dropping mail of ended sagas', () =>
     sagas.dropDeadMail(ORPHAN_MAIL_MS),
   );

@@ -98,7 +98,14 @@ export class RunningSagas implements EngineContext {
       options.settings.maxTransactions,
     );
     this.timers = new Timers(options.clock);
-    this.connections = new ConnectionShortage(this.permits, this.timers);
+    this.connections = new ConnectionShortage({
+      permits: this.permits,
+      timers: this.timers,
+      clock: options.clock,
+      logger: options.logger,
+      transactions: options.transactions,
+      maxTransactions: options.settings.maxTransactions,
+    });
     this.refusals = new StepRefusals({
       clock: options.clock,
       logger: options.logger,
@@ -233,6 +240,7 @@ export class RunningSagas implements EngineContext {
   close(): void {
     this.releaseAll();
     for (const attempts of [...this.#orphans.values()]) attempts.releaseAll();
+    this.connections.close();
     this.timers.close();
   }
 

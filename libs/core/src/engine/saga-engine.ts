@@ -7,7 +7,6 @@ import {
   type RecordedEntry,
   type SagaFilter,
   type SagaSummary,
-  type UnservedSagas,
 } from '../ports/index.js';
 import {
   type AnySaga,
@@ -29,7 +28,7 @@ import { TransitionFlusher } from './flush/index.js';
 import { OutcomeWatch, SagaHandle } from './handle/index.js';
 import { OperatorRequests, type OperatorAnswer } from './operator-requests.js';
 import { keepUp } from './keep-up.js';
-import { Membership, StoreTime, UnservedWatch, Upkeep } from './ownership/index.js';
+import { Membership, StoreTime, Upkeep } from './ownership/index.js';
 import { latestDefinition } from './latest-definition.js';
 import { RunningSagas } from './running-sagas.js';
 import { SagaStarter, type StartOptions } from './saga-starter.js';
@@ -53,7 +52,6 @@ export class SagaEngine {
   readonly #starter: SagaStarter;
   readonly #upkeep: Upkeep;
   readonly #troubles: EngineTroubles;
-  readonly #unserved: UnservedWatch;
   readonly #requests: OperatorRequests;
   #state: 'new' | 'running' | 'closing' | 'closed' = 'new';
 
@@ -157,24 +155,20 @@ export class SagaEngine {
       claimed: () => faults.reach('claim.after-commit'),
     });
     this.#upkeep = new Upkeep(clock, this.#troubles);
-    this.#unserved = new UnservedWatch({
-      store: store.sagas,
-      logger,
-      olderThanMs: settings.unservedCheckMs,
-      onFound: (found) => this.#running.observe((one) => one.unservedSagas?.({ found })),
-    });
     this.#watch = new OutcomeWatch({
       store: store.sagas,
       clock,
       wakeUps: store.wakeUps,
       runsHere: (id) => this.#running.knows(id),
       maxWaits: settings.maxWaits,
+      failures: this.#troubles.ofCallers,
     });
     this.#starter = new SagaStarter({
       running: this.#running,
       store: store.sagas,
       clock,
       settings,
+      failures: this.#troubles.ofCallers,
       // It could start a saga of another definition, but not go on with it after a wait.
       mayOwn: (saga) => this.#mayStart() && options.definitions.includes(saga),
       wake: () => {
@@ -209,11 +203,6 @@ export class SagaEngine {
     return this.#troubles.problem ?? this.#running.refusals.problem;
   }
 
-  /** Due sagas of this store that no living engine runs, as found every `unservedCheckMs`. */
-  get unserved(): readonly UnservedSagas[] {
-    return this.#unserved.found;
-  }
-
   /** Registers the engine and begins to work. Rejects when the store cannot be reached. */
   async run(): Promise<void> {
     if (this.#state !== 'new') throw new EngineClosedError();
@@ -221,8 +210,7 @@ export class SagaEngine {
     await this.#membership.join();
     this.#state = 'running';
     this.#claims.start();
-    const { sagas } = this.#options.store;
-    keepUp(this.#upkeep, this.#time, this.#unserved, this.settings.unservedCheckMs, sagas);
+    keepUp(this.#upkeep, this.#time, this.#options.store.sagas);
   }
 
   /**

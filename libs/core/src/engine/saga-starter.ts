@@ -14,6 +14,7 @@ import {
   startKeyProblem,
 } from '../messaging/index.js';
 import type { Clock, NewSaga, SagaStore, Transaction } from '../ports/index.js';
+import type { RepeatedFailures } from '../retry/index.js';
 import type { SagaDefinition } from '../saga/index.js';
 import type { EngineSettings } from './engine-options.js';
 import { IdempotencyConflictError } from './errors.js';
@@ -84,6 +85,7 @@ export class SagaStarter {
     store: Pick<SagaStore, 'start' | 'get'>;
     clock: Clock;
     settings: EngineSettings;
+    failures: RepeatedFailures;
     /**
      * Whether this engine can run a saga that it starts: it is started, holds its lease, has room, and
      * knows the definition.
@@ -94,9 +96,9 @@ export class SagaStarter {
   }) {
     this.#running = parts.running;
     this.#store = parts.store;
-    const { store, clock, settings } = parts;
+    const { store, clock, settings, failures } = parts;
     const { flushers, flushShare: share, flushGroup: group } = settings;
-    this.#flusher = new StartFlusher({ store, clock, flushers, share, group });
+    this.#flusher = new StartFlusher({ store, clock, failures, flushers, share, group });
     this.#limit = new StartLimit({ clock, ...settings });
     this.#mayOwn = parts.mayOwn;
     this.#wake = parts.wake;

@@ -1,5 +1,12 @@
 import type { Transaction, Transactions } from '../ports/index.js';
 
+/** One of the transactions that may be open at once, kept free until it is used or released. */
+export interface TransactionPlace {
+  /** Whether others had to end before the place was free. */
+  readonly waited: boolean;
+  release(): void;
+}
+
 /**
  * Runs transactional steps in the application's own transactions. The engine has a default that uses
  * the store's transactions; a framework provides one for its own.
@@ -22,13 +29,24 @@ export interface StepTransactions {
    * throws for a transaction that begins later. A transaction that is open has to be abandoned
    * ({@link Transactions.abandon}, which {@link abandonedWith} calls), because a statement of it may
    * hang: `work` rejects, and the rollback would wait behind that statement with its connection.
+   *
+   * `place` is one that {@link reserve} gave: the transaction uses it instead of waiting for another,
+   * and releases it at its end.
    */
   run(
     connection: string | undefined,
     work: (manager: unknown) => Promise<void>,
     beforeCommit: (transaction: Transaction) => Promise<void>,
     unwanted?: AbortSignal,
+    place?: TransactionPlace,
   ): Promise<void>;
+  /**
+   * Waits until one more transaction may begin, for as long as that takes, and keeps its place free.
+   * Others must not be able to keep it waiting for ever. The engine uses it when steps got no connection
+   * in time: it journals the start of a step only once it has a place for it. Absent: it asks for
+   * connections now and then.
+   */
+  reserve?(unwanted: AbortSignal): Promise<TransactionPlace>;
   /**
    * Whether the error was reported by a connection that {@link run} works on, see
    * {@link Transactions.reported}: a conflict that another database told the step is the step's own

@@ -15,6 +15,13 @@ interface EngineRow {
   readonly expiresAt: number;
 }
 
+/** Engines that were heard of lately. */
+export interface EnginesHeard {
+  lives(incarnation: string): boolean;
+  /** Whether one of them runs these sagas. */
+  serve(name: string, version: number): boolean;
+}
+
 /** Heartbeats in memory. */
 export class MemoryEngineRegistry implements EngineRegistry {
   readonly #transactions: MemoryTransactions;
@@ -34,13 +41,17 @@ export class MemoryEngineRegistry implements EngineRegistry {
     return this.#rows.committed().has(incarnation);
   }
 
-  /** Whether a living engine runs these sagas. */
-  serves(name: string, version: number): boolean {
-    return this.#rows
-      .entries()
-      .some(([, { runs }]) =>
-        runs.some((one) => one.name === name && one.versions.includes(version)),
-      );
+  /** The engines whose heartbeat is late by at most so many milliseconds. */
+  heardLately(lateMs: number): EnginesHeard {
+    const since = this.#clock.now() - lateMs;
+    const heard = new Map(this.#rows.entries().filter(([, { expiresAt }]) => expiresAt >= since));
+    return {
+      lives: (incarnation) => heard.has(incarnation),
+      serve: (name, version) =>
+        [...heard.values()].some(({ runs }) =>
+          runs.some((one) => one.name === name && one.versions.includes(version)),
+        ),
+    };
   }
 
   async register(engine: NewEngine): Promise<void> {

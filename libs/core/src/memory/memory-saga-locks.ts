@@ -1,6 +1,10 @@
+import { LockTimeoutError } from '../errors/index.js';
 import type { JournalEntry, NewSaga, OutboxMessage } from '../ports/index.js';
 import { lockOfKey } from './memory-queue-append.js';
+import type { MemoryTransaction } from './memory-transaction.js';
 
+/** How long {@link lockedSoon} waits, in milliseconds. */
+const SOON_MS = 1_000;
 const NOT_STORABLE = /\0|[\uD800-\uDFFF]/u;
 
 /** The refusal of entries whose text a database cannot store; null if it can store all of them. */
@@ -28,4 +32,15 @@ export function keyOf(saga: NewSaga): string {
 /** The names that a start locks, as unique indexes do: those of its key and of its id. */
 export function locksOf(saga: NewSaga): readonly string[] {
   return [...new Set([keyOf(saga), `id\0${saga.id}`])].map((name) => `saga-key:${name}`);
+}
+
+/** Waits a moment for a lock, at the end of a caller's transaction. False: another one holds it. */
+export async function lockedSoon(transaction: MemoryTransaction, name: string): Promise<boolean> {
+  try {
+    await transaction.lock(name, { waitMs: SOON_MS });
+    return true;
+  } catch (error) {
+    if (error instanceof LockTimeoutError) return false;
+    throw error;
+  }
 }

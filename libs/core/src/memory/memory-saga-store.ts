@@ -1,8 +1,10 @@
 import { checkSagaFilter } from '../ports/index.js';
 import type {
+  ApplyOutcome,
   ClaimRequest,
   Clock,
   JournalEntry,
+  LatestEntriesLook,
   LoadedSaga,
   Mail,
   NewMail,
@@ -21,8 +23,8 @@ import type {
   UnservedLook,
   UnservedSagas,
 } from '../ports/index.js';
-import type { MemoryEngineRegistry } from './memory-engine-registry.js';
-import { keyOf, locksOf, placesOf, refusal } from './memory-saga-locks.js';
+import type { EnginesHeard, MemoryEngineRegistry } from './memory-engine-registry.js';
+import { keyOf, lockedSoon, locksOf, placesOf, refusal } from './memory-saga-locks.js';
 import { MemorySagaMail } from './memory-saga-mail.js';
 import {
   guard,
@@ -35,10 +37,10 @@ import {
   summaryOf,
   type SagaRow,
 } from './memory-saga-rows.js';
+import { latestEntries } from './memory-latest-entries.js';
 import { MemoryTable } from './memory-table.js';
 import type { MemoryTransaction, MemoryTransactions } from './memory-transaction.js';
 import { unservedSagas } from './memory-unserved-sagas.js';
-import { withoutLongData } from './without-long-data.js';
 
 /** How long a start waits for another transaction with the same idempotency key, in milliseconds. */
 const KEY_WAIT_MS = 10_000;
@@ -109,12 +111,12 @@ export class MemorySagaStore implements SagaStore {
     });
   }
 
-  async apply(transition: SagaTransition, transaction: Transaction): Promise<TransitionOutcome> {
+  async apply(transition: SagaTransition, transaction: Transaction): Promise<ApplyOutcome> {
     return this.#parts.transactions.within(transaction, async (own) => {
       for (const place of placesOf(transition.messages)) {
-        await own.lock(place, { waitMs: KEY_WAIT_MS });
+        if (!(await lockedSoon(own, place))) return { kind: 'key_busy' };
       }
-      await own.lock(`saga:${transition.sagaId}`, { waitMs: KEY_WAIT_MS });
+      if (!(await lockedSoon(own, `saga:${transition.sagaId}`))) return { kind: 'busy' };
       return this.#write(transition, own);
     });
   }
@@ -134,7 +136,7 @@ export class MemorySagaStore implements SagaStore {
     const known = new Map(request.definitions.map((one) => [one.name, new Set(one.versions)]));
     return this.#parts.transactions.within(undefined, (transaction) => {
       const claimed: LoadedSaga[] = [];
-      for (const id of this.#claimable(request.mailKinds)) {
+      for (const id of this.#claimable(this.#parts.engines, request.mailKinds)) {
         if (claimed.length >= request.limit) break;
         const seen = this.#rows.get(id);
         if (seen === undefined || known.get(seen.name)?.has(seen.version) !== true) continue;
@@ -170,8 +172,9 @@ export class MemorySagaStore implements SagaStore {
 
   unserved(look: UnservedLook): Promise<readonly UnservedSagas[]> {
     const { clock, engines } = this.#parts;
-    const rows = [...this.#claimable()].flatMap((id) => this.#rows.get(id) ?? []);
-    return Promise.resolve(unservedSagas(rows, look, clock, engines));
+    const heard = engines.heardLately(look.olderThanMs);
+    const rows = [...this.#claimable(heard)].flatMap((id) => this.#rows.get(id) ?? []);
+    return Promise.resolve(unservedSagas(rows, look, clock, heard));
   }
 
   nextDueInMs(): Promise<number | null> {
@@ -236,18 +239,8 @@ export class MemorySagaStore implements SagaStore {
     return Promise.resolve([...(this.#journal.get(id) ?? [])]);
   }
 
-  latestEntries(
-    ids: readonly string[],
-    limit: number,
-  ): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
-    return Promise.resolve(
-      new Map(
-        ids.flatMap((id) => {
-          const entries = this.#journal.get(id)?.slice(-limit);
-          return entries === undefined ? [] : [[id, entries.map(withoutLongData)] as const];
-        }),
-      ),
-    );
+  latestEntries(look: LatestEntriesLook): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
+    return Promise.resolve(latestEntries(this.#journal, look));
   }
 
   countByStatus(): Promise<ReadonlyMap<SagaStatus, number>> {
@@ -323,7 +316,7 @@ export class MemorySagaStore implements SagaStore {
   }
 
   /** Ids of due sagas without an owner, then of sagas whose owner is not a living engine. */
-  *#claimable(mailKinds?: readonly string[]): Generator<string> {
+  *#claimable(engines: Pick<EnginesHeard, 'lives'>, mailKinds?: readonly string[]) {
     const now = this.#parts.clock.now();
     for (const id of [...this.#rows.unowned]) {
       const row = this.#rows.get(id);
@@ -331,10 +324,10 @@ export class MemorySagaStore implements SagaStore {
       if ((row.wakeAt !== null && row.wakeAt <= now) || this.#mail.has(id, mailKinds)) yield id;
     }
     for (const [owner, ids] of [...this.#rows.byOwner]) {
-      if (!this.#parts.engines.lives(owner)) yield* [...ids];
+      if (!engines.lives(owner)) yield* [...ids];
     }
     for (const { id, owner } of this.#lateAfterEnd()) {
-      if (owner === null || !this.#parts.engines.lives(owner)) yield id;
+      if (owner === null || !engines.lives(owner)) yield id;
     }
   }
 

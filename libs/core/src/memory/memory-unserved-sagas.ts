@@ -1,5 +1,5 @@
 import type { Clock, UnservedSagas } from '../ports/index.js';
-import type { MemoryEngineRegistry } from './memory-engine-registry.js';
+import type { EnginesHeard } from './memory-engine-registry.js';
 import type { SagaRow } from './memory-saga-rows.js';
 
 /** Groups the claimable sagas whose definition no living engine runs. */
@@ -7,7 +7,7 @@ export function unservedSagas(
   claimable: readonly SagaRow[],
   { olderThanMs, limit }: { readonly olderThanMs: number; readonly limit: number },
   clock: Clock,
-  engines: Pick<MemoryEngineRegistry, 'serves'>,
+  engines: EnginesHeard,
 ): readonly UnservedSagas[] {
   const waiting = claimable
     .map((row) => ({ row, waitedMs: waitedMs(row, clock) }))
@@ -17,7 +17,7 @@ export function unservedSagas(
   const groups = new Map<string, UnservedSagas>();
   for (const { row, waitedMs: oldestMs } of waiting.slice(0, limit)) {
     const { id, name, version } = row;
-    if (engines.serves(name, version)) continue;
+    if (engines.serve(name, version)) continue;
     const key = `${name} ${String(version)}`;
     const before = groups.get(key);
     const group = before ?? { name, version, count: 0, more, oldestMs, example: id };

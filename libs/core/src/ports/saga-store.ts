@@ -1,4 +1,11 @@
+import type { LatestEntriesLook } from './latest-entries-look.js';
 import type { OutboxMessage } from './message.js';
+import type {
+  ApplyOutcome,
+  SettledOutcome,
+  StartOutcome,
+  TransitionOutcome,
+} from './saga-outcomes.js';
 import type { Transaction } from './transaction.js';
 
 /** Every status that a saga can have, in the order in which it may reach them. */
@@ -87,21 +94,6 @@ export interface SagaTransition {
   readonly consumedMail: readonly string[];
 }
 
-export type TransitionOutcome =
-  | { readonly kind: 'applied' }
-  /** The saga has another owner, or none, or is in a later epoch. */
-  | { readonly kind: 'not_owner'; readonly owner: string | null; readonly epoch: number }
-  /** The owner is right, but another transition has changed the revision. */
-  | { readonly kind: 'conflict'; readonly revision: number }
-  /** Another transaction has locked the row. Nothing was changed; repeat the transition. */
-  | { readonly kind: 'busy' }
-  /** The database refused this transition's data; nothing of it was written. */
-  | { readonly kind: 'rejected'; readonly error: unknown }
-  | { readonly kind: 'missing' };
-
-/** The answer of a locking look at a saga whose transition had no answer. */
-export type SettledOutcome = TransitionOutcome | { readonly kind: 'not_applied' };
-
 export interface NewSaga {
   /** UUIDv7. */
   readonly id: string;
@@ -124,23 +116,6 @@ export interface NewSaga {
   readonly entries: readonly JournalEntry[];
   readonly messages: readonly OutboxMessage[];
 }
-
-export type StartOutcome =
-  | { readonly kind: 'started' }
-  /** The key or the id is taken: by this saga. */
-  | {
-      readonly kind: 'exists';
-      readonly id: string;
-      readonly inputDigest: string;
-      /**
-       * Whether it is this very start, whose answer was lost: the id and the transition are the same.
-       */
-      readonly sameStart: boolean;
-    }
-  /** Another open transaction starts a saga with this key or id; repeat the start later. */
-  | { readonly kind: 'busy' }
-  /** The database refused this start's data; nothing of it was written. */
-  | { readonly kind: 'rejected'; readonly error: unknown };
 
 /** A saga without its journal: its identity, status and owner. */
 export interface SagaHeader {
@@ -251,8 +226,11 @@ export interface SagaStore {
    */
   flush(transitions: readonly SagaTransition[]): Promise<readonly TransitionOutcome[]>;
 
-  /** Commits one transition, as the last statement of a transaction before its COMMIT. */
-  apply(transition: SagaTransition, transaction: Transaction): Promise<TransitionOutcome>;
+  /**
+   * Commits one transition, as the last statement of a transaction before its COMMIT. Waits a moment for
+   * the keys of its messages, then for the row of the saga, and says which of them it did not get.
+   */
+  apply(transition: SagaTransition, transaction: Transaction): Promise<ApplyOutcome>;
 
   /**
    * Settles an unknown outcome by a locking read: it waits for a statement that may still run on the
@@ -273,9 +251,9 @@ export interface SagaStore {
   load(ids: readonly string[], incarnation: string): Promise<readonly LoadedSaga[]>;
   /**
    * Sagas that {@link claim} would give to an engine that runs their name and version, for at least
-   * `olderThanMs` now, where no living engine registered that it does. Looks at no more than `limit`
-   * due sagas, as many letters and as many sagas of dead engines, those that have waited longest first,
-   * so that it costs little however many sagas there are.
+   * `olderThanMs` now, where no living engine registered that it does; an engine overdue by more than
+   * that counts as dead, since the last one is never declared so. Looks at no more than `limit` sagas
+   * that are due, as many letters and as many sagas of dead engines, the longest waiting first.
    */
   unserved(look: UnservedLook): Promise<readonly UnservedSagas[]>;
   /** Milliseconds until the next unowned saga is due; null when none has a time. */
@@ -297,14 +275,8 @@ export interface SagaStore {
   statusesOf(ids: readonly string[]): Promise<ReadonlyMap<string, SagaStatus>>;
   find(filter: SagaFilter): Promise<readonly SagaSummary[]>;
   history(id: string): Promise<readonly RecordedEntry[]>;
-  /**
-   * The last entries of each journal, at most `limit`, in order. Data longer than 8,000 bytes is left
-   * out (null): outputs may be large, and this is asked for lists. The caller bounds the ids.
-   */
-  latestEntries(
-    ids: readonly string[],
-    limit: number,
-  ): Promise<ReadonlyMap<string, readonly RecordedEntry[]>>;
+  /** For lists: the newest entry of each kind and step of each journal, in order, without long data. */
+  latestEntries(look: LatestEntriesLook): Promise<ReadonlyMap<string, readonly RecordedEntry[]>>;
   /** How many sagas have each status. Final ones may be left out. */
   countByStatus(): Promise<ReadonlyMap<SagaStatus, number>>;
 }

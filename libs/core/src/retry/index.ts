@@ -17,4 +17,5 @@ export {
 } from './retry-policy.js';
 export { classify, type ErrorClass } from './classify.js';
 export { RepeatedFailure, type RepeatedFailureOptions } from './repeated-failure.js';
+export { OptionalLook, type LookResult, type OptionalLookOptions } from './optional-look.js';
 export { RepeatedFailures } from './repeated-failures.js';

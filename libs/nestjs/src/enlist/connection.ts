@@ -1,5 +1,6 @@
 import type { Logger, Store, Transaction } from '@sagaz/core';
 import type { EntityManager } from 'typeorm';
+import type { Place, PlaceRequest, WorkKind } from './concurrency-limit.js';
 import type { EnlistedTransaction } from './enlisted-transaction.js';
 
 /** Receives what happens to messages on their way into an outbox; for metrics and tests. */
@@ -38,6 +39,10 @@ export interface UnitOfWorkOptions {
   readonly join?: boolean;
   /** When it is aborted, a unit that still waits for its connection does not begin any more. */
   readonly unwanted?: AbortSignal;
+  /** What asks, so that neither kind keeps the other waiting. Default: handlers. */
+  readonly kind?: WorkKind;
+  /** A place that {@link Connection.reserve} gave. */
+  readonly place?: Pick<Place, 'release'>;
 }
 
 /** A store, and the transactions of the application that messages can join. */
@@ -60,6 +65,8 @@ export interface Connection {
    * its outcome is unknown.
    */
   run<T>(work: (unit: UnitOfWork) => Promise<T>, options?: UnitOfWorkOptions): Promise<T>;
+  /** Waits until one more unit of work may begin, and keeps its place free until it is released. */
+  reserve(request: PlaceRequest): Promise<Place>;
   /** @throws TransactionHostError when repositories could not join a unit of work */
   assertJoinable(): void;
   /** Makes the checks that need the started application, and throws an error if one fails. */

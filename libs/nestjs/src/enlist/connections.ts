@@ -1,3 +1,4 @@
+import { valueText } from '@sagaz/core';
 import type { EntityManager } from 'typeorm';
 import type { Connection } from './connection.js';
 import type { EnlistedTransaction } from './enlisted-transaction.js';
@@ -37,7 +38,7 @@ export class Connections {
   /** @throws UnknownDataSourceError */
   get(name: string = DEFAULT_CONNECTION): Connection {
     const connection = this.#byName.get(name);
-    if (connection === undefined) throw new UnknownDataSourceError(`'${name}'`, this.names);
+    if (connection === undefined) throw new UnknownDataSourceError(valueText(name), this.names);
     return connection;
   }
 

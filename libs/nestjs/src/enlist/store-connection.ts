@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { hintSlots, type Store } from '@sagaz/core';
-import { ConcurrencyLimit } from './concurrency-limit.js';
+import { ConcurrencyLimit, type Place, type PlaceRequest } from './concurrency-limit.js';
 import type { Connection, ConnectionParts, UnitOfWork, UnitOfWorkOptions } from './connection.js';
 import { detached } from './detached.js';
 import { EnlistedTransaction } from './enlisted-transaction.js';
@@ -35,12 +35,16 @@ export class StoreConnection implements Connection {
 
   async run<T>(
     work: (unit: UnitOfWork) => Promise<T>,
-    { last, join, unwanted }: UnitOfWorkOptions = {},
+    { last, join, ...request }: UnitOfWorkOptions = {},
   ): Promise<T> {
-    if (join !== true) return this.#limit.run(() => this.#run(work, last), unwanted);
+    if (join !== true) return this.#limit.run(() => this.#run(work, last), request);
     const enlisted = this.current('join a transaction');
     if (enlisted === undefined) return this.#run(work, last);
     return work({ enlisted, transaction: await enlisted.transaction(), manager: undefined });
+  }
+
+  reserve(request: PlaceRequest): Promise<Place> {
+    return this.#limit.reserve(request);
   }
 
   assertJoinable(): void {

@@ -1,7 +1,7 @@
 import { Propagation, type TransactionHost } from '@nestjs-cls/transactional';
 import { hintSlots, type Store } from '@sagaz/core';
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
-import { ConcurrencyLimit } from './concurrency-limit.js';
+import { ConcurrencyLimit, type Place, type PlaceRequest } from './concurrency-limit.js';
 import type { Connection, ConnectionParts, UnitOfWork, UnitOfWorkOptions } from './connection.js';
 import { detached } from './detached.js';
 import { EnlistedTransaction } from './enlisted-transaction.js';
@@ -97,13 +97,17 @@ export class TypeOrmConnection implements Connection, EnlistedTransactions {
 
   async run<T>(
     work: (unit: UnitOfWork) => Promise<T>,
-    { last, join, unwanted }: UnitOfWorkOptions = {},
+    { last, join, ...request }: UnitOfWorkOptions = {},
   ): Promise<T> {
-    if (join !== true) return this.#limit.run(() => this.#run(work, last), unwanted);
+    if (join !== true) return this.#limit.run(() => this.#run(work, last), request);
     const manager = this.#ambient('join a transaction')?.manager;
     if (manager === undefined) return this.#run(work, last);
     const enlisted = this.ofManager(manager, 'join the transaction');
     return work({ enlisted, transaction: await enlisted.transaction(), manager });
+  }
+
+  reserve(request: PlaceRequest): Promise<Place> {
+    return this.#limit.reserve(request);
   }
 
   assertJoinable(): void {

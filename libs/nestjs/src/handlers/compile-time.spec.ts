@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 
 /** The names that every case below may use. */
 const PREAMBLE = `
-import { defineCommand, defineEvent } from '@sagaz/core';
+import { command, defineCommand, defineEvent } from '@sagaz/core';
 import { of, type Observable } from 'rxjs';
 import { IdempotentHandler, MessageContext, TransactionManager } from './index.js';
 interface Item { readonly sku: string; readonly count?: number }
@@ -19,6 +19,7 @@ function controller(member: string): string {
 }
 
 const PAYLOAD = 'the first parameter does not take the payload of this message';
+const NO_COMMAND = 'only a step of a saga can send a command by returning it';
 const REPLY = 'the returned value is not the reply of this command';
 
 const refused: readonly (readonly [promise: string, source: string, message: string])[] = [
@@ -67,6 +68,18 @@ const refused: readonly (readonly [promise: string, source: string, message: str
       `@IdempotentHandler(Reserve) async reserve(): Promise<Reserved | undefined> { return undefined; }`,
     ),
     REPLY,
+  ],
+  [
+    'a handler returns a command, which would be sent nowhere',
+    controller(`@IdempotentHandler(Counted) counted(i: Item) { return command(Release, i); }`),
+    NO_COMMAND,
+  ],
+  [
+    'a handler may return a command',
+    controller(
+      `@IdempotentHandler(Counted) async counted(i: Item) { if (i.sku === '') return command(Release, i); return undefined; }`,
+    ),
+    NO_COMMAND,
   ],
   [
     'a message is named by its type only',

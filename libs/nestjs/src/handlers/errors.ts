@@ -57,3 +57,22 @@ export class UnknownCommandError extends NonRetryableError {
     });
   }
 }
+
+/** A handler made a command with `command(…)`, which only a step of a saga can send. */
+export class CommandInHandlerError extends NonRetryableError {
+  override readonly code = 'SAGAZ_COMMAND_IN_HANDLER';
+
+  constructor(
+    /** The type of the handled message. */
+    readonly type: string,
+    /** The command's type. */
+    readonly command: string,
+  ) {
+    super(
+      `The handler of '${type}' made the command '${command}' with command(…), which only a step of a saga can send, by returning it.`,
+      {
+        remedy: `Publish it instead: outbox.publish(contract, payload, { key }), or start a saga with a step that returns it.`,
+      },
+    );
+  }
+}

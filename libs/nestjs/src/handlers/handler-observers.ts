@@ -2,11 +2,20 @@ import { Inject, Injectable } from '@nestjs/common';
 import { guardedObserver, type InboxEvent, type InboxObserver, type Logger } from '@sagaz/core';
 import { SAGAZ_LOGGER } from '../tokens/index.js';
 
+/** How a delivery over one of Nest's own transports can end. */
+export type ForeignOutcome = 'committed' | 'duplicate' | 'failed';
+
 /** A delivery over one of Nest's own transports came to its end. */
 export interface ForeignEvent {
   readonly group: string;
+  /** The topic, or the pattern, of the message. */
   readonly pattern: string;
-  readonly outcome: 'committed' | 'duplicate' | 'failed';
+  /**
+   * The pattern that the method declares, a wildcard for instance. undefined: it declares several, and
+   * none of them is that of the message itself.
+   */
+  readonly declared: string | undefined;
+  readonly outcome: ForeignOutcome;
   readonly durationMs: number;
 }
 

@@ -1,6 +1,6 @@
 import { applyDecorators, SetMetadata, UseInterceptors } from '@nestjs/common';
 import { MessagePattern } from '@nestjs/microservices';
-import { valueText, type MessageContract } from '@sagaz/core';
+import { valueText, type Command, type MessageContract } from '@sagaz/core';
 import type { Observable } from 'rxjs';
 import { HandlerSetupError } from './errors.js';
 import {
@@ -26,9 +26,19 @@ type PayloadVerdict<C, M extends Handler> =
       ? unknown
       : { readonly __error: 'the first parameter does not take the payload of this message' };
 
-type ReplyVerdict<C, M extends Handler> = [Answer<M>] extends [ReplyFor<C>]
-  ? unknown
-  : { readonly __error: 'the returned value is not the reply of this command' };
+/** Whether the type is that of a command, or one of several with a command among them. */
+type HasCommand<Value> = 0 extends 1 & Value
+  ? false
+  : [Extract<Value, Command>] extends [never]
+    ? false
+    : true;
+
+type ReplyVerdict<C, M extends Handler> =
+  HasCommand<Answer<M>> extends true
+    ? { readonly __error: 'only a step of a saga can send a command by returning it; publish it' }
+    : [Answer<M>] extends [ReplyFor<C>]
+      ? unknown
+      : { readonly __error: 'the returned value is not the reply of this command' };
 
 /**
  * Makes a method handle the messages of a contract. Their effects happen once per consumer group,

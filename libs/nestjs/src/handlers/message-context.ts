@@ -1,5 +1,6 @@
 import { BaseRpcContext } from '@nestjs/microservices';
 import { HEADERS, type Applied, type InboxAttempt, type InboxUnit } from '@sagaz/core';
+import { withoutCommands } from './without-commands.js';
 
 /** The decoded payload of a delivery, or the reason why it cannot be decoded. */
 export type Decoded =
@@ -132,7 +133,7 @@ export class MessageContext extends BaseRpcContext<[InboxAttempt]> {
       if ('problem' in decoded) throw decoded.problem;
       const again = first ? null : { payload: decoded.payload };
       first = false;
-      return this.#check(await handler(again));
+      return this.#check(await withoutCommands(this.type, () => handler(again)));
     });
   }
 

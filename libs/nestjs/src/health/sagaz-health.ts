@@ -6,11 +6,11 @@ import { Connections } from '../enlist/index.js';
 import {
   RecentAnswer,
   UnservedQueues,
+  UnservedSagaWatches,
   Workers,
   type Answer,
   type Worker,
 } from '../lifecycle/index.js';
-import { Engines } from '../sagas/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK } from '../tokens/index.js';
 
 /**
@@ -36,7 +36,7 @@ export class SagazHealth {
     @Inject(SAGAZ_CLOCK) clock: Clock,
     @Inject(Workers) private readonly workers: Workers,
     @Inject(UnservedQueues) private readonly queues: UnservedQueues,
-    @Inject(Engines) private readonly engines: Engines,
+    @Inject(UnservedSagaWatches) private readonly sagas: UnservedSagaWatches,
   ) {
     const options = { clock, keepMs: 0, withinMs: WITHIN_MS };
     this.#databases = connections.all.map(({ name, store }) => ({
@@ -95,7 +95,8 @@ export class SagazHealth {
 
   /**
    * Queues and sagas in the whole system that wait and that no living process takes. Always `up`,
-   * because this process is not at fault.
+   * because this process is not at fault. `notLookedAt` names the connections whose database role may not
+   * read sagas.
    */
   unserved(): HealthIndicatorResult {
     const queues = this.queues.current.map(({ kind, name, oldestMs }) => ({
@@ -103,7 +104,7 @@ export class SagazHealth {
       name,
       oldestSeconds: Math.round(oldestMs / 1_000),
     }));
-    const sagas = this.engines.unserved.map(({ name, version, count, oldestMs }) => ({
+    const sagas = this.sagas.current.map(({ name, version, count, oldestMs }) => ({
       kind: 'saga',
       name,
       version,
@@ -112,7 +113,12 @@ export class SagazHealth {
     }));
     const found = [...queues, ...sagas];
     const indicator = this.indicators.check('unserved');
-    return found.length === 0 ? indicator.up() : indicator.up({ found });
+    const notLookedAt = this.sagas.refused;
+    if (found.length === 0 && notLookedAt.length === 0) return indicator.up();
+    return indicator.up({
+      ...(found.length === 0 ? {} : { found }),
+      ...(notLookedAt.length === 0 ? {} : { notLookedAt }),
+    });
   }
 
   async #brokerAway(): Promise<boolean> {

@@ -3,6 +3,7 @@ export { WorkObservers, type DroppedReply, type WorkObserver } from './observers
 export { RecentAnswer, type Answer } from './recent-answer.js';
 export { SagazLifecycle } from './sagaz-lifecycle.js';
 export { UnservedQueues } from './unserved-queues.js';
+export { UnservedSagaWatches } from './unserved-saga-watches.js';
 export { drainTimeOf, endedWithin, httpTimeOf } from './shutdown-times.js';
 export { waitForDatabase } from './wait-for-database.js';
 export { StartTimeoutError, waitForServer } from './wait-for-server.js';

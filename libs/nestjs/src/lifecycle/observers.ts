@@ -6,6 +6,7 @@ import {
   type RelayObserver,
   type StoreFailure,
   type UnservedQueue,
+  type UnservedSagas,
 } from '@sagaz/core';
 import type { EnlistObserver } from '../enlist/index.js';
 import { SAGAZ_LOGGER } from '../tokens/index.js';
@@ -18,6 +19,15 @@ export interface WorkObserver extends EnlistObserver {
   engine?(connection: string): EngineObserver;
   /** Called every half minute with the queues that no process has served for a minute or longer. */
   unserved?(queues: readonly UnservedQueue[]): void;
+  /**
+   * Called every half minute for each connection with the due sagas that no living engine runs, by
+   * definition; also when there are none. `found` is null while the database refuses this process the
+   * look.
+   */
+  unservedSagas?(event: {
+    readonly connection: string;
+    readonly found: readonly UnservedSagas[] | null;
+  }): void;
   /**
    * Connecting to the broker, or subscribing a group at it, failed and is tried again. The first try to
    * connect is over before any observer can be added, so no observer receives it.
@@ -68,6 +78,13 @@ export class WorkObservers implements Required<WorkObserver> {
     for (const observer of this.#observers) observer.unserved?.(queues);
   }
 
+  unservedSagas(event: {
+    readonly connection: string;
+    readonly found: readonly UnservedSagas[] | null;
+  }): void {
+    for (const observer of this.#observers) observer.unservedSagas?.(event);
+  }
+
   brokerFailed(event: { readonly failure: StoreFailure }): void {
     for (const observer of this.#observers) observer.brokerFailed?.(event);
   }
@@ -113,7 +130,6 @@ export class WorkObservers implements Required<WorkObserver> {
       needsAttention: (event) => all().forEach((one) => one.needsAttention?.(event)),
       lateEffect: (event) => all().forEach((one) => one.lateEffect?.(event)),
       declaredDead: (event) => all().forEach((one) => one.declaredDead?.(event)),
-      unservedSagas: (event) => all().forEach((one) => one.unservedSagas?.(event)),
       engineBuried: (event) => all().forEach((one) => one.engineBuried?.(event)),
     };
     return events;

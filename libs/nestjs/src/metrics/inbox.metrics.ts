@@ -1,4 +1,4 @@
-import { Inject, Injectable, type Provider } from '@nestjs/common';
+import { Inject, Injectable, type OnModuleInit, type Provider } from '@nestjs/common';
 import {
   InjectMetric,
   makeCounterProvider,
@@ -6,7 +6,13 @@ import {
 } from '@willsoto/nestjs-prometheus';
 import type { BurialReason, InboxEvent, InboxOutcome } from '@sagaz/core';
 import type { Counter, Histogram } from 'prom-client';
-import { HandlerObservers, HandlerSet, SagazServer } from '../handlers/index.js';
+import {
+  HandlerObservers,
+  HandlerSet,
+  SagazServer,
+  type ForeignOutcome,
+} from '../handlers/index.js';
+import { IdempotentMethods } from '../transports/index.js';
 import { SECONDS } from './buckets.js';
 
 export const inboxMetrics: Provider[] = [
@@ -55,16 +61,26 @@ const REASONS: Readonly<Record<BurialReason, true>> = {
   unsigned: true,
   bad_signature: true,
 };
-/** The label for the type of a message that the group has no handler for. */
+/** The same for `@Idempotent` methods. */
+const FOREIGN_OUTCOMES: Readonly<Record<ForeignOutcome, true>> = {
+  committed: true,
+  duplicate: true,
+  failed: true,
+};
+/**
+ * The label for the type of a message that the group has no handler for, and for the pattern of a message
+ * that a method with several patterns took by a wildcard.
+ */
 const OTHER = 'other';
 
 /** Counts how the handling of messages ends. */
 @Injectable()
-export class InboxMetrics {
+export class InboxMetrics implements OnModuleInit {
   constructor(
     @Inject(HandlerObservers) observers: HandlerObservers,
     @Inject(HandlerSet) private readonly handlers: HandlerSet,
     @Inject(SagazServer) server: SagazServer,
+    @Inject(IdempotentMethods) private readonly methods: IdempotentMethods,
     @InjectMetric('sagaz_inbox_handled_total') private readonly handled: Counter<Kind | 'outcome'>,
     @InjectMetric('sagaz_inbox_duplicates_total') private readonly duplicates: Counter<Kind>,
     @InjectMetric('sagaz_inbox_dead_letters_total')
@@ -76,7 +92,7 @@ export class InboxMetrics {
       ended: (event) => {
         this.#count(event);
       },
-      foreignEnded: ({ group, pattern: type, outcome, durationMs }) => {
+      foreignEnded: ({ group, declared: type = OTHER, outcome, durationMs }) => {
         this.handled.inc({ group, type, outcome });
         if (outcome === 'duplicate') this.duplicates.inc({ group, type });
         else this.seconds.observe({ group, type, outcome }, durationMs / 1_000);
@@ -89,9 +105,21 @@ export class InboxMetrics {
   }
 
   /**
-   * Creates all series, since a series that appears with its first event hides that event from
-   * `increase()`.
+   * Creates the series of `@Idempotent` methods, also where no transport of Sagaz listens: a series that
+   * appears with its first event hides that event from `increase()`.
    */
+  onModuleInit(): void {
+    for (const { group, patterns } of this.methods.declared()) {
+      for (const type of patterns.length > 1 ? [...patterns, OTHER] : patterns) {
+        this.duplicates.inc({ group, type }, 0);
+        for (const outcome of Object.keys(FOREIGN_OUTCOMES)) {
+          this.handled.inc({ group, type, outcome }, 0);
+        }
+      }
+    }
+  }
+
+  /** Creates the series of handlers, for the same reason. */
   #zero(): void {
     const kinds = this.handlers.all.map(({ inbox: { group, type } }) => ({ group, type }));
     const others = this.handlers.groups.map((group) => ({ group, type: OTHER }));

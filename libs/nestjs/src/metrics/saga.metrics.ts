@@ -2,7 +2,6 @@ import { Inject, Injectable, type OnModuleInit, type Provider } from '@nestjs/co
 import {
   InjectMetric,
   makeCounterProvider,
-  makeGaugeProvider,
   makeHistogramProvider,
 } from '@willsoto/nestjs-prometheus';
 import {
@@ -11,9 +10,8 @@ import {
   type EngineObserver,
   type IgnoredReply,
   type SagaDefinition,
-  type UnservedSagas,
 } from '@sagaz/core';
-import type { Counter, Gauge, Histogram } from 'prom-client';
+import type { Counter, Histogram } from 'prom-client';
 import { Connections } from '../enlist/index.js';
 import { WorkObservers, type DroppedReply } from '../lifecycle/index.js';
 import { SagaSet } from '../sagas/index.js';
@@ -83,11 +81,6 @@ export const sagaMetrics: Provider[] = [
     help: 'Steps whose effect came after their saga had ended or gone to another process.',
     labelNames: ['saga', 'step'],
   }),
-  makeGaugeProvider({
-    name: 'sagaz_unserved_sagas',
-    help: 'Due sagas whose name and version no living engine runs, as this process last saw: take max() and not sum().',
-    labelNames: ['connection', 'saga', 'version'],
-  }),
   makeCounterProvider({
     name: 'sagaz_engine_crashes_total',
     help: 'Engines of other processes that this one found dead.',
@@ -101,12 +94,6 @@ export const sagaMetrics: Provider[] = [
 ];
 
 type Step = 'saga' | 'step';
-
-interface UnservedLabels {
-  readonly connection: string;
-  readonly saga: string;
-  readonly version: number;
-}
 
 const DROPPED: Readonly<Record<DroppedReply, true>> = {
   malformed: true,
@@ -143,8 +130,6 @@ const IGNORED: Readonly<Record<IgnoredReply, true>> = {
 /** Counts the events of engines. */
 @Injectable()
 export class SagaMetrics implements OnModuleInit {
-  readonly #told = new Map<string, readonly UnservedLabels[]>();
-
   constructor(
     @Inject(WorkObservers) observers: WorkObservers,
     @Inject(Connections) private readonly connections: Connections,
@@ -166,8 +151,6 @@ export class SagaMetrics implements OnModuleInit {
     @InjectMetric('sagaz_saga_replies_dropped_total')
     private readonly repliesDropped: Counter<'reason'>,
     @InjectMetric('sagaz_saga_late_effects_total') private readonly lateEffects: Counter<Step>,
-    @InjectMetric('sagaz_unserved_sagas')
-    private readonly unserved: Gauge<'connection' | 'saga' | 'version'>,
     @InjectMetric('sagaz_engine_crashes_total') private readonly crashes: Counter<'connection'>,
     @InjectMetric('sagaz_engine_returns_total') private readonly returns: Counter<'connection'>,
   ) {
@@ -243,9 +226,6 @@ export class SagaMetrics implements OnModuleInit {
       lateEffect: ({ saga, step }) => {
         this.lateEffects.inc({ saga, step });
       },
-      unservedSagas: ({ found }) => {
-        this.#unserved(connection, found);
-      },
       engineBuried: () => {
         this.crashes.inc({ connection });
       },
@@ -253,16 +233,5 @@ export class SagaMetrics implements OnModuleInit {
         this.returns.inc({ connection });
       },
     };
-  }
-
-  /** Definitions that are served again since the last look are removed from the metrics. */
-  #unserved(connection: string, found: readonly UnservedSagas[]): void {
-    for (const labels of this.#told.get(connection) ?? []) this.unserved.remove(labels);
-    const now = found.map(({ name, version, count }) => {
-      const labels = { connection, saga: name, version };
-      this.unserved.set(labels, count);
-      return labels;
-    });
-    this.#told.set(connection, now);
   }
 }

@@ -19,6 +19,7 @@ import {
 import { Consumers, HandlerObservers, HandlerSet, SagazServer } from '../handlers/index.js';
 import {
   UnservedQueues,
+  UnservedSagaWatches,
   Workers,
   WorkObservers,
   endedWithin,
@@ -90,6 +91,7 @@ import { NestSagazLogger } from './nest-logger.js';
     Outbox,
     Relays,
     UnservedQueues,
+    UnservedSagaWatches,
     SagaSet,
     Engines,
     Replies,
@@ -111,6 +113,7 @@ import { NestSagazLogger } from './nest-logger.js';
     WorkObservers,
     Workers,
     UnservedQueues,
+    UnservedSagaWatches,
     Outbox,
     SagaSet,
     Sagas,
@@ -120,6 +123,7 @@ import { NestSagazLogger } from './nest-logger.js';
     HandlerSet,
     SagazServer,
     Consumers,
+    IdempotentMethods,
     IdempotentRefusals,
   ],
 })

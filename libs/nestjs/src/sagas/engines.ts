@@ -1,13 +1,6 @@
 import { hostname } from 'node:os';
 import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import {
-  HEADERS,
-  SagaEngine,
-  type Broker,
-  type Clock,
-  type Logger,
-  type UnservedSagas,
-} from '@sagaz/core';
+import { HEADERS, SagaEngine, type Broker, type Clock, type Logger } from '@sagaz/core';
 import { Connections, detached, inContextOfItsOwn, type Connection } from '../enlist/index.js';
 import { WorkObservers, Workers, drainTimeOf } from '../lifecycle/index.js';
 import { withLogFields, type WorkFields } from '../logging/index.js';
@@ -72,11 +65,6 @@ export class Engines implements OnModuleInit, OnApplicationShutdown {
       this.#engines.set(connection, engine);
     }
     return engine;
-  }
-
-  /** Due sagas that no living engine runs, as the engines of this process last saw them. */
-  get unserved(): readonly UnservedSagas[] {
-    return [...this.#engines.values()].flatMap((engine) => engine.unserved);
   }
 
   async onApplicationShutdown(): Promise<void> {

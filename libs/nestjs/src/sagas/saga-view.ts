@@ -1,5 +1,5 @@
 import {
-  POSITION_ENTRIES,
+  POSITION_LOOK,
   historyData,
   positionOf,
   type RecordedEntry,
@@ -37,7 +37,8 @@ export async function viewsOf(
   for (let at = 0; at < sagas.length; at += AT_ONCE) {
     const some = sagas.slice(at, at + AT_ONCE);
     const ids = some.filter(({ status }) => LOOKED_AT[status]).map(({ id }) => id);
-    const entries = ids.length === 0 ? null : await store.latestEntries(ids, POSITION_ENTRIES);
+    const look = { ids, ...POSITION_LOOK };
+    const entries = ids.length === 0 ? null : await store.latestEntries(look);
     views.push(...some.map((saga) => ({ ...saga, ...positionOf(entries?.get(saga.id) ?? []) })));
   }
   return views;

@@ -8,7 +8,7 @@ import { detached, type Connection } from '../enlist/index.js';
 export function stepTransactionsOf(connection: Connection): StepTransactions {
   const { transactions } = connection.store;
   return {
-    run: (_connection, work, beforeCommit, unwanted) =>
+    run: (_connection, work, beforeCommit, unwanted, place) =>
       // The step runs outside of the context in which the engine was woken, since it belongs to no
       // request and to no other transaction.
       detached(() =>
@@ -18,10 +18,16 @@ export function stepTransactionsOf(connection: Connection): StepTransactions {
               opened(transaction);
               return work(manager ?? transaction);
             },
-            { last: beforeCommit, ...(unwanted === undefined ? {} : { unwanted }) },
+            {
+              last: beforeCommit,
+              kind: 'steps',
+              ...(unwanted === undefined ? {} : { unwanted }),
+              ...(place === undefined ? {} : { place }),
+            },
           ),
         ),
       ),
+    reserve: (unwanted) => connection.reserve({ kind: 'steps', unwanted }),
     reported: (_connection, error) => transactions.reported(error),
   };
 }

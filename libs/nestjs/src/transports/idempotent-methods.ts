@@ -10,6 +10,9 @@ import {
   TIME_LIMIT_REMEDY,
 } from '../handlers/index.js';
 import { Workers } from '../lifecycle/index.js';
+import type { EffectiveOptions } from '../options/index.js';
+import { SAGAZ_OPTIONS } from '../tokens/index.js';
+import { declaredPatterns } from './declared-patterns.js';
 import { IdempotentSetupError } from './errors.js';
 import { IdempotentInterceptor } from './idempotent.interceptor.js';
 import { IDEMPOTENT, type IdempotentOptions } from './idempotent-metadata.js';
@@ -31,7 +34,16 @@ export class IdempotentMethods implements OnModuleInit, OnApplicationBootstrap {
     @Inject(SagazServer) private readonly server: SagazServer,
     @Inject(Workers) private readonly workers: Workers,
     @Inject(IdempotentRefusals) private readonly refusals: IdempotentRefusals,
+    @Inject(SAGAZ_OPTIONS) private readonly options: EffectiveOptions,
   ) {}
+
+  /** The group of each method, and the patterns that it declares. */
+  declared(): readonly { readonly group: string; readonly patterns: readonly string[] }[] {
+    return this.#methods().map(({ method }) => {
+      const { group } = optionsOf(method);
+      return { group: group ?? this.options.service, patterns: declaredPatterns(method) };
+    });
+  }
 
   onModuleInit(): void {
     if (this.#methods().length > 0) this.workers.add(this.refusals);
@@ -76,7 +88,7 @@ function assertUsable({ name, method }: IdempotentMethod): void {
     );
   }
   assertInnermost(name, method, IdempotentInterceptor, '@Idempotent');
-  const { timeout } = Reflect.getMetadata(IDEMPOTENT, method) as IdempotentOptions;
+  const { timeout } = optionsOf(method);
   if (timeout !== undefined && !isTimeLimit(timeout)) {
     throw new IdempotentSetupError(
       name,
@@ -84,4 +96,8 @@ function assertUsable({ name, method }: IdempotentMethod): void {
       TIME_LIMIT_REMEDY,
     );
   }
+}
+
+function optionsOf(method: object): IdempotentOptions {
+  return Reflect.getMetadata(IDEMPOTENT, method) as IdempotentOptions;
 }

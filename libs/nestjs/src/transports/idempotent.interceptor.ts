@@ -20,11 +20,18 @@ import {
 } from '@sagaz/core';
 import { defer, lastValueFrom, type Observable } from 'rxjs';
 import { Connections, type Connection } from '../enlist/index.js';
-import { HandlerObservers, inHandlerTransaction, timeLimitOf } from '../handlers/index.js';
+import {
+  HandlerObservers,
+  inHandlerTransaction,
+  timeLimitOf,
+  withoutCommands,
+  type ForeignOutcome,
+} from '../handlers/index.js';
 import { withLogFields } from '../logging/index.js';
 import type { EffectiveOptions } from '../options/index.js';
 import { withHeaders, withTraceOf } from '../outbox/index.js';
 import { SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
+import { declaredPatternOf } from './declared-patterns.js';
 import { IdempotentSetupError, InvalidMessageIdError, MissingMessageIdError } from './errors.js';
 import { acknowledgerOf, foreignMessageOf, type ForeignMessage } from './foreign-message.js';
 import { IDEMPOTENT, type IdempotentOptions } from './idempotent-metadata.js';
@@ -67,6 +74,7 @@ export class IdempotentInterceptor implements NestInterceptor {
         'Remove @Idempotent(), or move the method to one of these transports.',
       );
     }
+    const declared = declaredPatternOf(context.getHandler(), message.pattern);
     const options = (Reflect.getMetadata(IDEMPOTENT, context.getHandler()) ??
       {}) as IdempotentOptions;
     const args = context.getArgs<[unknown]>();
@@ -75,7 +83,7 @@ export class IdempotentInterceptor implements NestInterceptor {
       try {
         const connection = this.#connectionOf(options);
         const value = await this.refusals.run(connection.name, method, () =>
-          this.#handle(method, message, connection, options, args, next),
+          this.#handle(method, message, declared, connection, options, args, next),
         );
         acknowledger?.ack();
         return value;
@@ -93,6 +101,7 @@ export class IdempotentInterceptor implements NestInterceptor {
   async #handle(
     method: string,
     message: ForeignMessage,
+    declared: string | undefined,
     connection: Connection,
     options: IdempotentOptions,
     args: [unknown],
@@ -103,9 +112,9 @@ export class IdempotentInterceptor implements NestInterceptor {
     const group = options.group ?? this.options.service;
     const key = inboxKeyOf(group, { tenant: '', source, id });
     const began = this.clock.now();
-    const ended = (outcome: 'committed' | 'duplicate' | 'failed'): void => {
+    const ended = (outcome: ForeignOutcome): void => {
       const durationMs = this.clock.now() - began;
-      this.observers.foreignEnded({ group, pattern, outcome, durationMs });
+      this.observers.foreignEnded({ group, pattern, declared, outcome, durationMs });
     };
     try {
       const { fresh, value } = await withLogFields({ messageId: id, messageType: pattern }, () =>
@@ -166,7 +175,9 @@ export class IdempotentInterceptor implements NestInterceptor {
           const claim = await inbox.claim(key, transaction, WAIT_MS, idleMs);
           if (claim !== 'new') return { fresh: false };
           const value = await inHandlerTransaction(manager, () =>
-            lastValueFrom<unknown, undefined>(next.handle(), { defaultValue: undefined }),
+            withoutCommands(pattern, () =>
+              lastValueFrom<unknown, undefined>(next.handle(), { defaultValue: undefined }),
+            ),
           );
           return { fresh: true, value };
         })();

@@ -7,6 +7,7 @@ export {
   table,
   together,
   TO_BEGIN,
+  UNSERVED_NEEDS,
   type Needed,
 } from './privilege-list.js';
 export { MissingPrivilegesError } from './privileges.error.js';

@@ -33,6 +33,9 @@ export const TO_BEGIN = [
 const SENDING = [
   table('outbox', 'SELECT', 'INSERT'),
   sequence('outbox_seq', 'USAGE'),
+  callOf('outbox_append_many'),
+  callOf('outbox_lock'),
+  callOf('constraints_checked'),
 ] as const satisfies readonly Needed[];
 
 /**
@@ -50,6 +53,7 @@ export const STORE_NEEDS: Readonly<Record<ProcessRole, readonly Needed[]>> = {
   relay: [
     table('outbox', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
     sequence('outbox_seq', 'SELECT', 'USAGE'),
+    callOf('outbox_read'),
     table('slot_lease', 'SELECT', 'UPDATE'),
     table('slot_member', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
     table('saga_mail', 'SELECT', 'INSERT'),
@@ -59,9 +63,21 @@ export const STORE_NEEDS: Readonly<Record<ProcessRole, readonly Needed[]>> = {
     table('inbox_attempt', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
     table('inbox_dead_letter', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
     table('participant', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
+    callOf('participant_begin'),
+    callOf('participant_undo'),
     ...SENDING,
   ],
 };
+
+/**
+ * The privileges for the look for sagas that no engine runs. Every process tries it, but can do without:
+ * so they are no condition of its start.
+ */
+export const UNSERVED_NEEDS: readonly Needed[] = [
+  table('engine', 'SELECT'),
+  table('saga', 'SELECT'),
+  table('saga_mail', 'SELECT'),
+];
 
 /** The list in which each object stands once, with all the privileges that the lists name for it. */
 export function together(...lists: readonly (readonly Needed[])[]): readonly Needed[] {

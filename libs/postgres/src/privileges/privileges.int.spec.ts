@@ -19,8 +19,10 @@ describeEachPostgres('a role that owns nothing', (server) => {
     db = await createDatabase(server);
     await (await create(db.url)).start({ migrate: true });
     role = `poor ${randomBytes(4).toString('hex')}`;
+    // Functions, too: in a hardened database nobody may call one by default.
     await run(`CREATE ROLE "${role}" LOGIN PASSWORD 'x'; GRANT USAGE ON SCHEMA sagaz TO "${role}";
-      GRANT SELECT ON sagaz.migration TO "${role}"`);
+      GRANT SELECT ON sagaz.migration TO "${role}";
+      REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA sagaz FROM PUBLIC`);
     const url = new URL(db.url);
     url.username = role;
     url.password = 'x';
@@ -51,6 +53,7 @@ describeEachPostgres('a role that owns nothing', (server) => {
       .catch((error: unknown) => error);
     if (!(refused instanceof MissingPrivilegesError)) throw refused;
     expect(refused.message).toContain(`GRANT SELECT, INSERT, UPDATE, DELETE ON "sagaz".inbox TO`);
+    expect(refused.message).toContain(`GRANT EXECUTE ON FUNCTION "sagaz".participant_begin TO`);
     expect(refused.role).toBe(role);
     await run(refused.grants.join('\n'));
     await store.start({ migrate: false, roles });
@@ -90,7 +93,13 @@ describeEachPostgres('a role that owns nothing', (server) => {
     });
     await relay.start();
     await store.outbox.append([outboxMessage('a', 1)]);
-    await vi.waitFor(() => expect(published).toEqual(['a']), { timeout: 20_000 });
+    await store.transactions.run(async (transaction) => {
+      await store.outbox.append([outboxMessage('b', 1)], transaction);
+      await store.outbox.append([outboxMessage('c', 1), outboxMessage('d', 1)], transaction);
+    });
+    await vi.waitFor(() => expect(published.sort()).toEqual(['a', 'b', 'c', 'd']), {
+      timeout: 20_000,
+    });
     await vi.waitFor(
       async () => expect((await store.outbox.stats()).byStatus.get('pending') ?? 0).toBe(0),
       {
@@ -115,10 +124,24 @@ describeEachPostgres('a role that owns nothing', (server) => {
 
   it('needs nothing of what other roles do', async () => {
     await run(`GRANT SELECT, INSERT, UPDATE, DELETE ON sagaz.outbox, sagaz.slot_lease, sagaz.slot_member, sagaz.saga_mail TO "${role}";
-      GRANT SELECT, USAGE ON SEQUENCE sagaz.outbox_seq TO "${role}"`);
+      GRANT SELECT, USAGE ON SEQUENCE sagaz.outbox_seq TO "${role}";
+      GRANT EXECUTE ON FUNCTION sagaz.outbox_read TO "${role}"`);
     await store.start({ migrate: false, roles: ['relay'] });
     await expect(store.start({ migrate: false, roles: ['consume'] })).rejects.toThrow(
       MissingPrivilegesError,
     );
+  });
+
+  it('is told what the look for unserved sagas needs, which is no condition of its start', async () => {
+    await store.start({ migrate: false });
+    const look = (): Promise<unknown> => store.sagas.unserved({ olderThanMs: 0, limit: 10 });
+    const refused = await look().catch((error: unknown) => error);
+    if (!(refused instanceof MissingPrivilegesError)) throw refused;
+    expect(refused.grants).toHaveLength(3);
+    await run(refused.grants.join('\n'));
+    expect(await look()).toEqual([]);
+    await run(`REVOKE SELECT ON sagaz.saga FROM "${role}"`);
+    await expect(look()).rejects.toThrow('permission denied');
+    await expect(look()).rejects.toThrow(`GRANT SELECT ON "sagaz".saga TO "${role}";`);
   });
 });

@@ -1,7 +1,9 @@
 import {
   FINAL_STATUSES,
   hintSlots,
+  type ApplyOutcome,
   type ClaimRequest,
+  type LatestEntriesLook,
   type LoadedSaga,
   type Mail,
   type NewMail,
@@ -39,7 +41,7 @@ import {
 } from './saga-queries.js';
 import { SagaStarter } from './saga-starter.js';
 import { TransitionWriter } from './transition-writer.js';
-import { findUnserved } from './unserved-sagas.js';
+import { UnservedSagaReads } from './unserved-saga-reads.js';
 
 export interface PgSagaStoreParts {
   readonly pool: SagazPool;
@@ -59,6 +61,7 @@ export class PgSagaStore implements SagaStore {
   readonly #starter: SagaStarter;
   readonly #claimer: SagaClaimer;
   readonly #writer: TransitionWriter;
+  readonly #unserved: UnservedSagaReads;
 
   constructor({ pool, transactions, schema, wakeUps }: PgSagaStoreParts) {
     this.#pool = pool;
@@ -68,6 +71,7 @@ export class PgSagaStore implements SagaStore {
     this.#starter = new SagaStarter(pool.for('flush'), schema);
     this.#claimer = new SagaClaimer(pool.for('work'), schema);
     this.#writer = new TransitionWriter(pool, transactions, schema);
+    this.#unserved = new UnservedSagaReads(pool, schema);
   }
 
   async start(
@@ -96,7 +100,7 @@ export class PgSagaStore implements SagaStore {
     return outcomes;
   }
 
-  async apply(transition: SagaTransition, transaction: Transaction): Promise<TransitionOutcome> {
+  async apply(transition: SagaTransition, transaction: Transaction): Promise<ApplyOutcome> {
     const own = this.#transactions.own(transaction);
     const outcome = await this.#writer.apply(transition, own);
     if (outcome.kind === 'applied') {
@@ -124,7 +128,7 @@ export class PgSagaStore implements SagaStore {
   }
 
   unserved(look: UnservedLook): Promise<readonly UnservedSagas[]> {
-    return findUnserved(this.#pool, this.#schema, look);
+    return this.#unserved.find(look);
   }
 
   nextDueInMs(): Promise<number | null> {
@@ -166,11 +170,8 @@ export class PgSagaStore implements SagaStore {
     return histories.get(id) ?? [];
   }
 
-  latestEntries(
-    ids: readonly string[],
-    limit: number,
-  ): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
-    return readLatestEntries(this.#pool, this.#schema, ids, limit);
+  latestEntries(look: LatestEntriesLook): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
+    return readLatestEntries(this.#pool, this.#schema, look);
   }
 
   countByStatus(): Promise<ReadonlyMap<SagaStatus, number>> {

@@ -1,5 +1,11 @@
-import { checkSagaFilter } from '@sagaz/core';
-import type { RecordedEntry, SagaFilter, SagaStatus, SagaSummary } from '@sagaz/core';
+import { checkSagaFilter, LATEST_DATA_CHARACTERS } from '@sagaz/core';
+import type {
+  LatestEntriesLook,
+  RecordedEntry,
+  SagaFilter,
+  SagaStatus,
+  SagaSummary,
+} from '@sagaz/core';
 import { epochMs, type Queryable, type SchemaName } from '../connection/index.js';
 import { HEADER_COLUMNS, summaryOf, type SummaryRow } from './saga-rows.js';
 
@@ -98,25 +104,33 @@ export async function readHistories(
   return bySaga(rows);
 }
 
-/** Reads the last entries of journals, backwards along their key. */
+/**
+ * Reads the newest entry of each kind and step from the last transitions of journals. The bound is on
+ * revisions and not a LIMIT, because with a LIMIT near the usual length of a journal the planner reads
+ * the whole of a long one and sorts it. Data is shortened after the newest entries are chosen, so that
+ * no other entry's data is decompressed.
+ */
 export async function readLatestEntries(
   on: Queryable,
   schema: SchemaName,
-  ids: readonly string[],
-  limit: number,
+  { ids, transitions, dataOf }: LatestEntriesLook,
 ): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
   const known = ids.filter((id) => UUID.test(id));
   if (known.length === 0) return new Map();
+  const journal = `${schema.quoted}.saga_journal`;
   const { rows } = await on.query<EntryRow>({
-    text: `SELECT e.* FROM unnest($1::uuid[]) AS given (id)
+    text: `SELECT e.saga_id, e.revision, e.ordinal, e.transition_id, e.kind, e.step, e.attempt,
+        CASE WHEN e.kind = ANY ($3::text[]) THEN substr(e.data, 1, $4) END AS data, ${epochMs('e.recorded_at')} AS recorded_at
+      FROM unnest($1::uuid[]) AS given (id)
       CROSS JOIN LATERAL (
-        SELECT saga_id, revision, ordinal, transition_id, kind, step, attempt,
-          CASE WHEN octet_length(data) <= 8000 THEN data END AS data, ${epochMs('recorded_at')} AS recorded_at
-        FROM ${schema.quoted}.saga_journal j WHERE j.saga_id = given.id
-        ORDER BY j.revision DESC, j.ordinal DESC LIMIT $2
+        SELECT DISTINCT ON (j.kind COLLATE "C", j.step COLLATE "C") j.*
+        FROM ${journal} j
+        WHERE j.saga_id = given.id
+          AND j.revision > (SELECT max(l.revision) FROM ${journal} l WHERE l.saga_id = given.id) - $2::int
+        ORDER BY j.kind COLLATE "C", j.step COLLATE "C", j.revision DESC, j.ordinal DESC
       ) AS e
       ORDER BY e.saga_id, e.revision, e.ordinal`,
-    values: [known, limit],
+    values: [known, transitions, dataOf, LATEST_DATA_CHARACTERS],
   });
   return bySaga(rows);
 }

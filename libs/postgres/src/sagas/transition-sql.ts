@@ -18,6 +18,8 @@ export interface TransitionParts {
  */
 const KEY_WAIT_MS = 50;
 
+const NO_PARTS: TransitionParts = { messages: false, mail: false, locks: false };
+
 const FINAL = "('completed', 'compensated', 'partially_committed', 'terminated')";
 
 /**
@@ -31,6 +33,14 @@ const CHANGE = `
       wake_at = CASE WHEN t.gives_back AND t.status NOT IN ${FINAL}
         THEN clock_timestamp() + t.wake_ms * interval '1 millisecond' END,
       updated_at = clock_timestamp()`;
+
+/** Sets the limits of the last statements of a caller's transaction. @param first its first parameter */
+function limitsFrom(first: number): string {
+  return `limits AS MATERIALIZED (
+    SELECT set_config('lock_timeout', $${String(first)}::int::text, true) AS lock_wait,
+      set_config('idle_in_transaction_session_timeout', $${String(first + 1)}::int::text, true) AS silence
+  )`;
+}
 
 /** The positions of the transitions whose keys another transaction has locked. */
 const KEYS_TRIED = `keys AS MATERIALIZED (
@@ -106,14 +116,25 @@ export class TransitionSql {
   /**
    * One transition as the last statement of a caller's transaction: waits for the row at most $9 ms,
    * and lets the server end the transaction when its client is silent for $10 ms: from here on it
-   * holds the row of the saga, and a frozen client must not keep an adopter waiting.
+   * holds the row of the saga, and a frozen client must not keep an adopter waiting. The keys of its
+   * messages were locked by {@link keysOfLast}.
    */
-  last(parts: TransitionParts): Prepared {
-    const limits = `limits AS MATERIALIZED (
-    SELECT set_config('lock_timeout', $9::int::text, true) AS lock_wait,
-      set_config('idle_in_transaction_session_timeout', $10::int::text, true) AS silence
-  ), `;
-    return this.#prepared('last', parts, () => this.#single(parts, 11, limits, ''));
+  last(parts: Omit<TransitionParts, 'locks'>): Prepared {
+    const all = { ...parts, locks: false };
+    return this.#prepared('last', all, () => this.#single(all, 11, `${limitsFrom(9)}, `, ''));
+  }
+
+  /**
+   * Locks the keys of the messages of {@link last}: waits at most $1 ms for each, and lets the server
+   * end the transaction when its client is silent for $2 ms. The locks follow, as arrays.
+   */
+  keysOfLast(): Prepared {
+    return this.#prepared(
+      'keys',
+      NO_PARTS,
+      () => `WITH ${limitsFrom(1)}
+  SELECT ${TAKE_KEY_LOCK} AS taken FROM limits CROSS JOIN ${keyLockSource(3)}`,
+    );
   }
 
   #single(parts: TransitionParts, first: number, limits: string, wait: string): string {
@@ -125,12 +146,10 @@ export class TransitionSql {
   ), `
       : '';
     // The keys are locked once, before the first row is read; the bound applies to the keys only.
-    const taken = '(SELECT count(taken) FROM keys) > 0';
-    const after = !parts.locks
-      ? ''
-      : wait === ''
-        ? `AND ${taken}`
-        : `AND (SELECT set_config('lock_timeout', lock_timeout, true) FROM before WHERE ${taken}) IS NOT NULL`;
+    const after = parts.locks
+      ? `AND (SELECT set_config('lock_timeout', lock_timeout, true) FROM before
+        WHERE (SELECT count(taken) FROM keys) > 0) IS NOT NULL`
+      : '';
     return `WITH ${limits}${keys}locked AS MATERIALIZED (
     SELECT s.ctid AS at, s.owner, s.epoch, s.revision FROM ${source} WHERE s.id = $1::uuid ${after}
     FOR UPDATE OF s ${wait}

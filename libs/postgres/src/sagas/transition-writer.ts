@@ -1,5 +1,6 @@
 import {
   LockTimeoutError,
+  type ApplyOutcome,
   type SagaTransition,
   type SettledOutcome,
   type TransitionOutcome,
@@ -18,17 +19,17 @@ import {
   type SagazPool,
   type SchemaName,
 } from '../connection/index.js';
-import { KEYS_LOCKED_ONE_BY_ONE } from '../outbox/index.js';
+import { keyLockValues, KEYS_LOCKED_ONE_BY_ONE } from '../outbox/index.js';
 import { TransitionSql } from './transition-sql.js';
 import { bytesOf, locksOf, manyValues, oneValues, partsOf } from './transition-values.js';
 
 /**
- * How long the last statement of a caller's transaction waits for the saga's row, in ms; it holds the
- * caller's row locks meanwhile.
+ * How long the last statements of a caller's transaction wait for the keys of messages, and for the
+ * saga's row, in ms; the transaction holds the caller's row locks meanwhile.
  */
-const ROW_WAIT_MS = 1_000;
+const LOCK_WAIT_MS = 1_000;
 /**
- * How long a transaction may send nothing once it holds the saga's row, in ms; then the server ends it.
+ * How long a transaction may send nothing once it holds such locks, in ms; then the server ends it.
  */
 const SILENCE_MS = 5_000;
 /**
@@ -73,10 +74,26 @@ export class TransitionWriter {
     });
   }
 
-  /** One statement, the last before COMMIT, and a second one if it was not applied. */
-  async apply(transition: SagaTransition, transaction: PgTransaction): Promise<TransitionOutcome> {
-    const parts = partsOf([transition]);
-    const values = oneValues(transition, parts, [ROW_WAIT_MS, SILENCE_MS]);
+  /**
+   * One statement, the last before COMMIT, and a second one if it was not applied. Where messages have
+   * keys of their own, a statement before it locks these, because a lock timeout does not say which lock
+   * it waited for: the step chose the keys, and not who locks its saga's row.
+   */
+  async apply(transition: SagaTransition, transaction: PgTransaction): Promise<ApplyOutcome> {
+    const limits = [LOCK_WAIT_MS, SILENCE_MS];
+    const locks = locksOf(transition, 1);
+    if (locks.length > 0) {
+      try {
+        const values = [...limits, ...keyLockValues(locks)];
+        await transaction.query(this.#sql.keysOfLast().with(values));
+      } catch (error) {
+        if (isLockTimeout(error)) return { kind: 'key_busy' };
+        if (isForgottenStatement(error)) return { kind: 'busy' };
+        throw error;
+      }
+    }
+    const parts = { ...partsOf([transition]), locks: false };
+    const values = oneValues(transition, parts, limits);
     try {
       const { rows } = await transaction.query(this.#sql.last(parts).with(values));
       if (rows.length > 0) return { kind: 'applied' };

@@ -15,6 +15,9 @@ interface UnservedRow {
  * Finds due sagas of definitions that no living engine has registered, by the three ways in which a
  * claim finds sagas. Each way reads along an index, from the saga that has waited longest up to the
  * limit. Sagas that no engine takes are at the front, because the others are taken.
+ *
+ * The row of an engine that crashed stays until another engine declares it dead. Where all engines have
+ * crashed nobody does, so an engine without a heartbeat for long does not count as living here.
  */
 export async function findUnserved(
   on: Queryable,
@@ -28,10 +31,12 @@ export async function findUnserved(
         UNION ALL
         SELECT (SELECT s.owner FROM ${schema}.saga s WHERE s.owner > o.owner ORDER BY s.owner LIMIT 1)
         FROM owners o WHERE o.owner IS NOT NULL
+      ), living AS MATERIALIZED (
+        SELECT e.incarnation, e.runs FROM ${schema}.engine e
+        WHERE e.beat_at >= statement_timestamp() - (e.ttl_ms + $1::float8) * interval '1 millisecond'
       ), dead (owner) AS MATERIALIZED (
         SELECT o.owner FROM owners o
-        WHERE o.owner IS NOT NULL
-          AND NOT EXISTS (SELECT FROM ${schema}.engine e WHERE e.incarnation = o.owner)
+        WHERE o.owner IS NOT NULL AND NOT EXISTS (SELECT FROM living l WHERE l.incarnation = o.owner)
       ), limits AS MATERIALIZED (
         SELECT statement_timestamp() - $1::float8 * interval '1 millisecond' AS before
       ), due AS MATERIALIZED (
@@ -61,8 +66,8 @@ export async function findUnserved(
         min(f.id::text) AS example
       FROM found f
       WHERE NOT EXISTS (
-        SELECT FROM ${schema}.engine e
-        WHERE e.runs @> jsonb_build_object(f.name, jsonb_build_array(f.version))
+        SELECT FROM living l
+        WHERE l.runs @> jsonb_build_object(f.name, jsonb_build_array(f.version))
       )
       GROUP BY f.name, f.version
       ORDER BY f.name, f.version`,

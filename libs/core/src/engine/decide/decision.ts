@@ -50,10 +50,10 @@ export interface DecisionContext {
   /** False: no step is started, because the engine drains or cannot prove that it lives. */
   readonly mayStart: boolean;
   /**
-   * Until when the task is not started, by the store's clock, because the store refused its last commits;
-   * 0: it may start.
+   * Until when the task is not started, by the store's clock, because the store refused its last commits,
+   * or because the row of the saga was locked; 0: it may start.
    */
-  readonly refusedUntil: (role: TaskRef['role'], step: string) => number;
+  readonly postponedUntil: (role: TaskRef['role'], step: string) => number;
   /** The engine shuts down: sagas of which nothing is running here are given back. */
   readonly draining: boolean;
   /** A saga that waits for less than this stays in memory; in milliseconds. */

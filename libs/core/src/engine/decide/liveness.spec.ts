@@ -72,7 +72,7 @@ function surroundings(options: ProgramOptions): DecisionContext {
     mayStart: true,
     draining: false,
     shortDelayMs: 1_000,
-    refusedUntil: () => 0,
+    postponedUntil: () => 0,
     newMessageId: () => 'message',
   };
 }

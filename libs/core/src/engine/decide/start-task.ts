@@ -35,10 +35,10 @@ export function startTask(draft: Draft, role: Role, step: StepDefinition): void 
     draft.startPostponed = true;
     return;
   }
-  const refusedUntil = context.refusedUntil(role, step.name);
-  if (refusedUntil > context.now) {
+  const postponedUntil = context.postponedUntil(role, step.name);
+  if (postponedUntil > context.now) {
     draft.startPostponed = true;
-    draft.wakeBy(refusedUntil);
+    draft.wakeBy(postponedUntil);
     return;
   }
   const { permits } = context;

@@ -204,7 +204,7 @@ function operate(draft: Draft, request: OperatorRequest, reason: string): Ignore
       draft.add({ kind: 'saga_ended', status: 'terminated', output: undefined, reason });
       return null;
     case 'retry':
-      retry(draft);
+      retry(draft, reason);
       return null;
   }
 }
@@ -215,8 +215,8 @@ function cancel(draft: Draft, reason: string): void {
   if (draft.state.phase === 'attention') draft.add({ kind: 'compensating' });
 }
 
-function retry(draft: Draft): void {
+function retry(draft: Draft, reason: string): void {
   const { again, restarts } = retried(draft.state, draft.context.definition);
-  draft.add({ kind: 'retry_requested', again });
+  draft.add({ kind: 'retry_requested', again, reason });
   draft.restarts.push(...restarts);
 }

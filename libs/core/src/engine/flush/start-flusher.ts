@@ -1,4 +1,6 @@
 import type { Clock, NewSaga, SagaStore } from '../../ports/index.js';
+import { storeFailureOf } from '../../errors/index.js';
+import type { RepeatedFailures } from '../../retry/index.js';
 import { EngineClosedError } from '../errors.js';
 import { settledStart, type SettledStart } from './settled-start.js';
 
@@ -13,6 +15,8 @@ interface Waiting {
 export interface StartFlusherOptions {
   readonly store: Pick<SagaStore, 'start'>;
   readonly clock: Clock;
+  /** Follows the starts that fail, for metrics and readiness. */
+  readonly failures: RepeatedFailures;
   readonly flushers: number;
   readonly share: number;
   readonly group: number;
@@ -22,6 +26,8 @@ export interface StartFlusherOptions {
  * The most bytes that one statement sends, unless its first saga alone is larger; as with transitions.
  */
 const MOST_BYTES = 8 * 1_024 * 1_024;
+/** What fails, as the beginning of a sentence. */
+const WHAT = 'Starting sagas';
 /** How often starts without an answer are repeated before their callers get an error. */
 const MOST_REPEATS = 4;
 /** How long a start waits for another transaction that holds its idempotency key, in milliseconds. */
@@ -106,7 +112,7 @@ export class StartFlusher {
   }
 
   async #flush(batch: readonly Waiting[]): Promise<void> {
-    const { clock, store } = this.#options;
+    const { clock, store, failures } = this.#options;
     let last: unknown;
     for (let repeat = 0; repeat <= MOST_REPEATS; repeat += 1) {
       if (repeat > 0) await this.#pause(20 * 4 ** (repeat - 1));
@@ -116,6 +122,7 @@ export class StartFlusher {
       }
       try {
         const outcomes = await store.start(batch.map((one) => one.saga));
+        if (!failures.empty) failures.worked(WHAT);
         batch.forEach((one, at) => {
           const outcome = outcomes[at];
           if (outcome?.kind === 'busy') one.busySince ??= clock.now();
@@ -133,6 +140,9 @@ export class StartFlusher {
         return;
       } catch (error) {
         last = error;
+        failures.failed(WHAT, error);
+        // Nothing was started, and only a person can change that.
+        if (storeFailureOf(error) === 'refused') break;
       }
     }
     for (const one of batch) one.reject(last);

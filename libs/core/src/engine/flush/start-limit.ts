@@ -16,7 +16,8 @@ interface Waiting {
 }
 
 /**
- * The most bytes that the inputs of all starts under way have together; a single larger one goes alone.
+ * The most bytes that the inputs of all starts under way have together, and those of all that wait; a
+ * single larger one goes alone, and waits alone.
  */
 const MOST_BYTES = 64 * 1_024 * 1_024;
 
@@ -31,6 +32,7 @@ export class StartLimit {
   readonly #waiting = new Set<Waiting>();
   #starts = 0;
   #bytes = 0;
+  #waitingBytes = 0;
   #closed = false;
 
   constructor(options: StartLimitOptions) {
@@ -75,7 +77,8 @@ export class StartLimit {
 
   #turn(bytes: number): Promise<void> {
     const { clock, maxStarts, startWaitMs } = this.#options;
-    if (this.#waiting.size >= maxStarts) {
+    const tooLarge = this.#waiting.size > 0 && this.#waitingBytes + bytes > MOST_BYTES;
+    if (this.#waiting.size >= maxStarts || tooLarge) {
       return Promise.reject(new StartQueueFullError(maxStarts, 0));
     }
     return new Promise((resolve, reject) => {
@@ -86,19 +89,24 @@ export class StartLimit {
       const waiting: Waiting = {
         bytes,
         begin: () => {
-          this.#waiting.delete(waiting);
+          this.#leave(waiting);
           timer.cancel();
           this.#take(bytes);
           resolve();
         },
         refuse: (error) => {
-          this.#waiting.delete(waiting);
+          this.#leave(waiting);
           timer.cancel();
           reject(error);
         },
       };
       this.#waiting.add(waiting);
+      this.#waitingBytes += bytes;
     });
+  }
+
+  #leave(waiting: Waiting): void {
+    if (this.#waiting.delete(waiting)) this.#waitingBytes -= waiting.bytes;
   }
 
   #next(): void {

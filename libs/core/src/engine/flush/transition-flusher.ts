@@ -26,10 +26,19 @@ export interface FlusherOptions {
   readonly after?: () => void | Promise<void>;
 }
 
+interface RowState {
+  readonly mayBeBusy?: boolean;
+  readonly wasBusy?: boolean;
+}
+
 interface Waiting {
   readonly transition: SagaTransition;
   readonly resolve: (outcome: TransitionOutcome) => void;
   readonly reject: (error: unknown) => void;
+  /** Whether it is answered `busy` if its row stays locked. */
+  readonly mayBeBusy: boolean;
+  /** Since when its row has been locked. */
+  busySince: number | null;
   /** How often its row was locked. */
   busy: number;
   /** How often it got no answer. */
@@ -51,6 +60,8 @@ const LONGEST_PAUSE_MS = 2_000;
 const LONGEST_REFUSED_MS = 10_000;
 const FIRST_BUSY_MS = 2;
 const LONGEST_BUSY_MS = 200;
+/** How long the row of a transition may stay locked until it is answered `busy`, in milliseconds. */
+const MOST_BUSY_MS = 1_000;
 /**
  * How many lost transitions are looked up at once. Each look may wait for a lock, and uses a connection
  * meanwhile.
@@ -102,17 +113,28 @@ export class TransitionFlusher {
   }
 
   /**
-   * Resolves with the outcome once it is known; an unreachable store only makes it wait.
+   * Resolves with the outcome once it is known; an unreachable store only makes it wait. So does a
+   * locked row, unless `mayBeBusy`: then the outcome is `busy` after a second, and nothing was changed.
+   * `wasBusy`: the row was locked a moment ago, so the transition waits apart from the others at once.
    *
    * @throws EngineClosedError when the engine is closed before that
    */
-  submit(transition: SagaTransition): Promise<TransitionOutcome> {
+  submit(
+    transition: SagaTransition,
+    { mayBeBusy = false, wasBusy = false }: RowState = {},
+  ): Promise<TransitionOutcome> {
     return new Promise((resolve, reject) => {
       if (this.#closed) {
         reject(new EngineClosedError());
         return;
       }
-      this.#queue.push({ transition, resolve, reject, busy: 0, lost: 0, refused: 0 });
+      const tries = { busySince: null, busy: 0, lost: 0, refused: 0 };
+      const one: Waiting = { transition, resolve, reject, mayBeBusy, ...tries };
+      if (wasBusy) {
+        this.#again(one);
+        return;
+      }
+      this.#queue.push(one);
       this.#schedule();
     });
   }
@@ -249,6 +271,12 @@ export class TransitionFlusher {
   #again(one: Waiting): void {
     if (this.#closed) {
       one.reject(new EngineClosedError());
+      return;
+    }
+    const now = this.#options.clock.now();
+    one.busySince ??= now;
+    if (one.mayBeBusy && now - one.busySince >= MOST_BUSY_MS) {
+      one.resolve({ kind: 'busy' });
       return;
     }
     const pauseMs = Math.min(FIRST_BUSY_MS * 2 ** Math.min(one.busy, 16), LONGEST_BUSY_MS);

@@ -1,4 +1,6 @@
+import { storeFailureOf } from '../../errors/index.js';
 import type { Clock, SagaStatus, SagaStore, Timer, WakeUps } from '../../ports/index.js';
+import type { RepeatedFailures } from '../../retry/index.js';
 import { SagaNotFoundError, SagaWaitEndedError, TooManySagaWaitsError } from '../errors.js';
 import { decodeEntry } from '../journal/index.js';
 import { emptyState, fold } from '../state/index.js';
@@ -17,6 +19,8 @@ export interface OutcomeWatchOptions {
   /** Whether this process runs the saga, and therefore reports its end. */
   readonly runsHere: (id: string) => boolean;
   readonly maxWaits: number;
+  /** Follows the looks that fail, for metrics and readiness. */
+  readonly failures: RepeatedFailures;
 }
 
 /** A saga that is waited for. */
@@ -34,6 +38,9 @@ const FIRST_PAUSE_MS = 25;
  */
 const FIRST_PAUSE_HERE_MS = 250;
 const LONGEST_PAUSE_MS = 1_000;
+/** What fails, as the beginning of a sentence. */
+const LOOKING = 'Looking for the ends of sagas';
+const READING = 'Reading the ends of sagas';
 /** The most sagas that one statement asks for. */
 const BATCH = 500;
 /** Journals of ended sagas that are read at once. */
@@ -188,13 +195,16 @@ export class OutcomeWatch {
   }
 
   async #lookAt(ids: readonly string[]): Promise<void> {
+    const { store, failures } = this.#options;
     let statuses: ReadonlyMap<string, SagaStatus>;
     try {
-      statuses = await this.#options.store.statusesOf(ids);
-    } catch {
-      // The store is away, and the next look tries again. Each waiting caller has a timeout of its own.
+      statuses = await store.statusesOf(ids);
+    } catch (error) {
+      // The next look tries again. Each waiting caller has a timeout of its own.
+      failures.failed(LOOKING, error);
       return;
     }
+    if (!failures.empty) failures.worked(LOOKING);
     const ended: string[] = [];
     for (const id of ids) {
       const status = statuses.get(id);
@@ -216,18 +226,22 @@ export class OutcomeWatch {
 
   /** Reads the outcome of a saga from its journal; null: it cannot be read now. */
   async #read(id: string): Promise<SagaOutcome<unknown> | null> {
+    const { store, failures } = this.#options;
     const state = emptyState();
     try {
-      for (const entry of await this.#options.store.history(id)) {
+      for (const entry of await store.history(id)) {
         try {
           fold(state, decodeEntry(entry), entry.recordedAt.getTime());
         } catch {
           // A saga that is parked because its journal cannot be read says so in a later entry.
         }
       }
-    } catch {
+    } catch (error) {
+      // One journal that cannot be read is no trouble of the process.
+      if (storeFailureOf(error) !== 'failed') failures.failed(READING, error);
       return null;
     }
+    if (!failures.empty) failures.worked(READING);
     return outcomeOf(state);
   }
 }

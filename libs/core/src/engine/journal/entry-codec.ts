@@ -55,8 +55,16 @@ export function encodeEntry(entry: SagaEntry): JournalEntry {
 }
 
 function textOf(data: object): string | null {
-  for (const _ in data) return recordText(data);
+  for (const _ in data) return recordText('error' in data ? errorLast(data) : data);
   return null;
+}
+
+/**
+ * Lists of sagas read only the beginning of long data. An error may be long, so the other fields stand
+ * before it.
+ */
+function errorLast({ error, ...others }: { readonly error: unknown }): object {
+  return { ...others, error };
 }
 
 /**

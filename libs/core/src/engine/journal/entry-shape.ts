@@ -51,7 +51,7 @@ const SHAPES: Readonly<Record<SagaEntry['kind'], Readonly<Record<string, Check>>
   parked: {},
   mail_ignored: { mail: text, reason: text },
   needs_attention: { reason: text, detail: text },
-  retry_requested: { again: list },
+  retry_requested: { again: list, reason: maybeText },
   saga_ended: { status: final },
 };
 

@@ -1,7 +1,30 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { anythingThrown } from '../../errors/hostile.fixture.js';
+import { LATEST_DATA_CHARACTERS } from '../../ports/index.js';
 import { decodeEntry, encodeEntry, errorRecord, type SagaEntry } from './index.js';
+
+it('has the delay and the message of an error in the beginning that lists of sagas read', () => {
+  fc.assert(
+    fc.property(anythingThrown, (make) => {
+      const error = errorRecord(make());
+      const { data } = encodeEntry({
+        kind: 'attempt_failed',
+        role: 'step',
+        step: 'a',
+        attempt: 1,
+        error,
+        delayMs: 7,
+        doubt: true,
+        reply: 'm',
+      });
+      const start = `{"delayMs":7,"doubt":true,"reply":"m","error":{"name":`;
+      expect(data?.startsWith(start)).toBe(true);
+      expect(data?.indexOf('"message":')).toBeLessThan(LATEST_DATA_CHARACTERS / 2);
+    }),
+    { numRuns: 1_000 },
+  );
+});
 
 it('holds the error of a step, whatever was thrown, so that the next engine can read it', () => {
   fc.assert(

@@ -3,6 +3,7 @@ export { errorRecord, type ErrorRecord } from '../../errors/index.js';
 export { readJournal } from './read-journal.js';
 export { taskKeyOf } from './idempotency-key.js';
 export {
+  isRole,
   ROLES,
   type AttentionReason,
   type Failure,

@@ -6,6 +6,10 @@ export const ROLES = ['step', 'compensation', 'recovery'] as const;
 /** One of `ROLES`: a step, its compensation, or the recovery that asks what an unknown step did. */
 export type Role = (typeof ROLES)[number];
 
+export function isRole(text: string): text is Role {
+  return ROLES.some((role) => role === text);
+}
+
 /** Headers of W3C Trace Context: `traceparent`, and `tracestate` if there is one. */
 export type TraceHeaders = Readonly<Record<string, string>>;
 
@@ -123,7 +127,12 @@ export type WholeEntry =
    * The saga goes on: a person asked for it, the journal can be read again, or an event settled the
    * question for which a person was needed. The tasks in `again` get their attempts anew.
    */
-  | { readonly kind: 'retry_requested'; readonly again: readonly TaskRef[] }
+  | {
+      readonly kind: 'retry_requested';
+      readonly again: readonly TaskRef[];
+      /** What the operator gave as the reason, which may be empty; absent: no operator asked. */
+      readonly reason?: string;
+    }
   | {
       readonly kind: 'saga_ended';
       readonly status: FinalStatus;

@@ -1,4 +1,3 @@
 export { Membership } from './membership.js';
 export { Upkeep } from './upkeep.js';
 export { StoreTime } from './store-time.js';
-export { UnservedWatch } from './unserved-watch.js';

@@ -1,8 +1,9 @@
+export { historyData } from './entry-data.js';
 export {
-  historyData,
-  POSITION_ENTRIES,
+  POSITION_LOOK,
   positionOf,
   type SagaPosition,
   type TaskPosition,
   type WaitsFor,
 } from './saga-position.js';
+export type { SagaReason } from './saga-reason.js';

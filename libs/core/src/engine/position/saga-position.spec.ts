@@ -1,12 +1,14 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { RecordedEntry } from '../../ports/index.js';
-import { encodeEntry, errorRecord, type SagaEntry } from '../journal/index.js';
+import { SagaRefusal } from '../../errors/index.js';
+import { LATEST_DATA_CHARACTERS, type RecordedEntry } from '../../ports/index.js';
+import { encodeEntry, errorRecord, ROLES, type Role, type SagaEntry } from '../journal/index.js';
 import { historyData, positionOf } from './index.js';
 
 const AT = new Date('2026-01-01T00:00:00Z');
 const later = (ms: number): Date => new Date(AT.getTime() + ms);
 const error = errorRecord(new Error('no stock'));
-const of = (role: 'step' | 'compensation', step: string) => ({ role, step, attempt: 1 });
+const of = (role: Role, step: string) => ({ role, step, attempt: 1 });
 
 function recorded(...entries: readonly SagaEntry[]): readonly RecordedEntry[] {
   return entries.map((entry, revision) => ({
@@ -18,7 +20,7 @@ function recorded(...entries: readonly SagaEntry[]): readonly RecordedEntry[] {
   }));
 }
 
-const started = (role: 'step' | 'compensation', step: string): SagaEntry => ({
+const started = (role: Role, step: string): SagaEntry => ({
   ...of(role, step),
   kind: 'started',
   by: 'i',
@@ -81,8 +83,79 @@ describe('where a saga stands', () => {
       step: 'reserve',
       waitsFor: [],
     });
-    const again = recorded({ kind: 'retry_requested', again: [] });
-    expect(positionOf([...failed, ...again]).reason).toBeNull();
+    const again = recorded({
+      kind: 'retry_requested',
+      again: [{ role: 'compensation', step: 'reserve' }],
+    });
+    // What the saga is undone for stays true while it is undone.
+    expect(positionOf([...failed, ...again])).toMatchObject({
+      reason: 'step_failed',
+      detail: 'no stock',
+      step: 'charge',
+    });
+  });
+
+  it('has no reason any more when the step that failed begins again', () => {
+    const asked = recorded(
+      { ...of('step', 'pay'), kind: 'unknown', error },
+      { kind: 'needs_attention', reason: 'pivot_unknown', detail: 'Was it paid?' },
+    );
+    expect(positionOf(asked)).toMatchObject({ reason: 'pivot_unknown', step: 'pay' });
+    const request: SagaEntry = {
+      kind: 'retry_requested',
+      again: [{ role: 'step', step: 'pay' }],
+      reason: 'the provider is back',
+    };
+    expect(positionOf([...asked, ...recorded(request)]).reason).toBeNull();
+    const unread = recorded(request, started('step', 'pay')).map((entry) => ({
+      ...entry,
+      data: null,
+    }));
+    expect(positionOf([...asked, ...unread]).reason).toBeNull();
+  });
+
+  it('keeps what is known beside entries whose data is not', () => {
+    const known = recorded(
+      { ...of('step', 'charge'), kind: 'failed', error, doubt: false },
+      { kind: 'failing', failure: { kind: 'cancelled', reason: 'by Ann' } },
+    );
+    const unread = recorded(
+      { kind: 'failing', failure: { kind: 'deadline' } },
+      { kind: 'needs_attention', reason: 'late_effect', detail: '' },
+    ).map((entry) => ({ ...entry, data: null }));
+    expect(positionOf([...known, ...unread])).toMatchObject({
+      reason: 'cancelled',
+      detail: 'by Ann',
+    });
+    expect(positionOf([...known.slice(0, 1), ...unread])).toMatchObject({
+      reason: 'step_failed',
+      step: 'charge',
+    });
+  });
+
+  it('is told from the beginnings of long entries', () => {
+    const long = errorRecord(new SagaRefusal('no_stock', { text: 'x'.repeat(20_000) }));
+    const position = positionOf(
+      recorded(
+        { ...of('step', 'charge'), kind: 'attempt_failed', error: long, delayMs: 5, doubt: true },
+        { kind: 'failing', failure: { kind: 'cancelled', reason: '"'.repeat(6_000) } },
+      ).map(({ data, ...entry }) => ({
+        ...entry,
+        data: data?.slice(0, LATEST_DATA_CHARACTERS) ?? null,
+      })),
+    );
+    expect(position).toMatchObject({ reason: 'cancelled', step: null });
+    expect(position.detail).toMatch(/^"{3000,}…$/);
+    expect(position.waitsFor).toMatchObject([
+      { step: 'charge', waitsFor: { kind: 'next_attempt', at: later(5), error: long.message } },
+    ]);
+  });
+
+  it('waits for the same also when an attempt that was abandoned succeeds late', () => {
+    const late = { ...of('step', 'reserve'), kind: 'late_success', output: 1 } as const;
+    expect(positionOf(recorded(sent, late)).waitsFor).toMatchObject([
+      { step: 'reserve', waitsFor: { kind: 'reply' } },
+    ]);
   });
 
   it.each([
@@ -119,6 +192,52 @@ describe('where a saga stands', () => {
       output: null,
     });
     expect(positionOf([...failed, ...recovered]).reason).toBeNull();
+  });
+
+  it('is told by the newest entry of each kind and step as by the whole journal', () => {
+    const role = fc.constantFrom(...ROLES);
+    const step = fc.constantFrom('a', 'b', 'c');
+    const attempts = fc
+      .record({ role, step, sent: fc.boolean(), end: fc.integer({ min: 0, max: 7 }) })
+      .map(({ end, sent: isSent, ...ref }): readonly SagaEntry[] => {
+        const task = { ...ref, attempt: 1 };
+        const ends: readonly SagaEntry[] = [
+          { ...task, kind: 'completed', output: 1 },
+          { ...task, kind: 'failed', error, doubt: false },
+          { ...task, kind: 'unknown', error },
+          { ...task, kind: 'attempt_failed', error, delayMs: 5, doubt: true },
+          { ...task, kind: 'crashed', delayMs: 5, doubt: true },
+          { ...task, kind: 'released', doubt: true },
+          { ...task, kind: 'late_success', output: 1 },
+        ];
+        const begin = started(ref.role, ref.step);
+        return [begin, ...(isSent ? [{ ...sent, ...task }] : []), ...ends.slice(end, end + 1)];
+      });
+    const whole: readonly SagaEntry[] = [
+      { kind: 'failing', failure: { kind: 'cancelled', reason: 'by Ann' } },
+      { kind: 'compensating' },
+      { kind: 'needs_attention', reason: 'compensation_failed', detail: 'a' },
+      { kind: 'needs_attention', reason: 'pivot_unknown', detail: 'b' },
+      { kind: 'retry_requested', again: [{ role: 'step', step: 'a' }], reason: '' },
+    ];
+    const parts = fc.array(
+      fc.oneof(
+        { arbitrary: attempts, weight: 3 },
+        fc.constantFrom(...whole).map((one) => [one]),
+      ),
+      { maxLength: 30 },
+    );
+    fc.assert(
+      fc.property(parts, (lists) => {
+        const all = recorded(...lists.flat());
+        const newest = all.filter(
+          (one, at) =>
+            !all.slice(at + 1).some(({ kind, step }) => kind === one.kind && step === one.step),
+        );
+        expect(positionOf(newest)).toEqual(positionOf(all));
+      }),
+      { numRuns: 1_000 },
+    );
   });
 
   it('is told as far as it can be where entries are damaged, or of a later version', () => {

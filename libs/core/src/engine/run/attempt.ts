@@ -22,7 +22,9 @@ import {
 import type { AttemptResult, PlannedStart } from '../decide/index.js';
 import type { AttemptOutcome } from '../engine-observer.js';
 import { errorRecord, taskKeyOf } from '../journal/index.js';
+import type { TransactionPlace } from '../step-transactions.js';
 import { callMethod } from './call-method.js';
+import { ConnectionWait } from './connection-wait.js';
 import { HeldTurn } from './held-turn.js';
 import type { EngineContext } from './engine-context.js';
 import type { SagaRun } from './saga-run.js';
@@ -30,12 +32,6 @@ import { TimeLimit } from './time-limit.js';
 
 /** Why an attempt is told to stop. `restarted`: it begins again, and no attempt is counted. */
 export type AbortReason = 'timeout' | 'given_up' | 'shutdown' | 'restarted';
-
-/**
- * How long a transactional attempt waits for a connection before it is given back, in milliseconds. Its
- * start is in the journal meanwhile and would count as a crash if the process died.
- */
-const CONNECTION_WAIT_MS = 1_000;
 
 /**
  * One attempt of a step, compensation or recovery in this process. It is reported exactly once: when it
@@ -54,7 +50,7 @@ export class Attempt {
   readonly #limit: TimeLimit;
   /** Aborted to end the wait for a connection, or the transaction that hangs on one. */
   readonly unwanted = new AbortController();
-  #stopWait: (() => void) | null = null;
+  readonly connection: ConnectionWait;
   /** Whether its method is running, or its work is being committed. */
   #working: boolean;
   #stopBound: (() => void) | null = null;
@@ -69,6 +65,7 @@ export class Attempt {
     timeoutMs: number | null,
   ) {
     this.#begun = engine.clock.now();
+    this.connection = new ConnectionWait(engine);
     this.turn = new HeldTurn(run.turn, () => run.endTurn(), engine.timers);
     this.#limit = new TimeLimit(engine.timers, engine.clock, timeoutMs, () =>
       this.abort('timeout'),
@@ -150,18 +147,17 @@ export class Attempt {
    * The attempt waits for a connection from now on; its time limit does not run meanwhile. If the wait
    * takes too long, the attempt is given back, since its method was not called.
    */
-  awaitConnection(): void {
-    this.#stopWait = this.engine.timers.set(CONNECTION_WAIT_MS, () => {
+  awaitConnection(): TransactionPlace | undefined {
+    return this.connection.begin(() => {
       if (this.settled || this.abandoned) return;
-      this.engine.connections.missed();
+      this.connection.missed();
       this.#withdraw('shutdown');
     });
   }
 
   /** The attempt has got a connection. False: it may not begin any more. */
   connected(): boolean {
-    this.#stopWait?.();
-    this.engine.connections.got();
+    this.connection.got();
     const { aborted, abandoned, run, engine } = this;
     if (aborted !== null || abandoned || run.closed || engine.draining) return false;
     this.#working = true;
@@ -177,7 +173,7 @@ export class Attempt {
 
   /** Its transaction has ended without a commit. It may run again. */
   rests(): void {
-    this.#stopWait?.();
+    this.connection.end();
     this.#limit.pause();
     this.#working = !this.transactional;
   }
@@ -266,9 +262,7 @@ export class Attempt {
   settle(result: AttemptResult): void {
     if (this.settled) return;
     this.settled = true;
-    this.#limit.pause();
-    this.#stopWait?.();
-    this.#stopBound?.();
+    this.#stopTimers();
     if (this.abandoned) {
       this.#freePermit();
       this.run.late(this, result);
@@ -283,7 +277,6 @@ export class Attempt {
    */
   #withdraw(reason: AbortReason): void {
     this.#abandon();
-    this.#stopWait?.();
     const error = errorRecord(new StepAbortedError(this.start.step, reason));
     const failed = reason === 'given_up' || reason === 'timeout';
     this.#report(
@@ -297,7 +290,15 @@ export class Attempt {
   /** Its promise is not waited for any more, and its transaction ends even if a statement of it hangs. */
   #abandon(): void {
     this.abandoned = true;
+    // The promise may never settle, and a timer would keep the ended saga in memory until its time.
+    this.#stopTimers();
     this.unwanted.abort(new StepAbortedError(this.start.step, this.aborted ?? 'given_up'));
+  }
+
+  #stopTimers(): void {
+    this.#limit.pause();
+    this.connection.end();
+    this.#stopBound?.();
   }
 
   #stop(reason: AbortReason): void {
@@ -313,7 +314,8 @@ export class Attempt {
         return 'command_sent';
       case 'failed':
       case 'released':
-        if (this.aborted === null) return 'failed';
+        // What is given back was not at fault.
+        if (this.aborted === null) return result.kind === 'failed' ? 'failed' : 'aborted';
         return this.aborted === 'timeout' ? 'timed_out' : 'aborted';
     }
   }

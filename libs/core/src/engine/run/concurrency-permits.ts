@@ -40,7 +40,10 @@ const PART_OF_SUSPECTS = 1 / 5;
 export class ConcurrencyPermits {
   readonly #total: number;
   readonly #suspects: number;
-  #transactionalOpen = true;
+  /** How many transactional steps may still be started, whatever is free. */
+  #transactionalLeft = Number.POSITIVE_INFINITY;
+  /** Called when a saga waits to start a transactional step, and when such a permit becomes free. */
+  onTransactionalWait: () => void = () => undefined;
   readonly #free: Record<PermitKind, number>;
   /**
    * The waiting sagas of each kind, in the order in which they came; a saga stands once in each queue.
@@ -72,13 +75,17 @@ export class ConcurrencyPermits {
   }
 
   take(permit: Permit): void {
+    if (permit.transactional) this.#transactionalLeft = Math.max(0, this.#transactionalLeft - 1);
     for (const kind of kindsOf(permit)) this.#free[kind] -= 1;
   }
 
   free(permit: Permit): void {
     for (const kind of kindsOf(permit)) this.#free[kind] += 1;
     this.#next('steps');
-    if (permit.transactional) this.#next('transactional');
+    if (permit.transactional) {
+      this.#next('transactional');
+      if (this.transactionalAwaited) this.onTransactionalWait();
+    }
     if (permit.suspicion !== 'none') this.#nextSuspects();
   }
 
@@ -96,6 +103,7 @@ export class ConcurrencyPermits {
         queue.add(waiter);
       }
     }
+    if (kinds.has('transactional')) this.onTransactionalWait();
   }
 
   leave(waiter: Waiter): void {
@@ -108,13 +116,14 @@ export class ConcurrencyPermits {
     if (this.#queues.alone.has(waiter)) this.#next('suspects');
   }
 
-  /** No transactional step is started until {@link openTransactional}. */
-  closeTransactional(): void {
-    this.#transactionalOpen = false;
+  /** Whether a saga waits to start a transactional step for which a permit is free. */
+  get transactionalAwaited(): boolean {
+    return this.#queues.transactional.size > 0 && this.#free.transactional > 0;
   }
 
-  openTransactional(): void {
-    this.#transactionalOpen = true;
+  /** Starts so many transactional steps at most until this is called again. */
+  limitTransactional(most: number): void {
+    this.#transactionalLeft = most;
     this.#next('transactional');
   }
 
@@ -147,7 +156,7 @@ export class ConcurrencyPermits {
       case 'steps':
         return this.#free.steps;
       case 'transactional':
-        return this.#transactionalOpen ? this.#free.transactional : 0;
+        return Math.min(this.#free.transactional, this.#transactionalLeft);
       case 'alone':
         return this.#free.suspects === this.#suspects ? this.#free.alone : 0;
       case 'suspects':

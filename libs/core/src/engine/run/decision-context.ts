@@ -2,6 +2,7 @@ import { newId } from '../../ids.js';
 import type { DecisionContext } from '../decide/index.js';
 import type { Attempts } from './attempts.js';
 import type { EngineContext } from './engine-context.js';
+import type { PostponedStarts } from './postponed-starts.js';
 import type { SagaRun } from './saga-run.js';
 
 /**
@@ -11,6 +12,7 @@ export function decisionContextOf(
   engine: EngineContext,
   run: SagaRun,
   attempts: Attempts,
+  postponed: PostponedStarts,
 ): DecisionContext {
   return {
     definition: run.definition,
@@ -27,9 +29,9 @@ export function decisionContextOf(
     random: engine.random,
     service: engine.service,
     mayStart: engine.mayStart(),
-    refusedUntil: (role, step) => {
+    postponedUntil: (role, step) => {
       const leftMs = engine.refusals.pauseLeftMs(run.definition.name, { role, step });
-      return leftMs > 0 ? engine.storeNow() + leftMs : 0;
+      return Math.max(leftMs > 0 ? engine.storeNow() + leftMs : 0, postponed.until({ role, step }));
     },
     draining: engine.draining,
     shortDelayMs: engine.settings.shortDelayMs,

@@ -38,13 +38,8 @@ export class HeldTurn {
   async takeToCommit(): Promise<boolean> {
     if (!this.#held) {
       const stopPatience = this.#timers.set(PATIENCE_MS, () => this.#turn.reclaim());
-      let stopWait = (): void => undefined;
-      const expired = new Promise<void>((resolve) => {
-        stopWait = this.#timers.set(LONGEST_WAIT_MS, resolve);
-      });
-      this.#held = await this.#turn.takeUntil(expired);
+      this.#held = await this.#takeWithin(LONGEST_WAIT_MS);
       stopPatience();
-      stopWait();
     }
     this.#stopBound?.();
     // From here on the hold is not given back early: the commit takes a moment only.
@@ -55,15 +50,25 @@ export class HeldTurn {
   /**
    * Takes the turn for at most `boundMs` milliseconds. The bound is needed because no transition of the
    * saga is journaled while the turn is held, not even a cancel, and the user's code may never return.
+   * False: the turn was not free within `waitMs` milliseconds.
    */
-  async holdFor(boundMs: number): Promise<void> {
-    if (!this.#held) {
-      await this.#turn.take();
-      this.#held = true;
-    }
+  async holdFor(boundMs: number, waitMs: number): Promise<boolean> {
+    if (!this.#held) this.#held = await this.#takeWithin(waitMs);
+    if (!this.#held) return false;
     this.#stopBound?.();
     this.#stopBound = this.#timers.set(boundMs, () => this.end());
     this.#turn.lend(() => this.end());
+    return true;
+  }
+
+  async #takeWithin(waitMs: number): Promise<boolean> {
+    let stopWait = (): void => undefined;
+    const expired = new Promise<void>((resolve) => {
+      stopWait = this.#timers.set(waitMs, resolve);
+    });
+    const taken = await this.#turn.takeUntil(expired);
+    stopWait();
+    return taken;
   }
 
   /** Gives the turn back, if it is held. */

@@ -1,6 +1,7 @@
-import { lateMail } from '../decide/index.js';
+import { lateMail, type AttemptResult } from '../decide/index.js';
 import type { TaskRef } from '../journal/index.js';
 import type { SagaFacts } from '../engine-observer.js';
+import type { Attempt } from './attempt.js';
 import type { EngineContext } from './engine-context.js';
 
 const FIRST_PAUSE_MS = 100;
@@ -43,4 +44,13 @@ export function reportLateEffect(
     });
   };
   put(1);
+}
+
+/** Takes the end of an attempt whose saga this process does not run any more, and reports its effect. */
+export function endedTooLate(attempt: Attempt, result: AttemptResult): void {
+  const { engine, run, start, transactional } = attempt;
+  engine.orphanMoved(attempt);
+  if (result.kind !== 'completed' || transactional) return;
+  const { role, step, attempt: number } = start;
+  reportLateEffect(engine, run.facts, { role, step, attempt: number, output: result.output });
 }

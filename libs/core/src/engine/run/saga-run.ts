@@ -19,10 +19,11 @@ import { Attempts } from './attempts.js';
 import type { ClosedBecause, EngineContext } from './engine-context.js';
 import { PendingEvents } from './pending-events.js';
 import { transitionOf, type PendingTransition } from './pending-transition.js';
-import type { Permit } from './concurrency-permits.js';
+import { isTransactional, permitOf } from './permit-of.js';
+import { PostponedStarts } from './postponed-starts.js';
 import type { SagaSeed } from './saga-seed.js';
 import { decisionContextOf } from './decision-context.js';
-import { reportLateEffect } from './report-late-effect.js';
+import { endedTooLate, reportLateEffect } from './report-late-effect.js';
 import { tellObserver } from './tell-observer.js';
 import { runTransactional } from './transactional-attempt.js';
 import { Turn } from './turn.js';
@@ -50,6 +51,7 @@ export class SagaRun {
   readonly #engine: EngineContext;
   readonly #events = new PendingEvents();
   readonly #attempts = new Attempts();
+  readonly #postponed = new PostponedStarts();
   /** Taken before a transition of the saga is decided, given back by {@link endTurn}. */
   readonly turn = new Turn();
   #decisionDue = false;
@@ -104,7 +106,7 @@ export class SagaRun {
   report(attempt: Attempt, result: AttemptResult): void {
     if (attempt.settled) this.#attempts.delete(attempt);
     if (this.closed) {
-      this.#tooLate(attempt, result);
+      endedTooLate(attempt, result);
       return;
     }
     const { role, step, attempt: number } = attempt.start;
@@ -115,7 +117,7 @@ export class SagaRun {
   late(attempt: Attempt, result: AttemptResult): void {
     this.#attempts.delete(attempt);
     if (this.closed) {
-      this.#tooLate(attempt, result);
+      endedTooLate(attempt, result);
     } else if (result.kind === 'completed') {
       const { role, step, attempt: number } = attempt.start;
       this.enqueue({ kind: 'late_success', role, step, attempt: number, output: result.output });
@@ -132,6 +134,11 @@ export class SagaRun {
 
   putBack(attempt: Attempt): void {
     this.#attempts.add(attempt);
+  }
+
+  /** Does not start these tasks for a moment, since the saga's row is locked and others need the permits. */
+  postpone(tasks: readonly TaskRef[]): void {
+    this.#postponed.postpone(tasks, this.#engine.storeNow());
   }
 
   /** Reports running attempts as given back: the process ends and cannot wait for them. */
@@ -157,7 +164,11 @@ export class SagaRun {
     let decision: Decision;
     let entries: readonly JournalEntry[];
     try {
-      decision = decide(this.state, events, decisionContextOf(engine, this, this.#attempts));
+      decision = decide(
+        this.state,
+        events,
+        decisionContextOf(engine, this, this.#attempts, this.#postponed),
+      );
       entries = decision.entries.map(encodeEntry);
     } catch (error) {
       // Kept, because they had no effect and mail is not read again.
@@ -170,7 +181,7 @@ export class SagaRun {
       this.#carryOut(decision);
       return null;
     }
-    for (const start of decision.starts) engine.permits.take(this.#permitOf(start));
+    for (const start of decision.starts) engine.permits.take(permitOf(this.definition, start));
     const fence = {
       sagaId: this.id,
       owner: engine.incarnation,
@@ -195,6 +206,7 @@ export class SagaRun {
   /** The transition is committed, so its decision is carried out. */
   applied({ decision, transition }: PendingTransition): void {
     this.#revision += 1;
+    this.#postponed.committed();
     this.state = decision.next;
     this.#events.forgetMail(transition.consumedMail);
     tellObserver(this.#engine, this.facts, decision);
@@ -203,7 +215,8 @@ export class SagaRun {
 
   /** The transition is known not to be committed: its events wait for the next one. */
   withdrawn({ decision, events }: PendingTransition, without?: SagaEvent): void {
-    for (const start of decision.starts) this.#engine.permits.free(this.#permitOf(start));
+    for (const start of decision.starts)
+      this.#engine.permits.free(permitOf(this.definition, start));
     this.#events.putBack(events.filter((one) => one !== without));
   }
 
@@ -214,7 +227,8 @@ export class SagaRun {
     this.closed = true;
     // No transition took these successes. Unreported, an effect would stay that counts as undone.
     for (const success of this.#events.successes()) {
-      if (!this.#isTransactional(success)) reportLateEffect(this.#engine, this.facts, success);
+      if (!isTransactional(this.definition, success))
+        reportLateEffect(this.#engine, this.facts, success);
     }
     this.#stopTimer?.();
     this.#engine.permits.leave(this);
@@ -229,7 +243,10 @@ export class SagaRun {
         const pending = this.decide();
         if (pending === null) continue;
         await this.#engine.faults.reach('transition.before-flush', this.id);
-        this.#answer(pending, await this.#engine.flusher.submit(pending.transition));
+        // A transition without starts holds no permits, so it waits for as long as its row is locked.
+        const mayBeBusy = pending.decision.starts.length > 0;
+        const row = { mayBeBusy, wasBusy: this.#postponed.rowLocked };
+        this.#answer(pending, await this.#engine.flusher.submit(pending.transition, row));
       }
     } catch (error) {
       if (error instanceof DecisionError) this.#cannotDecide(error);
@@ -255,8 +272,12 @@ export class SagaRun {
         this.close('lost', pending);
         return;
       case 'conflict':
-      case 'busy':
         this.close('stale', pending);
+        return;
+      case 'busy':
+        this.withdrawn(pending);
+        this.postpone(pending.decision.starts);
+        this.#decisionDue = true;
         return;
       case 'rejected':
         this.#refused(pending, outcome.error);
@@ -290,17 +311,8 @@ export class SagaRun {
 
   /** Replaces events that the store rejects or no decision can use. False: nothing is left to try. */
   #refuse(events: readonly SagaEvent[]): boolean {
-    this.#decisionDue = this.#events.refuse(events, (ref) => this.#isTransactional(ref));
+    this.#decisionDue = this.#events.refuse(events, (ref) => isTransactional(this.definition, ref));
     return this.#decisionDue;
-  }
-
-  #isTransactional({ role, step: name }: TaskRef): boolean {
-    const step = this.definition.steps.get(name);
-    return step !== undefined && methodOf(step, role)?.transactional === true;
-  }
-
-  #permitOf(start: PlannedStart): Permit {
-    return { transactional: this.#isTransactional(start), suspicion: start.suspicion };
   }
 
   #carryOut(decision: Decision): void {
@@ -324,21 +336,12 @@ export class SagaRun {
     const method = step === undefined ? null : methodOf(step, start.role);
     // The transition is committed, but this engine was declared dead: another one runs the step.
     if (method === null || this.closed) {
-      this.#engine.permits.free(this.#permitOf(start));
+      this.#engine.permits.free(permitOf(this.definition, start));
       return;
     }
     const { transactional, timeoutMs } = method;
     const attempt = new Attempt(this.#engine, this, start, this.epoch, transactional, timeoutMs);
     this.#attempts.add(attempt);
     void (transactional ? runTransactional(attempt) : attempt.runPlain());
-  }
-
-  /** Reports the effect of a step whose saga this process does not run any more. */
-  #tooLate(attempt: Attempt, result: AttemptResult): void {
-    const engine = this.#engine;
-    engine.orphanMoved(attempt);
-    const { role, step, attempt: number } = attempt.start;
-    if (result.kind !== 'completed' || attempt.transactional) return;
-    reportLateEffect(engine, this.facts, { role, step, attempt: number, output: result.output });
   }
 }

@@ -1,32 +1,14 @@
 import { CommitUnknownError, errorText, isStoreRefusal } from '../../errors/index.js';
 import type { SettledOutcome, Transaction } from '../../ports/index.js';
-import { classify, delayOf } from '../../retry/index.js';
+import { classify } from '../../retry/index.js';
 import { LeaseLostError, StepAbortedError, UnstorableResultError } from '../errors.js';
 import type { AttemptResult, SagaEvent } from '../decide/index.js';
 import type { Attempt } from './attempt.js';
 import { callMethod } from './call-method.js';
 import type { PendingTransition } from './pending-transition.js';
+import { Reruns, type RolledBackFor } from './reruns.js';
 import { whileWanted } from './while-wanted.js';
 
-/** How many times a lost race or lock may lead to another run before the attempt fails. */
-const MOST_CONFLICTS = 12;
-/** The longest time, in milliseconds, in which such runs may follow the first lost race. */
-const CONFLICTS_MS = 60_000;
-/**
- * Pauses after a lost race: growing, and half of them random, so that the transactions do not meet
- * again at once.
- */
-const CONFLICT_BACKOFF = { attempts: 1, backoffMs: 10, factor: 2, maxDelayMs: 2_000, jitter: 0.5 };
-/**
- * From this many lost races on, the attempt holds the saga's turn while it runs, so that no other
- * transition interferes.
- */
-const CONFLICTS_TO_HOLD = 2;
-/**
- * Pauses before a run that follows one whose saga row was locked; doubled each time. In milliseconds.
- */
-const FIRST_PAUSE_MS = 50;
-const LONGEST_PAUSE_MS = 5_000;
 /**
  * How long a transaction may take from the decision that it commits to its end, in milliseconds. It is
  * longer than the store's limits for writing the decision and for COMMIT together, so it ends only what
@@ -39,49 +21,66 @@ const COMMIT_WITHIN_MS = 60_000;
  * commit together. Its outcome is always known: in the journal, or rolled back. Never rejects.
  *
  * The attempt is charged for its own work only. While it waits for a connection, for the turn of its
- * saga or for the row of the saga, its time limit does not run, and no attempt is counted.
+ * saga or for the row of the saga, its time limit does not run, and no attempt is counted. If the row or
+ * the turn is not free within a minute, the attempt is given back, so that others get its permit. Lost
+ * races and locked keys, of which its own statements or its command may be the cause, count after that.
  */
 export async function runTransactional(attempt: Attempt): Promise<void> {
-  const { engine } = attempt;
-  let conflicts = 0;
-  let firstConflictAt = 0;
-  for (let rowWaits = 0; ;) {
+  const { engine, run, start } = attempt;
+  const reruns = new Reruns(engine.clock);
+  for (;;) {
     const end = await once(attempt);
-    const conflict = end.kind === 'failed' && isOurConflict(attempt, end.error);
-    const waitedFor = end.kind === 'kept_waiting' ? end.waitedFor : null;
-    if (conflict) {
-      if (conflicts === 0) firstConflictAt = engine.clock.now();
-      conflicts += 1;
-    }
-    const mayRace =
-      conflicts <= MOST_CONFLICTS && engine.clock.now() - firstConflictAt < CONFLICTS_MS;
-    const wanted = waitedFor !== null || (conflict && mayRace);
+    const cause = causeOf(attempt, end);
     const refused = end.kind === 'failed' && isStoreRefusal(end.error);
-    const again = wanted && mayGoOn(attempt) && !engine.draining;
+    const more = cause !== null && reruns.note(cause);
+    const again = more && mayGoOn(attempt) && !engine.draining;
     // This happens before the turn is given back, so that the next decision finds the attempt and can
     // abort it.
     if (again) attempt.again();
     attempt.turn.end();
     if (end.kind === 'committed') {
-      engine.refusals.committed(attempt.run.definition.name, attempt.start);
+      engine.refusals.committed(run.definition.name, start);
       return;
     }
+    let keptWaiting = !more && (cause === 'row' || cause === 'turn');
     if (again) {
-      // The attempt waits outside of a transaction, since that would hold row locks that others want.
-      if (conflict) await attempt.pause(delayOf(CONFLICT_BACKOFF, conflicts));
-      if (waitedFor === 'row') {
-        await attempt.pause(Math.min(FIRST_PAUSE_MS * 2 ** rowWaits, LONGEST_PAUSE_MS));
-        rowWaits += 1;
-      } else if (waitedFor === 'turn' || conflicts >= CONFLICTS_TO_HOLD) {
-        await attempt.turn.holdFor(engine.settings.settleBoundMs);
-      }
+      const ready = await readyAgain(attempt, reruns, cause);
       // It may have been aborted while it waited.
-      if (mayGoOn(attempt)) continue;
+      if (ready && mayGoOn(attempt)) continue;
       attempt.turn.end();
+      keptWaiting = !ready;
     }
-    if (refused) engine.refusals.refused(attempt.run.definition.name, attempt.start, end.error);
-    attempt.settle(resultOf(attempt, end, { passing: wanted, refused }));
+    if (refused) engine.refusals.refused(run.definition.name, start, end.error);
+    attempt.settle(resultOf(attempt, end, { passing: more, keptWaiting, refused }));
     return;
+  }
+}
+
+/**
+ * Waits before the next run, outside of a transaction, since that would hold row locks that others want.
+ * False: the turn of the saga was not free in time.
+ */
+async function readyAgain(
+  attempt: Attempt,
+  reruns: Reruns,
+  cause: RolledBackFor,
+): Promise<boolean> {
+  const pauseMs = reruns.pauseMs(cause);
+  if (pauseMs > 0) await attempt.pause(pauseMs);
+  if (!reruns.holdsTurn(cause)) return true;
+  return attempt.turn.holdFor(attempt.engine.settings.settleBoundMs, reruns.leftMs(cause));
+}
+
+/** Why the run was rolled back although another one may commit; null: it committed, or it failed. */
+function causeOf(attempt: Attempt, end: End): RolledBackFor | null {
+  switch (end.kind) {
+    case 'kept_waiting':
+      return end.waitedFor;
+    case 'failed':
+      return isOurConflict(attempt, end.error) ? 'conflict' : null;
+    case 'committed':
+    case 'not_begun':
+      return null;
   }
 }
 
@@ -98,12 +97,21 @@ function isOurConflict({ engine, run }: Attempt, error: unknown): boolean {
 
 /**
  * Makes the result of an attempt that did not commit. `passing`: the failure allows another run of the
- * same work. `refused`: the store refused a statement on its own tables.
+ * same work. `keptWaiting`: others have kept the saga itself waiting for as long as it may hold a permit.
+ * `refused`: the store refused a statement on its own tables.
  */
 function resultOf(
   attempt: Attempt,
   end: NotCommitted,
-  { passing, refused }: { readonly passing: boolean; readonly refused: boolean },
+  {
+    passing,
+    keptWaiting,
+    refused,
+  }: {
+    readonly passing: boolean;
+    readonly keptWaiting: boolean;
+    readonly refused: boolean;
+  },
 ): AttemptResult {
   const { engine } = attempt;
   if (end.kind === 'not_begun' && (attempt.abandoned || engine.draining)) {
@@ -115,11 +123,20 @@ function resultOf(
       step: attempt.start.step,
       error: errorText(end.error),
     });
-    engine.connections.missed();
+    attempt.connection.missed();
     return { kind: 'released', doubt: false };
   }
   // The store's refusal is no failure of the step. It begins again when the pause is over.
   if (refused && mayGoOn(attempt)) return { kind: 'released', doubt: false };
+  // No step is at fault if its saga is kept waiting. It gives its permit to others meanwhile.
+  if (keptWaiting && mayGoOn(attempt)) {
+    engine.logger.warn(
+      'A transactional step is put off: other transactions, or transitions that wait for them, have kept its saga locked. Look for transactions that stay open with locks on the table saga.',
+      { sagaId: attempt.run.id, step: attempt.start.step, error: errorText(end.error) },
+    );
+    attempt.run.postpone([attempt.start]);
+    return { kind: 'released', doubt: false };
+  }
   // A shutdown begins no further run. The attempt is given back and does not fail, since it committed
   // nothing.
   if (passing && engine.draining && mayGoOn(attempt)) return { kind: 'released', doubt: false };
@@ -131,11 +148,11 @@ function mayGoOn({ aborted, unwanted, run }: Attempt): boolean {
 }
 
 /** The thing for which an attempt that was ready to commit waited in vain. */
-type WaitedFor = 'turn' | 'row';
+type WaitedFor = Exclude<RolledBackFor, 'conflict'>;
 
 type NotCommitted =
   | { readonly kind: 'failed'; readonly error: unknown }
-  /** Rolled back because the saga's turn, or its row, was not free in time. */
+  /** Rolled back because the saga's turn, its row or a key was not free in time. */
   | { readonly kind: 'kept_waiting'; readonly waitedFor: WaitedFor; readonly error: unknown }
   /** The method was not called: there was no connection, or no transaction could be opened on it. */
   | { readonly kind: 'not_begun'; readonly error: unknown };
@@ -193,6 +210,14 @@ async function once(attempt: Attempt): Promise<End> {
         throw new UnstorableResultError(start.step, outcome.error);
       case 'conflict':
         throw new LeaseLostError(run.id, `its revision is ${outcome.revision}`);
+      case 'key_busy': {
+        const key = ownKeyOf(result, run.id);
+        // A key that a sibling's command names is not the step's own affair.
+        fence.waitedFor = key === null ? 'row' : 'key';
+        throw new Error(
+          `Another transaction has locked the key ${key ?? 'of another message'} that a command of saga ${run.id} needs. Look for transactions that stay open after they have published to that key.`,
+        );
+      }
       case 'busy':
         // The saga is not lost: another transaction holds its row for a moment. The step runs again,
         // and no attempt is counted.
@@ -203,7 +228,7 @@ async function once(attempt: Attempt): Promise<End> {
         throw new LeaseLostError(run.id, outcome.kind);
     }
   };
-  attempt.awaitConnection();
+  const place = attempt.awaitConnection();
   const unwanted = attempt.unwanted.signal;
   try {
     await engine.transactions.run(
@@ -221,6 +246,7 @@ async function once(attempt: Attempt): Promise<End> {
       },
       beforeCommit,
       unwanted,
+      place,
     );
     stopBound();
     await engine.faults.reach('step.after-commit', start.step);
@@ -283,6 +309,13 @@ async function after(attempt: Attempt, fence: Fence, error: unknown): Promise<En
   });
   run.close(outcome === 'not_owner' || outcome === 'missing' ? 'lost' : 'stale', pending);
   return { kind: 'failed', error };
+}
+
+/** The key that the command of this result names; null: none, so its key is the id of its saga. */
+function ownKeyOf(result: AttemptResult, sagaId: string): string | null {
+  if (result.kind !== 'command') return null;
+  const { key } = result.command;
+  return key === sagaId ? null : key;
 }
 
 function lostCommit(attempt: Attempt, cause: unknown): Error {

@@ -11,6 +11,7 @@ import {
   textOf,
   VirtualClock,
 } from '../../testing/index.js';
+import { UnservedSagasWatch } from '../unserved/index.js';
 
 const WAYS: readonly Failing[] = ['throws', 'rejects', 'cannot be read'];
 
@@ -175,5 +176,23 @@ describe.each(WAYS)('an observer and a logger of which every method %s', (how) =
     expect(watch.current).toEqual([queue]);
     expect(told.length).toBeGreaterThan(2);
     await clock.until(watch.stop());
+  });
+
+  it('stop no look at sagas that no engine runs', async () => {
+    const clock = new VirtualClock();
+    const told: string[] = [];
+    const sagas = { name: 'a', version: 1, count: 1, more: false, oldestMs: 90_000, example: 's' };
+    const watch = new UnservedSagasWatch({
+      store: { unserved: () => Promise.resolve([sagas]) },
+      clock,
+      logger: failingLogger(how, []),
+      observer: () => call(failing(how, told), 'unservedSagas'),
+    });
+    watch.start();
+    await clock.advance(120_000);
+    await settled();
+    expect(watch.found).toEqual([sagas]);
+    expect(told.length).toBeGreaterThan(2);
+    watch.stop();
   });
 });

@@ -8,7 +8,14 @@ import {
   type ProgramOptions,
 } from '../../testing/index.js';
 import type { SagaEngine } from '../index.js';
-import { controlMail, SagaEndedError, SagaNotFoundError } from '../index.js';
+import {
+  controlMail,
+  historyData,
+  POSITION_LOOK,
+  positionOf,
+  SagaEndedError,
+  SagaNotFoundError,
+} from '../index.js';
 
 let bench: EngineBench;
 afterEach(() => bench.close());
@@ -180,6 +187,33 @@ describe('a retry', () => {
       expect(program.calls.filter((call) => call === 'compensation a')).toHaveLength(2);
     });
   }
+
+  it("keeps the operator's reason, and the reason why the saga compensates", async () => {
+    let away = true;
+    const { engine, id, status } = await started({
+      steps: {
+        a: { timeoutMs: false, undo: (call) => (away ? fails() : hangs(call)) },
+        b: { dependsOn: ['a'], run: fails },
+      },
+    });
+    const view = async () => {
+      const latest = await bench.sagas.latestEntries({ ids: [id], ...POSITION_LOOK });
+      return positionOf(latest.get(id) ?? []);
+    };
+    expect(await view()).toMatchObject({ reason: 'compensation_failed', step: 'a' });
+    away = false;
+    await engine.retry(id, 'The printer is back.');
+    await bench.clock.advance(1_000);
+    expect(await status()).toBe('compensating');
+    expect(await view()).toMatchObject({ reason: 'step_failed', detail: 'broken', step: 'b' });
+    const requested = (await engine.history(id)).filter(({ kind }) => kind === 'retry_requested');
+    expect(requested.map(({ data }) => historyData(data))).toEqual([
+      { again: [{ role: 'compensation', step: 'a' }], reason: 'The printer is back.' },
+    ]);
+    // The next engine reads it, too.
+    const state = await (await bench.engine()).retry(id);
+    expect(state).toMatchObject({ acts: true });
+  });
 
   it('leaves a step alone that runs, and answers why', async () => {
     const { engine, id, status } = await started({ steps: { a: { run: hangs } } });

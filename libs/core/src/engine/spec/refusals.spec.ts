@@ -43,4 +43,60 @@ describe('an engine whose store refuses a statement', () => {
       }
     },
   );
+
+  it('start: answers the caller at once, counts it, says so to probes, and forgets it after a while', async () => {
+    const program = new Program({ steps: { a: {} } });
+    bench = new EngineBench([program]);
+    const store = refusing<SagaStore>(bench.sagas);
+    let counted = 0;
+    const engine = await bench.engine({
+      store: () => store.value,
+      observer: { storeFailed: ({ failure }) => (counted += failure === 'refused' ? 1 : 0) },
+    });
+    store.refuse('start');
+    await expect(bench.start(engine, program)).rejects.toMatchObject({ code: '42501' });
+    // Once, since a refusal stays one: no virtual time has passed, in which it could have been repeated.
+    expect(store.refused()).toBe(1);
+    expect(counted).toBe(1);
+    expect(engine.problem).toMatch(/^Starting sagas fails: permission denied/);
+    // An unready process may be asked for nothing more, so it must not stay unready for want of a start.
+    await bench.clock.advance(120_000);
+    expect(engine.problem).toBeNull();
+
+    await expect(bench.start(engine, program)).rejects.toMatchObject({ code: '42501' });
+    expect(engine.problem).not.toBeNull();
+    store.grant();
+    const handle = await bench.start(engine, program);
+    expect(engine.problem).toBeNull();
+    expect(await bench.clock.until(handle.outcome())).toMatchObject({ status: 'completed' });
+  });
+
+  it.each(['statusesOf', 'history'] as const)(
+    '%s: says so to probes while callers wait for a saga, and answers them by itself later',
+    async (method) => {
+      const program = new Program({ steps: { a: {} } });
+      bench = new EngineBench([program]);
+      const store = refusing<SagaStore>(bench.sagas);
+      let counted = 0;
+      // It only waits: another engine runs the saga.
+      const caller = await bench.engine({
+        store: () => store.value,
+        observer: { storeFailed: ({ failure }) => (counted += failure === 'refused' ? 1 : 0) },
+      });
+      const engine = await bench.engine();
+      const { id } = await bench.start(engine, program);
+      store.refuse(method);
+      const ends: unknown[] = [];
+      const waiting = caller.handle(id).outcome({ timeout: '1h' });
+      void waiting.then((end) => ends.push(end));
+      await bench.clock.advance(60_000);
+      expect(ends).toEqual([]);
+      expect(counted).toBeGreaterThan(3);
+      expect(caller.problem).toMatch(/the ends of sagas fails: permission denied/);
+      store.grant();
+      await bench.clock.advance(10_000);
+      expect(ends).toMatchObject([{ status: 'completed' }]);
+      expect(caller.problem).toBeNull();
+    },
+  );
 });

@@ -105,7 +105,7 @@ describe('Starts that come faster than the store takes them', () => {
     const limit = new StartLimit({ clock, maxStarts: 1_000, startWaitMs: 1_000 });
     const mega = 1_024 * 1_024;
     const begun: number[] = [];
-    const ends = [20, 20, 20, 20, 200, 20].map((size) =>
+    const ends = [20, 20, 20, 20, 40, 3].map((size) =>
       limit.enter(size * mega).then((end) => {
         begun.push(size);
         return end;
@@ -113,14 +113,15 @@ describe('Starts that come faster than the store takes them', () => {
     );
     await clock.settle();
     expect(begun).toEqual([20, 20, 20]);
+    // Those that wait are held in memory, too.
+    await expect(limit.enter(2 * mega)).rejects.toBeInstanceOf(StartQueueFullError);
     for (const end of ends.slice(0, 3)) (await end)();
     await clock.settle();
-    expect(begun).toEqual([20, 20, 20, 20]);
-    (await ends[3])?.();
+    expect(begun).toEqual([20, 20, 20, 20, 40, 3]);
+    const whole = limit.enter(200 * mega);
     await clock.settle();
-    expect(begun).toEqual([20, 20, 20, 20, 200]);
-    (await ends[4])?.();
-    (await ends[5])?.();
+    for (const end of ends.slice(3)) (await end)();
+    (await whole)();
     expect(clock.pending).toBe(0);
   });
 

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { UnservedQueue } from '../../ports/index.js';
 import { ConsumerBench, outboxMessage, VirtualClock } from '../../testing/index.js';
-import { UnservedWatch } from './index.js';
+import { UnservedWatch, type UnservedSource } from './index.js';
 
-function watchOf(look: () => Promise<readonly UnservedQueue[]>) {
+function watchOf(...sources: readonly UnservedSource[]) {
   const clock = new VirtualClock();
   const warnings: string[] = [];
   const told: (readonly UnservedQueue[])[] = [];
   const watch = new UnservedWatch({
-    sources: [look],
+    sources,
     clock,
     logger: {
       debug: () => undefined,
@@ -49,6 +49,20 @@ describe('the watch over queues that nobody serves', () => {
     await clock.advance(50_000);
     expect(warnings).toEqual([]);
     expect(watch.current).toEqual([]);
+  });
+
+  it('reports the queues of one source where another is refused to this process', async () => {
+    const refusal = Object.assign(new Error('permission denied'), { code: '42501' });
+    let asked = 0;
+    const refused = (): Promise<never> => {
+      asked += 1;
+      return Promise.reject(refusal);
+    };
+    const { clock, warnings, watch } = watchOf(refused, async () => [group]);
+    await clock.advance(600_000);
+    expect(watch.current).toEqual([group]);
+    expect(warnings).toHaveLength(1);
+    expect(asked, 'the server, which may log each refusal, is seldom asked').toBeLessThan(3);
   });
 
   it('goes on after a look that failed, and ends when it is stopped', async () => {

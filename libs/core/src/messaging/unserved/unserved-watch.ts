@@ -1,6 +1,6 @@
-import { errorText } from '../../errors/index.js';
 import { guardedCall, guardedLogger } from '../../observers/index.js';
 import type { Clock, Logger, Timer, UnservedQueue } from '../../ports/index.js';
+import { OptionalLook } from '../../retry/index.js';
 
 /** Returns the queues of a store or broker that have messages and no process. */
 export type UnservedSource = () => Promise<readonly UnservedQueue[]>;
@@ -39,6 +39,7 @@ interface Seen {
  */
 export class UnservedWatch {
   readonly #options: UnservedWatchOptions;
+  readonly #looks: readonly { readonly source: UnservedSource; readonly look: OptionalLook }[];
   readonly #seen = new Map<string, Seen>();
   #current: readonly UnservedQueue[] = [];
   #timer: Timer | null = null;
@@ -46,7 +47,14 @@ export class UnservedWatch {
   #stopped = false;
 
   constructor(options: UnservedWatchOptions) {
-    this.#options = { ...options, logger: guardedLogger(options.logger) };
+    const logger = guardedLogger(options.logger);
+    this.#options = { ...options, logger };
+    const what = 'Looking for queues that no process serves';
+    const everyMs = options.everyMs ?? EVERY_MS;
+    this.#looks = options.sources.map((source) => ({
+      source,
+      look: new OptionalLook({ clock: options.clock, logger, what, everyMs }),
+    }));
   }
 
   /** The queues that were unserved at the last look, and have been for longer than the grace. */
@@ -74,17 +82,21 @@ export class UnservedWatch {
   }
 
   async #look(): Promise<void> {
-    const { sources, logger, observer } = this.#options;
+    const { logger, observer } = this.#options;
     const found: UnservedQueue[] = [];
     let complete = true;
-    for (const source of sources) {
-      try {
-        found.push(...(await source()));
-      } catch (error) {
-        complete = false;
-        logger.warn('Unserved queues could not be looked for; it is tried again.', {
-          error: errorText(error),
-        });
+    for (const { source, look } of this.#looks) {
+      const result = await look.ask(source);
+      switch (result.kind) {
+        case 'answer':
+          found.push(...result.value);
+          break;
+        case 'refused':
+          // This process never learns of that source's queues, which must not hide those of the others.
+          break;
+        case 'failed':
+          complete = false;
+          break;
       }
     }
     // If a source did not answer, the queues that are known stay known.

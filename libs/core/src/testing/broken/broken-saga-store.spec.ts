@@ -1,11 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import type {
+  ApplyOutcome,
   ClaimRequest,
+  LatestEntriesLook,
   LoadedSaga,
   Mail,
+  RecordedEntry,
   SagaStore,
   SagaTransition,
   StartOutcome,
+  TransitionOutcome,
 } from '../../ports/index.js';
 import { contractCase } from '../contract-case.js';
 import { EngineBench } from '../engine-bench.js';
@@ -34,6 +38,20 @@ async function runWith(name: string, fault: Fault | null): Promise<void> {
   });
 }
 
+function busyIfKeyBusy(outcome: ApplyOutcome): TransitionOutcome {
+  return outcome.kind === 'key_busy' ? { kind: 'busy' } : outcome;
+}
+
+async function tails(
+  sagas: Pick<SagaStore, 'history'>,
+  ids: readonly string[],
+  shown: (entry: RecordedEntry) => RecordedEntry,
+): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
+  const tail = async (id: string): Promise<readonly RecordedEntry[]> =>
+    (await sagas.history(id)).slice(-60).map(shown);
+  return new Map(await Promise.all(ids.map(async (id) => [id, await tail(id)] as const)));
+}
+
 const faults: readonly {
   readonly fault: string;
   readonly caughtBy: string;
@@ -55,11 +73,29 @@ const faults: readonly {
     }),
   },
   {
-    fault: 'lists whole journals where their ends were asked for',
-    caughtBy: 'tells the last entries of journals in order, without what is large',
+    fault: 'lists whole journals, however long they are',
+    caughtBy: 'looks at no more than the last transitions of a journal',
     make: ({ sagas }) => ({
-      latestEntries: async (ids) =>
-        new Map(await Promise.all(ids.map(async (id) => [id, await sagas.history(id)] as const))),
+      latestEntries: (look: LatestEntriesLook) =>
+        sagas.latestEntries({ ...look, transitions: 1e6 }),
+    }),
+  },
+  {
+    fault: 'lists the last sixty entries of a journal, whatever they are about',
+    caughtBy: 'tells that a saga waits for a reply beside a step that is tried again and again',
+    make: ({ sagas }) => ({
+      latestEntries: ({ ids }: LatestEntriesLook) => tails(sagas, ids, (entry) => entry),
+    }),
+  },
+  {
+    fault: 'leaves long data out of lists as a whole',
+    caughtBy: 'tells reason, step and next attempt also when what failed said very much',
+    make: ({ sagas }) => ({
+      latestEntries: ({ ids }: LatestEntriesLook) =>
+        tails(sagas, ids, (entry) => ({
+          ...entry,
+          data: Buffer.byteLength(entry.data ?? '') > 8_000 ? null : entry.data,
+        })),
     }),
   },
   {
@@ -179,13 +215,21 @@ const faults: readonly {
     make: ({ sagas, transactions }) => ({
       flush: (transitions) =>
         transactions.within(undefined, async (own) => {
-          const outcomes = [];
+          const outcomes: TransitionOutcome[] = [];
           for (const move of transitions) {
             await own.lock(`saga:${move.sagaId}`);
-            outcomes.push(await sagas.apply(move, own));
+            outcomes.push(busyIfKeyBusy(await sagas.apply(move, own)));
           }
           return outcomes;
         }),
+    }),
+  },
+  {
+    fault: 'does not tell a locked key from the locked row of a saga',
+    caughtBy:
+      'says in a transaction, and soon, whether it did not get a key or the row of the saga',
+    make: ({ sagas }) => ({
+      apply: async (move, transaction) => busyIfKeyBusy(await sagas.apply(move, transaction)),
     }),
   },
   {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { newId, newNonce } from '../../ids.js';
+import type { SagaTransition } from '../../ports/index.js';
 import { freshName, type ContractCase } from '../contract-case.js';
 import {
   engine,
@@ -247,6 +248,39 @@ export const flushCases: readonly ContractCase<SagaStoreFixture>[] = [
       );
       await kept.commit();
       assert.equal((await fixture.sagas.get(saga.id))?.revision, 1);
+    },
+  },
+  {
+    name: 'says in a transaction, and soon, whether it did not get a key or the row of the saga',
+    guards:
+      'A step that names a locked key counts as failed in the end; one whose saga somebody has locked never does.',
+    async run(fixture) {
+      const me = await engine(fixture);
+      const [publisher, saga] = await Promise.all(
+        Array.from({ length: 2 }, () => ownedSaga(fixture, me)),
+      );
+      assert.ok(publisher && saga);
+      const key = freshName('key');
+      const open = await openTransaction(fixture, async (transaction) => {
+        const move = transition(publisher, me, { messages: [message(key)] });
+        assert.deepEqual(await fixture.sagas.apply(move, transaction), { kind: 'applied' });
+      });
+      const kindOf = async (move: SagaTransition): Promise<string> => {
+        let kind = '';
+        const own = await openTransaction(fixture, async (transaction) => {
+          kind = (await fixture.sagas.apply(move, transaction)).kind;
+        });
+        await own.rollback();
+        return kind;
+      };
+      const needsKey = kindOf(transition(saga, me, { messages: [message(key)] }));
+      const needsRow = kindOf(transition(publisher, me, { messages: [message(freshName('key'))] }));
+      assert.ok(await settlesByItself(fixture, needsKey), 'the key is waited for without a bound');
+      assert.equal(await needsKey, 'key_busy');
+      assert.ok(await settlesByItself(fixture, needsRow), 'the row is waited for without a bound');
+      assert.equal(await needsRow, 'busy');
+      await open.rollback();
+      assert.equal(await kindOf(transition(saga, me, { messages: [message(key)] })), 'applied');
     },
   },
   {

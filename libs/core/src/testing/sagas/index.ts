@@ -1,6 +1,7 @@
 import type { ContractCase } from '../contract-case.js';
 import { claimCases } from './claim-cases.js';
 import { flushCases } from './flush-cases.js';
+import { latestEntriesCases } from './latest-entries-cases.js';
 import { mailCases } from './mail-cases.js';
 import { queryCases } from './query-cases.js';
 import type { SagaStoreFixture } from './saga-material.js';
@@ -19,5 +20,6 @@ export const sagaStoreContract: readonly ContractCase<SagaStoreFixture>[] = [
   ...claimCases,
   ...mailCases,
   ...queryCases,
+  ...latestEntriesCases,
   ...unservedCases,
 ];

@@ -107,31 +107,6 @@ export const queryCases: readonly ContractCase<SagaStoreFixture>[] = [
     },
   },
   {
-    name: 'tells the last entries of journals in order, without what is large',
-    guards:
-      'A list of sagas says where each stands, and costs the same however long their histories are.',
-    async run(fixture) {
-      const me = await engine(fixture);
-      const [one, other] = [await ownedSaga(fixture, me), await ownedSaga(fixture, me)];
-      const large = { ...entry('large'), data: JSON.stringify({ text: 'x'.repeat(8_000) }) };
-      await fixture.sagas.flush([
-        transition(one, me, { entries: [entry('a'), entry('b'), large, entry('c')] }),
-      ]);
-      const ids = [one.id, other.id, newId(), 'no-id'];
-      const latest = await fixture.sagas.latestEntries(ids, 3);
-      assert.deepEqual(
-        latest.get(one.id)?.map(({ kind, data }) => [kind, data === null]),
-        [
-          ['b', entry('b').data === null],
-          ['large', true],
-          ['c', entry('c').data === null],
-        ],
-      );
-      assert.ok((latest.get(other.id)?.length ?? 0) > 0);
-      assert.deepEqual([...latest.keys()].sort(), [one.id, other.id].sort());
-    },
-  },
-  {
     name: 'shows a transaction what it has written itself',
     guards: 'A service that starts a saga can look at it before it commits.',
     async run(fixture) {

@@ -71,6 +71,26 @@ export const unservedCases: readonly ContractCase<SagaStoreFixture>[] = [
     },
   },
   {
+    name: 'finds unserved sagas also where all engines have crashed and none is left to declare them dead',
+    guards: 'The row of the last engine stays for ever, and would serve its sagas in appearance.',
+    async run(fixture) {
+      const name = freshName('saga');
+      const crashed = await engine(fixture, 1, [{ name, versions: [1] }]);
+      await ownedSaga(fixture, crashed, { name });
+      await fixture.sagas.start([newSaga({ name })]);
+      await fixture.pass(20);
+      assert.deepEqual(
+        (await unserved(fixture, name)).map(({ version, count }) => [version, count]),
+        [[1, 2]],
+      );
+      await fixture.pass(1_000);
+      await engine(fixture, 1, [{ name, versions: [1] }]);
+      await fixture.pass(5);
+      const late = await unserved(fixture, name, 1_000);
+      assert.deepEqual(late, [], 'an engine whose heartbeat is a little late lives');
+    },
+  },
+  {
     name: 'does not call sagas unserved that wait, are owned by a living engine, or became due just now',
     guards: 'An alarm that rings at every restart is one that nobody reads.',
     async run(fixture) {

@@ -1,0 +1,1 @@
+export { UnservedSagasWatch, type UnservedSagasWatchOptions } from './unserved-sagas-watch.js';
