@@ -1,4 +1,4 @@
-// Runs random programs for some minutes: npm run random -- --minutes 30 [--seed 7] [--store memory]
+// Runs random programs for some minutes: npm run random -- --minutes 30 [--seed 7] [--store both]
 //
 // Prints the first seed, and programs per second. Ends with 1 at the first program that breaks a promise,
 // and with its seed. In memory, time is virtual: the same seed fails again, and the program is made as small
@@ -44,7 +44,7 @@ function read() {
     options: {
       minutes: { type: 'string', default: '1' },
       seed: { type: 'string', default: String(Date.now() % 1_000_000_000) },
-      store: { type: 'string', default: 'memory' },
+      store: { type: 'string', default: 'both' },
     },
   });
   const minutes = Number(values.minutes);

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { redact } from '@sagaz/core';
 import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
 import {
@@ -40,15 +41,17 @@ export async function run(args: readonly string[], io: ConsoleIo): Promise<ExitC
       writeOut: (text) => {
         io.out(text.trimEnd());
       },
+      // Commander quotes what it does not understand, which may be a url with a password.
       writeErr: (text) => {
-        io.err(text.trimEnd());
+        io.err(redact(text.trimEnd()));
       },
     })
     .showHelpAfterError('Run with --help to see what there is.');
   for (const add of [migrateCommand, statusCommand, sqlCommand, groupsCommand, brokerCommand])
     add(program, io, end);
   const tellScript = (code: string, message: string): void => {
-    if (args.includes('--json')) io.out(JSON.stringify({ error: { code, message } }));
+    if (args.includes('--json'))
+      io.out(JSON.stringify({ error: { code, message: redact(message) } }));
   };
   try {
     await program.parseAsync(args, { from: 'user' });

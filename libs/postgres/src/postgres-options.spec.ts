@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { postgres, postgresBroker } from './index.js';
 
@@ -44,6 +45,15 @@ describe('options of postgres() and postgresBroker()', () => {
     }
   });
 
+  it('show no password in an error that nobody catches, and Node.js prints with its properties', () => {
+    const url = 'postgres://me:two words@db/orders';
+    for (const make of [store(url), broker(url), store({ schema: url }), store({ uri: url })]) {
+      const error = thrownBy(make);
+      expect(error).toHaveProperty('given');
+      expect(inspect(error)).not.toMatch(/two|words/);
+    }
+  });
+
   it('are no url, which would be passed over for the database of the application', () => {
     const url = 'postgres://me:hunter2@db/orders';
     for (const make of [store(url), broker(url)]) {
@@ -51,3 +61,12 @@ describe('options of postgres() and postgresBroker()', () => {
     }
   });
 });
+
+function thrownBy(make: () => unknown): unknown {
+  try {
+    make();
+  } catch (error) {
+    return error;
+  }
+  throw new Error('Nothing was thrown.');
+}

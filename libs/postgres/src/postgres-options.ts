@@ -1,4 +1,4 @@
-import { SagazError, valueText } from '@sagaz/core';
+import { SagazError, hideFromLogs, valueText } from '@sagaz/core';
 import { NoDatabaseError, type PoolSource } from './connection/index.js';
 
 /** Connections that Sagaz keeps beside those of the application. */
@@ -34,6 +34,7 @@ export class InvalidPostgresOptionError extends SagazError {
     readonly driver: 'postgres()' | 'postgresBroker()' = 'postgres()',
   ) {
     super(`The option ${option} of ${driver} is ${valueText(given)}.`, remedy);
+    hideFromLogs(this, 'given');
   }
 }
 

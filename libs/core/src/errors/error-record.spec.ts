@@ -73,6 +73,39 @@ describe('whatever was thrown', () => {
       'AggregateError: connect ::1; connect 127.0.0.1',
     ],
     [
+      'an aggregate of what its promises were rejected with',
+      new AggregateError(
+        ['card declined', { message: 'x' }, undefined, 7n, { status: 402 }, new TypeError('y')],
+        'All promises were rejected',
+      ),
+      'AggregateError: All promises were rejected (caused by card declined; x; undefined was thrown.; 7; {"status":402}; TypeError: y)',
+    ],
+    [
+      'an aggregate without a message of its own',
+      new AggregateError(['a', ['b', 'c'], null]),
+      'AggregateError: a; b; c; null was thrown.',
+    ],
+    [
+      'an aggregate one of whose members cannot be read',
+      new AggregateError([revoked(), 'b'], 'a'),
+      'AggregateError: a (caused by Something was thrown that cannot be read.; b)',
+    ],
+    [
+      'an error whose cause cannot be read',
+      new Error('a', { cause: revoked() }),
+      'Error: a (caused by Something was thrown that cannot be read.)',
+    ],
+    [
+      'an error whose members cannot be listed',
+      Object.assign(new Error('a', { cause: 'b' }), { errors: revoked() }),
+      'Error: a (caused by b)',
+    ],
+    [
+      'an object with data and errors in a list',
+      { message: 'a', errors: ['b', new Error('c')] },
+      'a (caused by c)',
+    ],
+    [
       'an error with a cause',
       new TypeError('fetch failed', { cause: new Error('getaddrinfo ENOTFOUND cards') }),
       'TypeError: fetch failed (caused by getaddrinfo ENOTFOUND cards)',

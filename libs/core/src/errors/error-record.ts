@@ -14,8 +14,8 @@ export interface ErrorRecord {
   readonly reason?: string;
   readonly details?: unknown;
   /**
-   * The errors that led to this one, nearest first: its `cause`, the cause of that one, and the errors
-   * of an `AggregateError`.
+   * What led to this error, nearest first: its `cause`, the cause of that one, and the members of an
+   * `AggregateError`, which need not be errors.
    */
   readonly causes?: readonly string[];
   readonly stack?: string;
@@ -89,7 +89,16 @@ function nameOf(thrown: unknown): string {
   return typeof made === 'string' && made !== '' ? bounded(made, LONGEST_NAME) : 'Error';
 }
 
+/** Never throws, so that one member or cause that cannot be read does not hide the others. */
 function messageOf(thrown: unknown): string {
+  try {
+    return textOf(thrown);
+  } catch {
+    return UNREADABLE;
+  }
+}
+
+function textOf(thrown: unknown): string {
   switch (typeof thrown) {
     case 'string':
       return thrown;
@@ -175,13 +184,23 @@ function behind(thrown: unknown): { readonly value: unknown }[] {
   if (isError(thrown) ? cause !== undefined && cause !== null : isError(cause)) {
     found.push({ value: cause });
   }
-  const errors = propertyOf(thrown, 'errors');
-  if (Array.isArray(errors)) {
-    for (const value of errors.slice(0, MOST_CAUSES) as unknown[]) {
-      if (isError(value)) found.push({ value });
-    }
+  for (const value of membersOf(thrown)) {
+    // `Promise.any` puts in whatever its promises were rejected with. A list in a plain object is as a
+    // rule data, so only the errors in it are causes.
+    if (isError(thrown) || isError(value)) found.push({ value });
   }
   return found;
+}
+
+/** The first members of `errors`, as an `AggregateError` has them. Never throws. */
+function membersOf(thrown: unknown): readonly unknown[] {
+  const errors = propertyOf(thrown, 'errors');
+  try {
+    return Array.isArray(errors) ? errors.slice(0, MOST_CAUSES) : [];
+  } catch {
+    // It is a proxy that was revoked, or one whose trap throws.
+    return [];
+  }
 }
 
 /** The name of the error's class and its message; only the message where the name says nothing. */

@@ -45,6 +45,7 @@ const odd: fc.Arbitrary<Make> = fc.oneof(
     () => new Date(Number.NaN),
     () => ['a', 'b'],
     () => [Symbol('t')],
+    () => [revoked(), undefined, { message: '\ud800' }],
     revoked,
     throwing,
   ),
@@ -56,6 +57,7 @@ const hostile = fc
     fc.constantFrom(
       () => new Error('e'),
       () => new AggregateError([new Error('inner'), 1, null]),
+      () => new AggregateError([revoked(), throwing(), undefined, 'x'.repeat(100_000)], 'any'),
       () => new SagaRefusal('no', { n: 1n }),
       () => new NonRetryableError('no'),
       () => ({}),

@@ -9,6 +9,7 @@ export { SagaRefusal, isSagaRefusal } from './saga-refusal.js';
 export { NonRetryableError, isNonRetryable, markNonRetryable } from './non-retryable.error.js';
 export { CAUSE_TOLD, errorRecord, type ErrorRecord } from './error-record.js';
 export { asError, errorMessage, errorText, recordMessage } from './error-text.js';
+export { hideFromLogs } from './hide-from-logs.js';
 export { InvalidArgumentError } from './invalid-argument.error.js';
 export {
   checkArguments,

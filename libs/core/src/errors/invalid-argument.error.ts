@@ -1,3 +1,4 @@
+import { hideFromLogs } from './hide-from-logs.js';
 import { SagazError } from './sagaz-error.js';
 import { valueText } from './value-text.js';
 
@@ -14,5 +15,6 @@ export class InvalidArgumentError extends SagazError {
     remedy: string,
   ) {
     super(`${call}: ${argument} is ${valueText(given)}.`, remedy);
+    hideFromLogs(this, 'given');
   }
 }

@@ -1,8 +1,12 @@
 import { HIDDEN } from './hidden.js';
 
-/** A name that announces a secret, with the characters between the name and the value. */
+/**
+ * A name that announces a secret, with the characters between the name and the value. `pass` and
+ * `token` are words of ordinary messages as well (`Unexpected token: }`), so they count only before an
+ * equals sign or a quoted value.
+ */
 const NAME =
-  /(?:password|passwd|passphrase|pwd|secret|authorization)(?:\\*["'`])?[ \t]{0,8}(?:=>|[=:])[ \t]{0,8}/gi;
+  /(?:password|passwd|passphrase|pwd|secret(?:[-_]?(?:access[-_]?)?key)?|authorization|api[-_]?key|(?:access|auth|refresh|session)[-_]?token|(?:pass|token)(?=(?:\\*["'`])?[ \t]{0,8}(?:=|:[ \t]{0,8}\\*["'`])))(?:\\*["'`])?[ \t]{0,8}(?:=>|[=:])[ \t]{0,8}/gi;
 const OPENING_QUOTE = /(\\*)(["'`])/y;
 /**
  * Matches the end of a value without quotes: the next parameter, or the end of the surrounding text.

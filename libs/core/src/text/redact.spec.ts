@@ -35,6 +35,12 @@ describe('redact', () => {
     ['password="never ended', 'password="***'],
     ['Authorization: Bearer abc', 'Authorization: ***'],
     ['authorization: Basic a\nhost: b', 'authorization: ***\nhost: b'],
+    ['https://host/a?token=ab&x=1', 'https://host/a?token=***&x=1'],
+    ['{"auth":{"user":"me","pass":"a b"},"x":1}', '{"auth":{"user":"me","pass":"***"},"x":1}'],
+    ["{ token: 'a b', x: 1 }", "{ token: '***', x: 1 }"],
+    ['userpass=a b api_key=c apiKey: d', 'userpass=*** api_key=*** apiKey: ***'],
+    ['X-Api-Key: abc\naccess_token: d', 'X-Api-Key: ***\naccess_token: ***'],
+    ['aws_secret_access_key=a/b secretKey=c', 'aws_secret_access_key=*** secretKey=***'],
   ])('makes %j into %j', (given, expected) => {
     expect(redact(given)).toBe(expected);
   });
@@ -47,6 +53,8 @@ describe('redact', () => {
     'postgres://me@host/db',
     'write to help@example.com: it is away',
     'password authentication failed for user "me"',
+    'Unexpected token: }',
+    'did not pass: 3 of 4',
     '',
   ])('leaves %j alone', (text) => {
     expect(redact(text)).toBe(text);
@@ -65,6 +73,9 @@ describe('redact', () => {
     ['quotes', `password=${'"'.repeat(100_000)}`],
     ['backslashes', `password="${'\\'.repeat(100_000)}`],
     ['backslashes in front', `password${'\\'.repeat(100_000)}`],
+    ['backslashes behind a word', `pass: ${'\\'.repeat(100_000)}`],
+    ['words of ordinary messages', 'token: '.repeat(30_000)],
+    ['beginnings of words', 'secret_access_'.repeat(30_000)],
     ['backslashes behind', `password=a${'\\'.repeat(100_000)}`],
     ['words', `password=${'a'.repeat(100_000)}`],
     ['words behind a blank', `password= ${'a '.repeat(3)}${'b'.repeat(100_000)}`],

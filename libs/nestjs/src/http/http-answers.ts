@@ -19,9 +19,10 @@ const say = (text: string) => (): string => text;
 
 /**
  * The answers by error code, and not by class, because some classes belong to packages that this one
- * does not depend on. An error that is not listed is a fault of the service, and stays a 500.
+ * does not depend on. An error that is not listed is a fault of the service, and stays a 500; the spec
+ * lists those codes, so that each new one is decided on.
  */
-const ANSWERS: Readonly<
+export const ANSWERS: Readonly<
   Record<string, readonly [status: number, (error: SagazError) => string, retryAfter?: number]>
 > = {
   // The saga does not exist.
@@ -34,9 +35,9 @@ const ANSWERS: Readonly<
   // The input is invalid.
   SAGAZ_INVALID_START: [400, said],
   SAGAZ_INVALID_SAGA_FILTER: [400, said],
+  SAGAZ_INVALID_ARGUMENT: [400, said],
   SAGAZ_INVALID_PUBLISH: [400, said],
   SAGAZ_INVALID_HEADER: [400, said],
-  SAGAZ_INVALID_MESSAGE_ID: [400, said],
   SAGAZ_INVALID_DURATION: [400, said],
   SAGAZ_MESSAGE_INVALID: [400, said],
   SAGAZ_UNSERIALIZABLE_VALUE: [400, said],

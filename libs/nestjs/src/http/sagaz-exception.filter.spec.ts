@@ -4,6 +4,7 @@ import { Test } from '@nestjs/testing';
 import {
   EngineClosedError,
   IdempotencyConflictError,
+  InvalidArgumentError,
   SagaFailedError,
   SagaNotCommittedError,
   SagaNotFoundError,
@@ -29,6 +30,7 @@ const thrown: Readonly<Record<string, Error>> = {
   missing: new SagaNotFoundError('s1'),
   conflict: new IdempotencyConflictError('place-order', 'secret-key', 's2'),
   start: new InvalidStartError('PlaceOrder', "its tenant is 'a\\x00'", 'Give a text.'),
+  argument: new InvalidArgumentError('DeadLetters.list', 'limit', 0, 'Give a whole number.'),
   refusal: new SagaRefusal('out_of_stock', { sku: 'x' }),
   ended: new SagaWaitEndedError('s3'),
   waits: new TooManySagaWaitsError('s4', 10),
@@ -75,6 +77,7 @@ describe('the exception filter', () => {
     ],
     ['conflict', 409, { code: 'SAGAZ_IDEMPOTENCY_CONFLICT' }],
     ['start', 400, { code: 'SAGAZ_INVALID_START' }],
+    ['argument', 400, { code: 'SAGAZ_INVALID_ARGUMENT', message: 'DeadLetters.list: limit is 0.' }],
     ['refusal', 409, { reason: 'out_of_stock' }],
     ['undone', 409, { code: 'SAGAZ_SAGA_FAILED', sagaId: 's6', reason: 'out_of_stock' }],
     ['timeout', 504, { code: 'SAGAZ_SAGA_WAIT_TIMEOUT', sagaId: 's5' }],

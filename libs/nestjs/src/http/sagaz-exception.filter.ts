@@ -7,7 +7,7 @@ import { httpAnswerOf, type HttpAnswer } from './http-answers.js';
 /**
  * Answers HTTP requests that end with an error of Sagaz by a status that tells the client what to do:
  *
- * - 400 the input is invalid (`InvalidStartError`, a payload that its schema refuses),
+ * - 400 the input is invalid (`InvalidStartError`, `InvalidArgumentError`, a payload that its schema refuses),
  * - 404 there is no such saga (`SagaNotFoundError`),
  * - 409 the idempotency key was used with other content (`IdempotencyConflictError`), a participant refused
  *   (`SagaRefusal`), or the saga was undone (`SagaFailedError`); `reason` says why where it is known,

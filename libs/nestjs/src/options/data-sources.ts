@@ -1,5 +1,6 @@
+import { valueText } from '@sagaz/core';
 import { z } from 'zod';
-import { InvalidOptionsError } from './invalid-options.error.js';
+import { InvalidOptionsError, type OptionProblem } from './invalid-options.error.js';
 import type { DataSourceOptions } from './sagaz-options.js';
 
 const EXPECTED =
@@ -27,15 +28,29 @@ const schema = z
  */
 export function readDataSources(given: unknown): readonly Required<DataSourceOptions>[] {
   const parsed = schema.safeParse(given);
-  if (!parsed.success) throw refused(given, EXPECTED);
+  if (!parsed.success) {
+    throw new InvalidOptionsError(parsed.error.issues.map((issue) => problemAt(given, issue.path)));
+  }
   const names = parsed.data.map(({ name }) => name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice !== undefined) throw refused(given, `name '${twice}' once`);
+  if (twice !== undefined) {
+    throw new InvalidOptionsError([
+      problem('dataSources', given, `give the name ${valueText(twice)} once`),
+    ]);
+  }
   return parsed.data;
 }
 
-function refused(given: unknown, expected: string): InvalidOptionsError {
-  return new InvalidOptionsError([
-    { option: 'dataSources', variable: undefined, given: JSON.stringify(given), expected },
-  ]);
+/** The entry of the list that is wrong, or the value that stands in place of a list. */
+function problemAt(given: unknown, [index]: readonly PropertyKey[]): OptionProblem {
+  if (typeof index !== 'number' || !Array.isArray(given)) {
+    return problem('dataSources', given, EXPECTED);
+  }
+  const entries: readonly unknown[] = given;
+  return problem(`dataSources.${String(index)}`, entries[index], EXPECTED);
+}
+
+/** A given value may be a DataSource, which refers to itself and has a password. */
+function problem(option: string, given: unknown, expected: string): OptionProblem {
+  return { option, variable: undefined, given: valueText(given), expected };
 }

@@ -1,4 +1,5 @@
 import type { BrokerDriver, StoreDriver } from '@sagaz/core';
+import { DataSource } from 'typeorm';
 import { describe, expect, it } from 'vitest';
 import { ENVIRONMENT } from './environment.js';
 import { InvalidOptionsError } from './invalid-options.error.js';
@@ -14,6 +15,16 @@ const minimal = { service: 'orders', store, broker };
 function problemsOf(options: unknown, environment: Record<string, string> = {}): string {
   try {
     readOptions(options, environment);
+  } catch (error) {
+    if (error instanceof InvalidOptionsError) return error.message;
+    throw error;
+  }
+  return 'none';
+}
+
+function dataSourceProblems(given: unknown): string {
+  try {
+    readDataSources(given);
   } catch (error) {
     if (error instanceof InvalidOptionsError) return error.message;
     throw error;
@@ -229,14 +240,35 @@ describe('options of SagazModule', () => {
   });
 
   it('name DataSources that are none, twice the same, or joined in a way there is not', () => {
-    for (const given of ['default', [{ nam: 'x' }], [''], [{ name: 'a', ambient: 'of' }]]) {
-      expect(() => readDataSources(given)).toThrow(`dataSources is ${JSON.stringify(given)}: give`);
+    for (const [given, told] of [
+      ['default', "dataSources is 'default': give"],
+      [undefined, 'dataSources is undefined: give'],
+      [['a', { nam: 'x' }], "dataSources.1 is { nam: 'x' }: give"],
+      [[''], "dataSources.0 is '': give"],
+      [[{ name: 'a', ambient: 'of' }], "dataSources.0 is { name: 'a', ambient: 'of' }: give"],
+    ] as const) {
+      expect(() => readDataSources(given)).toThrow(told);
     }
-    expect(() => readDataSources(['a', { name: 'a' }])).toThrow("name 'a' once");
+    expect(() => readDataSources(['a', { name: 'a' }])).toThrow("give the name 'a' once");
     expect(readDataSources(['a', { name: 'b', ambient: 'off' }])).toEqual([
       { name: 'a', ambient: 'join' },
       { name: 'b', ambient: 'off' },
     ]);
+  });
+
+  it('refuse a DataSource in place of its name, and show none of its passwords', () => {
+    const dataSource = new DataSource({ type: 'postgres', url: 'postgres://me:two words@db/x' });
+    for (const given of [
+      dataSource,
+      [dataSource],
+      [{ name: 'a', url: 'postgres://me:two words@db/x' }],
+      [{ name: 'a', password: 'two words' }],
+      ['postgres://me:two words@db/x', 'postgres://me:two words@db/x'],
+    ]) {
+      const text = dataSourceProblems(given);
+      expect(text).toMatch(/^ {2}- dataSources(\.0)? is .+: give /m);
+      expect(text).not.toMatch(/two|words/);
+    }
   });
 
   it('refuse a variable that is a slip of the pen', () => {
@@ -272,9 +304,13 @@ describe('options of SagazModule', () => {
       'postgres://me:hunter2/x@db/orders',
       'postgres://db/orders?user=me&password=hunter2',
       'host=db password=hunter2',
+      'postgres://me:hun hunter2@db/x',
+      'postgres://me:hun@a hun@ter2@db',
+      "password='hun hunter2'",
+      'https://db/orders?token=hunter2',
     ]) {
-      expect(problemsOf({ ...minimal, store: url })).not.toMatch(/hunter2|ter2|hun@/);
-      expect(problemsOf(minimal, { SAGAZ_ROLES: url })).not.toMatch(/hunter2|ter2|hun@/);
+      expect(problemsOf({ ...minimal, store: url })).not.toMatch(/hun|ter2/);
+      expect(problemsOf(minimal, { SAGAZ_ROLES: url })).not.toMatch(/hun|ter2/);
     }
   });
 
@@ -284,7 +320,7 @@ describe('options of SagazModule', () => {
       store: 'postgres://me:hunter2@db/orders',
       password: 'hunter2',
     });
-    expect(message).toContain("store is 'postgres://***@db/orders'");
+    expect(message).toContain("store is 'postgres://me:***@db/orders'");
     expect(message).toContain('password is (hidden)');
     expect(message).not.toContain('hunter2');
     expect(JSON.stringify(describeOptions(readOptions(minimal, {})))).toContain('"store":"memory"');

@@ -1,4 +1,12 @@
-import { CAUSE_TOLD, SagazError, errorMessage, propertyOf, redact, valueText } from '@sagaz/core';
+import {
+  CAUSE_TOLD,
+  SagazError,
+  errorMessage,
+  hideFromLogs,
+  propertyOf,
+  redact,
+  valueText,
+} from '@sagaz/core';
 
 /** The name given for Sagaz's schema is not a valid one. */
 export class InvalidSchemaNameError extends SagazError {
@@ -9,6 +17,7 @@ export class InvalidSchemaNameError extends SagazError {
       `${valueText(given)} cannot be the name of a schema of Sagaz.`,
       'Use lower-case letters, digits and underscores, not beginning with a digit or "pg_", at most 63 of them.',
     );
+    hideFromLogs(this, 'given');
   }
 }
 

@@ -130,6 +130,7 @@ describeEachPostgres('in a session whose formats somebody has changed', (server)
       return {
         transactions: onTheApplicationsClients(application, first.transactions),
         pass,
+        ...database.locks(first),
       };
     };
     runContract(
