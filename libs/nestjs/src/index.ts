@@ -70,6 +70,7 @@ export {
   type SagaHandle,
   type SagaOutcome,
   type SagaPosition,
+  type SagaReason,
   type TaskPosition,
   type WaitsFor,
 } from '@sagaz/core';
@@ -184,6 +185,7 @@ export {
   TooManySagaWaitsError,
   InvalidSigningKeyError,
   StartQueueFullError,
+  SubscriptionClosedError,
   UntrustedMessageError,
   TransactionAbortedError,
   UnknownGroupError,

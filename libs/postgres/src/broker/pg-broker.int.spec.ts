@@ -104,7 +104,8 @@ describeEachPostgres('the Postgres broker', (server) => {
       expect(last).toBeGreaterThan(0);
       await vi.waitFor(
         () => expect(lowestFloor(queries.mock.calls.map(([q]) => q))).toBeGreaterThan(last),
-        { timeout: 20_000 },
+        // It waits for every transaction of the server that is open, those of other tests included.
+        { timeout: 100_000 },
       );
       const next = await broker('next version', { leaseTtlMs: 600_000 });
       await next.subscribe({ ...group, topics: [joined, topic] });
