@@ -92,6 +92,11 @@ export interface SagaEngineOptions {
    * because its saga would wait for the reply until its timeout. Default true.
    */
   readonly hearsReplies?: boolean;
+  /**
+   * Whether the engine looks for due sagas that no living engine runs, and warns of them. Default true;
+   * false where the process looks with an `UnservedSagasWatch` of its own.
+   */
+  readonly looksForUnserved?: boolean;
   /** Default: transactions of the store itself. */
   readonly stepTransactions?: StepTransactions;
   readonly logger: Logger;

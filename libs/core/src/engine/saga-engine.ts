@@ -7,6 +7,7 @@ import {
   type RecordedEntry,
   type SagaFilter,
   type SagaSummary,
+  type UnservedSagas,
 } from '../ports/index.js';
 import {
   type AnySaga,
@@ -32,6 +33,7 @@ import { Membership, StoreTime, Upkeep } from './ownership/index.js';
 import { latestDefinition } from './latest-definition.js';
 import { RunningSagas } from './running-sagas.js';
 import { SagaStarter, type StartOptions } from './saga-starter.js';
+import { UnservedSagasWatch } from './unserved/index.js';
 import { giveBack } from './shutdown.js';
 import { storeTransactions } from './step-transactions.js';
 
@@ -53,6 +55,7 @@ export class SagaEngine {
   readonly #upkeep: Upkeep;
   readonly #troubles: EngineTroubles;
   readonly #requests: OperatorRequests;
+  readonly #unserved: UnservedSagasWatch | null;
   #state: 'new' | 'running' | 'closing' | 'closed' = 'new';
 
   constructor(given: SagaEngineOptions) {
@@ -155,6 +158,8 @@ export class SagaEngine {
       claimed: () => faults.reach('claim.after-commit'),
     });
     this.#upkeep = new Upkeep(clock, this.#troubles);
+    const looks = options.looksForUnserved ?? true;
+    this.#unserved = looks ? new UnservedSagasWatch({ store: store.sagas, clock, logger }) : null;
     this.#watch = new OutcomeWatch({
       store: store.sagas,
       clock,
@@ -203,6 +208,11 @@ export class SagaEngine {
     return this.#troubles.problem ?? this.#running.refusals.problem;
   }
 
+  /** Due sagas of this store that no living engine runs, as the latest look found them. */
+  get unserved(): readonly UnservedSagas[] {
+    return this.#unserved?.found ?? [];
+  }
+
   /** Registers the engine and begins to work. Rejects when the store cannot be reached. */
   async run(): Promise<void> {
     if (this.#state !== 'new') throw new EngineClosedError();
@@ -211,6 +221,7 @@ export class SagaEngine {
     this.#state = 'running';
     this.#claims.start();
     keepUp(this.#upkeep, this.#time, this.#options.store.sagas);
+    this.#unserved?.start();
   }
 
   /**
@@ -222,6 +233,7 @@ export class SagaEngine {
     if (this.#state === 'closed' || this.#state === 'closing') return;
     const ran = this.#state === 'running';
     this.#state = 'closing';
+    this.#unserved?.stop();
     // A caller that waits for a saga which goes on in another process would delay the shutdown.
     this.#watch.close();
     if (ran) {

@@ -109,6 +109,8 @@ export class Engines implements OnModuleInit, OnApplicationShutdown {
     return new SagaEngine({
       service: this.options.service,
       hearsReplies: this.broker !== null,
+      // Every process does that, also one without an engine.
+      looksForUnserved: false,
       store: connection.store,
       definitions: this.sagas.of(connection),
       resolve: (definition) => this.sagas.instanceOf(definition),

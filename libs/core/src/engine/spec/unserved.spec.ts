@@ -34,6 +34,23 @@ describe('Sagas that no living engine runs', () => {
   let bench: EngineBench;
   afterEach(() => bench.close());
 
+  it('are looked for and warned of by an engine of another version', async () => {
+    bench = new EngineBench([old, next]);
+    const front = bench.idleEngine({ sagas: [old] });
+    const { id } = await front.start(old.definition, 1);
+    const engine = await bench.engine({ sagas: [next] });
+    await bench.clock.advance(100_000);
+    expect(engine.unserved).toMatchObject([{ name: 'place-order', version: 1, example: id }]);
+    const warnings = bench.log.filter(({ level }) => level === 'warn');
+    expect(warnings.map(({ message }) => message)).toEqual([
+      expect.stringContaining("Sagas of 'place-order', version 1, are due"),
+    ]);
+    await engine.close();
+    const before = bench.log.length;
+    await bench.clock.advance(600_000);
+    expect(bench.log.length).toBe(before);
+  });
+
   it('are told to the observer at each look, and warned of once, until somebody runs them', async () => {
     bench = new EngineBench([old, next]);
     const { watch, looks, warnings } = watchOf(bench.clock, bench.sagas);
