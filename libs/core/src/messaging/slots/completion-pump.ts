@@ -156,18 +156,20 @@ export class CompletionPump {
       rows.map(({ row }) => ({ slot: row.slot, seq: row.seq })),
     );
     await this.#reach('after');
-    const seqs = new Set(left.map(({ seq }) => seq));
-    const removed = left.length === 0 ? rows : rows.filter(({ row }) => !seqs.has(row.seq));
     // Reset before the rows are reported, so that a caller who then asks for the failures gets 0.
     this.#backoff.reset();
     this.#lastError = null;
     this.#worked();
     this.#lastAt = this.#clock.now();
+    const seqs = new Set(left.map(({ seq }) => seq));
+    // Nearly always no row is locked, and nothing is copied.
+    const locked = seqs.size === 0 ? [] : rows.filter(({ row }) => seqs.has(row.seq));
+    const removed = seqs.size === 0 ? rows : rows.filter(({ row }) => !seqs.has(row.seq));
     if (removed.length > 0) {
       this.#stuck.othersGo();
       this.#done(removed);
     }
-    return rows.filter(({ row }) => seqs.has(row.seq));
+    return locked;
   }
 
   /**
