@@ -7,18 +7,24 @@ const MINUTES = 3;
 let bench: EngineBench;
 afterEach(() => bench.close());
 
+/** An engine whose store can refuse, and how often its observer was told of that. */
+async function onRefusing(program: Program) {
+  bench = new EngineBench([program]);
+  const store = refusing<SagaStore>(bench.sagas);
+  let refusals = 0;
+  const engine = await bench.engine({
+    store: () => store.value,
+    observer: { storeFailed: ({ failure }) => (refusals += failure === 'refused' ? 1 : 0) },
+  });
+  return { engine, store, counted: () => refusals };
+}
+
 describe('an engine whose store refuses a statement', () => {
   it.each(['claim', 'mailOfOwned', 'owned', 'nextDueInMs', 'flush'] as const)(
     '%s: tries again seldom, says so once a minute and to probes, and goes on by itself',
     async (method) => {
       const program = new Program({ name: 'p', steps: { a: {}, b: { dependsOn: ['a'] } } });
-      bench = new EngineBench([program]);
-      const store = refusing<SagaStore>(bench.sagas);
-      let counted = 0;
-      const engine = await bench.engine({
-        store: () => store.value,
-        observer: { storeFailed: ({ failure }) => (counted += failure === 'refused' ? 1 : 0) },
-      });
+      const { engine, store, counted } = await onRefusing(program);
       await bench.clock.advance(10_000);
       const before = bench.log.length;
       store.refuse(method);
@@ -30,7 +36,7 @@ describe('an engine whose store refuses a statement', () => {
       }
       expect(store.refused()).toBeGreaterThan(3);
       expect(store.refused()).toBeLessThan(MINUTES * 60);
-      expect(counted).toBe(store.refused());
+      expect(counted()).toBe(store.refused());
       const lines = bench.log.slice(before).filter(({ level }) => level !== 'info');
       expect(lines.length).toBeLessThanOrEqual(MINUTES + 1);
       expect(lines.map(({ message }) => message).join()).toContain('is refused');
@@ -46,18 +52,12 @@ describe('an engine whose store refuses a statement', () => {
 
   it('start: answers the caller at once, counts it, says so to probes, and forgets it after a while', async () => {
     const program = new Program({ steps: { a: {} } });
-    bench = new EngineBench([program]);
-    const store = refusing<SagaStore>(bench.sagas);
-    let counted = 0;
-    const engine = await bench.engine({
-      store: () => store.value,
-      observer: { storeFailed: ({ failure }) => (counted += failure === 'refused' ? 1 : 0) },
-    });
+    const { engine, store, counted } = await onRefusing(program);
     store.refuse('start');
     await expect(bench.start(engine, program)).rejects.toMatchObject({ code: '42501' });
     // Once, since a refusal stays one: no virtual time has passed, in which it could have been repeated.
     expect(store.refused()).toBe(1);
-    expect(counted).toBe(1);
+    expect(counted()).toBe(1);
     expect(engine.problem).toMatch(/^Starting sagas fails: permission denied/);
     // An unready process may be asked for nothing more, so it must not stay unready for want of a start.
     await bench.clock.advance(120_000);
@@ -75,14 +75,8 @@ describe('an engine whose store refuses a statement', () => {
     '%s: says so to probes while callers wait for a saga, and answers them by itself later',
     async (method) => {
       const program = new Program({ steps: { a: {} } });
-      bench = new EngineBench([program]);
-      const store = refusing<SagaStore>(bench.sagas);
-      let counted = 0;
       // It only waits: another engine runs the saga.
-      const caller = await bench.engine({
-        store: () => store.value,
-        observer: { storeFailed: ({ failure }) => (counted += failure === 'refused' ? 1 : 0) },
-      });
+      const { engine: caller, store, counted } = await onRefusing(program);
       const engine = await bench.engine();
       const { id } = await bench.start(engine, program);
       store.refuse(method);
@@ -91,7 +85,7 @@ describe('an engine whose store refuses a statement', () => {
       void waiting.then((end) => ends.push(end));
       await bench.clock.advance(60_000);
       expect(ends).toEqual([]);
-      expect(counted).toBeGreaterThan(3);
+      expect(counted()).toBeGreaterThan(3);
       expect(caller.problem).toMatch(/the ends of sagas fails: permission denied/);
       store.grant();
       await bench.clock.advance(10_000);
