@@ -4,31 +4,21 @@ import {
   runContract,
   type EngineRegistryFixture,
 } from '@sagaz/core/testing';
-import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
+import { describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
 import { afterAll, beforeAll, describe, it } from 'vitest';
-import { SagazClient, SagazPool, schemaName } from '../connection/index.js';
-import { Migrator } from '../migrations/index.js';
+import { schemaName, type SagazClient } from '../connection/index.js';
+import { openEngines } from './engines.fixture.js';
 import { PgEngineRegistry } from './pg-engine-registry.js';
-
-const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
 describeEachPostgres('PostgreSQL keeps', (server) => {
   let db: TestDatabase;
   let one: SagazClient;
   let two: SagazClient;
   beforeAll(async () => {
-    db = await createDatabase(server);
-    const source = { kind: 'url' as const, url: db.url };
-    const settings = {
-      applicationName: 'spec',
-      connectTimeoutMs: 5_000,
-      statementTimeoutMs: 5_000,
-    };
-    const pool = new SagazPool({ ...settings, source, max: 2, logger: quiet });
-    await new Migrator({ pool, schema: 'sagaz', set: 'store' }).migrate();
-    await pool.end();
-    one = new SagazClient(source, settings);
-    two = new SagazClient(source, settings);
+    const opened = await openEngines(server);
+    db = opened.db;
+    one = opened.connect();
+    two = opened.connect();
   });
   afterAll(async () => {
     await one.end();

@@ -1,13 +1,11 @@
 import { newNonce } from '@sagaz/core';
-import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
+import { describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { SagazClient, SagazPool, schemaName } from '../connection/index.js';
-import { Migrator } from '../migrations/index.js';
+import { schemaName, type SagazClient } from '../connection/index.js';
+import { openEngines } from './engines.fixture.js';
 import { PgEngineRegistry } from './pg-engine-registry.js';
-
-const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
 describeEachPostgres(
   'an engine that is dead and whose row another session has locked',
@@ -16,17 +14,9 @@ describeEachPostgres(
     let connection: SagazClient;
     let other: pg.Client;
     beforeAll(async () => {
-      db = await createDatabase(server);
-      const source = { kind: 'url' as const, url: db.url };
-      const settings = {
-        applicationName: 'spec',
-        connectTimeoutMs: 5_000,
-        statementTimeoutMs: 5_000,
-      };
-      const pool = new SagazPool({ ...settings, source, max: 2, logger: quiet });
-      await new Migrator({ pool, schema: 'sagaz', set: 'store' }).migrate();
-      await pool.end();
-      connection = new SagazClient(source, settings);
+      const opened = await openEngines(server);
+      db = opened.db;
+      connection = opened.connect();
       other = new pg.Client({ connectionString: db.url });
       await other.connect();
     });
