@@ -4,6 +4,7 @@ import {
   type TestProjectInlineConfiguration,
   type ViteUserConfig,
 } from 'vitest/config';
+import { LongSpecsFirst } from './test/support/src/long-specs-first.js';
 
 /** All projects have this in common. */
 const shared = {
@@ -72,6 +73,7 @@ export const configOf = ({ packages, systems, globalSetup }: Run): ViteUserConfi
     test: {
       ...limits,
       globalSetup: [globalSetup],
+      sequence: { sequencer: LongSpecsFirst },
       reporters: ['default', './test/support/src/summary-reporter.ts'],
       projects: [project('packages', packages, false), project('systems', systems, true)],
     },
