@@ -14,7 +14,7 @@ export interface ErrorRecord {
   readonly reason?: string;
   readonly details?: unknown;
   /**
-   * What led to this error, nearest first: its `cause`, the cause of that one, and the members of an
+   * The causes of this error, nearest first: its `cause`, the cause of that one, and the members of an
    * `AggregateError`, which need not be errors.
    */
   readonly causes?: readonly string[];

@@ -1,7 +1,7 @@
 /**
- * Which entries a list of sagas is told from: of the last transitions of each journal, the newest entry
- * of each kind and step. A step that is tried again and again leaves one entry of each kind then, and
- * pushes out neither the entries of other steps nor the reason why the saga compensates.
+ * The entries that a list of sagas is made from: of the last transitions of each journal, the newest
+ * entry of each kind and step. A step that is tried again and again then leaves one entry of each kind,
+ * and pushes out neither the entries of other steps nor the reason why the saga compensates.
  */
 export interface LatestEntriesLook {
   /** The sagas. The caller bounds their number. */

@@ -162,7 +162,7 @@ export type SlotChange =
   | { readonly kind: 'release'; readonly key: KeyName };
 
 /**
- * What became of a change:
+ * The outcome of a change:
  * - `changed`: it was made.
  * - `lost_lease`: another owner has the slot, so nothing was changed.
  * - `gone`: no row is in a state in which the change could be made.

@@ -5,13 +5,13 @@ import { RepeatedFailure } from './repeated-failure.js';
 export interface OptionalLookOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** What is done, as the beginning of a sentence: `Looking for sagas that no engine runs`. */
+  /** The activity, as the subject of log lines: `Looking for sagas that no engine runs`. */
   readonly what: string;
-  /** How often it is done, in milliseconds. */
+  /** The time between two looks, in milliseconds. */
   readonly everyMs: number;
 }
 
-/** What a look came to. `refused`: the server refuses it, now or a short while ago. */
+/** The result of a look. `refused`: the server refuses it, now or a short while ago. */
 export type LookResult<T> =
   | { readonly kind: 'answer'; readonly value: T }
   | { readonly kind: 'refused' }

@@ -1,4 +1,4 @@
-/** What asks for a place: the two kinds of work get free places in turns where both wait. */
+/** The kind of work a place is asked for. Where both kinds wait, they get free places in turns. */
 export type WorkKind = 'handlers' | 'steps';
 
 /** A place that is taken until it is released. */

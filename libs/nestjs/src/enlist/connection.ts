@@ -39,7 +39,7 @@ export interface UnitOfWorkOptions {
   readonly join?: boolean;
   /** When it is aborted, a unit that still waits for its connection does not begin any more. */
   readonly unwanted?: AbortSignal;
-  /** What asks, so that neither kind keeps the other waiting. Default: handlers. */
+  /** The kind of work that asks, so that neither kind keeps the other waiting. Default: handlers. */
   readonly kind?: WorkKind;
   /** A place that {@link Connection.reserve} gave. */
   readonly place?: Pick<Place, 'release'>;

@@ -26,7 +26,7 @@ export interface StartFlusherOptions {
  * The most bytes that one statement sends, unless its first saga alone is larger; as with transitions.
  */
 const MOST_BYTES = 8 * 1_024 * 1_024;
-/** What fails, as the beginning of a sentence. */
+/** Name of the work, as the subject of log lines about its failures. */
 const WHAT = 'Starting sagas';
 /** How often starts without an answer are repeated before their callers get an error. */
 const MOST_REPEATS = 4;

@@ -38,7 +38,7 @@ const FIRST_PAUSE_MS = 25;
  */
 const FIRST_PAUSE_HERE_MS = 250;
 const LONGEST_PAUSE_MS = 1_000;
-/** What fails, as the beginning of a sentence. */
+/** Names of the two reads, as subjects of log lines about their failures. */
 const LOOKING = 'Looking for the ends of sagas';
 const READING = 'Reading the ends of sagas';
 /** The most sagas that one statement asks for. */

@@ -130,7 +130,7 @@ export type WholeEntry =
   | {
       readonly kind: 'retry_requested';
       readonly again: readonly TaskRef[];
-      /** What the operator gave as the reason, which may be empty; absent: no operator asked. */
+      /** The reason that the operator gave, which may be empty; absent: no operator asked. */
       readonly reason?: string;
     }
   | {

@@ -30,7 +30,7 @@ export interface SagaPosition extends SagaReason {
   readonly waitsFor: readonly TaskPosition[];
 }
 
-/** What {@link positionOf} needs of a journal. */
+/** The entries of a journal that {@link positionOf} needs. */
 export const POSITION_LOOK: Omit<LatestEntriesLook, 'ids'> = {
   // An attempt makes two or three. Twenty-five commands that use up all attempts of a compensation make
   // nine hundred.

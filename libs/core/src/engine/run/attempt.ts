@@ -314,7 +314,7 @@ export class Attempt {
         return 'command_sent';
       case 'failed':
       case 'released':
-        // What is given back was not at fault.
+        // An attempt that gives its permit back was not at fault.
         if (this.aborted === null) return result.kind === 'failed' ? 'failed' : 'aborted';
         return this.aborted === 'timeout' ? 'timed_out' : 'aborted';
     }

@@ -32,9 +32,9 @@ const LONGEST_LOCK_PAUSE_MS = 5_000;
  */
 export class Reruns {
   readonly #clock: Clock;
-  /** What a step does itself may be the cause: the rows that it writes, or the key of its command. */
+  /** Runs that ended at something of the step itself: rows that it writes, or the key of its command. */
   readonly #own = { runs: 0, since: 0 };
-  /** Others keep the saga as a whole waiting. */
+  /** Runs that ended because others keep the saga as a whole waiting. */
   readonly #others = { runs: 0, since: 0 };
   #conflicts = 0;
   #locks = 0;

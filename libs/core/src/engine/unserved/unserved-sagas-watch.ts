@@ -103,7 +103,7 @@ export class UnservedSagasWatch {
         this.#observe(null);
         return;
       case 'failed':
-        // What was found before stays known.
+        // The sagas that were found before stay known, because nothing says that they are served now.
         return;
     }
   }

@@ -18,7 +18,7 @@ const LONGEST_ASIDE_MS = 60_000;
 /** The same for a change whose row is locked: most locks are held for a moment. */
 const BUSY_MS = 50;
 
-/** What a caller learns of its change; one whose row is locked is tried again here. */
+/** The outcome that a caller is told. Never `busy`: the pump itself tries such a change again. */
 export type SettledChange = Exclude<SlotChangeOutcome, 'busy'>;
 
 /** The changes of a key whose first one the store refuses, or whose row is locked. */

@@ -55,7 +55,7 @@ async function rowsOf(
   return keys.map((key) => rowOf(rows, `${key}:1`));
 }
 
-/** What another transaction has locked holds up itself and nothing else. */
+/** A row that another transaction has locked is held up itself and holds up nothing else. */
 export const lockedCases: readonly ContractCase<SlotQueueFixture>[] = [
   {
     name: 'removes what is done beside rows that another transaction has locked, and names these',
