@@ -1,6 +1,12 @@
 import { outboxMessage } from '@sagaz/core/testing';
 import { describeEachPostgres } from '@sagaz/test-support';
-import { placeOfKey, type OutboxMessage, type ReadResult } from '@sagaz/core';
+import {
+  placeOfKey,
+  type OutboxMessage,
+  type ReadResult,
+  type SlotChangeOutcome,
+  type SlotLease,
+} from '@sagaz/core';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { OutboxDatabase } from './outbox.fixture.js';
@@ -89,15 +95,27 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
     expect(await pagesRead()).toBeLessThan(1_500);
   });
 
-  it('lets nobody take a slot over while a change of its owner waits to land', async () => {
+  interface Underway {
+    readonly owner: string;
+    readonly successor: string;
+    readonly lease: SlotLease;
+    readonly seq: string;
+    /** The change that waits. It is made again by `again`. */
+    readonly changing: Promise<readonly SlotChangeOutcome[]>;
+    readonly again: () => Promise<readonly SlotChangeOutcome[]>;
+    /** Lets the change go on. */
+    readonly goOn: () => Promise<unknown>;
+  }
+
+  /** Does work while a change of the owner of all slots is under way, which holds its lease. */
+  async function duringChange(work: (underway: Underway) => Promise<void>): Promise<void> {
     const [owner, successor] = ['the owner', 'the successor'];
     await one.outbox.append([outboxMessage('k', 1)]);
     await one.outbox.join(owner, 60_000);
     const all = await one.outbox.acquire(owner, 60_000, 256);
     const [row] = (await readAll()).rows;
-    if (row === undefined) throw new Error('the message is missing');
-    const leases = all.filter((lease) => lease.slot === row.slot);
-    await one.pool.query({ text: `UPDATE sagaz.slot_lease SET expires_at = '-infinity'` });
+    const lease = all.find(({ slot }) => slot === row?.slot);
+    if (row === undefined || lease === undefined) throw new Error('the message is missing');
     const blocker = await client();
     // A change waits for no row, so a trigger makes it wait.
     await blocker.query(`CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
@@ -108,19 +126,54 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
       await blocker.query('SELECT pg_advisory_xact_lock(1)');
       const place = { slot: row.slot, seq: row.seq };
       const change = { kind: 'retry', place, delayMs: 0, counts: true, error: 'e' } as const;
-      const changing = one.outbox.change(owner, leases, [change]);
+      const again = () => one.outbox.change(owner, [lease], [change]);
+      const changing = again();
       await waitsForALock(changing);
-      const taken = await one.outbox.acquire(successor, 60_000, 256);
-      await blocker.query('COMMIT');
-      expect(await changing).toEqual(['changed']);
-      expect(taken.map((lease) => lease.slot)).not.toContain(row.slot);
-      expect(await one.outbox.acquire(successor, 60_000, 256)).toMatchObject([{ slot: row.slot }]);
-      expect(await one.outbox.change(owner, leases, [change])).toEqual(['lost_lease']);
+      const goOn = () => blocker.query('COMMIT');
+      await work({ owner, successor, lease, seq: row.seq, changing, again, goOn });
     } finally {
       await blocker.query('ROLLBACK');
       await blocker.query('DROP FUNCTION wait CASCADE');
       await blocker.end();
     }
+  }
+
+  it('lets nobody take a slot over while a change of its owner waits to land', async () => {
+    await duringChange(async ({ successor, lease, changing, again, goOn }) => {
+      await one.pool.query({ text: `UPDATE sagaz.slot_lease SET expires_at = '-infinity'` });
+      const taken = await one.outbox.acquire(successor, 60_000, 256);
+      await goOn();
+      expect(await changing).toEqual(['changed']);
+      expect(taken).toHaveLength(255);
+      expect(taken.map(({ slot }) => slot)).not.toContain(lease.slot);
+      expect(await one.outbox.acquire(successor, 60_000, 256)).toMatchObject([
+        { slot: lease.slot },
+      ]);
+      expect(await again()).toEqual(['lost_lease']);
+    });
+  });
+
+  it('renews its leases, and notes its suspects, while a change of its own takes long', async () => {
+    await duringChange(async ({ owner, lease, seq, changing, goOn }) => {
+      const { leases, busy } = await one.outbox.renew(owner, 60_000);
+      expect({ leases: leases.length, busy }).toEqual({ leases: 256, busy: [] });
+      expect(await one.outbox.noteSuspect(owner, lease, seq)).toBe(true);
+      await goOn();
+      expect(await changing).toEqual(['changed']);
+    });
+  });
+
+  it('gives a slot back beside a change, and the next owner gets it after the change', async () => {
+    await duringChange(async ({ owner, successor, lease, changing, again, goOn }) => {
+      await one.outbox.release(owner, [lease.slot]);
+      expect(await one.outbox.acquire(successor, 60_000, 256)).toEqual([]);
+      await goOn();
+      expect(await changing).toEqual(['changed']);
+      expect(await one.outbox.acquire(successor, 60_000, 256)).toMatchObject([
+        { slot: lease.slot, crashes: 0 },
+      ]);
+      expect(await again()).toEqual(['lost_lease']);
+    });
   });
 
   it('writes twenty thousand keys in one transaction without using up the locks of everybody', async () => {

@@ -64,7 +64,7 @@ export class PgSlotQueue implements SlotQueueStore {
   }
 
   noteSuspect(incarnation: string, lease: SlotLease, seq: string | null): Promise<boolean> {
-    return this.#turns.change(() => this.#leases.noteSuspect(incarnation, lease, seq));
+    return this.#turns.note(() => this.#leases.noteSuspect(incarnation, lease, seq));
   }
 
   retractCrashes(lapsed: readonly SlotLease[]): Promise<readonly SlotLease[]> {
@@ -112,7 +112,7 @@ export class PgSlotQueue implements SlotQueueStore {
     leases: readonly SlotLease[],
     changes: readonly SlotChange[],
   ): Promise<readonly SlotChangeOutcome[]> {
-    return this.#turns.change(() => this.#changes.change(incarnation, leases, changes));
+    return this.#changes.change(incarnation, leases, changes);
   }
 
   unserved(): Promise<number | null> {

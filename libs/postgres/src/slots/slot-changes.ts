@@ -217,14 +217,16 @@ export class SlotChanges {
 
   /**
    * SQL for those of the leases $3, $4 that the incarnation still has (`mine`), and of these the ones that
-   * no other transaction has locked (`leased`), which it keeps until the commit.
+   * no take-over has locked (`leased`), which the incarnation keeps until the commit. The lock is the
+   * weakest one that holds off a take-over: the process renews its leases beside it, however long the
+   * change takes.
    */
   #lockedLeases(): string {
     const mine = `SELECT l.slot FROM ${this.#names.lease} l
       JOIN unnest($3::int[], $4::bigint[]) AS given (slot, epoch) ON l.slot = given.slot AND l.epoch = given.epoch
       WHERE l.queue = $1 AND l.owner = $2`;
     return `mine AS (${mine}),
-      leased AS MATERIALIZED (${mine} ORDER BY l.slot FOR SHARE OF l SKIP LOCKED)`;
+      leased AS MATERIALIZED (${mine} ORDER BY l.slot FOR KEY SHARE OF l SKIP LOCKED)`;
   }
 
   #mail(first: number): string {

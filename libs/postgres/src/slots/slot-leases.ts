@@ -83,8 +83,8 @@ export class SlotLeases {
 
   /**
    * Takes free slots and those of members that died. An owner that did not give its slot back counts as
-   * crashed. Rows that are locked at this moment are skipped. Members that expired long ago are removed
-   * in the same statement.
+   * crashed. Rows that are locked at this moment are skipped, also by a change that the owner has begun:
+   * hence the strongest lock. Members that expired long ago are removed in the same statement.
    */
   async acquire(incarnation: string, ttlMs: number, limit: number): Promise<readonly SlotLease[]> {
     const { lease, member, queue } = this.#names;
@@ -101,7 +101,7 @@ export class SlotLeases {
           SELECT slot FROM ${lease}
           WHERE queue = $1 AND owner IS DISTINCT FROM $2
             AND (owner IS NULL OR expires_at <= clock_timestamp())
-          ORDER BY slot LIMIT $4 FOR NO KEY UPDATE SKIP LOCKED
+          ORDER BY slot LIMIT $4 FOR UPDATE SKIP LOCKED
         )
         UPDATE ${lease} l
         SET owner = $2, epoch = l.epoch + 1, expires_at = ${instant('$3')},
