@@ -34,14 +34,19 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
     return made;
   }
 
-  /** Rows as producers write them, without the round trips. */
+  /**
+   * Rows as producers write them, without the round trips. No statement writes more than 10,000, so that
+   * a busy machine writes them within the time limit of a statement.
+   */
   async function fill(rows: number, status: 'pending' | 'held', key: string): Promise<void> {
-    await one.pool.query({
-      text: `INSERT INTO sagaz.outbox (slot, status, id, tenant, topic, key, type, source, time, content_type, headers, payload)
-        SELECT i % 256, $2, 'id-' || i, '', 'orders', $3 || i, 'orders.placed', 's', 'now', 'application/json', '{}', convert_to(rpad('x', 300), 'UTF8')
-        FROM generate_series(1, $1::int) AS i`,
-      values: [rows, status, key],
-    });
+    for (let from = 1; from <= rows; from += 10_000) {
+      await one.pool.query({
+        text: `INSERT INTO sagaz.outbox (slot, status, id, tenant, topic, key, type, source, time, content_type, headers, payload)
+          SELECT i % 256, $3, 'id-' || i, '', 'orders', $4 || i, 'orders.placed', 's', 'now', 'application/json', '{}', convert_to(rpad('x', 300), 'UTF8')
+          FROM generate_series($1::int, $2::int) AS i`,
+        values: [from, Math.min(rows, from + 9_999), status, key],
+      });
+    }
   }
 
   /** Unlike deleted rows, which a read still comes across until they are vacuumed, it leaves nothing. */

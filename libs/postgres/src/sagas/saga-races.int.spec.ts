@@ -14,6 +14,7 @@ import {
   message,
   newSaga,
   openSagas,
+  settledAtLast,
   transition,
   waitUntilBlocked,
   type OpenSagas,
@@ -55,10 +56,8 @@ describeEachPostgres('a transition under races', (server) => {
     it('is waited for by settling, found applied, and a repeat changes nothing', async () => {
       const { owner, id } = await one();
       const text = newId();
-      const lost = transition({ id }, owner, {
-        messages: [message(text)],
-        entries: [entry('gated')],
-      });
+      const entries = [entry('gated')];
+      const lost = transition({ id }, owner, { messages: [message(text)], entries });
       const gate = await closedGate();
       const proxy = await severableProxy(open.db.url);
       const remote = open.another(proxy.url);
@@ -66,7 +65,7 @@ describeEachPostgres('a transition under races', (server) => {
       await waitUntilBlocked(open.pool);
       proxy.sever();
       expect(await dying).toBeInstanceOf(Error);
-      const settling = store.settle(lost);
+      const settling = settledAtLast(store, lost);
       await waitUntilBlocked(open.pool, 2);
       await gate.open();
       expect(await settling).toEqual({ kind: 'applied' });

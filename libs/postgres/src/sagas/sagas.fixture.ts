@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import {
+  LockTimeoutError,
   newId,
   type ClaimRequest,
   type JournalEntry,
   type NewSaga,
   type OutboxMessage,
   type SagaTransition,
+  type SettledOutcome,
   type WakeChannel,
 } from '@sagaz/core';
 import { createDatabase, type PostgresServer } from '@sagaz/test-support';
@@ -171,5 +173,19 @@ export async function waitUntilBlocked(pool: SagazPool, count = 1): Promise<void
     });
     if ((rowCount ?? 0) >= count) return;
     await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** Settles as an engine does: a look that waits for its lock in vain is followed by another one. */
+export async function settledAtLast(
+  store: PgSagaStore,
+  transition: SagaTransition,
+): Promise<SettledOutcome> {
+  for (;;) {
+    try {
+      return await store.settle(transition);
+    } catch (error) {
+      if (!(error instanceof LockTimeoutError)) throw error;
+    }
   }
 }
