@@ -109,7 +109,10 @@ describe('a handler that hangs', () => {
       // Two attempts of 4 s. Without their end, COMMIT would wait 15 s in each.
       expect(performance.now() - began).toBeLessThan(25_000);
       await expect
-        .poll(() => seen.rows("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+        .poll(() =>
+          seen.rows(`SELECT FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'`),
+        )
         .toEqual([]);
     } finally {
       await holder.end();

@@ -137,12 +137,15 @@ describeEachPostgres('a process that is frozen while its handler has a transacti
     await claim(key, holder);
     const { inbox, transactions } = database.store(0);
     const waited = inbox.claim(key, transactions.enlist(waiting), 20_000, 900_000);
-    await vi.waitFor(async () => {
-      const { rows } = await database.store(1).pool.query({
-        text: `SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`,
-      });
-      expect(rows).toHaveLength(1);
-    });
+    await expect
+      .poll(async () => {
+        const { rowCount } = await database.store(1).pool.query({
+          text: `SELECT FROM pg_locks JOIN pg_database d ON d.oid = database
+            WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted`,
+        });
+        return rowCount;
+      })
+      .toBe(1);
     await holder.query('ROLLBACK');
     expect(await waited).toBe('new');
     expect(await limitOf(waiting)).toBe('15min');
