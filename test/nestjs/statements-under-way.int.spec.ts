@@ -182,7 +182,7 @@ describe('a transaction that ends beside statements that are still under way', (
   it('closes a stream of rows that is unread, since statements wait behind it', async () => {
     await seen.clear();
     let rows: Readable | undefined;
-    const began = performance.now();
+    // Behind an open stream, COMMIT would wait for the statement in vain, and the transaction would fail.
     await service.inTransaction(async () => {
       const runner = service.dataSource.createQueryRunner();
       rows = await runner.stream('SELECT g FROM generate_series(1, 100000) AS g');
@@ -194,6 +194,5 @@ describe('a transaction that ends beside statements that are still under way', (
     });
     expect(rows?.destroyed).toBe(true);
     expect(await seen.orders()).toEqual(['behind']);
-    expect(performance.now() - began).toBeLessThan(5_000);
   });
 });
