@@ -3,7 +3,10 @@ import { NoDatabaseError, type PoolSource } from './connection/index.js';
 
 /** Connections that Sagaz keeps beside those of the application. */
 export interface PostgresPoolOptions {
-  /** Connections at most, from 2 to 1,000. Default 10. Two more stay open for heartbeats and listening. */
+  /**
+   * Connections at most, from 2 to 1,000. Default 10. Up to three more stay open: for heartbeats, for
+   * listening and, in a process that relays, for its leases.
+   */
   readonly max?: number;
   /** How long opening a connection may take, in milliseconds, at most a day. Default 5,000. */
   readonly connectTimeoutMs?: number;

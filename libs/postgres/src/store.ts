@@ -72,6 +72,7 @@ class PgStore implements Store {
   readonly inbox: InboxStore;
   readonly #pool: SagazPool;
   readonly #heartbeats: SagazClient;
+  readonly #leases: SagazClient;
   readonly #wakeUps: PgWakeUps;
   readonly #schema: SchemaName;
   readonly #logger: Logger;
@@ -90,14 +91,20 @@ class PgStore implements Store {
     this.#logger = logger;
     const settings: ConnectionSettings = { applicationName: `sagaz ${service}`, ...limits };
     this.#pool = new SagazPool({ ...settings, source, max: limits.max, logger });
-    this.#heartbeats = new SagazClient(source, settings, (askedAt) => this.#pool.suspect(askedAt));
+    const onSilence = (askedAt: number): void => this.#pool.suspect(askedAt);
+    this.#heartbeats = new SagazClient(source, settings, onSilence);
+    this.#leases = new SagazClient(source, settings, onSilence);
     const transactions = new PgTransactions(this.name, this.#pool);
     this.#wakeUps = new PgWakeUps({ source, settings, pool: this.#pool, schema, logger, clock });
     const parts = { pool: this.#pool, transactions, schema, wakeUps: this.#wakeUps };
     this.transactions = transactions;
     this.sagas = new PgSagaStore(parts);
     this.engines = new PgEngineRegistry(this.#heartbeats, schema);
-    this.outbox = new PgOutboxStore(faults === undefined ? parts : { ...parts, faults });
+    this.outbox = new PgOutboxStore({
+      ...parts,
+      leases: this.#leases,
+      ...(faults === undefined ? {} : { faults }),
+    });
     this.inbox = new PgInboxStore(parts);
   }
 
@@ -158,6 +165,6 @@ class PgStore implements Store {
 
   async #close(): Promise<void> {
     await this.#wakeUps.close();
-    await Promise.all([this.#heartbeats.end(), this.#pool.end()]);
+    await Promise.all([this.#heartbeats.end(), this.#leases.end(), this.#pool.end()]);
   }
 }

@@ -12,7 +12,7 @@ import {
   type Subscription,
   type UnservedQueue,
 } from '@sagaz/core';
-import type { SagazPool, SchemaName } from '../connection/index.js';
+import type { SagazClient, SagazPool, SchemaName } from '../connection/index.js';
 import { PgSlotQueue } from '../slots/index.js';
 import type { PgWakeUps } from '../wake-ups/index.js';
 import { Announcements } from './announcements.js';
@@ -32,6 +32,8 @@ export interface PgBrokerParts {
   readonly pool: SagazPool;
   readonly schema: SchemaName;
   readonly wakeUps: PgWakeUps;
+  /** Opens the connection for the leases of one group. */
+  readonly openLeases: () => SagazClient;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly consumer?: ConsumerSettings;
@@ -81,12 +83,9 @@ export class PgBroker implements Broker {
     const { pool, schema, clock, logger, wakeUps, consumer: settings, faults } = this.#parts;
     const { group } = request;
     const member = await joinTopics(pool, schema, group, request.topics);
-    const store = new PgSlotQueue(pool, {
-      schema,
-      queue: group,
-      table: 'message',
-      group: member.number,
-    });
+    const leases = this.#parts.openLeases();
+    const table = { schema, queue: group, table: 'message', group: member.number } as const;
+    const store = new PgSlotQueue(pool, table, { leases });
     const consumer = new SlotConsumer({
       name: `consumer group ${group}`,
       store,
@@ -115,7 +114,11 @@ export class PgBroker implements Broker {
     const subscription: Subscription = {
       close: async (withinMs) => {
         this.#open.delete(subscription);
-        await Promise.all([consumer.close(withinMs), handOver.stop()]);
+        try {
+          await Promise.all([consumer.close(withinMs), handOver.stop()]);
+        } finally {
+          await leases.end();
+        }
       },
       problem: () => consumer.problem() ?? handOver.problem,
       stuck: () => consumer.stuck(),

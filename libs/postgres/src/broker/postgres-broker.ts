@@ -8,6 +8,7 @@ import {
 import {
   checkServer,
   NoDatabaseError,
+  SagazClient,
   SagazPool,
   schemaName,
   type PoolSource,
@@ -30,7 +31,10 @@ export interface PostgresBrokerOptions {
   readonly url?: string;
   /** Default `sagaz_broker`. */
   readonly schema?: string;
-  /** `max`: connections of each process at most, default 10. */
+  /**
+   * `max`: connections of each process at most, default 10. One more stays open for listening, and one for
+   * the leases of each group.
+   */
   readonly pool?: { readonly max?: number };
   /** Whether the tables are created and migrated at the start. Default `'auto'`: outside production. */
   readonly migrate?: 'auto' | boolean;
@@ -124,6 +128,7 @@ async function createBroker(
     pool,
     schema,
     wakeUps,
+    openLeases: () => new SagazClient(source, settings, (askedAt) => pool.suspect(askedAt)),
     clock,
     logger,
     ...(faults === undefined ? {} : { faults }),

@@ -28,8 +28,9 @@ class Opened {
 
 /**
  * One connection that is opened by the first statement, and again by the first one after it was lost.
- * Heartbeats use it, so that a full pool does not make an engine look dead. Its statements are few, so
- * none is prepared. The limit of a statement includes the opening of the connection.
+ * Heartbeats and leases use it, so that a full pool does not make a living process look dead. Its
+ * statements are few, so none is prepared. The limit of a statement includes the opening of the
+ * connection.
  */
 export class SagazClient implements Queryable {
   readonly #source: PoolSource;

@@ -10,7 +10,7 @@ import {
   type Transaction,
   type WakeUps,
 } from '@sagaz/core';
-import type { PgTransactions, SagazPool, SchemaName } from '../connection/index.js';
+import type { PgTransactions, Queryable, SagazPool, SchemaName } from '../connection/index.js';
 import { PgSlotQueue, type MailInsert } from '../slots/index.js';
 import { AppendSql } from './append.js';
 import { OutboxDeadLetters } from './dead-letters.js';
@@ -22,6 +22,8 @@ export interface PgOutboxStoreParts {
   readonly transactions: PgTransactions;
   readonly schema: SchemaName;
   readonly wakeUps: WakeUps;
+  /** The connection for the leases of a relay. Default: the pool, which is enough where nothing relays. */
+  readonly leases?: Queryable;
   readonly faults?: FaultPoints;
 }
 
@@ -53,8 +55,9 @@ export class PgOutboxStore extends PgSlotQueue implements OutboxStore {
   readonly #letters: OutboxDeadLetters;
   readonly #promotion: Promotion;
 
-  constructor({ pool, transactions, schema, wakeUps, faults }: PgOutboxStoreParts) {
-    super(pool, { schema, queue: 'outbox', table: 'outbox' }, failureMail(schema));
+  constructor({ pool, transactions, schema, wakeUps, leases = pool, faults }: PgOutboxStoreParts) {
+    const mailInsert = failureMail(schema);
+    super(pool, { schema, queue: 'outbox', table: 'outbox' }, { leases, mailInsert });
     this.#pool = pool;
     this.#transactions = transactions;
     this.#appendSql = new AppendSql(schema);

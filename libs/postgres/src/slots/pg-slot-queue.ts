@@ -21,6 +21,16 @@ import { SlotReads } from './slot-reads.js';
 import { SlotRemoval } from './slot-removal.js';
 import { SlotNames, type SlotConnection, type SlotTable } from './slot-table.js';
 
+interface QueueParts {
+  /**
+   * The connection on which leases are taken and renewed. Default: that of the queue. A pool is not enough
+   * for a process that consumes: while slow statements use all its connections, the leases would expire.
+   */
+  readonly leases?: SlotConnection;
+  /** Given if dead letters can make mail for sagas in the same database. */
+  readonly mailInsert?: MailInsert;
+}
+
 /**
  * A queue of slots on PostgreSQL: the outbox, or the messages of a consumer group of the broker. If all
  * goes well, a row is inserted, read and deleted, and nothing is written to claim it.
@@ -33,10 +43,9 @@ export class PgSlotQueue implements SlotQueueStore {
   readonly #removal: SlotRemoval;
   readonly #turns = new LeaseTurns();
 
-  /** @param mailInsert given if dead letters can make mail for sagas in the same database */
-  constructor(db: SlotConnection, table: SlotTable, mailInsert?: MailInsert) {
+  constructor(db: SlotConnection, table: SlotTable, { leases = db, mailInsert }: QueueParts = {}) {
     const names = new SlotNames(table);
-    this.#leases = new SlotLeases(db, names);
+    this.#leases = new SlotLeases({ work: db, leases }, names);
     const work = limited(db, LIMITS.work);
     this.#reads = new SlotReads(work, names, limited(db, LIMITS.count));
     this.#changes = new SlotChanges(work, names, mailInsert);

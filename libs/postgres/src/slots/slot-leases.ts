@@ -28,18 +28,24 @@ const LEASE_COLUMNS = 'l.slot, l.epoch, l.version, l.crashes, l.suspect';
  */
 export class SlotLeases {
   readonly #db: SlotConnection;
+  /** For what must be answered before the leases of this process expire. */
+  readonly #leases: SlotConnection;
   readonly #names: SlotNames;
   /** The limit of statements that must succeed before the leases of this process expire. */
   #limitMs = beatLimit(10_000);
 
-  constructor(db: SlotConnection, names: SlotNames) {
-    this.#db = db;
+  constructor(
+    { work, leases }: { readonly work: SlotConnection; readonly leases: SlotConnection },
+    names: SlotNames,
+  ) {
+    this.#db = work;
+    this.#leases = leases;
     this.#names = names;
   }
 
   async join(incarnation: string, ttlMs: number): Promise<void> {
     this.#limitMs = beatLimit(ttlMs);
-    await this.#db.query({
+    await this.#leases.query({
       limitMs: this.#limitMs,
       text: `WITH ${this.#membership('$3')} SELECT`,
       values: [this.#names.queue, incarnation, ttlMs],
@@ -49,7 +55,7 @@ export class SlotLeases {
   /** One statement: the member, its leases, and how many members live. */
   async renew(incarnation: string, ttlMs: number): Promise<RenewedLeases> {
     const { lease, member, queue } = this.#names;
-    const { rows } = await this.#db.query<RenewedRow>({
+    const { rows } = await this.#leases.query<RenewedRow>({
       limitMs: this.#limitMs,
       text: `WITH ${this.#membership('$3')},
         mine AS MATERIALIZED (
@@ -88,7 +94,7 @@ export class SlotLeases {
    */
   async acquire(incarnation: string, ttlMs: number, limit: number): Promise<readonly SlotLease[]> {
     const { lease, member, queue } = this.#names;
-    const { rows } = await this.#db.query<LeaseRow>({
+    const { rows } = await this.#leases.query<LeaseRow>({
       limitMs: this.#limitMs,
       text: `WITH swept AS (
           DELETE FROM ${member} WHERE (queue, incarnation) IN (
