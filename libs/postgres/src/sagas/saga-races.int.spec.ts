@@ -125,7 +125,7 @@ describeEachPostgres('a transition under races', (server) => {
     let settling: Promise<unknown> = Promise.resolve();
     await open.transactions.run(async (transaction) => {
       expect(await store.apply(slow, transaction)).toEqual({ kind: 'applied' });
-      settling = store.settle(slow);
+      settling = settledAtLast(store, slow);
       await waitUntilBlocked(open.pool);
     });
     expect(await settling).toEqual({ kind: 'applied' });

@@ -1,4 +1,5 @@
 import { systemClock } from '@sagaz/core';
+import { Gate } from '@sagaz/core/testing';
 import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
 import pg from 'pg';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -35,26 +36,15 @@ describeEachPostgres('a process whose pool has no connection left', (server) => 
     const driver = postgres({ url: db.url, pool: { max: 2 } });
     const store = await driver.create({ service: 'spec', logger, clock: systemClock });
     await store.start({ migrate: true });
-    let release = (): void => undefined;
-    const released = new Promise<void>((resolve) => (release = resolve));
-    const held: Promise<void>[] = [];
-    const begun = [1, 2].map(
-      () =>
-        new Promise<void>((resolve) => {
-          const work = store.transactions.run(async () => {
-            resolve();
-            await released;
-          });
-          held.push(work);
-        }),
-    );
+    const gates = [new Gate(), new Gate()];
+    const held = gates.map((gate) => store.transactions.run(() => gate.pass()));
     try {
-      await Promise.all(begun);
+      await Promise.all(gates.map((gate) => gate.reached));
       await store.outbox.join('me', TTL_MS);
       expect(await store.outbox.acquire('me', TTL_MS, SLOTS)).toHaveLength(SLOTS);
       expect((await store.outbox.renew('me', TTL_MS)).leases).toHaveLength(SLOTS);
     } finally {
-      release();
+      for (const gate of gates) gate.open();
       await Promise.all(held);
       await store.close();
     }
