@@ -12,7 +12,7 @@ import {
   type SlotQueueFixture,
 } from './slot-queue-fixture.js';
 
-/** Short enough to wait for, long enough to do something in. */
+/** How long a lease lives that a case waits out. Nothing may be asked of its owner within that time. */
 const TTL_MS = 150;
 const SHORT_TTL_MS = 20;
 
@@ -28,10 +28,11 @@ export const leaseCases: readonly ContractCase<SlotQueueFixture>[] = [
         waited !== null && waited >= 0,
         `It waits for nobody, and ${String(waited)} says so.`,
       );
-      await queue.join('somebody', TTL_MS);
-      assert.equal(await queue.unserved(), null, 'somebody lives');
+      await queue.join('short', TTL_MS);
       await pass(2 * TTL_MS);
-      assert.notEqual(await queue.unserved(), null, 'and has died');
+      assert.notEqual(await queue.unserved(), null, 'a member has died');
+      await queue.join('long', LONG_MS);
+      assert.equal(await queue.unserved(), null, 'another one lives');
     },
   },
   {
@@ -121,12 +122,13 @@ export const leaseCases: readonly ContractCase<SlotQueueFixture>[] = [
     name: 'keeps the number of the suspect over the death of the owner, until it has survived',
     guards: 'Only the message that was worked on when the process died counts an attempt.',
     async run({ queue, pass }) {
-      const a = await own(queue, TTL_MS);
+      const a = await own(queue);
       const [lease, second] = a.leases;
       assert.ok(lease !== undefined && second !== undefined);
       await queue.noteSuspect(a.incarnation, lease, '42');
       await queue.noteSuspect(a.incarnation, second, '43');
       await queue.noteSuspect(a.incarnation, second, null);
+      await queue.renew(a.incarnation, TTL_MS);
       await pass(TTL_MS + 50);
       const b = await own(queue);
       const suspects = new Map(b.leases.map((taken) => [taken.slot, taken.suspect]));
@@ -149,7 +151,7 @@ export const leaseCases: readonly ContractCase<SlotQueueFixture>[] = [
     async run({ queue, newQueue, pass }) {
       const other = await newQueue();
       const standing = async (owner: Owner, slot: number) => {
-        const { leases } = await queue.renew(owner.incarnation, TTL_MS);
+        const { leases } = await queue.renew(owner.incarnation, LONG_MS);
         const lease = leases.find((one) => one.slot === slot);
         assert.ok(lease);
         return [lease.crashes, lease.suspect];
@@ -159,15 +161,16 @@ export const leaseCases: readonly ContractCase<SlotQueueFixture>[] = [
       assert.ok(lapsedFirst);
       const { slot } = lapsedFirst;
       await pass(TTL_MS + 50);
-      const b = await own(other, TTL_MS);
+      const b = await own(other);
       const lapsedSecond = b.leases.find((lease) => lease.slot === slot);
       assert.ok(lapsedSecond);
       await queue.retractCrashes([]);
       await queue.retractCrashes(rest);
       assert.deepEqual(await standing(b, slot), [1, null], 'said of other slots');
       await queue.noteSuspect(b.incarnation, lapsedSecond, '42');
+      await other.renew(b.incarnation, TTL_MS);
       await pass(TTL_MS + 50);
-      const c = await own(queue, TTL_MS);
+      const c = await own(queue);
       await queue.retractCrashes([lapsedFirst]);
       assert.deepEqual(
         await standing(c, slot),

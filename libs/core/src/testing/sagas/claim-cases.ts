@@ -14,6 +14,8 @@ import {
   type SagaStoreFixture,
 } from './saga-material.js';
 
+const HOUR_MS = 3_600_000;
+
 export const claimCases: readonly ContractCase<SagaStoreFixture>[] = [
   {
     name: "claims what is due, by the store's clock, and nothing before its time",
@@ -22,16 +24,18 @@ export const claimCases: readonly ContractCase<SagaStoreFixture>[] = [
       const me = await engine(fixture);
       const name = freshName('saga');
       const now = newSaga({ name });
-      const later = newSaga({ name, wakeInMs: 300 });
+      const muchLater = newSaga({ name, wakeInMs: HOUR_MS });
       const onMail = newSaga({ name, wakeInMs: null });
-      await fixture.sagas.start([now, later, onMail]);
+      await fixture.sagas.start([now, muchLater, onMail]);
       const first = await claim(fixture, me, name);
       assert.deepEqual(
         first.map(({ id }) => id),
         [now.id],
       );
       const dueInMs = await fixture.sagas.nextDueInMs();
-      assert.ok(dueInMs !== null && dueInMs <= 300);
+      assert.ok(dueInMs !== null && dueInMs <= HOUR_MS);
+      const later = newSaga({ name, wakeInMs: 300 });
+      await fixture.sagas.start([later]);
       await fixture.pass(350);
       const second = await claim(fixture, me, name);
       assert.deepEqual(
@@ -232,17 +236,18 @@ export const claimCases: readonly ContractCase<SagaStoreFixture>[] = [
     guards: 'A saga that waits holds no owner, and is found again.',
     async run(fixture) {
       const me = await engine(fixture);
-      const saga = await ownedSaga(fixture, me);
-      await fixture.sagas.flush([
-        transition(saga, me, {
-          status: 'waiting',
-          ownership: { kind: 'give_back', wakeInMs: 200 },
-        }),
-      ]);
-      assert.equal((await fixture.sagas.get(saga.id))?.owner, null);
-      assert.deepEqual(await claim(fixture, me, saga.name), []);
+      const givenBack = async (wakeInMs: number) => {
+        const saga = await ownedSaga(fixture, me);
+        const ownership = { kind: 'give_back', wakeInMs } as const;
+        await fixture.sagas.flush([transition(saga, me, { status: 'waiting', ownership })]);
+        return saga;
+      };
+      const later = await givenBack(HOUR_MS);
+      assert.equal((await fixture.sagas.get(later.id))?.owner, null);
+      assert.deepEqual(await claim(fixture, me, later.name), []);
+      const soon = await givenBack(200);
       await fixture.pass(260);
-      const [claimed] = await claim(fixture, me, saga.name);
+      const [claimed] = await claim(fixture, me, soon.name);
       assert.deepEqual([claimed?.epoch, claimed?.revision, claimed?.adoptedFrom], [2, 1, null]);
     },
   },

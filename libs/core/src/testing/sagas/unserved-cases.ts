@@ -84,10 +84,13 @@ export const unservedCases: readonly ContractCase<SagaStoreFixture>[] = [
         [[1, 2]],
       );
       await fixture.pass(1_000);
-      await engine(fixture, 1, [{ name, versions: [1] }]);
-      await fixture.pass(5);
-      const late = await unserved(fixture, name, 1_000);
-      assert.deepEqual(late, [], 'an engine whose heartbeat is a little late lives');
+      // The look must come within a second of the heartbeat, for which a machine may have no time.
+      for (let tries = 0; tries < 20; tries += 1) {
+        await engine(fixture, 1, [{ name, versions: [1] }]);
+        await fixture.pass(5);
+        if ((await unserved(fixture, name, 1_000)).length === 0) return;
+      }
+      assert.fail('An engine whose heartbeat is a little late lives.');
     },
   },
   {
