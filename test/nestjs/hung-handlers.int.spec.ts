@@ -9,7 +9,7 @@ import { EntityManager, Repository } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Observer, startService } from './app.js';
 import { heldOrder } from './held-order.js';
-import { MessageBench } from './message-bench.js';
+import { ErrorLog, MessageBench } from './message-bench.js';
 import { Order } from './orders.js';
 
 interface Job {
@@ -34,11 +34,20 @@ class Jobs {
   }
 }
 
+class WarningLog extends ErrorLog {
+  readonly warnings: string[] = [];
+
+  override warn(...message: unknown[]): void {
+    this.warnings.push(message.map(String).join(' '));
+  }
+}
+
 describe('a handler that hangs', () => {
   let db: TestDatabase;
   let app: INestApplication;
   let seen: Observer;
   const bench = new MessageBench();
+  const log = new WarningLog();
 
   beforeAll(async () => {
     db = await createDatabase(postgresServers()[0]!);
@@ -53,6 +62,7 @@ describe('a handler that hangs', () => {
       },
     });
     bench.watch(app);
+    app.useLogger(log);
   });
   afterAll(async () => {
     await app.close();
@@ -61,8 +71,12 @@ describe('a handler that hangs', () => {
   });
   beforeEach(async () => {
     door.work = () => undefined;
+    log.warnings.length = 0;
     await seen.clear();
   });
+
+  /** Connections that were given up only because ROLLBACK or COMMIT was not answered behind a statement. */
+  const unanswered = () => log.warnings.filter((line) => line.includes('gave no answer'));
 
   const insert: Work = ({ orders }, { id }) => orders.insert({ id });
 
@@ -91,6 +105,7 @@ describe('a handler that hangs', () => {
        WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'UPDATE%'`,
       );
       expect(waiting).toEqual([]);
+      expect(unanswered(), 'the limits of the handlers end them').toEqual([]);
     } finally {
       await holder.end();
     }
@@ -106,7 +121,8 @@ describe('a handler that hangs', () => {
       const { id } = await bench.send({ type: 'job.done', payload: { id: 'loose' } });
       const end = await ended(bench, id);
       expect(end).toMatchObject({ kind: 'buried', reason: 'exhausted', attempts: 2 });
-      // The limit of the handler has ended it. Otherwise COMMIT would have waited for the statement for 15 s.
+      // Otherwise COMMIT would have waited for the statement for 15 s.
+      expect(unanswered(), 'the limit of the handler ends it').toEqual([]);
       expect(end.kind === 'buried' && end.error).toBeInstanceOf(HandlerTimeoutError);
       await expect
         .poll(() =>
