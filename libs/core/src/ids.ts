@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 
 let lastMs = -1;
 let counter = 0;
+let prefixMs = -1;
+let prefix = '';
 
 /**
  * A UUIDv7 (RFC 9562, section 6.2, method 1: a counter in `rand_a` keeps the ids of one process in
@@ -20,10 +22,15 @@ export function newId(): string {
     counter = 0;
   }
   lastMs = ms;
-  const time = ms.toString(16).padStart(12, '0');
+  if (ms !== prefixMs) {
+    // To write a number beyond 31 bits in hexadecimal takes most of the time of an id.
+    const time = ms.toString(16).padStart(12, '0');
+    prefix = `${time.slice(0, 8)}-${time.slice(8)}-7`;
+    prefixMs = ms;
+  }
   const sequence = counter.toString(16).padStart(3, '0');
   // From the variant on, both versions are random and alike; Node draws those of randomUUID in advance.
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${sequence}${randomUUID().slice(18)}`;
+  return prefix + sequence + randomUUID().slice(18);
 }
 
 /** A random id, for incarnations and transitions. */

@@ -1,11 +1,11 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /**
  * Computes a digest of a saga's input. It does not depend on the order of properties, so that the same
  * start made by another version of the caller does not look like another input.
  */
 export function inputDigest(input: unknown): string {
-  return createHash('sha256').update(canonical(input)).digest('hex');
+  return hash('sha256', canonical(input));
 }
 
 function canonical(value: unknown): string {

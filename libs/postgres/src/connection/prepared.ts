@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { withArraysAsText } from './array-text.js';
 import type { Statement } from './queryable.js';
 
 /**
@@ -31,7 +32,7 @@ export class Prepared {
   with(values: unknown[]): Statement {
     const now = performance.now();
     if (now >= this.#renewAt) this.#renew(now);
-    return { name: this.#current, text: this.#text, values };
+    return { name: this.#current, text: this.#text, values: withArraysAsText(values) };
   }
 
   #renew(now: number): void {

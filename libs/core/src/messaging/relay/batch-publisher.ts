@@ -126,8 +126,7 @@ export class BatchPublisher implements SlotWork {
     }
     // A blocked event loop, or a wait at a fault point, may have used up the lease.
     const rows = live.filter((row) => source.trusts(row, settings.publishTimeoutMs));
-    const late = live.filter((row) => !rows.includes(row));
-    if (late.length > 0) {
+    if (rows.length < live.length) {
       this.#again([...live, ...rest], source);
       this.#finish(source);
       return;
