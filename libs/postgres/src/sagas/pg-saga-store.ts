@@ -111,8 +111,11 @@ export class PgSagaStore implements SagaStore {
     return outcome;
   }
 
-  settle(transition: SagaTransition): Promise<SettledOutcome> {
-    return this.#writer.settle(transition);
+  async settle(transition: SagaTransition): Promise<SettledOutcome> {
+    const outcome = await this.#writer.settle(transition);
+    // The statement whose answer was lost told nobody.
+    if (outcome.kind === 'applied') this.#hint([transition]);
+    return outcome;
   }
 
   claim(request: ClaimRequest): Promise<readonly LoadedSaga[]> {
@@ -190,9 +193,10 @@ export class PgSagaStore implements SagaStore {
 
   #hint(applied: readonly SagaTransition[]): void {
     let due = false;
-    for (const { sagaId, status, ownership } of applied) {
-      if (FINAL.has(status)) this.#wakeUps.hint('ended', sagaId);
-      else if (ownership.kind === 'give_back' && ownership.wakeInMs === 0) due = true;
+    // Engines tell of ends themselves, also of those in a transaction of the application.
+    for (const { status, ownership } of applied) {
+      if (FINAL.has(status)) continue;
+      if (ownership.kind === 'give_back' && ownership.wakeInMs === 0) due = true;
     }
     if (due) this.#wakeUps.hint('saga');
     hintSlots(

@@ -154,7 +154,8 @@ describeEachPostgres('the saga store', (server) => {
       expect(await outboxOf(text)).toBe(2);
       expect(await store.mailOfOwned(owner)).toEqual([]);
       expect(open.hints).toContainEqual(['outbox', expect.stringMatching(/^\d+$/)]);
-      expect(open.hints.filter(([channel]) => channel === 'ended')).toHaveLength(Math.floor(n / 2));
+      // Engines tell of ends, and a second hint would wake every process once more.
+      expect(open.hints.filter(([channel]) => channel === 'ended')).toEqual([]);
     });
 
     it.each([1, 3])(
