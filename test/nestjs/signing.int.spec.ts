@@ -218,7 +218,7 @@ describe('two services that sign their messages, on one broker', () => {
         'bad_signature',
       ],
     ];
-    const ignored = "SELECT data FROM sagaz.saga_journal WHERE kind = 'mail_ignored'";
+    const ignored = "SELECT data FROM sagaz.saga_journal_readable WHERE kind = 'mail_ignored'";
     for (const [at, [forged, reason]] of forgeries.entries()) {
       await stranger.publish([forged]);
       const entries = await rowsOf<{ data: string }>(

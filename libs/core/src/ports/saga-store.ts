@@ -42,6 +42,9 @@ export interface JournalEntry {
   readonly data: string | null;
 }
 
+/** The kind of the entry by which a store stands for what it cannot read; its data is the damaged text. */
+export const UNREADABLE_ENTRY = 'unreadable';
+
 export interface RecordedEntry extends JournalEntry {
   /** The revision of the saga that this entry's transition made. */
   readonly revision: number;

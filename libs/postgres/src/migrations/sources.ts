@@ -14,10 +14,8 @@ CREATE TABLE sagaz.saga (
   version integer NOT NULL,
   key text,
   input_digest text NOT NULL,
-  status text NOT NULL CHECK (status IN (
-    'pending', 'running', 'waiting', 'compensating', 'completed', 'compensated',
-    'partially_committed', 'needs_attention', 'terminated'
-  )),
+  -- No CHECK: each statement that writes a saga would prepare it anew, which costs a tenth of a step.
+  status text NOT NULL,
   revision integer NOT NULL,
   owner uuid,
   epoch integer NOT NULL,
@@ -46,19 +44,60 @@ COMMENT ON COLUMN sagaz.saga.wake_at IS 'When a saga without an owner is due; nu
 CREATE TABLE sagaz.saga_journal (
   saga_id uuid NOT NULL,
   revision integer NOT NULL,
-  ordinal integer NOT NULL,
   transition_id uuid NOT NULL,
-  kind text NOT NULL,
-  step text,
-  attempt integer NOT NULL,
-  data text,
   recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  entries text NOT NULL,
+  PRIMARY KEY (saga_id, revision)
+);
+
+COMMENT ON TABLE sagaz.saga_journal IS 'One row per transition of a saga, with everything that happened in it. Append-only. The view saga_journal_readable has a row for each entry.';
+COMMENT ON COLUMN sagaz.saga_journal.transition_id IS 'Tells whether a transition whose answer was lost is there.';
+COMMENT ON COLUMN sagaz.saga_journal.entries IS 'JSON text: an array of [kind, step, attempt, length of the data in UTF-16 units, data]. Large data is left out and lies in saga_output.';
+
+-- Apart from the journal, so that lists and other reads of the journal do not read it.
+CREATE TABLE sagaz.saga_output (
+  saga_id uuid NOT NULL,
+  revision integer NOT NULL,
+  ordinal integer NOT NULL,
+  data text NOT NULL,
   PRIMARY KEY (saga_id, revision, ordinal)
 );
 
-COMMENT ON TABLE sagaz.saga_journal IS 'Everything that happened to a saga, in order of revision and ordinal. Append-only.';
-COMMENT ON COLUMN sagaz.saga_journal.transition_id IS 'Tells whether a transition whose answer was lost is there.';
-COMMENT ON COLUMN sagaz.saga_journal.data IS 'JSON text; data::jsonb to look inside.';
+COMMENT ON TABLE sagaz.saga_output IS 'Data of journal entries that is too large for the journal, outputs of steps above all. Append-only.';
+
+-- Damaged text is one entry of the kind 'unreadable', so that it fails no statement about other sagas.
+CREATE FUNCTION sagaz.entries_of(in_entries text)
+RETURNS TABLE (ordinal integer, kind text, step text, attempt integer, data text)
+LANGUAGE plpgsql IMMUTABLE ROWS 3 AS $$
+DECLARE
+  entry json;
+BEGIN
+  ordinal := -1;
+  FOR entry IN SELECT json_array_elements(in_entries::json) LOOP
+    ordinal := ordinal + 1;
+    kind := entry ->> 0;
+    step := entry ->> 1;
+    attempt := entry ->> 2;
+    data := entry -> 4;
+    IF kind IS NULL THEN
+      RAISE data_exception;
+    END IF;
+    RETURN NEXT;
+  END LOOP;
+EXCEPTION WHEN OTHERS THEN
+  RETURN QUERY SELECT ordinal + 1, 'unreadable', NULL::text, 0, to_json(in_entries)::text;
+END
+$$;
+
+CREATE VIEW sagaz.saga_journal_readable AS
+SELECT j.saga_id, j.revision, e.ordinal, j.transition_id, e.kind, e.step, e.attempt,
+  coalesce(o.data, e.data) AS data, j.recorded_at
+FROM sagaz.saga_journal j
+CROSS JOIN LATERAL sagaz.entries_of(j.entries) AS e
+LEFT JOIN sagaz.saga_output o
+  ON o.saga_id = j.saga_id AND o.revision = j.revision AND o.ordinal = e.ordinal;
+
+COMMENT ON VIEW sagaz.saga_journal_readable IS 'Everything that happened to a saga, one row per entry, in order of revision and ordinal; data::jsonb to look inside.';
 
 CREATE TABLE sagaz.saga_mail (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -92,7 +131,9 @@ COMMENT ON COLUMN sagaz.engine.beat IS 'Rises with every heartbeat.';
 COMMENT ON COLUMN sagaz.engine.runs IS 'Names of the sagas it runs, each with its versions: {"place-order": [1, 2]}.';
 
 -- @down
-DROP TABLE sagaz.engine, sagaz.saga_mail, sagaz.saga_journal, sagaz.saga;
+DROP VIEW sagaz.saga_journal_readable;
+DROP FUNCTION sagaz.entries_of;
+DROP TABLE sagaz.engine, sagaz.saga_mail, sagaz.saga_output, sagaz.saga_journal, sagaz.saga;
 `,
     },
     {

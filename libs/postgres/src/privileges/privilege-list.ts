@@ -47,6 +47,8 @@ export const STORE_NEEDS: Readonly<Record<ProcessRole, readonly Needed[]>> = {
     table('engine', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
     table('saga', 'SELECT', 'INSERT', 'UPDATE'),
     table('saga_journal', 'SELECT', 'INSERT'),
+    table('saga_output', 'SELECT', 'INSERT'),
+    callOf('entries_of'),
     table('saga_mail', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
     ...SENDING,
   ],

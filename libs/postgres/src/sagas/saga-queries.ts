@@ -7,6 +7,7 @@ import type {
   SagaSummary,
 } from '@sagaz/core';
 import { epochMs, type Queryable, type SchemaName } from '../connection/index.js';
+import { entriesOf, type JournalRow, type OutputRow } from './journal-rows.js';
 import { HEADER_COLUMNS, summaryOf, type SummaryRow } from './saga-rows.js';
 
 interface EntryRow {
@@ -88,27 +89,34 @@ export async function findSagas(
   return rows.map(summaryOf);
 }
 
-/** Reads the journals of sagas, each in order. */
+/** Reads the journals of sagas, each in order, with the large data that lies apart from them. */
 export async function readHistories(
   on: Queryable,
   schema: SchemaName,
   ids: readonly string[],
 ): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
   const known = ids.filter((id) => UUID.test(id));
-  const { rows } = await on.query<EntryRow>({
-    text: `SELECT saga_id, revision, ordinal, transition_id, kind, step, attempt, data, ${epochMs('recorded_at')} AS recorded_at
+  const journal = await on.query<JournalRow>({
+    text: `SELECT saga_id, revision, transition_id, entries, ${epochMs('recorded_at')} AS recorded_at
       FROM ${schema.quoted}.saga_journal WHERE saga_id = ANY ($1::uuid[])
-      ORDER BY saga_id, revision, ordinal`,
+      ORDER BY saga_id, revision`,
     values: [known],
   });
-  return bySaga(rows);
+  return entriesOf(journal.rows, async (sagas) => {
+    // Written together with the journal, and never changed: what the rows tell of is there.
+    const { rows } = await on.query<OutputRow>({
+      text: `SELECT saga_id, revision, ordinal, data FROM ${schema.quoted}.saga_output
+        WHERE saga_id = ANY ($1::uuid[])`,
+      values: [sagas],
+    });
+    return rows;
+  });
 }
 
 /**
  * Reads the newest entry of each kind and step from the last transitions of journals. The bound is on
  * revisions and not a LIMIT, because with a LIMIT near the usual length of a journal the planner reads
- * the whole of a long one and sorts it. Data is shortened after the newest entries are chosen, so that
- * no other entry's data is decompressed.
+ * the whole of a long one and sorts it. Large data lies apart, and is read of the newest entries alone.
  */
 export async function readLatestEntries(
   on: Queryable,
@@ -119,24 +127,24 @@ export async function readLatestEntries(
   if (known.length === 0) return new Map();
   const journal = `${schema.quoted}.saga_journal`;
   const { rows } = await on.query<EntryRow>({
-    text: `SELECT e.saga_id, e.revision, e.ordinal, e.transition_id, e.kind, e.step, e.attempt,
-        CASE WHEN e.kind = ANY ($3::text[]) THEN substr(e.data, 1, $4) END AS data, ${epochMs('e.recorded_at')} AS recorded_at
+    text: `SELECT l.saga_id, l.revision, l.ordinal, l.transition_id, l.kind, l.step, l.attempt,
+        CASE WHEN l.kind = ANY ($3::text[]) THEN substr(coalesce(o.data, l.data), 1, $4) END AS data,
+        ${epochMs('l.recorded_at')} AS recorded_at
       FROM unnest($1::uuid[]) AS given (id)
       CROSS JOIN LATERAL (
-        SELECT DISTINCT ON (j.kind COLLATE "C", j.step COLLATE "C") j.*
-        FROM ${journal} j
+        SELECT DISTINCT ON (e.kind COLLATE "C", e.step COLLATE "C")
+          j.saga_id, j.revision, j.transition_id, j.recorded_at, e.*
+        FROM ${journal} j CROSS JOIN LATERAL ${schema.quoted}.entries_of(j.entries) AS e
         WHERE j.saga_id = given.id
-          AND j.revision > (SELECT max(l.revision) FROM ${journal} l WHERE l.saga_id = given.id) - $2::int
-        ORDER BY j.kind COLLATE "C", j.step COLLATE "C", j.revision DESC, j.ordinal DESC
-      ) AS e
-      ORDER BY e.saga_id, e.revision, e.ordinal`,
+          AND j.revision > (SELECT max(n.revision) FROM ${journal} n WHERE n.saga_id = given.id) - $2::int
+        ORDER BY e.kind COLLATE "C", e.step COLLATE "C", j.revision DESC, e.ordinal DESC
+      ) AS l
+      LEFT JOIN ${schema.quoted}.saga_output o
+        ON o.saga_id = l.saga_id AND o.revision = l.revision AND o.ordinal = l.ordinal
+      ORDER BY l.saga_id, l.revision, l.ordinal`,
     values: [known, transitions, dataOf, LATEST_DATA_CHARACTERS],
   });
-  return bySaga(rows);
-}
-
-function bySaga(rows: readonly EntryRow[]): ReadonlyMap<string, readonly RecordedEntry[]> {
-  const histories = new Map<string, RecordedEntry[]>();
+  const bySaga = new Map<string, RecordedEntry[]>();
   for (const row of rows) {
     const entry: RecordedEntry = {
       kind: row.kind,
@@ -148,11 +156,11 @@ function bySaga(rows: readonly EntryRow[]): ReadonlyMap<string, readonly Recorde
       transitionId: row.transition_id,
       recordedAt: new Date(row.recorded_at),
     };
-    const list = histories.get(row.saga_id);
-    if (list === undefined) histories.set(row.saga_id, [entry]);
+    const list = bySaga.get(row.saga_id);
+    if (list === undefined) bySaga.set(row.saga_id, [entry]);
     else list.push(entry);
   }
-  return histories;
+  return bySaga;
 }
 
 export async function countSagas(

@@ -4,13 +4,13 @@ import {
   isLockTimeout,
   isTransientError,
   LIMITS,
-  type Prepared,
   type Queryable,
   type SchemaName,
   type Statement,
 } from '../connection/index.js';
 import { KEY_WAIT_MS, singleStartForms, startForms, type StartForms } from './start-sql.js';
-import { entryArrays, messageArrays } from './transition-values.js';
+import { entriesText, hasOutputs, outputArrays } from './journal-rows.js';
+import { messageArrays } from './transition-values.js';
 
 interface InsertedRow {
   readonly place: number;
@@ -126,21 +126,23 @@ export class SagaStarter {
   /** The statement that inserts these starts, in a caller's transaction or in one of its own. */
   #insertOf(sagas: readonly NewSaga[], within: boolean): Statement {
     const sent = sagas.map((saga) => saga.messages);
-    const messages = sent.some((of) => of.length > 0);
+    const parts = {
+      messages: sent.some((of) => of.length > 0),
+      outputs: sagas.some(({ entries }) => hasOutputs(entries)),
+    };
     const written = [
-      ...entryArrays(sagas.map(({ entries }) => entries)),
-      ...(messages ? messageArrays(sent) : []),
+      ...(parts.outputs ? outputArrays(sagas.map(({ entries }) => entries)) : []),
+      ...(parts.messages ? messageArrays(sent) : []),
     ];
-    const form = (forms: StartForms): Prepared => (messages ? forms.sending : forms.plain);
     const [only] = sagas;
     if (only !== undefined && sagas.length === 1 && !within) {
-      return form(this.#single).with([
+      return this.#single(parts).with([
         ...COLUMN_VALUES.map((valueOf) => valueOf(only)),
         ...written,
       ]);
     }
     const columns = COLUMN_VALUES.map((valueOf) => sagas.map(valueOf));
-    return form(within ? this.#within : this.#alone).with([...columns, ...written]);
+    return (within ? this.#within : this.#alone)(parts).with([...columns, ...written]);
   }
 
   async #taken(sagas: readonly NewSaga[], on: Queryable): Promise<readonly TakenRow[]> {
@@ -169,7 +171,7 @@ export class SagaStarter {
   }
 }
 
-/** The values $1 to $12 of each statement of `start-sql.ts`, in their order. */
+/** The values $1 to $13 of each statement of `start-sql.ts`, in their order. */
 const COLUMN_VALUES: readonly ((saga: NewSaga) => unknown)[] = [
   ({ id }) => id,
   ({ tenant }) => tenant,
@@ -183,6 +185,7 @@ const COLUMN_VALUES: readonly ((saga: NewSaga) => unknown)[] = [
   ({ deadlineInMs }) => deadlineInMs,
   ({ transitionId }) => transitionId,
   keyLock,
+  ({ entries }) => entriesText(entries),
 ];
 
 const BUSY: StartOutcome = { kind: 'busy' };

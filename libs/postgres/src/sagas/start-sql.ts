@@ -1,5 +1,6 @@
 import { Prepared, type SchemaName } from '../connection/index.js';
 import { outboxInsert } from '../outbox/index.js';
+import { outputSource } from './transition-sql.js';
 
 /**
  * How long a start in a caller's transaction waits for another transaction that holds the same key, in
@@ -12,11 +13,15 @@ export const KEY_WAIT_MS = 10_000;
  */
 const GROUP_WAIT_MS = 50;
 
-/** The statement for starts without and with messages. */
-export interface StartForms {
-  readonly plain: Prepared;
-  readonly sending: Prepared;
+/** The parts that a statement has; unneeded ones have a cost even if they insert nothing. */
+export interface StartParts {
+  readonly messages: boolean;
+  /** Data of entries that is too large for the journal. */
+  readonly outputs: boolean;
 }
+
+/** The statement that starts sagas, with these parts. */
+export type StartForms = (parts: StartParts) => Prepared;
 
 /**
  * The statements for many starts, whose values are arrays.
@@ -24,7 +29,7 @@ export interface StartForms {
  * @param within whether the statements run in a caller's transaction
  */
 export function startForms(schema: SchemaName, within: boolean): StartForms {
-  return prepared((messages) => insertSql(schema, within, messages));
+  return prepared((parts) => insertSql(schema, within, parts));
 }
 
 /**
@@ -33,11 +38,32 @@ export function startForms(schema: SchemaName, within: boolean): StartForms {
  * and their joins.
  */
 export function singleStartForms(schema: SchemaName): StartForms {
-  return prepared((messages) => insertOneSql(schema, messages));
+  return prepared((parts) => insertOneSql(schema, parts));
 }
 
-function prepared(sql: (messages: boolean) => string): StartForms {
-  return { plain: new Prepared(sql(false)), sending: new Prepared(sql(true)) };
+function prepared(sql: (parts: StartParts) => string): StartForms {
+  const form = (messages: boolean) => ({
+    inline: new Prepared(sql({ messages, outputs: false })),
+    large: new Prepared(sql({ messages, outputs: true })),
+  });
+  const [plain, sending] = [form(false), form(true)];
+  return ({ messages, outputs }) => (messages ? sending : plain)[outputs ? 'large' : 'inline'];
+}
+
+/** The parts of a statement that insert what belongs to the started sagas, the row source `from`. */
+function writes(schema: SchemaName, from: string, { messages, outputs }: StartParts): string {
+  const large = outputs
+    ? `, outputs AS (
+    INSERT INTO ${schema.quoted}.saga_output (saga_id, revision, ordinal, data)
+    SELECT c.id, 0, e.ordinal, e.data FROM ${outputSource(14)} JOIN ${from} c ON c.place = e.place
+  )`
+    : '';
+  const sent = messages
+    ? `, sent AS (
+    ${outboxInsert(schema, outputs ? 17 : 14, `JOIN ${from} c ON c.place = m.owner`)}
+  )`
+    : '';
+  return large + sent;
 }
 
 /** The lock space of idempotency keys; those of the outbox and the inbox are other numbers. */
@@ -66,12 +92,7 @@ function limits(waitMs: number, from = ''): string {
  * One start; its parameters are those of {@link insertSql}. The transaction is the statement's own, and so
  * the limit of its waits ends with it.
  */
-function insertOneSql(schema: SchemaName, messages: boolean): string {
-  const sent = messages
-    ? `, sent AS (
-    ${outboxInsert(schema, 19, 'JOIN inserted c ON c.place = m.owner')}
-  )`
-    : '';
+function insertOneSql(schema: SchemaName, parts: StartParts): string {
   return `WITH ${limits(GROUP_WAIT_MS)}, free AS MATERIALIZED (
     SELECT 1 AS place FROM limits
     WHERE $12::int IS NULL OR pg_try_advisory_xact_lock(${String(KEYS)}, $12::int)
@@ -85,30 +106,22 @@ function insertOneSql(schema: SchemaName, messages: boolean): string {
     ON CONFLICT DO NOTHING
     RETURNING 1 AS place, id
   ), journal AS (
-    INSERT INTO ${schema.quoted}.saga_journal (saga_id, revision, ordinal, transition_id, kind, step, attempt, data)
-    SELECT c.id, 0, e.ordinal, $11::uuid, e.kind, e.step, e.attempt, e.data
-    FROM unnest($13::int[], $14::int[], $15::text[], $16::text[], $17::int[], $18::text[])
-      AS e (place, ordinal, kind, step, attempt, data)
-    JOIN inserted c ON c.place = e.place
-  )${sent}
+    INSERT INTO ${schema.quoted}.saga_journal (saga_id, revision, transition_id, entries)
+    SELECT c.id, 0, $11::uuid, $13::text FROM inserted c
+  )${writes(schema, 'inserted', parts)}
   SELECT place, EXISTS (SELECT FROM inserted) AS started FROM free`;
 }
 
 /**
  * $1 id, $2 tenant, $3 name, $4 version, $5 key, $6 digest, $7 status, $8 owner, $9 wake in ms,
- * $10 deadline in ms, $11 transition id, $12 lock of the key, $13–$18 entries, $19… messages.
+ * $10 deadline in ms, $11 transition id, $12 lock of the key, $13 entries; then, where there are any, outputs: place, ordinal and data; messages.
  *
  * Rows are inserted by key, so that two transactions with the same keys lock them in one order. A
  * transaction that inserts a key holds its lock until it ends. Outside of a caller's transaction, a key
  * whose lock is taken is left out, since its insert would wait. The caller's own lock_timeout is as
  * before when the statement has ended.
  */
-function insertSql(schema: SchemaName, within: boolean, messages: boolean): string {
-  const sent = messages
-    ? `, sent AS (
-    ${outboxInsert(schema, 19, 'JOIN placed c ON c.place = m.owner')}
-  )`
-    : '';
+function insertSql(schema: SchemaName, within: boolean, parts: StartParts): string {
   const free = within
     ? `SELECT t.place, CASE WHEN t.lock IS NOT NULL THEN
         CASE WHEN ${LOCKED} < ${String(KEYS_LOCKED)} THEN
@@ -133,8 +146,8 @@ function insertSql(schema: SchemaName, within: boolean, messages: boolean): stri
       ]
     : ['', ''];
   return `WITH ${first}, t AS MATERIALIZED (
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::float8[], $10::float8[], $11::uuid[], $12::int[])
-      WITH ORDINALITY AS t (id, tenant, name, version, key, input_digest, status, owner, wake_ms, deadline_ms, transition_id, lock, place)
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::float8[], $10::float8[], $11::uuid[], $12::int[], $13::text[])
+      WITH ORDINALITY AS t (id, tenant, name, version, key, input_digest, status, owner, wake_ms, deadline_ms, transition_id, lock, entries, place)
   ), free AS MATERIALIZED (
     ${free}
   ), inserted AS (
@@ -150,13 +163,9 @@ function insertSql(schema: SchemaName, within: boolean, messages: boolean): stri
   ), placed AS MATERIALIZED (
     SELECT min(t.place)::int AS place, t.id FROM inserted JOIN t USING (id) GROUP BY t.id
   ), journal AS (
-    INSERT INTO ${schema.quoted}.saga_journal (saga_id, revision, ordinal, transition_id, kind, step, attempt, data)
-    SELECT c.id, 0, e.ordinal, t.transition_id, e.kind, e.step, e.attempt, e.data
-    FROM unnest($13::int[], $14::int[], $15::text[], $16::text[], $17::int[], $18::text[])
-      AS e (place, ordinal, kind, step, attempt, data)
-    JOIN placed c ON c.place = e.place
-    JOIN t ON t.place = c.place
-  )${sent}${restored}
+    INSERT INTO ${schema.quoted}.saga_journal (saga_id, revision, transition_id, entries)
+    SELECT c.id, 0, t.transition_id, t.entries FROM placed c JOIN t ON t.place = c.place
+  )${writes(schema, 'placed', parts)}${restored}
   SELECT f.place::int AS place, p.place IS NOT NULL AS started
   FROM ${last}free f LEFT JOIN placed p ON p.place = f.place`;
 }

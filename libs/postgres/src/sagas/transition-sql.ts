@@ -8,6 +8,8 @@ import { keyLockSource, outboxInsert, TAKE_KEY_LOCK, TRY_KEY_LOCK } from '../out
 export interface TransitionParts {
   readonly messages: boolean;
   readonly mail: boolean;
+  /** Data of entries that is too large for the journal. */
+  readonly outputs: boolean;
   /** Messages whose keys are not their saga's id: those keys are locked first. */
   readonly locks: boolean;
 }
@@ -18,7 +20,7 @@ export interface TransitionParts {
  */
 const KEY_WAIT_MS = 50;
 
-const NO_PARTS: TransitionParts = { messages: false, mail: false, locks: false };
+const NO_PARTS: TransitionParts = { messages: false, mail: false, outputs: false, locks: false };
 
 const FINAL = "('completed', 'compensated', 'partially_committed', 'terminated')";
 
@@ -42,9 +44,15 @@ function limitsFrom(first: number): string {
   )`;
 }
 
+/** Large data as the row source `e`. @param first number of the first parameter */
+export function outputSource(first: number): string {
+  const [places, ordinals, data] = [first, first + 1, first + 2].map((at) => `$${String(at)}`);
+  return `unnest(${places}::int[], ${ordinals}::int[], ${data}::text[]) AS e (place, ordinal, data)`;
+}
+
 /** The positions of the transitions whose keys another transaction has locked. */
 const KEYS_TRIED = `keys AS MATERIALIZED (
-    SELECT k.place FROM ${keyLockSource(15)}
+    SELECT k.place FROM ${keyLockSource(10)}
     WHERE NOT ${TRY_KEY_LOCK}
   ), `;
 
@@ -75,15 +83,15 @@ export class TransitionSql {
 
   /**
    * Many transitions, as arrays: $1 ids, $2 owners, $3 epochs, $4 revisions, $5 statuses,
-   * $6 give back, $7 wake in ms, $8 transition ids; then entries: $9 place, $10 ordinal, $11 kind,
-   * $12 step, $13 attempt, $14 data; then, where there are any, key locks; mail: place and id; messages.
+   * $6 give back, $7 wake in ms, $8 transition ids, $9 entries; then, where there are any, key locks;
+   * outputs: place, ordinal and data; mail: place and id; messages.
    */
   many(parts: TransitionParts): Prepared {
     return this.#prepared('many', parts, () => {
       const schema = this.#schema.quoted;
       return `WITH t AS MATERIALIZED (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::text[], $6::bool[], $7::float8[], $8::uuid[])
-      WITH ORDINALITY AS t (id, owner, epoch, revision, status, gives_back, wake_ms, transition_id, place)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::text[], $6::bool[], $7::float8[], $8::uuid[], $9::text[])
+      WITH ORDINALITY AS t (id, owner, epoch, revision, status, gives_back, wake_ms, transition_id, entries, place)
   ), ${parts.locks ? KEYS_TRIED : ''}locked AS MATERIALIZED (
     SELECT s.ctid AS at, s.id, s.owner, s.epoch, s.revision FROM ${schema}.saga s
     WHERE s.id = ANY ($1::uuid[]) ORDER BY s.id FOR UPDATE SKIP LOCKED
@@ -92,8 +100,8 @@ export class TransitionSql {
     FROM locked l JOIN t ON t.id = l.id
     WHERE s.ctid = l.at AND l.owner = t.owner AND l.epoch = t.epoch AND l.revision = t.revision
       ${parts.locks ? 'AND NOT EXISTS (SELECT FROM keys WHERE keys.place = t.place)' : ''}
-    RETURNING t.place::int AS place, s.id, s.revision, t.transition_id
-  )${this.#writes(parts, 9)}
+    RETURNING t.place::int AS place, s.id, s.revision, t.transition_id, t.entries
+  )${this.#writes(parts, 10)}
   SELECT place FROM changed`;
     });
   }
@@ -142,7 +150,7 @@ export class TransitionSql {
     const source = limits === '' ? `${schema}.saga s` : `limits CROSS JOIN ${schema}.saga s`;
     const keys = parts.locks
       ? `keys AS MATERIALIZED (
-    SELECT ${TAKE_KEY_LOCK} AS taken FROM limits CROSS JOIN ${keyLockSource(first + 6)}
+    SELECT ${TAKE_KEY_LOCK} AS taken FROM limits CROSS JOIN ${keyLockSource(first + 1)}
   ), `
       : '';
     // The keys are locked once, before the first row is read; the bound applies to the keys only.
@@ -154,27 +162,32 @@ export class TransitionSql {
     SELECT s.ctid AS at, s.owner, s.epoch, s.revision FROM ${source} WHERE s.id = $1::uuid ${after}
     FOR UPDATE OF s ${wait}
   ), t AS (
-    SELECT $5::text AS status, $6::bool AS gives_back, $7::float8 AS wake_ms
+    SELECT $5::text AS status, $6::bool AS gives_back, $7::float8 AS wake_ms, $${String(first)}::text AS entries
   ), changed AS (
     UPDATE ${schema}.saga s SET ${CHANGE}
     FROM locked l, t
     WHERE s.ctid = l.at AND l.owner = $2::uuid AND l.epoch = $3::int AND l.revision = $4::int
-    RETURNING 1 AS place, s.id, s.revision, $8::uuid AS transition_id
-  )${this.#writes(parts, first)}
+    RETURNING 1 AS place, s.id, s.revision, $8::uuid AS transition_id, t.entries
+  )${this.#writes(parts, first + 1)}
   SELECT place FROM changed`;
   }
 
+  /** @param first number of the first parameter after the entries */
   #writes(parts: TransitionParts, first: number): string {
     const schema = this.#schema.quoted;
-    const p = (offset: number): string => `$${String(first + offset)}`;
-    let next = first + (parts.locks ? 10 : 6);
+    let next = first + (parts.locks ? 4 : 0);
     let sql = `, journal AS (
-    INSERT INTO ${schema}.saga_journal (saga_id, revision, ordinal, transition_id, kind, step, attempt, data)
-    SELECT c.id, c.revision, e.ordinal, c.transition_id, e.kind, e.step, e.attempt, e.data
-    FROM unnest(${p(0)}::int[], ${p(1)}::int[], ${p(2)}::text[], ${p(3)}::text[], ${p(4)}::int[], ${p(5)}::text[])
-      AS e (place, ordinal, kind, step, attempt, data)
-    JOIN changed c ON c.place = e.place
+    INSERT INTO ${schema}.saga_journal (saga_id, revision, transition_id, entries)
+    SELECT c.id, c.revision, c.transition_id, c.entries FROM changed c
   )`;
+    if (parts.outputs) {
+      sql += `, outputs AS (
+    INSERT INTO ${schema}.saga_output (saga_id, revision, ordinal, data)
+    SELECT c.id, c.revision, e.ordinal, e.data
+    FROM ${outputSource(next)} JOIN changed c ON c.place = e.place
+  )`;
+      next += 3;
+    }
     if (parts.mail) {
       sql += `, mail AS (
     DELETE FROM ${schema}.saga_mail m
@@ -193,7 +206,7 @@ export class TransitionSql {
   }
 
   #prepared(form: string, parts: TransitionParts, text: () => string): Prepared {
-    const name = `${form}${parts.messages ? '+messages' : ''}${parts.mail ? '+mail' : ''}${parts.locks ? '+locks' : ''}`;
+    const name = `${form}${parts.messages ? '+messages' : ''}${parts.mail ? '+mail' : ''}${parts.outputs ? '+outputs' : ''}${parts.locks ? '+locks' : ''}`;
     let prepared = this.#cache.get(name);
     if (prepared === undefined) {
       prepared = new Prepared(text());

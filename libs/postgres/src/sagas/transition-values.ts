@@ -1,10 +1,11 @@
-import type { JournalEntry, OutboxMessage, SagaTransition } from '@sagaz/core';
+import type { OutboxMessage, SagaTransition } from '@sagaz/core';
 import {
   keyLockRows,
   keyLockValues,
   outboxInsertValues,
   type KeyLockRow,
 } from '../outbox/index.js';
+import { entriesText, hasOutputs, outputArrays } from './journal-rows.js';
 import type { TransitionParts } from './transition-sql.js';
 
 const NO_LOCKS: readonly KeyLockRow[] = [];
@@ -14,6 +15,7 @@ export function partsOf(transitions: readonly SagaTransition[]): TransitionParts
   return {
     messages: transitions.some(({ messages }) => messages.length > 0),
     mail: transitions.some(({ consumedMail }) => consumedMail.length > 0),
+    outputs: transitions.some(({ entries }) => hasOutputs(entries)),
     locks: transitions.some((one) => locksOf(one, 0).length > 0),
   };
 }
@@ -32,6 +34,7 @@ export function manyValues(
     transitions.map(({ ownership }) => ownership.kind === 'give_back'),
     transitions.map(wakeInMs),
     transitions.map(({ id }) => id),
+    transitions.map(({ entries }) => entriesText(entries)),
     ...writeValues(transitions, parts),
   ];
 }
@@ -52,29 +55,9 @@ export function oneValues(
     wakeInMs(transition),
     transition.id,
     ...limits,
+    entriesText(transition.entries),
     ...writeValues([transition], parts),
   ];
-}
-
-/** The arrays of journal entries, by place: place, ordinal, kind, step, attempt, data. */
-export function entryArrays(entriesByPlace: readonly (readonly JournalEntry[])[]): unknown[][] {
-  const place: number[] = [];
-  const ordinal: number[] = [];
-  const kind: string[] = [];
-  const step: (string | null)[] = [];
-  const attempt: number[] = [];
-  const data: (string | null)[] = [];
-  for (const [at, entries] of entriesByPlace.entries()) {
-    for (const [position, entry] of entries.entries()) {
-      place.push(at + 1);
-      ordinal.push(position);
-      kind.push(entry.kind);
-      step.push(entry.step);
-      attempt.push(entry.attempt);
-      data.push(entry.data);
-    }
-  }
-  return [place, ordinal, kind, step, attempt, data];
 }
 
 /** The arrays of messages, by place. */
@@ -109,10 +92,11 @@ export function bytesOf(transition: SagaTransition): number {
 }
 
 function writeValues(transitions: readonly SagaTransition[], parts: TransitionParts): unknown[] {
-  const values: unknown[] = entryArrays(transitions.map(({ entries }) => entries));
+  const values: unknown[] = [];
   if (parts.locks) {
     values.push(...keyLockValues(transitions.flatMap((one, at) => locksOf(one, at + 1))));
   }
+  if (parts.outputs) values.push(...outputArrays(transitions.map(({ entries }) => entries)));
   if (parts.mail) {
     const places: number[] = [];
     const ids: string[] = [];

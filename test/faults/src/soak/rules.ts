@@ -132,7 +132,7 @@ export const RULES: readonly Rule[] = [
     rows: `SELECT id, key, status, owner, epoch, revision, wake_at, created_at, updated_at,
         EXISTS (SELECT FROM ${orders}.engine e WHERE e.incarnation = s.owner) AS owner_is_known,
         (SELECT json_agg(json_build_object('kind', j.kind, 'step', j.step, 'attempt', j.attempt, 'at', j.recorded_at)
-          ORDER BY j.revision, j.ordinal) FROM ${orders}.saga_journal j WHERE j.saga_id = s.id) AS journal,
+          ORDER BY j.revision, j.ordinal) FROM ${orders}.saga_journal_readable j WHERE j.saga_id = s.id) AS journal,
         (SELECT json_agg(m.kind) FROM ${orders}.saga_mail m WHERE m.saga_id = s.id) AS unread_mail
       FROM ${orders}.saga s WHERE status NOT IN ${ENDED}`,
   },
@@ -141,7 +141,7 @@ export const RULES: readonly Rule[] = [
     server: 'store',
     rows: `SELECT id, key, status, ${DUE_KIND} AS due,
         (SELECT json_agg(json_build_object('kind', j.kind, 'step', j.step, 'attempt', j.attempt, 'data', left(j.data, 300))
-          ORDER BY j.revision, j.ordinal) FROM ${orders}.saga_journal j WHERE j.saga_id = s.id) AS journal
+          ORDER BY j.revision, j.ordinal) FROM ${orders}.saga_journal_readable j WHERE j.saga_id = s.id) AS journal
       FROM ${orders}.saga s WHERE status IN ${ENDED} AND status <> ${DUE_KIND}`,
   },
   {
@@ -230,7 +230,7 @@ export const LONGEST_SAGAS = `
       SELECT json_agg(p) FROM (
         SELECT kind, step, attempt, recorded_at,
           recorded_at - lag(recorded_at, 1, s.created_at) OVER (ORDER BY revision, ordinal) AS after_pause
-        FROM ${orders}.saga_journal j WHERE j.saga_id = s.id ORDER BY after_pause DESC LIMIT 3
+        FROM ${orders}.saga_journal_readable j WHERE j.saga_id = s.id ORDER BY after_pause DESC LIMIT 3
       ) AS p
     ) AS pauses
   FROM ${orders}.saga s WHERE status IN ${ENDED} ORDER BY updated_at - created_at DESC LIMIT $1`;

@@ -1,5 +1,5 @@
 import { parseJournal, recordText } from '../../messaging/index.js';
-import type { JournalEntry } from '../../ports/index.js';
+import { UNREADABLE_ENTRY, type JournalEntry } from '../../ports/index.js';
 import { damagedField, isObject } from './entry-shape.js';
 import { UnreadableJournalError } from './unreadable-journal.error.js';
 import { ROLES, type Role, type SagaEntry, type TaskEntry, type WholeEntry } from './saga-entry.js';
@@ -73,6 +73,9 @@ function errorLast({ error, ...others }: { readonly error: unknown }): object {
  * cannot have
  */
 export function decodeEntry(entry: JournalEntry): SagaEntry {
+  if (entry.kind === UNREADABLE_ENTRY) {
+    throw new UnreadableJournalError(entry.kind, 'Its row is damaged.');
+  }
   const data = parseJournal(entry.data) ?? {};
   if (!isObject(data)) throw new UnreadableJournalError(entry.kind, 'Its data is no object.');
   const task = WRITTEN.get(entry.kind);

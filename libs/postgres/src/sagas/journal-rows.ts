@@ -1,0 +1,189 @@
+import { UNREADABLE_ENTRY, type JournalEntry, type RecordedEntry } from '@sagaz/core';
+
+/** The longest data, in UTF-16 code units, that stands in the journal; longer data lies in `saga_output`. */
+const LONGEST_INLINE = 2_048;
+
+/** A row of the journal. */
+export interface JournalRow {
+  readonly saga_id: string;
+  readonly revision: number;
+  readonly transition_id: string;
+  readonly entries: string;
+  readonly recorded_at: number;
+}
+
+/** Data that lies apart from its row of the journal. */
+export interface OutputRow {
+  readonly saga_id: string;
+  readonly revision: number;
+  readonly ordinal: number;
+  readonly data: string;
+}
+
+/** An entry as its row has it. */
+interface WrittenEntry extends JournalEntry {
+  /** Whether its data lies apart from the journal. */
+  readonly apart: boolean;
+}
+
+/** Whether entries have data that is kept apart from the journal. */
+export function hasOutputs(entries: readonly JournalEntry[]): boolean {
+  return entries.some(isLarge);
+}
+
+/**
+ * The entries of a transition as the text of one row: a JSON array of [kind, step, attempt, length, data].
+ * The data is JSON already and stands in it as it is. Its length says where it ends, so that it is read
+ * back unchanged and without being parsed. Large data is left out.
+ */
+export function entriesText(entries: readonly JournalEntry[]): string {
+  const texts = entries.map((entry) => {
+    const { kind, step, attempt, data } = entry;
+    const head = `${JSON.stringify(kind)},${JSON.stringify(step)},${String(attempt)}`;
+    if (data === null) return `[${head}]`;
+    const length = String(data.length);
+    return isLarge(entry) ? `[${head},${length}]` : `[${head},${length},${data}]`;
+  });
+  return `[${texts.join(',')}]`;
+}
+
+/** The arrays of large data, by place: place, ordinal, data. */
+export function outputArrays(
+  entriesByPlace: readonly (readonly JournalEntry[])[],
+): readonly [places: number[], ordinals: number[], data: string[]] {
+  const [places, ordinals, data]: [number[], number[], string[]] = [[], [], []];
+  for (const [at, entries] of entriesByPlace.entries()) {
+    for (const [ordinal, entry] of entries.entries()) {
+      if (entry.data === null || !isLarge(entry)) continue;
+      places.push(at + 1);
+      ordinals.push(ordinal);
+      data.push(entry.data);
+    }
+  }
+  return [places, ordinals, data];
+}
+
+/**
+ * The entries of rows, by saga, in order. Damaged text is an entry of a kind that nobody knows.
+ *
+ * @param outputsOf reads the data of these sagas that lies apart
+ */
+export async function entriesOf(
+  rows: readonly JournalRow[],
+  outputsOf: (sagas: readonly string[]) => Promise<readonly OutputRow[]>,
+): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
+  const written = rows.map((row) => ({ row, entries: writtenEntries(row.entries) }));
+  const sagas = new Set(
+    written.flatMap(({ row, entries }) =>
+      entries.some(({ apart }) => apart) ? [row.saga_id] : [],
+    ),
+  );
+  const outputs = sagas.size === 0 ? [] : await outputsOf([...sagas]);
+  const data = new Map(outputs.map((output) => [placeOf(output, output.ordinal), output.data]));
+  const bySaga = new Map<string, RecordedEntry[]>();
+  for (const { row, entries } of written) {
+    const known = bySaga.get(row.saga_id);
+    const list = known ?? [];
+    if (known === undefined) bySaga.set(row.saga_id, list);
+    for (const [ordinal, { apart, ...inline }] of entries.entries()) {
+      const output = apart ? data.get(placeOf(row, ordinal)) : undefined;
+      const missing = apart && output === undefined;
+      const entry = missing ? unreadable('Its row of saga_output is missing.') : inline;
+      list.push({
+        kind: entry.kind,
+        step: entry.step,
+        attempt: entry.attempt,
+        data: output ?? entry.data,
+        revision: row.revision,
+        ordinal,
+        transitionId: row.transition_id,
+        recordedAt: new Date(row.recorded_at),
+      });
+    }
+  }
+  return bySaga;
+}
+
+const TEXT = '"(?:[^"\\\\]|\\\\.)*"';
+/** An entry up to its data, as {@link entriesText} writes it. */
+const HEAD = new RegExp(`\\[(${TEXT}),(${TEXT}|null),(\\d+)(?:,(\\d+))?([,\\]])`, 'y');
+
+function writtenEntries(text: string): readonly WrittenEntry[] {
+  const entries: WrittenEntry[] = [];
+  let at = 1;
+  while (at < text.length) {
+    HEAD.lastIndex = at;
+    const head = HEAD.exec(text);
+    if (head === null) return mendedEntries(text);
+    const [whole, kind = '', step = '', attempt, length, next] = head;
+    at += whole.length;
+    let data: string | null = null;
+    if (next === ',') {
+      const end = at + Number(length);
+      data = text.slice(at, end);
+      if (text[end] !== ']') return mendedEntries(text);
+      at = end + 1;
+    }
+    const apart = length !== undefined && data === null;
+    entries.push({ ...labelsOf(kind, step), attempt: Number(attempt), data, apart });
+    if (text[at] !== ',' && (text[at] !== ']' || at !== text.length - 1))
+      return mendedEntries(text);
+    at += 1;
+  }
+  return entries;
+}
+
+/** The entries of text that a person has mended: JSON, but with lengths that are no longer right. */
+function mendedEntries(text: string): readonly WrittenEntry[] {
+  let entries: unknown;
+  try {
+    entries = JSON.parse(text);
+  } catch {
+    entries = null;
+  }
+  if (!Array.isArray(entries)) return [unreadable(text)];
+  return entries.map((entry: unknown): WrittenEntry => {
+    const fields: readonly unknown[] = Array.isArray(entry) ? entry : [];
+    const [kind, step, attempt, , data] = fields;
+    const named = typeof step === 'string' || step === null;
+    if (typeof kind !== 'string' || !named || typeof attempt !== 'number') {
+      return unreadable(JSON.stringify(entry));
+    }
+    const inline = data === undefined ? null : JSON.stringify(data);
+    return { kind, step, attempt, data: inline, apart: fields.length === 4 };
+  });
+}
+
+/** The texts of kinds and steps in JSON, and what they stand for: there are few of them. */
+const LABELS = new Map<string, string | null>([['null', null]]);
+const MOST_LABELS = 10_000;
+
+function labelsOf(kind: string, step: string): { kind: string; step: string | null } {
+  return { kind: labelOf(kind) ?? '', step: labelOf(step) };
+}
+
+function labelOf(json: string): string | null {
+  const known = LABELS.get(json);
+  if (known !== undefined) return known;
+  const label = String(JSON.parse(json));
+  if (LABELS.size < MOST_LABELS) LABELS.set(json, label);
+  return label;
+}
+
+function unreadable(text: string): WrittenEntry {
+  return {
+    kind: UNREADABLE_ENTRY,
+    step: null,
+    attempt: 0,
+    data: JSON.stringify(text),
+    apart: false,
+  };
+}
+
+function isLarge({ data }: JournalEntry): boolean {
+  return data !== null && data.length > LONGEST_INLINE;
+}
+
+function placeOf(row: Pick<OutputRow, 'saga_id' | 'revision'>, ordinal: number): string {
+  return `${row.saga_id}:${String(row.revision)}:${String(ordinal)}`;
+}
