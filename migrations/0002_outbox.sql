@@ -90,48 +90,62 @@ CREATE INDEX outbox_due ON sagaz.outbox (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX outbox_dead_letter ON sagaz.outbox (seq) WHERE status = 'dead_letter';
 
 -- What is pending in slots, from each slot's floor on and without what is being worked on, slot by slot
--- in the order given. A function, because the way to the rows must not depend on statistics, which
--- are always wrong in a queue: along the index, never by collecting a whole slot to sort it. STABLE,
--- so that it reads the snapshot of the statement that calls it.
+-- in the order given, until their payloads and 500 bytes for each row reach in_bytes; a row's size is
+-- known without reading its payload. A function, because the way to the rows must not depend on
+-- statistics, which are always wrong in a queue: along the index, never by collecting a whole slot to
+-- sort it. STABLE, so that it reads the snapshot of the statement that calls it.
 CREATE FUNCTION sagaz.outbox_read(
   in_slots integer[], in_floors bigint[], in_flight bigint[], in_per_slot bigint,
-  in_limit bigint,
+  in_limit bigint, in_bytes bigint,
   in_tenants text[] DEFAULT NULL, in_topics text[] DEFAULT NULL, in_keys text[] DEFAULT NULL,
   in_within bigint DEFAULT NULL
 ) RETURNS SETOF sagaz.outbox LANGUAGE plpgsql STABLE ROWS 1000
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+  got sagaz.outbox;
+  room bigint := in_bytes;
 BEGIN
   IF in_keys IS NULL THEN
-    RETURN QUERY
-    SELECT r.* FROM unnest(in_slots, in_floors) WITH ORDINALITY AS w (slot, floor, place)
-    CROSS JOIN LATERAL (
-      SELECT p.* FROM sagaz.outbox p
-      WHERE p.slot = w.slot AND p.seq > w.floor AND p.status = 'pending'
-        AND p.seq NOT IN (SELECT unnest(in_flight))
-      ORDER BY p.seq LIMIT in_per_slot
-    ) AS r
-    LIMIT in_limit;
+    FOR got IN
+      SELECT r.* FROM unnest(in_slots, in_floors) WITH ORDINALITY AS w (slot, floor, place)
+      CROSS JOIN LATERAL (
+        SELECT p.* FROM sagaz.outbox p
+        WHERE p.slot = w.slot AND p.seq > w.floor AND p.status = 'pending'
+          AND p.seq NOT IN (SELECT unnest(in_flight))
+        ORDER BY p.seq LIMIT in_per_slot
+      ) AS r
+      LIMIT in_limit
+    LOOP
+      RETURN NEXT got;
+      room := room - 500 - octet_length(got.payload);
+      EXIT WHEN room <= 0;
+    END LOOP;
     RETURN;
   END IF;
   -- Past the ordered rows of keys that are busy. The rows that are looked at are limited first, because
   -- a busy key may have any number of them.
-  RETURN QUERY
-  SELECT r.* FROM unnest(in_slots, in_floors) WITH ORDINALITY AS w (slot, floor, place)
-  CROSS JOIN LATERAL (
-    SELECT n.* FROM (
-      SELECT p.* FROM sagaz.outbox p
-      WHERE p.slot = w.slot AND p.seq > w.floor AND p.status = 'pending'
-      ORDER BY p.seq LIMIT in_within
-    ) AS n
-    WHERE n.seq NOT IN (SELECT unnest(in_flight))
-      AND NOT (
-        n.ordered AND (n.tenant, n.topic, n.key) IN (SELECT * FROM unnest(in_tenants, in_topics, in_keys))
-      )
-    ORDER BY n.seq LIMIT in_per_slot
-  ) AS r
-  LIMIT in_limit;
+  FOR got IN
+    SELECT r.* FROM unnest(in_slots, in_floors) WITH ORDINALITY AS w (slot, floor, place)
+    CROSS JOIN LATERAL (
+      SELECT n.* FROM (
+        SELECT p.* FROM sagaz.outbox p
+        WHERE p.slot = w.slot AND p.seq > w.floor AND p.status = 'pending'
+        ORDER BY p.seq LIMIT in_within
+      ) AS n
+      WHERE n.seq NOT IN (SELECT unnest(in_flight))
+        AND NOT (
+          n.ordered AND (n.tenant, n.topic, n.key) IN (SELECT * FROM unnest(in_tenants, in_topics, in_keys))
+        )
+      ORDER BY n.seq LIMIT in_per_slot
+    ) AS r
+    LIMIT in_limit
+  LOOP
+    RETURN NEXT got;
+    room := room - 500 - octet_length(got.payload);
+    EXIT WHEN room <= 0;
+  END LOOP;
 END
 $$;
 
@@ -220,7 +234,7 @@ $$;
 -- @down
 DROP VIEW sagaz.outbox_readable;
 DROP FUNCTION sagaz.outbox_read(
-  integer[], bigint[], bigint[], bigint, bigint, text[], text[], text[], bigint
+  integer[], bigint[], bigint[], bigint, bigint, bigint, text[], text[], text[], bigint
 );
 DROP TABLE sagaz.outbox, sagaz.slot_lease, sagaz.slot_member;
 DROP SEQUENCE sagaz.outbox_seq;

@@ -10,6 +10,7 @@ import type {
 import type { RepeatedFailure } from '../retry/index.js';
 import type { SagaDefinition } from '../saga/index.js';
 import { MAIL_KINDS } from './decide/index.js';
+import { bytesOf } from './journal/index.js';
 
 export interface ClaimLoopOptions {
   readonly store: Pick<SagaStore, 'claim' | 'mailOfOwned' | 'nextDueInMs' | 'owned' | 'load'>;
@@ -22,6 +23,8 @@ export interface ClaimLoopOptions {
   readonly incarnation: () => string;
   /** How many more sagas this process can take now. */
   readonly room: () => number;
+  /** How many more bytes of journals this process can take now. */
+  readonly roomBytes: () => number;
   readonly knows: (id: string) => boolean;
   readonly onClaimed: (sagas: readonly LoadedSaga[], found: 'claimed' | 'owned') => void;
   readonly onMail: (mail: readonly Mail[]) => void;
@@ -45,6 +48,8 @@ export class ClaimLoop {
   #again = false;
   #lastRound = Number.NEGATIVE_INFINITY;
   #lastOwnedCheck = Number.NEGATIVE_INFINITY;
+  /** Whether the last check left sagas where they were, because their journals did not fit into memory. */
+  #ownedLeft = false;
   /**
    * True from start to close. An engine that only starts sagas for others never asks the store for
    * work.
@@ -124,10 +129,12 @@ export class ClaimLoop {
     let full = false;
     if (limit > 0) {
       const definitions = this.#options.definitions();
+      const bytes = this.#options.roomBytes();
       const claimed = await store.claim({
         incarnation: me,
         definitions,
         limit,
+        bytes,
         mailKinds: MAIL_KINDS,
       });
       await this.#options.claimed();
@@ -138,11 +145,11 @@ export class ClaimLoop {
       // The loop was closed meanwhile: the claimed sagas are given back, and the store is asked for no
       // more.
       if (!this.#open) return pollMs;
-      full = claimed.length >= limit;
+      full = claimed.length >= limit || endedByBytes(claimed, bytes);
     }
     const mail = await store.mailOfOwned(me);
     if (me === incarnation()) this.#options.onMail(mail);
-    if (clock.now() - this.#lastOwnedCheck >= ownedCheckMs) {
+    if (this.#ownedLeft || clock.now() - this.#lastOwnedCheck >= ownedCheckMs) {
       await this.#checkOwned(me);
       this.#lastOwnedCheck = clock.now();
     }
@@ -158,12 +165,15 @@ export class ClaimLoop {
    * engine was not told that the transaction which started a saga has committed.
    */
   async #checkOwned(me: string): Promise<void> {
-    const { store, knows, incarnation } = this.#options;
+    const { store, knows, incarnation, roomBytes } = this.#options;
     const before = await store.owned(me);
     const unknown = before.filter((id) => !knows(id));
-    if (unknown.length === 0) return;
-    const loaded = await store.load(unknown, me);
+    const bytes = roomBytes();
+    this.#ownedLeft = unknown.length > 0;
+    if (!this.#ownedLeft || bytes <= 0) return;
+    const loaded = await store.load(unknown, me, bytes);
     if (me !== incarnation()) return;
+    this.#ownedLeft = loaded.length < unknown.length;
     this.#options.onClaimed(
       loaded.filter((saga) => !knows(saga.id)),
       'owned',
@@ -175,6 +185,11 @@ export class ClaimLoop {
     this.#lastOwnedCheck = Number.NEGATIVE_INFINITY;
     this.wake();
   }
+}
+
+/** Whether the bound of bytes ended a claim, or nearly: there may be more sagas to take. */
+function endedByBytes(claimed: readonly LoadedSaga[], bytes: number): boolean {
+  return claimed.reduce((sum, { entries }) => sum + bytesOf(entries), 0) >= bytes / 2;
 }
 
 /** The names and versions of the sagas that an engine with these definitions may claim. */

@@ -13,7 +13,7 @@ import type { EngineObserver } from './engine-observer.js';
 import type { EngineSettings } from './engine-options.js';
 import type { TransitionFlusher } from './flush/index.js';
 import type { SagaOutcome } from './handle/index.js';
-import { readJournal, UnreadableJournalError } from './journal/index.js';
+import { bytesOf, readJournal, UnreadableJournalError } from './journal/index.js';
 import { UnreadableSagas, parkedUnread, startOf, type UnreadableSaga } from './unreadable-sagas.js';
 import {
   Timers,
@@ -58,6 +58,9 @@ export interface RunningSagasOptions {
 
 const NO_ATTEMPTS = new Attempts();
 
+/** The bytes of journals from which on no further saga is taken; in memory it is a few times as much. */
+const MOST_BYTES = 64 * 1_024 * 1_024;
+
 /** The sagas that run in this process. */
 export class RunningSagas implements EngineContext {
   readonly service: string;
@@ -78,6 +81,7 @@ export class RunningSagas implements EngineContext {
   readonly #runs = new Map<string, SagaRun>();
   readonly #orphans = new Map<string, Attempts>();
   readonly #unreadable: UnreadableSagas;
+  #bytes = 0;
   #draining = false;
   readonly #emptied: (() => void)[] = [];
 
@@ -137,7 +141,16 @@ export class RunningSagas implements EngineContext {
 
   /** How many more sagas this process can take. */
   get room(): number {
-    return this.#draining ? 0 : Math.max(0, this.settings.maxSagas - this.#runs.size);
+    return this.#draining || this.#full ? 0 : this.settings.maxSagas - this.#runs.size;
+  }
+
+  /** How many more bytes of journals this process can take. */
+  get roomBytes(): number {
+    return MOST_BYTES - this.#bytes;
+  }
+
+  get #full(): boolean {
+    return this.#runs.size >= this.settings.maxSagas || this.#bytes >= MOST_BYTES;
   }
 
   knows(id: string): boolean {
@@ -176,6 +189,12 @@ export class RunningSagas implements EngineContext {
   /** Adds a saga that was started here. */
   add(run: SagaRun): void {
     this.#runs.set(run.id, run);
+    this.#bytes += run.bytes;
+  }
+
+  grew(run: SagaRun, bytes: number): void {
+    run.bytes += bytes;
+    if (this.#runs.get(run.id) === run) this.#bytes += bytes;
   }
 
   /** Takes sagas that were claimed, or that this engine was found to own. */
@@ -273,8 +292,11 @@ export class RunningSagas implements EngineContext {
   }
 
   closed(run: SagaRun, why: ClosedBecause): void {
-    const full = this.#runs.size >= this.settings.maxSagas;
-    if (this.#runs.get(run.id) === run) this.#runs.delete(run.id);
+    const full = this.#full;
+    if (this.#runs.get(run.id) === run) {
+      this.#runs.delete(run.id);
+      this.#bytes -= run.bytes;
+    }
     if (why === 'mail_waits' || full) this.#options.onGap('claim');
     if (why === 'stale') this.#options.onGap('owned');
     if (this.#runs.size === 0) for (const resolve of this.#emptied.splice(0)) resolve();
@@ -318,8 +340,9 @@ export class RunningSagas implements EngineContext {
       revision: saga.revision,
       epoch: saga.epoch,
       deadlineAt: saga.deadlineInMs === null ? null : this.storeNow() + saga.deadlineInMs,
+      bytes: bytesOf(saga.entries),
     });
-    this.#runs.set(saga.id, run);
+    this.add(run);
     run.enqueue({ kind: 'adopted', from: saga.adoptedFrom });
     for (const letter of saga.mail) run.receive(letter);
   }

@@ -152,6 +152,7 @@ export class SagaEngine {
       definitions: () => runnable(options.definitions),
       incarnation: () => this.#membership.incarnation,
       room: () => (this.#membership.lives ? this.#running.room : 0),
+      roomBytes: () => this.#running.roomBytes,
       knows: (id) => this.#running.knows(id) || this.#running.isQuarantined(id),
       onClaimed: (sagas) => this.#running.take(sagas),
       onMail: (mail) => this.#running.deliver(mail),

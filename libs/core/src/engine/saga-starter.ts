@@ -20,7 +20,7 @@ import type { EngineSettings } from './engine-options.js';
 import { IdempotencyConflictError } from './errors.js';
 import { settledStart, type SettledStart, StartFlusher, StartLimit } from './flush/index.js';
 import { inputDigest } from './input-digest.js';
-import { encodeEntry, type SagaEntry, type TraceHeaders } from './journal/index.js';
+import { bytesOf, encodeEntry, type SagaEntry, type TraceHeaders } from './journal/index.js';
 import { SagaRun, type PendingTransition } from './run/index.js';
 import type { RunningSagas } from './running-sagas.js';
 import { emptyState, fold } from './state/index.js';
@@ -164,7 +164,7 @@ export class SagaStarter {
       run.close('given_back', pending ?? undefined);
       throw error;
     }
-    if (outcome.kind === 'started' || outcome.sameStart) this.#begin(run, pending);
+    if (outcome.kind === 'started' || outcome.sameStart) this.#begin(run, saga, pending);
     // A saga with the same id may belong to this engine all the same, by another start.
     else run.close('stale', pending ?? undefined);
     return this.#answer(definition, saga, outcome, () => true);
@@ -201,7 +201,7 @@ export class SagaStarter {
       else if (!this.#running.knows(run.id)) {
         void run.turn.take();
         this.#running.add(run);
-        this.#begin(run, null);
+        this.#begin(run, saga, null);
       }
     });
     // An existing saga may have been started by this very transaction, which is still open.
@@ -241,6 +241,7 @@ export class SagaStarter {
       revision: -1,
       epoch: 1,
       deadlineAt: deadlineMs === null ? null : this.#running.storeNow() + deadlineMs,
+      bytes: 0,
     });
   }
 
@@ -271,7 +272,8 @@ export class SagaStarter {
   }
 
   /** Begins to run a saga whose start is committed and whose turn is held. */
-  #begin(run: SagaRun, pending: PendingTransition | null): void {
+  #begin(run: SagaRun, saga: NewSaga, pending: PendingTransition | null): void {
+    this.#running.grew(run, bytesOf(saga.entries.slice(0, 1)));
     this.#running.observe((observer) => observer.sagaStarted?.(run.facts));
     run.begun(pending);
   }

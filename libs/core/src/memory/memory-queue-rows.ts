@@ -1,4 +1,10 @@
-import type { Message, QueuedMessage, QueuedStatus } from '../ports/index.js';
+import {
+  ROW_BYTES,
+  type Message,
+  type QueuedMessage,
+  type QueuedStatus,
+  type ReadLimits,
+} from '../ports/index.js';
 import { MemoryTable } from './memory-table.js';
 import type { MemoryTransaction } from './memory-transaction.js';
 
@@ -19,6 +25,9 @@ export interface QueueRow {
   readonly blocks: boolean;
   readonly diedAt: Date | null;
 }
+
+/** A row that has its place. */
+export type NumberedRow = QueueRow & { readonly seq: string };
 
 /**
  * The rows of a queue, their sequence, and the transaction ids that tell which numbers may still
@@ -67,8 +76,8 @@ export class MemoryQueueRows {
   }
 
   /** Committed rows of a status, ordered by number. */
-  committed(wanted: (row: QueueRow) => boolean): (QueueRow & { readonly seq: string })[] {
-    const rows: (QueueRow & { readonly seq: string })[] = [];
+  committed(wanted: (row: QueueRow) => boolean): NumberedRow[] {
+    const rows: NumberedRow[] = [];
     for (const row of this.table.committed().values()) {
       if (hasPlace(row) && wanted(row)) rows.push(row);
     }
@@ -76,7 +85,7 @@ export class MemoryQueueRows {
   }
 }
 
-export function hasPlace(row: QueueRow): row is QueueRow & { readonly seq: string } {
+export function hasPlace(row: QueueRow): row is NumberedRow {
   return row.seq !== null;
 }
 
@@ -108,7 +117,7 @@ export function nameOfKey(of: {
   return `${of.tenant}\u0000${of.topic}\u0000${of.key}`;
 }
 
-export function queuedOf(row: QueueRow & { readonly seq: string }, now: number): QueuedMessage {
+export function queuedOf(row: NumberedRow, now: number): QueuedMessage {
   return {
     slot: row.slot,
     seq: row.seq,
@@ -117,4 +126,40 @@ export function queuedOf(row: QueueRow & { readonly seq: string }, now: number):
     ageMs: now - row.writtenAt,
     message: row.message,
   };
+}
+
+/** The first rows, up to the one that brings their bytes to the bound. */
+export function withinBytes(
+  rows: readonly QueuedMessage[],
+  bytes: number,
+): readonly QueuedMessage[] {
+  let read = 0;
+  const end = rows.findIndex(({ message }) => {
+    read += ROW_BYTES + message.payload.byteLength;
+    return read >= bytes;
+  });
+  return end < 0 ? rows : rows.slice(0, end + 1);
+}
+
+/**
+ * Retries that are due, the first of each key alone: those that have been due for longest, in the order of
+ * their numbers.
+ */
+export function dueRetries(
+  retrying: readonly NumberedRow[],
+  { limit, bytes }: ReadLimits,
+  now: number,
+): readonly QueuedMessage[] {
+  const seen = new Set<string>();
+  const due = retrying.filter((row) => {
+    const first = !row.ordered || !seen.has(keyNameOf(row));
+    if (row.ordered) seen.add(keyNameOf(row));
+    return first && row.dueAt <= now;
+  });
+  const longest = due.toSorted((a, b) => a.dueAt - b.dueAt).slice(0, limit);
+  const read = withinBytes(
+    longest.map((row) => queuedOf(row, now)),
+    bytes,
+  );
+  return read.toSorted((a, b) => compare(a.seq, b.seq));
 }

@@ -27,6 +27,7 @@ import type { EnginesHeard, MemoryEngineRegistry } from './memory-engine-registr
 import { keyOf, lockedSoon, locksOf, placesOf, refusal } from './memory-saga-locks.js';
 import { MemorySagaMail } from './memory-saga-mail.js';
 import {
+  bytesOf,
   guard,
   headerOf,
   isFinal,
@@ -35,6 +36,7 @@ import {
   rowOf,
   SagaRows,
   summaryOf,
+  withinBytes,
   type SagaRow,
 } from './memory-saga-rows.js';
 import { latestEntries } from './memory-latest-entries.js';
@@ -136,8 +138,9 @@ export class MemorySagaStore implements SagaStore {
     const known = new Map(request.definitions.map((one) => [one.name, new Set(one.versions)]));
     return this.#parts.transactions.within(undefined, (transaction) => {
       const claimed: LoadedSaga[] = [];
+      let bytes = 0;
       for (const id of this.#claimable(this.#parts.engines, request.mailKinds)) {
-        if (claimed.length >= request.limit) break;
+        if (claimed.length >= request.limit || bytes >= (request.bytes ?? Infinity)) break;
         const seen = this.#rows.get(id);
         if (seen === undefined || known.get(seen.name)?.has(seen.version) !== true) continue;
         if (!transaction.tryLock(`saga:${id}`)) continue;
@@ -149,7 +152,9 @@ export class MemorySagaStore implements SagaStore {
           updatedAt: this.#parts.clock.date(),
         };
         this.#rows.set(id, row, transaction);
-        claimed.push(this.#load(row, seen.owner));
+        const loaded = this.#load(row, seen.owner);
+        bytes += bytesOf(loaded);
+        claimed.push(loaded);
       }
       return claimed;
     });
@@ -161,13 +166,15 @@ export class MemorySagaStore implements SagaStore {
     return Promise.resolve([...owned, ...late.map(({ id }) => id)]);
   }
 
-  load(ids: readonly string[], incarnation: string): Promise<readonly LoadedSaga[]> {
-    const loaded: LoadedSaga[] = [];
-    for (const id of ids) {
-      const row = this.#rows.get(id);
-      if (row?.owner === incarnation && this.#isOpen(row)) loaded.push(this.#load(row, null));
-    }
-    return Promise.resolve(loaded);
+  load(
+    ids: readonly string[],
+    incarnation: string,
+    bytes = Infinity,
+  ): Promise<readonly LoadedSaga[]> {
+    const rows = ids.flatMap((id) => this.#rows.get(id) ?? []);
+    const mine = rows.filter((row) => row.owner === incarnation && this.#isOpen(row));
+    const loaded = mine.map((row) => this.#load(row, null));
+    return Promise.resolve(withinBytes(loaded, bytes));
   }
 
   unserved(look: UnservedLook): Promise<readonly UnservedSagas[]> {

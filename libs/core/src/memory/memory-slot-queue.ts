@@ -7,6 +7,7 @@ import type {
   Place,
   QueuedMessage,
   QueuedStatus,
+  ReadLimits,
   ReadRequest,
   ReadResult,
   RenewedLeases,
@@ -20,6 +21,7 @@ import { changedRow } from './memory-changed-row.js';
 import { appendRows, lockOfKey, type NewRow } from './memory-queue-append.js';
 import { lockOfRow, lockOfSlot } from './memory-queue-locks.js';
 import {
+  dueRetries,
   hasPlace,
   isHead,
   isPromotable,
@@ -27,6 +29,7 @@ import {
   nameOfKey,
   MemoryQueueRows,
   queuedOf,
+  withinBytes,
   type QueueRow,
 } from './memory-queue-rows.js';
 import { MemorySlotLeases } from './memory-slot-leases.js';
@@ -144,7 +147,9 @@ export class MemorySlotQueue implements SlotQueueStore {
       if (rows.length < request.perSlot) rows.push(queuedOf(row, now));
     }
     const rows = request.windows.flatMap(({ slot }) => bySlot.get(slot) ?? []);
-    return { rows: rows.slice(0, request.limit), snapshotXmin };
+    const read = withinBytes(rows.slice(0, request.limit), request.bytes);
+    const complete = rows.length < request.limit && read.length === rows.length;
+    return { rows: read, complete, snapshotXmin };
   }
 
   async heldKeys(incarnation: string, leases: readonly SlotLease[]): Promise<readonly HeldKey[]> {
@@ -168,19 +173,11 @@ export class MemorySlotQueue implements SlotQueueStore {
   async readDueRetries(
     incarnation: string,
     leases: readonly SlotLease[],
-    limit: number,
+    bounds: ReadLimits,
   ): Promise<readonly QueuedMessage[]> {
     const slots = this.#held(incarnation, leases);
-    const now = this.clock.now();
-    const seen = new Set<string>();
-    const due: QueuedMessage[] = [];
     const retrying = this.rows.committed((row) => row.status === 'retrying' && slots.has(row.slot));
-    for (const row of retrying) {
-      const first = !row.ordered || !seen.has(keyNameOf(row));
-      if (row.ordered) seen.add(keyNameOf(row));
-      if (first && row.dueAt <= now && due.length < limit) due.push(queuedOf(row, now));
-    }
-    return due;
+    return dueRetries(retrying, bounds, this.clock.now());
   }
 
   async promote(limit: number): Promise<number> {

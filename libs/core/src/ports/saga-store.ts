@@ -155,6 +155,11 @@ export interface ClaimRequest {
   readonly definitions: readonly RunnableSaga[];
   readonly limit: number;
   /**
+   * No saga is taken after the one that brings the journals and the unread mail of the taken ones to this
+   * many bytes. Default: no bound.
+   */
+  readonly bytes?: number;
+  /**
    * The kinds of mail this engine can take into account: mail of another kind makes no saga due, and
    * stays for an engine of a version that knows it. Default: all.
    */
@@ -250,8 +255,11 @@ export interface SagaStore {
 
   /** The ids of the sagas that an incarnation owns, also those it does not know of. */
   owned(incarnation: string): Promise<readonly string[]>;
-  /** Loads sagas as they are, if the incarnation owns them; `adoptedFrom` is null. */
-  load(ids: readonly string[], incarnation: string): Promise<readonly LoadedSaga[]>;
+  /**
+   * Loads sagas as they are, if the incarnation owns them; `adoptedFrom` is null. None is loaded after the
+   * one that brings them to this many bytes, as in {@link ClaimRequest}.
+   */
+  load(ids: readonly string[], incarnation: string, bytes?: number): Promise<readonly LoadedSaga[]>;
   /**
    * Sagas that {@link claim} would give to an engine that runs their name and version, for at least
    * `olderThanMs` now, where no living engine registered that it does; an engine overdue by more than

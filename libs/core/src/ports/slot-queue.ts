@@ -90,7 +90,20 @@ export interface FloorProbe {
   readonly xid: string;
 }
 
-export interface ReadRequest {
+/** What a row counts for beside its payload where bytes bound a read. */
+export const ROW_BYTES = 500;
+
+export interface ReadLimits {
+  /** The most rows in all. */
+  readonly limit: number;
+  /**
+   * The read ends with the row that brings its payloads, and {@link ROW_BYTES} for each row, to this many
+   * bytes. It reads the payload of no row behind that one.
+   */
+  readonly bytes: number;
+}
+
+export interface ReadRequest extends ReadLimits {
   /** The floor of each slot: rows at or below it are not read. `'0'` means from the start. */
   readonly windows: readonly { readonly slot: number; readonly floor: string }[];
   /**
@@ -100,8 +113,6 @@ export interface ReadRequest {
   readonly inFlight: readonly string[];
   /** The most rows of one slot. */
   readonly perSlot: number;
-  /** The most rows in all. */
-  readonly limit: number;
   /** Keys whose ordered rows are left out, to read on behind them. Default: none. */
   readonly passingOver?: PassingOver;
 }
@@ -123,6 +134,8 @@ export interface ReadResult {
    * raised on the strength of that, and no row of a key is shown without those before it.
    */
   readonly rows: readonly QueuedMessage[];
+  /** False if the read ended at `limit` or `bytes`, so that there may be more rows of any slot. */
+  readonly complete: boolean;
   /** The `xmin` of the snapshot that was read, as a decimal string. */
   readonly snapshotXmin: string;
 }
@@ -237,12 +250,13 @@ export interface SlotQueueStore {
   heldKeys(incarnation: string, leases: readonly SlotLease[]): Promise<readonly HeldKey[]>;
   /**
    * Rows of the leased slots that are retrying and due, ascending; of the ordered ones at most the
-   * first of each key.
+   * first of each key. Those that have been due for longest, bounded by rows and bytes as in
+   * {@link ReadRequest}.
    */
   readDueRetries(
     incarnation: string,
     leases: readonly SlotLease[],
-    limit: number,
+    bounds: ReadLimits,
   ): Promise<readonly QueuedMessage[]>;
   /**
    * Gives delayed messages that are due their number, under the lock of their key, and makes

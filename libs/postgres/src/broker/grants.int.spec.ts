@@ -172,7 +172,7 @@ describeEachPostgres('a role of the broker for each service', (server) => {
       `UPDATE ${of}.slot_lease SET owner = 'me' WHERE queue = 'orders.engine'`,
       `DELETE FROM ${of}.slot_member WHERE queue = 'orders.engine'`,
       `DELETE FROM ${of}.message WHERE consumer_group = ${foreign}`,
-      `SELECT FROM ${of}.message_read(${foreign}, '{0}', '{0}', '{}', 9, 9)`,
+      `SELECT FROM ${of}.message_read(${foreign}, '{0}', '{0}', '{}', 9, 9, 9)`,
     ]) {
       expect((await stock.query(harmless)).rowCount, harmless).toBe(0);
     }

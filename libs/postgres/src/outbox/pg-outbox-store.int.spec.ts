@@ -24,7 +24,8 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
   afterAll(() => database.drop());
 
   function readAll(limit = 1_000): Promise<ReadResult> {
-    return one.outbox.read({ windows: ALL_SLOTS, inFlight: [], perSlot: limit, limit });
+    const bytes = 64 * 1_024 * 1_024;
+    return one.outbox.read({ windows: ALL_SLOTS, inFlight: [], perSlot: limit, limit, bytes });
   }
 
   async function client(): Promise<pg.Client> {
@@ -63,7 +64,7 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
     const read = async (): Promise<number> => {
       const { rows } = await pooled.query<{ 'QUERY PLAN': [{ Plan: Record<string, number> }] }>({
         text: `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)
-          SELECT * FROM sagaz.outbox_read($1, $2, '{}', 125, 1000)`,
+          SELECT * FROM sagaz.outbox_read($1, $2, '{}', 125, 1000, 67108864)`,
         values: [ALL_SLOTS.map((w) => w.slot), ALL_SLOTS.map((w) => w.floor)],
       });
       const plan = rows[0]?.['QUERY PLAN'][0].Plan ?? {};

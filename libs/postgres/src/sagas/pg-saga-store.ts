@@ -126,8 +126,12 @@ export class PgSagaStore implements SagaStore {
     return this.#claimer.owned(incarnation);
   }
 
-  load(ids: readonly string[], incarnation: string): Promise<readonly LoadedSaga[]> {
-    return this.#claimer.load(ids, incarnation);
+  load(
+    ids: readonly string[],
+    incarnation: string,
+    bytes?: number,
+  ): Promise<readonly LoadedSaga[]> {
+    return this.#claimer.load(ids, incarnation, bytes);
   }
 
   unserved(look: UnservedLook): Promise<readonly UnservedSagas[]> {

@@ -74,13 +74,20 @@ export class SagaClaimer {
         ), taken AS (
           SELECT id, owner FROM due UNION SELECT id, owner FROM mailed UNION SELECT id, owner FROM orphaned
           LIMIT $4
-        )
+        ), fitting AS (${fitting(schema, 'taken', '$6')})
         UPDATE ${schema}.saga s
         SET owner = $1, epoch = s.epoch + 1, wake_at = NULL, updated_at = clock_timestamp()
-        FROM taken
+        FROM fitting AS taken
         WHERE s.id = taken.id
         RETURNING ${HEADER_COLUMNS}, taken.owner AS adopted_from`,
-      values: [request.incarnation, names, versions, request.limit, request.mailKinds ?? null],
+      values: [
+        request.incarnation,
+        names,
+        versions,
+        request.limit,
+        request.mailKinds ?? null,
+        request.bytes ?? ANY_BYTES,
+      ],
     });
     return this.#complete(rows);
   }
@@ -94,14 +101,21 @@ export class SagaClaimer {
     return rows.map(({ id }) => id);
   }
 
-  async load(ids: readonly string[], incarnation: string): Promise<readonly LoadedSaga[]> {
+  async load(
+    ids: readonly string[],
+    incarnation: string,
+    bytes = ANY_BYTES,
+  ): Promise<readonly LoadedSaga[]> {
     if (ids.length === 0) return [];
     const schema = this.#schema.quoted;
     const { rows } = await this.#pool.query<ClaimedRow>({
-      text: `SELECT ${HEADER_COLUMNS}, NULL::uuid AS adopted_from
-        FROM ${schema}.saga s WHERE s.id = ANY ($1::uuid[]) AND s.owner = $2
-          AND ${open(schema)}`,
-      values: [ids, incarnation],
+      text: `WITH mine AS MATERIALIZED (
+          SELECT s.id, s.owner FROM ${schema}.saga s
+          WHERE s.id = ANY ($1::uuid[]) AND s.owner = $2 AND ${open(schema)}
+        ), fitting AS (${fitting(schema, 'mine', '$3')})
+        SELECT ${HEADER_COLUMNS}, NULL::uuid AS adopted_from
+        FROM fitting JOIN ${schema}.saga s ON s.id = fitting.id`,
+      values: [ids, incarnation, bytes],
     });
     return this.#complete(rows);
   }
@@ -142,6 +156,24 @@ export function open(schema: string): string {
             ))`;
 }
 
+/**
+ * SQL for those of the sagas in `from` that are taken: all up to the one that brings their journals and their
+ * mail to the bound. The size of a value is known without reading it.
+ */
+function fitting(schema: string, from: string, bound: string): string {
+  const size = (table: string, column: string): string =>
+    `coalesce((SELECT sum(octet_length(x.${column})) FROM ${schema}.${table} x WHERE x.saga_id = f.id), 0)`;
+  return `
+          SELECT sized.id, sized.owner FROM (
+            SELECT f.id, f.owner, sum(${size('saga_journal', 'entries')} + ${size('saga_output', 'data')} + ${size('saga_mail', 'data')})
+              OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+            FROM ${from} f
+          ) AS sized
+          WHERE sized.before IS NULL OR sized.before < ${bound}::bigint
+        `;
+}
+
+const ANY_BYTES = 2 ** 50;
 const FINAL = "'{completed,compensated,partially_committed,terminated}'::text[]";
 const NO_ENTRIES: readonly RecordedEntry[] = [];
 const NO_MAIL: readonly Mail[] = [];

@@ -5,6 +5,7 @@ import {
   type Place,
   type QueuedMessage,
   type QueuedStatus,
+  type ReadLimits,
   type ReadRequest,
   type ReadResult,
   type RenewedLeases,
@@ -95,9 +96,9 @@ export class PgSlotQueue implements SlotQueueStore {
   readDueRetries(
     incarnation: string,
     leases: readonly SlotLease[],
-    limit: number,
+    bounds: ReadLimits,
   ): Promise<readonly QueuedMessage[]> {
-    return this.#reads.readDueRetries(incarnation, leases, limit);
+    return this.#reads.readDueRetries(incarnation, leases, bounds);
   }
 
   /**

@@ -1,11 +1,13 @@
-import type {
-  FloorProbe,
-  HeldKey,
-  QueuedMessage,
-  QueuedStatus,
-  ReadRequest,
-  ReadResult,
-  SlotLease,
+import {
+  ROW_BYTES,
+  type FloorProbe,
+  type HeldKey,
+  type QueuedMessage,
+  type QueuedStatus,
+  type ReadLimits,
+  type ReadRequest,
+  type ReadResult,
+  type SlotLease,
 } from '@sagaz/core';
 import { epochMs, isDataError, Prepared } from '../connection/index.js';
 import {
@@ -75,10 +77,10 @@ export class SlotReads {
     const calling = (columns: string, more: string): Prepared =>
       new Prepared(`SELECT s.xmin, ${columns}
         FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin) AS s
-        LEFT JOIN ${names.read}$1, $2, $3, $4, $5${more}) AS o ON true`);
+        LEFT JOIN ${names.read}$1, $2, $3, $4, $5, $6${more}) AS o ON true`);
     const reading = (columns: string): Reading => ({
       next: calling(columns, ''),
-      past: calling(columns, ', $6, $7, $8, $9'),
+      past: calling(columns, ', $7, $8, $9, $10'),
     });
     this.#asText = reading(TEXT_COLUMNS);
     this.#asRawBytes = reading(BYTE_COLUMNS);
@@ -113,7 +115,7 @@ export class SlotReads {
   }
 
   async #read(
-    { windows, inFlight, perSlot, limit, passingOver }: ReadRequest,
+    { windows, inFlight, perSlot, limit, bytes, passingOver }: ReadRequest,
     { next, past }: Reading,
   ): Promise<ReadResult> {
     const values: unknown[] = [
@@ -122,6 +124,7 @@ export class SlotReads {
       numberArray(inFlight),
       perSlot,
       limit,
+      bytes,
     ];
     if (passingOver !== undefined) {
       const { keys, within } = passingOver;
@@ -136,7 +139,11 @@ export class SlotReads {
     const { rows } = await this.#db.query<ReadRow>(statement.with(values));
     const messages: QueuedMessage[] = [];
     for (const row of rows) if (row.seq !== null) messages.push(queuedMessage(row));
-    return { rows: messages, snapshotXmin: rows[0]?.xmin ?? '0' };
+    return {
+      rows: messages,
+      complete: messages.length < limit && bytesOf(messages) < bytes,
+      snapshotXmin: rows[0]?.xmin ?? '0',
+    };
   }
 
   async heldKeys(incarnation: string, leases: readonly SlotLease[]): Promise<readonly HeldKey[]> {
@@ -166,14 +173,17 @@ export class SlotReads {
   async readDueRetries(
     incarnation: string,
     leases: readonly SlotLease[],
-    limit: number,
+    { limit, bytes }: ReadLimits,
   ): Promise<readonly QueuedMessage[]> {
     const { table } = this.#names;
     // The clock is read once, in a subquery. The index on due_at cannot be used in a comparison with a
-    // function whose value may change from row to row.
+    // function whose value may change from row to row. The size of a payload is known without reading it.
     const { rows } = await this.#db.query<MessageRow>({
       text: `WITH ${this.#leased()}
         SELECT ${BYTE_COLUMNS} FROM (
+          SELECT o.*, sum(${String(ROW_BYTES)} + octet_length(o.payload))
+            OVER (ORDER BY o.due_at, o.seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+          FROM (
           SELECT o.* FROM ${table} o
           WHERE o.due_at <= (SELECT clock_timestamp()) AND o.status = 'retrying' ${this.#names.and('o')}
             AND o.slot IN (SELECT slot FROM leased)
@@ -182,9 +192,11 @@ export class SlotReads {
               WHERE ${sameKey('h', 'o')} ${this.#names.and('h')} AND h.seq < o.seq AND ${holds('h')}
             ))
           ORDER BY o.due_at LIMIT $5
+          ) AS o
         ) AS o
+        WHERE o.before IS NULL OR o.before < $6
         ORDER BY o.seq`,
-      values: [...this.#leaseValues(incarnation, leases), limit],
+      values: [...this.#leaseValues(incarnation, leases), limit, bytes],
     });
     return rows.map(queuedMessage);
   }
@@ -269,4 +281,8 @@ export class SlotReads {
   #leaseValues(incarnation: string, leases: readonly SlotLease[]): unknown[] {
     return [this.#names.queue, incarnation, leases.map((l) => l.slot), leases.map((l) => l.epoch)];
   }
+}
+
+function bytesOf(messages: readonly QueuedMessage[]): number {
+  return messages.reduce((sum, { message }) => sum + ROW_BYTES + message.payload.byteLength, 0);
 }

@@ -65,6 +65,7 @@ describeEachPostgres('one bad item in a shared statement', (server) => {
         inFlight: [],
         perSlot: 1_000,
         limit: 1_000,
+        bytes: 64 * 1_024 * 1_024,
       });
       const bySeq = new Map(read.rows.map((row) => [row.message.id, row]));
       const rows = messages.flatMap(({ id }) => bySeq.get(id) ?? []);
@@ -306,6 +307,7 @@ describeEachPostgres('one bad item in a shared statement', (server) => {
           inFlight: [],
           perSlot: 1_000,
           limit: 1_000,
+          bytes: 64 * 1_024 * 1_024,
         });
         expect(read.rows).toHaveLength(GROUP);
         const odd = read.rows.find((row) => row.message.id === messages[3]?.id);

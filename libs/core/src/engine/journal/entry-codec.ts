@@ -103,3 +103,8 @@ function isEntry(value: unknown, task: boolean): value is SagaEntry {
   if (typeof value !== 'object' || value === null || !('kind' in value)) return false;
   return task || (typeof value.kind === 'string' && Object.hasOwn(WHOLE_KINDS, value.kind));
 }
+
+/** About the bytes of entries in memory. */
+export function bytesOf(entries: readonly JournalEntry[]): number {
+  return entries.reduce((sum, { data }) => sum + (data?.length ?? 0), 0);
+}

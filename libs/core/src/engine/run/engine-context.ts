@@ -55,6 +55,8 @@ export interface EngineContext {
   /** An attempt that {@link orphan} keeps has settled, or was abandoned. */
   orphanMoved(attempt: Attempt): void;
   orphansOf(sagaId: string): Attempts;
+  /** The journal of a run has grown by about that many bytes, and its state in memory with it. */
+  grew(run: SagaRun, bytes: number): void;
   /** The run is closed and keeps nothing: the saga was given back, has ended, or has another owner. */
   closed(run: SagaRun, why: ClosedBecause): void;
   /** Parks a saga from whose journal nothing can be decided, without reading the journal again. */

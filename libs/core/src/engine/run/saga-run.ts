@@ -12,7 +12,7 @@ import {
 import type { SagaFacts } from '../engine-observer.js';
 import { EngineClosedError } from '../errors.js';
 import { outcomeOf } from '../handle/index.js';
-import { encodeEntry, type TaskRef } from '../journal/index.js';
+import { bytesOf, encodeEntry, type TaskRef } from '../journal/index.js';
 import type { SagaState } from '../state/index.js';
 import { Attempt, type AbortReason } from './attempt.js';
 import { Attempts } from './attempts.js';
@@ -46,6 +46,7 @@ export class SagaRun {
   /** The state as it is in the journal. */
   state: SagaState;
   closed = false;
+  bytes: number;
   #revision: number;
   readonly tenant: string;
   readonly #engine: EngineContext;
@@ -65,6 +66,7 @@ export class SagaRun {
     this.definition = seed.definition;
     this.state = seed.state;
     this.#revision = seed.revision;
+    this.bytes = seed.bytes;
     this.epoch = seed.epoch;
     this.deadlineAt = seed.deadlineAt;
     this.facts = { sagaId: seed.id, saga: seed.definition.name, version: seed.definition.version };
@@ -208,6 +210,7 @@ export class SagaRun {
     this.#revision += 1;
     this.#postponed.committed();
     this.state = decision.next;
+    this.#engine.grew(this, bytesOf(transition.entries));
     this.#events.forgetMail(transition.consumedMail);
     tellObserver(this.#engine, this.facts, decision);
     this.#carryOut(decision);

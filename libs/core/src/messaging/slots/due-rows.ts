@@ -102,7 +102,10 @@ export class DueRows {
       // A row in work now may be done and forgotten before the answer arrives. The answer still shows
       // it, and it would be done again.
       const inFlight = new Set(this.#book.rows.keys());
-      const rows = await this.#store.readDueRetries(this.#incarnation, leases, LIMIT);
+      const rows = await this.#store.readDueRetries(this.#incarnation, leases, {
+        limit: LIMIT,
+        bytes: Math.max(1, this.#book.roomBytes),
+      });
       const asked = new Map(leases.map((lease) => [lease.slot, lease]));
       let taken = 0;
       for (const row of rows) {

@@ -11,6 +11,9 @@ import type { TakenRow } from './slot-work.js';
  */
 export type Offer = 'taken' | 'known' | 'hold' | 'full' | 'later';
 
+/** The most bytes of payloads in memory, but for the last row that is read. */
+const ROOM_BYTES = 64 * 1_024 * 1_024;
+
 /** All rows that this process holds, by number and by key. */
 export class KeyBook {
   /**
@@ -22,8 +25,8 @@ export class KeyBook {
   readonly #perSlot = new Map<number, number>();
   readonly ready = new LineQueue();
   waiting = 0;
-  /** The bytes of the payloads of all rows. */
-  bytes = 0;
+  /** How many more bytes of payloads may be read; below 1 none. */
+  roomBytes = ROOM_BYTES;
   /** How many reads have begun, which is also the number of the last one. */
   readsBegun = 0;
   /**
@@ -119,7 +122,7 @@ export class KeyBook {
       lost: false,
     };
     this.rows.set(row.seq, taken);
-    this.bytes += row.message.payload.byteLength;
+    this.roomBytes -= row.message.payload.byteLength;
     this.#perSlot.set(row.slot, this.countOf(row.slot) + 1);
     if (hold) return 'hold';
     this.enter(taken);
@@ -137,7 +140,7 @@ export class KeyBook {
   /** Removes a row that is finished, or that this process is not to work on any more. */
   forget(taken: TakenRow): void {
     if (!this.rows.delete(taken.row.seq)) return;
-    this.bytes -= taken.row.message.payload.byteLength;
+    this.roomBytes += taken.row.message.payload.byteLength;
     if (!taken.overdue) this.#uncount(taken.row.slot);
     if (taken.line.former.delete(taken)) this.resume(taken.line);
     else this.tidy(taken.line);
@@ -161,7 +164,7 @@ export class KeyBook {
     if (!this.rows.has(taken.row.seq)) return;
     this.markOverdue(taken);
     const { row } = taken;
-    this.bytes -= row.message.payload.byteLength;
+    this.roomBytes += row.message.payload.byteLength;
     taken.row = { ...row, message: { ...row.message, payload: new Uint8Array() } };
   }
 

@@ -139,7 +139,13 @@ describe('a slot whose owner before turns out to live', () => {
       const lease = lapsed.find(({ slot }) => slot === slotOf('k'));
       if (lease === undefined) throw new Error('All slots were free.');
       const windows = [{ slot: lease.slot, floor: '0' }];
-      const { rows } = await bench.outbox.read({ windows, inFlight: [], perSlot: 1, limit: 1 });
+      const { rows } = await bench.outbox.read({
+        windows,
+        inFlight: [],
+        perSlot: 1,
+        limit: 1,
+        bytes: 1,
+      });
       await bench.outbox.noteSuspect('owner 3', lease, rows[0]?.seq ?? '');
       await bench.clock.advance(2 * TTL_MS);
       const attempts: number[] = [];

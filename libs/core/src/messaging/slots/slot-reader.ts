@@ -14,8 +14,6 @@ import type { Settlement } from './settlement.js';
 import { SlotsToLookAt } from './slot-hints.js';
 import type { SlotStates } from './slot-states.js';
 
-/** The approximate limit of the payloads in memory. */
-const ROOM_BYTES = 64 * 1_024 * 1_024;
 /**
  * How many rows of a slot a read past its busy keys looks at. For 100,000 small rows PostgreSQL takes
  * about a twentieth of a second.
@@ -58,8 +56,6 @@ export class SlotReader {
   readonly #suspect: CrashSuspect;
   readonly #crowded: CrowdedSlots;
   #movedAt = 0;
-  /** Bytes of the largest payload of the last read that found rows; the next read expects the same. */
-  #largest = 256 * 1_024;
 
   constructor(options: {
     readonly store: SlotQueueStore;
@@ -178,7 +174,7 @@ export class SlotReader {
       // Where nothing is ready, all that waits here waits for messages of its own keys.
       ((this.#book.waiting <= this.#buffer / 2 || this.#book.ready.empty) &&
         this.#book.rows.size < this.#settings.maxTaken &&
-        this.#book.bytes < ROOM_BYTES &&
+        this.#book.roomBytes > 0 &&
         this.#mayRead())
     );
   }
@@ -217,7 +213,6 @@ export class SlotReader {
       const limit = Math.min(
         this.#settings.readLimit,
         Math.max(this.#buffer - this.#book.waiting, Math.ceil(this.#buffer / 2)),
-        Math.ceil((ROOM_BYTES - this.#book.bytes) / this.#largest),
       );
       // A few rows of many slots are read, not many of a few, because rows are stored in the order in
       // which they were written, so neighbours are read and removed together. With 300,000 rows
@@ -237,9 +232,8 @@ export class SlotReader {
   /** Takes one of the rows that are found. Returns 1 if another read should follow soon, otherwise 0. */
   async #readSuspicious(suspicious: readonly number[]): Promise<number> {
     const slots = this.#suspect.next(suspicious);
-    // The limit is one more than there can be, to know that the read is complete, unless rows are large.
-    const limit = Math.min(slots.length + 1, Math.ceil(ROOM_BYTES / this.#largest));
-    const { rows } = await this.#readSlots(slots, 1, limit);
+    // The limit is one more than there can be, to know that the read is complete.
+    const { rows } = await this.#readSlots(slots, 1, slots.length + 1);
     return Math.min(1, rows + suspicious.length - slots.length);
   }
 
@@ -274,12 +268,10 @@ export class SlotReader {
       inFlight: [...this.#book.rows.keys()],
       perSlot,
       limit,
+      bytes: Math.max(1, this.#book.roomBytes),
       ...(passingOver === undefined ? {} : { passingOver }),
     });
     if (this.closed) return NOTHING;
-    if (result.rows.length > 0) {
-      this.#largest = Math.max(1, ...result.rows.map(({ message }) => message.payload.byteLength));
-    }
     const bounds = new ReadBounds(perSlot);
     let took = 0;
     for (const row of result.rows) {
@@ -300,7 +292,7 @@ export class SlotReader {
       return { rows: took, more: false };
     }
     for (const [slot, crowded] of bounds.crowded()) this.#crowded.note(slot, crowded);
-    const full = result.rows.length < limit;
+    const full = result.complete;
     bounds.raise(this.#floors, slots, { full, mark, xmin: result.snapshotXmin });
     if (full) this.#clearEmpty(slots, bounds, leases);
     const last = result.rows[result.rows.length - 1];

@@ -16,6 +16,7 @@ import {
 } from './broken-locks.fixture.js';
 import {
   ForgetsOpenWriters,
+  ReadsAnyBytes,
   ReadsByCursor,
   ReadsWithGaps,
   StopsAtBusyKeys,
@@ -257,6 +258,10 @@ function fixtureOf(outboxClass: Outbox): OutboxStoreFixture {
 
 const QUEUE_FAULTS: readonly (readonly [Outbox, string])[] = [
   [ReadsByCursor, 'still shows what was numbered early and committed late'],
+  [
+    ReadsAnyBytes,
+    'reads up to the row that brings the payloads to the bound, whatever follows, and says so',
+  ],
   [ReadsWithGaps, 'cuts a slot off only at its end, whatever the limits'],
   [StopsAtBusyKeys, 'reads on behind the rows of keys that are passed over, as far as it is told'],
   [ForgetsOpenWriters, 'proves nothing about numbers whose writer is still open'],

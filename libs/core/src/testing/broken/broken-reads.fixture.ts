@@ -13,6 +13,13 @@ export class ReadsByCursor extends MemoryOutboxStore {
   }
 }
 
+/** Bounds its reads by rows alone. */
+export class ReadsAnyBytes extends MemoryOutboxStore {
+  override async read(request: ReadRequest): Promise<ReadResult> {
+    return super.read({ ...request, bytes: 2 ** 40 });
+  }
+}
+
 /** Fills a read up with whatever comes: a slot that is cut off is cut off in the middle. */
 export class ReadsWithGaps extends MemoryOutboxStore {
   override async read(request: ReadRequest): Promise<ReadResult> {

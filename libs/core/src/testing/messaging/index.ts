@@ -11,6 +11,8 @@ import { orderCases } from './order-cases.js';
 import { outboxDeadLetterCases } from './outbox-dead-letter-cases.js';
 import type { OutboxStoreFixture } from './outbox-fixture.js';
 import { redeliveryCases } from './redelivery-cases.js';
+import { readBytesCases } from './read-bytes-cases.js';
+import { retryCases } from './retry-cases.js';
 import { rowCases } from './row-cases.js';
 import type { SlotQueueFixture } from './slot-queue-fixture.js';
 
@@ -23,6 +25,8 @@ export type { RowLocks, SlotQueueFixture } from './slot-queue-fixture.js';
 export const slotQueueContract: readonly ContractCase<SlotQueueFixture>[] = [
   ...leaseCases,
   ...rowCases,
+  ...readBytesCases,
+  ...retryCases,
   ...busyKeyCases,
   ...lockedCases,
 ];

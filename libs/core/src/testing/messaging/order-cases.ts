@@ -3,7 +3,7 @@ import type { OutboxStore, QueuedMessage, Transactions } from '../../ports/index
 import type { ContractCase } from '../contract-case.js';
 import { queueOf, type OutboxStoreFixture } from './outbox-fixture.js';
 import { outboxMessage, textsOf } from './outbox-message.js';
-import { stagger, whileOpen } from './slot-queue-fixture.js';
+import { ANY_BYTES, stagger, whileOpen } from './slot-queue-fixture.js';
 
 const PRODUCERS = 12;
 const TRANSACTIONS = 15;
@@ -55,7 +55,13 @@ async function drain(
     const probe = await outbox.probeFloor();
     await stagger(how.everyMs);
     const windows = Array.from({ length: outbox.slots }, (_, slot) => ({ slot, floor }));
-    const read = await outbox.read({ windows, inFlight: [], perSlot: 1_000, limit: 10_000 });
+    const read = await outbox.read({
+      windows,
+      inFlight: [],
+      perSlot: 1_000,
+      limit: 10_000,
+      bytes: ANY_BYTES,
+    });
     rows.push(...read.rows);
     await outbox.complete(read.rows.map(({ slot, seq }) => ({ slot, seq })));
     // A full read, in a snapshot that all writers up to the probe have ended before.

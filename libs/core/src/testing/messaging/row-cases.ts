@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import type { ContractCase } from '../contract-case.js';
 import { outboxMessage } from './outbox-message.js';
+import { bury, change, hold, retry } from './slot-changes.js';
 import {
   bodiesOf,
   LONG_MS,
@@ -8,39 +9,8 @@ import {
   readAll,
   rowOf,
   whileOpen,
-  type Owner,
   type SlotQueueFixture,
 } from './slot-queue-fixture.js';
-import type { QueuedMessage, SlotChange, SlotChangeOutcome } from '../../ports/index.js';
-
-function retry(row: QueuedMessage, delayMs: number, counts = true): SlotChange {
-  const place = { slot: row.slot, seq: row.seq };
-  return { kind: 'retry', place, delayMs, counts, error: 'refused' };
-}
-
-function hold(row: QueuedMessage): SlotChange {
-  return { kind: 'hold', place: { slot: row.slot, seq: row.seq } };
-}
-
-function bury(row: QueuedMessage, block: boolean): SlotChange {
-  const place = { slot: row.slot, seq: row.seq };
-  return {
-    kind: 'dead_letter',
-    counts: true,
-    place,
-    error: 'refused',
-    reason: 'attempts_exhausted',
-    block,
-  };
-}
-
-async function change(
-  { queue }: SlotQueueFixture,
-  owner: Owner,
-  changes: readonly SlotChange[],
-): Promise<readonly SlotChangeOutcome[]> {
-  return queue.change(owner.incarnation, owner.leases, changes);
-}
 
 export const rowCases: readonly ContractCase<SlotQueueFixture>[] = [
   {
@@ -106,7 +76,13 @@ export const rowCases: readonly ContractCase<SlotQueueFixture>[] = [
       await whileOpen(fixture, [outboxMessage('late', 1)], async (late) => {
         await add([outboxMessage('early', 1)]);
         const probe = await queue.probeFloor();
-        const before = await queue.read({ windows: [], inFlight: [], perSlot: 1, limit: 1 });
+        const before = await queue.read({
+          windows: [],
+          inFlight: [],
+          perSlot: 1,
+          limit: 1,
+          bytes: 1,
+        });
         assert.ok(BigInt(before.snapshotXmin) <= BigInt(probe.xid));
         await late.commit();
         const lateSeq = rowOf(await readAll(queue), 'late:1').seq;
@@ -131,56 +107,12 @@ export const rowCases: readonly ContractCase<SlotQueueFixture>[] = [
           inFlight: [],
           perSlot: 1,
           limit: 1,
+          bytes: 1,
         });
         if (BigInt(snapshotXmin) > BigInt(probe.xid)) return;
         await pass(20);
       }
       assert.fail('No snapshot ever had an xmin above the probe.');
-    },
-  },
-  {
-    name: 'keeps a retry from being read, gives it back when it is due, and counts what counts',
-    guards: 'Backoff: a refused message must neither come at once nor be forgotten.',
-    async run(fixture) {
-      const { queue, add, pass } = fixture;
-      await add([outboxMessage('far', 1)]);
-      const owner = await own(queue);
-      const far = rowOf(await readAll(queue), 'far:1');
-      assert.deepEqual(await change(fixture, owner, [retry(far, LONG_MS)]), ['changed']);
-      assert.deepEqual(await readAll(queue), []);
-      assert.deepEqual(await queue.readDueRetries(owner.incarnation, owner.leases, 10), []);
-      const due = await queue.nextDueInMs([far.slot]);
-      assert.ok(due !== null && due > 0 && due <= LONG_MS);
-      assert.equal(await queue.nextDueInMs([(far.slot + 1) % queue.slots]), null);
-      await add([outboxMessage('k', 1)]);
-      const row = rowOf(await readAll(queue), 'k:1');
-      assert.deepEqual(await change(fixture, owner, [retry(row, 200)]), ['changed']);
-      await pass(250);
-      const [again] = await queue.readDueRetries(owner.incarnation, owner.leases, 10);
-      assert.equal(again?.seq, row.seq);
-      assert.equal(again.attempts, 1);
-      assert.deepEqual(await change(fixture, owner, [retry(again, 0, false)]), ['changed']);
-      await pass(5);
-      const [uncounted] = await queue.readDueRetries(owner.incarnation, owner.leases, 10);
-      assert.equal(uncounted?.attempts, 1);
-    },
-  },
-  {
-    name: 'gives back only the first retry of a key, and every unordered one',
-    guards: 'Order per key among retries.',
-    async run(fixture) {
-      const { queue, add, pass } = fixture;
-      await add([outboxMessage('k', 1), outboxMessage('k', 2), outboxMessage('other', 1)]);
-      const owner = await own(queue);
-      const rows = await readAll(queue);
-      await change(
-        fixture,
-        owner,
-        rows.map((row) => retry(row, 0)),
-      );
-      await pass(5);
-      const due = await queue.readDueRetries(owner.incarnation, owner.leases, 10);
-      assert.deepEqual(bodiesOf(due).sort(), ['k:1', 'other:1']);
     },
   },
   {

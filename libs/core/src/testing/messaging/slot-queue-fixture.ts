@@ -46,6 +46,9 @@ export async function own(queue: SlotQueueStore, ttlMs = LONG_MS): Promise<Owner
   return { incarnation, leases };
 }
 
+/** More than any case writes. */
+export const ANY_BYTES = 2 ** 40;
+
 /** Reads everything that is pending, from the start. */
 export async function readAll(
   queue: SlotQueueStore,
@@ -56,6 +59,7 @@ export async function readAll(
     inFlight: [],
     perSlot: 1_000,
     limit: 10_000,
+    bytes: ANY_BYTES,
     ...given,
   });
   return rows;

@@ -1,4 +1,5 @@
 import type { ContractCase } from '../contract-case.js';
+import { bytesCases } from './bytes-cases.js';
 import { claimCases } from './claim-cases.js';
 import { flushCases } from './flush-cases.js';
 import { latestEntriesCases } from './latest-entries-cases.js';
@@ -18,6 +19,7 @@ export const sagaStoreContract: readonly ContractCase<SagaStoreFixture>[] = [
   ...flushCases,
   ...settleCases,
   ...claimCases,
+  ...bytesCases,
   ...mailCases,
   ...queryCases,
   ...latestEntriesCases,

@@ -137,6 +137,7 @@ export function claim(
     limit?: number;
     store?: SagaStore;
     mailKinds?: readonly string[];
+    bytes?: number;
   } = {},
 ): Promise<readonly LoadedSaga[]> {
   return (change.store ?? fixture.sagas).claim({
@@ -144,6 +145,7 @@ export function claim(
     definitions: [{ name, versions: change.versions ?? [1] }],
     limit: change.limit ?? 100,
     ...(change.mailKinds === undefined ? {} : { mailKinds: change.mailKinds }),
+    ...(change.bytes === undefined ? {} : { bytes: change.bytes }),
   });
 }
 

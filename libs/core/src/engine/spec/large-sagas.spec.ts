@@ -1,0 +1,55 @@
+import { afterEach, expect, it } from 'vitest';
+import { EngineBench, Gate, Program } from '../../testing/index.js';
+
+let bench: EngineBench;
+afterEach(() => bench.close());
+
+const MIB = 1_024 * 1_024;
+
+it('takes so many large sagas at a time as fit into memory, and ends them all', async () => {
+  let [running, most] = [0, 0];
+  const program = new Program({
+    steps: {
+      first: {
+        run: async () => {
+          running += 1;
+          most = Math.max(most, running);
+          await new Promise<void>((resolve) => bench.clock.after(100, resolve));
+          running -= 1;
+          return null;
+        },
+      },
+    },
+  });
+  bench = new EngineBench([program]);
+  // It starts sagas, and runs none.
+  const starter = bench.idleEngine();
+  const input = { blob: 'x'.repeat(8 * MIB) };
+  for (let n = 0; n < 20; n += 1) await bench.start(starter, program, { input });
+  await bench.engine();
+  await bench.clock.advance(60_000);
+  expect(await bench.sagas.countByStatus()).toEqual(new Map([['completed', 20]]));
+  expect(most).toBeGreaterThan(4);
+  // 64 MiB, and the one that brought them to that.
+  expect(most).toBeLessThanOrEqual(9);
+});
+
+it('counts what the steps of its sagas put out, and takes others once there is room again', async () => {
+  const gate = new Gate();
+  const program = new Program({
+    steps: {
+      large: { run: () => 'x'.repeat(70 * MIB) },
+      last: { dependsOn: ['large'], run: () => gate.pass() },
+    },
+  });
+  bench = new EngineBench([program]);
+  const engine = await bench.engine();
+  await bench.start(engine, program);
+  await gate.reached;
+  const { id } = await bench.start(engine, program);
+  await bench.clock.advance(5_000);
+  expect(await bench.sagas.get(id)).toMatchObject({ status: 'pending', owner: null });
+  gate.open();
+  await bench.clock.advance(5_000);
+  expect(await bench.sagas.countByStatus()).toEqual(new Map([['completed', 2]]));
+});
