@@ -58,6 +58,7 @@ export {
   StepContext,
   StepResult,
   UnknownSagaError,
+  newId,
   command,
   defineCommand,
   defineEvent,

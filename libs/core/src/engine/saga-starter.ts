@@ -1,7 +1,7 @@
 import {
   checkArguments,
   InvalidArgumentError,
-  sagaIdArgument,
+  newSagaIdArgument,
   textArgument,
   type OptionCheck,
 } from '../errors/index.js';
@@ -39,7 +39,7 @@ export interface StartOptions {
    */
   readonly trace?: TraceHeaders;
   /**
-   * A UUID; default: a new UUIDv7. If a saga has this id already, the same start returns that saga and
+   * A UUIDv7, since sagas are listed by the time in it; default: a new one. If a saga has this id already, the same start returns that saga and
    * starts nothing; any other start is refused with `IdempotencyConflictError`.
    */
   readonly id?: string;
@@ -60,7 +60,7 @@ const START_OPTIONS: Readonly<Record<keyof StartOptions, OptionCheck>> = {
   tenant: textArgument,
   // An invalid trace is left out, since it is no reason to refuse the start.
   trace: asGiven,
-  id: sagaIdArgument,
+  id: newSagaIdArgument,
   transaction: asGiven,
   afterCommit: asGiven,
 };

@@ -92,6 +92,16 @@ export const sagaIdArgument: OptionCheck = (call, name, value) => {
   throw new InvalidArgumentError(call, name, value, 'Give the id of a saga, which is a UUID.');
 };
 
+const UUID_V7 = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i;
+
+/** The id of a saga that is to be started. Lists and partitions of sagas rely on the time in it. */
+export const newSagaIdArgument: OptionCheck = (call, name, value) => {
+  if (typeof value === 'string' && UUID_V7.test(value)) return;
+  const remedy =
+    'Give a UUIDv7, which newId() makes, or leave it out and give a key of your own as idempotencyKey.';
+  throw new InvalidArgumentError(call, name, value, remedy);
+};
+
 /** One of the words given. */
 export function oneOfArgument(words: readonly string[]): OptionCheck {
   return (call, name, value) => {

@@ -18,6 +18,7 @@ export {
   oneOfArgument,
   proseArgument,
   requireObject,
+  newSagaIdArgument,
   sagaIdArgument,
   textArgument,
   type OptionCheck,

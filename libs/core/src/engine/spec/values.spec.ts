@@ -282,7 +282,14 @@ it('keeps a refusal of a step whatever its reason and details are', async () => 
 
 describe('a start or a wait', () => {
   it.each([
-    [{ id: 'x' }, "id is 'x'. Give the id of a saga, which is a UUID."],
+    [
+      { id: 'x' },
+      "id is 'x'. Give a UUIDv7, which newId() makes, or leave it out and give a key of your own as idempotencyKey.",
+    ],
+    [
+      { id: '9b2e6a0e-1f0f-4c6e-9a51-6f6f4f4a0a01' },
+      "id is '9b2e6a0e-1f0f-4c6e-9a51-6f6f4f4a0a01'. Give a UUIDv7, which newId() makes, or leave it out and give a key of your own as idempotencyKey.",
+    ],
     [{ id: undefined }, 'id is undefined.'],
     [{ idempotencyKey: undefined }, 'idempotencyKey is undefined. Give a text'],
     [{ idempotencyKey: 'a\ud800' }, 'Give a text'],
