@@ -58,7 +58,6 @@ export {
   StepContext,
   StepResult,
   UnknownSagaError,
-  newId,
   command,
   defineCommand,
   defineEvent,

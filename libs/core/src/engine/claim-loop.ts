@@ -32,6 +32,8 @@ export interface ClaimLoopOptions {
   readonly claimed: () => void | Promise<void>;
 }
 
+/** The most sagas of one claim, which locks and measures all that it could take. */
+const MOST_AT_ONCE = 200;
 /** The shortest pause between two rounds, in milliseconds. */
 const LEAST_PAUSE_MS = 5;
 
@@ -116,6 +118,8 @@ export class ClaimLoop {
       },
       (error: unknown) => {
         this.#round = null;
+        // The claim may have been carried out without an answer.
+        this.#lastOwnedCheck = Number.NEGATIVE_INFINITY;
         this.#armIn(this.#options.failure.failed(error));
       },
     );
@@ -125,7 +129,13 @@ export class ClaimLoop {
   async #look(): Promise<number> {
     const { store, clock, pollMs, ownedCheckMs, incarnation, room } = this.#options;
     const me = incarnation();
-    const limit = room();
+    // First, since nobody else may take the sagas that it finds.
+    if (this.#ownedLeft || clock.now() - this.#lastOwnedCheck >= ownedCheckMs) {
+      await this.#checkOwned(me);
+      this.#lastOwnedCheck = clock.now();
+    }
+    if (me !== incarnation()) return 0;
+    const limit = Math.min(MOST_AT_ONCE, room());
     let full = false;
     if (limit > 0) {
       const definitions = this.#options.definitions();
@@ -149,10 +159,6 @@ export class ClaimLoop {
     }
     const mail = await store.mailOfOwned(me);
     if (me === incarnation()) this.#options.onMail(mail);
-    if (this.#ownedLeft || clock.now() - this.#lastOwnedCheck >= ownedCheckMs) {
-      await this.#checkOwned(me);
-      this.#lastOwnedCheck = clock.now();
-    }
     if (full && room() > 0) return LEAST_PAUSE_MS;
     const dueInMs = await store.nextDueInMs();
     // A saga that is due and was not claimed belongs to another engine, or none can run it, so the next
@@ -189,7 +195,9 @@ export class ClaimLoop {
 
 /** Whether the bound of bytes ended a claim, or nearly: there may be more sagas to take. */
 function endedByBytes(claimed: readonly LoadedSaga[], bytes: number): boolean {
-  return claimed.reduce((sum, { entries }) => sum + bytesOf(entries), 0) >= bytes / 2;
+  return (
+    claimed.reduce((sum, { entries, mail }) => sum + bytesOf([...entries, ...mail]), 0) >= bytes / 2
+  );
 }
 
 /** The names and versions of the sagas that an engine with these definitions may claim. */

@@ -186,7 +186,7 @@ export class RunningSagas implements EngineContext {
     tell(this.#options.observer);
   }
 
-  /** Adds a saga that was started here. */
+  /** Adds a saga that was started here, or taken. */
   add(run: SagaRun): void {
     this.#runs.set(run.id, run);
     this.#bytes += run.bytes;

@@ -4,6 +4,7 @@ import {
   type QueuedMessage,
   type QueuedStatus,
   type ReadLimits,
+  type ReadRequest,
 } from '../ports/index.js';
 import { MemoryTable } from './memory-table.js';
 import type { MemoryTransaction } from './memory-transaction.js';
@@ -147,14 +148,15 @@ export function withinBytes(
  */
 export function dueRetries(
   retrying: readonly NumberedRow[],
-  { limit, bytes }: ReadLimits,
+  { limit, bytes, inFlight }: ReadLimits & Pick<ReadRequest, 'inFlight'>,
   now: number,
 ): readonly QueuedMessage[] {
   const seen = new Set<string>();
+  const working = new Set(inFlight);
   const due = retrying.filter((row) => {
     const first = !row.ordered || !seen.has(keyNameOf(row));
     if (row.ordered) seen.add(keyNameOf(row));
-    return first && row.dueAt <= now;
+    return first && row.dueAt <= now && !working.has(row.seq);
   });
   const longest = due.toSorted((a, b) => a.dueAt - b.dueAt).slice(0, limit);
   const read = withinBytes(

@@ -147,7 +147,10 @@ export function guard(row: SagaRow, transition: SagaTransition): TransitionOutco
 
 /** The bytes of a saga's journal and mail. */
 export function bytesOf({ entries, mail }: LoadedSaga): number {
-  return [...entries, ...mail].reduce((sum, { data }) => sum + (data?.length ?? 0), 0);
+  return [...entries, ...mail].reduce(
+    (sum, { data }) => sum + (data === null ? 0 : Buffer.byteLength(data)),
+    0,
+  );
 }
 
 /** The first sagas, up to the one that brings them to the bound. */

@@ -173,11 +173,11 @@ export class MemorySlotQueue implements SlotQueueStore {
   async readDueRetries(
     incarnation: string,
     leases: readonly SlotLease[],
-    bounds: ReadLimits,
+    request: ReadLimits & Pick<ReadRequest, 'inFlight'>,
   ): Promise<readonly QueuedMessage[]> {
     const slots = this.#held(incarnation, leases);
     const retrying = this.rows.committed((row) => row.status === 'retrying' && slots.has(row.slot));
-    return dueRetries(retrying, bounds, this.clock.now());
+    return dueRetries(retrying, request, this.clock.now());
   }
 
   async promote(limit: number): Promise<number> {

@@ -156,7 +156,7 @@ export interface ClaimRequest {
   readonly limit: number;
   /**
    * No saga is taken after the one that brings the journals and the unread mail of the taken ones to this
-   * many bytes. Default: no bound.
+   * many bytes, at least 1. Default: no bound.
    */
   readonly bytes?: number;
   /**

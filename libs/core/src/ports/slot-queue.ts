@@ -134,7 +134,7 @@ export interface ReadResult {
    * raised on the strength of that, and no row of a key is shown without those before it.
    */
   readonly rows: readonly QueuedMessage[];
-  /** False if the read ended at `limit` or `bytes`, so that there may be more rows of any slot. */
+  /** True only if the read did not end at `limit` or `bytes`; otherwise there may be more rows of any slot. */
   readonly complete: boolean;
   /** The `xmin` of the snapshot that was read, as a decimal string. */
   readonly snapshotXmin: string;
@@ -250,13 +250,13 @@ export interface SlotQueueStore {
   heldKeys(incarnation: string, leases: readonly SlotLease[]): Promise<readonly HeldKey[]>;
   /**
    * Rows of the leased slots that are retrying and due, ascending; of the ordered ones at most the
-   * first of each key. Those that have been due for longest, bounded by rows and bytes as in
-   * {@link ReadRequest}.
+   * first of each key. Those that have been due for longest, bounded by rows and bytes, and without what
+   * is being worked on, as in {@link ReadRequest}.
    */
   readDueRetries(
     incarnation: string,
     leases: readonly SlotLease[],
-    bounds: ReadLimits,
+    request: ReadLimits & Pick<ReadRequest, 'inFlight'>,
   ): Promise<readonly QueuedMessage[]>;
   /**
    * Gives delayed messages that are due their number, under the lock of their key, and makes

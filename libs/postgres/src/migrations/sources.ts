@@ -52,7 +52,7 @@ CREATE TABLE sagaz.saga_journal (
 
 COMMENT ON TABLE sagaz.saga_journal IS 'One row per transition of a saga, with everything that happened in it. Append-only. The view saga_journal_readable has a row for each entry.';
 COMMENT ON COLUMN sagaz.saga_journal.transition_id IS 'Tells whether a transition whose answer was lost is there.';
-COMMENT ON COLUMN sagaz.saga_journal.entries IS 'JSON text: an array of [kind, step, attempt, length of the data in UTF-16 units, data]. Large data is left out and lies in saga_output.';
+COMMENT ON COLUMN sagaz.saga_journal.entries IS 'JSON text: an array of [kind, step, attempt, length of the data in UTF-16 units, data]. Data of more than 2,048 units is left out and lies in saga_output.';
 
 -- Apart from the journal, so that lists and other reads of the journal do not read it.
 CREATE TABLE sagaz.saga_output (
@@ -65,33 +65,46 @@ CREATE TABLE sagaz.saga_output (
 
 COMMENT ON TABLE sagaz.saga_output IS 'Data of journal entries that is too large for the journal, outputs of steps above all. Append-only.';
 
--- Damaged text is one entry of the kind 'unreadable', so that it fails no statement about other sagas.
+-- Data comes out as it stands in the text: json_array_elements reads no escapes, as -> and ->> do, which
+-- fail on some that are legal in JavaScript. What is damaged is an entry of the kind 'unreadable', so that
+-- it fails no statement about other sagas.
 CREATE FUNCTION sagaz.entries_of(in_entries text)
 RETURNS TABLE (ordinal integer, kind text, step text, attempt integer, data text)
 LANGUAGE plpgsql IMMUTABLE ROWS 3 AS $$
 DECLARE
   entry json;
+  part json[];
 BEGIN
-  ordinal := -1;
+  ordinal := 0;
   FOR entry IN SELECT json_array_elements(in_entries::json) LOOP
-    ordinal := ordinal + 1;
-    kind := entry ->> 0;
-    step := entry ->> 1;
-    attempt := entry ->> 2;
-    data := entry -> 4;
-    IF kind IS NULL THEN
-      RAISE data_exception;
+    part := CASE WHEN json_typeof(entry) = 'array' THEN ARRAY(SELECT json_array_elements(entry)) END;
+    IF json_typeof(part[1]) = 'string' AND json_typeof(part[2]) IN ('string', 'null')
+      AND part[3]::text ~ '^[0-9]{1,9}$' THEN
+      kind := part[1] #>> '{}';
+      step := part[2] #>> '{}';
+      attempt := part[3]::text;
+      data := part[5]::text;
+    ELSE
+      kind := 'unreadable';
+      step := NULL;
+      attempt := 0;
+      data := to_json(entry::text)::text;
     END IF;
     RETURN NEXT;
+    ordinal := ordinal + 1;
   END LOOP;
 EXCEPTION WHEN OTHERS THEN
-  RETURN QUERY SELECT ordinal + 1, 'unreadable', NULL::text, 0, to_json(in_entries)::text;
+  kind := 'unreadable';
+  step := NULL;
+  attempt := 0;
+  data := to_json(in_entries)::text;
+  RETURN NEXT;
 END
 $$;
 
 CREATE VIEW sagaz.saga_journal_readable AS
 SELECT j.saga_id, j.revision, e.ordinal, j.transition_id, e.kind, e.step, e.attempt,
-  coalesce(o.data, e.data) AS data, j.recorded_at
+  coalesce(e.data, o.data) AS data, j.recorded_at
 FROM sagaz.saga_journal j
 CROSS JOIN LATERAL sagaz.entries_of(j.entries) AS e
 LEFT JOIN sagaz.saga_output o

@@ -109,25 +109,34 @@ const TEXT = '"(?:[^"\\\\]|\\\\.)*"';
 const HEAD = new RegExp(`\\[(${TEXT}),(${TEXT}|null),(\\d+)(?:,(\\d+))?([,\\]])`, 'y');
 
 function writtenEntries(text: string): readonly WrittenEntry[] {
+  try {
+    return scannedEntries(text) ?? mendedEntries(text);
+  } catch {
+    // A label that is no JSON.
+    return mendedEntries(text);
+  }
+}
+
+/** The entries of text as {@link entriesText} writes it; null if it is otherwise. */
+function scannedEntries(text: string): readonly WrittenEntry[] | null {
   const entries: WrittenEntry[] = [];
   let at = 1;
   while (at < text.length) {
     HEAD.lastIndex = at;
     const head = HEAD.exec(text);
-    if (head === null) return mendedEntries(text);
+    if (head === null) return null;
     const [whole, kind = '', step = '', attempt, length, next] = head;
     at += whole.length;
     let data: string | null = null;
     if (next === ',') {
       const end = at + Number(length);
       data = text.slice(at, end);
-      if (text[end] !== ']') return mendedEntries(text);
+      if (text[end] !== ']') return null;
       at = end + 1;
     }
     const apart = length !== undefined && data === null;
     entries.push({ ...labelsOf(kind, step), attempt: Number(attempt), data, apart });
-    if (text[at] !== ',' && (text[at] !== ']' || at !== text.length - 1))
-      return mendedEntries(text);
+    if (text[at] !== ',' && (text[at] !== ']' || at !== text.length - 1)) return null;
     at += 1;
   }
   return entries;

@@ -166,7 +166,7 @@ function fitting(schema: string, from: string, bound: string): string {
   return `
           SELECT sized.id, sized.owner FROM (
             SELECT f.id, f.owner, sum(${size('saga_journal', 'entries')} + ${size('saga_output', 'data')} + ${size('saga_mail', 'data')})
-              OVER (ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+              OVER (ORDER BY f.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
             FROM ${from} f
           ) AS sized
           WHERE sized.before IS NULL OR sized.before < ${bound}::bigint

@@ -128,12 +128,13 @@ export async function readLatestEntries(
   const journal = `${schema.quoted}.saga_journal`;
   const { rows } = await on.query<EntryRow>({
     text: `SELECT l.saga_id, l.revision, l.ordinal, l.transition_id, l.kind, l.step, l.attempt,
-        CASE WHEN l.kind = ANY ($3::text[]) THEN substr(coalesce(o.data, l.data), 1, $4) END AS data,
+        substr(coalesce(l.data, o.data), 1, $4) AS data,
         ${epochMs('l.recorded_at')} AS recorded_at
       FROM unnest($1::uuid[]) AS given (id)
       CROSS JOIN LATERAL (
         SELECT DISTINCT ON (e.kind COLLATE "C", e.step COLLATE "C")
-          j.saga_id, j.revision, j.transition_id, j.recorded_at, e.*
+          j.saga_id, j.revision, j.transition_id, j.recorded_at, e.ordinal, e.kind, e.step, e.attempt,
+          CASE WHEN e.kind = ANY ($3::text[]) THEN e.data END AS data
         FROM ${journal} j CROSS JOIN LATERAL ${schema.quoted}.entries_of(j.entries) AS e
         WHERE j.saga_id = given.id
           AND j.revision > (SELECT max(n.revision) FROM ${journal} n WHERE n.saga_id = given.id) - $2::int
@@ -141,6 +142,7 @@ export async function readLatestEntries(
       ) AS l
       LEFT JOIN ${schema.quoted}.saga_output o
         ON o.saga_id = l.saga_id AND o.revision = l.revision AND o.ordinal = l.ordinal
+          AND l.kind = ANY ($3::text[])
       ORDER BY l.saga_id, l.revision, l.ordinal`,
     values: [known, transitions, dataOf, LATEST_DATA_CHARACTERS],
   });

@@ -96,9 +96,9 @@ export class PgSlotQueue implements SlotQueueStore {
   readDueRetries(
     incarnation: string,
     leases: readonly SlotLease[],
-    bounds: ReadLimits,
+    request: ReadLimits & Pick<ReadRequest, 'inFlight'>,
   ): Promise<readonly QueuedMessage[]> {
-    return this.#reads.readDueRetries(incarnation, leases, bounds);
+    return this.#reads.readDueRetries(incarnation, leases, request);
   }
 
   /**

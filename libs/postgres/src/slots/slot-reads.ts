@@ -173,7 +173,7 @@ export class SlotReads {
   async readDueRetries(
     incarnation: string,
     leases: readonly SlotLease[],
-    { limit, bytes }: ReadLimits,
+    { limit, bytes, inFlight }: ReadLimits & Pick<ReadRequest, 'inFlight'>,
   ): Promise<readonly QueuedMessage[]> {
     const { table } = this.#names;
     // The clock is read once, in a subquery. The index on due_at cannot be used in a comparison with a
@@ -187,6 +187,7 @@ export class SlotReads {
           SELECT o.* FROM ${table} o
           WHERE o.due_at <= (SELECT clock_timestamp()) AND o.status = 'retrying' ${this.#names.and('o')}
             AND o.slot IN (SELECT slot FROM leased)
+            AND o.seq NOT IN (SELECT unnest($7::bigint[]))
             AND (NOT o.ordered OR NOT EXISTS (
               SELECT FROM ${table} h
               WHERE ${sameKey('h', 'o')} ${this.#names.and('h')} AND h.seq < o.seq AND ${holds('h')}
@@ -196,7 +197,7 @@ export class SlotReads {
         ) AS o
         WHERE o.before IS NULL OR o.before < $6
         ORDER BY o.seq`,
-      values: [...this.#leaseValues(incarnation, leases), limit, bytes],
+      values: [...this.#leaseValues(incarnation, leases), limit, bytes, numberArray(inFlight)],
     });
     return rows.map(queuedMessage);
   }

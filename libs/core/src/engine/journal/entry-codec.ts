@@ -74,7 +74,8 @@ function errorLast({ error, ...others }: { readonly error: unknown }): object {
  */
 export function decodeEntry(entry: JournalEntry): SagaEntry {
   if (entry.kind === UNREADABLE_ENTRY) {
-    throw new UnreadableJournalError(entry.kind, 'Its row is damaged.');
+    const text = String(parseJournal(entry.data)).slice(0, 200);
+    throw new UnreadableJournalError(entry.kind, `Its row is damaged: ${text}`);
   }
   const data = parseJournal(entry.data) ?? {};
   if (!isObject(data)) throw new UnreadableJournalError(entry.kind, 'Its data is no object.');
@@ -104,7 +105,7 @@ function isEntry(value: unknown, task: boolean): value is SagaEntry {
   return task || (typeof value.kind === 'string' && Object.hasOwn(WHOLE_KINDS, value.kind));
 }
 
-/** About the bytes of entries in memory. */
-export function bytesOf(entries: readonly JournalEntry[]): number {
-  return entries.reduce((sum, { data }) => sum + (data?.length ?? 0), 0);
+/** The bytes of the data of entries or mail. */
+export function bytesOf(entries: readonly Pick<JournalEntry, 'data'>[]): number {
+  return entries.reduce((sum, { data }) => sum + (data === null ? 0 : Buffer.byteLength(data)), 0);
 }

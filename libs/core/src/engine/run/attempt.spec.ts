@@ -70,6 +70,7 @@ function hungStep(): { bench: EngineBench; sagas: RunningSagas; begin: () => Att
       revision: 1,
       epoch: 1,
       deadlineAt: null,
+      bytes: 0,
     });
     run.close('given_back');
     const start = {

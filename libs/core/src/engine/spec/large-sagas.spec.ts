@@ -1,4 +1,5 @@
 import { afterEach, expect, it } from 'vitest';
+import type { ClaimRequest } from '../../ports/index.js';
 import { EngineBench, Gate, Program } from '../../testing/index.js';
 
 let bench: EngineBench;
@@ -52,4 +53,43 @@ it('counts what the steps of its sagas put out, and takes others once there is r
   gate.open();
   await bench.clock.advance(5_000);
   expect(await bench.sagas.countByStatus()).toEqual(new Map([['completed', 2]]));
+});
+
+it('runs the sagas of a claim that was never answered before it claims others', async () => {
+  const ended: string[] = [];
+  const program = new Program({
+    steps: {
+      first: {
+        run: async ({ context }) => {
+          await new Promise<void>((resolve) => bench.clock.after(100, resolve));
+          ended.push(context.sagaId);
+          return null;
+        },
+      },
+    },
+  });
+  bench = new EngineBench([program]);
+  const starter = bench.idleEngine();
+  const input = { blob: 'x'.repeat(16 * MIB) };
+  for (let n = 0; n < 12; n += 1) await bench.start(starter, program, { input });
+  const lost: string[] = [];
+  await bench.engine({
+    store: (sagas) =>
+      new Proxy(sagas, {
+        get(target, name) {
+          const member: unknown = Reflect.get(target, name);
+          if (name === 'claim' && lost.length === 0) {
+            return async (request: ClaimRequest) => {
+              lost.push(...(await target.claim(request)).map(({ id }) => id));
+              throw new Error('The answer was lost.');
+            };
+          }
+          return typeof member === 'function' ? (member.bind(target) as unknown) : member;
+        },
+      }),
+  });
+  await bench.clock.advance(120_000);
+  expect(ended).toHaveLength(12);
+  expect(lost).toHaveLength(4);
+  expect(ended.slice(0, 4).sort()).toEqual([...lost].sort());
 });

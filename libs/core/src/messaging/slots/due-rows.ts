@@ -105,6 +105,7 @@ export class DueRows {
       const rows = await this.#store.readDueRetries(this.#incarnation, leases, {
         limit: LIMIT,
         bytes: Math.max(1, this.#book.roomBytes),
+        inFlight: [...inFlight],
       });
       const asked = new Map(leases.map((lease) => [lease.slot, lease]));
       let taken = 0;

@@ -31,10 +31,14 @@ export class ReadBounds {
     return [...this.#bounds.values()].some((bound) => bound.count >= this.#perSlot);
   }
 
-  /** The slots that were shown, and whether their rows belong to keys of which no more are taken now. */
-  *crowded(): Iterable<readonly [number, boolean]> {
+  /**
+   * The slots that were shown, and whether their rows belong to keys of which no more are taken now.
+   *
+   * @param cut the slot in which the read ended at its bound of rows or bytes; null: in none
+   */
+  *crowded(cut: number | null): Iterable<readonly [number, boolean]> {
     for (const [slot, { count, full }] of this.#bounds) {
-      yield [slot, count >= this.#perSlot && full === count];
+      yield [slot, (count >= this.#perSlot || slot === cut) && full === count];
     }
   }
 

@@ -291,11 +291,12 @@ export class SlotReader {
       if (took > 0) this.#took();
       return { rows: took, more: false };
     }
-    for (const [slot, crowded] of bounds.crowded()) this.#crowded.note(slot, crowded);
     const full = result.complete;
+    const last = result.rows[result.rows.length - 1];
+    const cut = full ? null : (last?.slot ?? null);
+    for (const [slot, crowded] of bounds.crowded(cut)) this.#crowded.note(slot, crowded);
     bounds.raise(this.#floors, slots, { full, mark, xmin: result.snapshotXmin });
     if (full) this.#clearEmpty(slots, bounds, leases);
-    const last = result.rows[result.rows.length - 1];
     if (last === undefined) return NOTHING;
     this.#took();
     if (!full) this.#states.advance(last.slot);

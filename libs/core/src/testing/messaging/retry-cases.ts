@@ -13,7 +13,7 @@ import {
   type SlotQueueFixture,
 } from './slot-queue-fixture.js';
 
-const TEN = { limit: 10, bytes: ANY_BYTES };
+const TEN = { limit: 10, bytes: ANY_BYTES, inFlight: [] };
 
 export const retryCases: readonly ContractCase<SlotQueueFixture>[] = [
   {
@@ -81,9 +81,9 @@ export const retryCases: readonly ContractCase<SlotQueueFixture>[] = [
         await change(fixture, owner, [retry(row, 0)]);
         await pass(2);
       }
-      const due = async (bytes: number) => {
-        const bounds = { limit: 10, bytes };
-        const read = await queue.readDueRetries(owner.incarnation, owner.leases, bounds);
+      const due = async (bytes: number, inFlight: readonly string[] = []) => {
+        const request = { limit: 10, bytes, inFlight };
+        const read = await queue.readDueRetries(owner.incarnation, owner.leases, request);
         return read.map(({ message }) => message.key).sort();
       };
       const each = 100_000 + ROW_BYTES;
@@ -91,6 +91,8 @@ export const retryCases: readonly ContractCase<SlotQueueFixture>[] = [
       assert.deepEqual(await due(2 * each), ['a', 'b']);
       assert.deepEqual(await due(2 * each + 1), ['a', 'b', 'c']);
       assert.deepEqual(await due(ANY_BYTES), keys);
+      const working = rows.filter(({ message }) => message.key < 'c').map(({ seq }) => seq);
+      assert.deepEqual(await due(1, working), ['c'], 'what is being worked on takes no place');
     },
   },
 ];
