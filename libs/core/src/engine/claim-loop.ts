@@ -1,16 +1,16 @@
-import type {
-  Clock,
-  LoadedSaga,
-  Mail,
-  RunnableSaga,
-  SagaStore,
-  Timer,
-  WakeUps,
+import {
+  loadedBytes,
+  type Clock,
+  type LoadedSaga,
+  type Mail,
+  type RunnableSaga,
+  type SagaStore,
+  type Timer,
+  type WakeUps,
 } from '../ports/index.js';
 import type { RepeatedFailure } from '../retry/index.js';
 import type { SagaDefinition } from '../saga/index.js';
 import { MAIL_KINDS } from './decide/index.js';
-import { bytesOf } from './journal/index.js';
 
 export interface ClaimLoopOptions {
   readonly store: Pick<SagaStore, 'claim' | 'mailOfOwned' | 'nextDueInMs' | 'owned' | 'load'>;
@@ -195,9 +195,7 @@ export class ClaimLoop {
 
 /** Whether the bound of bytes ended a claim, or nearly: there may be more sagas to take. */
 function endedByBytes(claimed: readonly LoadedSaga[], bytes: number): boolean {
-  return (
-    claimed.reduce((sum, { entries, mail }) => sum + bytesOf([...entries, ...mail]), 0) >= bytes / 2
-  );
+  return claimed.reduce((sum, saga) => sum + loadedBytes(saga), 0) >= bytes / 2;
 }
 
 /** The names and versions of the sagas that an engine with these definitions may claim. */

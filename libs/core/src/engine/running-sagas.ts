@@ -1,19 +1,21 @@
 import { errorText } from '../errors/index.js';
-import type {
-  Clock,
-  FaultPoints,
-  LoadedSaga,
-  LogFields,
-  Logger,
-  Mail,
-  SagaStore,
+import {
+  dataBytes,
+  type Clock,
+  type FaultPoints,
+  type JournalEntry,
+  type LoadedSaga,
+  type LogFields,
+  type Logger,
+  type Mail,
+  type SagaStore,
 } from '../ports/index.js';
 import type { SagaDefinition } from '../saga/index.js';
 import type { EngineObserver } from './engine-observer.js';
 import type { EngineSettings } from './engine-options.js';
 import type { TransitionFlusher } from './flush/index.js';
 import type { SagaOutcome } from './handle/index.js';
-import { bytesOf, readJournal, UnreadableJournalError } from './journal/index.js';
+import { readJournal, UnreadableJournalError } from './journal/index.js';
 import { UnreadableSagas, parkedUnread, startOf, type UnreadableSaga } from './unreadable-sagas.js';
 import {
   Timers,
@@ -192,7 +194,8 @@ export class RunningSagas implements EngineContext {
     this.#bytes += run.bytes;
   }
 
-  grew(run: SagaRun, bytes: number): void {
+  grew(run: SagaRun, entries: readonly JournalEntry[]): void {
+    const bytes = dataBytes(entries);
     run.bytes += bytes;
     if (this.#runs.get(run.id) === run) this.#bytes += bytes;
   }
@@ -293,10 +296,7 @@ export class RunningSagas implements EngineContext {
 
   closed(run: SagaRun, why: ClosedBecause): void {
     const full = this.#full;
-    if (this.#runs.get(run.id) === run) {
-      this.#runs.delete(run.id);
-      this.#bytes -= run.bytes;
-    }
+    if (this.#runs.get(run.id) === run && this.#runs.delete(run.id)) this.#bytes -= run.bytes;
     if (why === 'mail_waits' || full) this.#options.onGap('claim');
     if (why === 'stale') this.#options.onGap('owned');
     if (this.#runs.size === 0) for (const resolve of this.#emptied.splice(0)) resolve();
@@ -340,7 +340,7 @@ export class RunningSagas implements EngineContext {
       revision: saga.revision,
       epoch: saga.epoch,
       deadlineAt: saga.deadlineInMs === null ? null : this.storeNow() + saga.deadlineInMs,
-      bytes: bytesOf(saga.entries),
+      bytes: dataBytes(saga.entries),
     });
     this.add(run);
     run.enqueue({ kind: 'adopted', from: saga.adoptedFrom });

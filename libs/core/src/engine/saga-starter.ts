@@ -20,7 +20,7 @@ import type { EngineSettings } from './engine-options.js';
 import { IdempotencyConflictError } from './errors.js';
 import { settledStart, type SettledStart, StartFlusher, StartLimit } from './flush/index.js';
 import { inputDigest } from './input-digest.js';
-import { bytesOf, encodeEntry, type SagaEntry, type TraceHeaders } from './journal/index.js';
+import { encodeEntry, type SagaEntry, type TraceHeaders } from './journal/index.js';
 import { SagaRun, type PendingTransition } from './run/index.js';
 import type { RunningSagas } from './running-sagas.js';
 import { emptyState, fold } from './state/index.js';
@@ -39,8 +39,8 @@ export interface StartOptions {
    */
   readonly trace?: TraceHeaders;
   /**
-   * A UUIDv7, since sagas are listed by the time in it; default: a new one. If a saga has this id already, the same start returns that saga and
-   * starts nothing; any other start is refused with `IdempotencyConflictError`.
+   * A UUIDv7, since sagas are listed by the time in it; default: a new one. If a saga has this id already,
+   * the same start returns that saga and starts nothing; any other start is refused with `IdempotencyConflictError`.
    */
   readonly id?: string;
   /** Starts the saga in this transaction; it begins if and only if that commits. */
@@ -273,7 +273,7 @@ export class SagaStarter {
 
   /** Begins to run a saga whose start is committed and whose turn is held. */
   #begin(run: SagaRun, saga: NewSaga, pending: PendingTransition | null): void {
-    this.#running.grew(run, bytesOf(saga.entries.slice(0, 1)));
+    this.#running.grew(run, saga.entries.slice(0, 1));
     this.#running.observe((observer) => observer.sagaStarted?.(run.facts));
     run.begun(pending);
   }

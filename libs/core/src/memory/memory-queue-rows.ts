@@ -8,6 +8,7 @@ import {
 } from '../ports/index.js';
 import { MemoryTable } from './memory-table.js';
 import type { MemoryTransaction } from './memory-transaction.js';
+import { withinBytes } from './within-bytes.js';
 
 export interface QueueRow {
   /**
@@ -129,17 +130,9 @@ export function queuedOf(row: NumberedRow, now: number): QueuedMessage {
   };
 }
 
-/** The first rows, up to the one that brings their bytes to the bound. */
-export function withinBytes(
-  rows: readonly QueuedMessage[],
-  bytes: number,
-): readonly QueuedMessage[] {
-  let read = 0;
-  const end = rows.findIndex(({ message }) => {
-    read += ROW_BYTES + message.payload.byteLength;
-    return read >= bytes;
-  });
-  return end < 0 ? rows : rows.slice(0, end + 1);
+/** The bytes that a row counts for where bytes bound a read. */
+export function bytesOfRow({ message }: QueuedMessage): number {
+  return ROW_BYTES + message.payload.byteLength;
 }
 
 /**
@@ -162,6 +155,7 @@ export function dueRetries(
   const read = withinBytes(
     longest.map((row) => queuedOf(row, now)),
     bytes,
+    bytesOfRow,
   );
   return read.toSorted((a, b) => compare(a.seq, b.seq));
 }

@@ -1,7 +1,6 @@
 import {
   FINAL_STATUSES,
   type Clock,
-  type LoadedSaga,
   type NewSaga,
   type SagaFilter,
   type SagaHeader,
@@ -143,22 +142,4 @@ export function guard(row: SagaRow, transition: SagaTransition): TransitionOutco
   // With owner and epoch alone, a repeated statement could be applied twice.
   if (row.revision !== transition.revision) return { kind: 'conflict', revision: row.revision };
   return null;
-}
-
-/** The bytes of a saga's journal and mail. */
-export function bytesOf({ entries, mail }: LoadedSaga): number {
-  return [...entries, ...mail].reduce(
-    (sum, { data }) => sum + (data === null ? 0 : Buffer.byteLength(data)),
-    0,
-  );
-}
-
-/** The first sagas, up to the one that brings them to the bound. */
-export function withinBytes(sagas: readonly LoadedSaga[], bytes: number): readonly LoadedSaga[] {
-  let read = 0;
-  return sagas.filter((saga) => {
-    const fits = read < bytes;
-    read += bytesOf(saga);
-    return fits;
-  });
 }

@@ -1,4 +1,4 @@
-import { checkSagaFilter } from '../ports/index.js';
+import { checkSagaFilter, loadedBytes } from '../ports/index.js';
 import type {
   ApplyOutcome,
   ClaimRequest,
@@ -27,7 +27,6 @@ import type { EnginesHeard, MemoryEngineRegistry } from './memory-engine-registr
 import { keyOf, lockedSoon, locksOf, placesOf, refusal } from './memory-saga-locks.js';
 import { MemorySagaMail } from './memory-saga-mail.js';
 import {
-  bytesOf,
   guard,
   headerOf,
   isFinal,
@@ -36,13 +35,13 @@ import {
   rowOf,
   SagaRows,
   summaryOf,
-  withinBytes,
   type SagaRow,
 } from './memory-saga-rows.js';
 import { latestEntries } from './memory-latest-entries.js';
 import { MemoryTable } from './memory-table.js';
 import type { MemoryTransaction, MemoryTransactions } from './memory-transaction.js';
 import { unservedSagas } from './memory-unserved-sagas.js';
+import { withinBytes } from './within-bytes.js';
 
 /** How long a start waits for another transaction with the same idempotency key, in milliseconds. */
 const KEY_WAIT_MS = 10_000;
@@ -153,7 +152,7 @@ export class MemorySagaStore implements SagaStore {
         };
         this.#rows.set(id, row, transaction);
         const loaded = this.#load(row, seen.owner);
-        bytes += bytesOf(loaded);
+        bytes += loadedBytes(loaded);
         claimed.push(loaded);
       }
       return claimed;
@@ -174,7 +173,7 @@ export class MemorySagaStore implements SagaStore {
     const rows = ids.flatMap((id) => this.#rows.get(id) ?? []);
     const mine = rows.filter((row) => row.owner === incarnation && this.#isOpen(row));
     const loaded = mine.map((row) => this.#load(row, null));
-    return Promise.resolve(withinBytes(loaded, bytes));
+    return Promise.resolve(withinBytes(loaded, bytes, loadedBytes));
   }
 
   unserved(look: UnservedLook): Promise<readonly UnservedSagas[]> {

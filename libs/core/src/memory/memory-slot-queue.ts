@@ -21,6 +21,7 @@ import { changedRow } from './memory-changed-row.js';
 import { appendRows, lockOfKey, type NewRow } from './memory-queue-append.js';
 import { lockOfRow, lockOfSlot } from './memory-queue-locks.js';
 import {
+  bytesOfRow,
   dueRetries,
   hasPlace,
   isHead,
@@ -29,11 +30,11 @@ import {
   nameOfKey,
   MemoryQueueRows,
   queuedOf,
-  withinBytes,
   type QueueRow,
 } from './memory-queue-rows.js';
 import { MemorySlotLeases } from './memory-slot-leases.js';
 import type { MemoryTransaction, MemoryTransactions } from './memory-transaction.js';
+import { withinBytes } from './within-bytes.js';
 
 export interface MemorySlotQueueParts {
   readonly transactions: MemoryTransactions;
@@ -147,7 +148,7 @@ export class MemorySlotQueue implements SlotQueueStore {
       if (rows.length < request.perSlot) rows.push(queuedOf(row, now));
     }
     const rows = request.windows.flatMap(({ slot }) => bySlot.get(slot) ?? []);
-    const read = withinBytes(rows.slice(0, request.limit), request.bytes);
+    const read = withinBytes(rows.slice(0, request.limit), request.bytes, bytesOfRow);
     const complete = rows.length < request.limit && read.length === rows.length;
     return { rows: read, complete, snapshotXmin };
   }

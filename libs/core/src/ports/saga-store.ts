@@ -143,6 +143,16 @@ export interface LoadedSaga extends SagaHeader {
   readonly adoptedFrom: string | null;
 }
 
+/** The bytes of the data of entries or mail. */
+export function dataBytes(records: readonly Pick<JournalEntry, 'data'>[]): number {
+  return records.reduce((sum, { data }) => sum + (data === null ? 0 : Buffer.byteLength(data)), 0);
+}
+
+/** The bytes of the journal and the unread mail of a saga, as claims and loads are bounded by them. */
+export function loadedBytes({ entries, mail }: LoadedSaga): number {
+  return dataBytes(entries) + dataBytes(mail);
+}
+
 /** Versions of a saga that an engine can run. */
 export interface RunnableSaga {
   readonly name: string;

@@ -90,7 +90,7 @@ export interface FloorProbe {
   readonly xid: string;
 }
 
-/** What a row counts for beside its payload where bytes bound a read. */
+/** The bytes that a row counts for beside its payload where bytes bound a read. */
 export const ROW_BYTES = 500;
 
 export interface ReadLimits {

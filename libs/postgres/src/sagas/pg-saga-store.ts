@@ -196,12 +196,11 @@ export class PgSagaStore implements SagaStore {
   }
 
   #hint(applied: readonly SagaTransition[]): void {
-    let due = false;
     // Engines tell of ends themselves, also of those in a transaction of the application.
-    for (const { status, ownership } of applied) {
-      if (FINAL.has(status)) continue;
-      if (ownership.kind === 'give_back' && ownership.wakeInMs === 0) due = true;
-    }
+    const due = applied.some(
+      ({ status, ownership }) =>
+        !FINAL.has(status) && ownership.kind === 'give_back' && ownership.wakeInMs === 0,
+    );
     if (due) this.#wakeUps.hint('saga');
     hintSlots(
       this.#wakeUps,

@@ -114,7 +114,8 @@ function insertOneSql(schema: SchemaName, parts: StartParts): string {
 
 /**
  * $1 id, $2 tenant, $3 name, $4 version, $5 key, $6 digest, $7 status, $8 owner, $9 wake in ms,
- * $10 deadline in ms, $11 transition id, $12 lock of the key, $13 entries; then, where there are any, outputs: place, ordinal and data; messages.
+ * $10 deadline in ms, $11 transition id, $12 lock of the key, $13 entries; then, where there are any,
+ * outputs: place, ordinal and data; messages.
  *
  * Rows are inserted by key, so that two transactions with the same keys lock them in one order. A
  * transaction that inserts a key holds its lock until it ends. Outside of a caller's transaction, a key

@@ -104,8 +104,3 @@ function isEntry(value: unknown, task: boolean): value is SagaEntry {
   if (typeof value !== 'object' || value === null || !('kind' in value)) return false;
   return task || (typeof value.kind === 'string' && Object.hasOwn(WHOLE_KINDS, value.kind));
 }
-
-/** The bytes of the data of entries or mail. */
-export function bytesOf(entries: readonly Pick<JournalEntry, 'data'>[]): number {
-  return entries.reduce((sum, { data }) => sum + (data === null ? 0 : Buffer.byteLength(data)), 0);
-}

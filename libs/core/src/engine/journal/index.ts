@@ -1,4 +1,4 @@
-export { bytesOf, decodeEntry, encodeEntry } from './entry-codec.js';
+export { decodeEntry, encodeEntry } from './entry-codec.js';
 export { errorRecord, type ErrorRecord } from '../../errors/index.js';
 export { readJournal } from './read-journal.js';
 export { taskKeyOf } from './idempotency-key.js';

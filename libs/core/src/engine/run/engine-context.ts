@@ -1,4 +1,11 @@
-import type { Clock, FaultPoints, LogFields, Logger, SagaStore } from '../../ports/index.js';
+import type {
+  Clock,
+  FaultPoints,
+  JournalEntry,
+  LogFields,
+  Logger,
+  SagaStore,
+} from '../../ports/index.js';
 import type { SagaDefinition } from '../../saga/index.js';
 import type { EngineObserver } from '../engine-observer.js';
 import type { EngineSettings } from '../engine-options.js';
@@ -55,8 +62,8 @@ export interface EngineContext {
   /** An attempt that {@link orphan} keeps has settled, or was abandoned. */
   orphanMoved(attempt: Attempt): void;
   orphansOf(sagaId: string): Attempts;
-  /** The journal of a run has grown by about that many bytes, and its state in memory with it. */
-  grew(run: SagaRun, bytes: number): void;
+  /** The journal of a run has grown by these entries, and its state in memory with it. */
+  grew(run: SagaRun, entries: readonly JournalEntry[]): void;
   /** The run is closed and keeps nothing: the saga was given back, has ended, or has another owner. */
   closed(run: SagaRun, why: ClosedBecause): void;
   /** Parks a saga from whose journal nothing can be decided, without reading the journal again. */

@@ -12,7 +12,7 @@ import {
 import type { SagaFacts } from '../engine-observer.js';
 import { EngineClosedError } from '../errors.js';
 import { outcomeOf } from '../handle/index.js';
-import { bytesOf, encodeEntry, type TaskRef } from '../journal/index.js';
+import { encodeEntry, type TaskRef } from '../journal/index.js';
 import type { SagaState } from '../state/index.js';
 import { Attempt, type AbortReason } from './attempt.js';
 import { Attempts } from './attempts.js';
@@ -210,7 +210,7 @@ export class SagaRun {
     this.#revision += 1;
     this.#postponed.committed();
     this.state = decision.next;
-    this.#engine.grew(this, bytesOf(transition.entries));
+    this.#engine.grew(this, transition.entries);
     this.#events.forgetMail(transition.consumedMail);
     tellObserver(this.#engine, this.facts, decision);
     this.#carryOut(decision);

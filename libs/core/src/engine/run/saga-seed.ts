@@ -10,6 +10,6 @@ export interface SagaSeed {
   readonly revision: number;
   readonly epoch: number;
   readonly deadlineAt: number | null;
-  /** The bytes of its journal, see `bytesOf`. */
+  /** The bytes of its journal, see `dataBytes`. */
   readonly bytes: number;
 }

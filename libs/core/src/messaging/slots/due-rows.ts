@@ -99,13 +99,13 @@ export class DueRows {
       const promoted = await this.#store.promote(LIMIT);
       if (promoted > 0) this.#reader.hint();
       const read = this.#book.readsBegun;
-      // A row in work now may be done and forgotten before the answer arrives. The answer still shows
-      // it, and it would be done again.
-      const inFlight = new Set(this.#book.rows.keys());
+      // A row in work now may be done and forgotten before the answer arrives: the answer must not show it,
+      // or it would be done again.
+      const inFlight = [...this.#book.rows.keys()];
       const rows = await this.#store.readDueRetries(this.#incarnation, leases, {
         limit: LIMIT,
         bytes: Math.max(1, this.#book.roomBytes),
-        inFlight: [...inFlight],
+        inFlight,
       });
       const asked = new Map(leases.map((lease) => [lease.slot, lease]));
       let taken = 0;
@@ -115,7 +115,7 @@ export class DueRows {
         // The lease was lost, or lost and gained again, during the read.
         if (!this.#holds(lease)) continue;
         if (this.#closed) return;
-        if (inFlight.has(row.seq) || this.#book.rows.has(row.seq)) continue;
+        if (this.#book.rows.has(row.seq)) continue;
         if (await this.#reader.admit(row, lease, read)) taken += 1;
       }
       if (taken > 0) this.#took();
