@@ -40,7 +40,7 @@ export const HEADERS = {
   sagaId: 'sagaz-saga-id',
   /** The step that sent the command. */
   step: 'sagaz-step',
-  /** `<saga>:<step>[:<item>][#generation]`: the same on every retry of a step. */
+  /** `<saga>:<step>[:<item>]`: the same on every retry of a step. */
   idempotencyKey: 'sagaz-idempotency-key',
   /** `command`, `compensation` or `reply`; absent on events. */
   role: 'sagaz-role',

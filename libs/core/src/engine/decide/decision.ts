@@ -64,7 +64,6 @@ export interface DecisionContext {
 /** An attempt that begins once the transition is committed. */
 export interface PlannedStart extends TaskRef {
   readonly attempt: number;
-  readonly generation: number;
   readonly suspicion: Suspicion;
 }
 

@@ -22,7 +22,7 @@ const STATUSES: readonly Status[] = [
 /** The entries that bring a task to a status; `again`: it was begun, and is idle once more. */
 function entriesTo(role: Role, step: string, status: Status | 'again'): SagaEntry[] {
   const of = { role, step, attempt: 1 } as const;
-  const started: SagaEntry = { kind: 'started', ...of, by: 'me', epoch: 1, generation: 0 };
+  const started: SagaEntry = { kind: 'started', ...of, by: 'me', epoch: 1 };
   switch (status) {
     case 'idle':
       return [];

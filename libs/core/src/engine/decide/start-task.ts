@@ -61,7 +61,6 @@ export function startTask(draft: Draft, role: Role, step: StepDefinition): void 
     permits.suspects = 0;
   }
   const attempt = task.failures + 1;
-  const generation = taskOf(state, 'step', step.name).generation;
   draft.add({
     kind: 'started',
     role,
@@ -69,9 +68,8 @@ export function startTask(draft: Draft, role: Role, step: StepDefinition): void 
     attempt,
     by: context.incarnation,
     epoch: context.epoch,
-    generation,
   });
-  draft.starts.push({ role, step: step.name, attempt, generation, suspicion });
+  draft.starts.push({ role, step: step.name, attempt, suspicion });
 }
 
 /**

@@ -39,7 +39,7 @@ export function settle(
       return;
     case 'command': {
       const { command } = result;
-      const key = taskKeyOf(context.sagaId, ref, task.generation, command.item);
+      const key = taskKeyOf(context.sagaId, ref, command.item);
       const timeoutMs = command.timeoutMs ?? (methodOf(step, role) ?? step).replyTimeoutMs;
       const message = commandMessage(context, ref, key, timeoutMs, state.trace, result);
       draft.messages.push(message);

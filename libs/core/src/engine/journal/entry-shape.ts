@@ -35,7 +35,7 @@ const failure: Check = (value) => {
  * damaged row is found at once.
  */
 const SHAPES: Readonly<Record<SagaEntry['kind'], Readonly<Record<string, Check>>>> = {
-  started: { by: text, epoch: number, generation: number },
+  started: { by: text, epoch: number },
   completed: {},
   attempt_failed: { error, delayMs: number, doubt: flag },
   failed: { error, doubt: flag },

@@ -1,30 +1,20 @@
 import type { TaskRef } from './saga-entry.js';
 
 /**
- * `<saga>:<step>[:<item>][#<generation>]`: the same on every attempt and for the compensation. An
- * attempt after an undo has the next generation, because participants refuse a key that was undone.
- * Other systems store these keys, so the format never changes.
- */
-export function idempotencyKeyOf(
-  sagaId: string,
-  step: string,
-  generation: number,
-  item: string | null = null,
-): string {
-  const named = item === null ? `${sagaId}:${step}` : `${sagaId}:${step}:${item}`;
-  return generation === 0 ? named : `${named}#${generation}`;
-}
-
-/**
- * The idempotency key of a task. A compensation has the key of its step, since it undoes the effect of
- * that key; a recovery is another effect and has a key of its own.
+ * The idempotency key of a task, `<saga>:<step>[:<item>]`: the same on every attempt. A compensation has
+ * the key of its step, since it undoes the effect of that key; a recovery is another effect and has a key
+ * of its own, `<saga>:<step>:recovery[:<item>]`. Other systems store these keys, so the format never
+ * changes.
+ *
+ * No step runs again after its undo. If one ever does, it needs another key, because participants refuse a
+ * key that was undone. The end `#<generation>` is kept for that: no item contains `#`, and participants
+ * take a key that ends so for another one.
  */
 export function taskKeyOf(
   sagaId: string,
-  ref: TaskRef,
-  generation: number,
+  { role, step }: TaskRef,
   item: string | null = null,
 ): string {
-  const part = ref.role === 'recovery' ? (item === null ? 'recovery' : `recovery:${item}`) : item;
-  return idempotencyKeyOf(sagaId, ref.step, generation, part);
+  const key = role === 'recovery' ? `${sagaId}:${step}:recovery` : `${sagaId}:${step}`;
+  return item === null ? key : `${key}:${item}`;
 }

@@ -65,7 +65,6 @@ export type TaskEntry =
       readonly kind: 'started';
       readonly by: string;
       readonly epoch: number;
-      readonly generation: number;
     })
   | (AttemptOf & { readonly kind: 'completed'; readonly output: unknown })
   /**

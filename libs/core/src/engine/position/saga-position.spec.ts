@@ -25,7 +25,6 @@ const started = (role: Role, step: string): SagaEntry => ({
   kind: 'started',
   by: 'i',
   epoch: 1,
-  generation: 0,
 });
 const sent: SagaEntry = {
   ...of('step', 'reserve'),

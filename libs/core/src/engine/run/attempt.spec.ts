@@ -77,7 +77,6 @@ function hungStep(): { bench: EngineBench; sagas: RunningSagas; begin: () => Att
       role: 'step',
       step: 'hangs',
       attempt: 1,
-      generation: 0,
       suspicion: 'none',
     } as const;
     const attempt = new Attempt(sagas, run, start, 1, false, WEEK_MS);

@@ -222,10 +222,7 @@ export class Attempt {
     const payload = jsonCodec.encode(await validatePayload(contract, command.payload));
     const found =
       addressProblem(contract.topic, { tenant, key: key ?? id }) ??
-      idempotencyKeyProblem(
-        tenant,
-        taskKeyOf(id, this.start, this.start.generation, command.item),
-      ) ??
+      idempotencyKeyProblem(tenant, taskKeyOf(id, this.start, command.item)) ??
       payloadProblem(payload);
     if (found !== null) throw new UnsendableCommandError(...facts, found.problem, found.remedy);
     return { kind: 'command', command, message: { payload, contentType: jsonCodec.contentType } };

@@ -91,7 +91,7 @@ class CallValues implements ArgumentValues {
       saga: run.definition.name,
       step: start.step,
       attempt: start.attempt,
-      idempotencyKey: taskKeyOf(run.id, start, start.generation),
+      idempotencyKey: taskKeyOf(run.id, start),
       get signal() {
         return attempt.signal;
       },

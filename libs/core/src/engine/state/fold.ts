@@ -62,7 +62,6 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
         attempt,
         by: entry.by,
         epoch: entry.epoch,
-        generation: entry.generation,
         dueAt: 0,
       });
       return;

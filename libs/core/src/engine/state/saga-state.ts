@@ -31,7 +31,6 @@ export interface TaskState {
   readonly doubt: boolean;
   readonly by: string | null;
   readonly epoch: number;
-  readonly generation: number;
   readonly output: unknown;
   readonly error: ErrorRecord | null;
   /** When the delay or the wait for the reply is over, by the store's clock in milliseconds. */
@@ -84,7 +83,6 @@ const FRESH: TaskState = Object.freeze({
   doubt: false,
   by: null,
   epoch: 0,
-  generation: 0,
   output: undefined,
   error: null,
   dueAt: 0,
@@ -154,7 +152,6 @@ function changed(before: TaskState, change: Partial<TaskState>): TaskState {
     doubt = before.doubt,
     by = before.by,
     epoch = before.epoch,
-    generation = before.generation,
     error = before.error,
     dueAt = before.dueAt,
     sentAt = before.sentAt,
@@ -172,7 +169,6 @@ function changed(before: TaskState, change: Partial<TaskState>): TaskState {
     doubt,
     by,
     epoch,
-    generation,
     // The one field that may be changed to undefined.
     output: 'output' in change ? change.output : before.output,
     error,

@@ -50,8 +50,8 @@ export interface CommandCallOptions {
 const LONGEST_ITEM = 500;
 
 /**
- * `#` is not allowed, because it begins the generation in an idempotency key: 'a#1' could otherwise
- * also mean that item 'a' is run again.
+ * `#` is not allowed, because an idempotency key that ends in `#<generation>` is kept for a run after an undo:
+ * 'a#1' could otherwise also mean that item 'a' is run again.
  */
 function checkedItem(item: unknown, type: string): string | null {
   if (item === undefined) return null;

@@ -14,7 +14,7 @@ function task(kind: string, step: string, attempt: number, data: object): Journa
 /** An attempt of a command whose reply is missing, as the engine journals it. */
 function lostAttempt(role: string, step: string, attempt: number): readonly JournalEntry[] {
   return [
-    task(`${role}_started`, step, attempt, { by: 'i', epoch: 1, generation: 0 }),
+    task(`${role}_started`, step, attempt, { by: 'i', epoch: 1 }),
     task(`${role}_sent`, step, attempt, { type: `undo.${step}`, timeoutMs: 60_000 }),
     task(`${role}_attempt_failed`, step, attempt, { delayMs: 5_000, doubt: true, error }),
   ];
@@ -193,7 +193,7 @@ export const latestEntriesCases: readonly ContractCase<SagaStoreFixture>[] = [
       const failed = { doubt: false, error: { name: 'Error', message: 'No stock.' } };
       const parked = { reason: 'compensation_failed', detail: 'The server is away.' };
       const again = [{ role: 'compensation', step: 'pay' }];
-      const undo = { by: 'i', epoch: 1, generation: 0 };
+      const undo = { by: 'i', epoch: 1 };
       await record(fixture, saga, me, [
         [task('step_failed', 'reserve', 1, failed), entry('compensating')],
         [task('compensation_started', 'pay', 1, undo)],
