@@ -2,17 +2,25 @@ import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { CHECKOUT } from './checkout.js';
 
-/**
- * Runs a worker in a process of its own and answers what it sends.
- *
- * @param checkout - A folder of another checkout, built, whose libraries the worker runs; this one's by default.
- */
-export function inChild<T>(worker: string, input: unknown, checkout?: string): Promise<T> {
+export interface ChildOptions {
+  /** A folder of another checkout, built, whose libraries the worker runs. Default: this one's. */
+  readonly checkout?: string | undefined;
+  /** The Node that runs the worker. Default: that of this process. */
+  readonly node?: string;
+}
+
+/** Runs a worker in a process of its own and answers what it sends. */
+export function inChild<T>(
+  worker: string,
+  input: unknown,
+  { checkout, node }: ChildOptions = {},
+): Promise<T> {
   return new Promise((resolve, reject) => {
     const script = fileURLToPath(new URL(`./workers/${worker}.js`, import.meta.url));
     const hook = new URL('./register-checkout.js', import.meta.url).href;
     const child = fork(script, [JSON.stringify(input)], {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      ...(node !== undefined && { execPath: node }),
       ...(checkout !== undefined && {
         execArgv: [...process.execArgv, '--import', hook],
         env: { ...process.env, [CHECKOUT]: checkout },

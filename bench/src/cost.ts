@@ -3,10 +3,10 @@ import { withClient } from './server.js';
 
 /** Processor time that a piece of work took, in microseconds for each item. */
 export interface Cost {
-  /** Of this process. */
+  /** Of the process that runs Sagaz, or its peer. */
   readonly own: number;
-  /** Of the server's processes that serve the database; NaN where the system has no /proc. */
-  readonly server: number;
+  /** Of the server's processes that serve the database; null where the system does not tell. */
+  readonly server: number | null;
 }
 
 /** Linux counts processor time in hundredths of a second, whatever the kernel was built with. */
@@ -22,12 +22,31 @@ export async function withCost<T>(
   const before = process.cpuUsage();
   const value = await work();
   const { user, system } = process.cpuUsage(before);
-  const server = (await serverMicros(url)) - serverBefore;
-  return { value, cost: { own: (user + system) / count, server: server / count } };
+  const server = rise(serverBefore, await serverMicros(url));
+  return {
+    value,
+    cost: { own: (user + system) / count, server: server === null ? null : server / count },
+  };
 }
 
-/** Of all processes that serve the database now. One that ended is not counted: pools keep theirs. */
-async function serverMicros(url: string): Promise<number> {
+/** The two figures of a cost as a person reads them. */
+export function costText({ own, server }: Cost): string {
+  const micros = (value: number): string => `${Math.round(value).toLocaleString('en')} µs`;
+  return `Node ${micros(own)}, PostgreSQL ${server === null ? 'not known here: the system has no /proc' : micros(server)}`;
+}
+
+/** Processor time so far, by process; null where the system does not tell. */
+type Times = ReadonlyMap<number, number> | null;
+
+/** What the processes that are there now have used since; one that ended meanwhile is not counted. */
+function rise(before: Times, after: Times): number | null {
+  if (before === null || after === null) return null;
+  return [...after].reduce((sum, [pid, micros]) => sum + micros - (before.get(pid) ?? 0), 0);
+}
+
+/** Of all processes that serve the database now. */
+async function serverMicros(url: string): Promise<Times> {
+  if ((await processMicros(process.pid)) === null) return null;
   const pids = await withClient(url, async (client) => {
     const { rows } = await client.query<{ pid: number }>(
       `SELECT pid FROM pg_stat_activity
@@ -36,17 +55,28 @@ async function serverMicros(url: string): Promise<number> {
     );
     return rows.map(({ pid }) => pid);
   });
-  const each = await Promise.all(pids.map(microsOf));
-  return each.reduce((sum, micros) => sum + micros, 0);
+  const times = await Promise.all(pids.map(async (pid) => [pid, await threadMicros(pid)] as const));
+  return new Map(times.flatMap(([pid, micros]) => (micros === null ? [] : [[pid, micros]])));
 }
 
-async function microsOf(pid: number): Promise<number> {
+/** Of a process with one thread, to the nanosecond where the kernel counts that. */
+async function threadMicros(pid: number): Promise<number | null> {
+  try {
+    const [nanos] = (await readFile(`/proc/${String(pid)}/schedstat`, 'utf8')).split(' ');
+    return Number(nanos) / 1_000;
+  } catch {
+    return processMicros(pid);
+  }
+}
+
+/** Processor time of all threads of a process of this machine; null: it is gone, or the system does not tell. */
+export async function processMicros(pid: number): Promise<number | null> {
   try {
     const stat = await readFile(`/proc/${String(pid)}/stat`, 'utf8');
     // The name, in brackets, may hold blanks; user and system time are the 12th and 13th field after it.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return (Number(fields[11]) + Number(fields[12])) * TICK_MICROS;
   } catch {
-    return NaN;
+    return null;
   }
 }

@@ -7,6 +7,7 @@ export async function against(
   folder: string,
   only: string | undefined,
   rounds: number,
+  scale: number,
   say: (text: string) => void,
 ): Promise<readonly Paired[]> {
   // npm starts the bench in its own folder; a relative path counts from where the command was typed.
@@ -21,18 +22,27 @@ export async function against(
   const found: Paired[] = [];
   try {
     say(
-      'Microseconds per item (on the clock, of the process, of the server), the other checkout | this one:',
+      'Microseconds per item (on the clock, of Node, of PostgreSQL), the other checkout | this one:',
     );
     for (const part of parts) {
-      const paired = await pairPart(server, part, checkout, rounds);
+      const paired = await pairPart(server, part, checkout, rounds, scale);
       found.push(paired);
       say(
-        `${part}: ${paired.other.join(' ')} | ${paired.here.join(' ')}; speed ${String(paired.wallRatio)} ×, ` +
-          `by processor time ${String(paired.costRatio)} × (${String(rounds)} rounds, load ${String(paired.load)})`,
+        `${part}: ${timesText(paired.other)} | ${timesText(paired.here)}; speed ${String(paired.speed)} ×, ` +
+          `CPU of Node ${ratioText(paired.nodeCpu)}, of PostgreSQL ${ratioText(paired.postgresCpu)} ` +
+          `(${String(rounds)} rounds, load ${String(paired.load)})`,
       );
     }
   } finally {
     await server.stop();
   }
   return found;
+}
+
+function timesText(times: Paired['here']): string {
+  return times.map((micros) => (micros === null ? '?' : String(micros))).join(' ');
+}
+
+function ratioText(ratio: number | null): string {
+  return ratio === null ? 'not known' : `${String(ratio)} ×`;
 }

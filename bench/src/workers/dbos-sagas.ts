@@ -1,10 +1,11 @@
 import { DBOS } from '@dbos-inc/dbos-sdk';
 import { answer } from '../child.js';
+import { withCost } from '../cost.js';
 import { drive } from '../measure.js';
 import { quantile } from '../statistics.js';
-import type { SagaRate, SagaRun } from './sagaz-sagas.js';
+import type { SagaCost, SagaRun } from './sagaz-sagas.js';
 
-await answer(async ({ url, inFlight, count }: SagaRun): Promise<SagaRate> => {
+await answer(async ({ url, inFlight, count }: SagaRun): Promise<SagaCost> => {
   DBOS.setConfig({
     name: 'bench',
     systemDatabaseUrl: url,
@@ -28,7 +29,7 @@ await answer(async ({ url, inFlight, count }: SagaRun): Promise<SagaRate> => {
   };
   await drive(Math.min(count, 200), inFlight, one);
   durations.length = 0;
-  const ms = await drive(count, inFlight, one);
+  const { value: ms, cost } = await withCost(url, count, () => drive(count, inFlight, one));
   await DBOS.shutdown();
-  return { perSecond: (count / ms) * 1000, p50: quantile(durations, 0.5) };
+  return { perSecond: (count / ms) * 1000, p50: quantile(durations, 0.5), cost };
 });

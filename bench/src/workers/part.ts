@@ -1,38 +1,18 @@
 import { answer } from '../child.js';
-import { withCost, type Cost } from '../cost.js';
+import { withCost } from '../cost.js';
 import { fill, relayRate } from '../drain.js';
+import type { Measured } from '../measure.js';
 import { perSecond } from '../statistics.js';
 import { openStore } from '../store.js';
-import { enqueueRate, inboxRate, withBusiness } from '../transactions.js';
 
 export interface PartRun {
-  readonly part: 'append' | 'relay' | 'enqueue' | 'inbox';
+  readonly part: 'append' | 'relay';
   readonly url: string;
   readonly count: number;
 }
-export interface PartRate {
-  readonly perSecond: number;
-  readonly cost: Cost;
-}
 
-/** One part of the bench alone, after a warm-up of a round, with its cost. */
-await answer(({ part, url, count }: PartRun): Promise<PartRate> => {
-  switch (part) {
-    case 'append':
-    case 'relay':
-      return outbox(part, url, count);
-    case 'enqueue':
-      return withBusiness(url, (pool, store) =>
-        twice(url, count, () => enqueueRate(pool, store, count)),
-      );
-    case 'inbox':
-      return withBusiness(url, (pool, store) =>
-        twice(url, count, () => inboxRate(pool, store, count)),
-      );
-  }
-});
-
-async function outbox(part: 'append' | 'relay', url: string, count: number): Promise<PartRate> {
+/** One part of the outbox alone, after a warm-up of a round, with its cost. */
+await answer(async ({ part, url, count }: PartRun): Promise<Measured> => {
   const store = await openStore(url);
   try {
     await fill(store, count);
@@ -48,10 +28,4 @@ async function outbox(part: 'append' | 'relay', url: string, count: number): Pro
   } finally {
     await store.close();
   }
-}
-
-async function twice(url: string, count: number, work: () => Promise<number>): Promise<PartRate> {
-  await work();
-  const { value, cost } = await withCost(url, count, work);
-  return { perSecond: value, cost };
-}
+});
