@@ -1,12 +1,19 @@
 -- Sagas, their journals, their mail, and the engines that run them.
 
-CREATE TABLE sagaz.saga (
-  id uuid PRIMARY KEY,
-  tenant text NOT NULL,
+CREATE TABLE sagaz.definition (
+  number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   name text NOT NULL,
   version integer NOT NULL,
+  UNIQUE (name, version)
+);
+
+COMMENT ON TABLE sagaz.definition IS 'The number of each name and version of sagas. Rows are only added: processes keep them in memory.';
+
+CREATE TABLE sagaz.saga (
+  id uuid PRIMARY KEY,
+  definition integer NOT NULL,
+  tenant text NOT NULL,
   key text,
-  input_digest text NOT NULL,
   -- No CHECK: each statement that writes a saga would prepare it anew, which costs a tenth of a step.
   status text NOT NULL,
   revision integer NOT NULL,
@@ -17,21 +24,64 @@ CREATE TABLE sagaz.saga (
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   updated_at timestamptz NOT NULL DEFAULT clock_timestamp()
 )
--- A saga is updated once per step. The free space lets most updates stay on their page and touch no
--- index (HOT), which is also why nothing indexes status, revision, epoch or updated_at.
-WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
+-- A saga is updated once per step. The free space lets updates stay on their page and touch no index
+-- (HOT), which is also why nothing indexes revision, epoch or updated_at.
+WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.05);
 
-CREATE UNIQUE INDEX saga_key ON sagaz.saga (tenant, name, key) WHERE key IS NOT NULL;
-CREATE INDEX saga_owner ON sagaz.saga (owner) WHERE owner IS NOT NULL;
-CREATE INDEX saga_due ON sagaz.saga (wake_at) WHERE owner IS NULL AND wake_at IS NOT NULL;
+CREATE INDEX saga_owner ON sagaz.saga (owner, definition, id) WHERE owner IS NOT NULL;
+CREATE INDEX saga_due ON sagaz.saga (definition, wake_at) WHERE owner IS NULL AND wake_at IS NOT NULL;
+-- The status changes where a saga is parked, which changes its owner too.
+CREATE INDEX saga_attention ON sagaz.saga (id) WHERE status = 'needs_attention';
 
-COMMENT ON TABLE sagaz.saga IS 'One small row per saga: where it stands and who runs it. What happened is in saga_journal.';
-COMMENT ON COLUMN sagaz.saga.key IS 'Idempotency key given by the caller; unique per tenant and name.';
-COMMENT ON COLUMN sagaz.saga.input_digest IS 'Digest of the input: the same key with another input is refused.';
+COMMENT ON TABLE sagaz.saga IS 'One small row per saga that has not ended: where it stands and who runs it. What happened is in saga_journal. The view saga_all has those that have ended too.';
+COMMENT ON COLUMN sagaz.saga.definition IS 'Name and version of the saga, as a number of table definition.';
+COMMENT ON COLUMN sagaz.saga.key IS 'Idempotency key given by the caller; unique per tenant and name, see saga_key.';
 COMMENT ON COLUMN sagaz.saga.revision IS 'Rises by one with every transition and guards it.';
 COMMENT ON COLUMN sagaz.saga.owner IS 'Incarnation of the engine that runs it (table engine); null: nobody does.';
 COMMENT ON COLUMN sagaz.saga.epoch IS 'Rises whenever an engine takes the saga.';
 COMMENT ON COLUMN sagaz.saga.wake_at IS 'When a saga without an owner is due; null: only mail wakes it.';
+
+CREATE TABLE sagaz.saga_ended (
+  id uuid PRIMARY KEY,
+  definition integer NOT NULL,
+  tenant text NOT NULL,
+  key text,
+  status text NOT NULL,
+  revision integer NOT NULL,
+  epoch integer NOT NULL,
+  deadline timestamptz,
+  created_at timestamptz NOT NULL,
+  ended_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+CREATE INDEX saga_ended_status ON sagaz.saga_ended (definition, status, id);
+CREATE INDEX saga_ended_at ON sagaz.saga_ended (ended_at);
+
+COMMENT ON TABLE sagaz.saga_ended IS 'One row per saga that has ended. The transition that ends a saga moves its row here; an effect that is reported later moves it back.';
+
+CREATE TABLE sagaz.saga_key (
+  tenant text NOT NULL,
+  name text NOT NULL,
+  key text NOT NULL,
+  saga_id uuid NOT NULL,
+  input_digest text NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (key, name, tenant)
+);
+
+COMMENT ON TABLE sagaz.saga_key IS 'The idempotency keys of starts, and the saga that each of them started.';
+COMMENT ON COLUMN sagaz.saga_key.input_digest IS 'Digest of the input: the same key with another input is refused.';
+
+CREATE VIEW sagaz.saga_all AS
+SELECT s.id, d.name, d.version, s.tenant, s.key, s.status, s.revision, s.owner, s.epoch, s.wake_at,
+  s.deadline, s.created_at, s.updated_at
+FROM sagaz.saga s JOIN sagaz.definition d ON d.number = s.definition
+UNION ALL
+SELECT e.id, d.name, d.version, e.tenant, e.key, e.status, e.revision, NULL, e.epoch, NULL,
+  e.deadline, e.created_at, e.ended_at
+FROM sagaz.saga_ended e JOIN sagaz.definition d ON d.number = e.definition;
+
+COMMENT ON VIEW sagaz.saga_all IS 'Every saga, those that have ended included, with name and version; updated_at of one that has ended says when it ended.';
 
 -- No foreign key to saga: it would lock the saga row with every entry.
 CREATE TABLE sagaz.saga_journal (
@@ -40,11 +90,13 @@ CREATE TABLE sagaz.saga_journal (
   transition_id uuid NOT NULL,
   recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   entries text NOT NULL,
+  input_digest text,
   PRIMARY KEY (saga_id, revision)
 );
 
 COMMENT ON TABLE sagaz.saga_journal IS 'One row per transition of a saga, with everything that happened in it. Append-only. The view saga_journal_readable has a row for each entry.';
 COMMENT ON COLUMN sagaz.saga_journal.transition_id IS 'Tells whether a transition whose answer was lost is there.';
+COMMENT ON COLUMN sagaz.saga_journal.input_digest IS 'Of the first row of a saga: digest of the input. The same id with another input is refused.';
 COMMENT ON COLUMN sagaz.saga_journal.entries IS 'JSON text: an array of [kind, step, attempt, length of the data in UTF-16 units, data]. Data of more than 2,048 units is left out and lies in saga_output.';
 
 -- Apart from the journal, so that lists and other reads of the journal do not read it.
@@ -137,6 +189,7 @@ COMMENT ON COLUMN sagaz.engine.beat IS 'Rises with every heartbeat.';
 COMMENT ON COLUMN sagaz.engine.runs IS 'Names of the sagas it runs, each with its versions: {"place-order": [1, 2]}.';
 
 -- @down
-DROP VIEW sagaz.saga_journal_readable;
+DROP VIEW sagaz.saga_journal_readable, sagaz.saga_all;
 DROP FUNCTION sagaz.entries_of;
-DROP TABLE sagaz.engine, sagaz.saga_mail, sagaz.saga_output, sagaz.saga_journal, sagaz.saga;
+DROP TABLE sagaz.engine, sagaz.saga_mail, sagaz.saga_output, sagaz.saga_journal, sagaz.saga_key,
+  sagaz.saga_ended, sagaz.saga, sagaz.definition;

@@ -49,10 +49,10 @@ export async function readBooks(url: string): Promise<Books> {
     (await client.query<T>(text)).rows;
   try {
     return {
-      sagas: await all(`SELECT id, key, status FROM ${ORDERS_SCHEMA}.saga ORDER BY key`),
+      sagas: await all(`SELECT id, key, status FROM ${ORDERS_SCHEMA}.saga_all ORDER BY key`),
       journal: await all(
         `SELECT s.key, j.kind, j.step FROM ${ORDERS_SCHEMA}.saga_journal_readable j
-          JOIN ${ORDERS_SCHEMA}.saga s ON s.id = j.saga_id ORDER BY j.saga_id, j.revision, j.ordinal`,
+          JOIN ${ORDERS_SCHEMA}.saga_all s ON s.id = j.saga_id ORDER BY j.saga_id, j.revision, j.ordinal`,
       ),
       placed: (await all<{ order_id: string }>('SELECT order_id FROM app.placed')).map(
         ({ order_id }) => order_id,

@@ -122,7 +122,7 @@ describe('an application with several DataSources', () => {
       sagas.start(BillOrderSaga, { id: 'a' }),
     );
     expect(await handle.outcome()).toEqual({ status: 'completed', output: 'billed a' });
-    const rows = await seenBilling.rows('SELECT id FROM sagaz.saga');
+    const rows = await seenBilling.rows('SELECT id FROM sagaz.saga_all');
     expect(rows).toEqual([{ id: handle.id }]);
     expect((await sagas.get(handle.id))?.name).toBe('bill-order');
     const orders = app.get<DataSource>(getDataSourceToken());

@@ -238,7 +238,7 @@ describe('the metrics of an application that has worked', () => {
     ['sagaz_process_stuck_messages{kind="outbox",name="default"}', 0],
     ['sagaz_process_stuck_messages{kind="group",name="stock"}', 0],
     ['sagaz_process_stuck_messages{kind="group",name="stock.engine"}', 0],
-    ['sagaz_store_sagas{connection="default",status="compensated"}', 1],
+    ['sagaz_store_sagas{connection="default",status="needs_attention"}', 1],
     ['sagaz_store_sagas{connection="default",status="running"}', 0],
     ['sagaz_store_outbox_messages{connection="default",status="dead_letter"}', 1],
     ['sagaz_store_inbox_dead_letters{connection="default"}', 2],

@@ -127,7 +127,7 @@ describe('a process that looks for sagas that no engine runs', () => {
     expect(await unserved()).toMatchObject({ status: 'up', found: [{ ...found, count: 1 }] });
     expect(warnings()).toEqual([expect.stringMatching(remedy)]);
 
-    await seen.rows("UPDATE sagaz.saga SET status = 'terminated', wake_at = NULL");
+    await seen.rows('UPDATE sagaz.saga SET wake_at = NULL');
     await expect.poll(gauge).toEqual({ 'connection="default"': 0, [series]: 0 });
     expect(await unserved()).toEqual({ status: 'up' });
   });
@@ -164,8 +164,9 @@ describe('a process that looks for sagas that no engine runs', () => {
   it('warns once where its own engine runs another version', async () => {
     await start({ roles: { engine: true, relay: false, consume: false } }, [ShipSaga]);
     await seen.rows(
-      `INSERT INTO sagaz.saga (id, tenant, name, version, input_digest, status, revision, epoch, wake_at)
-      VALUES (gen_random_uuid(), '', 'ship', 9, '', 'waiting', 0, 1, ${OLD})`,
+      `WITH d AS (INSERT INTO sagaz.definition (name, version) VALUES ('ship', 9) RETURNING number)
+      INSERT INTO sagaz.saga (id, definition, tenant, status, revision, epoch, wake_at)
+      SELECT gen_random_uuid(), number, '', 'waiting', 0, 1, ${OLD} FROM d`,
     );
     const other = 'connection="default",saga="ship",version="9"';
     await expect.poll(gauge).toEqual({ 'connection="default"': 0, [series]: 0, [other]: 1 });

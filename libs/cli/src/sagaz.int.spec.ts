@@ -182,9 +182,10 @@ describeEachPostgres('sagaz on a database', (server) => {
       const calm = await sagaz(['status', '--json'], env);
       expect(JSON.parse(calm.stdout)).toMatchObject({ unserved: { queues: [], sagas: [] } });
       await query(
-        `INSERT INTO sagaz.saga (id, tenant, name, version, input_digest, status, revision, epoch, wake_at)
-        SELECT gen_random_uuid(), '', 'order', 2, '', 'waiting', 0, 1, clock_timestamp() - interval '1 hour'
-        FROM generate_series(1, 3)`,
+        `WITH d AS (INSERT INTO sagaz.definition (name, version) VALUES ('order', 2) RETURNING number)
+        INSERT INTO sagaz.saga (id, definition, tenant, status, revision, epoch, wake_at)
+        SELECT gen_random_uuid(), number, '', 'waiting', 0, 1, clock_timestamp() - interval '1 hour'
+        FROM d CROSS JOIN generate_series(1, 3)`,
       );
       await query(
         `INSERT INTO sagaz.outbox (slot, id, tenant, topic, key, type, source, time, content_type, headers, payload)

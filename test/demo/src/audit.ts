@@ -42,7 +42,7 @@ export async function audit(
       'orders',
       order,
       `SELECT o.id, o.status, s.status AS saga
-         FROM customer_order o LEFT JOIN sagaz.saga s ON s.id = o.saga_id`,
+         FROM customer_order o LEFT JOIN sagaz.saga_all s ON s.id = o.saga_id`,
     ),
     ledger.read('inventory', reservation, 'SELECT order_id, status, lines FROM reservation'),
     ledger.read(
@@ -98,7 +98,7 @@ export async function rejectedOrders(ledger: Pick<Ledger, 'read'>): Promise<stri
 export async function countEnded(ledger: Ledger): Promise<number> {
   return ledger.count(
     'orders',
-    `SELECT count(*) AS n FROM sagaz.saga
+    `SELECT count(*) AS n FROM sagaz.saga_all
       WHERE status IN ('completed', 'compensated', 'partially_committed', 'terminated', 'needs_attention')`,
   );
 }

@@ -160,7 +160,7 @@ export class ClaimLoop {
     const mail = await store.mailOfOwned(me);
     if (me === incarnation()) this.#options.onMail(mail);
     if (full && room() > 0) return LEAST_PAUSE_MS;
-    const dueInMs = await store.nextDueInMs();
+    const dueInMs = await store.nextDueInMs(this.#options.definitions());
     // A saga that is due and was not claimed belongs to another engine, or none can run it, so the next
     // round waits.
     return dueInMs === null || dueInMs <= 0 ? pollMs : Math.min(pollMs, dueInMs + 1);

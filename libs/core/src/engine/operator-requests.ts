@@ -1,9 +1,8 @@
-import type { SagaStatus } from '../ports/index.js';
+import { isFinal, type SagaStatus } from '../ports/index.js';
 import type { SagaDefinition } from '../saga/index.js';
 import { answerTo, controlMail, type OperatorRequest, type RequestAnswer } from './decide/index.js';
 import type { EngineStore } from './engine-options.js';
 import { SagaEndedError, SagaNotFoundError } from './errors.js';
-import { isFinal } from './handle/index.js';
 import { readJournal, UnreadableJournalError } from './journal/index.js';
 import { emptyState, fold, type SagaState } from './state/index.js';
 

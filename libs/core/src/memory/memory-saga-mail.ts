@@ -16,8 +16,9 @@ export class MemorySagaMail {
     return this.of(sagaId).some(({ kind }) => kinds.includes(kind));
   }
 
-  /** Whether the mail reports a late effect. */
-  hasLate(sagaId: string): boolean {
+  /** Whether the mail reports a late effect, to whoever takes such mail into account. */
+  hasLate(sagaId: string, kinds?: readonly string[]): boolean {
+    if (kinds?.includes('late') === false) return false;
     return this.of(sagaId).some(({ kind }) => kind === 'late');
   }
 

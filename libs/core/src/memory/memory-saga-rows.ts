@@ -1,7 +1,8 @@
 import {
-  FINAL_STATUSES,
+  isFinal,
   type Clock,
   type NewSaga,
+  type RunnableSaga,
   type SagaFilter,
   type SagaHeader,
   type SagaStatus,
@@ -30,10 +31,6 @@ export interface SagaRow {
   readonly transitionId: string;
   readonly createdAt: Date;
   readonly updatedAt: Date;
-}
-
-export function isFinal(status: SagaStatus): boolean {
-  return (FINAL_STATUSES as readonly SagaStatus[]).includes(status);
 }
 
 /** The saga table with the two indexes that claiming needs. */
@@ -65,6 +62,19 @@ export class SagaRows extends MemoryTable<SagaRow> {
     this.unowned = unowned;
     this.byOwner = byOwner;
   }
+
+  /** When the next saga of these definitions without an owner is due; null if none has a time. */
+  nextWakeAt(definitions: readonly RunnableSaga[]): number | null {
+    let next: number | null = null;
+    for (const id of this.unowned) {
+      const row = this.get(id);
+      if (row === undefined || row.wakeAt === null) continue;
+      const { name, version, wakeAt } = row;
+      if (!definitions.some((one) => one.name === name && one.versions.includes(version))) continue;
+      if (next === null || wakeAt < next) next = wakeAt;
+    }
+    return next;
+  }
 }
 
 /** The row of a new saga. */
@@ -93,13 +103,14 @@ export function rowOf(saga: NewSaga, clock: Clock): SagaRow {
 /** The row after a transition. */
 export function movedRow(row: SagaRow, transition: SagaTransition, clock: Clock): SagaRow {
   const { ownership, status, id: transitionId } = transition;
+  const ends = isFinal(status);
   const keeps = ownership.kind === 'keep';
   return {
     ...row,
     status,
     revision: row.revision + 1,
-    owner: keeps ? row.owner : null,
-    wakeAt: keeps || ownership.wakeInMs === null ? null : clock.now() + ownership.wakeInMs,
+    owner: keeps && !ends ? row.owner : null,
+    wakeAt: keeps || ends || ownership.wakeInMs === null ? null : clock.now() + ownership.wakeInMs,
     transitionId,
     updatedAt: clock.date(),
   };

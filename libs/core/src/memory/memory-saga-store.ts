@@ -1,4 +1,4 @@
-import { checkSagaFilter, loadedBytes } from '../ports/index.js';
+import { checkSagaFilter, isFinal, loadedBytes } from '../ports/index.js';
 import type {
   ApplyOutcome,
   ClaimRequest,
@@ -11,6 +11,7 @@ import type {
   NewSaga,
   OutboxStore,
   RecordedEntry,
+  RunnableSaga,
   SagaFilter,
   SagaStatus,
   SagaStore,
@@ -29,7 +30,6 @@ import { MemorySagaMail } from './memory-saga-mail.js';
 import {
   guard,
   headerOf,
-  isFinal,
   matches,
   movedRow,
   rowOf,
@@ -183,12 +183,8 @@ export class MemorySagaStore implements SagaStore {
     return Promise.resolve(unservedSagas(rows, look, clock, heard));
   }
 
-  nextDueInMs(): Promise<number | null> {
-    let next: number | null = null;
-    for (const id of this.#rows.unowned) {
-      const wakeAt = this.#rows.get(id)?.wakeAt ?? null;
-      if (wakeAt !== null && (next === null || wakeAt < next)) next = wakeAt;
-    }
+  nextDueInMs(definitions: readonly RunnableSaga[]): Promise<number | null> {
+    const next = this.#rows.nextWakeAt(definitions);
     return Promise.resolve(next === null ? null : Math.max(0, next - this.#parts.clock.now()));
   }
 
@@ -333,7 +329,7 @@ export class MemorySagaStore implements SagaStore {
       if (!engines.lives(owner)) yield* [...ids];
     }
     for (const { id, owner } of this.#lateAfterEnd()) {
-      if (owner === null || !engines.lives(owner)) yield id;
+      if (owner === null ? this.#mail.hasLate(id, mailKinds) : !engines.lives(owner)) yield id;
     }
   }
 

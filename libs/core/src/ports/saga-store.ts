@@ -32,6 +32,13 @@ export const FINAL_STATUSES = [
 ] as const satisfies readonly SagaStatus[];
 export type FinalStatus = (typeof FINAL_STATUSES)[number];
 
+const FINAL: ReadonlySet<SagaStatus> = new Set<SagaStatus>(FINAL_STATUSES);
+
+/** Whether the status is final. `needs_attention` is not, since an operator can let the saga go on. */
+export function isFinal(status: SagaStatus): boolean {
+  return FINAL.has(status);
+}
+
 /** One thing that happened to a saga. Stores keep its data without reading it. */
 export interface JournalEntry {
   readonly kind: string;
@@ -68,7 +75,7 @@ export interface Mail extends NewMail {
   readonly id: string;
 }
 
-/** The change of a saga's ownership by a transition. */
+/** The change of a saga's ownership by a transition. One that has ended has no owner, and is never due. */
 export type Ownership =
   | { readonly kind: 'keep' }
   /** Gives the saga back. It is due again in `wakeInMs` milliseconds; null: only mail wakes it. */
@@ -273,12 +280,13 @@ export interface SagaStore {
   /**
    * Sagas that {@link claim} would give to an engine that runs their name and version, for at least
    * `olderThanMs` now, where no living engine registered that it does; an engine overdue by more than
-   * that counts as dead, since the last one is never declared so. Looks at no more than `limit` sagas
-   * that are due, as many letters and as many sagas of dead engines, the longest waiting first.
+   * that counts as dead, since the last one is never declared so. Looks, of each definition, at no more
+   * than `limit` sagas that are due and as many of each dead engine, and at as many letters, the longest
+   * waiting first.
    */
   unserved(look: UnservedLook): Promise<readonly UnservedSagas[]>;
-  /** Milliseconds until the next unowned saga is due; null when none has a time. */
-  nextDueInMs(): Promise<number | null>;
+  /** Milliseconds until the next unowned saga of these definitions is due; null when none has a time. */
+  nextDueInMs(definitions: readonly RunnableSaga[]): Promise<number | null>;
 
   /** Stores mail whose (saga, dedupeKey) is new, and drops other mail. Locks no saga row. */
   putMail(mail: readonly NewMail[], transaction?: Transaction): Promise<void>;

@@ -2,6 +2,7 @@ import { Inject, Injectable, type OnModuleDestroy, type Provider } from '@nestjs
 import { makeGaugeProvider } from '@willsoto/nestjs-prometheus';
 import {
   errorText,
+  isFinal,
   SAGA_STATUSES,
   type Clock,
   type Logger,
@@ -120,10 +121,12 @@ const NAMES = [
 export const storeCountMetrics: Provider[] = [
   gaugeOf(
     NAMES[0],
-    'Sagas in the store, by status.',
+    'Sagas in the store that have not ended, by status.',
     ['status'],
     (gauge, connection, { sagas }) => {
-      for (const status of SAGA_STATUSES) gauge.set({ connection, status }, sagas.get(status) ?? 0);
+      for (const status of SAGA_STATUSES) {
+        if (!isFinal(status)) gauge.set({ connection, status }, sagas.get(status) ?? 0);
+      }
     },
   ),
   gaugeOf(

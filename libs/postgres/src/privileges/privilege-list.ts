@@ -45,7 +45,10 @@ const SENDING = [
 export const STORE_NEEDS: Readonly<Record<ProcessRole, readonly Needed[]>> = {
   engine: [
     table('engine', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
-    table('saga', 'SELECT', 'INSERT', 'UPDATE'),
+    table('definition', 'SELECT', 'INSERT'),
+    table('saga', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
+    table('saga_ended', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
+    table('saga_key', 'SELECT', 'INSERT'),
     table('saga_journal', 'SELECT', 'INSERT'),
     table('saga_output', 'SELECT', 'INSERT'),
     callOf('entries_of'),
@@ -77,7 +80,9 @@ export const STORE_NEEDS: Readonly<Record<ProcessRole, readonly Needed[]>> = {
  */
 export const UNSERVED_NEEDS: readonly Needed[] = [
   table('engine', 'SELECT'),
+  table('definition', 'SELECT'),
   table('saga', 'SELECT'),
+  table('saga_ended', 'SELECT'),
   table('saga_mail', 'SELECT'),
 ];
 

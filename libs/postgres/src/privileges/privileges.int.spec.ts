@@ -137,7 +137,7 @@ describeEachPostgres('a role that owns nothing', (server) => {
     const look = (): Promise<unknown> => store.sagas.unserved({ olderThanMs: 0, limit: 10 });
     const refused = await look().catch((error: unknown) => error);
     if (!(refused instanceof MissingPrivilegesError)) throw refused;
-    expect(refused.grants).toHaveLength(3);
+    expect(refused.grants).toHaveLength(5);
     await run(refused.grants.join('\n'));
     expect(await look()).toEqual([]);
     await run(`REVOKE SELECT ON sagaz.saga FROM "${role}"`);

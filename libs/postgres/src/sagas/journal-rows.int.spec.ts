@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { entriesOf, entriesText, outputArrays, type OutputRow } from './journal-rows.js';
 import { openSagas, schema, transition, type OpenSagas } from './sagas.fixture.js';
-import { readHistories } from './saga-queries.js';
+import { readHistories } from './saga-histories.js';
 
 /** Legal in JavaScript, and refused where PostgreSQL reads its escapes. */
 const LEGAL = JSON.stringify({ nul: 'a\0b', lone: '\ud800' });

@@ -1,6 +1,6 @@
 import {
-  FINAL_STATUSES,
   hintSlots,
+  isFinal,
   type ApplyOutcome,
   type ClaimRequest,
   type LatestEntriesLook,
@@ -9,6 +9,7 @@ import {
   type NewMail,
   type NewSaga,
   type RecordedEntry,
+  type RunnableSaga,
   type SagaFilter,
   type SagaStatus,
   type SagaStore,
@@ -22,23 +23,12 @@ import {
   type UnservedSagas,
   type WakeUps,
 } from '@sagaz/core';
-import type {
-  PgTransaction,
-  PgTransactions,
-  Queryable,
-  SagazPool,
-  SchemaName,
-} from '../connection/index.js';
+import type { PgTransaction, PgTransactions, SagazPool, SchemaName } from '../connection/index.js';
+import { Definitions } from './definitions.js';
 import { SagaClaimer } from './saga-claimer.js';
 import { dropDeadMail, putMail, putMailApart, readMailOfOwned } from './saga-mail.js';
-import {
-  countSagas,
-  findSagas,
-  getSaga,
-  readHistories,
-  readLatestEntries,
-  readStatuses,
-} from './saga-queries.js';
+import { readHistories, readLatestEntries } from './saga-histories.js';
+import { countSagas, SagaQueries } from './saga-queries.js';
 import { SagaStarter } from './saga-starter.js';
 import { TransitionWriter } from './transition-writer.js';
 import { UnservedSagaReads } from './unserved-saga-reads.js';
@@ -50,14 +40,14 @@ export interface PgSagaStoreParts {
   readonly wakeUps: Pick<WakeUps, 'hint'>;
 }
 
-const FINAL: ReadonlySet<SagaStatus> = new Set<SagaStatus>(FINAL_STATUSES);
-
 /** Sagas in PostgreSQL. */
 export class PgSagaStore implements SagaStore {
   readonly #pool: SagazPool;
   readonly #transactions: PgTransactions;
   readonly #schema: SchemaName;
   readonly #wakeUps: Pick<WakeUps, 'hint'>;
+  readonly #definitions: Definitions;
+  readonly #queries: SagaQueries;
   readonly #starter: SagaStarter;
   readonly #claimer: SagaClaimer;
   readonly #writer: TransitionWriter;
@@ -68,8 +58,10 @@ export class PgSagaStore implements SagaStore {
     this.#transactions = transactions;
     this.#schema = schema;
     this.#wakeUps = wakeUps;
-    this.#starter = new SagaStarter(pool.for('flush'), schema);
-    this.#claimer = new SagaClaimer(pool.for('work'), schema);
+    this.#definitions = new Definitions(pool.for('flush'), schema);
+    this.#starter = new SagaStarter(pool.for('flush'), schema, this.#definitions);
+    this.#claimer = new SagaClaimer(pool.for('work'), schema, this.#definitions);
+    this.#queries = new SagaQueries(pool, schema, this.#definitions);
     this.#writer = new TransitionWriter(pool, transactions, schema);
     this.#unserved = new UnservedSagaReads(pool, schema);
   }
@@ -138,8 +130,8 @@ export class PgSagaStore implements SagaStore {
     return this.#unserved.find(look);
   }
 
-  nextDueInMs(): Promise<number | null> {
-    return this.#claimer.nextDueInMs();
+  nextDueInMs(definitions: readonly RunnableSaga[]): Promise<number | null> {
+    return this.#claimer.nextDueInMs(definitions);
   }
 
   async putMail(mail: readonly NewMail[], transaction?: Transaction): Promise<void> {
@@ -160,16 +152,15 @@ export class PgSagaStore implements SagaStore {
   }
 
   get(id: string, transaction?: Transaction): Promise<SagaSummary | null> {
-    const on: Queryable = this.#own(transaction) ?? this.#pool;
-    return getSaga(on, this.#schema, id);
+    return this.#queries.get(id, this.#own(transaction));
   }
 
   statusesOf(ids: readonly string[]): Promise<ReadonlyMap<string, SagaStatus>> {
-    return readStatuses(this.#pool, this.#schema, ids);
+    return this.#queries.statusesOf(ids);
   }
 
   find(filter: SagaFilter): Promise<readonly SagaSummary[]> {
-    return findSagas(this.#pool, this.#schema, filter);
+    return this.#queries.find(filter);
   }
 
   async history(id: string): Promise<readonly RecordedEntry[]> {
@@ -199,7 +190,7 @@ export class PgSagaStore implements SagaStore {
     // Engines tell of ends themselves, also of those in a transaction of the application.
     const due = applied.some(
       ({ status, ownership }) =>
-        !FINAL.has(status) && ownership.kind === 'give_back' && ownership.wakeInMs === 0,
+        !isFinal(status) && ownership.kind === 'give_back' && ownership.wakeInMs === 0,
     );
     if (due) this.#wakeUps.hint('saga');
     hintSlots(

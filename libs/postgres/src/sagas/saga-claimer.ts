@@ -1,7 +1,8 @@
-import type { ClaimRequest, LoadedSaga, Mail, RecordedEntry } from '@sagaz/core';
+import type { ClaimRequest, LoadedSaga, Mail, RecordedEntry, RunnableSaga } from '@sagaz/core';
 import { epochMs, type Queryable, type SchemaName } from '../connection/index.js';
+import type { DefinitionName, Definitions } from './definitions.js';
 import { HEADER_COLUMNS, headerOf, type HeaderRow } from './saga-rows.js';
-import { readHistories } from './saga-queries.js';
+import { readHistories } from './saga-histories.js';
 import { readMail } from './saga-mail.js';
 
 interface ClaimedRow extends HeaderRow {
@@ -12,15 +13,21 @@ interface ClaimedRow extends HeaderRow {
 export class SagaClaimer {
   readonly #pool: Queryable;
   readonly #schema: SchemaName;
+  readonly #definitions: Definitions;
+  #turn = 0;
 
-  constructor(pool: Queryable, schema: SchemaName) {
+  constructor(pool: Queryable, schema: SchemaName, definitions: Definitions) {
     this.#pool = pool;
     this.#schema = schema;
+    this.#definitions = definitions;
   }
 
   /**
    * One statement that takes, two that load once the claim is committed. It does not wait: rows that
    * another claimer or a transition has locked are skipped.
+   *
+   * Due sagas are read definition by definition, so that those which this engine cannot run cost nothing.
+   * The definitions take turns in being the first, since the first fill the claim.
    *
    * Orphaned sagas are looked for every time and not once when an engine dies, because a transaction
    * that started a saga for that engine may commit long after. Their owners are found by hopping from
@@ -28,18 +35,18 @@ export class SagaClaimer {
    * owned. Their sagas are asked for as a range in the order of that index: for "equal, at most 100"
    * the planner reads the whole table, because it expects to meet 100 soon, and where there are none
    * never does.
+   *
+   * A saga that has ended and has mail about a late effect becomes a saga of the claimer again.
    */
   async claim(request: ClaimRequest): Promise<readonly LoadedSaga[]> {
     const schema = this.#schema.quoted;
-    const names: string[] = [];
-    const versions: number[] = [];
-    for (const { name, versions: known } of request.definitions) {
-      for (const version of known) {
-        names.push(name);
-        versions.push(version);
-      }
-    }
-    if (names.length === 0 || request.limit <= 0) return [];
+    const runnable = definitionsOf(request.definitions);
+    if (runnable.length === 0 || request.limit <= 0) return [];
+    this.#turn = (this.#turn + 1) % runnable.length;
+    const numbers = await this.#definitions.numbersOf([
+      ...runnable.slice(this.#turn),
+      ...runnable.slice(0, this.#turn),
+    ]);
     const { rows } = await this.#pool.query<ClaimedRow>({
       text: `WITH RECURSIVE owners (owner) AS (
           (SELECT s.owner FROM ${schema}.saga s WHERE s.owner IS NOT NULL ORDER BY s.owner LIMIT 1)
@@ -51,39 +58,58 @@ export class SagaClaimer {
           WHERE o.owner IS NOT NULL
             AND NOT EXISTS (SELECT FROM ${schema}.engine e WHERE e.incarnation = o.owner)
         ), due AS MATERIALIZED (
-          SELECT s.id, s.owner FROM ${schema}.saga s
-          WHERE s.owner IS NULL AND s.wake_at <= statement_timestamp()
-            AND (s.name, s.version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
-          ORDER BY s.wake_at LIMIT $4 FOR UPDATE OF s SKIP LOCKED
+          SELECT o.id, o.owner FROM unnest($2::int[]) AS d (number) CROSS JOIN LATERAL (
+            SELECT s.id, s.owner FROM ${schema}.saga s
+            WHERE s.definition = d.number AND s.owner IS NULL AND s.wake_at <= statement_timestamp()
+            ORDER BY s.wake_at LIMIT $3 FOR UPDATE OF s SKIP LOCKED
+          ) o
+          LIMIT $3
         ), mailed AS MATERIALIZED (
           SELECT s.id, s.owner FROM ${schema}.saga s
           WHERE s.id = ANY (ARRAY(
-              SELECT m.saga_id FROM ${schema}.saga_mail m WHERE $5::text[] IS NULL OR m.kind = ANY ($5)
+              SELECT m.saga_id FROM ${schema}.saga_mail m WHERE $4::text[] IS NULL OR m.kind = ANY ($4)
             ))
-            AND s.owner IS NULL AND ${open(schema)}
-            AND (s.name, s.version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
-          ORDER BY s.id LIMIT $4 FOR UPDATE OF s SKIP LOCKED
+            AND s.owner IS NULL AND s.definition = ANY ($2)
+          ORDER BY s.id LIMIT $3 FOR UPDATE OF s SKIP LOCKED
         ), orphaned AS MATERIALIZED (
-          SELECT o.id, o.owner FROM dead d CROSS JOIN LATERAL (
+          SELECT o.id, o.owner FROM dead d CROSS JOIN unnest($2::int[]) AS n (number) CROSS JOIN LATERAL (
             SELECT s.id, s.owner FROM ${schema}.saga s
-            WHERE s.owner >= d.owner AND s.owner <= d.owner AND ${open(schema)}
-              AND (s.name, s.version) IN (SELECT * FROM unnest($2::text[], $3::int[]))
-            ORDER BY s.owner LIMIT $4 FOR UPDATE OF s SKIP LOCKED
+            WHERE s.owner >= d.owner AND s.owner <= d.owner AND s.definition = n.number
+            ORDER BY s.owner, s.definition, s.id LIMIT $3 FOR UPDATE OF s SKIP LOCKED
           ) o
-          LIMIT $4
+          LIMIT $3
+        ), late AS MATERIALIZED (
+          SELECT e.id, NULL::uuid AS owner FROM ${schema}.saga_ended e
+          WHERE e.id = ANY (ARRAY(
+              SELECT m.saga_id FROM ${schema}.saga_mail m
+              WHERE m.kind = 'late' AND ($4::text[] IS NULL OR m.kind = ANY ($4))
+            ))
+            AND e.definition = ANY ($2)
+          ORDER BY e.id LIMIT $3 FOR UPDATE OF e SKIP LOCKED
         ), taken AS (
           SELECT id, owner FROM due UNION SELECT id, owner FROM mailed UNION SELECT id, owner FROM orphaned
-          LIMIT $4
-        ), fitting AS (${fitting(schema, 'taken', '$6')})
-        UPDATE ${schema}.saga s
-        SET owner = $1, epoch = s.epoch + 1, wake_at = NULL, updated_at = clock_timestamp()
-        FROM fitting AS taken
-        WHERE s.id = taken.id
-        RETURNING ${HEADER_COLUMNS}, taken.owner AS adopted_from`,
+          UNION SELECT id, owner FROM late
+          LIMIT $3
+        ), fitting AS MATERIALIZED (${fitting(schema, 'taken', '$5')}), claimed AS (
+          UPDATE ${schema}.saga s
+          SET owner = $1, epoch = s.epoch + 1, wake_at = NULL, updated_at = clock_timestamp()
+          FROM fitting AS f
+          WHERE s.id = f.id
+          RETURNING ${HEADER_COLUMNS}, f.owner AS adopted_from
+        ), back AS (
+          DELETE FROM ${schema}.saga_ended e
+          WHERE e.id = ANY (ARRAY(SELECT l.id FROM late l JOIN fitting USING (id)))
+          RETURNING e.*
+        ), again AS (
+          INSERT INTO ${schema}.saga AS s (id, definition, tenant, key, status, revision, owner, epoch, deadline, created_at)
+          SELECT b.id, b.definition, b.tenant, b.key, b.status, b.revision, $1, b.epoch + 1, b.deadline, b.created_at
+          FROM back b
+          RETURNING ${HEADER_COLUMNS}, NULL::uuid AS adopted_from
+        )
+        SELECT * FROM claimed UNION ALL SELECT * FROM again`,
       values: [
         request.incarnation,
-        names,
-        versions,
+        numbers,
         request.limit,
         request.mailKinds ?? null,
         request.bytes ?? ANY_BYTES,
@@ -93,9 +119,8 @@ export class SagaClaimer {
   }
 
   async owned(incarnation: string): Promise<readonly string[]> {
-    const schema = this.#schema.quoted;
     const { rows } = await this.#pool.query<{ id: string }>({
-      text: `SELECT s.id FROM ${schema}.saga s WHERE s.owner = $1 AND ${open(schema)} ORDER BY s.id`,
+      text: `SELECT s.id FROM ${this.#schema.quoted}.saga s WHERE s.owner = $1 ORDER BY s.id`,
       values: [incarnation],
     });
     return rows.map(({ id }) => id);
@@ -110,8 +135,7 @@ export class SagaClaimer {
     const schema = this.#schema.quoted;
     const { rows } = await this.#pool.query<ClaimedRow>({
       text: `WITH mine AS MATERIALIZED (
-          SELECT s.id, s.owner FROM ${schema}.saga s
-          WHERE s.id = ANY ($1::uuid[]) AND s.owner = $2 AND ${open(schema)}
+          SELECT s.id, s.owner FROM ${schema}.saga s WHERE s.id = ANY ($1::uuid[]) AND s.owner = $2
         ), fitting AS (${fitting(schema, 'mine', '$3')})
         SELECT ${HEADER_COLUMNS}, NULL::uuid AS adopted_from
         FROM fitting JOIN ${schema}.saga s ON s.id = fitting.id`,
@@ -120,10 +144,16 @@ export class SagaClaimer {
     return this.#complete(rows);
   }
 
-  async nextDueInMs(): Promise<number | null> {
+  async nextDueInMs(definitions: readonly RunnableSaga[]): Promise<number | null> {
+    const numbers = await this.#definitions.numbersOf(definitionsOf(definitions));
     const { rows } = await this.#pool.query<{ ms: number | null }>({
-      text: `SELECT ${epochMs('min(wake_at) - clock_timestamp()')} AS ms
-        FROM ${this.#schema.quoted}.saga WHERE owner IS NULL AND wake_at IS NOT NULL`,
+      text: `SELECT ${epochMs('min(o.wake_at) - clock_timestamp()')} AS ms
+        FROM unnest($1::int[]) AS d (number) CROSS JOIN LATERAL (
+          SELECT s.wake_at FROM ${this.#schema.quoted}.saga s
+          WHERE s.definition = d.number AND s.owner IS NULL AND s.wake_at IS NOT NULL
+          ORDER BY s.wake_at LIMIT 1
+        ) o`,
+      values: [numbers],
     });
     const ms = rows[0]?.ms ?? null;
     return ms === null ? null : Math.max(0, ms);
@@ -133,12 +163,13 @@ export class SagaClaimer {
     if (rows.length === 0) return [];
     const ids = rows.map(({ id }) => id);
     const on: Queryable = this.#pool;
-    const [histories, mail] = [
+    const [nameOf, histories, mail] = [
+      await this.#definitions.named(rows),
       await readHistories(on, this.#schema, ids),
       await readMail(on, this.#schema, ids),
     ];
     return rows.map((row) => ({
-      ...headerOf(row),
+      ...headerOf(row, nameOf(row)),
       entries: histories.get(row.id) ?? NO_ENTRIES,
       mail: mail.get(row.id) ?? NO_MAIL,
       adoptedFrom: row.adopted_from,
@@ -146,14 +177,11 @@ export class SagaClaimer {
   }
 }
 
-/**
- * SQL condition: whether the saga may have work left. It has not ended, or it has ended and a late
- * effect was reported afterwards.
- */
-export function open(schema: string): string {
-  return `(s.status <> ALL (${FINAL}) OR EXISTS (
-              SELECT FROM ${schema}.saga_mail l WHERE l.saga_id = s.id AND l.kind = 'late'
-            ))`;
+/** Each version of the sagas, one by one. */
+function definitionsOf(definitions: readonly RunnableSaga[]): readonly DefinitionName[] {
+  return definitions.flatMap(({ name, versions }) =>
+    versions.map((version) => ({ name, version })),
+  );
 }
 
 /**
@@ -174,6 +202,5 @@ function fitting(schema: string, from: string, bound: string): string {
 }
 
 const ANY_BYTES = 2 ** 50;
-const FINAL = "'{completed,compensated,partially_committed,terminated}'::text[]";
 const NO_ENTRIES: readonly RecordedEntry[] = [];
 const NO_MAIL: readonly Mail[] = [];

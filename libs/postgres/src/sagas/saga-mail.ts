@@ -1,5 +1,6 @@
 import type { Mail, NewMail } from '@sagaz/core';
 import { apart, type Queryable, type SchemaName } from '../connection/index.js';
+import { UUID } from './uuid.js';
 
 interface MailRow {
   readonly id: string;
@@ -12,8 +13,6 @@ interface MailRow {
 const COLUMNS = 'm.id, m.saga_id, m.kind, m.dedupe_key, m.data';
 /** The most rows that one sweep removes, so that it never holds many locks. */
 const SWEEP = 10_000;
-
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /**
  * Stores mail outside of a transaction. If some of it is refused, the rest is stored all the same, and
@@ -110,8 +109,10 @@ export async function dropDeadMail(
     text: `DELETE FROM ${schema.quoted}.saga_mail WHERE id IN (
         SELECT m.id FROM ${schema.quoted}.saga_mail m
         LEFT JOIN ${schema.quoted}.saga s ON s.id = m.saga_id
-        WHERE (s.status IN ('completed', 'compensated', 'partially_committed', 'terminated') AND m.kind <> 'late')
-          OR (s.id IS NULL AND m.created_at < statement_timestamp() - $1::float8 * interval '1 millisecond')
+        LEFT JOIN ${schema.quoted}.saga_ended e ON e.id = m.saga_id
+        WHERE s.id IS NULL AND CASE WHEN e.id IS NULL
+          THEN m.created_at < statement_timestamp() - $1::float8 * interval '1 millisecond'
+          ELSE m.kind <> 'late' END
         LIMIT ${String(SWEEP)} FOR UPDATE OF m SKIP LOCKED
       )`,
     values: [orphanAgeMs],

@@ -146,14 +146,14 @@ describeEachPostgres('ownership of sagas', (server) => {
       expect(await store.claim(claimOf(me, name))).toMatchObject([{ adoptedFrom: dead }]);
     });
 
-    it('reads nothing but what it takes, beside 20,000 sagas that sleep or have ended', async () => {
+    it('reads nothing but what it takes, beside 20,000 sagas that sleep', async () => {
       const me = await open.engine();
       const name = `saga-${newId()}`;
       await open.pool.query({
-        text: `INSERT INTO sagaz.saga (id, tenant, name, version, input_digest, status, revision, epoch, wake_at)
-          SELECT gen_random_uuid(), '', 'sleeper', 1, 'd', CASE WHEN n % 2 = 0 THEN 'waiting' ELSE 'completed' END,
-            3, 1, CASE WHEN n % 2 = 0 THEN now() + interval '1 day' END
-          FROM generate_series(1, 20000) AS n`,
+        text: `WITH d AS (INSERT INTO sagaz.definition (name, version) VALUES ('sleeper', 1) RETURNING number)
+          INSERT INTO sagaz.saga (id, definition, tenant, status, revision, epoch, wake_at)
+          SELECT gen_random_uuid(), number, '', 'waiting', 3, 1, now() + interval '1 day'
+          FROM d CROSS JOIN generate_series(1, 20000) AS n`,
       });
       await open.started(1_000, me);
       await open.pool.query({ text: 'ANALYZE sagaz.saga' });
@@ -163,7 +163,7 @@ describeEachPostgres('ownership of sagas', (server) => {
         ...claimOf(me, name),
         definitions: [{ name: 'sleeper', versions: [1] }],
       });
-      const statement = asked.mock.calls[0]?.[0];
+      const statement = asked.mock.calls.at(-1)?.[0];
       asked.mockRestore();
       const { rows } = await open.pool.query<{ 'QUERY PLAN': string }>({
         text: `EXPLAIN (ANALYZE, BUFFERS) ${statement?.text ?? ''}`,
@@ -215,7 +215,7 @@ describeEachPostgres('ownership of sagas', (server) => {
     it('says when the next saga is due', async () => {
       const name = `saga-${newId()}`;
       await store.start([newSaga({ name, wakeInMs: 1 })]);
-      const due = await store.nextDueInMs();
+      const due = await store.nextDueInMs([{ name, versions: [1] }]);
       expect(due).not.toBeNull();
       expect(due).toBeLessThanOrEqual(1);
     });
@@ -325,7 +325,7 @@ describeEachPostgres('ownership of sagas', (server) => {
       expect(await store.find({ name, key: 'k3' })).toHaveLength(1);
       expect(await store.find({ name, statuses: ['completed'] })).toMatchObject([{ id: first.id }]);
       expect(await store.find({ name, tenant: 'nobody' })).toEqual([]);
-      expect((await store.countByStatus()).get('completed')).toBeGreaterThanOrEqual(1);
+      expect((await store.countByStatus()).get('running')).toBeGreaterThanOrEqual(4);
     });
 
     it('answers that there is no saga of an id that is none', async () => {

@@ -1,170 +1,147 @@
-import { checkSagaFilter, LATEST_DATA_CHARACTERS } from '@sagaz/core';
-import type {
-  LatestEntriesLook,
-  RecordedEntry,
-  SagaFilter,
-  SagaStatus,
-  SagaSummary,
+import {
+  checkSagaFilter,
+  FINAL_STATUSES,
+  isFinal,
+  type SagaFilter,
+  type SagaStatus,
+  type SagaSummary,
 } from '@sagaz/core';
-import { epochMs, type Queryable, type SchemaName } from '../connection/index.js';
-import { entriesOf, type JournalRow, type OutputRow } from './journal-rows.js';
-import { HEADER_COLUMNS, summaryOf, type SummaryRow } from './saga-rows.js';
+import type { Queryable, SchemaName } from '../connection/index.js';
+import type { Definitions } from './definitions.js';
+import { ENDED_SUMMARY, LIVE_SUMMARY, summaryOf, type SummaryRow } from './saga-rows.js';
+import { UUID } from './uuid.js';
 
-interface EntryRow {
-  readonly saga_id: string;
-  readonly revision: number;
-  readonly ordinal: number;
-  readonly transition_id: string;
-  readonly kind: string;
-  readonly step: string | null;
-  readonly attempt: number;
-  readonly data: string | null;
-  readonly recorded_at: number;
-}
+/**
+ * Questions about sagas. Each is one statement that looks at both lives of a saga: one that ends between
+ * two statements would be in neither of them.
+ */
+export class SagaQueries {
+  readonly #pool: Queryable;
+  readonly #schema: SchemaName;
+  readonly #definitions: Definitions;
 
-const SUMMARY_COLUMNS = `${HEADER_COLUMNS}, ${epochMs('s.created_at')} AS created_at, ${epochMs('s.updated_at')} AS updated_at`;
-const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+  constructor(pool: Queryable, schema: SchemaName, definitions: Definitions) {
+    this.#pool = pool;
+    this.#schema = schema;
+    this.#definitions = definitions;
+  }
 
-export async function getSaga(
-  on: Queryable,
-  schema: SchemaName,
-  id: string,
-): Promise<SagaSummary | null> {
-  // An id that is no UUID names no saga, and would cause an error as a value for the column.
-  if (!UUID.test(id)) return null;
-  const { rows } = await on.query<SummaryRow>({
-    text: `SELECT ${SUMMARY_COLUMNS} FROM ${schema.quoted}.saga s WHERE s.id = $1`,
-    values: [id],
-  });
-  const [row] = rows;
-  return row === undefined ? null : summaryOf(row);
-}
+  async get(id: string, on: Queryable = this.#pool): Promise<SagaSummary | null> {
+    if (!UUID.test(id)) return null;
+    const schema = this.#schema.quoted;
+    const [summary] = await this.#summaries(
+      {
+        text: `SELECT ${LIVE_SUMMARY} FROM ${schema}.saga s WHERE s.id = $1
+          UNION ALL SELECT ${ENDED_SUMMARY} FROM ${schema}.saga_ended e WHERE e.id = $1`,
+        values: [id],
+      },
+      on,
+    );
+    return summary ?? null;
+  }
 
-export async function readStatuses(
-  on: Queryable,
-  schema: SchemaName,
-  ids: readonly string[],
-): Promise<ReadonlyMap<string, SagaStatus>> {
-  const known = ids.filter((id) => UUID.test(id));
-  if (known.length === 0) return new Map();
-  const { rows } = await on.query<{ id: string; status: SagaStatus }>({
-    text: `SELECT s.id, s.status FROM ${schema.quoted}.saga s WHERE s.id = ANY ($1::uuid[])`,
-    values: [known],
-  });
-  // PostgreSQL returns ids in lower case, also if the request has another form.
-  const statuses = new Map(rows.map(({ id, status }) => [id, status]));
-  return new Map(
-    known.flatMap((id) => {
-      const status = statuses.get(id.toLowerCase());
-      return status === undefined ? [] : [[id, status] as const];
-    }),
-  );
-}
-
-/** Lists sagas, newest first, since ids are ordered by time. */
-export async function findSagas(
-  on: Queryable,
-  schema: SchemaName,
-  filter: SagaFilter,
-): Promise<readonly SagaSummary[]> {
-  checkSagaFilter(filter);
-  const values: unknown[] = [];
-  const conditions: string[] = [];
-  const where = (condition: string, value: unknown): void => {
-    values.push(value);
-    conditions.push(condition.replace('?', `$${String(values.length)}`));
-  };
-  if (filter.tenant !== undefined) where('s.tenant = ?', filter.tenant);
-  if (filter.name !== undefined) where('s.name = ?', filter.name);
-  if (filter.key !== undefined) where('s.key = ?', filter.key);
-  if (filter.statuses !== undefined) where('s.status = ANY (?::text[])', filter.statuses);
-  if (filter.before !== undefined) where('s.id < ?::uuid', filter.before);
-  values.push(filter.limit ?? 50);
-  const { rows } = await on.query<SummaryRow>({
-    text: `SELECT ${SUMMARY_COLUMNS} FROM ${schema.quoted}.saga s
-      ${conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`}
-      ORDER BY s.id DESC LIMIT $${String(values.length)}`,
-    values,
-  });
-  return rows.map(summaryOf);
-}
-
-/** Reads the journals of sagas, each in order, with the large data that lies apart from them. */
-export async function readHistories(
-  on: Queryable,
-  schema: SchemaName,
-  ids: readonly string[],
-): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
-  const known = ids.filter((id) => UUID.test(id));
-  const journal = await on.query<JournalRow>({
-    text: `SELECT saga_id, revision, transition_id, entries, ${epochMs('recorded_at')} AS recorded_at
-      FROM ${schema.quoted}.saga_journal WHERE saga_id = ANY ($1::uuid[])
-      ORDER BY saga_id, revision`,
-    values: [known],
-  });
-  return entriesOf(journal.rows, async (sagas) => {
-    // Written together with the journal, and never changed: what the rows tell of is there.
-    const { rows } = await on.query<OutputRow>({
-      text: `SELECT saga_id, revision, ordinal, data FROM ${schema.quoted}.saga_output
-        WHERE saga_id = ANY ($1::uuid[])`,
-      values: [sagas],
+  async statusesOf(ids: readonly string[]): Promise<ReadonlyMap<string, SagaStatus>> {
+    const known = ids.filter((id) => UUID.test(id));
+    if (known.length === 0) return new Map();
+    const schema = this.#schema.quoted;
+    const { rows } = await this.#pool.query<{ id: string; status: SagaStatus }>({
+      text: `SELECT s.id, s.status FROM ${schema}.saga s WHERE s.id = ANY ($1::uuid[])
+        UNION ALL SELECT e.id, e.status FROM ${schema}.saga_ended e WHERE e.id = ANY ($1::uuid[])`,
+      values: [known],
     });
-    return rows;
-  });
+    // PostgreSQL returns ids in lower case, also if the request has another form.
+    const statuses = new Map(rows.map(({ id, status }) => [id, status]));
+    return new Map(
+      known.flatMap((id) => {
+        const status = statuses.get(id.toLowerCase());
+        return status === undefined ? [] : [[id, status] as const];
+      }),
+    );
+  }
+
+  /** Lists sagas, newest first, since ids are ordered by time. */
+  find(filter: SagaFilter): Promise<readonly SagaSummary[]> {
+    checkSagaFilter(filter);
+    return this.#summaries(findSql(this.#schema.quoted, filter), this.#pool);
+  }
+
+  async #summaries(
+    statement: { readonly text: string; readonly values: unknown[] },
+    on: Queryable,
+  ): Promise<readonly SagaSummary[]> {
+    const { rows } = await on.query<SummaryRow>(statement);
+    const nameOf = await this.#definitions.named(rows, on);
+    return rows.map((row) => summaryOf(row, nameOf(row)));
+  }
 }
 
 /**
- * Reads the newest entry of each kind and step from the last transitions of journals. The bound is on
- * revisions and not a LIMIT, because with a LIMIT near the usual length of a journal the planner reads
- * the whole of a long one and sorts it. Large data lies apart, and is read of the newest entries alone.
+ * The statement of a list. A list by key begins at the keys. Another one by name or status reads, of the
+ * sagas that have ended, the newest of each definition and status along their index: by id alone it would
+ * pass all the others, and those of a rare status may be a million sagas apart.
  */
-export async function readLatestEntries(
-  on: Queryable,
-  schema: SchemaName,
-  { ids, transitions, dataOf }: LatestEntriesLook,
-): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
-  const known = ids.filter((id) => UUID.test(id));
-  if (known.length === 0) return new Map();
-  const journal = `${schema.quoted}.saga_journal`;
-  const { rows } = await on.query<EntryRow>({
-    text: `SELECT l.saga_id, l.revision, l.ordinal, l.transition_id, l.kind, l.step, l.attempt,
-        substr(coalesce(l.data, o.data), 1, $4) AS data,
-        ${epochMs('l.recorded_at')} AS recorded_at
-      FROM unnest($1::uuid[]) AS given (id)
-      CROSS JOIN LATERAL (
-        SELECT DISTINCT ON (e.kind COLLATE "C", e.step COLLATE "C")
-          j.saga_id, j.revision, j.transition_id, j.recorded_at, e.ordinal, e.kind, e.step, e.attempt,
-          CASE WHEN e.kind = ANY ($3::text[]) THEN e.data END AS data
-        FROM ${journal} j CROSS JOIN LATERAL ${schema.quoted}.entries_of(j.entries) AS e
-        WHERE j.saga_id = given.id
-          AND j.revision > (SELECT max(n.revision) FROM ${journal} n WHERE n.saga_id = given.id) - $2::int
-        ORDER BY e.kind COLLATE "C", e.step COLLATE "C", j.revision DESC, e.ordinal DESC
-      ) AS l
-      LEFT JOIN ${schema.quoted}.saga_output o
-        ON o.saga_id = l.saga_id AND o.revision = l.revision AND o.ordinal = l.ordinal
-          AND l.kind = ANY ($3::text[])
-      ORDER BY l.saga_id, l.revision, l.ordinal`,
-    values: [known, transitions, dataOf, LATEST_DATA_CHARACTERS],
-  });
-  const bySaga = new Map<string, RecordedEntry[]>();
-  for (const row of rows) {
-    const entry: RecordedEntry = {
-      kind: row.kind,
-      step: row.step,
-      attempt: row.attempt,
-      data: row.data,
-      revision: row.revision,
-      ordinal: row.ordinal,
-      transitionId: row.transition_id,
-      recordedAt: new Date(row.recorded_at),
-    };
-    const list = bySaga.get(row.saga_id);
-    if (list === undefined) bySaga.set(row.saga_id, [entry]);
-    else list.push(entry);
+function findSql(schema: string, filter: SagaFilter): { text: string; values: unknown[] } {
+  const values: unknown[] = [];
+  const value = (given: unknown): string => `$${String(values.push(given))}`;
+  const limit = `LIMIT ${value(filter.limit ?? 50)}`;
+  const live: string[] = [];
+  const ended: string[] = [];
+  const both = (condition: (row: string) => string): void => {
+    live.push(condition('s'));
+    ended.push(condition('e'));
+  };
+  const { tenant, name, key, statuses, before } = filter;
+  if (before !== undefined) {
+    const id = value(before);
+    both((row) => `${row}.id < ${id}::uuid`);
   }
-  return bySaga;
+  if (tenant !== undefined) {
+    const given = value(tenant);
+    both((row) => `${row}.tenant = ${given}`);
+  }
+  const definitions =
+    name === undefined
+      ? null
+      : `SELECT d.number FROM ${schema}.definition d WHERE d.name = ${value(name)}`;
+  if (definitions !== null) live.push(`s.definition = ANY (ARRAY(${definitions}))`);
+  if (statuses !== undefined) live.push(`s.status = ANY (${value(statuses)}::text[])`);
+  const final = statuses?.filter(isFinal) ?? FINAL_STATUSES;
+  const newest = (row: string): string => `ORDER BY ${row}.id DESC ${limit}`;
+  const where = (conditions: readonly string[]): string =>
+    conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
+  let endedSql: string;
+  if (key !== undefined) {
+    const keyed = `SELECT k.saga_id FROM ${schema}.saga_key k WHERE k.key = ${value(key)}`;
+    both((row) => `${row}.id = ANY (ARRAY(${keyed}))`);
+    if (definitions !== null) ended.push(`e.definition = ANY (ARRAY(${definitions}))`);
+    if (statuses !== undefined) ended.push(`e.status = ANY (${value(final)}::text[])`);
+    endedSql = `SELECT ${ENDED_SUMMARY} FROM ${schema}.saga_ended e ${where(ended)} ${newest('e')}`;
+  } else if (definitions === null && statuses === undefined) {
+    endedSql = `SELECT ${ENDED_SUMMARY} FROM ${schema}.saga_ended e ${where(ended)} ${newest('e')}`;
+  } else {
+    // Of an equal status the order by it says nothing, and by id alone the planner may walk the primary key.
+    const one = [
+      'e.definition = d.number',
+      'e.status >= f.status',
+      'e.status <= f.status',
+      ...ended,
+    ];
+    endedSql = `SELECT e.* FROM (${definitions ?? `SELECT d.number FROM ${schema}.definition d`}) AS d
+      CROSS JOIN unnest(${value(final)}::text[]) AS f (status) CROSS JOIN LATERAL (
+        SELECT ${ENDED_SUMMARY} FROM ${schema}.saga_ended e ${where(one)}
+        ORDER BY e.status DESC, e.id DESC ${limit}
+      ) AS e ${newest('e')}`;
+  }
+  return {
+    text: `SELECT * FROM (
+        (SELECT ${LIVE_SUMMARY} FROM ${schema}.saga s ${where(live)} ${newest('s')})
+        UNION ALL (${endedSql})
+      ) AS s ${newest('s')}`,
+    values,
+  };
 }
 
+/** Counts the sagas that have not ended. */
 export async function countSagas(
   on: Queryable,
   schema: SchemaName,

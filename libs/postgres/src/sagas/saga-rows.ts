@@ -1,11 +1,11 @@
 import { epochMs } from '../connection/index.js';
-import type { SagaHeader, SagaStatus, SagaSummary } from '@sagaz/core';
+import { FINAL_STATUSES, type SagaHeader, type SagaStatus, type SagaSummary } from '@sagaz/core';
+import type { DefinitionName } from './definitions.js';
 
 export interface HeaderRow {
   readonly id: string;
   readonly tenant: string;
-  readonly name: string;
-  readonly version: number;
+  readonly definition: number;
   readonly key: string | null;
   readonly status: SagaStatus;
   readonly revision: number;
@@ -19,16 +19,27 @@ export interface SummaryRow extends HeaderRow {
   readonly updated_at: number;
 }
 
+/** SQL for the statuses with which a saga has ended. */
+export const FINAL = `'{${FINAL_STATUSES.join(',')}}'::text[]`;
+
 /** Columns of a saga `s` as {@link headerOf} reads them. */
-export const HEADER_COLUMNS = `s.id, s.tenant, s.name, s.version, s.key, s.status, s.revision, s.owner, s.epoch,
+export const HEADER_COLUMNS = `s.id, s.tenant, s.definition, s.key, s.status, s.revision, s.owner, s.epoch,
   ${epochMs('s.deadline - clock_timestamp()')} AS deadline_in_ms`;
 
-export function headerOf(row: HeaderRow): SagaHeader {
+/** Columns of a saga `s` that has not ended, as {@link summaryOf} reads them. */
+export const LIVE_SUMMARY = `${HEADER_COLUMNS}, ${epochMs('s.created_at')} AS created_at, ${epochMs('s.updated_at')} AS updated_at`;
+
+/** The same columns of a saga `e` that has ended. */
+export const ENDED_SUMMARY = `e.id, e.tenant, e.definition, e.key, e.status, e.revision, NULL::uuid AS owner, e.epoch,
+  ${epochMs('e.deadline - clock_timestamp()')} AS deadline_in_ms, ${epochMs('e.created_at')} AS created_at,
+  ${epochMs('e.ended_at')} AS updated_at`;
+
+export function headerOf(row: HeaderRow, { name, version }: DefinitionName): SagaHeader {
   return {
     id: row.id,
     tenant: row.tenant,
-    name: row.name,
-    version: row.version,
+    name,
+    version,
     key: row.key,
     status: row.status,
     revision: row.revision,
@@ -38,9 +49,9 @@ export function headerOf(row: HeaderRow): SagaHeader {
   };
 }
 
-export function summaryOf(row: SummaryRow): SagaSummary {
+export function summaryOf(row: SummaryRow, definition: DefinitionName): SagaSummary {
   return {
-    ...headerOf(row),
+    ...headerOf(row, definition),
     createdAt: new Date(row.created_at),
     updatedAt: new Date(row.updated_at),
   };

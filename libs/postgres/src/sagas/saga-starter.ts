@@ -8,6 +8,7 @@ import {
   type SchemaName,
   type Statement,
 } from '../connection/index.js';
+import type { Definitions } from './definitions.js';
 import { KEY_WAIT_MS, singleStartForms, startForms, type StartForms } from './start-sql.js';
 import { entriesText, hasOutputs, outputArrays } from './journal-rows.js';
 import { messageArrays } from './transition-values.js';
@@ -28,13 +29,15 @@ interface TakenRow {
 export class SagaStarter {
   readonly #pool: Queryable;
   readonly #schema: SchemaName;
+  readonly #definitions: Definitions;
   readonly #single: StartForms;
   readonly #alone: StartForms;
   readonly #within: StartForms;
 
-  constructor(pool: Queryable, schema: SchemaName) {
+  constructor(pool: Queryable, schema: SchemaName, definitions: Definitions) {
     this.#pool = pool;
     this.#schema = schema;
+    this.#definitions = definitions;
     this.#single = singleStartForms(schema);
     this.#alone = startForms(schema, false);
     this.#within = startForms(schema, true);
@@ -106,7 +109,8 @@ export class SagaStarter {
     sagas: readonly NewSaga[],
     transaction: Queryable | undefined,
   ): Promise<ReadonlyMap<number, boolean>> {
-    const statement = this.#insertOf(sagas, transaction !== undefined);
+    const numbers = await this.#definitions.numbersOf(sagas, transaction);
+    const statement = this.#insertOf(sagas, numbers, transaction !== undefined);
     try {
       // The statement waits for a key only in a caller's transaction.
       const { rows } = await (transaction ?? this.#pool).query<InsertedRow>({
@@ -124,9 +128,10 @@ export class SagaStarter {
   }
 
   /** The statement that inserts these starts, in a caller's transaction or in one of its own. */
-  #insertOf(sagas: readonly NewSaga[], within: boolean): Statement {
+  #insertOf(sagas: readonly NewSaga[], definitions: readonly number[], within: boolean): Statement {
     const sent = sagas.map((saga) => saga.messages);
     const parts = {
+      keys: sagas.some(({ key }) => key !== null),
       messages: sent.some((of) => of.length > 0),
       outputs: sagas.some(({ entries }) => hasOutputs(entries)),
     };
@@ -137,27 +142,26 @@ export class SagaStarter {
     const [only] = sagas;
     if (only !== undefined && sagas.length === 1 && !within) {
       return this.#single(parts).with([
-        ...COLUMN_VALUES.map((valueOf) => valueOf(only)),
+        ...COLUMN_VALUES.map((valueOf) => valueOf(only, definitions[0] ?? 0)),
         ...written,
       ]);
     }
-    const columns = COLUMN_VALUES.map((valueOf) => sagas.map(valueOf));
+    const columns = COLUMN_VALUES.map((valueOf) =>
+      sagas.map((saga, at) => valueOf(saga, definitions[at] ?? 0)),
+    );
     return (within ? this.#within : this.#alone)(parts).with([...columns, ...written]);
   }
 
   async #taken(sagas: readonly NewSaga[], on: Queryable): Promise<readonly TakenRow[]> {
     const schema = this.#schema.quoted;
     const { rows } = await on.query<TakenRow>({
-      text: `SELECT t.place::int AS place, coalesce(k.id, i.id) AS id,
-          coalesce(k.input_digest, i.input_digest) AS input_digest,
-          coalesce(k.id, i.id) = t.id AND EXISTS (
-            SELECT FROM ${schema}.saga_journal j
-            WHERE j.saga_id = t.id AND j.revision = 0 AND j.transition_id = t.transition_id
-          ) AS same_start
+      text: `SELECT t.place::int AS place, coalesce(k.saga_id, j.saga_id) AS id,
+          coalesce(k.input_digest, j.input_digest) AS input_digest,
+          coalesce(k.saga_id, j.saga_id) = t.id AND j.transition_id IS NOT DISTINCT FROM t.transition_id AS same_start
         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[]) WITH ORDINALITY
           AS t (id, tenant, name, key, transition_id, place)
-        LEFT JOIN ${schema}.saga k ON k.tenant = t.tenant AND k.name = t.name AND k.key = t.key
-        LEFT JOIN ${schema}.saga i ON i.id = t.id
+        LEFT JOIN ${schema}.saga_key k ON k.tenant = t.tenant AND k.name = t.name AND k.key = t.key
+        LEFT JOIN ${schema}.saga_journal j ON j.saga_id = t.id AND j.revision = 0
         ORDER BY t.place`,
       values: [
         sagas.map(({ id }) => id),
@@ -172,11 +176,11 @@ export class SagaStarter {
 }
 
 /** The values $1 to $13 of each statement of `start-sql.ts`, in their order. */
-const COLUMN_VALUES: readonly ((saga: NewSaga) => unknown)[] = [
+const COLUMN_VALUES: readonly ((saga: NewSaga, definition: number) => unknown)[] = [
   ({ id }) => id,
   ({ tenant }) => tenant,
   ({ name }) => name,
-  ({ version }) => version,
+  (_, definition) => definition,
   ({ key }) => key,
   ({ inputDigest }) => inputDigest,
   ({ status }) => status,

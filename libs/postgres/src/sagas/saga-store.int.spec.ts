@@ -121,7 +121,13 @@ describeEachPostgres('the saga store', (server) => {
   });
 
   describe('a flush', () => {
-    it.each([1, 2, 50])('of %i commits row, journal, messages and mail of each saga', async (n) => {
+    it.each([
+      { n: 1, which: 'that goes on', ends: () => false },
+      { n: 1, which: 'that ends', ends: () => true },
+      { n: 3, which: 'that go on', ends: () => false },
+      { n: 3, which: 'that end', ends: () => true },
+      { n: 50, which: 'of both kinds', ends: (at: number) => at % 2 === 1 },
+    ])('of $n $which commits row, journal, messages and mail of each saga', async ({ n, ends }) => {
       const owner = await engine();
       const sagas = await started(n, owner);
       await store.putMail(
@@ -133,7 +139,7 @@ describeEachPostgres('the saga store', (server) => {
       const outcomes = await store.flush(
         sagas.map((saga, at) =>
           transition(saga, owner, {
-            status: at % 2 === 0 ? 'running' : 'completed',
+            status: ends(at) ? 'completed' : 'running',
             entries: [entry('a', '"1"'), entry('b')],
             messages: at === 0 ? [message(text), message(text)] : [],
             consumedMail: mail.filter(({ sagaId }) => sagaId === saga.id).map(({ id }) => id),
@@ -141,9 +147,12 @@ describeEachPostgres('the saga store', (server) => {
         ),
       );
       expect(outcomes).toEqual(sagas.map(() => ({ kind: 'applied' })));
-      for (const saga of sagas) {
-        // An end that is kept stays its owner's: a promise it gave up may still come to something.
-        expect(await store.get(saga.id)).toMatchObject({ revision: 1, owner });
+      for (const [at, saga] of sagas.entries()) {
+        expect(await store.get(saga.id)).toMatchObject(
+          ends(at)
+            ? { revision: 1, status: 'completed', owner: null }
+            : { revision: 1, status: 'running', owner },
+        );
         const history = await store.history(saga.id);
         expect(history.map(({ kind, revision, ordinal }) => [kind, revision, ordinal])).toEqual([
           ['started', 0, 0],

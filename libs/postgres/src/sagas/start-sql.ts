@@ -15,6 +15,8 @@ const GROUP_WAIT_MS = 50;
 
 /** The parts that a statement has; unneeded ones have a cost even if they insert nothing. */
 export interface StartParts {
+  /** Idempotency keys. */
+  readonly keys: boolean;
   readonly messages: boolean;
   /** Data of entries that is too large for the journal. */
   readonly outputs: boolean;
@@ -42,12 +44,13 @@ export function singleStartForms(schema: SchemaName): StartForms {
 }
 
 function prepared(sql: (parts: StartParts) => string): StartForms {
-  const form = (messages: boolean) => ({
-    inline: new Prepared(sql({ messages, outputs: false })),
-    large: new Prepared(sql({ messages, outputs: true })),
-  });
-  const [plain, sending] = [form(false), form(true)];
-  return ({ messages, outputs }) => (messages ? sending : plain)[outputs ? 'large' : 'inline'];
+  const forms = new Map<string, Prepared>();
+  return (parts) => {
+    const name = `${String(parts.keys)} ${String(parts.messages)} ${String(parts.outputs)}`;
+    let form = forms.get(name);
+    if (form === undefined) forms.set(name, (form = new Prepared(sql(parts))));
+    return form;
+  };
 }
 
 /** The parts of a statement that insert what belongs to the started sagas, the row source `from`. */
@@ -78,8 +81,18 @@ const KEYS_LOCKED = 64;
 /** SQL for the number of keys that the transaction has locked so far. */
 const LOCKED = "coalesce(nullif(current_setting('sagaz.keys_locked', true), ''), '0')::int";
 
-const COLUMNS =
-  'id, tenant, name, version, key, input_digest, status, revision, owner, epoch, wake_at, deadline';
+const COLUMNS = 'id, tenant, definition, key, status, revision, owner, epoch, wake_at, deadline';
+const JOURNAL = 'saga_id, revision, transition_id, entries, input_digest';
+const KEY = 'tenant, name, key, saga_id, input_digest';
+
+/**
+ * SQL condition: whether no saga was started with the id. The primary key of the journal decides that, since
+ * the row of a saga moves when it ends; this look keeps a key from being taken by a start whose id is not
+ * free.
+ */
+function idIsFree(schema: SchemaName, id: string): string {
+  return `(SELECT j.revision FROM ${schema.quoted}.saga_journal j WHERE j.saga_id = ${id} AND j.revision = 0) IS NULL`;
+}
 
 /** SQL that limits how long the statement waits for a lock, as a part named `limits`. */
 function limits(waitMs: number, from = ''): string {
@@ -93,31 +106,38 @@ function limits(waitMs: number, from = ''): string {
  * the limit of its waits ends with it.
  */
 function insertOneSql(schema: SchemaName, parts: StartParts): string {
+  const keyed = parts.keys
+    ? `, keyed AS (
+    INSERT INTO ${schema.quoted}.saga_key (${KEY})
+    SELECT $2::text, $3::text, $5::text, $1::uuid, $6::text FROM free WHERE ${idIsFree(schema, '$1::uuid')}
+    ON CONFLICT DO NOTHING RETURNING saga_id
+  )`
+    : '';
   return `WITH ${limits(GROUP_WAIT_MS)}, free AS MATERIALIZED (
     SELECT 1 AS place FROM limits
-    WHERE $12::int IS NULL OR pg_try_advisory_xact_lock(${String(KEYS)}, $12::int)
+    WHERE $3::text IS NOT NULL AND ($12::int IS NULL OR pg_try_advisory_xact_lock(${String(KEYS)}, $12::int))
+  )${keyed}, journal AS (
+    INSERT INTO ${schema.quoted}.saga_journal (${JOURNAL})
+    SELECT $1::uuid, 0, $11::uuid, $13::text, $6::text FROM ${parts.keys ? 'keyed' : 'free'}
+    ON CONFLICT DO NOTHING RETURNING 1 AS place, saga_id AS id
   ), inserted AS (
     INSERT INTO ${schema.quoted}.saga (${COLUMNS})
-    SELECT $1::uuid, $2::text, $3::text, $4::int, $5::text, $6::text, $7::text, 0, $8::uuid,
+    SELECT c.id, $2::text, $4::int, $5::text, $7::text, 0, $8::uuid,
       CASE WHEN $8::uuid IS NULL THEN 0 ELSE 1 END,
       CASE WHEN $8::uuid IS NULL THEN clock_timestamp() + $9::float8 * interval '1 millisecond' END,
       clock_timestamp() + $10::float8 * interval '1 millisecond'
-    FROM free
-    ON CONFLICT DO NOTHING
-    RETURNING 1 AS place, id
-  ), journal AS (
-    INSERT INTO ${schema.quoted}.saga_journal (saga_id, revision, transition_id, entries)
-    SELECT c.id, 0, $11::uuid, $13::text FROM inserted c
-  )${writes(schema, 'inserted', parts)}
-  SELECT place, EXISTS (SELECT FROM inserted) AS started FROM free`;
+    FROM journal c
+  )${writes(schema, 'journal', parts)}
+  SELECT place, EXISTS (SELECT FROM journal) AS started FROM free`;
 }
 
 /**
- * $1 id, $2 tenant, $3 name, $4 version, $5 key, $6 digest, $7 status, $8 owner, $9 wake in ms,
+ * $1 id, $2 tenant, $3 name, $4 number of the definition, $5 key, $6 digest, $7 status, $8 owner, $9 wake in ms,
  * $10 deadline in ms, $11 transition id, $12 lock of the key, $13 entries; then, where there are any,
  * outputs: place, ordinal and data; messages.
  *
- * Rows are inserted by key, so that two transactions with the same keys lock them in one order. A
+ * Keys are inserted in one order, so that two transactions with the same keys lock them in that order.
+ * Whose key is not taken gets its journal, if its id is free, and with that its row. A
  * transaction that inserts a key holds its lock until it ends. Outside of a caller's transaction, a key
  * whose lock is taken is left out, since its insert would wait. The caller's own lock_timeout is as
  * before when the statement has ended.
@@ -132,6 +152,15 @@ function insertSql(schema: SchemaName, within: boolean, parts: StartParts): stri
     FROM limits CROSS JOIN (SELECT * FROM t ORDER BY t.lock) AS t`
     : `SELECT t.place FROM limits CROSS JOIN t
     WHERE t.lock IS NULL OR pg_try_advisory_xact_lock(${String(KEYS)}, t.lock)`;
+  const keyed = parts.keys
+    ? `, keyed AS (
+    INSERT INTO ${schema.quoted}.saga_key (${KEY})
+    SELECT t.tenant, t.name, t.key, t.id, t.input_digest FROM free JOIN t USING (place)
+    WHERE t.key IS NOT NULL AND ${idIsFree(schema, 't.id')}
+    ORDER BY t.key, t.name, t.tenant, t.place
+    ON CONFLICT DO NOTHING RETURNING saga_id
+  )`
+    : '';
   const first = within
     ? `before AS MATERIALIZED (
     SELECT current_setting('lock_timeout') AS lock_timeout
@@ -148,24 +177,25 @@ function insertSql(schema: SchemaName, within: boolean, parts: StartParts): stri
     : ['', ''];
   return `WITH ${first}, t AS MATERIALIZED (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::uuid[], $9::float8[], $10::float8[], $11::uuid[], $12::int[], $13::text[])
-      WITH ORDINALITY AS t (id, tenant, name, version, key, input_digest, status, owner, wake_ms, deadline_ms, transition_id, lock, entries, place)
+      WITH ORDINALITY AS t (id, tenant, name, definition, key, input_digest, status, owner, wake_ms, deadline_ms, transition_id, lock, entries, place)
   ), free AS MATERIALIZED (
     ${free}
+  )${keyed}, journal AS (
+    INSERT INTO ${schema.quoted}.saga_journal (${JOURNAL})
+    SELECT t.id, 0, t.transition_id, t.entries, t.input_digest FROM free JOIN t USING (place)
+    ${parts.keys ? 'WHERE t.key IS NULL OR t.id IN (SELECT saga_id FROM keyed)' : ''}
+    ORDER BY t.id, t.place
+    ON CONFLICT DO NOTHING RETURNING saga_id, transition_id
+  ), placed AS MATERIALIZED (
+    SELECT min(t.place)::int AS place, t.id FROM journal j
+    JOIN t ON t.id = j.saga_id AND t.transition_id = j.transition_id GROUP BY t.id
   ), inserted AS (
     INSERT INTO ${schema.quoted}.saga (${COLUMNS})
-    SELECT t.id, t.tenant, t.name, t.version, t.key, t.input_digest, t.status, 0, t.owner,
+    SELECT t.id, t.tenant, t.definition, t.key, t.status, 0, t.owner,
       CASE WHEN t.owner IS NULL THEN 0 ELSE 1 END,
       CASE WHEN t.owner IS NULL THEN clock_timestamp() + t.wake_ms * interval '1 millisecond' END,
       clock_timestamp() + t.deadline_ms * interval '1 millisecond'
-    FROM free JOIN t USING (place)
-    ORDER BY t.tenant, t.name, t.key, t.id
-    ON CONFLICT DO NOTHING
-    RETURNING id
-  ), placed AS MATERIALIZED (
-    SELECT min(t.place)::int AS place, t.id FROM inserted JOIN t USING (id) GROUP BY t.id
-  ), journal AS (
-    INSERT INTO ${schema.quoted}.saga_journal (saga_id, revision, transition_id, entries)
-    SELECT c.id, 0, t.transition_id, t.entries FROM placed c JOIN t ON t.place = c.place
+    FROM placed c JOIN t ON t.place = c.place
   )${writes(schema, 'placed', parts)}${restored}
   SELECT f.place::int AS place, p.place IS NOT NULL AS started
   FROM ${last}free f LEFT JOIN placed p ON p.place = f.place`;

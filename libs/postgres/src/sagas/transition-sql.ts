@@ -1,11 +1,14 @@
 import { Prepared, type SchemaName } from '../connection/index.js';
 import { keyLockSource, outboxInsert, TAKE_KEY_LOCK, TRY_KEY_LOCK } from '../outbox/index.js';
+import { FINAL } from './saga-rows.js';
 
 /**
  * The parts that a statement has. Unneeded parts are left out, because they have a cost even if they
  * insert nothing.
  */
 export interface TransitionParts {
+  /** Whether its transitions end their sagas. */
+  readonly ends: 'none' | 'some' | 'all';
   readonly messages: boolean;
   readonly mail: boolean;
   /** Data of entries that is too large for the journal. */
@@ -20,21 +23,31 @@ export interface TransitionParts {
  */
 const KEY_WAIT_MS = 50;
 
-const NO_PARTS: TransitionParts = { messages: false, mail: false, outputs: false, locks: false };
+const NO_PARTS: TransitionParts = {
+  ends: 'none',
+  messages: false,
+  mail: false,
+  outputs: false,
+  locks: false,
+};
 
-const FINAL = "('completed', 'compensated', 'partially_committed', 'terminated')";
-
-/**
- * `t`: the new values; `s`: the row. A saga with a final status is never due. Its engine may keep the
- * ownership as long as an abandoned attempt can still have its effect.
- */
+/** `t`: the new values; `s`: the row of a saga that goes on. */
 const CHANGE = `
       revision = s.revision + 1,
       status = t.status,
       owner = CASE WHEN t.gives_back THEN NULL ELSE s.owner END,
-      wake_at = CASE WHEN t.gives_back AND t.status NOT IN ${FINAL}
-        THEN clock_timestamp() + t.wake_ms * interval '1 millisecond' END,
+      wake_at = CASE WHEN t.gives_back THEN clock_timestamp() + t.wake_ms * interval '1 millisecond' END,
       updated_at = clock_timestamp()`;
+
+/** The rows of transitions, one of many (`t` has the new values, `l` the locked row) or a single one. */
+interface Sources {
+  /** What the changed row `s` is joined to. */
+  readonly from: string;
+  /** The condition under which the locked row is the expected one. */
+  readonly fence: string;
+  readonly place: string;
+  readonly transition: string;
+}
 
 /** Sets the limits of the last statements of a caller's transaction. @param first its first parameter */
 function limitsFrom(first: number): string {
@@ -66,10 +79,12 @@ const KEYS_TRIED = `keys AS MATERIALIZED (
  * 1. `locked` locks the rows in ascending order, so that overlapping writers never deadlock, and
  *    (except in a caller's own transaction) skips what is locked, so that one open transaction stalls
  *    one saga and not a whole flush.
- * 2. `changed` updates what is still at the expected owner, epoch and revision. It finds the rows by
- *    their place (ctid): they are locked and cannot move, and the plan is the same however stale the
- *    statistics. A row that moved after the statement's snapshot is not found, and reported busy.
- * 3. Journal, messages and mail are joined to `changed`: nothing of a refused transition is written.
+ * 2. `changed` updates what goes on, and `gone` moves what ends into `saga_ended`, both only where the
+ *    saga is still at the expected owner, epoch and revision. They find the rows by their place (ctid):
+ *    they are locked and cannot move, and the plan is the same however stale the statistics. A row that
+ *    moved after the statement's snapshot is not found, and reported busy.
+ * 3. Journal, messages and mail are joined to `written`, the rows of both: nothing of a refused
+ *    transition is written.
  *
  * It answers the places (from 1) of what was applied.
  */
@@ -88,21 +103,23 @@ export class TransitionSql {
    */
   many(parts: TransitionParts): Prepared {
     return this.#prepared('many', parts, () => {
-      const schema = this.#schema.quoted;
+      const { quoted } = this.#schema;
+      const given = `unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::text[], $6::bool[], $7::float8[], $8::uuid[], $9::text[])
+      WITH ORDINALITY AS t (id, owner, epoch, revision, status, gives_back, wake_ms, transition_id, entries, place)`;
+      const rows = this.#rows(parts, {
+        from: 'locked l JOIN t ON t.id = l.id',
+        fence: `l.owner = t.owner AND l.epoch = t.epoch AND l.revision = t.revision
+      ${parts.locks ? 'AND NOT EXISTS (SELECT FROM keys WHERE keys.place = t.place)' : ''}`,
+        place: 't.place::int',
+        transition: 't.transition_id',
+      });
       return `WITH t AS MATERIALIZED (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::int[], $5::text[], $6::bool[], $7::float8[], $8::uuid[], $9::text[])
-      WITH ORDINALITY AS t (id, owner, epoch, revision, status, gives_back, wake_ms, transition_id, entries, place)
+    SELECT *${parts.ends === 'some' ? `, status = ANY (${FINAL}) AS ends` : ''} FROM ${given}
   ), ${parts.locks ? KEYS_TRIED : ''}locked AS MATERIALIZED (
-    SELECT s.ctid AS at, s.id, s.owner, s.epoch, s.revision FROM ${schema}.saga s
+    SELECT s.ctid AS at, s.id, s.owner, s.epoch, s.revision FROM ${quoted}.saga s
     WHERE s.id = ANY ($1::uuid[]) ORDER BY s.id FOR UPDATE SKIP LOCKED
-  ), changed AS (
-    UPDATE ${schema}.saga s SET ${CHANGE}
-    FROM locked l JOIN t ON t.id = l.id
-    WHERE s.ctid = l.at AND l.owner = t.owner AND l.epoch = t.epoch AND l.revision = t.revision
-      ${parts.locks ? 'AND NOT EXISTS (SELECT FROM keys WHERE keys.place = t.place)' : ''}
-    RETURNING t.place::int AS place, s.id, s.revision, t.transition_id, t.entries
-  )${this.#writes(parts, 10)}
-  SELECT place FROM changed`;
+  ), ${rows}${this.#writes(parts, 10)}
+  SELECT place FROM written`;
     });
   }
 
@@ -163,13 +180,45 @@ export class TransitionSql {
     FOR UPDATE OF s ${wait}
   ), t AS (
     SELECT $5::text AS status, $6::bool AS gives_back, $7::float8 AS wake_ms, $${String(first)}::text AS entries
-  ), changed AS (
+  ), ${this.#rows(parts, {
+    from: 'locked l CROSS JOIN t',
+    fence: 'l.owner = $2::uuid AND l.epoch = $3::int AND l.revision = $4::int',
+    place: '1',
+    transition: '$8::uuid',
+  })}${this.#writes(parts, first + 1)}
+  SELECT place FROM written`;
+  }
+
+  /** The parts that write the rows of sagas, and name what was written `written`. */
+  #rows({ ends }: TransitionParts, { from, fence, place, transition }: Sources): string {
+    const schema = this.#schema.quoted;
+    const returned = (revision: string): string =>
+      `${place} AS place, s.id, ${revision} AS revision, ${transition} AS transition_id, t.entries`;
+    const going = (name: string, only: string): string => `${name} AS (
     UPDATE ${schema}.saga s SET ${CHANGE}
-    FROM locked l, t
-    WHERE s.ctid = l.at AND l.owner = $2::uuid AND l.epoch = $3::int AND l.revision = $4::int
-    RETURNING 1 AS place, s.id, s.revision, $8::uuid AS transition_id, t.entries
-  )${this.#writes(parts, first + 1)}
-  SELECT place FROM changed`;
+    FROM ${from}
+    WHERE s.ctid = l.at AND ${fence} ${only}
+    RETURNING ${returned('s.revision')}
+  )`;
+    const ending = (name: string, only: string): string => `${name} AS (
+    DELETE FROM ${schema}.saga s USING ${from}
+    WHERE s.ctid = l.at AND ${fence} ${only}
+    RETURNING ${returned('s.revision + 1')}, t.status, s.definition, s.tenant, s.key, s.epoch, s.deadline, s.created_at
+  ), ended AS (
+    INSERT INTO ${schema}.saga_ended (id, definition, tenant, key, status, revision, epoch, deadline, created_at)
+    SELECT id, definition, tenant, key, status, revision, epoch, deadline, created_at FROM ${name}
+  )`;
+    switch (ends) {
+      case 'none':
+        return going('written', '');
+      case 'all':
+        return ending('written', '');
+      case 'some':
+        return `${going('changed', 'AND NOT t.ends')}, ${ending('gone', 'AND t.ends')}, written AS (
+    SELECT place, id, revision, transition_id, entries FROM changed
+    UNION ALL SELECT place, id, revision, transition_id, entries FROM gone
+  )`;
+    }
   }
 
   /** @param first number of the first parameter after the entries */
@@ -178,13 +227,13 @@ export class TransitionSql {
     let next = first + (parts.locks ? 4 : 0);
     let sql = `, journal AS (
     INSERT INTO ${schema}.saga_journal (saga_id, revision, transition_id, entries)
-    SELECT c.id, c.revision, c.transition_id, c.entries FROM changed c
+    SELECT c.id, c.revision, c.transition_id, c.entries FROM written c
   )`;
     if (parts.outputs) {
       sql += `, outputs AS (
     INSERT INTO ${schema}.saga_output (saga_id, revision, ordinal, data)
     SELECT c.id, c.revision, e.ordinal, e.data
-    FROM ${outputSource(next)} JOIN changed c ON c.place = e.place
+    FROM ${outputSource(next)} JOIN written c ON c.place = e.place
   )`;
       next += 3;
     }
@@ -192,21 +241,21 @@ export class TransitionSql {
       sql += `, mail AS (
     DELETE FROM ${schema}.saga_mail m
     USING unnest($${String(next)}::int[], $${String(next + 1)}::bigint[]) AS e (place, id)
-    JOIN changed c ON c.place = e.place
+    JOIN written c ON c.place = e.place
     WHERE m.id = e.id AND m.saga_id = c.id
   )`;
       next += 2;
     }
     if (parts.messages) {
       sql += `, sent AS (
-    ${outboxInsert(this.#schema, next, 'JOIN changed c ON c.place = m.owner')}
+    ${outboxInsert(this.#schema, next, 'JOIN written c ON c.place = m.owner')}
   )`;
     }
     return sql;
   }
 
   #prepared(form: string, parts: TransitionParts, text: () => string): Prepared {
-    const name = `${form}${parts.messages ? '+messages' : ''}${parts.mail ? '+mail' : ''}${parts.outputs ? '+outputs' : ''}${parts.locks ? '+locks' : ''}`;
+    const name = `${form}+${parts.ends}${parts.messages ? '+messages' : ''}${parts.mail ? '+mail' : ''}${parts.outputs ? '+outputs' : ''}${parts.locks ? '+locks' : ''}`;
     let prepared = this.#cache.get(name);
     if (prepared === undefined) {
       prepared = new Prepared(text());

@@ -1,4 +1,4 @@
-import type { OutboxMessage, SagaTransition } from '@sagaz/core';
+import { isFinal, type OutboxMessage, type SagaTransition } from '@sagaz/core';
 import {
   keyLockRows,
   keyLockValues,
@@ -12,7 +12,9 @@ const NO_LOCKS: readonly KeyLockRow[] = [];
 
 /** The parts that a statement for these transitions needs. */
 export function partsOf(transitions: readonly SagaTransition[]): TransitionParts {
+  const ends = transitions.filter(({ status }) => isFinal(status)).length;
   return {
+    ends: ends === 0 ? 'none' : ends === transitions.length ? 'all' : 'some',
     messages: transitions.some(({ messages }) => messages.length > 0),
     mail: transitions.some(({ consumedMail }) => consumedMail.length > 0),
     outputs: transitions.some(({ entries }) => hasOutputs(entries)),

@@ -172,29 +172,34 @@ export class TransitionWriter {
   }
 
   /**
-   * Finds out why transitions were not applied. A repeated transition is a conflict here and never
-   * `applied`, because with that answer a caller's transaction would commit its other writes twice.
+   * Finds out why transitions were not applied, by one look at both lives of their sagas: one that ends
+   * between two looks would be in neither. A repeated transition is never `applied` here, because with
+   * that answer a caller's transaction would commit its other writes twice.
    */
   async #explain(
     transitions: readonly SagaTransition[],
     on: Queryable,
   ): Promise<readonly SettledOutcome[]> {
     const { rows } = await on.query<{
-      found: boolean;
+      live: boolean;
       owner: string | null;
-      epoch: number;
+      /** Null: there is no such saga. */
+      epoch: number | null;
       revision: number;
     }>({
-      text: `SELECT s.id IS NOT NULL AS found, s.owner, s.epoch, s.revision
+      text: `SELECT s.id IS NOT NULL AS live, s.owner, coalesce(s.epoch, e.epoch) AS epoch,
+          coalesce(s.revision, e.revision) AS revision
         FROM unnest($1::uuid[]) WITH ORDINALITY AS t (id, place)
         LEFT JOIN ${this.#schema.quoted}.saga s ON s.id = t.id
+        LEFT JOIN ${this.#schema.quoted}.saga_ended e ON e.id = t.id
         ORDER BY t.place`,
       values: [transitions.map(({ sagaId }) => sagaId)],
     });
     return rows.map((row, at): SettledOutcome => {
       const transition = transitions[at];
-      if (!row.found || transition === undefined) return { kind: 'missing' };
-      if (row.owner !== transition.owner || row.epoch !== transition.epoch) {
+      if (row.epoch === null || transition === undefined) return { kind: 'missing' };
+      // A saga that has ended has no owner.
+      if (!row.live || row.owner !== transition.owner || row.epoch !== transition.epoch) {
         return { kind: 'not_owner', owner: row.owner, epoch: row.epoch };
       }
       if (row.revision !== transition.revision) return { kind: 'conflict', revision: row.revision };

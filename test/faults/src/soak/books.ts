@@ -52,7 +52,7 @@ export class Ledger {
   async ended(): Promise<number | null> {
     return this.#number(
       this.#store,
-      `SELECT count(*) AS n FROM ${SCHEMAS.orders}.saga WHERE status IN ${ENDED}`,
+      `SELECT count(*) AS n FROM ${SCHEMAS.orders}.saga_all WHERE status IN ${ENDED}`,
     ).catch(() => null);
   }
 

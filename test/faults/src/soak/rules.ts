@@ -7,10 +7,10 @@ const DUE_KIND = `CASE WHEN key LIKE 'good-%' THEN 'completed' ELSE 'compensated
 
 /** The effects that are due for each order, by its kind. */
 const LOCAL_DUE = `
-  SELECT key AS order_id, step FROM ${orders}.saga
+  SELECT key AS order_id, step FROM ${orders}.saga_all
     CROSS JOIN LATERAL unnest(CASE WHEN key LIKE 'good-%' THEN ARRAY['accept', 'confirm'] ELSE ARRAY['accept', 'reject'] END) AS step`;
 const HANDLED_DUE = `
-  SELECT key AS order_id, type FROM ${orders}.saga
+  SELECT key AS order_id, type FROM ${orders}.saga_all
     CROSS JOIN LATERAL unnest(CASE
       WHEN key LIKE 'good-%' THEN ARRAY['order.accept', 'stock.reserve', 'order.confirm']
       WHEN key LIKE 'bad-%' THEN ARRAY['order.accept', 'stock.reserve', 'stock.release', 'order.reject']
@@ -124,7 +124,7 @@ export const RULES: readonly Rule[] = [
     name: 'lostSagas',
     server: 'store',
     rows: `SELECT o.order_id FROM unnest($1::text[]) AS o (order_id)
-      WHERE NOT EXISTS (SELECT FROM ${orders}.saga s WHERE s.key = o.order_id)`,
+      WHERE NOT EXISTS (SELECT FROM ${orders}.saga_all s WHERE s.key = o.order_id)`,
   },
   {
     name: 'unendedSagas',
@@ -134,7 +134,7 @@ export const RULES: readonly Rule[] = [
         (SELECT json_agg(json_build_object('kind', j.kind, 'step', j.step, 'attempt', j.attempt, 'at', j.recorded_at)
           ORDER BY j.revision, j.ordinal) FROM ${orders}.saga_journal_readable j WHERE j.saga_id = s.id) AS journal,
         (SELECT json_agg(m.kind) FROM ${orders}.saga_mail m WHERE m.saga_id = s.id) AS unread_mail
-      FROM ${orders}.saga s WHERE status NOT IN ${ENDED}`,
+      FROM ${orders}.saga_all s WHERE status NOT IN ${ENDED}`,
   },
   {
     name: 'wrongEnds',
@@ -142,7 +142,7 @@ export const RULES: readonly Rule[] = [
     rows: `SELECT id, key, status, ${DUE_KIND} AS due,
         (SELECT json_agg(json_build_object('kind', j.kind, 'step', j.step, 'attempt', j.attempt, 'data', left(j.data, 300))
           ORDER BY j.revision, j.ordinal) FROM ${orders}.saga_journal_readable j WHERE j.saga_id = s.id) AS journal
-      FROM ${orders}.saga s WHERE status IN ${ENDED} AND status <> ${DUE_KIND}`,
+      FROM ${orders}.saga_all s WHERE status IN ${ENDED} AND status <> ${DUE_KIND}`,
   },
   {
     name: 'localEffectsWrong',
@@ -156,7 +156,7 @@ export const RULES: readonly Rule[] = [
         SELECT s.id, s.key, s.status,
           coalesce(array_agg(DISTINCT e.key) FILTER (WHERE e.key IS NOT NULL), '{}') AS keys,
           coalesce(array_agg(e.step) FILTER (WHERE e.step IS NOT NULL), '{}') AS steps
-        FROM ${orders}.saga s LEFT JOIN app.external_effect e ON e.order_id = s.key
+        FROM ${orders}.saga_all s LEFT JOIN app.external_effect e ON e.order_id = s.key
         GROUP BY s.id, s.key, s.status) AS x
       WHERE cardinality(keys) <> 1 OR NOT 'charge' = ANY (steps)
         OR (key NOT LIKE 'good-%') <> ('refund' = ANY (steps))`,
@@ -233,4 +233,4 @@ export const LONGEST_SAGAS = `
         FROM ${orders}.saga_journal_readable j WHERE j.saga_id = s.id ORDER BY after_pause DESC LIMIT 3
       ) AS p
     ) AS pauses
-  FROM ${orders}.saga s WHERE status IN ${ENDED} ORDER BY updated_at - created_at DESC LIMIT $1`;
+  FROM ${orders}.saga_all s WHERE status IN ${ENDED} ORDER BY updated_at - created_at DESC LIMIT $1`;

@@ -1,3 +1,3 @@
 export { OutcomeWatch } from './outcome-watch.js';
 export { SagaHandle, type WaitOptions } from './saga-handle.js';
-export { isFinal, outcomeOf, type SagaFailure, type SagaOutcome } from './saga-outcome.js';
+export { outcomeOf, type SagaFailure, type SagaOutcome } from './saga-outcome.js';

@@ -68,11 +68,6 @@ export function isSettled(status: SagaStatus): boolean {
   }
 }
 
-/** Whether the status is final. `needs_attention` is not, since an operator can let the saga go on. */
-export function isFinal(status: SagaStatus): boolean {
-  return isSettled(status) && status !== 'needs_attention';
-}
-
 /** The failure in one line, for a message. */
 export function causeText(outcome: SagaOutcome<unknown>): string {
   switch (outcome.status) {

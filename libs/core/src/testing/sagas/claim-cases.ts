@@ -32,8 +32,12 @@ export const claimCases: readonly ContractCase<SagaStoreFixture>[] = [
         first.map(({ id }) => id),
         [now.id],
       );
-      const dueInMs = await fixture.sagas.nextDueInMs();
-      assert.ok(dueInMs !== null && dueInMs <= HOUR_MS);
+      const dueInMs = async (versions: readonly number[]) =>
+        fixture.sagas.nextDueInMs([{ name, versions }]);
+      const next = await dueInMs([1]);
+      assert.ok(next !== null && next > 0 && next <= HOUR_MS);
+      // What no engine here can run is due for others, and sets no pace.
+      assert.equal(await dueInMs([2]), null);
       const later = newSaga({ name, wakeInMs: 300 });
       await fixture.sagas.start([later]);
       await fixture.pass(350);

@@ -3,6 +3,7 @@ import { bytesCases } from './bytes-cases.js';
 import { claimCases } from './claim-cases.js';
 import { flushCases } from './flush-cases.js';
 import { latestEntriesCases } from './latest-entries-cases.js';
+import { livesCases } from './lives-cases.js';
 import { mailCases } from './mail-cases.js';
 import { queryCases } from './query-cases.js';
 import type { SagaStoreFixture } from './saga-material.js';
@@ -18,6 +19,7 @@ export const sagaStoreContract: readonly ContractCase<SagaStoreFixture>[] = [
   ...startCases,
   ...flushCases,
   ...settleCases,
+  ...livesCases,
   ...claimCases,
   ...bytesCases,
   ...mailCases,

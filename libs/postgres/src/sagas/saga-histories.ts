@@ -1,0 +1,92 @@
+import { LATEST_DATA_CHARACTERS, type LatestEntriesLook, type RecordedEntry } from '@sagaz/core';
+import { epochMs, type Queryable, type SchemaName } from '../connection/index.js';
+import { entriesOf, type JournalRow, type OutputRow } from './journal-rows.js';
+import { UUID } from './uuid.js';
+
+interface EntryRow {
+  readonly saga_id: string;
+  readonly revision: number;
+  readonly ordinal: number;
+  readonly transition_id: string;
+  readonly kind: string;
+  readonly step: string | null;
+  readonly attempt: number;
+  readonly data: string | null;
+  readonly recorded_at: number;
+}
+
+/** Reads the journals of sagas, each in order, with the large data that lies apart from them. */
+export async function readHistories(
+  on: Queryable,
+  schema: SchemaName,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
+  const known = ids.filter((id) => UUID.test(id));
+  const journal = await on.query<JournalRow>({
+    text: `SELECT saga_id, revision, transition_id, entries, ${epochMs('recorded_at')} AS recorded_at
+      FROM ${schema.quoted}.saga_journal WHERE saga_id = ANY ($1::uuid[])
+      ORDER BY saga_id, revision`,
+    values: [known],
+  });
+  return entriesOf(journal.rows, async (sagas) => {
+    // Written together with the journal, and never changed: what the rows tell of is there.
+    const { rows } = await on.query<OutputRow>({
+      text: `SELECT saga_id, revision, ordinal, data FROM ${schema.quoted}.saga_output
+        WHERE saga_id = ANY ($1::uuid[])`,
+      values: [sagas],
+    });
+    return rows;
+  });
+}
+
+/**
+ * Reads the newest entry of each kind and step from the last transitions of journals. The bound is on
+ * revisions and not a LIMIT, because with a LIMIT near the usual length of a journal the planner reads
+ * the whole of a long one and sorts it. Large data lies apart, and is read of the newest entries alone.
+ */
+export async function readLatestEntries(
+  on: Queryable,
+  schema: SchemaName,
+  { ids, transitions, dataOf }: LatestEntriesLook,
+): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
+  const known = ids.filter((id) => UUID.test(id));
+  if (known.length === 0) return new Map();
+  const journal = `${schema.quoted}.saga_journal`;
+  const { rows } = await on.query<EntryRow>({
+    text: `SELECT l.saga_id, l.revision, l.ordinal, l.transition_id, l.kind, l.step, l.attempt,
+        substr(coalesce(l.data, o.data), 1, $4) AS data,
+        ${epochMs('l.recorded_at')} AS recorded_at
+      FROM unnest($1::uuid[]) AS given (id)
+      CROSS JOIN LATERAL (
+        SELECT DISTINCT ON (e.kind COLLATE "C", e.step COLLATE "C")
+          j.saga_id, j.revision, j.transition_id, j.recorded_at, e.ordinal, e.kind, e.step, e.attempt,
+          CASE WHEN e.kind = ANY ($3::text[]) THEN e.data END AS data
+        FROM ${journal} j CROSS JOIN LATERAL ${schema.quoted}.entries_of(j.entries) AS e
+        WHERE j.saga_id = given.id
+          AND j.revision > (SELECT max(n.revision) FROM ${journal} n WHERE n.saga_id = given.id) - $2::int
+        ORDER BY e.kind COLLATE "C", e.step COLLATE "C", j.revision DESC, e.ordinal DESC
+      ) AS l
+      LEFT JOIN ${schema.quoted}.saga_output o
+        ON o.saga_id = l.saga_id AND o.revision = l.revision AND o.ordinal = l.ordinal
+          AND l.kind = ANY ($3::text[])
+      ORDER BY l.saga_id, l.revision, l.ordinal`,
+    values: [known, transitions, dataOf, LATEST_DATA_CHARACTERS],
+  });
+  const bySaga = new Map<string, RecordedEntry[]>();
+  for (const row of rows) {
+    const entry: RecordedEntry = {
+      kind: row.kind,
+      step: row.step,
+      attempt: row.attempt,
+      data: row.data,
+      revision: row.revision,
+      ordinal: row.ordinal,
+      transitionId: row.transition_id,
+      recordedAt: new Date(row.recorded_at),
+    };
+    const list = bySaga.get(row.saga_id);
+    if (list === undefined) bySaga.set(row.saga_id, [entry]);
+    else list.push(entry);
+  }
+  return bySaga;
+}
