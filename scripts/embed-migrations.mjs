@@ -1,9 +1,13 @@
 // Packs the SQL of migrations/ into the package that applies it: packages ship what lies in their
 // own folder, and a build must not need a copy step. A spec fails when the two differ.
-import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 
 const root = new URL('../migrations/', import.meta.url);
 const target = new URL('../libs/postgres/src/migrations/sources.ts', import.meta.url);
+
+// The queue tables of the broker are those of the outbox. Both folders hold the file, so that each can be
+// applied by itself.
+copyFileSync(new URL('0002_queue.sql', root), new URL('broker/0001_queue.sql', root));
 
 function literal(text) {
   return `\`${text.replaceAll('\\', '\\\\').replaceAll('`', '\\`').replaceAll('${', '\\${')}\``;

@@ -3,7 +3,11 @@
 import type pg from 'pg';
 
 /** The table in which messages wait, the columns that say where, and those that the database fills itself. */
-export const OUTBOX = { table: 'outbox', place: ['slot', 'seq'], own: ['seq'] } as const;
+export const OUTBOX = {
+  table: 'message',
+  place: ['queue', 'lane', 'slot', 'seq'],
+  own: ['seq'],
+} as const;
 /** Tables with one row for a saga, whose id is its id; every other table of sagas has a column `saga_id`. */
 const SAGAS: readonly string[] = ['saga', 'saga_ended'];
 

@@ -69,7 +69,7 @@ export async function readBooks(url: string): Promise<Books> {
       deliveries: await all(
         'SELECT message_id AS message, key, type, n FROM app.delivery ORDER BY seq',
       ),
-      letters: await all(`SELECT id, status, key, attempts FROM ${ORDERS_SCHEMA}.outbox`),
+      letters: await all(`SELECT id, status, key, attempts FROM ${ORDERS_SCHEMA}.message_readable`),
     };
   } finally {
     await client.end();

@@ -70,14 +70,14 @@ describeEachPostgres('the books of the soak', (server) => {
   it('name every message that was overtaken, by which, and all that is known of both', async () => {
     await published(1, 2, 3);
     await client.query(
-      `INSERT INTO ${SCHEMAS.orders}.outbox (slot, id, tenant, topic, key, type, source, time, content_type, headers, payload)
-        VALUES (3, $1, '', 'note', 'k1', 'note.taken', 'orders', '', 'text/plain', '{}', '')`,
+      `INSERT INTO ${SCHEMAS.orders}.message (queue, slot, id, tenant, topic, key, type, source, time, content_type, headers, payload)
+        VALUES (1, 3, $1, '', 'note', 'k1', 'note.taken', 'orders', '', 'text/plain', '{}', '')`,
       [idOf(1)],
     );
     await client.query(
       `UPDATE ${SCHEMAS.orders}.slot_lease SET owner = 'a', epoch = 2 WHERE slot = 3`,
     );
-    await client.query(`DELETE FROM ${SCHEMAS.orders}.outbox`);
+    await client.query(`DELETE FROM ${SCHEMAS.orders}.message`);
     for (const n of [3, 1, 2, 3, 1]) await deliver(n);
     const { findings, examples } = await ledger.audit(new Set());
     expect(findings.outOfOrder).toBe(2);
@@ -95,7 +95,7 @@ describeEachPostgres('the books of the soak', (server) => {
             { what: 'INSERT', slot: 3, status: 'pending' },
             { what: 'DELETE', slot: 3 },
           ],
-          leases: [{ queue: 'outbox', slot: 3, owner: 'a', epoch: '2' }],
+          leases: [{ queue: 'outbox:default', slot: 3, owner: 'a', epoch: '2' }],
         },
         broker: { messages: [], leases: [] },
       },
@@ -112,9 +112,9 @@ describeEachPostgres('the books of the soak', (server) => {
 
   it('tell how long the oldest message of each queue has been there', async () => {
     const columns =
-      'slot, id, tenant, topic, key, type, source, time, content_type, headers, payload';
-    const insert = `INSERT INTO ${SCHEMAS.stock}.outbox (created_at, ${columns})
-      VALUES (clock_timestamp() - $2 * interval '1 second', 3, $1, '', 'stock', 'k', 'stock.reserve', 'orders', '', 'text/plain', '{}', '')`;
+      'queue, slot, id, tenant, topic, key, type, source, time, content_type, headers, payload';
+    const insert = `INSERT INTO ${SCHEMAS.stock}.message (created_at, ${columns})
+      VALUES (clock_timestamp() - $2 * interval '1 second', 1, 3, $1, '', 'stock', 'k', 'stock.reserve', 'orders', '', 'text/plain', '{}', '')`;
     await client.query(insert, ['older', 1_000]);
     await client.query(insert, ['newer', 10]);
     const waits = await ledger.oldestMessages();

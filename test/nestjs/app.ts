@@ -115,7 +115,7 @@ export class Observer {
 
   /** Types of the messages in the outbox, in their order. */
   async outbox(): Promise<string[]> {
-    const rows = await this.rows<{ type: string }>('SELECT type FROM sagaz.outbox ORDER BY seq');
+    const rows = await this.rows<{ type: string }>('SELECT type FROM sagaz.message ORDER BY seq');
     return rows.map(({ type }) => type);
   }
 
@@ -126,7 +126,7 @@ export class Observer {
 
   async clear(): Promise<void> {
     await this.#pool.query('TRUNCATE orders, lines');
-    await this.#pool.query('DELETE FROM sagaz.outbox');
+    await this.#pool.query('DELETE FROM sagaz.message');
   }
 
   async close(): Promise<void> {

@@ -215,7 +215,7 @@ describe('an application whose broker is away when it starts', { timeout: 120_00
     await come();
     await readyWhen(shop, ({ details: now }) => now['replies']?.message === undefined);
     const seen = new Observer(brokerUrl());
-    expect(await seen.rows('SELECT name FROM sagaz_broker.consumer_group')).toEqual([
+    expect(await seen.rows('SELECT name FROM sagaz_broker.queue')).toEqual([
       { name: 'orders.engine' },
     ]);
     await seen.close();

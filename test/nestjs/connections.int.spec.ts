@@ -197,7 +197,7 @@ describe('two applications in one process', () => {
     });
     for (const [index, id] of ['first', 'second'].entries()) {
       expect(await seen[index]!.orders()).toEqual([id]);
-      expect(await seen[index]!.rows('SELECT key FROM sagaz.outbox')).toEqual([{ key: id }]);
+      expect(await seen[index]!.rows('SELECT key FROM sagaz.message')).toEqual([{ key: id }]);
     }
   });
 });

@@ -53,7 +53,7 @@ describeEachPostgres('messages in TypeORM transactions', (server) => {
       await service.inTransaction(async () => {
         await service.publish('a');
         const [row] = await service.orders.query<{ n: string }[]>(
-          'SELECT count(*) AS n FROM sagaz.outbox',
+          'SELECT count(*) AS n FROM sagaz.message',
         );
         expect(row?.n).toBe('0');
       });
@@ -89,7 +89,7 @@ describeEachPostgres('messages in TypeORM transactions', (server) => {
         }),
       ).rejects.toThrow(Boom);
       expect(await seen.orders()).toEqual(['inner']);
-      expect(await seen.rows('SELECT key FROM sagaz.outbox')).toEqual([{ key: 'inner' }]);
+      expect(await seen.rows('SELECT key FROM sagaz.message')).toEqual([{ key: 'inner' }]);
     });
 
     it('of a savepoint that rolls back are dropped, those around it are kept', async () => {
@@ -107,7 +107,7 @@ describeEachPostgres('messages in TypeORM transactions', (server) => {
         await service.publish('after');
       });
       expect(await seen.orders()).toEqual([]);
-      const rows = await seen.rows<{ key: string }>('SELECT key FROM sagaz.outbox ORDER BY seq');
+      const rows = await seen.rows<{ key: string }>('SELECT key FROM sagaz.message ORDER BY seq');
       expect(rows.map(({ key }) => key)).toEqual(['before', 'kept', 'after']);
     });
 
@@ -184,7 +184,7 @@ describeEachPostgres('messages in TypeORM transactions', (server) => {
       }),
     );
     const [row] = await seen.rows<{ payload: Buffer; headers: object }>(
-      `SELECT id, tenant, topic, key, type, source, content_type, headers, payload, status FROM sagaz.outbox`,
+      `SELECT id, tenant, topic, key, type, source, content_type, headers, payload, sagaz.lane_status(lane) AS status FROM sagaz.message`,
     );
     expect(row).toMatchObject({
       id,

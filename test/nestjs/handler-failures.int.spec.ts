@@ -172,7 +172,7 @@ describe('what a handler does wrong', () => {
       expect(letters.find(({ messageId }) => messageId === message.id)?.error).toMatch(
         /The handler of 'job\.done' made the command 'job\.stream' .*Publish it instead/,
       );
-      expect(await seen.rows('SELECT id FROM sagaz.outbox')).toEqual([]);
+      expect(await seen.rows('SELECT id FROM sagaz.message')).toEqual([]);
     },
   );
 
@@ -220,7 +220,7 @@ describe('what a handler does wrong', () => {
       expect(await seen.orders()).toEqual(['streamed']);
       expect(await seen.outbox()).toEqual(['order.placed', 'sagaz.reply']);
       const [reply] = await seen.rows<{ payload: Buffer }>(
-        "SELECT payload FROM sagaz.outbox WHERE type = 'sagaz.reply'",
+        "SELECT payload FROM sagaz.message WHERE type = 'sagaz.reply'",
       );
       expect(JSON.parse(String(reply?.payload))).toEqual({ last: 'streamed' });
     });

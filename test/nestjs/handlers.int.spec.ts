@@ -81,7 +81,7 @@ describe('a message handler', () => {
   const replies = async () =>
     (
       await seen.rows<{ headers: Record<string, string>; payload: Buffer }>(
-        "SELECT headers, payload FROM sagaz.outbox WHERE type = 'sagaz.reply' ORDER BY seq",
+        "SELECT headers, payload FROM sagaz.message WHERE type = 'sagaz.reply' ORDER BY seq",
       )
     ).map(({ headers, payload }) => ({
       status: headers[HEADERS.replyStatus],
@@ -117,7 +117,7 @@ describe('a message handler', () => {
       const { id } = await bench.send(command('b', { headers: { [HEADERS.correlationId]: 'c1' } }));
       await bench.ends(id);
       const [row] = await seen.rows<{ headers: Record<string, string> }>(
-        "SELECT headers FROM sagaz.outbox WHERE type = 'order.placed'",
+        "SELECT headers FROM sagaz.message WHERE type = 'order.placed'",
       );
       expect(row?.headers).toMatchObject({
         [HEADERS.causationId]: id,

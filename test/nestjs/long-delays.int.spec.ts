@@ -79,7 +79,7 @@ describeEachPostgres('a retry in hours', (server) => {
     expect(await ended(2)).toEqual(['a retry', 'b committed']);
     await app.close();
     const [row] = await seen.rows<{ status: string; hours: string }>(
-      `SELECT status, round(extract(epoch FROM due_at - clock_timestamp()) / 3600) AS hours
+      `SELECT sagaz_broker.lane_status(lane) AS status, round(extract(epoch FROM due_at - clock_timestamp()) / 3600) AS hours
        FROM sagaz_broker.message WHERE id = 'm-1'`,
     );
     expect(row).toMatchObject({ status: 'retrying', hours: '3' });

@@ -166,7 +166,7 @@ describe('two services that sign their messages, on one broker', () => {
       'unsigned',
     ]);
     expect(await ofStock.orders()).toEqual(['a']);
-    expect(await ofStock.rows('SELECT FROM sagaz.outbox')).toEqual([]);
+    expect(await ofStock.rows('SELECT FROM sagaz.message')).toEqual([]);
   });
 
   it('take the reply of a signer, and no other, each with its reason in the history', async () => {

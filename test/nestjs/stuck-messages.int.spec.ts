@@ -75,7 +75,7 @@ describe('messages that are done and whose rows cannot be deleted', { timeout: 6
     await shown(sample('outbox', 'default', 0), sample('group', 'stock', 0));
     await seen.rows(`CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS
       $$ BEGIN RAISE EXCEPTION 'a rule of the application'; END $$`);
-    for (const table of ['sagaz.outbox', 'sagaz_broker.message']) {
+    for (const table of ['sagaz.message', 'sagaz_broker.message']) {
       await seen.rows(`CREATE TRIGGER keep BEFORE DELETE ON ${table} FOR EACH ROW
         WHEN (OLD.key = 'kept') EXECUTE FUNCTION keep()`);
     }
@@ -92,7 +92,7 @@ describe('messages that are done and whose rows cannot be deleted', { timeout: 6
       consumers: { status: 'up', message: expect.stringContaining('group stock: 1') },
     });
 
-    for (const table of ['sagaz.outbox', 'sagaz_broker.message']) {
+    for (const table of ['sagaz.message', 'sagaz_broker.message']) {
       await seen.rows(`DROP TRIGGER keep ON ${table}`);
     }
     await shown(sample('outbox', 'default', 0), sample('group', 'stock', 0));

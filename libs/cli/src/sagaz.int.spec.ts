@@ -137,13 +137,13 @@ describeEachPostgres('sagaz on a database', (server) => {
 
   it('says which migration is missing in the middle, and changes nothing', async () => {
     await sagaz(['migrate'], env);
-    await query("DELETE FROM sagaz.migration WHERE name = '0002_outbox'");
+    await query("DELETE FROM sagaz.migration WHERE name = '0002_queue'");
     const status = await sagaz(['status'], env);
     expect(status.code).toBe(3);
-    expect(status.stdout).toMatch(/0002_outbox[^\n]*missing, though later ones are applied/);
+    expect(status.stdout).toMatch(/0002_queue[^\n]*missing, though later ones are applied/);
     const migrate = await sagaz(['migrate'], env);
     expect(migrate.code).toBe(1);
-    expect(migrate.stderr).toMatch(/lacks the migration 0002_outbox[\s\S]*later 0003_/);
+    expect(migrate.stderr).toMatch(/lacks the migration 0002_queue[\s\S]*later 0003_/);
   });
 
   it('applies once from five processes at once', async () => {
@@ -188,8 +188,8 @@ describeEachPostgres('sagaz on a database', (server) => {
         FROM d CROSS JOIN generate_series(1, 3)`,
       );
       await query(
-        `INSERT INTO sagaz.outbox (slot, id, tenant, topic, key, type, source, time, content_type, headers, payload)
-        VALUES (1, 'm', '', 't', 'k', 't.x', 's', '', '', '{}', '')`,
+        `INSERT INTO sagaz.message (queue, slot, id, tenant, topic, key, type, source, time, content_type, headers, payload)
+        VALUES (1, 1, 'm', '', 't', 'k', 't.x', 's', '', '', '{}', '')`,
       );
       await query(`SELECT sagaz_broker.subscribe('billing', '{order}', '{1}')`);
       await query(

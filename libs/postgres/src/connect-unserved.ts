@@ -2,6 +2,7 @@ import type { UnservedQueue, UnservedSagas } from '@sagaz/core';
 import { Groups } from './broker/index.js';
 import { LIMITS, limited, NoDatabaseError, SagazPool, schemaName } from './connection/index.js';
 import { defaultSchema, type MigrationSet } from './migrations/index.js';
+import { DEFAULT_QUEUE } from './outbox/index.js';
 import { findUnserved } from './sagas/index.js';
 import { PgSlotQueue } from './slots/index.js';
 
@@ -58,7 +59,7 @@ export function connectUnserved(options: ConnectUnservedOptions): ConnectedUnser
     max: 2,
     logger: silent,
   });
-  const outbox = new PgSlotQueue(pool, { schema, queue: 'outbox', table: 'outbox' });
+  const outbox = new PgSlotQueue(pool, { schema, ...DEFAULT_QUEUE });
   const groups = new Groups(pool, schema);
   return {
     look: async () => {

@@ -31,7 +31,7 @@ export async function untilQuiet(
 
 /** Messages in the outboxes and in the broker. */
 async function countUnderWay(ledger: Ledger): Promise<number> {
-  const outbox = 'SELECT count(*) AS n FROM sagaz.outbox';
+  const outbox = 'SELECT count(*) AS n FROM sagaz.message';
   const counts = await Promise.all([
     ledger.count('orders', outbox),
     ledger.count('inventory', outbox),

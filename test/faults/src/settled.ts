@@ -6,9 +6,9 @@ export async function settled(pool: pg.Pool, sagas: number): Promise<boolean> {
   const { rows } = await pool.query<{ settled: boolean }>(
     `SELECT (SELECT count(*) FROM ${ORDERS_SCHEMA}.saga_all
         WHERE status IN ('completed', 'compensated', 'needs_attention')) = $1
-      AND NOT EXISTS (SELECT FROM ${ORDERS_SCHEMA}.outbox WHERE status <> 'dead_letter')
-      AND NOT EXISTS (SELECT FROM ${STOCK_SCHEMA}.outbox WHERE status <> 'dead_letter')
-      AND NOT EXISTS (SELECT FROM ${BROKER_SCHEMA}.message WHERE status <> 'dead_letter')
+      AND NOT EXISTS (SELECT FROM ${ORDERS_SCHEMA}.message WHERE lane <> 5)
+      AND NOT EXISTS (SELECT FROM ${STOCK_SCHEMA}.message WHERE lane <> 5)
+      AND NOT EXISTS (SELECT FROM ${BROKER_SCHEMA}.message WHERE lane <> 5)
       AND NOT EXISTS (SELECT FROM ${STOCK_SCHEMA}.inbox_dead_letter WHERE replay_due_at IS NOT NULL) AS settled`,
     [sagas],
   );

@@ -6,7 +6,7 @@ import type {
   SubscribeRequest,
   Subscription,
 } from '../ports/index.js';
-import { Places, SubscriptionClosedError } from '../messaging/index.js';
+import { keyTooLong, Places, SubscriptionClosedError } from '../messaging/index.js';
 import { MemoryBrokerGroup, type Consumer } from './memory-broker-group.js';
 
 export interface MemoryBrokerOptions {
@@ -91,7 +91,7 @@ export class MemoryBroker implements Broker {
       // After a message that was not taken, no further message of its key is taken, so the messages
       // taken are a prefix.
       const before = this.orderedBatches ? broken.get(line) : undefined;
-      const outcome = before ?? this.#fault?.(message, at, batch) ?? null;
+      const outcome = before ?? refusalOf(message) ?? this.#fault?.(message, at, batch) ?? null;
       if (outcome !== null) {
         broken.set(line, outcome);
         return outcome;
@@ -195,4 +195,9 @@ export class MemoryBroker implements Broker {
     }
     return group;
   }
+}
+
+function refusalOf(message: Message): PublishOutcome | null {
+  const error = keyTooLong(message);
+  return error === null ? null : { kind: 'rejected', error };
 }

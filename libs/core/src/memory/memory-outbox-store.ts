@@ -1,5 +1,5 @@
 import { checkDeadLetterFilter } from '../ports/index.js';
-import { hintSlots } from '../messaging/index.js';
+import { checkKeys, hintSlots } from '../messaging/index.js';
 import type {
   DeadLetterFilter,
   DeadLetterOutcome,
@@ -33,6 +33,7 @@ export class MemoryOutboxStore extends MemorySlotQueue implements OutboxStore {
 
   async append(messages: readonly OutboxMessage[], transaction?: Transaction): Promise<void> {
     if (messages.length === 0) return;
+    checkKeys(messages);
     await this.transactions.within(transaction, async (own) => {
       own.afterCommit(() => {
         if (this.#wakeUps !== undefined) hintSlots(this.#wakeUps, 'outbox', messages);

@@ -1,21 +1,22 @@
 import { SLOT_COUNT } from '../messaging/index.js';
-import type {
-  Clock,
-  FloorProbe,
-  HeldKey,
-  NewMail,
-  Place,
-  QueuedMessage,
-  QueuedStatus,
-  ReadLimits,
-  ReadRequest,
-  ReadResult,
-  RenewedLeases,
-  SlotChange,
-  SlotChangeOutcome,
-  SlotLease,
-  SlotQueueStore,
-  Transaction,
+import {
+  MOST_COUNTED,
+  type Clock,
+  type FloorProbe,
+  type HeldKey,
+  type NewMail,
+  type Place,
+  type QueuedMessage,
+  type QueuedStatus,
+  type ReadLimits,
+  type ReadRequest,
+  type ReadResult,
+  type RenewedLeases,
+  type SlotChange,
+  type SlotChangeOutcome,
+  type SlotLease,
+  type SlotQueueStore,
+  type Transaction,
 } from '../ports/index.js';
 import { changedRow } from './memory-changed-row.js';
 import { appendRows, lockOfKey, type NewRow } from './memory-queue-append.js';
@@ -269,7 +270,7 @@ export class MemorySlotQueue implements SlotQueueStore {
     const byStatus = new Map<QueuedStatus, number>();
     let oldest: number | null = null;
     for (const row of this.rows.table.committed().values()) {
-      byStatus.set(row.status, (byStatus.get(row.status) ?? 0) + 1);
+      byStatus.set(row.status, Math.min(MOST_COUNTED, (byStatus.get(row.status) ?? 0) + 1));
       if (row.status !== 'pending') continue;
       oldest = oldest === null ? row.writtenAt : Math.min(oldest, row.writtenAt);
     }

@@ -90,6 +90,9 @@ export interface FloorProbe {
   readonly xid: string;
 }
 
+/** The most rows of one status that are counted. */
+export const MOST_COUNTED = 100_000;
+
 /** The bytes that a row counts for beside its payload where bytes bound a read. */
 export const ROW_BYTES = 500;
 
@@ -298,8 +301,8 @@ export interface SlotQueueStore {
   unserved(): Promise<number | null>;
 
   /**
-   * The number of rows for each status, and the age of the oldest pending one, for metrics and health
-   * checks.
+   * The number of rows for each status, {@link MOST_COUNTED} at most since counting has a cost, and the age
+   * of the oldest pending one, for metrics and health checks.
    */
   stats(): Promise<{
     readonly byStatus: ReadonlyMap<QueuedStatus, number>;

@@ -26,7 +26,7 @@ describeEachPostgres('how far consumer groups are behind', (server) => {
     await one.publish([message(topic, 'a'), message(topic, 'a'), message(topic, 'b')]);
     await one.publish([message(nobody, 'a')]);
     await database.admin.query(
-      `UPDATE sagaz_broker.message SET status = 'retrying', due_at = clock_timestamp(),
+      `UPDATE sagaz_broker.message SET lane = 1, due_at = clock_timestamp(),
         created_at = created_at - interval '1 hour'
       WHERE topic = $1 AND seq = (SELECT min(seq) FROM sagaz_broker.message WHERE topic = $1)`,
       [topic],
@@ -53,10 +53,10 @@ describeEachPostgres('how far consumer groups are behind', (server) => {
     });
     await subscription.close(0);
     await database.admin.query(
-      `INSERT INTO sagaz_broker.message (consumer_group, slot, status, id, tenant, topic, key, type,
+      `INSERT INTO sagaz_broker.message (queue, slot, lane, id, tenant, topic, key, type,
           source, time, content_type, headers, payload)
-        SELECT g.id, n % 256, 'pending', 'm' || n, '', $1, n::text, 't', 's', '', '', '{}', ''
-        FROM sagaz_broker.consumer_group g, generate_series(1, 100500) AS n WHERE g.name = $1`,
+        SELECT g.id, n % 256, 0, 'm' || n, '', $1, n::text, 't', 's', '', '', '{}', ''
+        FROM sagaz_broker.queue g, generate_series(1, 100500) AS n WHERE g.name = $1`,
       [topic],
     );
     const lag = await one.lag?.();

@@ -1,11 +1,6 @@
-import type { BrokerLag } from '@sagaz/core';
-import { epochMs, limited, LIMITS, type SagazPool, type SchemaName } from '../connection/index.js';
-
-/**
- * The most rows of a group that are counted. A larger number would not need to be exact, and counting
- * has a cost.
- */
-const MOST = 100_000;
+import { MOST_COUNTED, type BrokerLag } from '@sagaz/core';
+import { epochMs, type SagazPool, type SchemaName } from '../connection/index.js';
+import { inLanes, UNROUTED_LANE } from '../slots/index.js';
 
 interface LagRow {
   /** Null: topics without a group. */
@@ -15,44 +10,22 @@ interface LagRow {
 }
 
 /**
- * Counts for each group the first {@link MOST} rows along its indexes, and as many rows of messages
- * without a group.
+ * Counts for each group the first {@link MOST_COUNTED} rows of each status that wait, and as many rows of
+ * messages without a group.
  */
 export async function readLag(pool: SagazPool, { quoted }: SchemaName): Promise<BrokerLag> {
-  const client = await pool.connect();
-  const counting = limited(client, LIMITS.count);
-  try {
-    await counting.query({ text: 'BEGIN READ ONLY' });
-    // Statistics of a queue are always wrong, and a scan of the table would read the rows of all other
-    // groups.
-    await counting.query({ text: 'SET LOCAL enable_seqscan = off' });
-    const { rows } = await counting.query<LagRow>({
-      text: `SELECT g.name AS group, waiting.n AS waiting, ${epochMs('clock_timestamp() - waiting.since')} AS oldest_ms
-        FROM ${quoted}.consumer_group g
-        CROSS JOIN LATERAL (
-          SELECT count(*) AS n, min(counted.created_at) AS since FROM (
-            (SELECT m.created_at FROM ${quoted}.message m
-              WHERE m.consumer_group = g.id AND m.status = 'pending' LIMIT $1)
-            UNION ALL
-            (SELECT m.created_at FROM ${quoted}.message m
-              WHERE m.consumer_group = g.id AND m.status <> 'pending' AND m.status IN ('retrying', 'held')
-              LIMIT $1)
-            LIMIT $1
-          ) AS counted
-        ) AS waiting
-        UNION ALL
-        SELECT NULL, count(*), ${epochMs('clock_timestamp() - min(counted.created_at)')} FROM (
-          SELECT m.created_at FROM ${quoted}.message m WHERE m.status = 'unrouted' LIMIT $1
-        ) AS counted`,
-      values: [MOST],
-    });
-    await counting.query({ text: 'COMMIT' });
-    client.release();
-    return lagOf(rows);
-  } catch (error) {
-    client.release(true);
-    throw error;
-  }
+  const { rows } = await pool.for('count').query<LagRow>({
+    text: `SELECT g.name AS group, waiting.counted AS waiting, ${epochMs('clock_timestamp() - waiting.since')} AS oldest_ms
+      FROM ${quoted}.queue g CROSS JOIN LATERAL (
+        SELECT coalesce(sum(c.counted), 0) AS counted, min(c.since) AS since
+        FROM ${quoted}.message_counts(g.id, $1) AS c WHERE ${inLanes('c', 'pending', 'retrying', 'held')}
+      ) AS waiting
+      UNION ALL
+      SELECT NULL, c.counted, ${epochMs('clock_timestamp() - c.since')}
+      FROM ${quoted}.message_counts(0, $1) AS c WHERE c.lane = ${String(UNROUTED_LANE)}`,
+    values: [MOST_COUNTED],
+  });
+  return lagOf(rows);
 }
 
 function lagOf(rows: readonly LagRow[]): BrokerLag {

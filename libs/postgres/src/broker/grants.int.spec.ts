@@ -154,24 +154,18 @@ describeEachPostgres('a role of the broker for each service', (server) => {
     await (await brokerOf(roles.stock)).publish([message('orders.replies', 'for orders only')]);
     const stock = await clientOf(roles.stock);
     const of = 'sagaz_broker';
-    for (const table of [
-      'message',
-      'slot_lease',
-      'slot_member',
-      'consumer_group',
-      'subscription',
-    ]) {
+    for (const table of ['message', 'slot_lease', 'slot_member', 'queue', 'subscription']) {
       const text = JSON.stringify((await stock.query(`SELECT * FROM ${of}.${table}`)).rows);
       expect(text, table).not.toMatch(/orders\.engine|for orders only/);
     }
     const { rows } = await db.admin.query<{ id: number }>(
-      `SELECT id FROM ${of}.consumer_group WHERE name = 'orders.engine'`,
+      `SELECT id FROM ${of}.queue WHERE name = 'orders.engine'`,
     );
     const foreign = String(rows[0]?.id);
     for (const harmless of [
       `UPDATE ${of}.slot_lease SET owner = 'me' WHERE queue = 'orders.engine'`,
       `DELETE FROM ${of}.slot_member WHERE queue = 'orders.engine'`,
-      `DELETE FROM ${of}.message WHERE consumer_group = ${foreign}`,
+      `DELETE FROM ${of}.message WHERE queue = ${foreign}`,
       `SELECT FROM ${of}.message_read(${foreign}, '{0}', '{0}', '{}', 9, 9, 9)`,
     ]) {
       expect((await stock.query(harmless)).rowCount, harmless).toBe(0);
@@ -179,13 +173,13 @@ describeEachPostgres('a role of the broker for each service', (server) => {
     await stock.query(`SELECT ${of}.subscribe('stock', '{stock}', '{}')`);
     await orders.publish([message('stock', 'mine')]);
     for (const refused of [
-      `UPDATE ${of}.message SET consumer_group = ${foreign}`,
+      `UPDATE ${of}.message SET queue = ${foreign}`,
       `INSERT INTO ${of}.message SELECT * FROM ${of}.message`,
       `INSERT INTO ${of}.slot_member VALUES ('orders.engine', 'me', now())`,
       `INSERT INTO ${of}.broker_grant VALUES (session_user, 'publish', 'order')`,
       `SELECT * FROM ${of}.broker_grant`,
       `SELECT * FROM ${of}.message_readable`,
-      `DELETE FROM ${of}.consumer_group`,
+      `DELETE FROM ${of}.queue`,
       `DELETE FROM ${of}.subscription`,
       `SELECT ${of}.hand_over(${foreign}, 'orders.replies', 1, 0, 10)`,
       `SELECT ${of}.publish('{}', '{1}', '{i}', '{""}', '{order}', '{k}', '{t}', '{s}', '{}', '{c}', '{"{}"}', '{x}')`,

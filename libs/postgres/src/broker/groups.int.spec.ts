@@ -57,7 +57,7 @@ describeEachPostgres('consumer groups that nobody serves', (server) => {
     expect(unserved?.oldestMs).toBeGreaterThanOrEqual(3_600_000);
     // A retry that nobody will begin waits as well, once it is due.
     await database.admin.query(
-      `UPDATE sagaz_broker.message SET status = 'retrying', due_at = clock_timestamp() - interval '1 minute' WHERE topic = $1`,
+      `UPDATE sagaz_broker.message SET lane = 1, due_at = clock_timestamp() - interval '1 minute' WHERE topic = $1`,
       [topic],
     );
     expect(await groups.unserved()).toMatchObject([{ kind: 'group', name: group }]);
@@ -87,7 +87,7 @@ describeEachPostgres('consumer groups that nobody serves', (server) => {
     await expect(groups.remove('no.such.group')).rejects.toThrow(UnknownGroupError);
     expect(await groups.remove(group)).toBe(2);
     const { rows } = await database.admin.query<{ name: string }>(
-      'SELECT name FROM sagaz_broker.consumer_group',
+      'SELECT name FROM sagaz_broker.queue',
     );
     expect(rows.map(({ name }) => name)).toContain(kept);
     expect(rows.map(({ name }) => name)).not.toContain(group);
@@ -110,13 +110,13 @@ describeEachPostgres('consumer groups that nobody serves', (server) => {
     const one = await broker();
     await one.publish([message(topic, 'a')]);
     await database.admin.query(
-      `UPDATE sagaz_broker.consumer_group SET name = 'removed group ' || id WHERE name = $1`,
+      `UPDATE sagaz_broker.queue SET name = 'removed group ' || id WHERE name = $1`,
       [group],
     );
     const other = await abandoned(freshTopic());
     expect(await groups.remove(other)).toBe(1);
     const { rowCount } = await database.admin.query(
-      `SELECT FROM sagaz_broker.consumer_group WHERE name LIKE 'removed group%'`,
+      `SELECT FROM sagaz_broker.queue WHERE name LIKE 'removed group%'`,
     );
     expect(rowCount).toBe(0);
   });

@@ -5,12 +5,16 @@ import {
   type SagazPool,
   type SchemaName,
 } from '../connection/index.js';
+import { inLanes, UNROUTED_LANE } from '../slots/index.js';
 import { topicLocks } from './publisher.js';
 
 /** The most unserved queues that are listed; more of them have one common cause. */
 const MOST_UNSERVED = 100;
 /** How many messages of a removed group are deleted at a time. */
 const STEP = 10_000;
+
+/** SQL condition: the message belongs to no group yet. That of the index of such messages. */
+const UNROUTED = `m.lane = ${String(UNROUTED_LANE)}`;
 
 /** Lists unserved consumer groups, and removes one. */
 export class Groups {
@@ -35,29 +39,29 @@ export class Groups {
     }>({
       text: `WITH RECURSIVE topic AS (
           (SELECT m.topic, m.created_at FROM ${schema}.message m
-            WHERE m.status = 'unrouted' ORDER BY m.topic, m.seq LIMIT 1)
+            WHERE ${UNROUTED} ORDER BY m.topic, m.seq LIMIT 1)
           UNION ALL
           SELECT next.topic, next.created_at FROM topic
           CROSS JOIN LATERAL (
             SELECT m.topic, m.created_at FROM ${schema}.message m
-            WHERE m.status = 'unrouted' AND m.topic > topic.topic ORDER BY m.topic, m.seq LIMIT 1
+            WHERE ${UNROUTED} AND m.topic > topic.topic ORDER BY m.topic, m.seq LIMIT 1
           ) AS next
         )
         (SELECT 'group' AS kind, g.name, ${epochMs('clock_timestamp() - oldest.since')} AS oldest_ms
-          FROM ${schema}.consumer_group g
+          FROM ${schema}.queue g
           CROSS JOIN LATERAL (
             SELECT min(head.since) AS since FROM (
-              SELECT first.created_at AS since FROM (SELECT slot FROM ${schema}.slot_lease WHERE queue = g.name) AS l
+              SELECT first.since FROM (SELECT slot FROM ${schema}.slot_lease WHERE queue = g.name) AS l
               CROSS JOIN LATERAL (
-                SELECT m.created_at FROM ${schema}.message m
-                WHERE m.consumer_group = g.id AND m.slot = l.slot AND m.status = 'pending'
-                ORDER BY m.seq LIMIT 1
+                (SELECT m.created_at AS since FROM ${schema}.message m
+                  WHERE m.queue = g.id AND ${inLanes('m', 'pending')} AND m.slot = l.slot
+                  ORDER BY m.seq LIMIT 1)
+                UNION ALL
+                (SELECT m.due_at FROM ${schema}.message m
+                  WHERE m.queue = g.id AND ${inLanes('m', 'retrying')} AND m.slot = l.slot
+                    AND m.due_at <= (SELECT clock_timestamp())
+                  ORDER BY m.due_at LIMIT 1)
               ) AS first
-              UNION ALL (
-                SELECT m.due_at FROM ${schema}.message m
-                WHERE m.consumer_group = g.id AND m.due_at <= (SELECT clock_timestamp())
-                ORDER BY m.due_at LIMIT 1
-              )
             ) AS head
           ) AS oldest
           WHERE oldest.since IS NOT NULL AND NOT EXISTS (
@@ -90,7 +94,7 @@ export class Groups {
     // A removal that was interrupted is only completed.
     if (!group.startsWith(REMOVED)) await this.#dissolve(group);
     const { rows } = await this.#pool.query<{ id: number }>({
-      text: `SELECT id FROM ${this.#schema}.consumer_group WHERE starts_with(name, $1)`,
+      text: `SELECT id FROM ${this.#schema}.queue WHERE starts_with(name, $1)`,
       values: [REMOVED],
     });
     let removed = 0;
@@ -115,7 +119,7 @@ export class Groups {
     const schema = this.#schema;
     const { rows: topics } = await client.query<{ topic: string }>({
       text: `SELECT s.topic FROM ${schema}.subscription s
-        JOIN ${schema}.consumer_group g ON g.id = s.consumer_group WHERE g.name = $1`,
+        JOIN ${schema}.queue g ON g.id = s.queue WHERE g.name = $1`,
       values: [group],
     });
     for (const lock of topicLocks(topics.map(({ topic }) => topic))) {
@@ -129,7 +133,7 @@ export class Groups {
           SELECT count(*) FROM ${schema}.slot_member s
           WHERE s.queue = g.name AND s.expires_at > clock_timestamp()
         ) AS processes
-        FROM ${schema}.consumer_group g WHERE g.name = $1 FOR UPDATE OF g`,
+        FROM ${schema}.queue g WHERE g.name = $1 FOR UPDATE OF g`,
       values: [group],
     });
     const [found] = rows;
@@ -137,11 +141,11 @@ export class Groups {
     const processes = Number(found.processes);
     if (processes > 0) throw new GroupInUseError(group, processes);
     await client.query({
-      text: `DELETE FROM ${schema}.subscription WHERE consumer_group = $1`,
+      text: `DELETE FROM ${schema}.subscription WHERE queue = $1`,
       values: [found.id],
     });
     await client.query({
-      text: `UPDATE ${schema}.consumer_group SET name = $2 WHERE id = $1`,
+      text: `UPDATE ${schema}.queue SET name = $2 WHERE id = $1`,
       values: [found.id, `${REMOVED}${String(found.id)}`],
     });
     for (const table of ['slot_lease', 'slot_member']) {
@@ -157,7 +161,7 @@ export class Groups {
     for (;;) {
       const { rowCount } = await this.#pool.query({
         text: `DELETE FROM ${this.#schema}.message WHERE ctid = ANY (ARRAY(
-          SELECT m.ctid FROM ${this.#schema}.message m WHERE m.consumer_group = $1 LIMIT $2
+          SELECT m.ctid FROM ${this.#schema}.message m WHERE m.queue = $1 LIMIT $2
         ))`,
         values: [id, STEP],
       });
@@ -165,7 +169,7 @@ export class Groups {
       if ((rowCount ?? 0) < STEP) break;
     }
     await this.#pool.query({
-      text: `DELETE FROM ${this.#schema}.consumer_group WHERE id = $1`,
+      text: `DELETE FROM ${this.#schema}.queue WHERE id = $1`,
       values: [id],
     });
     return removed;

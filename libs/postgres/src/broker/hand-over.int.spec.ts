@@ -62,8 +62,8 @@ describeEachPostgres('what lay in a topic before its first group', (server) => {
   async function abandon(topic: string, count: number): Promise<void> {
     await admin.query(
       `INSERT INTO sagaz_broker.message
-        (consumer_group, status, slot, id, tenant, topic, key, type, source, time, content_type, headers, payload)
-      SELECT 0, 'unrouted', ($3::int[])[n % ${String(KEYS)} + 1], 'id-' || n, '', $1::text, 'k' || n % ${String(KEYS)}, 't', 's', 'now', 'c', '{}', n::text::bytea
+        (queue, lane, slot, id, tenant, topic, key, type, source, time, content_type, headers, payload)
+      SELECT 0, 6, ($3::int[])[n % ${String(KEYS)} + 1], 'id-' || n, '', $1::text, 'k' || n % ${String(KEYS)}, 't', 's', 'now', 'c', '{}', n::text::bytea
       FROM generate_series(0, $2::int - 1) AS g (n) ORDER BY g.n`,
       [
         topic,
@@ -142,7 +142,7 @@ describeEachPostgres('what lay in a topic before its first group', (server) => {
       Array.from({ length: MANY + 2 }, (_, i) => i),
     );
     const { rows } = await admin.query(
-      `SELECT FROM sagaz_broker.message WHERE topic = $1 AND status = 'unrouted'`,
+      `SELECT FROM sagaz_broker.message WHERE topic = $1 AND lane = 6`,
       [topic],
     );
     expect(rows).toHaveLength(0);

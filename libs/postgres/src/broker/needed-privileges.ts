@@ -20,7 +20,7 @@ const CONSUMING = [
 ];
 
 /** The privileges for metrics, which the work does not need. */
-const COUNTING = [table('consumer_group', 'SELECT')];
+const COUNTING = [table('queue', 'SELECT'), callOf('message_counts')];
 
 /** The privileges by the roles of a process. An engine consumes the replies to its commands. */
 const BY_ROLE: Readonly<Record<ProcessRole, readonly Needed[]>> = {

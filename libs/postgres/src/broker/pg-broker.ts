@@ -84,7 +84,7 @@ export class PgBroker implements Broker {
     const { group } = request;
     const member = await joinTopics(pool, schema, group, request.topics);
     const leases = this.#parts.openLeases();
-    const table = { schema, queue: group, table: 'message', group: member.number } as const;
+    const table = { schema, queue: group, number: member.number };
     const store = new PgSlotQueue(pool, table, { leases });
     const consumer = new SlotConsumer({
       name: `consumer group ${group}`,

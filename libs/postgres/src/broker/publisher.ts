@@ -1,4 +1,4 @@
-import { placeOfKey, type Clock, type Message, type PublishOutcome } from '@sagaz/core';
+import { keyTooLong, placeOfKey, type Clock, type Message, type PublishOutcome } from '@sagaz/core';
 import {
   isDataError,
   limited,
@@ -122,6 +122,8 @@ export class Publisher {
     deadline: number,
   ): Promise<Attempt> {
     if (batch.length === 0) return { kind: 'written', groups: [], announced: null };
+    const error = firstTooLong(batch);
+    if (error !== null) return { kind: 'refused', error };
     let client: PooledClient;
     try {
       client = await this.#pool.connect();
@@ -154,6 +156,14 @@ export class Publisher {
       return { kind: isDataError(error) ? 'refused' : 'unavailable', error };
     }
   }
+}
+
+function firstTooLong(batch: readonly Message[]): unknown {
+  for (const message of batch) {
+    const error = keyTooLong(message);
+    if (error !== null) return error;
+  }
+  return null;
 }
 
 /** The locks of topics, in the order in which every transaction takes them. */

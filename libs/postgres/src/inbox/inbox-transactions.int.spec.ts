@@ -315,7 +315,7 @@ describeEachPostgres('handlers on PostgreSQL', (server) => {
         const recorded = await database.effects.recorded();
         expect(recorded.filter((text) => text === `effect ${message.id}`)).toHaveLength(1);
         const { rows } = await database.store(0).pool.query<{ replies: string }>({
-          text: 'SELECT count(*) AS replies FROM sagaz.outbox WHERE key = $1',
+          text: 'SELECT count(*) AS replies FROM sagaz.message WHERE key = $1',
           values: [message.key],
         });
         expect(rows[0]?.replies).toBe('1');
@@ -332,7 +332,7 @@ describeEachPostgres('handlers on PostgreSQL', (server) => {
       const letters = await database.store(0).inbox.listDeadLetters({ key: message.key });
       expect(letters.map(({ reason }) => reason)).toEqual(['crashed']);
       const { rows } = await database.store(0).pool.query<{ status: string }>({
-        text: "SELECT headers ->> 'sagaz-reply-status' AS status FROM sagaz.outbox WHERE key = $1",
+        text: "SELECT headers ->> 'sagaz-reply-status' AS status FROM sagaz.message WHERE key = $1",
         values: [message.key],
       });
       expect(rows).toEqual([{ status: 'failed' }]);

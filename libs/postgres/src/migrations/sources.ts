@@ -203,8 +203,18 @@ DROP TABLE sagaz.engine, sagaz.saga_mail, sagaz.saga_output, sagaz.saga_journal,
 `,
     },
     {
-      name: '0002_outbox',
-      text: `-- Slots, and the outbox that is cut into them.
+      name: '0002_queue',
+      text: `-- Queues of messages, cut into slots. Each destination of the outbox is a queue, and so is each consumer
+-- group of the Postgres broker. This file lies in migrations/ and, as a copy, in migrations/broker/: edit
+-- the first one, and \`npm run migrations:embed\` writes the copy.
+
+-- The names of the queues by the numbers that messages carry. 0 is no queue of this table: what lies there
+-- belongs to no queue yet.
+CREATE TABLE sagaz.queue (
+  id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name text NOT NULL UNIQUE,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
 
 -- Who works: one row for each living process that shares the slots of a queue.
 CREATE TABLE sagaz.slot_member (
@@ -214,51 +224,70 @@ CREATE TABLE sagaz.slot_member (
   PRIMARY KEY (queue, incarnation)
 ) WITH (fillfactor = 50);
 
+COMMENT ON TABLE sagaz.slot_member IS 'The living processes that work on each queue.';
+
 -- Who owns which slot. A fenced write locks the row of its slot and matches owner and epoch; a
 -- take-over is an update of that row, so that after it no write of the old owner commits.
 CREATE TABLE sagaz.slot_lease (
   queue text NOT NULL,
   slot smallint NOT NULL,
   owner text,
-  -- Rises with every take-over.
   epoch bigint NOT NULL DEFAULT 0,
-  -- Rises when rows come back at numbers that owners may have left behind.
   version bigint NOT NULL DEFAULT 0,
   expires_at timestamptz NOT NULL DEFAULT '-infinity',
-  -- How many owners in a row died here without progress.
   crashes integer NOT NULL DEFAULT 0,
-  -- The number of the message that is worked on alone, because of those crashes.
   suspect bigint,
   PRIMARY KEY (queue, slot)
 ) WITH (fillfactor = 50);
 
-INSERT INTO sagaz.slot_lease (queue, slot) SELECT 'outbox', slot FROM generate_series(0, 255) AS slot;
+COMMENT ON TABLE sagaz.slot_lease IS 'Which process works on which slot of a queue. A fenced write locks this row; a take-over changes it.';
+COMMENT ON COLUMN sagaz.slot_lease.epoch IS 'Rises with every take-over.';
+COMMENT ON COLUMN sagaz.slot_lease.version IS 'Rises when messages come back at numbers that owners may have left behind.';
+COMMENT ON COLUMN sagaz.slot_lease.crashes IS 'How many owners in a row died here without progress.';
+COMMENT ON COLUMN sagaz.slot_lease.suspect IS 'The message that is worked on alone, because of those crashes.';
+
+-- The number of a queue, which is made if no queue has the name.
+CREATE FUNCTION sagaz.open_queue(in_name text) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+  number integer;
+BEGIN
+  SELECT q.id INTO number FROM sagaz.queue q WHERE q.name = in_name;
+  IF number IS NULL THEN
+    INSERT INTO sagaz.queue (name) VALUES (in_name) ON CONFLICT (name) DO NOTHING;
+    SELECT q.id INTO STRICT number FROM sagaz.queue q WHERE q.name = in_name;
+    INSERT INTO sagaz.slot_lease (queue, slot)
+    SELECT in_name, slot FROM generate_series(0, 255) AS slot ON CONFLICT DO NOTHING;
+  END IF;
+  RETURN number;
+END
+$$;
 
 -- CACHE 1: numbers that one session drew ahead would be given out late, after higher ones of the
--- same key were published.
-CREATE SEQUENCE sagaz.outbox_seq AS bigint CACHE 1;
+-- same key were read.
+CREATE SEQUENCE sagaz.message_seq AS bigint CACHE 1;
 
-CREATE TABLE sagaz.outbox (
+CREATE TABLE sagaz.message (
   -- The place in the key. The transaction id is assigned before the number is drawn, whoever inserts:
   -- a reader that sees every older transaction ended then knows that no lower number can appear.
   -- nextval alone assigns no transaction id.
   seq bigint NOT NULL DEFAULT (
-    CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('sagaz.outbox_seq') END
+    CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('sagaz.message_seq') END
   ),
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  -- When a delayed, retrying or optimistic message is due; null on all others.
+  due_at timestamptz,
+  died_at timestamptz,
+  -- No foreign key: it would lock a row of the table queue with every message.
+  queue integer NOT NULL,
+  -- Failed attempts so far.
+  attempts integer NOT NULL DEFAULT 0,
+  -- 0 ready, 1 retrying, 2 held, 3 optimistic, 4 delayed, 5 dead, 6 unrouted: see sagaz.lane_status.
+  lane smallint NOT NULL DEFAULT 0,
   slot smallint NOT NULL,
   -- False: its neighbours of the key may overtake it.
   ordered boolean NOT NULL DEFAULT true,
   -- On a dead letter: it goes on holding back its key.
   blocks boolean NOT NULL DEFAULT false,
-  -- Failed attempts so far.
-  attempts integer NOT NULL DEFAULT 0,
-  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  -- When a delayed, retrying or optimistic message is due; null on all others.
-  due_at timestamptz,
-  died_at timestamptz,
-  status text NOT NULL DEFAULT 'pending' CHECK (
-    status IN ('pending', 'delayed', 'optimistic', 'retrying', 'held', 'dead_letter')
-  ),
   id text NOT NULL,
   tenant text NOT NULL,
   topic text NOT NULL,
@@ -272,13 +301,11 @@ CREATE TABLE sagaz.outbox (
   payload bytea NOT NULL,
   error text,
   reason text,
-  -- Numbers are unique by themselves. Led by the slot, like every index that could serve a read of
-  -- slots: one led by the number would tempt the planner to walk the rows of all slots in order.
-  PRIMARY KEY (slot, seq),
-  -- What an index entry can hold; refused when written and not when the message has to be set aside.
-  CONSTRAINT outbox_key_length CHECK (
-    octet_length(tenant) + octet_length(topic) + octet_length(key) <= 2000
-  )
+  -- Numbers are unique by themselves. The key is led by queue, lane and slot, as every index that could
+  -- serve a read: what is ready in a slot is one range of it, and a hundred thousand messages in other
+  -- lanes, slots or queues cost a reader nothing. No CHECK constraints: each statement would prepare them
+  -- anew, which costs a fifth of an append.
+  PRIMARY KEY (queue, lane, slot, seq)
 ) WITH (
   -- A queue lives by its vacuum: dead rows in front of the index are what slows a reader.
   autovacuum_vacuum_scale_factor = 0,
@@ -288,37 +315,48 @@ CREATE TABLE sagaz.outbox (
   autovacuum_vacuum_cost_delay = 0
 );
 
--- What may be read, and nothing else: a hundred thousand messages set aside cost a reader nothing.
-CREATE INDEX outbox_pending ON sagaz.outbox (slot, seq) WHERE status = 'pending';
--- What is set aside, by key.
-CREATE INDEX outbox_aside ON sagaz.outbox (slot, tenant, topic, key, seq) WHERE status <> 'pending';
-CREATE INDEX outbox_due ON sagaz.outbox (due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX outbox_dead_letter ON sagaz.outbox (seq) WHERE status = 'dead_letter';
+-- What is not ready, by key.
+CREATE INDEX message_aside ON sagaz.message (queue, slot, tenant, topic, key, seq) WHERE lane <> 0;
+CREATE INDEX message_due ON sagaz.message (queue, lane, slot, due_at, seq) WHERE due_at IS NOT NULL;
 
--- What is pending in slots, from each slot's floor on and without what is being worked on, slot by slot
--- in the order given, until their payloads and 500 bytes for each row reach in_bytes; a row's size is
+-- lz4 compresses a payload in half the time of pglz, where the server was built with it.
+DO $$
+BEGIN
+  ALTER TABLE sagaz.message ALTER COLUMN payload SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+  NULL;
+END
+$$;
+
+-- The status of a message as people read it.
+CREATE FUNCTION sagaz.lane_status(lane integer) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT (ARRAY['pending', 'retrying', 'held', 'optimistic', 'delayed', 'dead_letter', 'unrouted'])[lane + 1]
+$$;
+
+-- What is ready in slots of a queue, from each slot's floor on and without what is being worked on, slot by
+-- slot in the order given, until their payloads and 500 bytes for each row reach in_bytes; a row's size is
 -- known without reading its payload. A function, because the way to the rows must not depend on
 -- statistics, which are always wrong in a queue: along the index, never by collecting a whole slot to
 -- sort it. STABLE, so that it reads the snapshot of the statement that calls it.
-CREATE FUNCTION sagaz.outbox_read(
-  in_slots integer[], in_floors bigint[], in_flight bigint[], in_per_slot bigint,
+CREATE FUNCTION sagaz.message_read(
+  in_queue integer, in_slots integer[], in_floors bigint[], in_flight bigint[], in_per_slot bigint,
   in_limit bigint, in_bytes bigint,
-  in_tenants text[] DEFAULT NULL, in_topics text[] DEFAULT NULL, in_keys text[] DEFAULT NULL,
-  in_within bigint DEFAULT NULL
-) RETURNS SETOF sagaz.outbox LANGUAGE plpgsql STABLE ROWS 1000
+  in_within bigint DEFAULT NULL,
+  in_tenants text[] DEFAULT NULL, in_topics text[] DEFAULT NULL, in_keys text[] DEFAULT NULL
+) RETURNS SETOF sagaz.message LANGUAGE plpgsql STABLE ROWS 1000
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
-  got sagaz.outbox;
+  got sagaz.message;
   room bigint := in_bytes;
 BEGIN
-  IF in_keys IS NULL THEN
+  IF in_within IS NULL THEN
     FOR got IN
       SELECT r.* FROM unnest(in_slots, in_floors) WITH ORDINALITY AS w (slot, floor, place)
       CROSS JOIN LATERAL (
-        SELECT p.* FROM sagaz.outbox p
-        WHERE p.slot = w.slot AND p.seq > w.floor AND p.status = 'pending'
+        SELECT p.* FROM sagaz.message p
+        WHERE p.queue = in_queue AND p.lane = 0 AND p.slot = w.slot AND p.seq > w.floor
           AND p.seq NOT IN (SELECT unnest(in_flight))
         ORDER BY p.seq LIMIT in_per_slot
       ) AS r
@@ -336,8 +374,8 @@ BEGIN
     SELECT r.* FROM unnest(in_slots, in_floors) WITH ORDINALITY AS w (slot, floor, place)
     CROSS JOIN LATERAL (
       SELECT n.* FROM (
-        SELECT p.* FROM sagaz.outbox p
-        WHERE p.slot = w.slot AND p.seq > w.floor AND p.status = 'pending'
+        SELECT p.* FROM sagaz.message p
+        WHERE p.queue = in_queue AND p.lane = 0 AND p.slot = w.slot AND p.seq > w.floor
         ORDER BY p.seq LIMIT in_within
       ) AS n
       WHERE n.seq NOT IN (SELECT unnest(in_flight))
@@ -355,6 +393,30 @@ BEGIN
 END
 $$;
 
+-- How many messages of a queue are in each lane, in_most at most, and when the first of those that wait was
+-- written. A function for the same reason as that which reads.
+CREATE FUNCTION sagaz.message_counts(in_queue integer, in_most bigint)
+RETURNS TABLE (lane integer, counted bigint, since timestamptz) LANGUAGE plpgsql STABLE ROWS 6
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+  FOR wanted IN 0..6 LOOP
+    lane := wanted;
+    SELECT count(*) INTO counted FROM (
+      SELECT FROM sagaz.message m WHERE m.queue = in_queue AND m.lane = wanted LIMIT in_most
+    ) AS those;
+    CONTINUE WHEN counted = 0;
+    SELECT min(head.created_at) INTO since FROM generate_series(0, 255) AS s (slot) CROSS JOIN LATERAL (
+      SELECT m.created_at FROM sagaz.message m
+      WHERE m.queue = in_queue AND m.lane = wanted AND m.slot = s.slot
+      ORDER BY m.seq LIMIT 1
+    ) AS head;
+    RETURN NEXT;
+  END LOOP;
+END
+$$;
+
 -- Bytes as a person reads them: as text where they are text. Never fails, or one row of foreign bytes
 -- would hide all others.
 CREATE FUNCTION sagaz.readable(bytes bytea) RETURNS text
@@ -367,12 +429,33 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
-CREATE VIEW sagaz.outbox_readable AS
+CREATE VIEW sagaz.message_readable AS
 SELECT
-  seq, status, attempts, tenant, topic, key, type, id, source, time, headers, content_type,
-  sagaz.readable(payload) AS payload,
-  created_at, due_at, reason, error, died_at, slot
-FROM sagaz.outbox;
+  m.seq, q.name AS queue, sagaz.lane_status(m.lane) AS status, m.attempts, m.tenant, m.topic, m.key, m.type,
+  m.id, m.source, m.time, m.headers, m.content_type, sagaz.readable(m.payload) AS payload,
+  m.created_at, m.due_at, m.reason, m.error, m.died_at, m.slot
+FROM sagaz.message m LEFT JOIN sagaz.queue q ON q.id = m.queue;
+
+-- @down
+DROP VIEW sagaz.message_readable;
+DROP FUNCTION
+  sagaz.message_read(
+    integer, integer[], bigint[], bigint[], bigint, bigint, bigint, bigint, text[], text[], text[]
+  ),
+  sagaz.message_counts(integer, bigint),
+  sagaz.open_queue(text),
+  sagaz.readable(bytea);
+DROP TABLE sagaz.message, sagaz.slot_lease, sagaz.slot_member, sagaz.queue;
+DROP FUNCTION sagaz.lane_status(integer);
+DROP SEQUENCE sagaz.message_seq;
+`,
+    },
+    {
+      name: '0003_outbox',
+      text: `-- The outbox: queues into which transactions write, one for each destination.
+
+-- The destination of all that names none has the number 1.
+SELECT sagaz.open_queue('outbox:default');
 
 -- Takes locks for the rest of the transaction, in the order given; the caller sorts. The slots come
 -- first: shared where the keys are locked one by one, exclusively where the keys are too many for
@@ -411,7 +494,7 @@ $$;
 -- column's default while rows are inserted, which is after the locks and in the order of the sort.
 CREATE FUNCTION sagaz.outbox_append_many(
   in_deferred boolean, in_slot_locks integer[], in_key_locks integer[], in_exclusively boolean,
-  in_slots integer[], in_ordered boolean[], in_delays_ms bigint[],
+  in_queues integer[], in_slots integer[], in_ordered boolean[], in_delays_ms bigint[],
   in_ids text[], in_tenants text[], in_topics text[], in_keys text[], in_types text[], in_sources text[],
   in_times text[], in_content_types text[], in_headers text[], in_payloads bytea[]
 ) RETURNS void LANGUAGE plpgsql AS $$
@@ -420,42 +503,36 @@ BEGIN
     SET CONSTRAINTS ALL IMMEDIATE;
   END IF;
   PERFORM sagaz.outbox_lock(in_slot_locks, in_key_locks, in_exclusively);
-  INSERT INTO sagaz.outbox
-    (status, due_at, slot, ordered, id, tenant, topic, key, type, source, time, content_type, headers, payload)
+  INSERT INTO sagaz.message
+    (queue, lane, due_at, slot, ordered, id, tenant, topic, key, type, source, time, content_type, headers, payload)
   SELECT
-    CASE WHEN r.delay_ms > 0 THEN 'delayed' ELSE 'pending' END,
+    r.queue, CASE WHEN r.delay_ms > 0 THEN 4 ELSE 0 END,
     CASE WHEN r.delay_ms > 0 THEN clock_timestamp() + r.delay_ms * interval '1 millisecond' END,
     r.slot, r.ordered, r.id, r.tenant, r.topic, r.key, r.type, r.source, r.time, r.content_type,
     r.headers::json, r.payload
   FROM unnest(
-    in_slots, in_ordered, in_delays_ms, in_ids, in_tenants, in_topics, in_keys, in_types, in_sources,
+    in_queues, in_slots, in_ordered, in_delays_ms, in_ids, in_tenants, in_topics, in_keys, in_types, in_sources,
     in_times, in_content_types, in_headers, in_payloads
   ) WITH ORDINALITY AS r (
-    slot, ordered, delay_ms, id, tenant, topic, key, type, source, time, content_type, headers, payload, place
+    queue, slot, ordered, delay_ms, id, tenant, topic, key, type, source, time, content_type, headers, payload,
+    place
   )
   ORDER BY r.place;
 END
 $$;
 
 -- @down
-DROP VIEW sagaz.outbox_readable;
-DROP FUNCTION sagaz.outbox_read(
-  integer[], bigint[], bigint[], bigint, bigint, bigint, text[], text[], text[], bigint
-);
-DROP TABLE sagaz.outbox, sagaz.slot_lease, sagaz.slot_member;
-DROP SEQUENCE sagaz.outbox_seq;
 DROP FUNCTION
-  sagaz.readable(bytea),
   sagaz.outbox_lock(integer[], integer[], boolean),
   sagaz.constraints_checked(),
   sagaz.outbox_append_many(
-    boolean, integer[], integer[], boolean, integer[], boolean[], bigint[], text[], text[], text[],
+    boolean, integer[], integer[], boolean, integer[], integer[], boolean[], bigint[], text[], text[], text[],
     text[], text[], text[], text[], text[], text[], bytea[]
   );
 `,
     },
     {
-      name: '0003_inbox',
+      name: '0004_inbox',
       text: `-- Inboxes: what the consumers of this database have handled, what participants know of a saga's
 -- steps, and what could not be handled.
 -- Names are compared byte for byte (COLLATE "C"), whatever the database's collation thinks is equal.
@@ -610,9 +687,20 @@ DROP TABLE sagaz.inbox_dead_letter, sagaz.inbox_attempt, sagaz.participant, saga
   ],
   broker: [
     {
-      name: '0001_broker',
-      text: `-- The broker: topics, consumer groups, and for each group the messages that it has before it.
+      name: '0001_queue',
+      text: `-- Queues of messages, cut into slots. Each destination of the outbox is a queue, and so is each consumer
+-- group of the Postgres broker. This file lies in migrations/ and, as a copy, in migrations/broker/: edit
+-- the first one, and \`npm run migrations:embed\` writes the copy.
 
+-- The names of the queues by the numbers that messages carry. 0 is no queue of this table: what lies there
+-- belongs to no queue yet.
+CREATE TABLE sagaz.queue (
+  id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  name text NOT NULL UNIQUE,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- Who works: one row for each living process that shares the slots of a queue.
 CREATE TABLE sagaz.slot_member (
   queue text NOT NULL,
   incarnation text NOT NULL,
@@ -620,8 +708,10 @@ CREATE TABLE sagaz.slot_member (
   PRIMARY KEY (queue, incarnation)
 ) WITH (fillfactor = 50);
 
-COMMENT ON TABLE sagaz.slot_member IS 'The living processes of each consumer group.';
+COMMENT ON TABLE sagaz.slot_member IS 'The living processes that work on each queue.';
 
+-- Who owns which slot. A fenced write locks the row of its slot and matches owner and epoch; a
+-- take-over is an update of that row, so that after it no write of the old owner commits.
 CREATE TABLE sagaz.slot_lease (
   queue text NOT NULL,
   slot smallint NOT NULL,
@@ -634,69 +724,74 @@ CREATE TABLE sagaz.slot_lease (
   PRIMARY KEY (queue, slot)
 ) WITH (fillfactor = 50);
 
-COMMENT ON TABLE sagaz.slot_lease IS 'Which process of a consumer group works on which slot of its messages. A fenced write locks this row; a take-over changes it.';
+COMMENT ON TABLE sagaz.slot_lease IS 'Which process works on which slot of a queue. A fenced write locks this row; a take-over changes it.';
 COMMENT ON COLUMN sagaz.slot_lease.epoch IS 'Rises with every take-over.';
-COMMENT ON COLUMN sagaz.slot_lease.version IS 'Rises when messages come back at numbers that owners may have left behind. Those of a topic that a group joins do not: they get new ones.';
+COMMENT ON COLUMN sagaz.slot_lease.version IS 'Rises when messages come back at numbers that owners may have left behind.';
 COMMENT ON COLUMN sagaz.slot_lease.crashes IS 'How many owners in a row died here without progress.';
 COMMENT ON COLUMN sagaz.slot_lease.suspect IS 'The message that is worked on alone, because of those crashes.';
 
-CREATE TABLE sagaz.consumer_group (
-  id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  name text NOT NULL UNIQUE,
-  created_at timestamptz NOT NULL DEFAULT clock_timestamp()
-);
+-- The number of a queue, which is made if no queue has the name.
+CREATE FUNCTION sagaz.open_queue(in_name text) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+  number integer;
+BEGIN
+  SELECT q.id INTO number FROM sagaz.queue q WHERE q.name = in_name;
+  IF number IS NULL THEN
+    INSERT INTO sagaz.queue (name) VALUES (in_name) ON CONFLICT (name) DO NOTHING;
+    SELECT q.id INTO STRICT number FROM sagaz.queue q WHERE q.name = in_name;
+    INSERT INTO sagaz.slot_lease (queue, slot)
+    SELECT in_name, slot FROM generate_series(0, 255) AS slot ON CONFLICT DO NOTHING;
+  END IF;
+  RETURN number;
+END
+$$;
 
-CREATE TABLE sagaz.subscription (
-  topic text NOT NULL,
-  consumer_group integer NOT NULL REFERENCES sagaz.consumer_group ON DELETE CASCADE,
-  -- False: what lay in the topic when the group joined is still being handed over to it. What is
-  -- published meanwhile lies behind that.
-  ready boolean NOT NULL DEFAULT true,
-  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  PRIMARY KEY (topic, consumer_group)
-);
-
--- CACHE 1: numbers that one session drew ahead would be given out late, after higher ones were read.
+-- CACHE 1: numbers that one session drew ahead would be given out late, after higher ones of the
+-- same key were read.
 CREATE SEQUENCE sagaz.message_seq AS bigint CACHE 1;
 
 CREATE TABLE sagaz.message (
-  -- The transaction id is assigned before the number is drawn: a reader that sees every older
-  -- transaction ended then knows that no lower number can appear.
+  -- The place in the key. The transaction id is assigned before the number is drawn, whoever inserts:
+  -- a reader that sees every older transaction ended then knows that no lower number can appear.
+  -- nextval alone assigns no transaction id.
   seq bigint NOT NULL DEFAULT (
     CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('sagaz.message_seq') END
   ),
-  -- One row for each group of the topic. 0: the topic had no group yet; the first one gets it. No
-  -- foreign key: it would lock a row of consumer_group with every message.
-  consumer_group integer NOT NULL,
-  slot smallint NOT NULL,
-  ordered boolean NOT NULL DEFAULT true,
-  blocks boolean NOT NULL DEFAULT false,
-  -- Deliveries that failed.
-  attempts integer NOT NULL DEFAULT 0,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  -- When a delayed, retrying or optimistic message is due; null on all others.
   due_at timestamptz,
   died_at timestamptz,
-  status text NOT NULL CHECK (status IN ('pending', 'retrying', 'held', 'dead_letter', 'unrouted')),
+  -- No foreign key: it would lock a row of the table queue with every message.
+  queue integer NOT NULL,
+  -- Failed attempts so far.
+  attempts integer NOT NULL DEFAULT 0,
+  -- 0 ready, 1 retrying, 2 held, 3 optimistic, 4 delayed, 5 dead, 6 unrouted: see sagaz.lane_status.
+  lane smallint NOT NULL DEFAULT 0,
+  slot smallint NOT NULL,
+  -- False: its neighbours of the key may overtake it.
+  ordered boolean NOT NULL DEFAULT true,
+  -- On a dead letter: it goes on holding back its key.
+  blocks boolean NOT NULL DEFAULT false,
   id text NOT NULL,
   tenant text NOT NULL,
   topic text NOT NULL,
   key text NOT NULL,
   type text NOT NULL,
   source text NOT NULL,
+  -- For people, and kept as it was written.
   time text NOT NULL,
   content_type text NOT NULL,
   headers json NOT NULL,
   payload bytea NOT NULL,
   error text,
   reason text,
-  -- Numbers are unique by themselves. Led by group and slot, like every index that could serve a read:
-  -- one led by the number would tempt the planner to walk the messages of all groups in order.
-  PRIMARY KEY (consumer_group, slot, seq),
-  CONSTRAINT message_group CHECK ((consumer_group = 0) = (status = 'unrouted')),
-  CONSTRAINT message_key_length CHECK (
-    octet_length(tenant) + octet_length(topic) + octet_length(key) <= 2000
-  )
+  -- Numbers are unique by themselves. The key is led by queue, lane and slot, as every index that could
+  -- serve a read: what is ready in a slot is one range of it, and a hundred thousand messages in other
+  -- lanes, slots or queues cost a reader nothing. No CHECK constraints: each statement would prepare them
+  -- anew, which costs a fifth of an append.
+  PRIMARY KEY (queue, lane, slot, seq)
 ) WITH (
+  -- A queue lives by its vacuum: dead rows in front of the index are what slows a reader.
   autovacuum_vacuum_scale_factor = 0,
   autovacuum_vacuum_threshold = 20000,
   autovacuum_vacuum_insert_scale_factor = 0,
@@ -704,24 +799,34 @@ CREATE TABLE sagaz.message (
   autovacuum_vacuum_cost_delay = 0
 );
 
--- What may be delivered, and nothing else.
-CREATE INDEX message_pending ON sagaz.message (consumer_group, slot, seq) WHERE status = 'pending';
--- What is set aside, by key.
-CREATE INDEX message_aside ON sagaz.message (consumer_group, slot, tenant, topic, key, seq)
-  WHERE status <> 'pending';
-CREATE INDEX message_due ON sagaz.message (consumer_group, due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX message_unrouted ON sagaz.message (topic, seq) WHERE status = 'unrouted';
+-- What is not ready, by key.
+CREATE INDEX message_aside ON sagaz.message (queue, slot, tenant, topic, key, seq) WHERE lane <> 0;
+CREATE INDEX message_due ON sagaz.message (queue, lane, slot, due_at, seq) WHERE due_at IS NOT NULL;
 
--- What is pending for a group in slots, from each slot's floor on and without what is being worked on,
--- slot by slot in the order given, until their payloads and 500 bytes for each row reach in_bytes; a
--- row's size is known without reading its payload. A function, because the way to the rows must not
--- depend on statistics, which are always wrong in a queue: along the index, never by collecting a whole
--- slot to sort it. STABLE, so that it reads the snapshot of the statement that calls it.
+-- lz4 compresses a payload in half the time of pglz, where the server was built with it.
+DO $$
+BEGIN
+  ALTER TABLE sagaz.message ALTER COLUMN payload SET COMPRESSION lz4;
+EXCEPTION WHEN feature_not_supported THEN
+  NULL;
+END
+$$;
+
+-- The status of a message as people read it.
+CREATE FUNCTION sagaz.lane_status(lane integer) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+  SELECT (ARRAY['pending', 'retrying', 'held', 'optimistic', 'delayed', 'dead_letter', 'unrouted'])[lane + 1]
+$$;
+
+-- What is ready in slots of a queue, from each slot's floor on and without what is being worked on, slot by
+-- slot in the order given, until their payloads and 500 bytes for each row reach in_bytes; a row's size is
+-- known without reading its payload. A function, because the way to the rows must not depend on
+-- statistics, which are always wrong in a queue: along the index, never by collecting a whole slot to
+-- sort it. STABLE, so that it reads the snapshot of the statement that calls it.
 CREATE FUNCTION sagaz.message_read(
-  in_group integer, in_slots integer[], in_floors bigint[], in_flight bigint[], in_per_slot bigint,
+  in_queue integer, in_slots integer[], in_floors bigint[], in_flight bigint[], in_per_slot bigint,
   in_limit bigint, in_bytes bigint,
-  in_tenants text[] DEFAULT NULL, in_topics text[] DEFAULT NULL, in_keys text[] DEFAULT NULL,
-  in_within bigint DEFAULT NULL
+  in_within bigint DEFAULT NULL,
+  in_tenants text[] DEFAULT NULL, in_topics text[] DEFAULT NULL, in_keys text[] DEFAULT NULL
 ) RETURNS SETOF sagaz.message LANGUAGE plpgsql STABLE ROWS 1000
 SET enable_seqscan = off
 SET enable_bitmapscan = off
@@ -730,12 +835,12 @@ DECLARE
   got sagaz.message;
   room bigint := in_bytes;
 BEGIN
-  IF in_keys IS NULL THEN
+  IF in_within IS NULL THEN
     FOR got IN
       SELECT r.* FROM unnest(in_slots, in_floors) WITH ORDINALITY AS w (slot, floor, place)
       CROSS JOIN LATERAL (
         SELECT p.* FROM sagaz.message p
-        WHERE p.consumer_group = in_group AND p.slot = w.slot AND p.seq > w.floor AND p.status = 'pending'
+        WHERE p.queue = in_queue AND p.lane = 0 AND p.slot = w.slot AND p.seq > w.floor
           AND p.seq NOT IN (SELECT unnest(in_flight))
         ORDER BY p.seq LIMIT in_per_slot
       ) AS r
@@ -754,7 +859,7 @@ BEGIN
     CROSS JOIN LATERAL (
       SELECT n.* FROM (
         SELECT p.* FROM sagaz.message p
-        WHERE p.consumer_group = in_group AND p.slot = w.slot AND p.seq > w.floor AND p.status = 'pending'
+        WHERE p.queue = in_queue AND p.lane = 0 AND p.slot = w.slot AND p.seq > w.floor
         ORDER BY p.seq LIMIT in_within
       ) AS n
       WHERE n.seq NOT IN (SELECT unnest(in_flight))
@@ -768,6 +873,30 @@ BEGIN
     RETURN NEXT got;
     room := room - 500 - octet_length(got.payload);
     EXIT WHEN room <= 0;
+  END LOOP;
+END
+$$;
+
+-- How many messages of a queue are in each lane, in_most at most, and when the first of those that wait was
+-- written. A function for the same reason as that which reads.
+CREATE FUNCTION sagaz.message_counts(in_queue integer, in_most bigint)
+RETURNS TABLE (lane integer, counted bigint, since timestamptz) LANGUAGE plpgsql STABLE ROWS 6
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+  FOR wanted IN 0..6 LOOP
+    lane := wanted;
+    SELECT count(*) INTO counted FROM (
+      SELECT FROM sagaz.message m WHERE m.queue = in_queue AND m.lane = wanted LIMIT in_most
+    ) AS those;
+    CONTINUE WHEN counted = 0;
+    SELECT min(head.created_at) INTO since FROM generate_series(0, 255) AS s (slot) CROSS JOIN LATERAL (
+      SELECT m.created_at FROM sagaz.message m
+      WHERE m.queue = in_queue AND m.lane = wanted AND m.slot = s.slot
+      ORDER BY m.seq LIMIT 1
+    ) AS head;
+    RETURN NEXT;
   END LOOP;
 END
 $$;
@@ -786,10 +915,42 @@ $$;
 
 CREATE VIEW sagaz.message_readable AS
 SELECT
-  m.seq, g.name AS consumer_group, m.status, m.attempts, m.tenant, m.topic, m.key, m.type, m.id,
-  m.source, m.time, m.headers, m.content_type, sagaz.readable(m.payload) AS payload,
+  m.seq, q.name AS queue, sagaz.lane_status(m.lane) AS status, m.attempts, m.tenant, m.topic, m.key, m.type,
+  m.id, m.source, m.time, m.headers, m.content_type, sagaz.readable(m.payload) AS payload,
   m.created_at, m.due_at, m.reason, m.error, m.died_at, m.slot
-FROM sagaz.message m LEFT JOIN sagaz.consumer_group g ON g.id = m.consumer_group;
+FROM sagaz.message m LEFT JOIN sagaz.queue q ON q.id = m.queue;
+
+-- @down
+DROP VIEW sagaz.message_readable;
+DROP FUNCTION
+  sagaz.message_read(
+    integer, integer[], bigint[], bigint[], bigint, bigint, bigint, bigint, text[], text[], text[]
+  ),
+  sagaz.message_counts(integer, bigint),
+  sagaz.open_queue(text),
+  sagaz.readable(bytea);
+DROP TABLE sagaz.message, sagaz.slot_lease, sagaz.slot_member, sagaz.queue;
+DROP FUNCTION sagaz.lane_status(integer);
+DROP SEQUENCE sagaz.message_seq;
+`,
+    },
+    {
+      name: '0002_broker',
+      text: `-- The broker: topics and consumer groups. Each group is a queue, whose name is its own; a message has a row
+-- for each group of its topic.
+
+CREATE TABLE sagaz.subscription (
+  topic text NOT NULL,
+  queue integer NOT NULL REFERENCES sagaz.queue ON DELETE CASCADE,
+  -- False: what lay in the topic when the group joined is still being handed over to it. What is
+  -- published meanwhile lies behind that.
+  ready boolean NOT NULL DEFAULT true,
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (topic, queue)
+);
+
+-- What belongs to no group yet, because its topic has none, lies in the queue 0; the first group gets it.
+CREATE INDEX message_unrouted ON sagaz.message (topic, seq) WHERE lane = 6;
 
 -- Which topics and groups are whose, for roles that have no right to insert into message: who has that right
 -- may do everything, as the owner may.
@@ -817,7 +978,7 @@ $$;
 
 CREATE FUNCTION sagaz.own_groups() RETURNS integer[] LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $$
-  SELECT coalesce(array_agg(g.id), '{}') FROM sagaz.consumer_group g WHERE g.name = ANY (sagaz.own_queues())
+  SELECT coalesce(array_agg(g.id), '{}') FROM sagaz.queue g WHERE g.name = ANY (sagaz.own_queues())
 $$;
 
 CREATE FUNCTION sagaz.assert_granted(in_kind text, in_names text[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
@@ -846,15 +1007,15 @@ $$;
 -- Each is asked once for a statement, not for each row.
 ALTER TABLE sagaz.message ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_group ON sagaz.message USING (
-  (SELECT sagaz.unrestricted()) OR consumer_group = ANY ((SELECT sagaz.own_groups())::integer[])
+  (SELECT sagaz.unrestricted()) OR queue = ANY ((SELECT sagaz.own_groups())::integer[])
 );
-ALTER TABLE sagaz.consumer_group ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own_group ON sagaz.consumer_group USING (
+ALTER TABLE sagaz.queue ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_group ON sagaz.queue USING (
   (SELECT sagaz.unrestricted()) OR name = ANY ((SELECT sagaz.own_queues())::text[])
 );
 ALTER TABLE sagaz.subscription ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_group ON sagaz.subscription USING (
-  (SELECT sagaz.unrestricted()) OR consumer_group = ANY ((SELECT sagaz.own_groups())::integer[])
+  (SELECT sagaz.unrestricted()) OR queue = ANY ((SELECT sagaz.own_groups())::integer[])
 );
 ALTER TABLE sagaz.slot_lease ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_group ON sagaz.slot_lease USING (
@@ -887,9 +1048,9 @@ BEGIN
   -- A statement of its own, which sees what was committed while the locks were waited for.
   WITH written AS (
     INSERT INTO sagaz.message
-      (consumer_group, status, slot, id, tenant, topic, key, type, source, time, content_type, headers, payload)
+      (queue, lane, slot, id, tenant, topic, key, type, source, time, content_type, headers, payload)
     SELECT
-      CASE WHEN s.ready THEN s.consumer_group ELSE 0 END, CASE WHEN s.ready THEN 'pending' ELSE 'unrouted' END,
+      CASE WHEN s.ready THEN s.queue ELSE 0 END, CASE WHEN s.ready THEN 0 ELSE 6 END,
       r.slot, r.id, r.tenant, r.topic, r.key, r.type, r.source, r.time, r.content_type, r.headers::json, r.payload
     FROM unnest(
       in_slots, in_ids, in_tenants, in_topics, in_keys, in_types, in_sources, in_times, in_content_types,
@@ -899,11 +1060,11 @@ BEGIN
     )
     LEFT JOIN sagaz.subscription s ON s.topic = r.topic
     ORDER BY r.place
-    RETURNING consumer_group
+    RETURNING queue
   )
   SELECT array_agg(g.name) INTO reached
-  FROM sagaz.consumer_group g
-  WHERE g.id IN (SELECT w.consumer_group FROM written w);
+  FROM sagaz.queue g
+  WHERE g.id IN (SELECT w.queue FROM written w);
   IF in_said <> '{}' THEN
     PERFORM pg_notify(in_channel, said) FROM unnest(in_said) AS said;
   END IF;
@@ -922,31 +1083,25 @@ DECLARE
 BEGIN
   PERFORM sagaz.assert_granted('consume', ARRAY[in_group]);
   PERFORM sagaz.assert_granted('read', in_topics);
-  SELECT g.id INTO group_id FROM sagaz.consumer_group g WHERE g.name = in_group;
-  IF group_id IS NULL THEN
-    INSERT INTO sagaz.consumer_group (name) VALUES (in_group) ON CONFLICT (name) DO NOTHING;
-    SELECT g.id INTO STRICT group_id FROM sagaz.consumer_group g WHERE g.name = in_group;
-    INSERT INTO sagaz.slot_lease (queue, slot)
-    SELECT in_group, slot FROM generate_series(0, 255) AS slot ON CONFLICT DO NOTHING;
-  END IF;
+  group_id := sagaz.open_queue(in_group);
   -- Nearly every start finds all as it is, and keeps no publisher waiting.
   IF (
-    SELECT count(*) FROM sagaz.subscription s WHERE s.consumer_group = group_id AND s.topic = ANY (in_topics)
+    SELECT count(*) FROM sagaz.subscription s WHERE s.queue = group_id AND s.topic = ANY (in_topics)
   ) < cardinality(in_topics) THEN
     FOREACH topic_lock IN ARRAY in_locks LOOP
       PERFORM pg_advisory_xact_lock(1396786500, topic_lock);
     END LOOP;
-    INSERT INTO sagaz.subscription (topic, consumer_group, ready)
+    INSERT INTO sagaz.subscription (topic, queue, ready)
     SELECT
       t.topic, group_id,
-      NOT EXISTS (SELECT FROM sagaz.message m WHERE m.status = 'unrouted' AND m.topic = t.topic)
+      NOT EXISTS (SELECT FROM sagaz.message m WHERE m.lane = 6 AND m.topic = t.topic)
         -- What lies there is another group's already.
         OR EXISTS (SELECT FROM sagaz.subscription s WHERE s.topic = t.topic AND NOT s.ready)
     FROM unnest(in_topics) AS t (topic) ON CONFLICT DO NOTHING;
   END IF;
   unfinished := ARRAY(
     SELECT s.topic FROM sagaz.subscription s
-    WHERE s.consumer_group = group_id AND s.topic = ANY (in_topics) AND NOT s.ready
+    WHERE s.queue = group_id AND s.topic = ANY (in_topics) AND NOT s.ready
   );
 END
 $$;
@@ -969,11 +1124,11 @@ DECLARE
   moved bigint;
   last bigint;
 BEGIN
-  PERFORM sagaz.assert_granted('consume', ARRAY(SELECT g.name FROM sagaz.consumer_group g WHERE g.id = in_group));
+  PERFORM sagaz.assert_granted('consume', ARRAY(SELECT g.name FROM sagaz.queue g WHERE g.id = in_group));
   PERFORM pg_advisory_xact_lock(1396786500, in_lock);
   -- Another process of the group may have been faster. A statement of its own, which sees that.
   PERFORM FROM sagaz.subscription s
-  WHERE s.topic = in_topic AND s.consumer_group = in_group AND NOT s.ready;
+  WHERE s.topic = in_topic AND s.queue = in_group AND NOT s.ready;
   IF NOT FOUND THEN
     RETURN NULL;
   END IF;
@@ -982,34 +1137,37 @@ BEGIN
   -- with every message.
   WITH sorted AS MATERIALIZED (
     SELECT m.slot, m.seq FROM sagaz.message m
-    WHERE m.status = 'unrouted' AND m.topic = in_topic AND m.seq > in_after ORDER BY m.seq LIMIT in_limit
+    WHERE m.lane = 6 AND m.topic = in_topic AND m.seq > in_after ORDER BY m.seq LIMIT in_limit
   ), numbered AS MATERIALIZED (
     SELECT o.slot, o.seq, CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('sagaz.message_seq') END AS next
     FROM sorted o
   ), handed AS (
-    UPDATE sagaz.message m SET consumer_group = in_group, status = 'pending', seq = n.next
-    FROM numbered n WHERE m.consumer_group = 0 AND m.slot = n.slot AND m.seq = n.seq
+    UPDATE sagaz.message m SET queue = in_group, lane = 0, seq = n.next
+    FROM numbered n WHERE m.queue = 0 AND m.lane = 6 AND m.slot = n.slot AND m.seq = n.seq
     RETURNING n.seq AS before
   )
   SELECT count(*), max(h.before) INTO moved, last FROM handed h;
   IF moved = in_limit THEN
     RETURN last;
   END IF;
-  UPDATE sagaz.subscription SET ready = true WHERE topic = in_topic AND consumer_group = in_group;
+  UPDATE sagaz.subscription SET ready = true WHERE topic = in_topic AND queue = in_group;
   RETURN NULL;
 END
 $$;
 
 -- @down
-DROP VIEW sagaz.message_readable;
-DROP FUNCTION sagaz.message_read(
-  integer, integer[], bigint[], bigint[], bigint, bigint, bigint, text[], text[], text[], bigint
-);
-DROP TABLE
-  sagaz.message, sagaz.subscription, sagaz.consumer_group, sagaz.slot_lease, sagaz.slot_member, sagaz.broker_grant;
-DROP SEQUENCE sagaz.message_seq;
+DROP TABLE sagaz.subscription;
+DROP POLICY own_group ON sagaz.message;
+ALTER TABLE sagaz.message DISABLE ROW LEVEL SECURITY;
+DROP POLICY own_group ON sagaz.queue;
+ALTER TABLE sagaz.queue DISABLE ROW LEVEL SECURITY;
+DROP POLICY own_group ON sagaz.slot_lease;
+ALTER TABLE sagaz.slot_lease DISABLE ROW LEVEL SECURITY;
+DROP POLICY own_group ON sagaz.slot_member;
+ALTER TABLE sagaz.slot_member DISABLE ROW LEVEL SECURITY;
+DROP TABLE sagaz.broker_grant;
+DROP INDEX sagaz.message_unrouted;
 DROP FUNCTION
-  sagaz.readable(bytea),
   sagaz.unrestricted(),
   sagaz.own_queues(),
   sagaz.own_groups(),

@@ -1,6 +1,7 @@
 import { placeOfKey, type OutboxMessage } from '@sagaz/core';
 import { Prepared, type SchemaName, type Statement } from '../connection/index.js';
 import { bytes } from '../slots/index.js';
+import { DEFAULT_QUEUE } from './default-queue.js';
 import { keyLocks, LOCK_SPACE } from './key-locks.js';
 import { outboxArrays } from './outbox-columns.js';
 
@@ -17,7 +18,7 @@ export class AppendSql {
     this.#one = new Prepared(insertOne(schema, false));
     this.#guestOne = new Prepared(insertOne(schema, true));
     this.#many = new Prepared(
-      `SELECT ${schema.quoted}.outbox_append_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+      `SELECT ${schema.quoted}.outbox_append_many($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
     );
   }
 
@@ -56,11 +57,11 @@ function insertOne(schema: SchemaName, deferred: boolean): string {
   ];
   const number = steps.reduceRight(
     (then, step) => `CASE WHEN ${step} THEN ${then} END`,
-    `nextval('${quoted}.outbox_seq')`,
+    `nextval('${quoted}.message_seq')`,
   );
-  return `INSERT INTO ${quoted}.outbox
-      (seq, slot, id, tenant, topic, key, type, source, time, content_type, headers, payload)
-    VALUES (${number}, $1::integer, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`;
+  return `INSERT INTO ${quoted}.message
+      (seq, queue, slot, id, tenant, topic, key, type, source, time, content_type, headers, payload)
+    VALUES (${number}, ${String(DEFAULT_QUEUE.number)}, $1::integer, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`;
 }
 
 function valuesOfOne(message: OutboxMessage): unknown[] {

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkDeadLetterFilter } from '@sagaz/core';
+import { checkDeadLetterFilter, SLOT_COUNT } from '@sagaz/core';
 import type { DeadLetterFilter, DeadLetterOutcome, OutboxDeadLetter } from '@sagaz/core';
-import { headersOf } from '../slots/index.js';
-import { apart, epochMs, type Queryable, type SchemaName } from '../connection/index.js';
+import { headersOf, LANES, type SlotNames } from '../slots/index.js';
+import { apart, epochMs, type Queryable } from '../connection/index.js';
 
 /** How often a call tries letters that are locked, and the pause in between, in milliseconds. */
 const TRIES = 20;
@@ -29,11 +29,11 @@ const DEFAULT_PAGE = 50;
 /** Lists, replays and discards dead letters of the outbox. */
 export class OutboxDeadLetters {
   readonly #db: Queryable;
-  readonly #schema: SchemaName;
+  readonly #names: SlotNames;
 
-  constructor(db: Queryable, schema: SchemaName) {
+  constructor(db: Queryable, names: SlotNames) {
     this.#db = db;
-    this.#schema = schema;
+    this.#names = names;
   }
 
   /**
@@ -45,12 +45,15 @@ export class OutboxDeadLetters {
     if (filter.group !== undefined) return [];
     const { limit = DEFAULT_PAGE } = filter;
     const { rows } = await this.#db.query<LetterRow>({
-      text: `SELECT o.seq, o.id, o.tenant, o.topic, o.key, o.type, o.attempts, o.reason, o.error, ${epochMs('o.died_at')} AS died_at,
-          o.content_type, o.payload, o.headers::text AS headers
-        FROM ${this.#schema.quoted}.outbox o
-        WHERE o.status = 'dead_letter' AND o.seq > $1
-          AND ($2::text IS NULL OR o.topic = $2) AND ($3::text IS NULL OR o.type = $3)
-          AND ($4::text IS NULL OR o.key = $4)
+      text: `SELECT o.* FROM generate_series(0, ${String(SLOT_COUNT - 1)}) AS s (slot) CROSS JOIN LATERAL (
+          SELECT o.seq, o.id, o.tenant, o.topic, o.key, o.type, o.attempts, o.reason, o.error,
+            ${epochMs('o.died_at')} AS died_at, o.content_type, o.payload, o.headers::text AS headers
+          FROM ${this.#names.table} o
+          WHERE ${this.#names.rows('o', 'dead_letter')} AND o.slot = s.slot AND o.seq > $1
+            AND ($2::text IS NULL OR o.topic = $2) AND ($3::text IS NULL OR o.type = $3)
+            AND ($4::text IS NULL OR o.key = $4)
+          ORDER BY o.seq LIMIT $5
+        ) AS o
         ORDER BY o.seq LIMIT $5`,
       values: [
         filter.after ?? '0',
@@ -77,21 +80,25 @@ export class OutboxDeadLetters {
     }));
   }
 
+  /** SQL condition: `o` is a dead letter among `letters`. */
+  get #letter(): string {
+    return `${this.#names.rows('o', 'dead_letter')} AND o.slot = letters.slot AND o.seq = letters.seq`;
+  }
+
   /** Makes dead letters pending again, with their old numbers and no attempts. */
   replay(ids: readonly string[]): Promise<readonly DeadLetterOutcome[]> {
     return this.#move(
       ids,
-      `UPDATE ${this.#schema.quoted}.outbox o
-        SET status = 'pending', attempts = 0, blocks = false, died_at = NULL, reason = NULL, error = NULL
-        FROM letters WHERE o.slot = letters.slot AND o.seq = letters.seq AND o.status = 'dead_letter'`,
+      `UPDATE ${this.#names.table} o
+        SET lane = ${String(LANES.pending)}, attempts = 0, blocks = false, died_at = NULL, reason = NULL, error = NULL
+        FROM letters WHERE ${this.#letter}`,
     );
   }
 
   discard(ids: readonly string[]): Promise<readonly DeadLetterOutcome[]> {
     return this.#move(
       ids,
-      `DELETE FROM ${this.#schema.quoted}.outbox o
-        USING letters WHERE o.slot = letters.slot AND o.seq = letters.seq AND o.status = 'dead_letter'`,
+      `DELETE FROM ${this.#names.table} o USING letters WHERE ${this.#letter}`,
     );
   }
 
@@ -127,29 +134,29 @@ export class OutboxDeadLetters {
     ids: readonly string[],
     change: string,
   ): Promise<readonly DeadLetterOutcome[]> {
-    const { quoted } = this.#schema;
+    const { table, lease, queue } = this.#names;
     const { rows } = await this.#db.query<{ id: string; moved: boolean }>({
       text: `WITH found AS MATERIALIZED (
-          SELECT o.seq, o.slot, o.id FROM ${quoted}.outbox o
-          WHERE o.status = 'dead_letter' AND o.id = ANY ($1::text[])
+          SELECT o.seq, o.slot, o.id FROM ${table} o
+          WHERE ${this.#names.rows('o', 'dead_letter')} AND o.id = ANY ($1::text[])
         ),
         slots AS MATERIALIZED (
-          SELECT l.slot FROM ${quoted}.slot_lease l
-          WHERE l.queue = 'outbox' AND l.slot IN (SELECT slot FROM found)
+          SELECT l.slot FROM ${lease} l
+          WHERE l.queue = $2 AND l.slot IN (SELECT slot FROM found)
           ORDER BY l.slot FOR NO KEY UPDATE SKIP LOCKED
         ),
         letters AS MATERIALIZED (
           SELECT o.seq, o.slot FROM found JOIN slots USING (slot)
-          JOIN ${quoted}.outbox o ON o.slot = found.slot AND o.seq = found.seq AND o.status = 'dead_letter'
+          JOIN ${table} o ON ${this.#names.rows('o', 'dead_letter')} AND o.slot = found.slot AND o.seq = found.seq
           ORDER BY o.seq FOR UPDATE OF o SKIP LOCKED
         ),
         raised AS (
-          UPDATE ${quoted}.slot_lease l SET version = l.version + 1
-          WHERE l.queue = 'outbox' AND l.slot IN (SELECT slot FROM letters)
+          UPDATE ${lease} l SET version = l.version + 1
+          WHERE l.queue = $2 AND l.slot IN (SELECT slot FROM letters)
         ),
         moved AS (${change} RETURNING o.seq)
         SELECT found.id, moved.seq IS NOT NULL AS moved FROM found LEFT JOIN moved USING (seq)`,
-      values: [[...ids]],
+      values: [[...ids], queue],
     });
     const moved = new Map<string, boolean>();
     for (const row of rows) moved.set(row.id, row.moved && moved.get(row.id) !== false);

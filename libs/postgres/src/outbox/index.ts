@@ -7,5 +7,6 @@ export {
   TRY_KEY_LOCK,
   type KeyLockRow,
 } from './key-locks.js';
+export { DEFAULT_QUEUE } from './default-queue.js';
 export { outboxInsert, outboxInsertValues } from './outbox-columns.js';
 export { PgOutboxStore } from './pg-outbox-store.js';

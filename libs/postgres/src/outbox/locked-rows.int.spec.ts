@@ -103,12 +103,12 @@ describeEachPostgres('while another session has locked a row of the outbox', (se
 
   async function lock(keys: readonly string[]): Promise<void> {
     await other.query('BEGIN');
-    await other.query('SELECT FROM sagaz.outbox WHERE key = ANY ($1) FOR UPDATE', [keys]);
+    await other.query('SELECT FROM sagaz.message WHERE key = ANY ($1) FOR UPDATE', [keys]);
   }
 
   const rows = async (status: string): Promise<readonly string[]> => {
     const { rows: found } = await producer.pool.query<{ key: string }>({
-      text: 'SELECT key FROM sagaz.outbox WHERE status = $1 ORDER BY seq',
+      text: 'SELECT key FROM sagaz.message WHERE sagaz.lane_status(lane) = $1 ORDER BY seq',
       values: [status],
     });
     return found.map(({ key }) => key);
@@ -155,7 +155,7 @@ describeEachPostgres('while another session has locked a row of the outbox', (se
     await expect.poll(() => first.leases(), SOON).toBe(256);
     await other.query('BEGIN');
     await other.query(
-      "SELECT FROM sagaz.slot_lease WHERE queue = 'outbox' AND slot = 7 FOR UPDATE",
+      "SELECT FROM sagaz.slot_lease WHERE queue = 'outbox:default' AND slot = 7 FOR UPDATE",
     );
     await sleep(2 * TTL_MS);
     expect(first.leases()).toBe(255);
@@ -193,7 +193,7 @@ describeEachPostgres('while another session has locked a row of the outbox', (se
     await process.outbox.join('busy', TTL_MS);
     const leases = await process.outbox.acquire('busy', TTL_MS, 256);
     const { rows: all } = await process.pool.query<{ slot: number; seq: string }>({
-      text: 'SELECT slot, seq FROM sagaz.outbox',
+      text: 'SELECT slot, seq FROM sagaz.message',
     });
     const changes = all.map((place) => ({
       kind: 'retry' as const,

@@ -1,10 +1,12 @@
 import type { OutboxMessage } from '@sagaz/core';
 import type { SchemaName } from '../connection/index.js';
-import { messageArrays, slotsOf } from '../slots/index.js';
+import { LANES, messageArrays, slotsOf } from '../slots/index.js';
+import { DEFAULT_QUEUE } from './default-queue.js';
 
 /** Parameters of {@link outboxInsert}, in order: one array per column. */
 const PARAMETERS = [
   ['owner', 'integer[]'],
+  ['queue', 'integer[]'],
   ['slot', 'integer[]'],
   ['ordered', 'boolean[]'],
   ['delay_ms', 'bigint[]'],
@@ -35,10 +37,10 @@ const PARAMETERS = [
 export function outboxInsert(schema: SchemaName, first: number, join = ''): string {
   const arrays = PARAMETERS.map(([, type], i) => `$${String(first + i)}::${type}`).join(', ');
   const names = PARAMETERS.map(([name]) => name).join(', ');
-  return `INSERT INTO ${schema.quoted}.outbox
-      (status, due_at, slot, ordered, id, tenant, topic, key, type, source, time, content_type, headers, payload)
+  return `INSERT INTO ${schema.quoted}.message
+      (queue, lane, due_at, slot, ordered, id, tenant, topic, key, type, source, time, content_type, headers, payload)
     SELECT
-      CASE WHEN m.delay_ms > 0 THEN 'delayed' ELSE 'pending' END,
+      m.queue, CASE WHEN m.delay_ms > 0 THEN ${String(LANES.delayed)} ELSE ${String(LANES.pending)} END,
       CASE WHEN m.delay_ms > 0 THEN clock_timestamp() + m.delay_ms * interval '1 millisecond' END,
       m.slot, m.ordered, m.id, m.tenant, m.topic, m.key, m.type, m.source, m.time, m.content_type,
       m.headers::json, m.payload
@@ -55,9 +57,10 @@ export function outboxInsertValues(
   return [[...owners], ...outboxArrays(messages)];
 }
 
-/** The columns of messages as arrays: slot, ordered, delay, then what every message has. */
+/** The columns of messages as arrays: queue, slot, ordered, delay, then what every message has. */
 export function outboxArrays(messages: readonly OutboxMessage[]): unknown[] {
   return [
+    messages.map(() => DEFAULT_QUEUE.number),
     slotsOf(messages),
     messages.map((m) => m.ordered),
     messages.map((m) => Math.max(0, Math.ceil(m.delayMs))),

@@ -69,13 +69,13 @@ export class OutboxDatabase {
     return {
       lockRow: async ({ slot, seq }, transaction) => {
         await transactions.own(transaction).query({
-          text: 'SELECT FROM sagaz.outbox WHERE slot = $1 AND seq = $2 FOR UPDATE',
+          text: 'SELECT FROM sagaz.message WHERE slot = $1 AND seq = $2 FOR UPDATE',
           values: [slot, seq],
         });
       },
       lockLease: async (slot, transaction) => {
         await transactions.own(transaction).query({
-          text: "SELECT FROM sagaz.slot_lease WHERE queue = 'outbox' AND slot = $1 FOR UPDATE",
+          text: "SELECT FROM sagaz.slot_lease WHERE queue = 'outbox:default' AND slot = $1 FOR UPDATE",
           values: [slot],
         });
       },
@@ -86,7 +86,7 @@ export class OutboxDatabase {
   async empty(): Promise<void> {
     const [pool] = this.#pools;
     await pool?.query({
-      text: `WITH rows AS (DELETE FROM sagaz.outbox), members AS (DELETE FROM sagaz.slot_member)
+      text: `WITH rows AS (DELETE FROM sagaz.message), members AS (DELETE FROM sagaz.slot_member)
         UPDATE sagaz.slot_lease
         SET owner = NULL, epoch = 0, version = 0, expires_at = '-infinity', crashes = 0, suspect = NULL
         WHERE owner IS NOT NULL OR version > 0 OR epoch > 0`,

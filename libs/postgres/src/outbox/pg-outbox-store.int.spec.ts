@@ -9,6 +9,7 @@ import {
 } from '@sagaz/core';
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { LANES } from '../slots/index.js';
 import { OutboxDatabase } from './outbox.fixture.js';
 
 const ALL_SLOTS = Array.from({ length: 256 }, (_, slot) => ({ slot, floor: '0' }));
@@ -42,17 +43,17 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
   async function fill(rows: number, status: 'pending' | 'held', key: string): Promise<void> {
     for (let from = 1; from <= rows; from += 10_000) {
       await one.pool.query({
-        text: `INSERT INTO sagaz.outbox (slot, status, id, tenant, topic, key, type, source, time, content_type, headers, payload)
-          SELECT i % 256, $3, 'id-' || i, '', 'orders', $4 || i, 'orders.placed', 's', 'now', 'application/json', '{}', convert_to(rpad('x', 300), 'UTF8')
+        text: `INSERT INTO sagaz.message (queue, slot, lane, id, tenant, topic, key, type, source, time, content_type, headers, payload)
+          SELECT 1, i % 256, $3::int, 'id-' || i, '', 'orders', $4 || i, 'orders.placed', 's', 'now', 'application/json', '{}', convert_to(rpad('x', 300), 'UTF8')
           FROM generate_series($1::int, $2::int) AS i`,
-        values: [from, Math.min(rows, from + 9_999), status, key],
+        values: [from, Math.min(rows, from + 9_999), LANES[status], key],
       });
     }
   }
 
   /** Unlike deleted rows, which a read still comes across until they are vacuumed, it leaves nothing. */
   async function truncate(): Promise<void> {
-    await one.pool.query({ text: 'TRUNCATE sagaz.outbox' });
+    await one.pool.query({ text: 'TRUNCATE sagaz.message' });
   }
 
   /**
@@ -64,7 +65,7 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
     const read = async (): Promise<number> => {
       const { rows } = await pooled.query<{ 'QUERY PLAN': [{ Plan: Record<string, number> }] }>({
         text: `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)
-          SELECT * FROM sagaz.outbox_read($1, $2, '{}', 125, 1000, 67108864)`,
+          SELECT * FROM sagaz.message_read(1, $1, $2, '{}', 125, 1000, 67108864)`,
         values: [ALL_SLOTS.map((w) => w.slot), ALL_SLOTS.map((w) => w.floor)],
       });
       const plan = rows[0]?.['QUERY PLAN'][0].Plan ?? {};
@@ -94,10 +95,10 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
     await truncate();
     // Of the time when the table was empty; of now, when a slot holds little more than is asked for
     // and collecting it whole to sort it looks cheap.
-    await one.pool.query({ text: 'ANALYZE sagaz.outbox' });
+    await one.pool.query({ text: 'ANALYZE sagaz.message' });
     await fill(100_000, 'pending', 'k-');
     expect(await pagesRead()).toBeLessThan(1_500);
-    await one.pool.query({ text: 'ANALYZE sagaz.outbox' });
+    await one.pool.query({ text: 'ANALYZE sagaz.message' });
     expect(await pagesRead()).toBeLessThan(1_500);
   });
 
@@ -126,7 +127,7 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
     // A change waits for no row, so a trigger makes it wait.
     await blocker.query(`CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS
         'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END';
-      CREATE TRIGGER wait BEFORE UPDATE ON sagaz.outbox FOR EACH ROW EXECUTE FUNCTION wait()`);
+      CREATE TRIGGER wait BEFORE UPDATE ON sagaz.message FOR EACH ROW EXECUTE FUNCTION wait()`);
     try {
       await blocker.query('BEGIN');
       await blocker.query('SELECT pg_advisory_xact_lock(1)');
@@ -244,7 +245,7 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
     try {
       await a.query('BEGIN');
       await a.query(
-        `SELECT CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('sagaz.outbox_seq') END`,
+        `SELECT CASE WHEN pg_current_xact_id() IS NOT NULL THEN nextval('sagaz.message_seq') END`,
       );
       const { rows } = await a.query<{ xid: string | null }>(
         'SELECT pg_current_xact_id_if_assigned()::text AS xid',
@@ -252,7 +253,7 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
       expect(rows[0]?.xid).not.toBeNull();
       const { rows: defaults } = await a.query<{ expression: string }>(
         `SELECT pg_get_expr(adbin, adrelid) AS expression FROM pg_attrdef
-         WHERE adrelid = 'sagaz.outbox'::regclass AND pg_get_expr(adbin, adrelid) LIKE '%nextval%'`,
+         WHERE adrelid = 'sagaz.message'::regclass AND pg_get_expr(adbin, adrelid) LIKE '%nextval%'`,
       );
       expect(defaults[0]?.expression).toMatch(/pg_current_xact_id\(\) IS NOT NULL.*THEN nextval/s);
       await a.query('ROLLBACK');
@@ -274,14 +275,14 @@ describeEachPostgres('the outbox in PostgreSQL', (server) => {
       expect(payloads).toHaveLength(2);
     }
     const { rows } = await one.pool.query<{ payload: string }>({
-      text: `SELECT payload FROM sagaz.outbox_readable WHERE key = 'b'`,
+      text: `SELECT payload FROM sagaz.message_readable WHERE key = 'b'`,
     });
     expect(rows[0]?.payload).toBe('\\x22ff0022');
   });
 
   it('refuses a key that no index could hold when it is written', async () => {
     const long = outboxMessage('k'.repeat(3_000), 1);
-    await expect(one.outbox.append([long])).rejects.toThrow('outbox_key_length');
+    await expect(one.outbox.append([long])).rejects.toMatchObject({ code: 'SAGAZ_KEY_TOO_LONG' });
   });
 
   it('writes in transactions of any isolation', async () => {

@@ -1,4 +1,5 @@
 import {
+  checkKeys,
   hintSlots,
   noFaults,
   type DeadLetterFilter,
@@ -13,6 +14,7 @@ import {
 import type { PgTransactions, Queryable, SagazPool, SchemaName } from '../connection/index.js';
 import { PgSlotQueue, type MailInsert } from '../slots/index.js';
 import { AppendSql } from './append.js';
+import { DEFAULT_QUEUE } from './default-queue.js';
 import { OutboxDeadLetters } from './dead-letters.js';
 import { DeferrableConstraints } from './deferrable-constraints.js';
 import { Promotion } from './promotion.js';
@@ -57,20 +59,21 @@ export class PgOutboxStore extends PgSlotQueue implements OutboxStore {
 
   constructor({ pool, transactions, schema, wakeUps, leases = pool, faults }: PgOutboxStoreParts) {
     const mailInsert = failureMail(schema);
-    super(pool, { schema, queue: 'outbox', table: 'outbox' }, { leases, mailInsert });
+    super(pool, { schema, ...DEFAULT_QUEUE }, { leases, mailInsert });
     this.#pool = pool;
     this.#transactions = transactions;
     this.#appendSql = new AppendSql(schema);
     this.#deferrable = new DeferrableConstraints(pool);
     this.#wakeUps = wakeUps;
     this.#faults = faults ?? noFaults;
-    this.#letters = new OutboxDeadLetters(pool, schema);
-    this.#promotion = new Promotion(pool, transactions, schema);
+    this.#letters = new OutboxDeadLetters(pool, this.names);
+    this.#promotion = new Promotion(pool, transactions, this.names);
   }
 
   /** One statement, which is a transaction of its own if none is given. */
   async append(messages: readonly OutboxMessage[], transaction?: Transaction): Promise<void> {
     if (messages.length === 0) return;
+    checkKeys(messages);
     await this.#faults.reach('outbox.before-append', messages[0]?.type);
     if (transaction === undefined) {
       await this.#pool.for('flush').query(this.#appendSql.statement(messages, false));

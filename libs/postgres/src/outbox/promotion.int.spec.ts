@@ -47,7 +47,7 @@ describeEachPostgres('a delayed message whose time has come', (server) => {
     await client.end();
     expect(await outbox.promote(1_000)).toBe(2 * held.length);
     const { rows } = await pool.query({
-      text: `SELECT status, count(*) AS n FROM sagaz.outbox GROUP BY status`,
+      text: `SELECT sagaz.lane_status(lane) AS status, count(*) AS n FROM sagaz.message GROUP BY lane`,
     });
     expect(rows).toEqual([{ status: 'pending', n: '390' }]);
   });
@@ -57,12 +57,12 @@ describeEachPostgres('a delayed message whose time has come', (server) => {
     const { outbox, pool } = database.process();
     await outbox.append(['a', 'b', 'c'].map((key) => ({ ...delayed(key), delayMs: 0 })));
     await pool.query({
-      text: `UPDATE sagaz.outbox SET status = 'optimistic', due_at = clock_timestamp()`,
+      text: `UPDATE sagaz.message SET lane = 3, due_at = clock_timestamp()`,
     });
     const client = new pg.Client({ connectionString: database.url });
     await client.connect();
     await client.query('BEGIN');
-    await client.query(`SELECT FROM sagaz.outbox WHERE key = 'b' FOR UPDATE`);
+    await client.query(`SELECT FROM sagaz.message WHERE key = 'b' FOR UPDATE`);
     try {
       expect(await outbox.promote(1_000)).toBe(2);
       expect(await outbox.promote(1_000)).toBe(0);

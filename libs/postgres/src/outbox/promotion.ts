@@ -1,4 +1,6 @@
-import type { PgTransaction, PgTransactions, Queryable, SchemaName } from '../connection/index.js';
+import { SLOT_COUNT } from '@sagaz/core';
+import type { PgTransaction, PgTransactions, Queryable } from '../connection/index.js';
+import { LANES, type SlotNames } from '../slots/index.js';
 import {
   keyLockRows,
   KEYS_LOCKED_ONE_BY_ONE,
@@ -16,8 +18,8 @@ interface DueRow {
   readonly ordered: boolean;
 }
 
-/** The lock space and number of the lock that only one promoter can hold. */
-const PROMOTION = '1396786499, 0';
+/** The lock space of the locks that only one promoter of a queue can hold; their numbers are those of queues. */
+const PROMOTION = 1396786499;
 
 /** The most messages of held keys that one round skips before it leaves the rest to the next. */
 const MOST_SKIPPED = 1_000;
@@ -26,20 +28,22 @@ const MOST_SKIPPED = 1_000;
 export class Promotion {
   readonly #db: Queryable;
   readonly #transactions: PgTransactions;
-  readonly #schema: SchemaName;
+  readonly #names: SlotNames;
 
-  constructor(db: Queryable, transactions: PgTransactions, schema: SchemaName) {
+  constructor(db: Queryable, transactions: PgTransactions, names: SlotNames) {
     this.#db = db;
     this.#transactions = transactions;
-    this.#schema = schema;
+    this.#names = names;
   }
 
   /** One statement if no message is due, which is nearly always the case. */
   async promote(limit: number): Promise<number> {
     const { rows } = await this.#db.query<{ due: boolean }>({
       text: `SELECT EXISTS (
-          SELECT FROM ${this.#schema.quoted}.outbox o
-          WHERE o.due_at <= (SELECT clock_timestamp()) AND o.status IN ('delayed', 'optimistic')
+          SELECT FROM generate_series(0, ${String(SLOT_COUNT - 1)}) AS s (slot) CROSS JOIN LATERAL (
+            SELECT FROM ${this.#names.table} o WHERE ${this.#names.rows('o', 'delayed', 'optimistic')}
+              AND o.slot = s.slot AND o.due_at <= (SELECT clock_timestamp()) LIMIT 1
+          ) AS due
         ) AS due`,
     });
     if (rows[0]?.due !== true) return 0;
@@ -67,7 +71,8 @@ export class Promotion {
 
   /**
    * Only one promoter works at a time, because two could give messages of one key with the same delay
-   * their numbers in the wrong order. A process that does not get the lock has nothing to do.
+   * their numbers in the wrong order. A process that does not get the lock has nothing to do. Rows of a
+   * slot come in the order in which they are due; each look begins with another slot.
    */
   async #due(
     transaction: PgTransaction,
@@ -75,16 +80,25 @@ export class Promotion {
     skipped: readonly DueRow[],
   ): Promise<readonly DueRow[]> {
     const { rows } = await transaction.query<DueRow>({
-      text: `WITH alone AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(${PROMOTION}) AS got)
-        SELECT o.slot, o.seq, o.tenant, o.topic, o.key, o.ordered FROM ${this.#schema.quoted}.outbox o
-        WHERE (SELECT got FROM alone) AND o.due_at <= (SELECT clock_timestamp()) AND o.status = 'delayed'
-          AND (o.tenant, o.topic, o.key) NOT IN (SELECT * FROM unnest($2::text[], $3::text[], $4::text[]))
-        ORDER BY o.due_at, o.seq LIMIT $1 FOR UPDATE SKIP LOCKED`,
+      text: `WITH alone AS MATERIALIZED (
+          SELECT pg_try_advisory_xact_lock(${String(PROMOTION)}, ${String(this.#names.number)}) AS got
+        )
+        SELECT due.* FROM (
+          SELECT (n + $5) % ${String(SLOT_COUNT)} AS slot FROM generate_series(0, ${String(SLOT_COUNT - 1)}) AS n
+          WHERE (SELECT got FROM alone)
+        ) AS s CROSS JOIN LATERAL (
+          SELECT o.slot, o.seq, o.tenant, o.topic, o.key, o.ordered FROM ${this.#names.table} o
+          WHERE ${this.#names.rows('o', 'delayed')} AND o.slot = s.slot AND o.due_at <= (SELECT clock_timestamp())
+            AND (o.tenant, o.topic, o.key) NOT IN (SELECT * FROM unnest($2::text[], $3::text[], $4::text[]))
+          ORDER BY o.due_at, o.seq LIMIT $1 FOR UPDATE SKIP LOCKED
+        ) AS due
+        LIMIT $1`,
       values: [
         limit,
         skipped.map((row) => row.tenant),
         skipped.map((row) => row.topic),
         skipped.map((row) => row.key),
+        Math.floor(Math.random() * SLOT_COUNT),
       ],
     });
     return rows;
@@ -112,15 +126,16 @@ export class Promotion {
   async #number(transaction: PgTransaction, due: readonly DueRow[]): Promise<void> {
     await transaction.query({
       text: `WITH numbered AS MATERIALIZED (
-          SELECT due.slot, due.seq AS provisional, nextval('${this.#schema.quoted}.outbox_seq') AS seq
+          SELECT due.slot, due.seq AS provisional, nextval('${this.#names.sequence}') AS seq
           FROM (
             SELECT d.slot, d.seq FROM unnest($1::int[], $2::bigint[]) WITH ORDINALITY AS d (slot, seq, place)
             ORDER BY d.place
           ) AS due
         )
-        UPDATE ${this.#schema.quoted}.outbox o
-        SET seq = numbered.seq, status = 'pending', due_at = NULL
-        FROM numbered WHERE o.slot = numbered.slot AND o.seq = numbered.provisional`,
+        UPDATE ${this.#names.table} o
+        SET seq = numbered.seq, lane = ${String(LANES.pending)}, due_at = NULL
+        FROM numbered
+        WHERE ${this.#names.rows('o', 'delayed')} AND o.slot = numbered.slot AND o.seq = numbered.provisional`,
       values: [due.map((row) => row.slot), due.map((row) => row.seq)],
     });
   }
@@ -132,33 +147,30 @@ export class Promotion {
    * call: a wait would keep the owners of the other slots from renewing their leases.
    */
   async #endHolds(transaction: PgTransaction, limit: number): Promise<number> {
-    const { quoted } = this.#schema;
+    const { table, lease, queue } = this.#names;
+    const over = `${this.#names.rows('o', 'optimistic')} AND o.due_at <= (SELECT clock_timestamp())`;
     const { rows } = await transaction.query<{ slot: number }>({
-      text: `SELECT DISTINCT due.slot FROM (
-          SELECT o.slot FROM ${quoted}.outbox o
-          WHERE o.due_at <= (SELECT clock_timestamp()) AND o.status = 'optimistic' LIMIT $1
-        ) AS due`,
-      values: [limit],
+      text: `SELECT s.slot FROM generate_series(0, ${String(SLOT_COUNT - 1)}) AS s (slot)
+        WHERE EXISTS (SELECT FROM ${table} o WHERE ${over} AND o.slot = s.slot LIMIT 1)`,
     });
     if (rows.length === 0) return 0;
     const { rowCount } = await transaction.query({
       text: `WITH slots AS MATERIALIZED (
-          SELECT l.slot FROM ${quoted}.slot_lease l
-          WHERE l.queue = 'outbox' AND l.slot = ANY ($1::int[])
+          SELECT l.slot FROM ${lease} l
+          WHERE l.queue = $2 AND l.slot = ANY ($1::int[])
           ORDER BY l.slot FOR NO KEY UPDATE SKIP LOCKED
         ),
         due AS MATERIALIZED (
-          SELECT o.slot, o.seq FROM slots JOIN ${quoted}.outbox o ON o.slot = slots.slot
-          WHERE o.due_at <= (SELECT clock_timestamp()) AND o.status = 'optimistic'
-          ORDER BY o.seq FOR UPDATE OF o SKIP LOCKED
+          SELECT o.slot, o.seq FROM slots JOIN ${table} o ON ${over} AND o.slot = slots.slot
+          ORDER BY o.seq LIMIT $3 FOR UPDATE OF o SKIP LOCKED
         ),
         raised AS (
-          UPDATE ${quoted}.slot_lease l SET version = l.version + 1
-          WHERE l.queue = 'outbox' AND l.slot IN (SELECT slot FROM due)
+          UPDATE ${lease} l SET version = l.version + 1
+          WHERE l.queue = $2 AND l.slot IN (SELECT slot FROM due)
         )
-        UPDATE ${quoted}.outbox o SET status = 'pending', due_at = NULL
-        FROM due WHERE o.slot = due.slot AND o.seq = due.seq`,
-      values: [rows.map((row) => row.slot)],
+        UPDATE ${table} o SET lane = ${String(LANES.pending)}, due_at = NULL
+        FROM due WHERE ${this.#names.rows('o', 'optimistic')} AND o.slot = due.slot AND o.seq = due.seq`,
+      values: [rows.map((row) => row.slot), queue, limit],
     });
     return rowCount ?? 0;
   }

@@ -31,8 +31,8 @@ export const TO_BEGIN = [
 ] as const satisfies readonly Needed[];
 
 const SENDING = [
-  table('outbox', 'SELECT', 'INSERT'),
-  sequence('outbox_seq', 'USAGE'),
+  table('message', 'SELECT', 'INSERT'),
+  sequence('message_seq', 'USAGE'),
   callOf('outbox_append_many'),
   callOf('outbox_lock'),
   callOf('constraints_checked'),
@@ -56,9 +56,10 @@ export const STORE_NEEDS: Readonly<Record<ProcessRole, readonly Needed[]>> = {
     ...SENDING,
   ],
   relay: [
-    table('outbox', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
-    sequence('outbox_seq', 'SELECT', 'USAGE'),
-    callOf('outbox_read'),
+    table('message', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
+    sequence('message_seq', 'SELECT', 'USAGE'),
+    callOf('message_read'),
+    callOf('message_counts'),
     table('slot_lease', 'SELECT', 'UPDATE'),
     table('slot_member', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
     table('saga_mail', 'SELECT', 'INSERT'),

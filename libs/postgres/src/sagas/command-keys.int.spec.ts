@@ -25,7 +25,7 @@ describeEachPostgres('a command with a key of its own', (server) => {
   /** The texts of a key's messages in the order of their numbers. */
   async function textsOf(key: string): Promise<string[]> {
     const { rows } = await open.pool.query<{ text: string }>({
-      text: `SELECT sagaz.readable(payload) AS text FROM sagaz.outbox WHERE key = $1 ORDER BY seq`,
+      text: `SELECT sagaz.readable(payload) AS text FROM sagaz.message WHERE key = $1 ORDER BY seq`,
       values: [key],
     });
     return rows.map(({ text }) => text);

@@ -128,14 +128,14 @@ export async function openSagas(server: PostgresServer, prepare?: (url: string) 
     },
     async outboxOf(text: string): Promise<number> {
       const { rows } = await pool.query<{ n: string }>({
-        text: 'SELECT count(*) AS n FROM sagaz.outbox WHERE payload = $1',
+        text: 'SELECT count(*) AS n FROM sagaz.message WHERE payload = $1',
         values: [Buffer.from(text)],
       });
       return Number(rows[0]?.n);
     },
     async messagesOf(key: string): Promise<number> {
       const { rows } = await pool.query<{ n: string }>({
-        text: 'SELECT count(*) AS n FROM sagaz.outbox WHERE key = $1',
+        text: 'SELECT count(*) AS n FROM sagaz.message WHERE key = $1',
         values: [key],
       });
       return Number(rows[0]?.n);

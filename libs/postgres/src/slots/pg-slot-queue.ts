@@ -38,6 +38,7 @@ interface QueueParts {
  */
 export class PgSlotQueue implements SlotQueueStore {
   readonly slots = SLOT_COUNT;
+  protected readonly names: SlotNames;
   readonly #leases: SlotLeases;
   readonly #reads: SlotReads;
   readonly #changes: SlotChanges;
@@ -46,6 +47,7 @@ export class PgSlotQueue implements SlotQueueStore {
 
   constructor(db: SlotConnection, table: SlotTable, { leases = db, mailInsert }: QueueParts = {}) {
     const names = new SlotNames(table);
+    this.names = names;
     this.#leases = new SlotLeases({ work: db, leases }, names);
     const work = limited(db, LIMITS.work);
     this.#reads = new SlotReads(work, names, limited(db, LIMITS.count));

@@ -1,5 +1,6 @@
 import type { NewMail, SlotChange, SlotChangeOutcome, SlotLease } from '@sagaz/core';
 import { apart, inPlainJson, inPlainText, sqlState, storable } from '../connection/index.js';
+import { inLanes, LANES } from './lanes.js';
 import type { SlotConnection, SlotNames } from './slot-table.js';
 
 type RowChange = Exclude<SlotChange, { kind: 'release' }>;
@@ -25,26 +26,24 @@ const WITHOUT_LEASE = `CASE WHEN w.slot IN (SELECT slot FROM mine) THEN 'busy' E
 
 const UNCHANGED: OutcomeRow = { outcome: 'gone' };
 
+/** The statuses of rows that may be changed. */
+const CHANGEABLE = ['pending', 'retrying', 'held', 'dead_letter'] as const;
+
 /**
- * The statuses in which a change may find its row. In any other status, another transaction has changed
- * the row.
+ * SQL condition: a change `w` finds its row `o` in a status in which it may be made. In any other status,
+ * another transaction has changed the row.
  */
-function legal({
-  table,
-  and,
-}: {
-  readonly table: string;
-  readonly and: (row: string) => string;
-}): string {
-  return `CASE w.kind
-    WHEN 'hold' THEN o.status IN ('pending', 'held')
-    WHEN 'retry' THEN o.status IN ('pending', 'retrying')
-    WHEN 'retry_first' THEN o.status IN ('pending', 'retrying') AND (NOT o.ordered OR NOT EXISTS (
-      SELECT FROM ${table} h WHERE h.slot = o.slot AND h.tenant = o.tenant AND h.topic = o.topic
-        AND h.key = o.key ${and('h')} AND h.seq < o.seq AND h.ordered
-        AND (h.status <> 'dead_letter' OR h.blocks)
-    ))
-    ELSE o.status IN ('pending', 'retrying', 'dead_letter')
+function legal(names: SlotNames): string {
+  const before = (rows: string): string => `EXISTS (
+      SELECT FROM ${names.table} h WHERE ${names.sameKey('h', 'o')} AND ${rows} AND h.seq < o.seq
+        AND h.ordered AND (h.lane <> ${String(LANES.dead_letter)} OR h.blocks)
+    )`;
+  return `${names.rows('o', ...CHANGEABLE)} AND o.slot = w.slot AND o.seq = w.seq AND CASE w.kind
+    WHEN 'hold' THEN ${inLanes('o', 'pending', 'held')}
+    WHEN 'retry' THEN ${inLanes('o', 'pending', 'retrying')}
+    WHEN 'retry_first' THEN ${inLanes('o', 'pending', 'retrying')}
+      AND (NOT o.ordered OR NOT (${before(`h.lane <> 0 AND h.lane <> ${String(LANES.delayed)}`)} OR ${before('h.lane = 0')}))
+    ELSE ${inLanes('o', 'pending', 'retrying', 'dead_letter')}
   END`;
 }
 
@@ -60,12 +59,15 @@ export class SlotChanges {
   readonly #names: SlotNames;
   readonly #mailInsert: MailInsert | undefined;
   readonly #legal: string;
+  /** SQL condition: `o` is the row that was locked as `l`. */
+  readonly #rowOf: string;
 
   constructor(db: SlotConnection, names: SlotNames, mailInsert?: MailInsert) {
     this.#db = db;
     this.#names = names;
     this.#mailInsert = mailInsert;
-    this.#legal = legal({ table: names.table, and: (row) => names.and(row) });
+    this.#legal = legal(names);
+    this.#rowOf = `${names.rows('o', ...CHANGEABLE)} AND o.lane = l.lane AND o.slot = l.slot AND o.seq = l.seq`;
   }
 
   /**
@@ -135,30 +137,29 @@ export class SlotChanges {
           ) WITH ORDINALITY AS w (slot, seq, kind, counts, delay_ms, error, reason, blocks, place)
         ),
         locked AS MATERIALIZED (
-          SELECT w.*, o.status FROM wanted w
+          SELECT w.*, o.lane FROM wanted w
           JOIN leased ON leased.slot = w.slot
-          JOIN ${this.#names.table} o ON o.seq = w.seq AND o.slot = w.slot ${this.#names.and('o')} AND ${this.#legal}
+          JOIN ${this.#names.table} o ON ${this.#legal}
           ORDER BY o.seq FOR UPDATE OF o SKIP LOCKED
         ),
         changed AS (
           UPDATE ${this.#names.table} o SET
-            status = CASE l.kind WHEN 'retry' THEN 'retrying' WHEN 'retry_first' THEN 'retrying' WHEN 'hold' THEN 'held' ELSE 'dead_letter' END,
+            lane = CASE l.kind WHEN 'hold' THEN ${String(LANES.held)} WHEN 'dead_letter' THEN ${String(LANES.dead_letter)} ELSE ${String(LANES.retrying)} END,
             due_at = CASE WHEN l.kind IN ('retry', 'retry_first') THEN clock_timestamp() + l.delay_ms * interval '1 millisecond' END,
             -- Given up twice, because the answer was lost, it was not tried once more.
-            attempts = o.attempts + CASE WHEN l.status = 'dead_letter' THEN 0 ELSE l.counts END,
+            attempts = o.attempts + CASE WHEN l.lane = ${String(LANES.dead_letter)} THEN 0 ELSE l.counts END,
             error = CASE WHEN l.kind = 'hold' THEN o.error ELSE l.error END,
             reason = CASE WHEN l.kind = 'dead_letter' THEN l.reason ELSE o.reason END,
             blocks = l.blocks,
             died_at = CASE WHEN l.kind = 'dead_letter' THEN clock_timestamp() END
-          FROM locked l WHERE o.slot = l.slot AND o.seq = l.seq ${this.#names.and('o')}
+          FROM locked l WHERE ${this.#rowOf}
           RETURNING l.place
         )${mail === null ? '' : `, mail AS (${this.#mail(13)})`}
         SELECT CASE
           WHEN changed.place IS NOT NULL THEN 'changed'
           WHEN leased.slot IS NULL THEN ${WITHOUT_LEASE}
           WHEN EXISTS (
-            SELECT FROM ${this.#names.table} o
-            WHERE o.seq = w.seq AND o.slot = w.slot ${this.#names.and('o')} AND ${this.#legal}
+            SELECT FROM ${this.#names.table} o WHERE ${this.#legal}
           ) THEN 'busy'
           ELSE 'gone'
         END AS outcome
@@ -177,8 +178,8 @@ export class SlotChanges {
     changes: readonly Release[],
   ): Promise<readonly OutcomeRow[]> {
     const held = `wanted w JOIN leased ON leased.slot = w.slot
-          JOIN ${this.#names.table} o ON o.slot = w.slot AND o.tenant = w.tenant AND o.topic = w.topic
-            AND o.key = w.key ${this.#names.and('o')} AND o.status = 'held' AND o.status <> 'pending'`;
+          JOIN ${this.#names.table} o ON ${this.#names.sameKey('o', 'w')}
+            AND o.lane <> 0 AND ${inLanes('o', 'held')}`;
     const { rows } = await this.#db.query<OutcomeRow>({
       text: `WITH ${this.#lockedLeases()},
         wanted AS MATERIALIZED (
@@ -186,7 +187,7 @@ export class SlotChanges {
             WITH ORDINALITY AS w (slot, tenant, topic, key, place)
         ),
         locked AS MATERIALIZED (
-          SELECT w.place, o.slot, o.seq FROM ${held} ORDER BY o.seq FOR UPDATE OF o SKIP LOCKED
+          SELECT w.place, o.lane, o.slot, o.seq FROM ${held} ORDER BY o.seq FOR UPDATE OF o SKIP LOCKED
         ),
         busy AS MATERIALIZED (
           SELECT place FROM (SELECT w.place, count(*) AS held FROM ${held} GROUP BY w.place) AS those
@@ -194,8 +195,8 @@ export class SlotChanges {
           WHERE mine.locked IS DISTINCT FROM those.held
         ),
         released AS (
-          UPDATE ${this.#names.table} o SET status = 'pending'
-          FROM locked l WHERE o.slot = l.slot AND o.seq = l.seq ${this.#names.and('o')}
+          UPDATE ${this.#names.table} o SET lane = ${String(LANES.pending)}
+          FROM locked l WHERE ${this.#rowOf}
             AND l.place NOT IN (SELECT place FROM busy)
         )
         SELECT CASE

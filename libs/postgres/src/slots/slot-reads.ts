@@ -1,4 +1,5 @@
 import {
+  MOST_COUNTED,
   ROW_BYTES,
   type FloorProbe,
   type HeldKey,
@@ -10,6 +11,7 @@ import {
   type SlotLease,
 } from '@sagaz/core';
 import { epochMs, isDataError, Prepared } from '../connection/index.js';
+import { inLanes, LANES, statusOf } from './lanes.js';
 import {
   BYTE_COLUMNS,
   numberArray,
@@ -35,18 +37,15 @@ interface Reading {
  */
 const READS_AS_BYTES = 100;
 
-/**
- * SQL condition: whether the row holds back its key. Its last two conditions must be those of the index
- * of delayed and held rows.
- */
+/** SQL condition: whether a row that is retrying, optimistic or a dead letter holds back its key. */
 function holds(row: string): string {
-  return `${row}.ordered AND ${row}.status <> 'pending'
-    AND (${row}.status IN ('retrying', 'optimistic') OR (${row}.status = 'dead_letter' AND ${row}.blocks))`;
+  return `${row}.ordered AND (${row}.lane <> ${String(LANES.dead_letter)} OR ${row}.blocks)`;
 }
 
-function sameKey(a: string, b: string): string {
-  return `${a}.slot = ${b}.slot AND ${a}.tenant = ${b}.tenant AND ${a}.topic = ${b}.topic AND ${a}.key = ${b}.key`;
-}
+/** The statuses in which a row may hold back its key. */
+const HEADS = ['retrying', 'optimistic', 'dead_letter'] as const;
+/** The statuses of rows that are due at some time. */
+const DUE = ['retrying', 'optimistic', 'delayed'] as const;
 
 /**
  * The reads of the owner of slots. The statements of every round are prepared: those that read call a function
@@ -128,12 +127,10 @@ export class SlotReads {
     ];
     if (passingOver !== undefined) {
       const { keys, within } = passingOver;
+      values.push(within);
       values.push(keys.map(({ tenant }) => tenant));
       values.push(keys.map(({ topic }) => topic));
-      values.push(
-        keys.map(({ key }) => key),
-        within,
-      );
+      values.push(keys.map(({ key }) => key));
     }
     const statement = passingOver === undefined ? next : past;
     const { rows } = await this.#db.query<ReadRow>(statement.with(values));
@@ -147,8 +144,8 @@ export class SlotReads {
   }
 
   async heldKeys(incarnation: string, leases: readonly SlotLease[]): Promise<readonly HeldKey[]> {
-    const { table } = this.#names;
-    const only = this.#names.and('o');
+    const names = this.#names;
+    const { table } = names;
     const { rows } = await this.#db.query<{
       slot: number;
       tenant: string;
@@ -158,13 +155,11 @@ export class SlotReads {
     }>({
       text: `WITH ${this.#leased()}
         SELECT o.slot, o.tenant, o.topic, o.key, o.seq AS head FROM leased, ${table} o
-        WHERE o.slot = leased.slot ${only} AND ${holds('o')}
+        WHERE ${names.rows('o', ...HEADS)} AND o.slot = leased.slot AND ${holds('o')}
         UNION ALL
         SELECT DISTINCT o.slot, o.tenant, o.topic, o.key, NULL::bigint FROM leased, ${table} o
-        WHERE o.slot = leased.slot ${only} AND o.status = 'held' AND o.status <> 'pending'
-          AND NOT EXISTS (
-            SELECT FROM ${table} h WHERE ${sameKey('h', 'o')} ${this.#names.and('h')} AND ${holds('h')}
-          )`,
+        WHERE ${names.rows('o', 'held')} AND o.slot = leased.slot
+          AND NOT EXISTS (SELECT FROM ${table} h WHERE ${this.#holdsBack('h', 'o')})`,
       values: this.#leaseValues(incarnation, leases),
     });
     return rows;
@@ -175,7 +170,7 @@ export class SlotReads {
     leases: readonly SlotLease[],
     { limit, bytes, inFlight }: ReadLimits & Pick<ReadRequest, 'inFlight'>,
   ): Promise<readonly QueuedMessage[]> {
-    const { table } = this.#names;
+    const names = this.#names;
     // The clock is read once, in a subquery. The index on due_at cannot be used in a comparison with a
     // function whose value may change from row to row. The size of a payload is known without reading it.
     const { rows } = await this.#db.query<MessageRow>({
@@ -184,14 +179,16 @@ export class SlotReads {
           SELECT o.*, sum(${String(ROW_BYTES)} + octet_length(o.payload))
             OVER (ORDER BY o.due_at, o.seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
           FROM (
-          SELECT o.* FROM ${table} o
-          WHERE o.due_at <= (SELECT clock_timestamp()) AND o.status = 'retrying' ${this.#names.and('o')}
-            AND o.slot IN (SELECT slot FROM leased)
-            AND o.seq NOT IN (SELECT unnest($7::bigint[]))
-            AND (NOT o.ordered OR NOT EXISTS (
-              SELECT FROM ${table} h
-              WHERE ${sameKey('h', 'o')} ${this.#names.and('h')} AND h.seq < o.seq AND ${holds('h')}
-            ))
+          SELECT o.* FROM leased CROSS JOIN LATERAL (
+            SELECT o.* FROM ${names.table} o
+            WHERE ${names.rows('o', 'retrying')} AND o.slot = leased.slot
+              AND o.due_at <= (SELECT clock_timestamp())
+              AND o.seq NOT IN (SELECT unnest($7::bigint[]))
+              AND (NOT o.ordered OR NOT EXISTS (
+                SELECT FROM ${names.table} h WHERE ${this.#holdsBack('h', 'o')} AND h.seq < o.seq
+              ))
+            ORDER BY o.due_at LIMIT $5
+          ) AS o
           ORDER BY o.due_at LIMIT $5
           ) AS o
         ) AS o
@@ -203,32 +200,27 @@ export class SlotReads {
   }
 
   async nextDueInMs(slots: readonly number[]): Promise<number | null> {
-    const { rows } = await this.#db.query<{ ms: number }>({
-      text: `SELECT ${epochMs('o.due_at - clock_timestamp()')} AS ms
-        FROM ${this.#names.table} o
-        WHERE o.due_at IS NOT NULL AND o.slot = ANY ($1::int[]) ${this.#names.and('o')}
-        ORDER BY o.due_at LIMIT 1`,
-      values: [[...slots]],
+    const { rows } = await this.#db.query<{ ms: number | null }>({
+      text: `SELECT ${epochMs('min(first.due_at) - clock_timestamp()')} AS ms
+        FROM unnest($1::int[]) AS s (slot) CROSS JOIN LATERAL (${this.#firstDue('s')}) AS first`,
+      values: [numberArray(slots)],
     });
-    const [next] = rows;
-    return next === undefined ? null : Math.max(0, Math.ceil(next.ms));
+    const ms = rows[0]?.ms ?? null;
+    return ms === null ? null : Math.max(0, Math.ceil(ms));
   }
 
   /** Reads the first row of each slot and the first due row, only if no member lives. */
   async unserved(): Promise<number | null> {
     const { table, lease, member, queue } = this.#names;
-    const only = this.#names.and('o');
     const { rows } = await this.#db.query<{ oldest_ms: number | null }>({
       text: `SELECT ${epochMs('clock_timestamp() - min(head.since)')} AS oldest_ms FROM (
-          SELECT first.created_at AS since FROM (SELECT slot FROM ${lease} WHERE queue = $1) AS l
+          SELECT first.since FROM (SELECT slot FROM ${lease} WHERE queue = $1) AS l
           CROSS JOIN LATERAL (
-            SELECT o.created_at FROM ${table} o
-            WHERE o.slot = l.slot ${only} AND o.status = 'pending' ORDER BY o.seq LIMIT 1
+            (SELECT o.created_at AS since FROM ${table} o
+              WHERE ${this.#names.rows('o', 'pending')} AND o.slot = l.slot ORDER BY o.seq LIMIT 1)
+            UNION ALL
+            (SELECT due.due_at FROM (${this.#firstDue('l')}) AS due WHERE due.due_at <= (SELECT clock_timestamp()))
           ) AS first
-          UNION ALL (
-            SELECT o.due_at FROM ${table} o
-            WHERE o.due_at <= (SELECT clock_timestamp()) ${only} ORDER BY o.due_at LIMIT 1
-          )
         ) AS head
         WHERE NOT EXISTS (SELECT FROM ${member} WHERE queue = $1 AND expires_at > clock_timestamp())`,
       values: [queue],
@@ -237,37 +229,42 @@ export class SlotReads {
     return oldest === null ? null : Math.max(0, oldest);
   }
 
-  /** Two index scans and the first row of each slot; pending rows are only counted. */
+  /** Counts along the index, and reads the first row of each slot. */
   async stats(): Promise<{
     byStatus: ReadonlyMap<QueuedStatus, number>;
     oldestPendingMs: number | null;
   }> {
-    const { table } = this.#names;
-    const only = this.#names.and('o');
     const { rows } = await this.#counts.query<{
-      status: QueuedStatus;
-      rows: string;
-      oldest_ms: number | null;
+      lane: number;
+      counted: string;
+      age_ms: number;
     }>({
-      text: `SELECT 'pending' AS status, count(*) AS rows, (
-          SELECT ${epochMs('max(clock_timestamp() - head.created_at)')}
-          FROM (SELECT slot FROM ${this.#names.lease} WHERE queue = $1) AS l
-          CROSS JOIN LATERAL (
-            SELECT created_at FROM ${table} o
-            WHERE o.slot = l.slot ${only} AND o.status = 'pending' ORDER BY o.seq LIMIT 1
-          ) AS head
-        ) AS oldest_ms
-        FROM ${table} o WHERE o.status = 'pending' ${only}
-        UNION ALL
-        SELECT o.status, count(*), NULL FROM ${table} o WHERE o.status <> 'pending' ${only} GROUP BY o.status`,
-      values: [this.#names.queue],
+      text: `SELECT c.lane, c.counted, ${epochMs('clock_timestamp() - c.since')} AS age_ms FROM ${this.#names.counts(String(MOST_COUNTED))} AS c`,
     });
     const byStatus = new Map<QueuedStatus, number>();
-    for (const row of rows) byStatus.set(row.status, Number(row.rows));
+    for (const { lane, counted } of rows) {
+      const status = statusOf(lane);
+      if (status !== undefined) byStatus.set(status, Number(counted));
+    }
     return {
       byStatus,
-      oldestPendingMs: rows.find((row) => row.oldest_ms !== null)?.oldest_ms ?? null,
+      oldestPendingMs: rows.find(({ lane }) => lane === LANES.pending)?.age_ms ?? null,
     };
+  }
+
+  /** SQL condition: the row `h` holds back the key of the row `o`, if it comes before it. */
+  #holdsBack(h: string, o: string): string {
+    return `${this.#names.sameKey(h, o)} AND ${h}.lane <> 0 AND ${inLanes(h, ...HEADS)} AND ${holds(h)}`;
+  }
+
+  /** SQL for when the first rows of the slot `alias.slot` are due, one row for each status. */
+  #firstDue(alias: string): string {
+    const { table } = this.#names;
+    return DUE.map(
+      (status) => `(SELECT o.due_at FROM ${table} o
+        WHERE ${this.#names.rows('o', status)} AND o.slot = ${alias}.slot AND o.due_at IS NOT NULL
+        ORDER BY o.due_at LIMIT 1)`,
+    ).join(' UNION ALL ');
   }
 
   /** SQL for those of the leases, given as $1 … $4, that the incarnation still has. */

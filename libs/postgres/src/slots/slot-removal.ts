@@ -1,4 +1,4 @@
-import type { Place } from '@sagaz/core';
+import { QUEUED_STATUSES, type Place } from '@sagaz/core';
 import { isLockTimeout } from '../connection/index.js';
 import { numberArray, type SlotConnection, type SlotNames } from './slot-table.js';
 
@@ -19,12 +19,18 @@ const CAREFUL_REMOVALS = 100;
 export class SlotRemoval {
   readonly #db: SlotConnection;
   readonly #names: SlotNames;
+  /**
+   * SQL condition: a row of the queue in any lane. Most rows lie in the first one, in which the index is
+   * searched first; a retry that was done meanwhile lies in the next.
+   */
+  readonly #anywhere: string;
   /** How many of the next removals lock their rows first. */
   #careful = 0;
 
   constructor(db: SlotConnection, names: SlotNames) {
     this.#db = db;
     this.#names = names;
+    this.#anywhere = names.rows('p', ...QUEUED_STATUSES);
   }
 
   /** Removes rows by their numbers. Returns those that are still there. */
@@ -63,7 +69,7 @@ export class SlotRemoval {
           SELECT r.ctid FROM unnest($1::int[], $2::bigint[]) AS d (slot, seq)
           CROSS JOIN LATERAL (
             SELECT p.ctid FROM ${this.#names.table} p
-            WHERE p.slot = d.slot AND p.seq = d.seq ${this.#names.and('p')} LIMIT 1 ${lock}
+            WHERE ${this.#anywhere} AND p.slot = d.slot AND p.seq = d.seq LIMIT 1 ${lock}
           ) AS r
         )) AND (SELECT done FROM settings) IS NOT NULL`,
       values,
@@ -77,7 +83,7 @@ export class SlotRemoval {
       text: `SELECT r.slot, r.seq FROM unnest($1::int[], $2::bigint[]) AS d (slot, seq)
         CROSS JOIN LATERAL (
           SELECT p.slot, p.seq FROM ${this.#names.table} p
-          WHERE p.slot = d.slot AND p.seq = d.seq ${this.#names.and('p')} LIMIT 1
+          WHERE ${this.#anywhere} AND p.slot = d.slot AND p.seq = d.seq LIMIT 1
         ) AS r`,
       values,
     });

@@ -1,44 +1,56 @@
-import type { QueuedMessage } from '@sagaz/core';
+import type { QueuedMessage, QueuedStatus } from '@sagaz/core';
 import { epochMs, type Queryable, type SchemaName } from '../connection/index.js';
+import { inLanes } from './lanes.js';
 
-/** A table of messages in slots, and the part of it that is one queue. */
+/** A queue of the table `message`. */
 export interface SlotTable {
   readonly schema: SchemaName;
   /** The queue's name in `slot_lease`. */
   readonly queue: string;
-  /** Name of the table, without the schema; its sequence is `<table>_seq`, its reader `<table>_read`. */
-  readonly table: string;
-  /** The number of the queue if the table holds several: the `consumer_group` of its rows. */
-  readonly group?: number;
+  /** The number of the queue, which its messages carry. */
+  readonly number: number;
 }
 
 /** The connection for statements: a pool, on which each statement is a transaction of its own. */
 export type SlotConnection = Queryable;
 
-/** The quoted names of a queue's tables for SQL texts. */
+/** The quoted names of a queue's tables, and conditions for its rows, for SQL texts. */
 export class SlotNames {
   readonly queue: string;
   readonly table: string;
   readonly lease: string;
   readonly member: string;
   readonly sequence: string;
-  /** A call of the function that reads, up to its own first argument. */
+  /** A call of the function that reads, up to its second argument. */
   readonly read: string;
-  readonly #group: string | undefined;
+  readonly number: number;
+  readonly #counts: string;
 
-  constructor({ schema, queue, table, group }: SlotTable) {
+  constructor({ schema, queue, number }: SlotTable) {
     this.queue = queue;
-    this.table = `${schema.quoted}.${table}`;
+    this.table = `${schema.quoted}.message`;
     this.lease = `${schema.quoted}.slot_lease`;
     this.member = `${schema.quoted}.slot_member`;
-    this.sequence = `${schema.quoted}.${table}_seq`;
-    this.#group = group === undefined ? undefined : String(group);
-    this.read = `${schema.quoted}.${table}_read(${this.#group === undefined ? '' : `${this.#group}, `}`;
+    this.sequence = `${schema.quoted}.message_seq`;
+    this.number = number;
+    this.#counts = `${schema.quoted}.message_counts`;
+    this.read = `${schema.quoted}.message_read(${String(this.number)}, `;
   }
 
-  /** `AND alias.consumer_group = 7`, or nothing. */
-  and(alias: string): string {
-    return this.#group === undefined ? '' : `AND ${alias}.consumer_group = ${this.#group}`;
+  /** A call of the function that counts. @param most the most rows of a lane that are counted, as SQL */
+  counts(most: string): string {
+    return `${this.#counts}(${String(this.number)}, ${most})`;
+  }
+
+  /** `alias.queue = 7 AND alias.lane IN (0, 1)`: the rows of the queue with one of the statuses. */
+  rows(alias: string, ...statuses: readonly QueuedStatus[]): string {
+    return `${alias}.queue = ${String(this.number)} AND ${inLanes(alias, ...statuses)}`;
+  }
+
+  /** `a.queue = 7 AND b.queue = 7 AND …`: two rows of the queue that have the same key. */
+  sameKey(a: string, b: string): string {
+    return `${a}.queue = ${String(this.number)} AND ${a}.slot = ${b}.slot AND ${a}.tenant = ${b}.tenant
+      AND ${a}.topic = ${b}.topic AND ${a}.key = ${b}.key`;
   }
 }
 

@@ -54,7 +54,7 @@ describeEachPostgres('one bad item in a shared statement', (server) => {
     async function owned(messages: readonly OutboxMessage[]) {
       const incarnation = randomUUID();
       await open.pool.query({
-        text: `WITH gone AS (DELETE FROM sagaz.outbox)
+        text: `WITH gone AS (DELETE FROM sagaz.message)
           UPDATE sagaz.slot_lease SET owner = NULL, expires_at = '-infinity'`,
       });
       await outbox.append(messages);
@@ -80,7 +80,7 @@ describeEachPostgres('one bad item in a shared statement', (server) => {
 
     async function statusOf(id: string) {
       const { rows } = await open.pool.query({
-        text: 'SELECT status, attempts, error, reason FROM sagaz.outbox WHERE id = $1',
+        text: 'SELECT sagaz.lane_status(lane) AS status, attempts, error, reason FROM sagaz.message WHERE id = $1',
         values: [id],
       });
       return rows[0];
@@ -272,7 +272,7 @@ describeEachPostgres('one bad item in a shared statement', (server) => {
       await open.pool.query({
         text: `CREATE FUNCTION sagaz.no() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN RAISE EXCEPTION 'not this one'; END $$;
-          CREATE TRIGGER no BEFORE UPDATE ON sagaz.outbox FOR EACH ROW
+          CREATE TRIGGER no BEFORE UPDATE ON sagaz.message FOR EACH ROW
             WHEN (NEW.id IN (${refused.map((id) => `'${id}'`).join()})) EXECUTE FUNCTION sagaz.no()`,
       });
       const outcomes = await change(
@@ -285,7 +285,7 @@ describeEachPostgres('one bad item in a shared statement', (server) => {
         })),
       );
       await open.pool.query({
-        text: 'DROP TRIGGER no ON sagaz.outbox; DROP FUNCTION sagaz.no()',
+        text: 'DROP TRIGGER no ON sagaz.message; DROP FUNCTION sagaz.no()',
       });
       expect(outcomes).toEqual(range.map((at) => (BAD.has(at) ? 'gone' : 'changed')));
     });
@@ -296,7 +296,7 @@ describeEachPostgres('one bad item in a shared statement', (server) => {
         const messages = many();
         await owned(messages);
         await open.pool.query({
-          text: `UPDATE sagaz.outbox SET headers = $1::json WHERE id = $2`,
+          text: `UPDATE sagaz.message SET headers = $1::json WHERE id = $2`,
           values: [headers, messages[3]?.id],
         });
         const read = await outbox.read({

@@ -70,7 +70,7 @@ export class TrialBooks {
   }
 
   async outboxIsEmpty(): Promise<boolean> {
-    const { rowCount } = await this.#fleet.pool.query(`SELECT FROM ${SCHEMA}.outbox LIMIT 1`);
+    const { rowCount } = await this.#fleet.pool.query(`SELECT FROM ${SCHEMA}.message LIMIT 1`);
     return rowCount === 0;
   }
 

@@ -36,13 +36,13 @@ interface Queue {
   /** SQL of the numbers of the oldest rows: one for each group. */
   readonly oldest: string;
 }
-const GROUP = `(SELECT g.name FROM ${broker}.consumer_group g WHERE g.id = m.consumer_group)`;
+const GROUP = `(SELECT g.name FROM ${broker}.queue g WHERE g.id = m.queue)`;
 const outboxOf = (schema: string): Queue => ({
   schema,
-  table: `${schema}.outbox`,
+  table: `${schema}.message`,
   group: 'NULL::text',
-  queue: `'outbox'`,
-  oldest: `SELECT seq FROM ${schema}.outbox WHERE status <> 'dead_letter' ORDER BY created_at LIMIT 1`,
+  queue: `'outbox:default'`,
+  oldest: `SELECT seq FROM ${schema}.message WHERE lane <> 5 ORDER BY created_at LIMIT 1`,
 });
 const ORDERS_OUTBOX = outboxOf(orders);
 const STOCK_OUTBOX = outboxOf(stock);
@@ -51,12 +51,13 @@ const GROUPS: Queue = {
   table: `${broker}.message`,
   group: GROUP,
   queue: GROUP,
-  oldest: `SELECT DISTINCT ON (consumer_group) seq FROM ${broker}.message
-    WHERE status <> 'dead_letter' ORDER BY consumer_group, created_at`,
+  oldest: `SELECT DISTINCT ON (queue) seq FROM ${broker}.message
+    WHERE lane <> 5 ORDER BY queue, created_at`,
 };
 
 function messages({ schema, table, group, queue }: Queue, where: string): string {
-  return `SELECT '${table}' AS place, ${group} AS consumer_group, m.id, m.topic, m.key, m.type, m.status, m.seq,
+  return `SELECT '${table}' AS place, ${group} AS consumer_group, m.id, m.topic, m.key, m.type,
+      ${schema}.lane_status(m.lane) AS status, m.seq,
       m.slot, m.attempts, m.created_at, m.due_at, m.died_at, m.reason, m.error,
       ${leaseOf(schema, queue, 'm.slot')} AS lease
     FROM ${table} m WHERE m.${where}`;
@@ -186,26 +187,26 @@ export const RULES: readonly Rule[] = [
   {
     name: 'deadLetters',
     server: 'store',
-    rows: `${messages(ORDERS_OUTBOX, `status = 'dead_letter'`)}
-      UNION ALL ${messages(STOCK_OUTBOX, `status = 'dead_letter'`)}
+    rows: `${messages(ORDERS_OUTBOX, 'lane = 5')}
+      UNION ALL ${messages(STOCK_OUTBOX, 'lane = 5')}
       UNION ALL SELECT '${stock}.inbox_dead_letter', group_name, id, topic, key, type, 'dead_letter', place, NULL,
         attempts, NULL, replay_due_at, died_at, reason, error, NULL FROM ${stock}.inbox_dead_letter`,
   },
   {
     name: 'deadLetters',
     server: 'broker',
-    rows: messages(GROUPS, `status = 'dead_letter'`),
+    rows: messages(GROUPS, 'lane = 5'),
   },
   {
     name: 'messagesLeft',
     server: 'store',
-    rows: `${messages(ORDERS_OUTBOX, `status <> 'dead_letter'`)}
-      UNION ALL ${messages(STOCK_OUTBOX, `status <> 'dead_letter'`)}`,
+    rows: `${messages(ORDERS_OUTBOX, 'lane <> 5')}
+      UNION ALL ${messages(STOCK_OUTBOX, 'lane <> 5')}`,
   },
   {
     name: 'messagesLeft',
     server: 'broker',
-    rows: messages(GROUPS, `status <> 'dead_letter'`),
+    rows: messages(GROUPS, 'lane <> 5'),
   },
 ];
 

@@ -30,7 +30,8 @@ DECLARE
 BEGIN
   IF TG_OP = 'DELETE' THEN r := OLD; ELSE r := NEW; END IF;
   INSERT INTO app.trail (place, what, seq, slot, message_id, status, attempts)
-  VALUES (TG_TABLE_SCHEMA || coalesce(' group ' || (to_json(r) ->> 'consumer_group'), ''), TG_OP, r.seq, r.slot, r.id, r.status, r.attempts);
+  VALUES (TG_TABLE_SCHEMA || CASE WHEN TG_TABLE_SCHEMA = '${SCHEMAS.broker}' THEN ' group ' || r.queue ELSE '' END, TG_OP,
+    r.seq, r.slot, r.id, (ARRAY['pending', 'retrying', 'held', 'optimistic', 'delayed', 'dead_letter', 'unrouted'])[r.lane + 1], r.attempts);
   RETURN NULL;
 END $$;`;
 
@@ -55,7 +56,7 @@ export const STORE_TRAIL = [
   TRAIL,
   noteLeases(SCHEMAS.orders),
   noteLeases(SCHEMAS.stock),
-  noteMessages(`${SCHEMAS.orders}.outbox`),
+  noteMessages(`${SCHEMAS.orders}.message`),
 ].join('\n');
 /** For the server of the broker. */
 export const BROKER_TRAIL = [

@@ -1,5 +1,6 @@
 import { valueText } from '../../errors/index.js';
 import { isLine } from './line.js';
+import { LONGEST_KEY } from './longest-key.js';
 
 /** Why a message cannot be sent as it is. */
 export interface MessageProblem {
@@ -13,8 +14,6 @@ export interface MessageProblem {
  * its memory.
  */
 const LARGEST_PAYLOAD = 16 * 1_024 * 1_024;
-/** The most bytes of tenant, topic and key together that an index of a store or broker takes. */
-const LONGEST_KEY = 2_000;
 
 /** Checks tenant, topic and key of a message; null: they are valid. Undefined ones are not checked. */
 export function addressProblem(

@@ -116,6 +116,18 @@ export const appendCases: readonly ContractCase<OutboxStoreFixture>[] = [
     },
   },
   {
+    name: 'refuses a key that no index could hold, before anything is written',
+    guards: 'A message that could not be set aside when it fails would be tried for ever.',
+    async run({ outbox }) {
+      // 2,000 bytes with the topic, of a character that has two.
+      const longest = 'ä'.repeat(997);
+      await outbox.append([outboxMessage(longest, 1)]);
+      const messages = [outboxMessage('k', 1), outboxMessage(`${longest}k`, 1)];
+      await assert.rejects(outbox.append(messages), { code: 'SAGAZ_KEY_TOO_LONG', bytes: 2_001 });
+      assert.deepEqual(bodiesOf(await readAll(outbox)), [`${longest}:1`]);
+    },
+  },
+  {
     name: 'keeps the order of several appends in one transaction',
     guards: 'Order per key within one transaction.',
     async run({ outbox, transactions }) {

@@ -56,6 +56,19 @@ export const brokerCases: readonly ContractCase<BrokerFixture>[] = [
     },
   },
   {
+    name: 'refuses a message whose key no index could hold, and takes the others',
+    guards: 'A message that could not be set aside when it fails would be tried for ever.',
+    async run({ broker }) {
+      const topic = freshName('topic');
+      const batch = ['a', 'k'.repeat(2_001), 'b'].map((key) => messageOf(topic, key, 1));
+      const outcomes = await broker.publish(batch);
+      assert.deepEqual(
+        outcomes.map(({ kind }) => kind),
+        ['acknowledged', 'rejected', 'acknowledged'],
+      );
+    },
+  },
+  {
     name: 'acknowledges of a key only what comes before the message it refuses',
     guards:
       'Hole: a batch of which 5 is refused and 6 is taken delivers 6 before 5, with no crash at all.',
