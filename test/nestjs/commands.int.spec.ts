@@ -13,6 +13,7 @@ import {
   StepResult,
   command,
   defineCommand,
+  type PayloadCodec,
 } from '@sagaz/nestjs';
 import { Ctx, Payload } from '@nestjs/microservices';
 import { postgresBroker } from '@sagaz/postgres';
@@ -78,6 +79,43 @@ class WeighOrderSaga extends SagaOf<{ id: string }, number> {
   }
 }
 
+/** Not JSON: the id as text, and the number of a shelf as one byte. */
+const ids: PayloadCodec<Reserve> = {
+  contentType: 'text/x-id',
+  encode: ({ orderId }) => Buffer.from(orderId),
+  decode: (payload) => ({ orderId: Buffer.from(payload).toString() }),
+};
+const shelves: PayloadCodec<{ shelf: number }> = {
+  contentType: 'application/x-shelf',
+  encode: ({ shelf }) => Uint8Array.of(shelf),
+  decode: ([shelf = 0]) => ({ shelf }),
+};
+const StoreGoods = defineCommand()('inventory.store', { codec: ids, replyCodec: shelves });
+const FetchGoods = defineCommand()('inventory.fetch', { codec: ids, replyCodec: shelves });
+
+@Saga({ name: 'store-order', output: 'label' })
+@Injectable()
+class StoreOrderSaga extends SagaOf<{ id: string; lost?: boolean }, string> {
+  @SagaStep()
+  store(@SagaInput() { id }: { id: string }) {
+    return command(StoreGoods, { orderId: id });
+  }
+
+  @Compensate('store')
+  fetch(@SagaInput() { id }: { id: string }) {
+    return command(FetchGoods, { orderId: id });
+  }
+
+  @SagaStep({ dependsOn: ['store'], retry: { attempts: 1 } })
+  label(
+    @SagaInput() { id, lost }: { id: string; lost?: boolean },
+    @StepResult('store') { shelf }: { shelf: number },
+  ): string {
+    if (lost === true) throw new Error('no paper');
+    return `${id} on ${shelf}`;
+  }
+}
+
 @Controller()
 class StockController {
   constructor(@InjectRepository(Order) private readonly rows: Repository<Order>) {}
@@ -87,6 +125,18 @@ class StockController {
     if (orderId.startsWith('sold-out')) throw new SagaRefusal('out_of_stock');
     await this.rows.insert({ id: orderId, status: 'reserved' });
     return { reservation: `r-${orderId}` };
+  }
+
+  @IdempotentHandler(StoreGoods)
+  async store({ orderId }: Reserve): Promise<{ shelf: number }> {
+    await this.rows.insert({ id: orderId, status: 'stored' });
+    return { shelf: 200 };
+  }
+
+  @IdempotentHandler(FetchGoods)
+  async fetch({ orderId }: Reserve): Promise<{ shelf: number }> {
+    await this.rows.update({ id: orderId }, { status: 'fetched' });
+    return { shelf: 200 };
   }
 
   @IdempotentHandler(WeighOfOld)
@@ -136,7 +186,7 @@ describe('a saga over two services, each with its own database', () => {
     });
     orders = await startService({
       databases: [{ url: orderDb }],
-      providers: [ShipOrderSaga, WeighOrderSaga],
+      providers: [ShipOrderSaga, WeighOrderSaga, StoreOrderSaga],
       sagaz: {
         service: 'orders',
         broker: broker(),
@@ -183,6 +233,15 @@ describe('a saga over two services, each with its own database', () => {
     expect(JSON.stringify(outcome)).toContain('does not match its schema: grams: ');
     const rows = await stock.rows(`SELECT status FROM orders WHERE id = 'heavy'`);
     expect(rows).toEqual([{ status: 'undone, applied' }]);
+  });
+
+  it('sends commands and takes replies in the format of their contracts', async () => {
+    const stored = await orders.get(Sagas).start(StoreOrderSaga, { id: 'stored' });
+    expect(await stored.outcome()).toEqual({ status: 'completed', output: 'stored on 200' });
+    const lost = await orders.get(Sagas).start(StoreOrderSaga, { id: 'fetched', lost: true });
+    expect((await lost.outcome()).status).toBe('compensated');
+    const rows = await stock.rows(`SELECT status FROM orders WHERE id = 'fetched'`);
+    expect(rows).toEqual([{ status: 'fetched' }]);
   });
 
   it('ends a hundred of them at once', async () => {

@@ -19,7 +19,10 @@ export interface Message {
   readonly time: string;
   readonly contentType: string;
   readonly payload: Uint8Array;
-  /** The headers: `traceparent`, `sagaz-…` and the user's own. Their names are in lower case. */
+  /**
+   * The headers: `traceparent`, `sagaz-…`, `ce_dataschema` and the user's own. Their names are in lower
+   * case.
+   */
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -63,6 +66,11 @@ export const HEADERS = {
   commandType: 'sagaz-command-type',
   /** `v1=<key id>:<MAC>`, where messages are signed. */
   signature: 'sagaz-signature',
+  /**
+   * The schema of the body: CloudEvents `dataschema`, under the name that Kafka's binding gives it. Absent
+   * if the contract names none.
+   */
+  dataSchema: 'ce_dataschema',
   /** On a dead letter only, and never taken from a sender: the digest of a message that was not trusted. */
   untrusted: 'sagaz-untrusted',
 } as const;

@@ -1,7 +1,13 @@
 import { replyMail, type SagaEngine, type SagaOutcome } from '../engine/index.js';
 import { isSagaRefusal, errorRecord } from '../errors/index.js';
 import { newId } from '../ids.js';
-import { jsonCodec, type CommandContract } from '../messaging/index.js';
+import {
+  checkedReply,
+  decodePayload,
+  encodeBody,
+  jsonCodec,
+  type CommandContract,
+} from '../messaging/index.js';
 import { HEADERS, type FaultPoint, type OutboxMessage } from '../ports/index.js';
 import {
   buildSagaDefinition,
@@ -31,7 +37,10 @@ export interface SagaTestResult<Output> {
 }
 
 /** Answers a command. An error that it throws is an answer as well: a refusal, or a failure. */
-type Answer = (payload: unknown) => unknown;
+interface Answer {
+  readonly contract: CommandContract;
+  readonly answer: (payload: unknown) => unknown;
+}
 
 /** How often the participants of a test look for commands, in virtual time. */
 const LOOK_MS = 10;
@@ -94,9 +103,12 @@ export class SagaTest<S extends AnySaga> {
     contract: CommandContract<Payload, Reply>,
     answer: (payload: Payload) => Reply | Promise<Reply>,
   ): this {
-    // A message carries what the contract says; the sender was checked by the compiler.
     if (contract.handledBy !== null) this.#handlers.set(contract.type, contract.handledBy);
-    this.#answers.set(contract.type, (payload) => answer(payload as Payload));
+    // A message carries what the contract says; the sender was checked by the compiler.
+    this.#answers.set(contract.type, {
+      contract,
+      answer: (payload) => answer(payload as Payload),
+    });
     return this;
   }
 
@@ -238,13 +250,20 @@ export class SagaTest<S extends AnySaga> {
     };
   }
 
-  async #answer(bench: EngineBench, message: OutboxMessage, answer: Answer): Promise<void> {
+  async #answer(
+    bench: EngineBench,
+    message: OutboxMessage,
+    { contract, answer }: Answer,
+  ): Promise<void> {
     let status = 'ok';
+    let { contentType } = contract.replyCodec;
     let payload: Uint8Array;
     try {
-      payload = jsonCodec.encode(await answer(jsonCodec.decode(message.payload)));
+      const reply = await answer(decodePayload(contract, message));
+      payload = encodeBody(contract.replyCodec, reply, `The reply to '${contract.type}'`);
     } catch (error) {
       status = isSagaRefusal(error) ? 'refused' : 'failed';
+      contentType = jsonCodec.contentType;
       const { reason, details } = errorRecord(error);
       payload = jsonCodec.encode(
         isSagaRefusal(error) ? { reason, details } : { reason: 'exhausted' },
@@ -258,8 +277,8 @@ export class SagaTest<S extends AnySaga> {
       [HEADERS.causationId]: message.id,
     };
     const source = this.#handlers.get(message.type) ?? message.source;
-    const reply = { ...message, source, id: newId(), headers, payload };
-    await bench.sagas.putMail([replyMail(reply)]);
+    const reply = { ...message, source, id: newId(), headers, contentType, payload };
+    await bench.sagas.putMail([replyMail(await checkedReply(reply))]);
     bench.wakeUps.hint('saga');
   }
 }

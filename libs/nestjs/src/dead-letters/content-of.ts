@@ -1,3 +1,5 @@
+import { jsonCodec, mediaTypeOf } from '@sagaz/core';
+
 interface Payload {
   readonly contentType: string;
   readonly payload: Uint8Array;
@@ -5,12 +7,10 @@ interface Payload {
 
 /** Decodes a payload for people to read; null if it cannot be decoded. Never throws. */
 export function contentOf({ contentType, payload }: Payload): unknown {
-  const type = contentType.split(';', 1)[0]?.trim().toLowerCase() ?? '';
-  const isJson = type === 'application/json' || type.endsWith('+json');
-  if (!isJson && !type.startsWith('text/')) return null;
   try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(payload);
-    return isJson ? (JSON.parse(text) as unknown) : text;
+    if (jsonCodec.reads(contentType)) return jsonCodec.decode(payload) ?? null;
+    if (!mediaTypeOf(contentType).startsWith('text/')) return null;
+    return new TextDecoder('utf-8', { fatal: true }).decode(payload);
   } catch {
     return null;
   }

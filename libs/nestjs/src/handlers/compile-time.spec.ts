@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 
 /** The names that every case below may use. */
 const PREAMBLE = `
-import { command, defineCommand, defineEvent } from '@sagaz/core';
+import { command, defineCommand, defineEvent, jsonCodec, type AnyValueCodec, type PayloadCodec } from '@sagaz/core';
 import { of, type Observable } from 'rxjs';
 import { IdempotentHandler, MessageContext, TransactionManager } from './index.js';
 interface Item { readonly sku: string; readonly count?: number }
@@ -12,6 +12,9 @@ const Reserve = defineCommand<Item, Reserved>()('stock.reserve');
 const Release = defineCommand<Item>()('stock.release');
 const Counted = defineEvent<Item>()('stock.counted');
 declare const item: Item;
+declare const items: PayloadCodec<Item>;
+declare const reservations: PayloadCodec<Reserved>;
+declare const anything: AnyValueCodec;
 `;
 
 function controller(member: string): string {
@@ -91,6 +94,28 @@ const refused: readonly (readonly [promise: string, source: string, message: str
     controller(`@IdempotentHandler(Counted, { groop: 'a' }) counted() {}`),
     `'groop' does not exist in type 'HandlerOptions'`,
   ],
+  [
+    'a codec is of another type than the payload of an event',
+    `export const Sold = defineEvent<Item>()('stock.sold', { codec: reservations });`,
+    `Type 'PayloadCodec<Reserved>' is not assignable to type `,
+  ],
+  [
+    'a codec is of another type than the reply to a command',
+    `export const Sell = defineCommand<Item, Reserved>()('stock.sell', { replyCodec: items });`,
+    `Type 'PayloadCodec<Item>' is not assignable to type `,
+  ],
+  [
+    'the parameter is of another type than the codec of an event without a type',
+    `const Sold = defineEvent()('stock.sold', { codec: items });
+     export class Stock { @IdempotentHandler(Sold) sold(event: Reserved) {} }`,
+    PAYLOAD,
+  ],
+  [
+    'the answer is of another type than the reply codec of a command without types',
+    `const Sell = defineCommand()('stock.sell', { codec: items, replyCodec: reservations });
+     export class Stock { @IdempotentHandler(Sell) sell(i: Item): string { return i.sku; } }`,
+    REPLY,
+  ],
 ];
 
 const accepted: readonly (readonly [promise: string, source: string])[] = [
@@ -125,6 +150,18 @@ const accepted: readonly (readonly [promise: string, source: string])[] = [
   [
     'an event, whatever its handler returns',
     controller(`@IdempotentHandler(Counted) counted(i: Item): number { return i.count ?? 0; }`),
+  ],
+  [
+    'codecs of the types of a contract, and those for every value',
+    `export const Sold = defineEvent<Item>()('stock.sold', { codec: items });
+     export const Sent = defineEvent<Item>()('stock.sent', { codec: anything });
+     export const Sell = defineCommand<Item, Reserved>()('stock.sell', { codec: jsonCodec, replyCodec: reservations });`,
+  ],
+  [
+    'a handler of the types of its codecs',
+    `const Sell = defineCommand()('stock.sell', { codec: items, replyCodec: reservations });
+     export class Stock { @IdempotentHandler(Sell) sell(i: Item): Reserved { return { reservation: i.sku }; } }
+     export const sent = command(Sell, { sku: 'a' });`,
   ],
   ['a handler that wants nothing', controller(`@IdempotentHandler(Counted) counted() {}`)],
   [

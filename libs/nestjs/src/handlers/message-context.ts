@@ -76,6 +76,14 @@ export class MessageContext extends BaseRpcContext<[InboxAttempt]> {
   }
 
   /**
+   * The schema of the payload, as its sender names it (CloudEvents `dataschema`, the option `dataSchema` of
+   * its contract); undefined: it names none.
+   */
+  get dataSchema(): string | undefined {
+    return this.headers[HEADERS.dataSchema];
+  }
+
+  /**
    * Aborted when the time limit of the handler is over (`timeout`), when the right to work on the
    * message is lost, and when the process stops. Pass it to calls that take a signal: `fetch(url, {
    * signal: context.signal })`.

@@ -1,4 +1,5 @@
 import {
+  decodePayload,
   validatePayload,
   validateReply,
   HEADERS,
@@ -33,9 +34,9 @@ function unitOf(connection: Connection): InboxUnit {
   };
 }
 
-async function decode({ contract, inbox }: DeclaredHandler, message: Message): Promise<Decoded> {
+async function decode({ contract }: DeclaredHandler, message: Message): Promise<Decoded> {
   try {
-    return { payload: await validatePayload(contract, inbox.codec.decode(message.payload)) };
+    return { payload: await validatePayload(contract, decodePayload(contract, message)) };
   } catch (error) {
     return { problem: asError(error) };
   }

@@ -37,6 +37,7 @@ const FAULTS: Readonly<Record<string, readonly string[]>> = {
     'SAGAZ_MALFORMED_PAYLOAD',
     'SAGAZ_MISSING_BROKER_GRANT',
     'SAGAZ_STORE_REFUSED',
+    'SAGAZ_UNENCODABLE_VALUE',
     'SAGAZ_UNREADABLE_JOURNAL',
   ],
   'the start of the application fails with it': [
@@ -96,6 +97,7 @@ const FAULTS: Readonly<Record<string, readonly string[]>> = {
     'SAGAZ_SUBSCRIPTION_CLOSED',
     'SAGAZ_TURN_WAIT',
     'SAGAZ_UNANSWERED_COMMAND',
+    'SAGAZ_UNEXPECTED_CONTENT_TYPE',
     'SAGAZ_UNKNOWN_COMMAND',
     'SAGAZ_UNKNOWN_STEP',
     'SAGAZ_UNRETURNED_COMMAND',

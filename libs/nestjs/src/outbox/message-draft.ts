@@ -1,5 +1,6 @@
 import {
-  jsonCodec,
+  decodePayload,
+  encodePayload,
   newId,
   parseDuration,
   userHeaders,
@@ -45,7 +46,7 @@ export interface MessageDraft {
  * Fixes the body, headers and trace of a message as they are now. The payload's schema is checked when
  * the draft is sealed, because that is asynchronous.
  *
- * @throws UnserializableValueError, InvalidHeaderError, InvalidDurationError, InvalidPublishError
+ * @throws UnserializableValueError, UnencodableValueError, InvalidHeaderError, InvalidDurationError, InvalidPublishError
  */
 export function draftMessage<Payload>(
   contract: MessageContract<Payload>,
@@ -67,15 +68,17 @@ export function draftMessage<Payload>(
       (header, problem) => new InvalidHeaderError(header, type, problem),
     ),
   };
-  const body = checkSize(type, jsonCodec.encode(payload));
+  const fixed = encodePayload(contract, payload);
+  checkSize(type, fixed.payload);
   const time = clock.date().toISOString();
   return {
     id,
     async seal(source) {
-      let bytes = body;
+      let body = fixed;
       if (contract.payloadSchema !== undefined) {
-        const fixed = jsonCodec.decode(body) as Payload;
-        bytes = checkSize(type, jsonCodec.encode(await validatePayload(contract, fixed)));
+        const checked = await validatePayload(contract, decodePayload(contract, fixed));
+        body = encodePayload(contract, checked);
+        checkSize(type, body.payload);
       }
       return {
         id,
@@ -85,9 +88,9 @@ export function draftMessage<Payload>(
         type,
         source,
         time,
-        contentType: jsonCodec.contentType,
-        payload: bytes,
-        headers,
+        contentType: body.contentType,
+        payload: body.payload,
+        headers: { ...headers, ...body.headers },
         ordered: options.ordered ?? options.key !== undefined,
         delayMs,
       };

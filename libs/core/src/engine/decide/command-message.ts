@@ -21,6 +21,7 @@ export function commandMessage(
   const headers: Record<string, string> = {
     ...trace,
     ...command.headers,
+    ...message.headers,
     [HEADERS.role]: ref.role === 'compensation' ? 'compensation' : 'command',
     [HEADERS.sagaId]: context.sagaId,
     [HEADERS.step]: ref.step,

@@ -1,12 +1,12 @@
-import type { Command } from '../../messaging/index.js';
+import type { Command, EncodedPayload } from '../../messaging/index.js';
 import type { Mail } from '../../ports/index.js';
 import type { ErrorRecord, TaskRef } from '../journal/index.js';
 
 /** How an attempt that ran in this process ended. */
 export type AttemptResult =
   | { readonly kind: 'completed'; readonly output: unknown }
-  /** The method returned a command. */
-  | { readonly kind: 'command'; readonly command: Command; readonly message: PreparedCommand }
+  /** The method returned a command; its payload was encoded before the transition that sends it. */
+  | { readonly kind: 'command'; readonly command: Command; readonly message: EncodedPayload }
   /**
    * The attempt failed; another one follows while the policy allows it. `doubt`: it may have had its
    * effect.
@@ -22,12 +22,6 @@ export type AttemptResult =
    * effect.
    */
   | { readonly kind: 'released'; readonly doubt: boolean };
-
-/** The body of a command, encoded before the transition that sends it. */
-export interface PreparedCommand {
-  readonly payload: Uint8Array;
-  readonly contentType: string;
-}
 
 /** Something that happened to a saga and that its next transition takes into account. */
 export type SagaEvent =

@@ -1,28 +1,21 @@
 import {
   addressProblem,
   idempotencyKeyProblem,
-  InvalidContractError,
   isCommand,
-  jsonCodec,
+  encodePayload,
   journalText,
-  MessageValidationError,
   parseJournal,
   payloadProblem,
-  UnserializableValueError,
   validatePayload,
   type Command,
 } from '../../messaging/index.js';
 import { classify } from '../../retry/index.js';
-import {
-  CommandWithoutBrokerError,
-  StepAbortedError,
-  UnreturnedCommandError,
-  UnsendableCommandError,
-} from '../errors.js';
+import { CommandWithoutBrokerError, StepAbortedError, UnsendableCommandError } from '../errors.js';
 import type { AttemptResult, PlannedStart } from '../decide/index.js';
 import type { AttemptOutcome } from '../engine-observer.js';
 import { errorRecord, taskKeyOf } from '../journal/index.js';
 import type { TransactionPlace } from '../step-transactions.js';
+import { isAboutValue } from './about-value.js';
 import { callMethod } from './call-method.js';
 import { ConnectionWait } from './connection-wait.js';
 import { HeldTurn } from './held-turn.js';
@@ -219,13 +212,13 @@ export class Attempt {
     const { contract, key } = command;
     const facts = [definition.name, step, role, contract.type] as const;
     if (!this.engine.hearsReplies) throw new CommandWithoutBrokerError(...facts);
-    const payload = jsonCodec.encode(await validatePayload(contract, command.payload));
+    const message = encodePayload(contract, await validatePayload(contract, command.payload));
     const found =
       addressProblem(contract.topic, { tenant, key: key ?? id }) ??
       idempotencyKeyProblem(tenant, taskKeyOf(id, this.start, command.item)) ??
-      payloadProblem(payload);
+      payloadProblem(message.payload);
     if (found !== null) throw new UnsendableCommandError(...facts, found.problem, found.remedy);
-    return { kind: 'command', command, message: { payload, contentType: jsonCodec.contentType } };
+    return { kind: 'command', command, message };
   }
 
   /** Makes a result from the error that the method threw. */
@@ -242,15 +235,7 @@ export class Attempt {
       // Only a refusal or a final error says that the method had no effect. A method that was told to
       // stop may have stopped anywhere, and after an error that another attempt may cure (a broken
       // socket, a 503) the other side may have done what it was asked for.
-      doubt:
-        !known &&
-        (this.aborted !== null ||
-          kind !== 'final' ||
-          // These errors are about a value, and say nothing about what the method did before.
-          error instanceof UnserializableValueError ||
-          error instanceof UnreturnedCommandError ||
-          error instanceof InvalidContractError ||
-          error instanceof MessageValidationError),
+      doubt: !known && (this.aborted !== null || kind !== 'final' || isAboutValue(error)),
       final: kind === 'refusal' || kind === 'final' || this.aborted === 'given_up',
     };
   }

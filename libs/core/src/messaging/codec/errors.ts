@@ -1,4 +1,4 @@
-import { NonRetryableError } from '../../errors/index.js';
+import { NonRetryableError, valueText } from '../../errors/index.js';
 
 /**
  * A value that JSON cannot hold unchanged. It is refused, because it would be read back as another
@@ -25,14 +25,61 @@ export class UnserializableValueError extends NonRetryableError {
   }
 }
 
-/** Bytes that are not JSON in UTF-8. */
+/** A value that the codec of its contract cannot encode. No attempt can change that. */
+export class UnencodableValueError extends NonRetryableError {
+  override readonly code = 'SAGAZ_UNENCODABLE_VALUE';
+
+  constructor(
+    /** `The payload of 'order.confirmed'`. */
+    readonly what: string,
+    readonly contentType: string,
+    problem: string,
+    options: { readonly cause?: unknown } = {},
+  ) {
+    super(`${what} cannot be encoded as ${contentType}: ${problem}.`, {
+      ...options,
+      remedy: 'Give a value that the codec of the contract takes, or mend the codec.',
+    });
+  }
+}
+
+/**
+ * A body whose content type the codec of the contract does not read. It is not decoded, because bytes of
+ * another format could be read as a wrong value.
+ */
+export class UnexpectedContentTypeError extends NonRetryableError {
+  override readonly code = 'SAGAZ_UNEXPECTED_CONTENT_TYPE';
+
+  constructor(
+    /** `The payload of 'order.confirmed'`. */
+    readonly what: string,
+    /** The content type of the message. */
+    readonly contentType: string,
+    /** The content type of the contract's codec. */
+    readonly expected: string,
+  ) {
+    super(
+      `${what} has the content type ${valueText(contentType)}, which the contract's codec for ${expected} does not read.`,
+      {
+        remedy:
+          'Let its sender state the content type of what it sends, and give the contract a codec that reads it, the same on both sides.',
+      },
+    );
+  }
+}
+
+/** Bytes that are not what their content type says. */
 export class MalformedPayloadError extends NonRetryableError {
   override readonly code = 'SAGAZ_MALFORMED_PAYLOAD';
 
-  constructor(cause: unknown) {
-    super('The payload is no JSON text in UTF-8.', {
+  constructor(
+    /** The content type of the codec that could not read the bytes. */
+    readonly contentType: string,
+    cause: unknown,
+  ) {
+    super(`The payload is not valid ${contentType}.`, {
       cause,
-      remedy: 'Publish it with the content type application/json and a body that is JSON.',
+      remedy: 'Let its sender send a body that is what its content type says.',
     });
   }
 }

@@ -1,40 +1,39 @@
+import { isJsonContentType } from './content-type.js';
 import { MalformedPayloadError } from './errors.js';
+import type { AnyValueCodec } from './payload-codec.js';
 import { assertPlain, KEPT, plainText, SENT, WRAPPED, type PlainRules } from './plain-value.js';
 
-/** Turns values into the bytes of a payload, and back without changing them. */
-export interface PayloadCodec {
-  readonly contentType: string;
-  /** @throws UnserializableValueError */
-  encode(value: unknown): Uint8Array;
-  /** @throws MalformedPayloadError */
-  decode(payload: Uint8Array): unknown;
-}
-
 const decoder = new TextDecoder('utf-8', { fatal: true });
+const JSON_TYPE = 'application/json';
 const NOTHING = new Uint8Array(0);
 
 /**
  * JSON in UTF-8. What is decoded equals what was encoded: values JSON would change are refused with
  * their path. `undefined` as a whole is a body of no bytes; an `undefined` property is left out,
- * which reads the same. NUL and lone surrogates in strings are kept, as JSON escapes.
+ * which reads the same. NUL and lone surrogates in strings are kept, as JSON escapes. It reads every
+ * content type of JSON, such as `application/vnd.acme.order+json`.
  */
-export const jsonCodec: PayloadCodec = Object.freeze({
-  contentType: 'application/json',
+export const jsonCodec = Object.freeze({
+  contentType: JSON_TYPE,
 
+  reads: isJsonContentType,
+
+  /** @throws UnserializableValueError */
   encode(value: unknown): Uint8Array {
     if (value === undefined) return NOTHING;
     return Buffer.from(plainText(value, SENT));
   },
 
+  /** @throws MalformedPayloadError */
   decode(payload: Uint8Array): unknown {
     if (payload.byteLength === 0) return undefined;
     try {
       return JSON.parse(decoder.decode(payload));
     } catch (error) {
-      throw new MalformedPayloadError(error);
+      throw new MalformedPayloadError(JSON_TYPE, error);
     }
   },
-});
+}) satisfies AnyValueCodec;
 
 /**
  * A saga's input or a step's result as the text of a journal entry: one line of JSON, in which NUL and

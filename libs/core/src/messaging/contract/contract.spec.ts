@@ -3,13 +3,17 @@ import {
   InvalidContractError,
   MessageValidationError,
   command,
+  decodePayload,
   defineCommand,
   defineEvent,
+  encodePayload,
   isCommand,
   topicOf,
   validatePayload,
   validateReply,
 } from './index.js';
+import { jsonCodec } from '../codec/index.js';
+import { linesCodec } from '../codec/lines-codec.fixture.js';
 import type { SchemaResult, StandardSchema } from './index.js';
 
 interface Reserve {
@@ -79,6 +83,43 @@ describe('a contract', () => {
     );
   });
 
+  it('has JSON for a codec, and names no schema', () => {
+    const contract = defineCommand()('a.b');
+    expect(contract).toMatchObject({ codec: jsonCodec, replyCodec: jsonCodec, dataSchema: null });
+  });
+
+  it('may have codecs of its own, and a name for the schema of its payloads', () => {
+    const contract = defineCommand()('a.b', {
+      codec: linesCodec,
+      replyCodec: jsonCodec,
+      dataSchema: 'urn:acme:lines:2',
+    });
+    expect(contract).toMatchObject({ codec: linesCodec, replyCodec: jsonCodec });
+    const encoded = encodePayload(contract, { lines: ['a'] });
+    expect(encoded).toEqual({
+      payload: Buffer.from('a\n'),
+      contentType: 'text/x-lines',
+      headers: { ce_dataschema: 'urn:acme:lines:2' },
+    });
+    expect(decodePayload(contract, encoded)).toEqual({ lines: ['a'] });
+    const other = { ...encoded, contentType: 'application/json' };
+    expect(() => decodePayload(contract, other)).toThrow("The payload of 'a.b' has the content");
+  });
+
+  it.each([
+    [{ codec: {} }, "A codec of 'a.b' is {}, which is no codec. Give an object with contentType"],
+    [{ codec: { ...linesCodec, contentType: 'a\nb' } }, "A codec of 'a.b' is "],
+    [{ replyCodec: { contentType: 'a/b', encode: () => 1 } }, "A codec of 'a.b' is "],
+    [{ dataSchema: '' }, "The option dataSchema of 'a.b' is '', which is no absolute URI. Give a"],
+    [{ dataSchema: 'order/2' }, "is 'order/2', which is no absolute URI"],
+    [{ dataSchema: `urn:a:${'b'.repeat(2_000)}` }, 'of at most 2000 characters'],
+    [{ dataSchema: 'urn:a:\n' }, 'which is no absolute URI'],
+  ])('says what is wrong with the codec or schema %j', (options, message) => {
+    const made = (): unknown => Reflect.apply(defineCommand(), undefined, ['a.b', options]);
+    expect(made).toThrow(InvalidContractError);
+    expect(made).toThrow(message);
+  });
+
   it('says which option is wrong', () => {
     expect(() => defineEvent()('a.b', { topic: 'a/b' })).toThrow("'a/b' is no topic.");
     const expiresIn = '1 fortnight';
@@ -94,15 +135,19 @@ describe('a contract', () => {
     [
       defineEvent(),
       { topik: 'x' },
-      "There is no option 'topik' of the event 'a.b'. Give one of payload, topic.",
+      "There is no option 'topik' of the event 'a.b'. Give one of payload, topic, codec, dataSchema.",
     ],
     [
       defineCommand(),
       { expiresin: '1m' },
-      "There is no option 'expiresin' of the command 'a.b'. Give one of payload, topic, reply, expiresIn, handledBy.",
+      "There is no option 'expiresin' of the command 'a.b'. Give one of payload, topic, codec, dataSchema, reply, replyCodec, expiresIn, handledBy.",
     ],
     [defineEvent(), { expiresIn: '1m' }, "There is no option 'expiresIn' of the event 'a.b'."],
-    [defineEvent(), 'x', "The options of the event 'a.b' are 'x'. Give one of payload, topic."],
+    [
+      defineEvent(),
+      'x',
+      "The options of the event 'a.b' are 'x'. Give one of payload, topic, codec",
+    ],
     [defineCommand(), null, "The options of the command 'a.b' are null."],
   ])('has no options but its own: %o with %o', (define, options, message) => {
     const made = (): unknown => Reflect.apply(define, undefined, ['a.b', options]);

@@ -14,5 +14,6 @@ export {
   type ReplyOf,
 } from './message-contract.js';
 export type { SchemaIssue, SchemaResult, StandardSchema } from './standard-schema.js';
-export { replyProblem, validatePayload, validateReply } from './validate.js';
+export { readArrivedReply, validatePayload, validateReply, type ArrivedReply } from './validate.js';
+export { decodePayload, encodePayload, type EncodedPayload } from './bodies.js';
 export { commandsWithoutHandledBy } from './unnamed-handlers.js';

@@ -1,7 +1,14 @@
-import { assertAwaitable, assertReadable } from '../codec/index.js';
+import { errorText } from '../../errors/index.js';
+import {
+  assertAwaitable,
+  assertReadable,
+  decodeBody,
+  jsonCodec,
+  type Body,
+} from '../codec/index.js';
 import { MessageValidationError } from './errors.js';
 import type { CommandContract, MessageContract } from './message-contract.js';
-import { replySchemasOf } from './reply-schemas.js';
+import { replyFormatsOf } from './reply-formats.js';
 import type { SchemaIssue, SchemaResult, StandardSchema } from './standard-schema.js';
 
 function described(issue: SchemaIssue): string {
@@ -34,20 +41,39 @@ async function checked<T>(
   return result.value;
 }
 
+/** A reply that has arrived, as the contracts of its command see it. */
+export type ArrivedReply =
+  /** `json`: its body is what {@link jsonCodec} reads. */
+  | { readonly kind: 'value'; readonly value: unknown; readonly json: boolean }
+  | { readonly kind: 'problem'; readonly problem: string };
+
 /**
- * The problem of a reply that arrived, with its path in front; null if there is none, or if no
- * contract of the type has a schema in this process. If several have one, it is enough that one of
- * them accepts the reply.
+ * Reads a reply that has arrived, with the codec and schema of its command's contract. If the process has
+ * several contracts of the type, it is enough that one of them reads and accepts the reply.
+ *
+ * @param type of the command; undefined: the reply names none, and JSON is expected
+ * @param strictly whether the schema is asked
+ * @returns the value as its codec read it (a schema that transforms does not count), or the first problem
  */
-export async function replyProblem(type: string, reply: unknown): Promise<string | null> {
+export async function readArrivedReply(
+  type: string | undefined,
+  body: Body,
+  strictly: boolean,
+): Promise<ArrivedReply> {
+  const what = type === undefined ? 'A reply' : `The reply of '${type}'`;
   let problem: string | null = null;
-  for (const schema of replySchemasOf(type)) {
-    const result = await schema['~standard'].validate(reply);
-    if (result.issues === undefined) return null;
-    const issues = result.issues.map(described).join('; ');
-    problem ??= `The reply of '${type}' does not match its schema: ${issues}.`;
+  for (const { codec, schema } of replyFormatsOf(type)) {
+    try {
+      const value = decodeBody(codec, body, what);
+      const result = strictly ? await schema?.['~standard'].validate(value) : undefined;
+      const issues = result?.issues;
+      if (issues === undefined) return { kind: 'value', value, json: codec === jsonCodec };
+      problem ??= `${what} does not match its schema: ${issues.map(described).join('; ')}.`;
+    } catch (error) {
+      problem ??= errorText(error);
+    }
   }
-  return problem;
+  return { kind: 'problem', problem: problem ?? `${what} could not be read.` };
 }
 
 /**

@@ -12,7 +12,12 @@ const message: Message = {
   time: '2026-11-21T04:05:06.789Z',
   contentType: 'application/json',
   payload: Uint8Array.of(0, 255, 10),
-  headers: { traceparent: '00-a-b-01', 'sagaz-role': 'command', ce_myextension: 'kept' },
+  headers: {
+    traceparent: '00-a-b-01',
+    'sagaz-role': 'command',
+    ce_myextension: 'kept',
+    ce_dataschema: 'urn:acme:reserve:2',
+  },
 };
 
 describe('an envelope', () => {
@@ -34,6 +39,16 @@ describe('an envelope', () => {
       ce_time: '2026-11-21T04:05:06.789Z',
       ce_partitionkey: 'saga-1 – ü',
     });
+  });
+
+  it('carries the name of a schema under the name that its binding gives it', () => {
+    const prefix = 'cloudEvents:';
+    const headers = toHeaders(message, prefix);
+    expect(headers).toMatchObject({ 'cloudEvents:dataschema': 'urn:acme:reserve:2' });
+    expect(headers).not.toHaveProperty('ce_dataschema');
+    const foreign = { ...toHeaders({ ...message, headers: {} }, prefix), ce_dataschema: 'urn:x' };
+    const read = fromHeaders(foreign, { topic: 'x', payload: Buffer.of() }, prefix);
+    expect(read.headers).toEqual({});
   });
 
   it("lets no header of the user's take the place of an attribute", () => {

@@ -1,4 +1,4 @@
-import type { Message } from '../../ports/index.js';
+import { HEADERS, type Message } from '../../ports/index.js';
 import { MalformedEnvelopeError } from './malformed-envelope.error.js';
 
 /**
@@ -13,7 +13,10 @@ const CONTENT_TYPE = 'content-type';
 const KEY = 'partitionkey';
 const TENANT = 'sagaztenant';
 
-const OWN = ['specversion', 'id', 'type', 'source', 'time', KEY, TENANT] as const;
+/** An attribute that a {@link Message} has among its headers, since few messages have one. */
+const SCHEMA = 'dataschema';
+
+const OWN = ['specversion', 'id', 'type', 'source', 'time', SCHEMA, KEY, TENANT] as const;
 
 /**
  * A message as headers beside its body, in the binary mode of CloudEvents 1.0
@@ -21,7 +24,8 @@ const OWN = ['specversion', 'id', 'type', 'source', 'time', KEY, TENANT] as cons
  * heard of Sagaz can read it. `traceparent`, `sagaz-…` and the user's own headers go as they are.
  */
 export function toHeaders(message: Message, prefix: AttributePrefix): Record<string, string> {
-  const headers: Record<string, string> = { ...message.headers };
+  const { [HEADERS.dataSchema]: dataSchema, ...given } = message.headers;
+  const headers: Record<string, string> = given;
   // Attributes are set after the user's headers, so that a header with the name of an attribute does
   // not replace it.
   headers[CONTENT_TYPE] = message.contentType;
@@ -30,6 +34,7 @@ export function toHeaders(message: Message, prefix: AttributePrefix): Record<str
   headers[`${prefix}type`] = message.type;
   headers[`${prefix}source`] = message.source;
   headers[`${prefix}time`] = message.time;
+  if (dataSchema !== undefined) headers[`${prefix}${SCHEMA}`] = dataSchema;
   headers[`${prefix}${KEY}`] = message.key;
   if (message.tenant !== '') headers[`${prefix}${TENANT}`] = message.tenant;
   return headers;
@@ -69,10 +74,14 @@ export function fromHeaders(
   }
   const own = new Set<string>(OWN.map((name) => `${prefix}${name}`));
   own.add(CONTENT_TYPE);
+  // Under another prefix this is a header of the producer's own, which must not pass for the attribute.
+  own.add(HEADERS.dataSchema);
   const rest: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) {
     if (value !== undefined && !own.has(name)) rest[name] = value;
   }
+  const dataSchema = attribute(SCHEMA);
+  if (dataSchema !== undefined && dataSchema !== '') rest[HEADERS.dataSchema] = dataSchema;
   const id = required('id');
   return {
     id,

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { HEADERS, type Message } from '../../ports/index.js';
 import { jsonCodec } from '../codec/index.js';
+import { linesCodec, type Lines } from '../codec/lines-codec.fixture.js';
 import { defineCommand } from '../contract/index.js';
 import { checkedReply } from './checked-reply.js';
 import { outboxMessage } from '../../testing/index.js';
@@ -16,6 +17,7 @@ describe('a reply that arrives', () => {
 
   const reply = (value: unknown, headers: Record<string, string> = {}): Message => ({
     ...outboxMessage('saga', 1, { topic: 'hall.replies' }),
+    contentType: 'application/json',
     payload: value instanceof Uint8Array ? value : jsonCodec.encode(value),
     headers: {
       [HEADERS.replyStatus]: 'ok',
@@ -52,8 +54,8 @@ describe('a reply that arrives', () => {
   it.each<[string, unknown, Record<string, string>]>([
     ['a refusal', { reason: 'sold_out' }, { [HEADERS.replyStatus]: 'refused' }],
     ['of a compensation', null, { [HEADERS.repliesTo]: 'compensation' }],
+    ['that names no command', 7, { [HEADERS.commandType]: 'hall.none' }],
     ['of a command without a schema here', 7, { [HEADERS.commandType]: 'hall.sweep' }],
-    ['that is no JSON, which its saga sees', Buffer.from('{'), {}],
   ])('is left as it is: %s', async (_, value, headers) => {
     const other = reply(value, headers);
     expect(await checkedReply(other)).toBe(other);
@@ -68,5 +70,76 @@ describe('a reply that arrives', () => {
     expect(await checkedReply(feet)).toBe(feet);
     const neither = await checkedReply(reply({ yards: 1 }, header));
     expect(neither.headers[HEADERS.replyStatus]).toBe('failed');
+  });
+
+  it.each([
+    [
+      'that is no JSON',
+      { payload: Buffer.from('{') },
+      'The payload is not valid application/json.',
+    ],
+    [
+      'of another content type, though its bytes are JSON',
+      { contentType: 'text/plain' },
+      "The reply of 'hall.sweep' has the content type 'text/plain', which",
+    ],
+  ])('becomes a failure: one %s', async (_, given, problem) => {
+    const odd = { ...reply(7, { [HEADERS.commandType]: 'hall.sweep' }), ...given };
+    const checked = await checkedReply(odd);
+    expect(checked.headers[HEADERS.replyStatus]).toBe('failed');
+    expect(jsonCodec.decode(checked.payload)).toMatchObject({
+      reason: 'invalid_reply',
+      details: { error: expect.stringContaining(problem) },
+    });
+  });
+
+  describe('in the format of its own codec', () => {
+    const type = 'hall.list';
+    defineCommand<object, Lines>()(type, {
+      replyCodec: linesCodec,
+      reply: z.object({ lines: z.array(z.string().max(3)) }),
+    });
+    const lines = (text: string, headers: Record<string, string> = {}): Message => ({
+      ...reply(Buffer.from(text), { [HEADERS.commandType]: type, ...headers }),
+      contentType: 'text/x-lines',
+    });
+
+    it('is read by it, and goes on as the JSON that its saga keeps', async () => {
+      const read = await checkedReply(lines('a\nb\n'));
+      expect(read).toMatchObject({ contentType: 'application/json' });
+      expect(jsonCodec.decode(read.payload)).toEqual({ lines: ['a', 'b'] });
+    });
+
+    it.each([
+      ['does not match its schema', lines('long\n'), 'lines.0: '],
+      ['cannot be read', lines('a'), 'The payload is not valid text/x-lines.'],
+      ['is of another content type', reply({ lines: [] }, { [HEADERS.commandType]: type }), 'JSON'],
+    ])('becomes a failure where it %s', async (_, bad, problem) => {
+      const checked = await checkedReply(bad);
+      expect(checked).toMatchObject({ contentType: 'application/json' });
+      expect(checked.headers[HEADERS.replyStatus]).toBe('failed');
+      expect(Buffer.from(checked.payload).toString().toLowerCase()).toContain(
+        problem.toLowerCase(),
+      );
+    });
+
+    it('becomes a failure where JSON cannot hold its value', async () => {
+      const big = { contentType: 'text/x-big', encode: () => Buffer.of(), decode: () => 7n };
+      defineCommand()('hall.count', { replyCodec: big });
+      const count = { ...reply(1, { [HEADERS.commandType]: 'hall.count' }) };
+      const checked = await checkedReply({ ...count, contentType: 'text/x-big' });
+      expect(Buffer.from(checked.payload).toString()).toContain('the bigint 7n');
+    });
+
+    it('leaves a compensation done, whatever its body is', async () => {
+      const undone = { [HEADERS.repliesTo]: 'compensation' };
+      for (const text of ['a', 'long\n']) {
+        const read = await checkedReply(lines(text, undone));
+        expect(read.headers[HEADERS.replyStatus]).toBe('ok');
+        expect(read.contentType).toBe('application/json');
+      }
+      const unread = await checkedReply(lines('a', undone));
+      expect(unread.payload.byteLength).toBe(0);
+    });
   });
 });

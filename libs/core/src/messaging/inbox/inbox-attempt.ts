@@ -10,6 +10,7 @@ import type {
   Transaction,
   Transactions,
 } from '../../ports/index.js';
+import { encodeBody } from '../codec/index.js';
 import { payloadProblem } from '../rules/index.js';
 import { UnsendableReplyError } from './errors.js';
 import { failureOf, mayRunAgain } from './failure.js';
@@ -306,10 +307,14 @@ export class InboxAttempt {
     return { kind: 'committed' };
   }
 
-  /** @throws UnsendableReplyError, which rolls the work back, since its sender could not be answered */
+  /**
+   * @throws UnsendableReplyError, UnserializableValueError, UnencodableValueError; each rolls the work
+   *   back, since its sender could not be answered
+   */
   #replyOf(value: unknown): KeptReply {
-    const { contentType } = this.#handler.codec;
-    const payload = this.#handler.codec.encode(value);
+    const { codec } = this.#handler;
+    const { contentType } = codec;
+    const payload = encodeBody(codec, value, `The reply to '${this.message.type}'`);
     const found = payloadProblem(payload);
     if (found === null) return okReply(contentType, payload);
     throw new UnsendableReplyError(this.message.type, found.problem, found.remedy);

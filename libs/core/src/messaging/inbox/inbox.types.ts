@@ -31,7 +31,7 @@ export interface InboxHandler {
    * alone count. Default 3.
    */
   readonly maxCrashes?: number;
-  /** Turns what the handler returns into the body of a reply. */
+  /** Turns what the handler returns into the body of a reply: the reply codec of the contract. */
   readonly codec: PayloadCodec;
 }
 

@@ -25,6 +25,7 @@ const message: Message = {
     [HEADERS.replyTo]: 'orders.replies',
   },
 };
+const PUT_IN = [HEADERS.causationId, HEADERS.replyStatus, HEADERS.expiresAt, HEADERS.repliesTo];
 const signing = (...keys: string[]): MessageSigning => new MessageSigning({ keys });
 const signed = signing(NEW).sign(message);
 const withHeaders = (headers: Record<string, string>): Message => ({
@@ -66,7 +67,7 @@ describe('a signed message', () => {
       [`another ${name}`, withHeaders({ [name]: 'x' })] as const,
       [`no ${name}`, without(name)] as const,
     ]),
-    ...[HEADERS.causationId, HEADERS.replyStatus, HEADERS.expiresAt, HEADERS.repliesTo].map(
+    ...[...PUT_IN, HEADERS.dataSchema].map(
       (name) => [`a ${name} put in`, withHeaders({ [name]: 'x' })] as const,
     ),
     [

@@ -17,7 +17,7 @@ const LEFT_OUT: ReadonlySet<string> = new Set([HEADERS.signature, HEADERS.untrus
 export function signedBytes(message: Message): Buffer {
   const { id, type, source, tenant, topic, key, time, contentType, headers, payload } = message;
   const names = Object.keys(headers)
-    .filter((name) => name.startsWith('sagaz-') && !LEFT_OUT.has(name))
+    .filter((name) => isMeaningful(name) && !LEFT_OUT.has(name))
     .sort();
   const fields: Uint8Array[] = [DOMAIN, id, type, source, tenant, topic, key, time, contentType]
     .concat(String(names.length))
@@ -25,6 +25,10 @@ export function signedBytes(message: Message): Buffer {
     .map((text) => Buffer.from(text));
   fields.push(payload);
   return Buffer.concat(fields.flatMap((field) => [lengthOf(field), field]));
+}
+
+function isMeaningful(name: string): boolean {
+  return name.startsWith('sagaz-') || name === HEADERS.dataSchema;
 }
 
 function lengthOf(field: Uint8Array): Buffer {
