@@ -23,6 +23,8 @@ export const PARTS = [
   'enqueue1ms',
   'inbox1ms',
   'hotKey1ms',
+  'storeEnqueue',
+  'storeInbox',
   'latency',
 ] as const;
 export type Part = (typeof PARTS)[number];
@@ -123,6 +125,10 @@ async function run(
       return transactions(url, 'inbox', null, scaled(18_000, scale), checkout);
     case 'hotKey':
       return transactions(url, 'hotKey', null, scaled(9_000, scale), checkout);
+    case 'storeEnqueue':
+      return transactions(url, 'storeEnqueue', null, scaled(9_000, scale), checkout);
+    case 'storeInbox':
+      return transactions(url, 'storeInbox', null, scaled(18_000, scale), checkout);
     case 'enqueue1ms':
       return transactions(url, 'enqueue', NETWORK_MS, scaled(9_000, scale), checkout);
     case 'inbox1ms':

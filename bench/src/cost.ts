@@ -5,7 +5,10 @@ import { withClient } from './server.js';
 export interface Cost {
   /** Of the process that runs Sagaz, or its peer. */
   readonly own: number;
-  /** Of the server's processes that serve the database; null where the system does not tell. */
+  /**
+   * Of the PostgreSQL processes that serve the database, or of a peer's own server; null where the system
+   * does not tell.
+   */
   readonly server: number | null;
 }
 
@@ -29,10 +32,14 @@ export async function withCost<T>(
   };
 }
 
-/** The two figures of a cost as a person reads them. */
-export function costText({ own, server }: Cost): string {
+/**
+ * The two figures of a cost as a person reads them.
+ *
+ * @param of - What the server is. Default: PostgreSQL.
+ */
+export function costText({ own, server }: Cost, of = 'PostgreSQL'): string {
   const micros = (value: number): string => `${Math.round(value).toLocaleString('en')} µs`;
-  return `Node ${micros(own)}, PostgreSQL ${server === null ? 'not known here: the system has no /proc' : micros(server)}`;
+  return `Node ${micros(own)}, ${of} ${server === null ? 'not known here: the system has no /proc' : micros(server)}`;
 }
 
 /** Processor time so far, by process; null where the system does not tell. */

@@ -1,4 +1,4 @@
-import { systemClock, type Logger, type Store } from '@sagaz/core';
+import { errorText, systemClock, type Logger, type Store } from '@sagaz/core';
 import { postgres } from '@sagaz/postgres';
 
 /** A logger that writes warnings and errors only. */
@@ -9,7 +9,9 @@ export const quietLogger: Logger = {
     process.stderr.write(`${message} ${JSON.stringify(fields ?? {})}\n`);
   },
   error: (message, fields, cause) => {
-    process.stderr.write(`${message} ${JSON.stringify(fields ?? {})} ${String(cause ?? '')}\n`);
+    process.stderr.write(
+      `${message} ${JSON.stringify(fields ?? {})} ${cause === undefined ? '' : errorText(cause)}\n`,
+    );
   },
 };
 

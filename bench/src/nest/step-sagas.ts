@@ -6,7 +6,7 @@ import { business } from './business.js';
 // Sagas of two and of five steps, one after the other: their difference is three steps and nothing else.
 
 @Saga({ name: 'plain-two', version: 1 })
-export class PlainTwo extends SagaOf<number, void> {
+export class PlainTwo extends SagaOf<number> {
   @SagaStep()
   async a(): Promise<void> {}
   @SagaStep({ dependsOn: ['a'] })
@@ -14,7 +14,7 @@ export class PlainTwo extends SagaOf<number, void> {
 }
 
 @Saga({ name: 'plain-five', version: 1 })
-export class PlainFive extends SagaOf<number, void> {
+export class PlainFive extends SagaOf<number> {
   @SagaStep()
   async a(): Promise<void> {}
   @SagaStep({ dependsOn: ['a'] })
@@ -28,7 +28,7 @@ export class PlainFive extends SagaOf<number, void> {
 }
 
 @Saga({ name: 'transactional-two', version: 1 })
-export class TransactionalTwo extends SagaOf<number, void> {
+export class TransactionalTwo extends SagaOf<number> {
   constructor(@InjectDataSource() private readonly dataSource: DataSource) {
     super();
   }
@@ -44,7 +44,7 @@ export class TransactionalTwo extends SagaOf<number, void> {
 }
 
 @Saga({ name: 'transactional-five', version: 1 })
-export class TransactionalFive extends SagaOf<number, void> {
+export class TransactionalFive extends SagaOf<number> {
   constructor(@InjectDataSource() private readonly dataSource: DataSource) {
     super();
   }

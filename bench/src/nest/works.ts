@@ -7,10 +7,23 @@ import type { BenchApplication } from './application.js';
 import { business } from './business.js';
 import { BARE, PLAIN_ID } from './handlers.js';
 import { BenchHappened, HAPPENED } from './happened.js';
+import type { StoreWorks } from './store-works.js';
 
-/** What is measured: a business transaction with each kind of message, a handler with each kind of inbox. */
+/**
+ * What is measured: a business transaction with each kind of message, and a handler with each kind of
+ * inbox; in an application of Nest, and once more with the store alone.
+ */
 export type TransactionKind =
-  'bareTransaction' | 'plainInsert' | 'enqueue' | 'hotKey' | 'bareHandler' | 'plainId' | 'inbox';
+  | 'bareTransaction'
+  | 'plainInsert'
+  | 'enqueue'
+  | 'hotKey'
+  | 'bareHandler'
+  | 'plainId'
+  | 'inbox'
+  | 'storeBare'
+  | 'storeEnqueue'
+  | 'storeInbox';
 
 const { signal } = new AbortController();
 const PLAIN_INSERT = `INSERT INTO plain (slot, id, tenant, topic, key, type, source, time, content_type, headers, payload)
@@ -18,10 +31,11 @@ const PLAIN_INSERT = `INSERT INTO plain (slot, id, tenant, topic, key, type, sou
 
 export type Work = (index: number) => Promise<void>;
 
-/** The work of each kind; what a broker would bring is made beforehand, for `count` calls. */
+/** The work of each kind, for `count` calls. */
 export function workOf(
   { app, broker, transport }: BenchApplication,
   bare: DataSource,
+  store: StoreWorks,
 ): Record<TransactionKind, (count: number) => Work> {
   const { dataSource, outbox } = partsOf(app);
   const enqueue = (keyOf: () => string): Work => {
@@ -42,14 +56,20 @@ export function workOf(
     hotKey: () => enqueue(() => 'hot'),
     bareHandler: () => () => transport.deliver(BARE, HAPPENED),
     plainId: () => () => transport.deliver(PLAIN_ID, { ...HAPPENED, id: newId() }),
-    inbox: (count) => {
-      const messages = Array.from({ length: count }, () => messageOf(newId()));
-      return (index) => {
-        const message = messages[index];
-        if (message === undefined) throw new Error('There are not enough messages.');
-        return broker.deliver(message, signal);
-      };
-    },
+    inbox: (count) => ofMessages(count, (message) => broker.deliver(message, signal)),
+    storeBare: () => () => store.bare(),
+    storeEnqueue: () => () => store.enqueue(),
+    storeInbox: (count) => ofMessages(count, (message) => store.inbox(message)),
+  };
+}
+
+/** The messages are made beforehand, because a broker brings them with or without an inbox. */
+function ofMessages(count: number, handle: (message: OutboxMessage) => Promise<void>): Work {
+  const messages = Array.from({ length: count }, () => messageOf(newId()));
+  return (index) => {
+    const message = messages[index];
+    if (message === undefined) throw new Error('There are not enough messages.');
+    return handle(message);
   };
 }
 

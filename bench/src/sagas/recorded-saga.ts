@@ -1,4 +1,10 @@
-import { newId, type NewSaga, type SagaTransition, type Store } from '@sagaz/core';
+import {
+  newId,
+  type NewSaga,
+  type SagaTransition,
+  type Store,
+  type Transaction,
+} from '@sagaz/core';
 import { ThreeSteps, threeStepsEngine } from './three-steps.js';
 
 /** What the engine asked the store to write for one saga. */
@@ -12,22 +18,24 @@ export async function recordSaga(store: Store): Promise<RecordedSaga> {
   const starts: NewSaga[] = [];
   const transitions: SagaTransition[] = [];
   const sagas = new Proxy(store.sagas, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name, target);
-      if (typeof value !== 'function') return value;
-      return (...given: unknown[]): unknown => {
-        if (name === 'start') starts.push(...(given[0] as readonly NewSaga[]));
-        if (name === 'flush') transitions.push(...(given[0] as readonly SagaTransition[]));
-        return Reflect.apply(value, target, given);
-      };
+    get(target, name): unknown {
+      if (name === 'start') {
+        return (started: readonly NewSaga[], transaction?: Transaction) => {
+          starts.push(...started);
+          return target.start(started, transaction);
+        };
+      }
+      if (name === 'flush') {
+        return (flushed: readonly SagaTransition[]) => {
+          transitions.push(...flushed);
+          return target.flush(flushed);
+        };
+      }
+      return bound(target, name);
     },
   });
   const recording = new Proxy(store, {
-    get(target, name) {
-      if (name === 'sagas') return sagas;
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
+    get: (target, name): unknown => (name === 'sagas' ? sagas : bound(target, name)),
   });
   const engine = await threeStepsEngine(recording);
   const handle = await engine.start(ThreeSteps, 0);
@@ -39,6 +47,12 @@ export async function recordSaga(store: Store): Promise<RecordedSaga> {
     throw new Error('The engine started and ended a saga, and asked the store for nothing.');
   }
   return { start, transitions: own };
+}
+
+/** A member as it is without a proxy; a method works on its own object, where its private fields are. */
+function bound(target: object, name: string | symbol): unknown {
+  const value: unknown = Reflect.get(target, name, target);
+  return typeof value === 'function' ? value.bind(target) : value;
 }
 
 /** The same saga under an id of its own. */

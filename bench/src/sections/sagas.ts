@@ -58,7 +58,7 @@ function tell(found: SagaFindings, what: string, say: (text: string) => void): v
     const rate = `  ${NAMES[kind]} ${whole(found.perSecond(kind))}/s`;
     const beside = kind === 'sagaz' ? '' : `; Sagaz ${times(found.ratio('sagaz', kind))}`;
     say(
-      `${rate}, p50 ${(found.p50.get(kind) ?? NaN).toFixed(1)} ms${cpu(found.cost(kind))}${beside}`,
+      `${rate}, p50 ${(found.p50.get(kind) ?? NaN).toFixed(1)} ms${cpu(found.cost(kind), kind === 'restate' ? 'its server' : undefined)}${beside}`,
     );
   }
 }

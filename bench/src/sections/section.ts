@@ -23,8 +23,8 @@ export function times(ratio: number, digits = 2): string {
 }
 
 /** The processor time of each item, in brackets. */
-export function cpu(cost: Cost | null): string {
-  return cost === null ? '' : ` (${costText(cost)})`;
+export function cpu(cost: Cost | null, server?: string): string {
+  return cost === null ? '' : ` (${costText(cost, server)})`;
 }
 
 /** Processor time as `--json` prints it: microseconds for each item, null where it is not known. */

@@ -28,18 +28,23 @@ async function measured(
 
 /** A business transaction of an application: alone, with a plain second insert, and with a message. */
 export const enqueue: Section = async (run) => {
-  const kinds = ['bareTransaction', 'plainInsert', 'enqueue', 'hotKey'] as const;
-  const found = await measured(run, kinds, COUNT);
+  const found = await measured(
+    run,
+    ['bareTransaction', 'plainInsert', 'enqueue', 'hotKey', 'storeBare', 'storeEnqueue'],
+    COUNT,
+  );
   run.say(
     `business transaction: ${whole(found.perSecond('bareTransaction'))}/s${cpu(found.cost('bareTransaction'))}; ` +
       `with a plain second insert ${times(found.ratio('plainInsert', 'bareTransaction'))}; ` +
       `with a message ${times(found.ratio('enqueue', 'bareTransaction'))}${cpu(found.cost('enqueue'))}; ` +
       `with a message of one key for all ${whole(found.perSecond('hotKey'))}/s, ` +
-      times(found.ratio('hotKey', 'bareTransaction')),
+      `${times(found.ratio('hotKey', 'bareTransaction'))}; ` +
+      `below TypeORM: ${whole(found.perSecond('storeBare'))}/s, with a message ${times(found.ratio('storeEnqueue', 'storeBare'))}`,
   );
   return {
     enqueueVsBare: rounded(found.ratio('enqueue', 'bareTransaction')),
     plainInsertVsBare: rounded(found.ratio('plainInsert', 'bareTransaction')),
+    storeEnqueueVsBare: rounded(found.ratio('storeEnqueue', 'storeBare')),
     hotKey: rounded(found.ratio('hotKey', 'bareTransaction')),
     enqueueMicros: cpuMicros(found.cost('enqueue')),
     bareTransactionMicros: cpuMicros(found.cost('bareTransaction')),
@@ -48,14 +53,20 @@ export const enqueue: Section = async (run) => {
 
 /** A handler of an application: alone, with a plain insert of the message's id, and behind the inbox. */
 export const inbox: Section = async (run) => {
-  const found = await measured(run, ['bareHandler', 'plainId', 'inbox'], COUNT);
+  const found = await measured(
+    run,
+    ['bareHandler', 'plainId', 'inbox', 'storeBare', 'storeInbox'],
+    COUNT,
+  );
   run.say(
     `handler: ${whole(found.perSecond('bareHandler'))}/s${cpu(found.cost('bareHandler'))}; ` +
       `with a plain insert of the message's id ${times(found.ratio('plainId', 'bareHandler'))}; ` +
-      `behind the inbox ${times(found.ratio('inbox', 'bareHandler'))}${cpu(found.cost('inbox'))}`,
+      `behind the inbox ${times(found.ratio('inbox', 'bareHandler'))}${cpu(found.cost('inbox'))}; ` +
+      `below Nest: ${whole(found.perSecond('storeBare'))}/s, behind the inbox ${times(found.ratio('storeInbox', 'storeBare'))}`,
   );
   return {
     inboxVsBare: rounded(found.ratio('inbox', 'bareHandler')),
+    storeInboxVsBare: rounded(found.ratio('storeInbox', 'storeBare')),
     plainIdVsBare: rounded(found.ratio('plainId', 'bareHandler')),
     inboxMicros: cpuMicros(found.cost('inbox')),
     bareHandlerMicros: cpuMicros(found.cost('bareHandler')),

@@ -10,7 +10,6 @@ await answer(async ({ url, inFlight, count }: SagaRun): Promise<SagaCost> => {
     name: 'bench',
     systemDatabaseUrl: url,
     logLevel: 'error',
-    runAdminServer: false,
   });
   const threeSteps = DBOS.registerWorkflow(
     async (_index: number) => {

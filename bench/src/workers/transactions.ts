@@ -4,6 +4,7 @@ import { drive, type Measured } from '../measure.js';
 import { APPLICATION, startApplication, withoutSagaz } from '../nest/application.js';
 import { createBusinessTables } from '../nest/business.js';
 import { without } from '../nest/handlers.js';
+import { storeWorks } from '../nest/store-works.js';
 import { workOf, type TransactionKind } from '../nest/works.js';
 import { CountingProxy } from '../proxy.js';
 import { perSecond } from '../statistics.js';
@@ -40,7 +41,8 @@ await answer(async (run: TransactionRun): Promise<TransactionRates> => {
   const application = await startApplication({ url, poolSize: POOL, roles: { consume: true } });
   const bare = await withoutSagaz(url, POOL);
   without.dataSource = bare;
-  const works = workOf(application, bare);
+  const store = await storeWorks(url, POOL);
+  const works = workOf(application, bare, store);
   const inFlight = run.oneByOne === true ? 1 : IN_FLIGHT;
   const rounds: Partial<Record<TransactionKind, TransactionRate>>[] = [];
   for (const kind of run.kinds) await drive(Math.min(500, run.count), inFlight, works[kind](500));
@@ -61,6 +63,7 @@ await answer(async (run: TransactionRun): Promise<TransactionRates> => {
     }
     rounds.push(rates);
   }
+  await store.close();
   await bare.destroy();
   await application.app.close();
   await proxy?.close();
