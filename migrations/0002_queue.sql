@@ -136,7 +136,8 @@ CREATE FUNCTION sagaz.message_read(
   in_queue integer, in_slots integer[], in_floors bigint[], in_flight bigint[], in_per_slot bigint,
   in_limit bigint, in_bytes bigint,
   in_within bigint DEFAULT NULL,
-  in_tenants text[] DEFAULT NULL, in_topics text[] DEFAULT NULL, in_keys text[] DEFAULT NULL
+  in_tenants text[] DEFAULT NULL, in_topics text[] DEFAULT NULL, in_keys text[] DEFAULT NULL,
+  in_without text[] DEFAULT NULL
 ) RETURNS SETOF sagaz.message LANGUAGE plpgsql STABLE ROWS 1000
 SET enable_seqscan = off
 SET enable_bitmapscan = off
@@ -162,8 +163,8 @@ BEGIN
     END LOOP;
     RETURN;
   END IF;
-  -- Past the ordered rows of keys that are busy. The rows that are looked at are limited first, because
-  -- a busy key may have any number of them.
+  -- Past the ordered rows of keys that are busy, and all rows of topics that are left out. The rows that
+  -- are looked at are limited first, because a key or topic may have any number of them.
   FOR got IN
     SELECT r.* FROM unnest(in_slots, in_floors) WITH ORDINALITY AS w (slot, floor, place)
     CROSS JOIN LATERAL (
@@ -176,6 +177,7 @@ BEGIN
         AND NOT (
           n.ordered AND (n.tenant, n.topic, n.key) IN (SELECT * FROM unnest(in_tenants, in_topics, in_keys))
         )
+        AND n.topic NOT IN (SELECT unnest(in_without))
       ORDER BY n.seq LIMIT in_per_slot
     ) AS r
     LIMIT in_limit
@@ -184,6 +186,26 @@ BEGIN
     room := room - 500 - octet_length(got.payload);
     EXIT WHEN room <= 0;
   END LOOP;
+END
+$$;
+
+-- How far the next ready messages of slots belong to topics that are left out: the number before the first
+-- one of another topic among in_within, or the last number that was looked at.
+CREATE FUNCTION sagaz.message_pass(
+  in_queue integer, in_slots integer[], in_floors bigint[], in_topics text[], in_within bigint
+) RETURNS TABLE (slot integer, up_to bigint, more boolean) LANGUAGE plpgsql STABLE ROWS 256
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+  RETURN QUERY
+  SELECT w.slot, coalesce(min(n.seq) FILTER (WHERE NOT n.left_out) - 1, max(n.seq)), count(*) = in_within AND bool_and(n.left_out)
+  FROM unnest(in_slots, in_floors) AS w (slot, floor) CROSS JOIN LATERAL (
+    SELECT p.seq, p.topic = ANY (in_topics) AS left_out FROM sagaz.message p
+    WHERE p.queue = in_queue AND p.lane = 0 AND p.slot = w.slot AND p.seq > w.floor
+    ORDER BY p.seq LIMIT in_within
+  ) AS n
+  GROUP BY w.slot;
 END
 $$;
 
@@ -234,8 +256,9 @@ FROM sagaz.message m LEFT JOIN sagaz.queue q ON q.id = m.queue;
 DROP VIEW sagaz.message_readable;
 DROP FUNCTION
   sagaz.message_read(
-    integer, integer[], bigint[], bigint[], bigint, bigint, bigint, bigint, text[], text[], text[]
+    integer, integer[], bigint[], bigint[], bigint, bigint, bigint, bigint, text[], text[], text[], text[]
   ),
+  sagaz.message_pass(integer, integer[], bigint[], text[], bigint),
   sagaz.message_counts(integer, bigint),
   sagaz.open_queue(text),
   sagaz.readable(bytea);

@@ -1,11 +1,11 @@
 import {
   ROW_BYTES,
+  type DueRequest,
   type Message,
   type QueuedMessage,
   type QueuedStatus,
-  type ReadLimits,
-  type ReadRequest,
 } from '../ports/index.js';
+import { dueWithin } from './memory-passed-topics.js';
 import { MemoryTable } from './memory-table.js';
 import type { MemoryTransaction } from './memory-transaction.js';
 import { withinBytes } from './within-bytes.js';
@@ -141,16 +141,20 @@ export function bytesOfRow({ message }: QueuedMessage): number {
  */
 export function dueRetries(
   retrying: readonly NumberedRow[],
-  { limit, bytes, inFlight }: ReadLimits & Pick<ReadRequest, 'inFlight'>,
+  { limit, bytes, inFlight, without }: DueRequest,
   now: number,
 ): readonly QueuedMessage[] {
   const seen = new Set<string>();
   const working = new Set(inFlight);
-  const due = retrying.filter((row) => {
+  const leftOut = new Set(without?.topics);
+  const firsts = retrying.filter((row) => {
     const first = !row.ordered || !seen.has(keyNameOf(row));
     if (row.ordered) seen.add(keyNameOf(row));
-    return first && row.dueAt <= now && !working.has(row.seq);
+    return first && row.dueAt <= now;
   });
+  const due = [...new Set(firsts.map(({ slot }) => slot))]
+    .flatMap((slot) => dueWithin(firsts, slot, without))
+    .filter(({ seq, message }) => !working.has(seq) && !leftOut.has(message.topic));
   const longest = due.toSorted((a, b) => a.dueAt - b.dueAt).slice(0, limit);
   const read = withinBytes(
     longest.map((row) => queuedOf(row, now)),

@@ -1,31 +1,35 @@
 import { SLOT_COUNT } from '../messaging/index.js';
-import {
-  MOST_COUNTED,
-  type Clock,
-  type FloorProbe,
-  type HeldKey,
-  type NewMail,
-  type Place,
-  type QueuedMessage,
-  type QueuedStatus,
-  type ReadLimits,
-  type ReadRequest,
-  type ReadResult,
-  type RenewedLeases,
-  type SlotChange,
-  type SlotChangeOutcome,
-  type SlotLease,
-  type SlotQueueStore,
-  type Transaction,
+import type {
+  Clock,
+  DueFloor,
+  DueRequest,
+  FloorProbe,
+  HeldKey,
+  NewMail,
+  PassedTopics,
+  Place,
+  QueuedMessage,
+  QueuedStatus,
+  ReadRequest,
+  ReadResult,
+  RenewedLeases,
+  SlotChange,
+  SlotChangeOutcome,
+  SlotLease,
+  SlotQueueStore,
+  Transaction,
+  WithoutTopics,
 } from '../ports/index.js';
 import { changedRow } from './memory-changed-row.js';
 import { appendRows, lockOfKey, type NewRow } from './memory-queue-append.js';
+import { countRows, longestWaitMs } from './memory-queue-counts.js';
 import { lockOfRow, lockOfSlot } from './memory-queue-locks.js';
+import { dueWithin, passDueTopics, passTopics } from './memory-passed-topics.js';
+import { heldKeysOf } from './memory-held-keys.js';
 import {
   bytesOfRow,
   dueRetries,
   hasPlace,
-  isHead,
   isPromotable,
   keyNameOf,
   nameOfKey,
@@ -134,15 +138,16 @@ export class MemorySlotQueue implements SlotQueueStore {
     const inFlight = new Set(request.inFlight);
     const floors = new Map(request.windows.map(({ slot, floor }) => [slot, BigInt(floor)]));
     const bySlot = new Map<number, QueuedMessage[]>();
-    const { keys = [], within = Infinity } = request.passingOver ?? {};
+    const { keys = [], topics, within = Infinity } = request.passingOver ?? {};
     const passedOver = new Set(keys.map(nameOfKey));
+    const leftOut = new Set(topics);
     const looked = new Map<number, number>();
     for (const row of this.rows.committed((candidate) => candidate.status === 'pending')) {
       const floor = floors.get(row.slot);
       if (floor === undefined || BigInt(row.seq) <= floor) continue;
       const before = looked.get(row.slot) ?? 0;
       looked.set(row.slot, before + 1);
-      if (before >= within || inFlight.has(row.seq)) continue;
+      if (before >= within || inFlight.has(row.seq) || leftOut.has(row.message.topic)) continue;
       if (row.ordered && passedOver.has(keyNameOf(row))) continue;
       const rows = bySlot.get(row.slot) ?? [];
       bySlot.set(row.slot, rows);
@@ -156,30 +161,32 @@ export class MemorySlotQueue implements SlotQueueStore {
 
   async heldKeys(incarnation: string, leases: readonly SlotLease[]): Promise<readonly HeldKey[]> {
     const slots = this.#held(incarnation, leases);
-    const heads: HeldKey[] = [];
-    const headed = new Set<string>();
-    const aside = new Map<string, HeldKey>();
-    for (const row of this.rows.committed((candidate) => slots.has(candidate.slot))) {
-      const { tenant, topic, key } = row.message;
-      if (isHead(row)) {
-        heads.push({ slot: row.slot, tenant, topic, key, head: row.seq });
-        headed.add(keyNameOf(row));
-      } else if (row.status === 'held') {
-        aside.set(keyNameOf(row), { slot: row.slot, tenant, topic, key, head: null });
-      }
-    }
-    const orphans = [...aside].filter(([name]) => !headed.has(name)).map(([, key]) => key);
-    return [...heads, ...orphans];
+    return heldKeysOf(this.rows.committed((row) => slots.has(row.slot)));
   }
 
   async readDueRetries(
     incarnation: string,
     leases: readonly SlotLease[],
-    request: ReadLimits & Pick<ReadRequest, 'inFlight'>,
+    request: DueRequest,
   ): Promise<readonly QueuedMessage[]> {
     const slots = this.#held(incarnation, leases);
     const retrying = this.rows.committed((row) => row.status === 'retrying' && slots.has(row.slot));
     return dueRetries(retrying, request, this.clock.now());
+  }
+
+  async passTopics(request: Parameters<SlotQueueStore['passTopics']>[0]): Promise<PassedTopics> {
+    const snapshotXmin = this.rows.xmin();
+    const pending = this.rows.committed((row) => row.status === 'pending');
+    return { slots: passTopics(pending, request), snapshotXmin };
+  }
+
+  async passDueTopics(
+    slots: readonly number[],
+    without: WithoutTopics,
+  ): Promise<readonly DueFloor[]> {
+    const now = this.clock.now();
+    const due = this.rows.committed((row) => row.status === 'retrying' && row.dueAt <= now);
+    return passDueTopics(due, slots, without);
   }
 
   async promote(limit: number): Promise<number> {
@@ -210,14 +217,20 @@ export class MemorySlotQueue implements SlotQueueStore {
     });
   }
 
-  async nextDueInMs(slots: readonly number[]): Promise<number | null> {
-    const wanted = new Set(slots);
-    let next: number | null = null;
-    for (const row of this.rows.table.committed().values()) {
-      if (!wanted.has(row.slot) || !(isPromotable(row) || row.status === 'retrying')) continue;
-      next = next === null ? row.dueAt : Math.min(next, row.dueAt);
-    }
-    return next === null ? null : Math.max(0, next - this.clock.now());
+  async nextDueInMs(slots: readonly number[], without?: WithoutTopics): Promise<number | null> {
+    const leftOut = new Set(without?.topics);
+    const retrying = this.rows.committed(({ status }) => status === 'retrying');
+    const due = [
+      ...slots.flatMap((slot) =>
+        dueWithin(retrying, slot, without).filter(({ message }) => !leftOut.has(message.topic)),
+      ),
+      ...[...this.rows.table.committed().values()].filter(
+        (row) => isPromotable(row) && slots.includes(row.slot),
+      ),
+    ];
+    if (due.length === 0) return null;
+    const next = due.reduce((least, { dueAt }) => Math.min(least, dueAt), Infinity);
+    return Math.max(0, next - this.clock.now());
   }
 
   async complete(places: readonly Place[]): Promise<readonly Place[]> {
@@ -253,28 +266,14 @@ export class MemorySlotQueue implements SlotQueueStore {
 
   async unserved(): Promise<number | null> {
     if (this.leases.served) return null;
-    const now = this.clock.now();
-    let oldest: number | null = null;
-    for (const row of this.rows.table.committed().values()) {
-      const due = isPromotable(row) || row.status === 'retrying';
-      if (row.status !== 'pending' && !(due && row.dueAt <= now)) continue;
-      oldest = Math.min(oldest ?? Infinity, due ? row.dueAt : row.writtenAt);
-    }
-    return oldest === null ? null : now - oldest;
+    return longestWaitMs(this.rows.table.committed().values(), this.clock.now());
   }
 
   async stats(): Promise<{
     readonly byStatus: ReadonlyMap<QueuedStatus, number>;
     readonly oldestPendingMs: number | null;
   }> {
-    const byStatus = new Map<QueuedStatus, number>();
-    let oldest: number | null = null;
-    for (const row of this.rows.table.committed().values()) {
-      byStatus.set(row.status, Math.min(MOST_COUNTED, (byStatus.get(row.status) ?? 0) + 1));
-      if (row.status !== 'pending') continue;
-      oldest = oldest === null ? row.writtenAt : Math.min(oldest, row.writtenAt);
-    }
-    return { byStatus, oldestPendingMs: oldest === null ? null : this.clock.now() - oldest };
+    return countRows(this.rows.table.committed().values(), this.clock.now());
   }
 
   /**

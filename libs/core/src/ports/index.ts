@@ -10,6 +10,7 @@ export type * from './outbox-store.js';
 export type * from './saga-outcomes.js';
 export * from './saga-store.js';
 export * from './slot-queue.js';
+export * from './slot-reads.js';
 export type * from './store.js';
 export * from './transaction.js';
 export type * from './wake-ups.js';

@@ -1,5 +1,14 @@
 import type { Message } from './message.js';
 import type { NewMail } from './saga-store.js';
+import type {
+  DueFloor,
+  DueRequest,
+  PassedTopics,
+  PassingOver,
+  ReadRequest,
+  ReadResult,
+  WithoutTopics,
+} from './slot-reads.js';
 
 /**
  * The status of a message in a slot queue.
@@ -88,59 +97,6 @@ export interface HeldKey extends KeyName {
 export interface FloorProbe {
   readonly last: string;
   readonly xid: string;
-}
-
-/** The most rows of one status that are counted. */
-export const MOST_COUNTED = 100_000;
-
-/** The bytes that a row counts for beside its payload where bytes bound a read. */
-export const ROW_BYTES = 500;
-
-export interface ReadLimits {
-  /** The most rows in all. */
-  readonly limit: number;
-  /**
-   * The read ends with the row that brings its payloads, and {@link ROW_BYTES} for each row, to this many
-   * bytes. It reads the payload of no row behind that one.
-   */
-  readonly bytes: number;
-}
-
-export interface ReadRequest extends ReadLimits {
-  /** The floor of each slot: rows at or below it are not read. `'0'` means from the start. */
-  readonly windows: readonly { readonly slot: number; readonly floor: string }[];
-  /**
-   * Numbers of rows that are being worked on and must not be read again. A number is unique over all
-   * slots.
-   */
-  readonly inFlight: readonly string[];
-  /** The most rows of one slot. */
-  readonly perSlot: number;
-  /** Keys whose ordered rows are left out, to read on behind them. Default: none. */
-  readonly passingOver?: PassingOver;
-}
-
-/** The keys that a read passes over, and how far it goes. */
-export interface PassingOver {
-  readonly keys: readonly KeyName[];
-  /**
-   * The read looks at no more than this many pending rows of each slot, from its floor on, those that it
-   * leaves out included: its cost stays bounded, however many rows a key has.
-   */
-  readonly within: number;
-}
-
-export interface ReadResult {
-  /**
-   * Rows that are `pending`, ascending for each slot. The rows of a slot are always a prefix of those
-   * that are pending, above the floor, not in flight and not of a key that is passed over: the floor is
-   * raised on the strength of that, and no row of a key is shown without those before it.
-   */
-  readonly rows: readonly QueuedMessage[];
-  /** True only if the read did not end at `limit` or `bytes`; otherwise there may be more rows of any slot. */
-  readonly complete: boolean;
-  /** The `xmin` of the snapshot that was read, as a decimal string. */
-  readonly snapshotXmin: string;
 }
 
 /** A change of a row other than its completion. The lease fences it. */
@@ -247,20 +203,35 @@ export interface SlotQueueStore {
   probeFloor(): Promise<FloorProbe>;
   read(request: ReadRequest): Promise<ReadResult>;
   /**
+   * Says for each slot how far the next pending rows above the floor belong to the topics, in flight or
+   * not: a reader that leaves the topics out may begin its reads there, once the snapshot proves that no
+   * lower number can appear. It looks at no more than `within` rows of each slot. Slots without rows are
+   * not named.
+   */
+  passTopics(
+    request: Pick<ReadRequest, 'windows'> & Omit<PassingOver, 'keys'>,
+  ): Promise<PassedTopics>;
+  /**
    * Keys of the leased slots that are held back, once for each row that does so, and keys that only
    * have `held` rows left (`head` null). Unordered rows hold nothing back and are not named.
    */
   heldKeys(incarnation: string, leases: readonly SlotLease[]): Promise<readonly HeldKey[]>;
   /**
    * Rows of the leased slots that are retrying and due, ascending; of the ordered ones at most the
-   * first of each key. Those that have been due for longest, bounded by rows and bytes, and without what
-   * is being worked on, as in {@link ReadRequest}.
+   * first of each key. Those of each slot that have been due for longest, bounded by rows and bytes, and
+   * without what is being worked on, as in {@link ReadRequest}.
    */
   readDueRetries(
     incarnation: string,
     leases: readonly SlotLease[],
-    request: ReadLimits & Pick<ReadRequest, 'inFlight'>,
+    request: DueRequest,
   ): Promise<readonly QueuedMessage[]>;
+  /**
+   * The floors from which looks for due retries may begin while the topics are left out: for each slot the
+   * last row of those looked at, if all of them belong to the topics. Only rows count that have been due
+   * for so long that no change under way can still make a row due before them.
+   */
+  passDueTopics(slots: readonly number[], without: WithoutTopics): Promise<readonly DueFloor[]>;
   /**
    * Gives delayed messages that are due their number, under the lock of their key, and makes
    * optimistic messages whose time is over pending. Returns how many. The latter raises the slot's
@@ -270,9 +241,9 @@ export interface SlotQueueStore {
   promote(limit: number): Promise<number>;
   /**
    * Milliseconds until the next delayed, retrying or optimistic row of the slots is due; null if there
-   * is none.
+   * is none. Of retries, only those that {@link SlotQueueStore.readDueRetries} looks at.
    */
-  nextDueInMs(slots: readonly number[]): Promise<number | null>;
+  nextDueInMs(slots: readonly number[], without?: WithoutTopics): Promise<number | null>;
 
   /**
    * Removes (or archives) rows that were acknowledged. No lease is needed, because an acknowledged
@@ -301,7 +272,7 @@ export interface SlotQueueStore {
   unserved(): Promise<number | null>;
 
   /**
-   * The number of rows for each status, {@link MOST_COUNTED} at most since counting has a cost, and the age
+   * The number of rows for each status, 100,000 at most since counting has a cost, and the age
    * of the oldest pending one, for metrics and health checks.
    */
   stats(): Promise<{

@@ -13,6 +13,7 @@ const CONSUMING = [
   callOf('subscribe'),
   callOf('hand_over'),
   callOf('message_read'),
+  callOf('message_pass'),
   table('slot_lease', 'SELECT', 'UPDATE'),
   table('slot_member', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
   table('message', 'SELECT', 'UPDATE', 'DELETE'),

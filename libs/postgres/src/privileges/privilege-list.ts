@@ -60,6 +60,7 @@ export const STORE_NEEDS: Readonly<Record<ProcessRole, readonly Needed[]>> = {
     sequence('message_seq', 'SELECT', 'USAGE'),
     callOf('message_read'),
     callOf('message_counts'),
+    callOf('message_pass'),
     table('slot_lease', 'SELECT', 'UPDATE'),
     table('slot_member', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
     table('saga_mail', 'SELECT', 'INSERT'),

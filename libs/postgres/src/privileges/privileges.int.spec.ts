@@ -125,7 +125,7 @@ describeEachPostgres('a role that owns nothing', (server) => {
   it('needs nothing of what other roles do', async () => {
     await run(`GRANT SELECT, INSERT, UPDATE, DELETE ON sagaz.message, sagaz.slot_lease, sagaz.slot_member, sagaz.saga_mail TO "${role}";
       GRANT SELECT, USAGE ON SEQUENCE sagaz.message_seq TO "${role}";
-      GRANT EXECUTE ON FUNCTION sagaz.message_read, sagaz.message_counts TO "${role}"`);
+      GRANT EXECUTE ON FUNCTION sagaz.message_read, sagaz.message_counts, sagaz.message_pass TO "${role}"`);
     await store.start({ migrate: false, roles: ['relay'] });
     await expect(store.start({ migrate: false, roles: ['consume'] })).rejects.toThrow(
       MissingPrivilegesError,

@@ -16,16 +16,22 @@ const NEIGHBOURS = 50_000;
 type Call = (queue: SlotQueueStore, leases: readonly SlotLease[]) => Promise<unknown>;
 const CALLS: Readonly<Record<string, Call>> = {
   read: (queue) => queue.read({ windows: ALL_SLOTS, perSlot: 10, ...LIMITS }),
-  'read past busy keys': (queue) =>
+  'read past busy keys and topics': (queue) =>
     queue.read({
       windows: ALL_SLOTS,
       perSlot: 10,
       ...LIMITS,
-      passingOver: { keys: [], within: 1_000 },
+      passingOver: { keys: [], topics: ['away'], within: 1_000 },
     }),
+  'pass topics': (queue) => queue.passTopics({ windows: ALL_SLOTS, topics: ['away'], within: 50 }),
   'due retries': (queue, leases) => queue.readDueRetries('me', leases, LIMITS),
   'held keys': (queue, leases) => queue.heldKeys('me', leases),
   'next due': (queue, leases) => queue.nextDueInMs(leases.map(({ slot }) => slot)),
+  'pass due topics': (queue, leases) =>
+    queue.passDueTopics(
+      leases.map(({ slot }) => slot),
+      { topics: ['away'], floors: [], within: 200 },
+    ),
   unserved: (queue) => queue.unserved(),
   stats: (queue) => queue.stats(),
   complete: (queue) => queue.complete(ALL_SLOTS.map(({ slot }) => ({ slot, seq: '1' }))),

@@ -1,11 +1,13 @@
 import {
   SLOT_COUNT,
+  type DueFloor,
+  type DueRequest,
   type FloorProbe,
   type HeldKey,
+  type PassedTopics,
   type Place,
   type QueuedMessage,
   type QueuedStatus,
-  type ReadLimits,
   type ReadRequest,
   type ReadResult,
   type RenewedLeases,
@@ -13,8 +15,10 @@ import {
   type SlotChangeOutcome,
   type SlotLease,
   type SlotQueueStore,
+  type WithoutTopics,
 } from '@sagaz/core';
 import { limited, LIMITS } from '../connection/index.js';
+import { DueReads } from './due-reads.js';
 import { LeaseTurns } from './lease-turns.js';
 import { SlotChanges, type MailInsert } from './slot-changes.js';
 import { SlotLeases } from './slot-leases.js';
@@ -41,6 +45,7 @@ export class PgSlotQueue implements SlotQueueStore {
   protected readonly names: SlotNames;
   readonly #leases: SlotLeases;
   readonly #reads: SlotReads;
+  readonly #due: DueReads;
   readonly #changes: SlotChanges;
   readonly #removal: SlotRemoval;
   readonly #turns = new LeaseTurns();
@@ -51,6 +56,7 @@ export class PgSlotQueue implements SlotQueueStore {
     this.#leases = new SlotLeases({ work: db, leases }, names);
     const work = limited(db, LIMITS.work);
     this.#reads = new SlotReads(work, names, limited(db, LIMITS.count));
+    this.#due = new DueReads(work, names);
     this.#changes = new SlotChanges(work, names, mailInsert);
     this.#removal = new SlotRemoval(work, names);
   }
@@ -91,6 +97,10 @@ export class PgSlotQueue implements SlotQueueStore {
     return this.#reads.read(request);
   }
 
+  passTopics(request: Parameters<SlotQueueStore['passTopics']>[0]): Promise<PassedTopics> {
+    return this.#reads.passTopics(request);
+  }
+
   heldKeys(incarnation: string, leases: readonly SlotLease[]): Promise<readonly HeldKey[]> {
     return this.#reads.heldKeys(incarnation, leases);
   }
@@ -98,9 +108,13 @@ export class PgSlotQueue implements SlotQueueStore {
   readDueRetries(
     incarnation: string,
     leases: readonly SlotLease[],
-    request: ReadLimits & Pick<ReadRequest, 'inFlight'>,
+    request: DueRequest,
   ): Promise<readonly QueuedMessage[]> {
-    return this.#reads.readDueRetries(incarnation, leases, request);
+    return this.#due.readDueRetries(incarnation, leases, request);
+  }
+
+  passDueTopics(slots: readonly number[], without: WithoutTopics): Promise<readonly DueFloor[]> {
+    return this.#due.passDueTopics(slots, without);
   }
 
   /**
@@ -111,8 +125,8 @@ export class PgSlotQueue implements SlotQueueStore {
     return Promise.resolve(0);
   }
 
-  nextDueInMs(slots: readonly number[]): Promise<number | null> {
-    return this.#reads.nextDueInMs(slots);
+  nextDueInMs(slots: readonly number[], without?: WithoutTopics): Promise<number | null> {
+    return this.#due.nextDueInMs(slots, without);
   }
 
   complete(places: readonly Place[]): Promise<readonly Place[]> {

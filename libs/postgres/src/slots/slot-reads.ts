@@ -3,17 +3,21 @@ import {
   ROW_BYTES,
   type FloorProbe,
   type HeldKey,
+  type PassedTopics,
   type QueuedMessage,
   type QueuedStatus,
-  type ReadLimits,
   type ReadRequest,
   type ReadResult,
   type SlotLease,
+  type SlotQueueStore,
 } from '@sagaz/core';
 import { epochMs, isDataError, Prepared } from '../connection/index.js';
-import { inLanes, LANES, statusOf } from './lanes.js';
+import { LANES, statusOf } from './lanes.js';
+import { leased, leaseValues } from './leased.js';
 import {
   BYTE_COLUMNS,
+  HEADS,
+  holds,
   numberArray,
   queuedMessage,
   TEXT_COLUMNS,
@@ -37,16 +41,6 @@ interface Reading {
  */
 const READS_AS_BYTES = 100;
 
-/** SQL condition: whether a row that is retrying, optimistic or a dead letter holds back its key. */
-function holds(row: string): string {
-  return `${row}.ordered AND (${row}.lane <> ${String(LANES.dead_letter)} OR ${row}.blocks)`;
-}
-
-/** The statuses in which a row may hold back its key. */
-const HEADS = ['retrying', 'optimistic', 'dead_letter'] as const;
-/** The statuses of rows that are due at some time. */
-const DUE = ['retrying', 'optimistic', 'delayed'] as const;
-
 /**
  * The reads of the owner of slots. The statements of every round are prepared: those that read call a function
  * that plans by itself, and the other one reads no table. All others are sent without a name and are
@@ -58,6 +52,7 @@ export class SlotReads {
   readonly #names: SlotNames;
   readonly #counts: SlotConnection;
   readonly #probe: Prepared;
+  readonly #pass: Prepared;
   readonly #asText: Reading;
   readonly #asRawBytes: Reading;
   /** How many of the next reads ask for bytes. */
@@ -72,6 +67,9 @@ export class SlotReads {
         SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS last FROM ${names.sequence}
       )
       SELECT drawn.last, pg_current_xact_id()::text AS xid FROM drawn`);
+    this.#pass = new Prepared(`SELECT s.xmin, p.slot, p.up_to, p.more
+      FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin) AS s
+      LEFT JOIN ${names.pass}$1, $2, $3, $4) AS p ON true`);
     // The join returns a row even if no message is pending, because it carries the snapshot's xmin.
     const calling = (columns: string, more: string): Prepared =>
       new Prepared(`SELECT s.xmin, ${columns}
@@ -79,7 +77,7 @@ export class SlotReads {
         LEFT JOIN ${names.read}$1, $2, $3, $4, $5, $6${more}) AS o ON true`);
     const reading = (columns: string): Reading => ({
       next: calling(columns, ''),
-      past: calling(columns, ', $7, $8, $9, $10'),
+      past: calling(columns, ', $7, $8, $9, $10, $11'),
     });
     this.#asText = reading(TEXT_COLUMNS);
     this.#asRawBytes = reading(BYTE_COLUMNS);
@@ -126,11 +124,12 @@ export class SlotReads {
       bytes,
     ];
     if (passingOver !== undefined) {
-      const { keys, within } = passingOver;
+      const { keys, topics, within } = passingOver;
       values.push(within);
       values.push(keys.map(({ tenant }) => tenant));
       values.push(keys.map(({ topic }) => topic));
       values.push(keys.map(({ key }) => key));
+      values.push([...topics]);
     }
     const statement = passingOver === undefined ? next : past;
     const { rows } = await this.#db.query<ReadRow>(statement.with(values));
@@ -153,60 +152,42 @@ export class SlotReads {
       key: string;
       head: string | null;
     }>({
-      text: `WITH ${this.#leased()}
+      text: `WITH ${leased(names)}
         SELECT o.slot, o.tenant, o.topic, o.key, o.seq AS head FROM leased, ${table} o
         WHERE ${names.rows('o', ...HEADS)} AND o.slot = leased.slot AND ${holds('o')}
         UNION ALL
         SELECT DISTINCT o.slot, o.tenant, o.topic, o.key, NULL::bigint FROM leased, ${table} o
         WHERE ${names.rows('o', 'held')} AND o.slot = leased.slot
-          AND NOT EXISTS (SELECT FROM ${table} h WHERE ${this.#holdsBack('h', 'o')})`,
-      values: this.#leaseValues(incarnation, leases),
+          AND NOT EXISTS (SELECT FROM ${table} h WHERE ${names.holdsBack('h', 'o')})`,
+      values: leaseValues(names, incarnation, leases),
     });
     return rows;
   }
 
-  async readDueRetries(
-    incarnation: string,
-    leases: readonly SlotLease[],
-    { limit, bytes, inFlight }: ReadLimits & Pick<ReadRequest, 'inFlight'>,
-  ): Promise<readonly QueuedMessage[]> {
-    const names = this.#names;
-    // The clock is read once, in a subquery. The index on due_at cannot be used in a comparison with a
-    // function whose value may change from row to row. The size of a payload is known without reading it.
-    const { rows } = await this.#db.query<MessageRow>({
-      text: `WITH ${this.#leased()}
-        SELECT ${BYTE_COLUMNS} FROM (
-          SELECT o.*, sum(${String(ROW_BYTES)} + octet_length(o.payload))
-            OVER (ORDER BY o.due_at, o.seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-          FROM (
-          SELECT o.* FROM leased CROSS JOIN LATERAL (
-            SELECT o.* FROM ${names.table} o
-            WHERE ${names.rows('o', 'retrying')} AND o.slot = leased.slot
-              AND o.due_at <= (SELECT clock_timestamp())
-              AND o.seq NOT IN (SELECT unnest($7::bigint[]))
-              AND (NOT o.ordered OR NOT EXISTS (
-                SELECT FROM ${names.table} h WHERE ${this.#holdsBack('h', 'o')} AND h.seq < o.seq
-              ))
-            ORDER BY o.due_at LIMIT $5
-          ) AS o
-          ORDER BY o.due_at LIMIT $5
-          ) AS o
-        ) AS o
-        WHERE o.before IS NULL OR o.before < $6
-        ORDER BY o.seq`,
-      values: [...this.#leaseValues(incarnation, leases), limit, bytes, numberArray(inFlight)],
-    });
-    return rows.map(queuedMessage);
-  }
-
-  async nextDueInMs(slots: readonly number[]): Promise<number | null> {
-    const { rows } = await this.#db.query<{ ms: number | null }>({
-      text: `SELECT ${epochMs('min(first.due_at) - clock_timestamp()')} AS ms
-        FROM unnest($1::int[]) AS s (slot) CROSS JOIN LATERAL (${this.#firstDue('s')}) AS first`,
-      values: [numberArray(slots)],
-    });
-    const ms = rows[0]?.ms ?? null;
-    return ms === null ? null : Math.max(0, Math.ceil(ms));
+  async passTopics({
+    windows,
+    topics,
+    within,
+  }: Parameters<SlotQueueStore['passTopics']>[0]): Promise<PassedTopics> {
+    const { rows } = await this.#db.query<{
+      xmin: string;
+      slot: number | null;
+      up_to: string;
+      more: boolean;
+    }>(
+      this.#pass.with([
+        numberArray(windows.map(({ slot }) => slot)),
+        numberArray(windows.map(({ floor }) => floor)),
+        [...topics],
+        within,
+      ]),
+    );
+    return {
+      slots: rows.flatMap(({ slot, up_to: upTo, more }) =>
+        slot === null ? [] : [{ slot, upTo, more }],
+      ),
+      snapshotXmin: rows[0]?.xmin ?? '0',
+    };
   }
 
   /** Reads the first row of each slot and the first due row, only if no member lives. */
@@ -219,7 +200,7 @@ export class SlotReads {
             (SELECT o.created_at AS since FROM ${table} o
               WHERE ${this.#names.rows('o', 'pending')} AND o.slot = l.slot ORDER BY o.seq LIMIT 1)
             UNION ALL
-            (SELECT due.due_at FROM (${this.#firstDue('l')}) AS due WHERE due.due_at <= (SELECT clock_timestamp()))
+            (SELECT due.due_at FROM (${this.#names.firstDue('l', 'retrying', 'optimistic', 'delayed')}) AS due WHERE due.due_at <= (SELECT clock_timestamp()))
           ) AS first
         ) AS head
         WHERE NOT EXISTS (SELECT FROM ${member} WHERE queue = $1 AND expires_at > clock_timestamp())`,
@@ -250,34 +231,6 @@ export class SlotReads {
       byStatus,
       oldestPendingMs: rows.find(({ lane }) => lane === LANES.pending)?.age_ms ?? null,
     };
-  }
-
-  /** SQL condition: the row `h` holds back the key of the row `o`, if it comes before it. */
-  #holdsBack(h: string, o: string): string {
-    return `${this.#names.sameKey(h, o)} AND ${h}.lane <> 0 AND ${inLanes(h, ...HEADS)} AND ${holds(h)}`;
-  }
-
-  /** SQL for when the first rows of the slot `alias.slot` are due, one row for each status. */
-  #firstDue(alias: string): string {
-    const { table } = this.#names;
-    return DUE.map(
-      (status) => `(SELECT o.due_at FROM ${table} o
-        WHERE ${this.#names.rows('o', status)} AND o.slot = ${alias}.slot AND o.due_at IS NOT NULL
-        ORDER BY o.due_at LIMIT 1)`,
-    ).join(' UNION ALL ');
-  }
-
-  /** SQL for those of the leases, given as $1 … $4, that the incarnation still has. */
-  #leased(): string {
-    return `leased AS MATERIALIZED (
-      SELECT l.slot FROM ${this.#names.lease} l
-      JOIN unnest($3::int[], $4::bigint[]) AS mine (slot, epoch) ON l.slot = mine.slot AND l.epoch = mine.epoch
-      WHERE l.queue = $1 AND l.owner = $2
-    )`;
-  }
-
-  #leaseValues(incarnation: string, leases: readonly SlotLease[]): unknown[] {
-    return [this.#names.queue, incarnation, leases.map((l) => l.slot), leases.map((l) => l.epoch)];
   }
 }
 

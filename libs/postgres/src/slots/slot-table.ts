@@ -1,6 +1,6 @@
 import type { QueuedMessage, QueuedStatus } from '@sagaz/core';
 import { epochMs, type Queryable, type SchemaName } from '../connection/index.js';
-import { inLanes } from './lanes.js';
+import { inLanes, LANES } from './lanes.js';
 
 /** A queue of the table `message`. */
 export interface SlotTable {
@@ -13,6 +13,14 @@ export interface SlotTable {
 
 /** The connection for statements: a pool, on which each statement is a transaction of its own. */
 export type SlotConnection = Queryable;
+
+/** The statuses in which a row may hold back its key. */
+export const HEADS = ['retrying', 'optimistic', 'dead_letter'] as const;
+
+/** SQL condition: whether a row in one of these statuses holds back its key. */
+export function holds(row: string): string {
+  return `${row}.ordered AND (${row}.lane <> ${String(LANES.dead_letter)} OR ${row}.blocks)`;
+}
 
 /** The quoted names of a queue's tables, and conditions for its rows, for SQL texts. */
 export class SlotNames {
@@ -33,9 +41,13 @@ export class SlotNames {
     this.member = `${schema.quoted}.slot_member`;
     this.sequence = `${schema.quoted}.message_seq`;
     this.number = number;
+    this.pass = `${schema.quoted}.message_pass(${String(this.number)}, `;
     this.#counts = `${schema.quoted}.message_counts`;
     this.read = `${schema.quoted}.message_read(${String(this.number)}, `;
   }
+
+  /** A call of the function that passes topics, up to its second argument. */
+  readonly pass: string;
 
   /** A call of the function that counts. @param most the most rows of a lane that are counted, as SQL */
   counts(most: string): string {
@@ -45,6 +57,22 @@ export class SlotNames {
   /** `alias.queue = 7 AND alias.lane IN (0, 1)`: the rows of the queue with one of the statuses. */
   rows(alias: string, ...statuses: readonly QueuedStatus[]): string {
     return `${alias}.queue = ${String(this.number)} AND ${inLanes(alias, ...statuses)}`;
+  }
+
+  /** SQL condition: the row `h` holds back the key of the row `o`, if it comes before it. */
+  holdsBack(h: string, o: string): string {
+    return `${this.sameKey(h, o)} AND ${h}.lane <> 0 AND ${inLanes(h, ...HEADS)} AND ${holds(h)}`;
+  }
+
+  /** SQL for when the first rows of the slot `alias.slot` are due, one row for each status. */
+  firstDue(alias: string, ...statuses: readonly QueuedStatus[]): string {
+    return statuses
+      .map(
+        (status) => `(SELECT o.due_at FROM ${this.table} o
+          WHERE ${this.rows('o', status)} AND o.slot = ${alias}.slot AND o.due_at IS NOT NULL
+          ORDER BY o.due_at LIMIT 1)`,
+      )
+      .join(' UNION ALL ');
   }
 
   /** `a.queue = 7 AND b.queue = 7 AND …`: two rows of the queue that have the same key. */

@@ -4,6 +4,7 @@ import { outboxMessage, randomOf, RelayBench, severable, textsOf } from '../../t
 import { ASKED } from '../slots/late-answers.fixture.js';
 
 const KEYS = 6;
+const TOPICS = 3;
 const MESSAGES = 120;
 const LEASE_TTL_MS = 3_000;
 
@@ -12,7 +13,9 @@ async function run(seed: number, orderedBatches: boolean): Promise<void> {
   const bench = new RelayBench({ orderedBatches });
   const kinds: PublishOutcome['kind'][] = ['rejected', 'unknown', 'unavailable'];
   let faulty = true;
-  bench.broker.failWith(() => {
+  const away = new Set<string>();
+  bench.broker.failWith(({ topic }) => {
+    if (away.has(topic)) return { kind: 'unavailable', error: new Error('away') };
     if (!faulty || random() > 0.12) return null;
     const kind = kinds[Math.floor(random() * kinds.length)] ?? 'unknown';
     const error = new Error(kind);
@@ -46,8 +49,14 @@ async function run(seed: number, orderedBatches: boolean): Promise<void> {
   const wanted = new Map<string, string[]>();
   const held: { readonly commit: () => void; readonly done: Promise<void> }[] = [];
   for (let n = 0; n < MESSAGES; n += 1) {
-    const key = `k${Math.floor(random() * KEYS)}`;
-    const message = outboxMessage(key, n);
+    const at = Math.floor(random() * KEYS);
+    const key = `k${at}`;
+    const message = outboxMessage(key, n, { topic: `topic-${at % TOPICS}` });
+    // A topic goes away, or returns.
+    if (random() < 0.1) {
+      const topic = `topic-${Math.floor(random() * TOPICS)}`;
+      if (!away.delete(topic)) away.add(topic);
+    }
     const choice = random();
     if (choice < 0.15) {
       // A transaction that has its number and commits later.
@@ -94,6 +103,7 @@ async function run(seed: number, orderedBatches: boolean): Promise<void> {
   await bench.clock.settle();
   await Promise.all(held.map(({ done }) => done));
   faulty = false;
+  away.clear();
   await bench.clock.advance(60_000);
   const first = new Map<string, string[]>();
   const seen = new Set<string>();
@@ -108,7 +118,7 @@ async function run(seed: number, orderedBatches: boolean): Promise<void> {
   expect(await bench.count(), `seed ${seed}: nothing is left`).toBe(0);
 }
 
-describe('relays that fail, die, hang, are refused and lose their slots while they live', () => {
+describe('relays that fail, die, hang, are refused, miss topics and lose their slots while they live', () => {
   for (let seed = 1; seed <= 20; seed += 1) {
     it(`lose nothing and keep the order of every key (seed ${seed})`, async () => {
       await run(seed, seed % 2 === 0);

@@ -1,8 +1,10 @@
 import type { Clock, SlotQueueStore, Timer } from '../../ports/index.js';
+import { DueFloors } from './due-floors.js';
 import type { HeldLease } from './held-lease.js';
 import type { KeyBook } from './key-book.js';
 import type { SlotReader } from './slot-reader.js';
 import type { SlotStates } from './slot-states.js';
+import type { TopicsAway } from './topics-away.js';
 
 const LIMIT = 500;
 
@@ -16,6 +18,7 @@ export class DueRows {
   readonly #clock: Clock;
   readonly #incarnation: string;
   readonly #book: KeyBook;
+  readonly #floors: DueFloors;
   readonly #states: SlotStates;
   readonly #reader: SlotReader;
   readonly #leases: () => readonly HeldLease[];
@@ -36,6 +39,7 @@ export class DueRows {
     readonly clock: Clock;
     readonly incarnation: string;
     readonly book: KeyBook;
+    readonly away: TopicsAway;
     readonly states: SlotStates;
     readonly reader: SlotReader;
     readonly leases: () => readonly HeldLease[];
@@ -49,6 +53,7 @@ export class DueRows {
     this.#clock = options.clock;
     this.#incarnation = options.incarnation;
     this.#book = options.book;
+    this.#floors = new DueFloors(options.store, options.away);
     this.#states = options.states;
     this.#reader = options.reader;
     this.#leases = options.leases;
@@ -102,10 +107,12 @@ export class DueRows {
       // A row in work now may be done and forgotten before the answer arrives: the answer must not show it,
       // or it would be done again.
       const inFlight = [...this.#book.rows.keys()];
+      const without = this.#floors.without(leases);
       const rows = await this.#store.readDueRetries(this.#incarnation, leases, {
         limit: LIMIT,
         bytes: Math.max(1, this.#book.roomBytes),
         inFlight,
+        ...(without === undefined ? {} : { without }),
       });
       const asked = new Map(leases.map((lease) => [lease.slot, lease]));
       let taken = 0;
@@ -119,7 +126,9 @@ export class DueRows {
         if (await this.#reader.admit(row, lease, read)) taken += 1;
       }
       if (taken > 0) this.#took();
-      const next = await this.#store.nextDueInMs(leases.map((lease) => lease.slot));
+      const moved = without !== undefined && (await this.#floors.move(leases, without));
+      const slots = leases.map((lease) => lease.slot);
+      const next = moved ? 0 : await this.#store.nextDueInMs(slots, without);
       // A row that is due and was not taken waits for work in this process, and not for a timer.
       const again = promoted === LIMIT || (taken > 0 && rows.length === LIMIT) ? 0 : 20;
       this.#worked();

@@ -22,6 +22,14 @@ export class Floors {
   /** The oldest probe still waiting for its snapshot, and the newest. */
   #probes: FloorProbe[] = [];
   #generation = 0;
+  /** The newest number that was proven to be settled. */
+  #proven: string | null = null;
+  /** Floors that lie behind rows which are left out, and that are lowered with these. */
+  readonly behind: Floors | null;
+
+  constructor(behind: Floors | null = null) {
+    this.behind = behind;
+  }
 
   of(slot: number): string {
     return this.#floors.get(slot)?.value ?? '0';
@@ -38,18 +46,20 @@ export class Floors {
     // nothing is gained.
     if (this.#probes.length < 2) this.#probes.push(probe);
     else this.#probes[1] = probe;
+    this.behind?.addProbe(probe);
   }
 
-  /** The newest number that a snapshot with this `xmin` proves to be settled; null: none. */
+  /** The newest number that this snapshot, with its `xmin`, or an earlier one proves to be settled; null: none. */
   proven(snapshotXmin: string): string | null {
     const xmin = BigInt(snapshotXmin);
-    let proven: string | null = null;
     this.#probes = this.#probes.filter((probe) => {
       if (xmin <= BigInt(probe.xid)) return true;
-      if (proven === null || compareSeq(probe.last, proven) > 0) proven = probe.last;
+      if (this.#proven === null || compareSeq(probe.last, this.#proven) > 0) {
+        this.#proven = probe.last;
+      }
       return false;
     });
-    return proven;
+    return this.#proven;
   }
 
   /**
@@ -67,6 +77,7 @@ export class Floors {
   lower(slot: number, to: string): void {
     this.#generation += 1;
     this.#floors.set(slot, { value: minSeq(this.of(slot), to), generation: this.#generation });
+    this.behind?.lower(slot, to);
   }
 
   reset(slot: number): void {
@@ -77,5 +88,13 @@ export class Floors {
   resetAll(): void {
     for (const slot of this.#floors.keys()) this.reset(slot);
     this.#probes = [];
+    this.#proven = null;
+    this.behind?.resetAll();
+  }
+
+  /** What was left out is to be read again. */
+  forgetBehind(): void {
+    if (this.behind === null) return;
+    for (const slot of this.behind.#floors.keys()) this.behind.reset(slot);
   }
 }

@@ -4,6 +4,7 @@ import { KeyLine } from './key-line.js';
 import { LineQueue } from './line-queue.js';
 import { minSeq } from './seq.js';
 import type { TakenRow } from './slot-work.js';
+import { TopicCounts } from './topic-counts.js';
 
 /**
  * The decision about a row that a read found. `full`: so many rows of its key wait here that no more are
@@ -23,6 +24,7 @@ export class KeyBook {
   readonly #lines = new Map<string, KeyLine>();
   readonly #mostOfOneKey: number;
   readonly #perSlot = new Map<number, number>();
+  readonly topics = new TopicCounts();
   readonly ready = new LineQueue();
   waiting = 0;
   /** How many more bytes of payloads may be read; below 1 none. */
@@ -71,6 +73,18 @@ export class KeyBook {
    */
   countOf(slot: number): number {
     return this.#perSlot.get(slot) ?? 0;
+  }
+
+  #wait(topic: string, waiting: number): void {
+    this.waiting += waiting;
+    this.topics.add(topic, { waiting });
+  }
+
+  /** The work begins with the first rows of a line. */
+  begin(line: KeyLine, count: number): void {
+    line.waiting.splice(0, count);
+    line.working += count;
+    this.#wait(line.key.topic, -count);
   }
 
   find(row: QueuedMessage): KeyLine | undefined {
@@ -124,6 +138,7 @@ export class KeyBook {
     this.rows.set(row.seq, taken);
     this.roomBytes -= row.message.payload.byteLength;
     this.#perSlot.set(row.slot, this.countOf(row.slot) + 1);
+    this.topics.add(row.message.topic, { rows: 1, bytes: row.message.payload.byteLength });
     if (hold) return 'hold';
     this.enter(taken);
     return 'taken';
@@ -133,14 +148,16 @@ export class KeyBook {
   enter(taken: TakenRow): void {
     taken.state = 'waiting';
     taken.line.insert(taken);
-    this.waiting += 1;
+    this.#wait(taken.line.key.topic, 1);
     if (!taken.line.busy) this.ready.push(taken.line);
   }
 
   /** Removes a row that is finished, or that this process is not to work on any more. */
   forget(taken: TakenRow): void {
     if (!this.rows.delete(taken.row.seq)) return;
-    this.roomBytes += taken.row.message.payload.byteLength;
+    const bytes = taken.row.message.payload.byteLength;
+    this.topics.add(taken.line.key.topic, { rows: -1, bytes: -bytes });
+    this.roomBytes += bytes;
     if (!taken.overdue) this.#uncount(taken.row.slot);
     if (taken.line.former.delete(taken)) this.resume(taken.line);
     else this.tidy(taken.line);
@@ -164,7 +181,9 @@ export class KeyBook {
     if (!this.rows.has(taken.row.seq)) return;
     this.markOverdue(taken);
     const { row } = taken;
-    this.roomBytes += row.message.payload.byteLength;
+    const bytes = row.message.payload.byteLength;
+    this.topics.add(row.message.topic, { bytes: -bytes });
+    this.roomBytes += bytes;
     taken.row = { ...row, message: { ...row.message, payload: new Uint8Array() } };
   }
 
@@ -198,7 +217,7 @@ export class KeyBook {
     const kept = line.waiting.filter((taken) => !gone.has(taken));
     line.waiting.length = 0;
     line.waiting.push(...kept);
-    this.waiting -= followers.length;
+    this.#wait(line.key.topic, -followers.length);
     for (const taken of followers) taken.state = 'ending';
     return followers;
   }
@@ -222,8 +241,22 @@ export class KeyBook {
     }
   }
 
+  /**
+   * Drops the waiting rows of a line behind its first ones. They are read again, and rows behind them must
+   * not be taken from a read that is under way.
+   *
+   * @returns the lowest number that must be read again; null: none was dropped
+   */
+  dropFrom(line: KeyLine, first: number): string | null {
+    const surplus = line.waiting.slice(first);
+    const lowest = surplus[0]?.row.seq ?? null;
+    if (lowest !== null) line.freeFromRead = this.readsBegun + 1;
+    for (const taken of surplus) this.#dropOne(taken);
+    return lowest;
+  }
+
   #dropOne(taken: TakenRow): void {
-    this.waiting -= 1;
+    this.#wait(taken.line.key.topic, -1);
     taken.state = 'ending';
     const at = taken.line.waiting.indexOf(taken);
     if (at >= 0) taken.line.waiting.splice(at, 1);

@@ -13,6 +13,8 @@ export const ASKED: readonly (keyof SlotQueueStore)[] = [
   'change',
   'heldKeys',
   'readDueRetries',
+  'passTopics',
+  'passDueTopics',
   'noteSuspect',
   'probeFloor',
   'promote',

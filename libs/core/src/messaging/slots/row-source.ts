@@ -3,6 +3,7 @@ import { SubscriptionClosedError } from '../subscription-closed.error.js';
 import type { KeyBook } from './key-book.js';
 import type { KeyLine } from './key-line.js';
 import type { LeaseKeeper } from './lease-keeper.js';
+import type { TopicsAway } from './topics-away.js';
 import type { RowOutcome, TakenRow, WorkSource } from './slot-work.js';
 
 /** Gives rows to the work in order, key by key, and never of a slot whose lease may end too soon. */
@@ -10,6 +11,7 @@ export class RowSource implements WorkSource {
   readonly #book: KeyBook;
   readonly #clock: Clock;
   readonly #leases: LeaseKeeper;
+  readonly #away: TopicsAway;
   readonly #settle: (taken: TakenRow, outcome: RowOutcome) => void;
   readonly overdue: WorkSource['overdue'];
   readonly #took: () => void;
@@ -23,6 +25,7 @@ export class RowSource implements WorkSource {
     readonly book: KeyBook;
     readonly clock: Clock;
     readonly leases: LeaseKeeper;
+    readonly away: TopicsAway;
     readonly settle: (taken: TakenRow, outcome: RowOutcome) => void;
     readonly overdue: WorkSource['overdue'];
     readonly took: () => void;
@@ -32,6 +35,7 @@ export class RowSource implements WorkSource {
     this.#book = options.book;
     this.#clock = options.clock;
     this.#leases = options.leases;
+    this.#away = options.away;
     this.#settle = options.settle;
     this.overdue = options.overdue;
     this.#took = options.took;
@@ -94,15 +98,14 @@ export class RowSource implements WorkSource {
       out.push(taken);
       count += 1;
     }
-    line.waiting.splice(0, count);
-    line.working += count;
-    this.#book.waiting -= count;
+    this.#book.begin(line, count);
     return room;
   }
 
   settle(taken: TakenRow, outcome: RowOutcome): void {
     this.#aborts.delete(taken);
     this.#settle(taken, outcome);
+    if (outcome.kind === 'complete') this.#away.took(taken.line.key.topic);
     this.#settled();
   }
 
@@ -115,6 +118,7 @@ export class RowSource implements WorkSource {
   }
 
   pauseTopic(topic: string, ms: number): void {
+    this.#away.add(topic);
     if (this.#paused.has(topic)) return;
     const lines = new Set<KeyLine>();
     this.#paused.set(topic, lines);

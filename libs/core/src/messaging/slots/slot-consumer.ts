@@ -1,9 +1,9 @@
-import { errorText } from '../../errors/index.js';
 import { newNonce } from '../../ids.js';
 import { noFaults, type Clock, type FaultPoint } from '../../ports/index.js';
 import { ChangePump } from './change-pump.js';
 import { checkSlotSettings } from './check-slot-settings.js';
 import { CompletionPump } from './completion-pump.js';
+import { consumerProblem } from './consumer-problem.js';
 import { CrashBlame } from './crash-blame.js';
 import { CrashSuspect } from './crash-suspect.js';
 import { DueRows } from './due-rows.js';
@@ -24,6 +24,7 @@ import { SlotStates } from './slot-states.js';
 import { reportStuckRow } from './stuck-rows.js';
 import { StoreTroubles, type StoreUse } from './store-troubles.js';
 import type { SlotWork, TakenRow } from './slot-work.js';
+import { TopicsAway } from './topics-away.js';
 
 /**
  * Works on a queue that is cut into slots, as one of any number of processes: it leases a fair share of
@@ -39,7 +40,8 @@ export class SlotConsumer {
   readonly #wake: SlotConsumerOptions['wake'];
   readonly #incarnation = newNonce();
   readonly #book: KeyBook;
-  readonly #floors = new Floors();
+  readonly #floors = new Floors(new Floors());
+  readonly #away: TopicsAway;
   readonly #leases: LeaseKeeper;
   readonly #states: SlotStates;
   readonly #changes: ChangePump;
@@ -110,6 +112,7 @@ export class SlotConsumer {
         lost: (slots) => this.#lost(slots),
         renewed: (leases) => {
           this.#blame.renewed(leases);
+          this.#away.trim();
           this.#work.wake();
           this.#entry.checkHeads();
         },
@@ -159,10 +162,19 @@ export class SlotConsumer {
         drained: () => this.#drained(),
       },
     });
+    this.#away = new TopicsAway({
+      book: this.#book,
+      floors: this.#floors,
+      keep: Math.ceil(options.work.buffer / 2),
+      keeps: (slot) => this.#leases.keeps(slot),
+      dropped: () => this.#drained(),
+      returned: () => look(),
+    });
     this.#source = new RowSource({
       book: this.#book,
       clock,
       leases: this.#leases,
+      away: this.#away,
       settle: (taken, outcome) => this.#settlement.settle(taken, outcome),
       overdue: (taken, retry) => this.#settlement.overdue(taken, retry),
       took: () => this.#reader.makeRoom(),
@@ -180,16 +192,13 @@ export class SlotConsumer {
       states: this.#states,
       look,
     });
+    const shared = {
+      ...{ store, clock, incarnation, book, settings, away: this.#away, floors: this.#floors },
+      ...{ leases: this.#leases, states: this.#states, settlement: this.#settlement },
+    };
     this.#reader = new SlotReader({
-      store,
-      clock,
-      settings,
+      ...shared,
       suspect: new CrashSuspect({ store, incarnation, book, blame: this.#blame, holds }),
-      book: this.#book,
-      floors: this.#floors,
-      leases: this.#leases,
-      states: this.#states,
-      settlement: this.#settlement,
       buffer: options.work.buffer,
       // Rows read while none can be removed would be worked on again by the slot's next owner.
       mayRead: () =>
@@ -200,11 +209,7 @@ export class SlotConsumer {
       probes: { failed: failed('floor'), worked: () => this.#troubles.worked('floor') },
     });
     this.#due = new DueRows({
-      store,
-      clock,
-      incarnation,
-      book: this.#book,
-      states: this.#states,
+      ...shared,
       reader: this.#reader,
       leases: () => this.#leases.kept(this.#states.slots()),
       holds,
@@ -214,16 +219,9 @@ export class SlotConsumer {
       worked: () => this.#troubles.worked('due'),
     });
     this.#entry = new SlotEntry({
-      store,
-      clock,
-      incarnation,
-      book: this.#book,
-      floors: this.#floors,
-      leases: this.#leases,
-      states: this.#states,
+      ...shared,
       blame: this.#blame,
       changes: this.#changes,
-      settlement: this.#settlement,
       entered: look,
     });
     options.work.attach(this.#source);
@@ -260,18 +258,14 @@ export class SlotConsumer {
   /** The problem and its remedy, for readiness; null while it works. */
   problem(): string | null {
     if (this.#closed !== undefined) return `${this.#name} is closed.`;
-    if (this.#completions.failures >= this.#settings.maxFailedCompletions) {
-      return `${this.#name} cannot remove what is done and reads next to nothing: ${errorText(this.#completions.lastError)}`;
-    }
-    if (this.#leases.stalled) {
-      return `${this.#name} has shown no progress for ${this.#settings.stallAfterMs} ms and has given up its slots.`;
-    }
-    const problem = this.#work.problem();
-    if (problem !== null) return problem;
-    const error = this.#leases.error ?? this.#troubles.current?.error;
-    if (error !== null && error !== undefined)
-      return `${this.#name} cannot reach its store: ${errorText(error)}`;
-    return null;
+    return consumerProblem({
+      name: this.#name,
+      settings: this.#settings,
+      completions: this.#completions,
+      leases: this.#leases,
+      work: this.#work,
+      troubles: this.#troubles,
+    });
   }
 
   /** Takes no more rows, waits at most `withinMs` for those in work, then gives back idle slots. */

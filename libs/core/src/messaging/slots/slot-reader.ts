@@ -1,4 +1,4 @@
-import type { Clock, PassingOver, QueuedMessage, SlotQueueStore } from '../../ports/index.js';
+import type { Clock, KeyName, QueuedMessage, SlotQueueStore } from '../../ports/index.js';
 import { Backoff } from './backoff.js';
 import type { CrashSuspect } from './crash-suspect.js';
 import { CrowdedSlots } from './crowded-slots.js';
@@ -9,16 +9,13 @@ import type { KeyBook, Offer } from './key-book.js';
 import type { LeaseKeeper } from './lease-keeper.js';
 import { Pace } from './pace.js';
 import { ReadBounds } from './read-bounds.js';
+import { readRequest } from './read-request.js';
 import type { SlotSettings } from './settings.js';
 import type { Settlement } from './settlement.js';
 import { SlotsToLookAt } from './slot-hints.js';
 import type { SlotStates } from './slot-states.js';
-
-/**
- * How many rows of a slot a read past its busy keys looks at. For 100,000 small rows PostgreSQL takes
- * about a twentieth of a second.
- */
-const PAST_ROWS = 100_000;
+import { TopicPasser } from './topic-passer.js';
+import type { TopicsAway } from './topics-away.js';
 
 interface Found {
   readonly rows: number;
@@ -55,6 +52,8 @@ export class SlotReader {
   #loop: Promise<void> | undefined;
   readonly #suspect: CrashSuspect;
   readonly #crowded: CrowdedSlots;
+  readonly #away: TopicsAway;
+  readonly #passer: TopicPasser;
   #movedAt = 0;
 
   constructor(options: {
@@ -63,6 +62,7 @@ export class SlotReader {
     readonly settings: SlotSettings;
     readonly book: KeyBook;
     readonly floors: Floors;
+    readonly away: TopicsAway;
     readonly leases: LeaseKeeper;
     readonly states: SlotStates;
     readonly suspect: CrashSuspect;
@@ -91,6 +91,8 @@ export class SlotReader {
     const { store, clock, floors, probes: events } = options;
     this.#probes = new FloorProber({ store, clock, floors, events });
     this.#crowded = new CrowdedSlots(options.clock);
+    this.#away = options.away;
+    this.#passer = new TopicPasser({ ...options, crowded: this.#crowded });
     this.#pace = new Pace(
       options.clock,
       options.settings.busyIntervalMs,
@@ -168,11 +170,16 @@ export class SlotReader {
     return offer;
   }
 
+  /** How many rows wait in memory for the work to take them. */
+  get #waiting(): number {
+    return this.#book.waiting - this.#away.waiting;
+  }
+
   #hasRoom(): boolean {
     return (
       this.#closed ||
       // Where nothing is ready, all that waits here waits for messages of its own keys.
-      ((this.#book.waiting <= this.#buffer / 2 || this.#book.ready.empty) &&
+      ((this.#waiting <= this.#buffer / 2 || this.#book.ready.empty) &&
         this.#book.rows.size < this.#settings.maxTaken &&
         this.#book.roomBytes > 0 &&
         this.#mayRead())
@@ -212,7 +219,7 @@ export class SlotReader {
     if (trusted.length > 0) {
       const limit = Math.min(
         this.#settings.readLimit,
-        Math.max(this.#buffer - this.#book.waiting, Math.ceil(this.#buffer / 2)),
+        Math.max(this.#buffer - this.#waiting, Math.ceil(this.#buffer / 2)),
       );
       // A few rows of many slots are read, not many of a few, because rows are stored in the order in
       // which they were written, so neighbours are read and removed together. With 300,000 rows
@@ -226,7 +233,8 @@ export class SlotReader {
       const rows = await this.#readSuspicious(suspicious);
       found = { rows: found.rows + rows, more: found.more };
     }
-    return found;
+    const passes = await this.#passer.step([...turn.trusted, ...suspicious]);
+    return { rows: found.rows, more: found.more || passes };
   }
 
   /** Takes one of the rows that are found. Returns 1 if another read should follow soon, otherwise 0. */
@@ -242,35 +250,35 @@ export class SlotReader {
     const slot = this.#crowded.next((one) => trusted.includes(one));
     if (slot === null) return 0;
     const keys = this.#book.leftBehindIn(slot);
-    if (keys.length === 0) return 0;
+    if (keys.length === 0 && this.#away.topics.length === 0) return 0;
     const beganAt = this.#clock.now();
-    const { rows } = await this.#readSlots([slot], limit, limit, { keys, within: PAST_ROWS });
+    const { rows } = await this.#readSlots([slot], limit, limit, keys);
     this.#crowded.read(beganAt);
     return rows;
   }
 
+  /** @param past - the busy keys past which it reads, by a long way; undefined: none */
   async #readSlots(
     slots: readonly number[],
     perSlot: number,
     limit: number,
-    passingOver?: PassingOver,
+    past?: readonly KeyName[],
   ): Promise<Found> {
+    const { topics } = this.#away;
+    // The floors rise past what is left out as well, while messages of other topics come and go.
+    if (topics.length > 0) this.#probes.removed();
     await this.#probes.probe();
     const read = this.#book.beginRead();
-    const mark = this.#floors.mark(slots);
+    const floors = (topics.length > 0 ? this.#floors.behind : null) ?? this.#floors;
+    const mark = floors.mark(slots);
     const leases = new Map<number, HeldLease>();
     for (const slot of slots) {
       const lease = this.#leases.lease(slot);
       if (lease !== undefined) leases.set(slot, lease);
     }
-    const result = await this.#store.read({
-      windows: slots.map((slot) => ({ slot, floor: this.#floors.of(slot) })),
-      inFlight: [...this.#book.rows.keys()],
-      perSlot,
-      limit,
-      bytes: Math.max(1, this.#book.roomBytes),
-      ...(passingOver === undefined ? {} : { passingOver }),
-    });
+    const result = await this.#store.read(
+      readRequest({ slots, floors, book: this.#book, perSlot, limit, topics, past }),
+    );
     if (this.closed) return NOTHING;
     const bounds = new ReadBounds(perSlot);
     let took = 0;
@@ -286,26 +294,29 @@ export class SlotReader {
       if (taken) took += 1;
       bounds.add(row, offer === 'full' ? 'full' : taken);
     }
-    if (passingOver !== undefined) {
+    if (past !== undefined) {
       // Nothing follows from rows that such a read does not show.
       if (took > 0) this.#took();
       return { rows: took, more: false };
     }
-    const full = result.complete;
+    // Behind the rows that are left out there may be more than a read looks at.
+    const full = result.complete && topics.length === 0;
     const last = result.rows[result.rows.length - 1];
-    const cut = full ? null : (last?.slot ?? null);
+    const cut = result.complete ? null : (last?.slot ?? null);
     for (const [slot, crowded] of bounds.crowded(cut)) this.#crowded.note(slot, crowded);
-    bounds.raise(this.#floors, slots, { full, mark, xmin: result.snapshotXmin });
+    bounds.raise(floors, slots, { full, mark, xmin: result.snapshotXmin });
     if (full) this.#clearEmpty(slots, bounds, leases);
     if (last === undefined) return NOTHING;
     this.#took();
-    if (!full) this.#states.advance(last.slot);
+    if (!result.complete) this.#states.advance(last.slot);
     // Rows that could not be taken wait for an answer of the store: asking at once shows the same rows.
-    const more = took > 0 && perSlot > 1 && (!full || bounds.cutOff);
+    const more = took > 0 && perSlot > 1 && (!result.complete || bounds.cutOff);
     return { rows: result.rows.length, more };
   }
 
   #offer(row: QueuedMessage, lease: HeldLease, read: number): Offer {
+    // Its topic is left out since this read began.
+    if (this.#away.leavesOut(row.message.topic)) return 'later';
     const offer = this.#book.offer(row, lease, read, this.#states.afterDeath(row));
     if (offer === 'hold') {
       const taken = this.#book.rows.get(row.seq);

@@ -82,7 +82,10 @@ export interface WorkSource {
    * `-Infinity` if the row is lost.
    */
   trustedUntil(row: TakenRow): number;
-  /** Gives no rows of a topic for `ms` milliseconds. */
+  /**
+   * Gives no rows of a topic, which took nothing, for `ms` milliseconds. Until it takes a row again, no more
+   * of its rows are read, and only a few stay in memory.
+   */
   pauseTopic(topic: string, ms: number): void;
   /**
    * The controller that is aborted when the slot of the row is lost, or with a `SubscriptionClosedError`

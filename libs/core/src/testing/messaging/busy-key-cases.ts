@@ -24,7 +24,7 @@ export const busyKeyCases: readonly ContractCase<SlotQueueFixture>[] = [
             windows: [{ slot, floor: '0' }],
             inFlight: [first.seq],
             perSlot,
-            passingOver: { keys: [{ slot, tenant, topic, key }], within },
+            passingOver: { keys: [{ slot, tenant, topic, key }], topics: [], within },
           }),
         );
       const behind = ['busy:free', ...[1, 2, 3].map((n) => `${neighbour}:${n}`)];
@@ -36,7 +36,7 @@ export const busyKeyCases: readonly ContractCase<SlotQueueFixture>[] = [
       const quotes = [{ slot, tenant, topic, key: `it's "{a,b}" \\ NULL` }];
       const all = await readAll(queue, {
         windows: [{ slot, floor: '0' }],
-        passingOver: { keys: quotes, within: 1_000 },
+        passingOver: { keys: quotes, topics: [], within: 1_000 },
       });
       assert.equal(all.length, 9);
     },

@@ -15,6 +15,7 @@ import { readBytesCases } from './read-bytes-cases.js';
 import { retryCases } from './retry-cases.js';
 import { rowCases } from './row-cases.js';
 import type { SlotQueueFixture } from './slot-queue-fixture.js';
+import { topicCases } from './topic-cases.js';
 
 export type { BrokerFixture } from './broker-fixture.js';
 export { neighbourOf, outboxMessage, textOf, textsOf } from './outbox-message.js';
@@ -28,6 +29,7 @@ export const slotQueueContract: readonly ContractCase<SlotQueueFixture>[] = [
   ...readBytesCases,
   ...retryCases,
   ...busyKeyCases,
+  ...topicCases,
   ...lockedCases,
 ];
 

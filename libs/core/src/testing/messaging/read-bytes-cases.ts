@@ -41,7 +41,7 @@ export const readBytesCases: readonly ContractCase<SlotQueueFixture>[] = [
         perSlot: 1_000,
         limit: 1_000,
         bytes: each + 1,
-        passingOver: { keys: [], within: 1_000 },
+        passingOver: { keys: [], topics: [], within: 1_000 },
       });
       assert.equal(past.complete, false);
       assert.ok(past.rows.length >= 2 && past.rows.length <= 3);
