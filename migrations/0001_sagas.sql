@@ -158,17 +158,23 @@ LEFT JOIN sagaz.saga_output o
 COMMENT ON VIEW sagaz.saga_journal_readable IS 'Everything that happened to a saga, one row per entry, in order of revision and ordinal; data::jsonb to look inside.';
 
 CREATE TABLE sagaz.saga_mail (
-  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  definition integer NOT NULL DEFAULT 0,
+  xact xid8 NOT NULL DEFAULT pg_current_xact_id(),
+  id bigint GENERATED ALWAYS AS IDENTITY,
   saga_id uuid NOT NULL,
   kind text NOT NULL,
   dedupe_key text NOT NULL,
   data text NOT NULL,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-  UNIQUE (saga_id, dedupe_key)
+  PRIMARY KEY (saga_id, dedupe_key)
 )
 -- Short-lived rows: the table must not grow by what was read long ago.
 WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 
+CREATE INDEX saga_mail_new ON sagaz.saga_mail (definition, xact, id);
+
+COMMENT ON COLUMN sagaz.saga_mail.definition IS 'The definition of the saga; 0: the writer did not know it.';
+COMMENT ON COLUMN sagaz.saga_mail.xact IS 'The transaction that wrote it: a look for new mail begins at the oldest one that was running at the look before.';
 COMMENT ON TABLE sagaz.saga_mail IS 'Replies, cancels and other news for sagas, until the transition that takes them into account.';
 
 CREATE TABLE sagaz.engine (

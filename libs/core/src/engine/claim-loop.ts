@@ -3,6 +3,7 @@ import {
   type Clock,
   type LoadedSaga,
   type Mail,
+  type MailMark,
   type RunnableSaga,
   type SagaStore,
   type Timer,
@@ -13,7 +14,7 @@ import type { SagaDefinition } from '../saga/index.js';
 import { MAIL_KINDS } from './decide/index.js';
 
 export interface ClaimLoopOptions {
-  readonly store: Pick<SagaStore, 'claim' | 'mailOfOwned' | 'nextDueInMs' | 'owned' | 'load'>;
+  readonly store: Pick<SagaStore, 'claim' | 'lookForMail' | 'nextDueInMs' | 'owned' | 'load'>;
   readonly clock: Clock;
   readonly failure: RepeatedFailure;
   readonly wakeUps: WakeUps;
@@ -32,14 +33,29 @@ export interface ClaimLoopOptions {
   readonly claimed: () => void | Promise<void>;
 }
 
+/**
+ * What an engine is missing: sagas to run, sagas that it owns without knowing it, or a saga that has mail and
+ * does not run here.
+ */
+export type Gap = 'claim' | 'owned' | { readonly mailOf: string };
+
 /** The most sagas of one claim, which locks and measures all that it could take. */
 const MOST_AT_ONCE = 200;
+/** The most mail that one look brings, in bytes. */
+const MAIL_BYTES = 8 * 1_024 * 1_024;
+/**
+ * The most sagas that are kept because of their mail until there is room for them. What goes beyond it is
+ * found again by a pass over all mail.
+ */
+const MOST_WAKES = 10_000;
+/** The most of these that one claim asks for. */
+const WAKES_AT_ONCE = 1_000;
 /** The shortest pause between two rounds, in milliseconds. */
 const LEAST_PAUSE_MS = 5;
 
 /**
- * Asks the store for sagas that are due, for mail of those that run here, and now and then for sagas
- * that this engine owns without knowing it. Hints start a round at once; polling finds the work whose
+ * Asks the store for new mail, for sagas that are due or have mail, and now and then for sagas that this
+ * engine owns without knowing it. Hints start a round at once; polling finds the work whose
  * hint was lost.
  */
 export class ClaimLoop {
@@ -52,6 +68,15 @@ export class ClaimLoop {
   #lastOwnedCheck = Number.NEGATIVE_INFINITY;
   /** Whether the last check left sagas where they were, because their journals did not fit into memory. */
   #ownedLeft = false;
+  /** The incarnation that the marks and wakes below belong to. */
+  #looksAs = '';
+  /** Where the look for new mail goes on. */
+  #newMail: MailMark | null = null;
+  #lastAllMail = Number.NEGATIVE_INFINITY;
+  /** Where the pass over all mail goes on; undefined: none is under way. */
+  #allMail: MailMark | null | undefined;
+  /** Sagas without an owner that have mail, and are not claimed yet. */
+  readonly #wakes = new Set<string>();
   /**
    * True from start to close. An engine that only starts sagas for others never asks the store for
    * work.
@@ -83,6 +108,14 @@ export class ClaimLoop {
     // A hint does not shorten the pause that follows a failure of the store.
     const pauseMs = this.#options.failure.pauseLeftMs;
     this.#armIn(Math.max(pauseMs, this.#lastRound + LEAST_PAUSE_MS - clock.now()));
+  }
+
+  /** Starts a round soon that also looks for what is missing here. */
+  fill(gap: Gap): void {
+    if (gap !== 'claim') this.#lastOwnedCheck = Number.NEGATIVE_INFINITY;
+    // It may have been given back since its mail was read.
+    if (typeof gap !== 'string') this.#keepWakes([gap.mailOf]);
+    this.wake();
   }
 
   async close(): Promise<void> {
@@ -134,17 +167,27 @@ export class ClaimLoop {
       await this.#checkOwned(me);
       this.#lastOwnedCheck = clock.now();
     }
+    if (clock.now() - this.#lastAllMail >= ownedCheckMs) {
+      // An engine that died or gave a saga back may have passed mail over that nobody reads again.
+      this.#allMail ??= null;
+      this.#lastAllMail = clock.now();
+    }
+    if (me !== incarnation()) return 0;
+    const moreMail = await this.#lookForMail(me);
     if (me !== incarnation()) return 0;
     const limit = Math.min(MOST_AT_ONCE, room());
     let full = false;
     if (limit > 0) {
       const definitions = this.#options.definitions();
       const bytes = this.#options.roomBytes();
+      const mailed = [...this.#wakes].slice(0, WAKES_AT_ONCE);
+      for (const id of mailed) this.#wakes.delete(id);
       const claimed = await store.claim({
         incarnation: me,
         definitions,
         limit,
         bytes,
+        mailed,
         mailKinds: MAIL_KINDS,
       });
       await this.#options.claimed();
@@ -155,15 +198,57 @@ export class ClaimLoop {
       // The loop was closed meanwhile: the claimed sagas are given back, and the store is asked for no
       // more.
       if (!this.#open) return pollMs;
-      full = claimed.length >= limit || endedByBytes(claimed, bytes);
+      const ended = claimed.length >= limit || endedByBytes(claimed, bytes);
+      // Those that a claim with room did not take have an owner by now.
+      const taken = new Set(claimed.map(({ id }) => id));
+      if (ended) this.#keepWakes(mailed.filter((id) => !taken.has(id)));
+      full = ended || this.#wakes.size > 0;
     }
-    const mail = await store.mailOfOwned(me);
-    if (me === incarnation()) this.#options.onMail(mail);
-    if (full && room() > 0) return LEAST_PAUSE_MS;
+    if (moreMail || (full && room() > 0)) return LEAST_PAUSE_MS;
     const dueInMs = await store.nextDueInMs(this.#options.definitions());
     // A saga that is due and was not claimed belongs to another engine, or none can run it, so the next
     // round waits.
     return dueInMs === null || dueInMs <= 0 ? pollMs : Math.min(pollMs, dueInMs + 1);
+  }
+
+  /** Delivers new mail, and a page of all mail if a pass over it is due. Returns whether there is more. */
+  async #lookForMail(me: string): Promise<boolean> {
+    if (this.#looksAs !== me) {
+      this.#looksAs = me;
+      this.#newMail = null;
+      this.#allMail = undefined;
+      this.#wakes.clear();
+    }
+    const found = await this.#lookFrom(me, this.#newMail);
+    // The first pass over all mail is the first look.
+    if (this.#newMail === null) this.#allMail = undefined;
+    this.#newMail = found.mark;
+    if (this.#allMail === undefined) return found.more;
+    const { mark, more } = await this.#lookFrom(me, this.#allMail);
+    this.#allMail = more ? mark : undefined;
+    return found.more;
+  }
+
+  async #lookFrom(
+    me: string,
+    from: MailMark | null,
+  ): Promise<{ readonly mark: MailMark; readonly more: boolean }> {
+    const { store, definitions, incarnation, onMail } = this.#options;
+    const found = await store.lookForMail({
+      incarnation: me,
+      definitions: definitions(),
+      from,
+      bytes: MAIL_BYTES,
+      mailKinds: MAIL_KINDS,
+    });
+    if (me !== incarnation()) return found;
+    this.#keepWakes(found.wakes);
+    onMail(found.mail);
+    return found;
+  }
+
+  #keepWakes(ids: readonly string[]): void {
+    for (const id of ids) if (this.#wakes.size < MOST_WAKES) this.#wakes.add(id);
   }
 
   /**
@@ -184,12 +269,6 @@ export class ClaimLoop {
       loaded.filter((saga) => !knows(saga.id)),
       'owned',
     );
-  }
-
-  /** Starts a round soon that also looks for sagas which this engine owns without knowing it. */
-  checkOwnedSoon(): void {
-    this.#lastOwnedCheck = Number.NEGATIVE_INFINITY;
-    this.wake();
   }
 }
 

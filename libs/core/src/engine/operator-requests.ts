@@ -45,7 +45,7 @@ export class OperatorRequests {
         : answerTo(request, state, this.#definitionOf(name, version));
     // A request that the saga would ignore is not stored.
     if (!answer.acts) return { sagaId, request, status, ...answer };
-    await sagas.putMail([controlMail(sagaId, request, reason)]);
+    await sagas.putMail([controlMail(sagaId, { name, version }, request, reason)]);
     wakeUps.hint('saga');
     return { sagaId, request, status, ...answer };
   }

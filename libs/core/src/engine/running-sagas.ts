@@ -11,6 +11,7 @@ import {
   type SagaStore,
 } from '../ports/index.js';
 import type { SagaDefinition } from '../saga/index.js';
+import type { Gap } from './claim-loop.js';
 import type { EngineObserver } from './engine-observer.js';
 import type { EngineSettings } from './engine-options.js';
 import type { TransitionFlusher } from './flush/index.js';
@@ -51,11 +52,8 @@ export interface RunningSagasOptions {
   readonly storeNow: () => number;
   readonly backAt: () => number;
   readonly onEnded: (id: string, outcome: SagaOutcome<unknown>) => void;
-  /**
-   * Called when the store should be asked for work soon; `owned`: also for sagas that this engine owns
-   * without knowing it.
-   */
-  readonly onGap: (kind: 'claim' | 'owned') => void;
+  /** Called when the store should be asked for work soon. */
+  readonly onGap: (gap: Gap) => void;
 }
 
 const NO_ATTEMPTS = new Attempts();
@@ -217,10 +215,13 @@ export class RunningSagas implements EngineContext {
     for (const letter of mail) {
       const run = this.#runs.get(letter.sagaId);
       if (run !== undefined) run.receive(letter);
-      // Mail of a saga that cannot be run may stay unread for good, so it must not lead to another look
-      // at the store.
+      // It may stay unread for good, and must not lead to another look at the store.
       else if (this.isQuarantined(letter.sagaId)) this.#unreadable.receive(letter);
-      else this.#options.onGap('owned');
+      else {
+        this.#options.onGap('owned');
+        // It may have been given back since the mail was read.
+        this.#options.onGap({ mailOf: letter.sagaId });
+      }
     }
   }
 
@@ -255,10 +256,7 @@ export class RunningSagas implements EngineContext {
     for (const run of [...this.#runs.values()]) run.releaseAll();
   }
 
-  /**
-   * Nothing is decided or waited for after this. The transactions of attempts that still run end, also
-   * those of sagas that other engines have.
-   */
+  /** Nothing is decided or waited for after this, and the transactions of all attempts end. */
   close(): void {
     this.releaseAll();
     for (const attempts of [...this.#orphans.values()]) attempts.releaseAll();
@@ -297,7 +295,8 @@ export class RunningSagas implements EngineContext {
   closed(run: SagaRun, why: ClosedBecause): void {
     const full = this.#full;
     if (this.#runs.get(run.id) === run && this.#runs.delete(run.id)) this.#bytes -= run.bytes;
-    if (why === 'mail_waits' || full) this.#options.onGap('claim');
+    if (why === 'mail_waits') this.#options.onGap({ mailOf: run.id });
+    else if (full) this.#options.onGap('claim');
     if (why === 'stale') this.#options.onGap('owned');
     if (this.#runs.size === 0) for (const resolve of this.#emptied.splice(0)) resolve();
   }

@@ -106,7 +106,7 @@ export class SagaEngine {
       onFence: (fenced) => {
         if (fenced) return;
         this.#running.scheduleAll();
-        this.#claims.checkOwnedSoon();
+        this.#claims.fill('owned');
       },
       onBurial: (incarnation) => {
         this.#running.observe((one) => one.engineBuried?.({ incarnation }));
@@ -137,10 +137,7 @@ export class SagaEngine {
         this.#watch.ended(id, outcome);
         store.wakeUps.hint('ended', id);
       },
-      onGap: (kind) => {
-        if (kind === 'claim') this.#claims.wake();
-        else this.#claims.checkOwnedSoon();
-      },
+      onGap: (gap) => this.#claims.fill(gap),
     });
     this.#claims = new ClaimLoop({
       store: store.sagas,

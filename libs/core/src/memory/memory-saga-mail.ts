@@ -4,11 +4,14 @@ import type { MemoryTransaction } from './memory-transaction.js';
 
 interface Letter extends Mail {
   readonly putAt: number;
+  /** Rises with each letter in the order of their commits. */
+  readonly place: number;
 }
 
 /** Mail by saga. If mail with the same key exists, new mail is ignored. */
 export class MemorySagaMail {
   readonly #bySaga = new Map<string, Map<string, Letter>>();
+  #places = 0;
 
   /** Whether a saga has mail, of one of the given kinds if kinds are given. */
   has(sagaId: string, kinds?: readonly string[]): boolean {
@@ -25,7 +28,16 @@ export class MemorySagaMail {
   of(sagaId: string): readonly Mail[] {
     const letters = this.#bySaga.get(sagaId);
     if (letters === undefined) return [];
-    return [...letters.values()].map(({ putAt: _, ...mail }) => mail);
+    return [...letters.values()].map(mailOf);
+  }
+
+  /** Letters after a place, in their order. */
+  after(place: number): { readonly mail: Mail; readonly place: number }[] {
+    const letters = [...this.#bySaga.values()].flatMap((of) => [...of.values()]);
+    return letters
+      .filter((letter) => letter.place > place)
+      .sort((a, b) => a.place - b.place)
+      .map((letter) => ({ mail: mailOf(letter), place: letter.place }));
   }
 
   sagas(): IterableIterator<string> {
@@ -46,7 +58,9 @@ export class MemorySagaMail {
           if (known.dedupeKey === letter.dedupeKey) return;
         }
         const id = newId();
-        letters.set(id, { ...letter, id, putAt: now() });
+        const { definition: _, ...mail } = letter;
+        this.#places += 1;
+        letters.set(id, { ...mail, id, putAt: now(), place: this.#places });
         this.#bySaga.set(letter.sagaId, letters);
       });
     }
@@ -75,4 +89,8 @@ export class MemorySagaMail {
     if (letters.size === 0) this.#bySaga.delete(sagaId);
     return dropped;
   }
+}
+
+function mailOf({ putAt: _, place: __, ...mail }: Letter): Mail {
+  return mail;
 }

@@ -6,7 +6,8 @@ import type {
   JournalEntry,
   LatestEntriesLook,
   LoadedSaga,
-  Mail,
+  MailFound,
+  MailLook,
   NewMail,
   NewSaga,
   OutboxStore,
@@ -26,6 +27,7 @@ import type {
 } from '../ports/index.js';
 import type { EnginesHeard, MemoryEngineRegistry } from './memory-engine-registry.js';
 import { keyOf, lockedSoon, locksOf, placesOf, refusal } from './memory-saga-locks.js';
+import { mailFound } from './memory-mail-look.js';
 import { MemorySagaMail } from './memory-saga-mail.js';
 import {
   guard,
@@ -55,10 +57,7 @@ export interface MemorySagaStoreParts {
   readonly outbox: Pick<OutboxStore, 'append'>;
 }
 
-/**
- * Sagas in memory, with the locks and the visibility of a database in READ COMMITTED, so that the
- * races of the real stores exist here too.
- */
+/** Sagas in memory, with the locks, the visibility and so the races of a database in READ COMMITTED. */
 export class MemorySagaStore implements SagaStore {
   readonly #parts: MemorySagaStoreParts;
   readonly #rows = new SagaRows();
@@ -138,7 +137,8 @@ export class MemorySagaStore implements SagaStore {
     return this.#parts.transactions.within(undefined, (transaction) => {
       const claimed: LoadedSaga[] = [];
       let bytes = 0;
-      for (const id of this.#claimable(this.#parts.engines, request.mailKinds)) {
+      const mailed = new Set(request.mailed);
+      for (const id of this.#claimable(this.#parts.engines, mailed, request.mailKinds)) {
         if (claimed.length >= request.limit || bytes >= (request.bytes ?? Infinity)) break;
         const seen = this.#rows.get(id);
         if (seen === undefined || known.get(seen.name)?.has(seen.version) !== true) continue;
@@ -179,7 +179,7 @@ export class MemorySagaStore implements SagaStore {
   unserved(look: UnservedLook): Promise<readonly UnservedSagas[]> {
     const { clock, engines } = this.#parts;
     const heard = engines.heardLately(look.olderThanMs);
-    const rows = [...this.#claimable(heard)].flatMap((id) => this.#rows.get(id) ?? []);
+    const rows = [...this.#claimable(heard, null)].flatMap((id) => this.#rows.get(id) ?? []);
     return Promise.resolve(unservedSagas(rows, look, clock, heard));
   }
 
@@ -194,12 +194,8 @@ export class MemorySagaStore implements SagaStore {
     );
   }
 
-  mailOfOwned(incarnation: string): Promise<readonly Mail[]> {
-    const mail: Mail[] = [];
-    for (const sagaId of this.#mail.sagas()) {
-      if (this.#rows.get(sagaId)?.owner === incarnation) mail.push(...this.#mail.of(sagaId));
-    }
-    return Promise.resolve(mail);
+  lookForMail(look: MailLook): Promise<MailFound> {
+    return Promise.resolve(mailFound(this.#mail, this.#rows, look));
   }
 
   dropDeadMail(orphanAgeMs: number): Promise<number> {
@@ -318,18 +314,25 @@ export class MemorySagaStore implements SagaStore {
   }
 
   /** Ids of due sagas without an owner, then of sagas whose owner is not a living engine. */
-  *#claimable(engines: Pick<EnginesHeard, 'lives'>, mailKinds?: readonly string[]) {
+  *#claimable(
+    engines: Pick<EnginesHeard, 'lives'>,
+    mailed: ReadonlySet<string> | null,
+    mailKinds?: readonly string[],
+  ) {
+    const hasMail = (id: string): boolean =>
+      mailed?.has(id) !== false && this.#mail.has(id, mailKinds);
     const now = this.#parts.clock.now();
     for (const id of [...this.#rows.unowned]) {
       const row = this.#rows.get(id);
       if (row === undefined) continue;
-      if ((row.wakeAt !== null && row.wakeAt <= now) || this.#mail.has(id, mailKinds)) yield id;
+      if ((row.wakeAt !== null && row.wakeAt <= now) || hasMail(id)) yield id;
     }
     for (const [owner, ids] of [...this.#rows.byOwner]) {
       if (!engines.lives(owner)) yield* [...ids];
     }
     for (const { id, owner } of this.#lateAfterEnd()) {
-      if (owner === null ? this.#mail.hasLate(id, mailKinds) : !engines.lives(owner)) yield id;
+      const late = hasMail(id) && this.#mail.hasLate(id, mailKinds);
+      if (owner === null ? late : !engines.lives(owner)) yield id;
     }
   }
 
@@ -339,7 +342,8 @@ export class MemorySagaStore implements SagaStore {
 
   /** Sagas that have ended and for which a late effect was reported. */
   #lateAfterEnd(): SagaRow[] {
-    const rows = [...this.#mail.sagas()].flatMap((id) => this.#rows.get(id) ?? []);
-    return rows.filter((row) => isFinal(row.status) && this.#isOpen(row));
+    return [...this.#mail.sagas()]
+      .flatMap((id) => this.#rows.get(id) ?? [])
+      .filter((row) => isFinal(row.status) && this.#isOpen(row));
   }
 }

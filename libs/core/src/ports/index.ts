@@ -7,6 +7,7 @@ export * from './latest-entries-look.js';
 export type * from './logger.js';
 export * from './message.js';
 export type * from './outbox-store.js';
+export type * from './saga-mail.js';
 export type * from './saga-outcomes.js';
 export * from './saga-store.js';
 export * from './slot-queue.js';

@@ -1,5 +1,6 @@
 import type { LatestEntriesLook } from './latest-entries-look.js';
 import type { OutboxMessage } from './message.js';
+import type { Mail, MailFound, MailLook, NewMail } from './saga-mail.js';
 import type {
   ApplyOutcome,
   SettledOutcome,
@@ -60,19 +61,6 @@ export interface RecordedEntry extends JournalEntry {
   readonly transitionId: string;
   /** When it was recorded, by the database's clock; for people. */
   readonly recordedAt: Date;
-}
-
-export interface NewMail {
-  readonly sagaId: string;
-  readonly kind: string;
-  /** Unique per saga as long as the mail is unread: the first mail with a key is kept. */
-  readonly dedupeKey: string;
-  /** JSON text, as in {@link JournalEntry.data}. */
-  readonly data: string;
-}
-
-export interface Mail extends NewMail {
-  readonly id: string;
 }
 
 /** The change of a saga's ownership by a transition. One that has ended has no owner, and is never due. */
@@ -177,6 +165,11 @@ export interface ClaimRequest {
    */
   readonly bytes?: number;
   /**
+   * Sagas that a look for mail has found: those that have no owner and still have unread mail are taken.
+   * Default: none.
+   */
+  readonly mailed?: readonly string[];
+  /**
    * The kinds of mail this engine can take into account: mail of another kind makes no saga due, and
    * stays for an engine of a version that knows it. Default: all.
    */
@@ -264,8 +257,8 @@ export interface SagaStore {
   settle(transition: SagaTransition): Promise<SettledOutcome>;
 
   /**
-   * Takes sagas for an incarnation, at most `limit`: those without an owner that are due (by their
-   * time, or because they have mail), and those whose owner is not a living engine, however long ago it
+   * Takes sagas for an incarnation, at most `limit`: those without an owner that are due or have mail
+   * ({@link ClaimRequest.mailed}), and those whose owner is not a living engine, however long ago it
    * died. Raises the epoch. Takes a final saga only for `late` mail, see {@link dropDeadMail}.
    */
   claim(request: ClaimRequest): Promise<readonly LoadedSaga[]>;
@@ -290,12 +283,18 @@ export interface SagaStore {
 
   /** Stores mail whose (saga, dedupeKey) is new, and drops other mail. Locks no saga row. */
   putMail(mail: readonly NewMail[], transaction?: Transaction): Promise<void>;
-  /** Mail of all sagas that an incarnation owns. */
-  mailOfOwned(incarnation: string): Promise<readonly Mail[]>;
+  /**
+   * Looks for mail that is new since the look before, also for mail whose transaction began before that
+   * look and was committed after it. Mail is found again as long as it is unread and a look begins before
+   * it, and may be found twice. A caller that neither delivered nor claimed what it was told of begins
+   * again from null.
+   */
+  lookForMail(look: MailLook): Promise<MailFound>;
   /**
    * Deletes mail of final sagas, and mail older than `orphanAgeMs` of sagas that do not exist. Mail of
    * kind `late` is kept: it reports an effect that came afterwards, and makes the saga due although it
-   * is final. Returns the number.
+   * is final. Mail that was written without the definition of its saga gets it. Returns the number that
+   * was deleted.
    */
   dropDeadMail(orphanAgeMs: number): Promise<number>;
 

@@ -1,5 +1,5 @@
 import type { Message } from './message.js';
-import type { NewMail } from './saga-store.js';
+import type { NewMail } from './saga-mail.js';
 import type {
   DueFloor,
   DueRequest,

@@ -18,6 +18,7 @@ import type {
   EngineRegistry,
   InboxStore,
   Logger,
+  Mail,
   OutboxMessage,
   SagaStore,
   Transactions,
@@ -153,6 +154,12 @@ export class EngineBench {
   async journal(id: string): Promise<string[]> {
     const history = await this.sagas.history(id);
     return history.map(({ kind, step }) => (step === null ? kind : `${kind} ${step}`));
+  }
+
+  /** The unread mail of the sagas that an engine owns. */
+  async unreadMail({ incarnation }: Pick<SagaEngine, 'incarnation'>): Promise<readonly Mail[]> {
+    const look = { incarnation, definitions: [], from: null, limit: 1_000 };
+    return (await this.sagas.lookForMail(look)).mail;
   }
 
   /** How many transitions a saga took, its start included. */

@@ -1,12 +1,7 @@
+import type { DefinitionRef, RunnableSaga } from '@sagaz/core';
 import type { Queryable, SchemaName } from '../connection/index.js';
 
-/** A definition of sagas, as people name it. */
-export interface DefinitionName {
-  readonly name: string;
-  readonly version: number;
-}
-
-interface DefinitionRow extends DefinitionName {
+interface DefinitionRow extends DefinitionRef {
   readonly number: number;
 }
 
@@ -19,8 +14,8 @@ export class Definitions {
   readonly #pool: Queryable;
   readonly #schema: SchemaName;
   readonly #numbers = new Map<string, number>();
-  readonly #names = new Map<number, DefinitionName>();
-  readonly #wanted: DefinitionName[] = [];
+  readonly #names = new Map<number, DefinitionRef>();
+  readonly #wanted: DefinitionRef[] = [];
   #learning: Promise<void> | null = null;
 
   /** @param pool for additions, which must not wait for a caller's transaction to end */
@@ -31,7 +26,7 @@ export class Definitions {
 
   /** The numbers of these definitions; one that has none is added. */
   async numbersOf(
-    wanted: readonly DefinitionName[],
+    wanted: readonly DefinitionRef[],
     on: Queryable = this.#pool,
   ): Promise<readonly number[]> {
     // In a transaction of the caller, whose connection costs no further one.
@@ -44,11 +39,21 @@ export class Definitions {
     });
   }
 
+  /** The numbers of these definitions; 0 for one that has none. */
+  async known(
+    wanted: readonly DefinitionRef[],
+    on: Queryable,
+  ): Promise<(definition: DefinitionRef | undefined) => number> {
+    if (!this.#know(wanted)) await this.#read(on);
+    return (definition) =>
+      definition === undefined ? 0 : (this.#numbers.get(keyOf(definition)) ?? 0);
+  }
+
   /** Names the definitions of rows. */
   async named(
     rows: readonly { readonly definition: number }[],
     on: Queryable = this.#pool,
-  ): Promise<(row: { readonly definition: number }) => DefinitionName> {
+  ): Promise<(row: { readonly definition: number }) => DefinitionRef> {
     if (rows.some(({ definition }) => !this.#names.has(definition))) await this.#read(on);
     return ({ definition }) => {
       const name = this.#names.get(definition);
@@ -63,7 +68,7 @@ export class Definitions {
    * Finds the numbers of definitions, and adds those that have none. Callers that come while this is under
    * way share the next statements, since a process that starts many sagas at once has few connections.
    */
-  async #learn(wanted: readonly DefinitionName[]): Promise<void> {
+  async #learn(wanted: readonly DefinitionRef[]): Promise<void> {
     this.#wanted.push(...wanted);
     await this.#learning?.catch(() => undefined);
     while (!this.#know(wanted)) {
@@ -92,7 +97,7 @@ export class Definitions {
     }
   }
 
-  #know(wanted: readonly DefinitionName[]): boolean {
+  #know(wanted: readonly DefinitionRef[]): boolean {
     return wanted.every((one) => this.#numbers.has(keyOf(one)));
   }
 
@@ -107,6 +112,13 @@ export class Definitions {
   }
 }
 
-function keyOf({ name, version }: DefinitionName): string {
+/** Each version of the sagas, one by one. */
+export function definitionsOf(definitions: readonly RunnableSaga[]): readonly DefinitionRef[] {
+  return definitions.flatMap(({ name, versions }) =>
+    versions.map((version) => ({ name, version })),
+  );
+}
+
+function keyOf({ name, version }: DefinitionRef): string {
   return `${name}, version ${String(version)}`;
 }

@@ -5,7 +5,8 @@ import {
   type ClaimRequest,
   type LatestEntriesLook,
   type LoadedSaga,
-  type Mail,
+  type MailFound,
+  type MailLook,
   type NewMail,
   type NewSaga,
   type RecordedEntry,
@@ -26,7 +27,9 @@ import {
 import type { PgTransaction, PgTransactions, SagazPool, SchemaName } from '../connection/index.js';
 import { Definitions } from './definitions.js';
 import { SagaClaimer } from './saga-claimer.js';
-import { dropDeadMail, putMail, putMailApart, readMailOfOwned } from './saga-mail.js';
+import { MailLooks } from './mail-looks.js';
+import { tidyMail } from './mail-tidying.js';
+import { putMail, putMailApart } from './saga-mail.js';
 import { readHistories, readLatestEntries } from './saga-histories.js';
 import { countSagas, SagaQueries } from './saga-queries.js';
 import { SagaStarter } from './saga-starter.js';
@@ -47,6 +50,7 @@ export class PgSagaStore implements SagaStore {
   readonly #schema: SchemaName;
   readonly #wakeUps: Pick<WakeUps, 'hint'>;
   readonly #definitions: Definitions;
+  readonly #mailLooks: MailLooks;
   readonly #queries: SagaQueries;
   readonly #starter: SagaStarter;
   readonly #claimer: SagaClaimer;
@@ -61,6 +65,7 @@ export class PgSagaStore implements SagaStore {
     this.#definitions = new Definitions(pool.for('flush'), schema);
     this.#starter = new SagaStarter(pool.for('flush'), schema, this.#definitions);
     this.#claimer = new SagaClaimer(pool.for('work'), schema, this.#definitions);
+    this.#mailLooks = new MailLooks(pool.for('work'), schema, this.#definitions);
     this.#queries = new SagaQueries(pool, schema, this.#definitions);
     this.#writer = new TransitionWriter(pool, transactions, schema);
     this.#unserved = new UnservedSagaReads(pool, schema);
@@ -136,19 +141,22 @@ export class PgSagaStore implements SagaStore {
 
   async putMail(mail: readonly NewMail[], transaction?: Transaction): Promise<void> {
     const own = this.#own(transaction);
-    if (own === undefined) await putMailApart(this.#pool.for('flush'), this.#schema, mail);
-    else await putMail(own, this.#schema, mail);
+    if (own === undefined) {
+      await putMailApart(this.#pool.for('flush'), this.#schema, this.#definitions, mail);
+    } else {
+      await putMail(own, this.#schema, this.#definitions, mail);
+    }
     this.#committed(own, () => {
       this.#wakeUps.hint('saga');
     });
   }
 
-  mailOfOwned(incarnation: string): Promise<readonly Mail[]> {
-    return readMailOfOwned(this.#pool.for('work'), this.#schema, incarnation);
+  lookForMail(look: MailLook): Promise<MailFound> {
+    return this.#mailLooks.look(look);
   }
 
   dropDeadMail(orphanAgeMs: number): Promise<number> {
-    return dropDeadMail(this.#pool, this.#schema, orphanAgeMs);
+    return tidyMail(this.#pool, this.#schema, orphanAgeMs);
   }
 
   get(id: string, transaction?: Transaction): Promise<SagaSummary | null> {

@@ -1,6 +1,6 @@
 import type { ClaimRequest, LoadedSaga, Mail, RecordedEntry, RunnableSaga } from '@sagaz/core';
 import { epochMs, type Queryable, type SchemaName } from '../connection/index.js';
-import type { DefinitionName, Definitions } from './definitions.js';
+import { definitionsOf, type Definitions } from './definitions.js';
 import { HEADER_COLUMNS, headerOf, type HeaderRow } from './saga-rows.js';
 import { readHistories } from './saga-histories.js';
 import { readMail } from './saga-mail.js';
@@ -66,10 +66,8 @@ export class SagaClaimer {
           LIMIT $3
         ), mailed AS MATERIALIZED (
           SELECT s.id, s.owner FROM ${schema}.saga s
-          WHERE s.id = ANY (ARRAY(
-              SELECT m.saga_id FROM ${schema}.saga_mail m WHERE $4::text[] IS NULL OR m.kind = ANY ($4)
-            ))
-            AND s.owner IS NULL AND s.definition = ANY ($2)
+          WHERE s.id = ANY ($4::uuid[]) AND s.owner IS NULL AND s.definition = ANY ($2)
+            AND ${hasMail(schema, 's.id')}
           ORDER BY s.id LIMIT $3 FOR UPDATE OF s SKIP LOCKED
         ), orphaned AS MATERIALIZED (
           SELECT o.id, o.owner FROM dead d CROSS JOIN unnest($2::int[]) AS n (number) CROSS JOIN LATERAL (
@@ -80,11 +78,8 @@ export class SagaClaimer {
           LIMIT $3
         ), late AS MATERIALIZED (
           SELECT e.id, NULL::uuid AS owner FROM ${schema}.saga_ended e
-          WHERE e.id = ANY (ARRAY(
-              SELECT m.saga_id FROM ${schema}.saga_mail m
-              WHERE m.kind = 'late' AND ($4::text[] IS NULL OR m.kind = ANY ($4))
-            ))
-            AND e.definition = ANY ($2)
+          WHERE e.id = ANY ($4::uuid[]) AND e.definition = ANY ($2)
+            AND ${hasMail(schema, 'e.id', "AND m.kind = 'late'")}
           ORDER BY e.id LIMIT $3 FOR UPDATE OF e SKIP LOCKED
         ), taken AS (
           SELECT id, owner FROM due UNION SELECT id, owner FROM mailed UNION SELECT id, owner FROM orphaned
@@ -111,8 +106,9 @@ export class SagaClaimer {
         request.incarnation,
         numbers,
         request.limit,
-        request.mailKinds ?? null,
+        request.mailed ?? [],
         request.bytes ?? ANY_BYTES,
+        request.mailKinds ?? null,
       ],
     });
     return this.#complete(rows);
@@ -177,11 +173,12 @@ export class SagaClaimer {
   }
 }
 
-/** Each version of the sagas, one by one. */
-function definitionsOf(definitions: readonly RunnableSaga[]): readonly DefinitionName[] {
-  return definitions.flatMap(({ name, versions }) =>
-    versions.map((version) => ({ name, version })),
-  );
+/** SQL condition: whether the saga has unread mail that the claimer takes into account. */
+function hasMail(schema: string, id: string, only = ''): string {
+  return `EXISTS (
+              SELECT FROM ${schema}.saga_mail m
+              WHERE m.saga_id = ${id} AND ($6::text[] IS NULL OR m.kind = ANY ($6)) ${only}
+            )`;
 }
 
 /**

@@ -1,8 +1,9 @@
 import type { Mail, NewMail } from '@sagaz/core';
 import { apart, type Queryable, type SchemaName } from '../connection/index.js';
+import type { Definitions } from './definitions.js';
 import { UUID } from './uuid.js';
 
-interface MailRow {
+export interface MailRow {
   readonly id: string;
   readonly saga_id: string;
   readonly kind: string;
@@ -11,9 +12,6 @@ interface MailRow {
 }
 
 const COLUMNS = 'm.id, m.saga_id, m.kind, m.dedupe_key, m.data';
-/** The most rows that one sweep removes, so that it never holds many locks. */
-const SWEEP = 10_000;
-
 /**
  * Stores mail outside of a transaction. If some of it is refused, the rest is stored all the same, and
  * then the first refusal is thrown. Mail for an id that no saga can have is dropped, as mail for a saga
@@ -22,12 +20,13 @@ const SWEEP = 10_000;
 export async function putMailApart(
   on: Queryable,
   schema: SchemaName,
+  definitions: Definitions,
   mail: readonly NewMail[],
 ): Promise<void> {
   const refusals = await apart<NewMail, { readonly error: unknown } | null>(
     mail,
     async (part) => {
-      await putMail(on, schema, part);
+      await putMail(on, schema, definitions, part);
       return [];
     },
     (_, error) => ({ error }),
@@ -42,15 +41,20 @@ export async function putMailApart(
 export async function putMail(
   on: Queryable,
   schema: SchemaName,
+  definitions: Definitions,
   given: readonly NewMail[],
 ): Promise<void> {
   const mail = given.filter(({ sagaId }) => UUID.test(sagaId));
   if (mail.length === 0) return;
+  const numberOf = await definitions.known(
+    mail.flatMap(({ definition }) => definition ?? []),
+    on,
+  );
   await on.query({
-    text: `INSERT INTO ${schema.quoted}.saga_mail (saga_id, kind, dedupe_key, data)
-      SELECT m.saga_id, m.kind, m.dedupe_key, m.data
-      FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
-        WITH ORDINALITY AS m (saga_id, kind, dedupe_key, data, place)
+    text: `INSERT INTO ${schema.quoted}.saga_mail (saga_id, kind, dedupe_key, data, definition)
+      SELECT m.saga_id, m.kind, m.dedupe_key, m.data, m.definition
+      FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[])
+        WITH ORDINALITY AS m (saga_id, kind, dedupe_key, data, definition, place)
       ORDER BY m.saga_id, m.dedupe_key, m.place
       ON CONFLICT (saga_id, dedupe_key) DO NOTHING`,
     values: [
@@ -58,6 +62,7 @@ export async function putMail(
       mail.map(({ kind }) => kind),
       mail.map(({ dedupeKey }) => dedupeKey),
       mail.map(({ data }) => data),
+      mail.map(({ definition }) => numberOf(definition)),
     ],
   });
 }
@@ -81,46 +86,7 @@ export async function readMail(
   return bySaga;
 }
 
-export async function readMailOfOwned(
-  on: Queryable,
-  schema: SchemaName,
-  incarnation: string,
-): Promise<readonly Mail[]> {
-  const { rows } = await on.query<MailRow>({
-    text: `SELECT ${COLUMNS} FROM ${schema.quoted}.saga_mail m
-      JOIN ${schema.quoted}.saga s ON s.id = m.saga_id
-      WHERE s.owner = $1 ORDER BY m.id`,
-    values: [incarnation],
-  });
-  return rows.map(mailOf);
-}
-
-/**
- * Removes mail that no saga will read: mail of ended sagas, except about late effects, which wake the
- * saga; and old mail for sagas that do not exist. Such mail is kept for a time, because the transaction
- * that starts a saga may commit after the one that stores mail for it.
- */
-export async function dropDeadMail(
-  on: Queryable,
-  schema: SchemaName,
-  orphanAgeMs: number,
-): Promise<number> {
-  const { rowCount } = await on.query({
-    text: `DELETE FROM ${schema.quoted}.saga_mail WHERE id IN (
-        SELECT m.id FROM ${schema.quoted}.saga_mail m
-        LEFT JOIN ${schema.quoted}.saga s ON s.id = m.saga_id
-        LEFT JOIN ${schema.quoted}.saga_ended e ON e.id = m.saga_id
-        WHERE s.id IS NULL AND CASE WHEN e.id IS NULL
-          THEN m.created_at < statement_timestamp() - $1::float8 * interval '1 millisecond'
-          ELSE m.kind <> 'late' END
-        LIMIT ${String(SWEEP)} FOR UPDATE OF m SKIP LOCKED
-      )`,
-    values: [orphanAgeMs],
-  });
-  return rowCount ?? 0;
-}
-
-function mailOf(row: MailRow): Mail {
+export function mailOf(row: MailRow): Mail {
   return {
     id: row.id,
     sagaId: row.saga_id,

@@ -1,6 +1,11 @@
 import { epochMs } from '../connection/index.js';
-import { FINAL_STATUSES, type SagaHeader, type SagaStatus, type SagaSummary } from '@sagaz/core';
-import type { DefinitionName } from './definitions.js';
+import {
+  FINAL_STATUSES,
+  type DefinitionRef,
+  type SagaHeader,
+  type SagaStatus,
+  type SagaSummary,
+} from '@sagaz/core';
 
 export interface HeaderRow {
   readonly id: string;
@@ -34,7 +39,7 @@ export const ENDED_SUMMARY = `e.id, e.tenant, e.definition, e.key, e.status, e.r
   ${epochMs('e.deadline - clock_timestamp()')} AS deadline_in_ms, ${epochMs('e.created_at')} AS created_at,
   ${epochMs('e.ended_at')} AS updated_at`;
 
-export function headerOf(row: HeaderRow, { name, version }: DefinitionName): SagaHeader {
+export function headerOf(row: HeaderRow, { name, version }: DefinitionRef): SagaHeader {
   return {
     id: row.id,
     tenant: row.tenant,
@@ -49,7 +54,7 @@ export function headerOf(row: HeaderRow, { name, version }: DefinitionName): Sag
   };
 }
 
-export function summaryOf(row: SummaryRow, definition: DefinitionName): SagaSummary {
+export function summaryOf(row: SummaryRow, definition: DefinitionRef): SagaSummary {
   return {
     ...headerOf(row, definition),
     createdAt: new Date(row.created_at),

@@ -8,6 +8,7 @@ import {
   newSaga,
   openSagas,
   transition,
+  unreadMail,
   waitUntilBlocked,
   type OpenSagas,
 } from './sagas.fixture.js';
@@ -133,7 +134,7 @@ describeEachPostgres('the saga store', (server) => {
       await store.putMail(
         sagas.map(({ id }) => ({ sagaId: id, kind: 'reply', dedupeKey: 'a', data: '{}' })),
       );
-      const mail = await store.mailOfOwned(owner);
+      const mail = await unreadMail(store, owner);
       const text = newId();
       open.hints.length = 0;
       const outcomes = await store.flush(
@@ -161,7 +162,7 @@ describeEachPostgres('the saga store', (server) => {
         ]);
       }
       expect(await outboxOf(text)).toBe(2);
-      expect(await store.mailOfOwned(owner)).toEqual([]);
+      expect(await unreadMail(store, owner)).toEqual([]);
       expect(open.hints).toContainEqual(['outbox', expect.stringMatching(/^\d+$/)]);
       // Engines tell of ends, and a second hint would wake every process once more.
       expect(open.hints.filter(([channel]) => channel === 'ended')).toEqual([]);

@@ -4,6 +4,8 @@ import {
   newId,
   type ClaimRequest,
   type JournalEntry,
+  type LoadedSaga,
+  type Mail,
   type NewSaga,
   type OutboxMessage,
   type SagaTransition,
@@ -188,4 +190,23 @@ export async function settledAtLast(
       if (!(error instanceof LockTimeoutError)) throw error;
     }
   }
+}
+
+/** The unread mail of the sagas that an incarnation owns, of the definition of these specs. */
+export async function unreadMail(
+  store: PgSagaStore,
+  incarnation: string,
+): Promise<readonly Mail[]> {
+  const definitions = [{ name: 'place-order', versions: [1] }];
+  const look = { incarnation, definitions, from: null, limit: 10_000 };
+  return (await store.lookForMail(look)).mail;
+}
+
+/** Claims as an engine does: it looks for mail first. */
+export async function claimWithMail(
+  store: PgSagaStore,
+  request: ClaimRequest,
+): Promise<readonly LoadedSaga[]> {
+  const { wakes } = await store.lookForMail({ ...request, limit: 10_000, from: null });
+  return store.claim({ ...request, mailed: wakes });
 }

@@ -240,9 +240,8 @@ export class TransitionSql {
     if (parts.mail) {
       sql += `, mail AS (
     DELETE FROM ${schema}.saga_mail m
-    USING unnest($${String(next)}::int[], $${String(next + 1)}::bigint[]) AS e (place, id)
-    JOIN written c ON c.place = e.place
-    WHERE m.id = e.id AND m.saga_id = c.id
+    WHERE m.saga_id = ANY (ARRAY(SELECT c.id FROM written c WHERE c.place = ANY ($${String(next)}::int[])))
+      AND m.id = ANY ($${String(next + 1)}::bigint[])
   )`;
       next += 2;
     }

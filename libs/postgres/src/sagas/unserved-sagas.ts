@@ -51,7 +51,10 @@ export async function findUnserved(
           ORDER BY s.wake_at LIMIT $2
         ) o
       ), letters AS MATERIALIZED (
-        SELECT m.saga_id, m.kind, m.created_at FROM ${schema}.saga_mail m ORDER BY m.id LIMIT $2
+        SELECT o.* FROM (SELECT number FROM unserved UNION ALL SELECT 0) AS u CROSS JOIN LATERAL (
+          SELECT m.saga_id, m.kind, m.created_at FROM ${schema}.saga_mail m
+          WHERE m.definition = u.number ORDER BY m.xact, m.id LIMIT $2
+        ) o
       ), mailed AS MATERIALIZED (
         SELECT s.id, s.definition, l.created_at AS since
         FROM letters l JOIN ${schema}.saga s ON s.id = l.saga_id

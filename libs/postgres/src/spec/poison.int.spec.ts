@@ -13,6 +13,7 @@ import {
   newSaga,
   openSagas,
   transition,
+  unreadMail,
   type OpenSagas,
 } from '../sagas/sagas.fixture.js';
 
@@ -127,7 +128,7 @@ describeEachPostgres('one bad item in a shared statement', (server) => {
           () => false,
           () => true,
         );
-        const mail = await open.store.mailOfOwned(owner);
+        const mail = await unreadMail(open.store, owner);
         if (failed) expect(mail).toHaveLength(GROUP - BAD.size);
         else expect(mail).toHaveLength(GROUP);
       });

@@ -1,5 +1,5 @@
 import { indexText, parseJournal, recordText, type Distrust } from '../../messaging/index.js';
-import { HEADERS, type Message, type NewMail } from '../../ports/index.js';
+import { HEADERS, type DefinitionRef, type Message, type NewMail } from '../../ports/index.js';
 import type { TaskRef } from '../journal/index.js';
 import { MalformedReplyError } from './malformed-reply.error.js';
 
@@ -121,8 +121,14 @@ function sagaOf({ id, headers }: Message): string {
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 /** Mail of operators and users. */
-export function controlMail(sagaId: string, kind: OperatorRequest, reason: string): NewMail {
-  return { sagaId, kind, dedupeKey: kind, data: recordText({ reason }) ?? '{}' };
+export function controlMail(
+  sagaId: string,
+  definition: DefinitionRef,
+  kind: OperatorRequest,
+  reason: string,
+): NewMail {
+  const data = recordText({ reason }) ?? '{}';
+  return { sagaId, definition, kind, dedupeKey: kind, data };
 }
 
 /**
@@ -132,12 +138,14 @@ export function controlMail(sagaId: string, kind: OperatorRequest, reason: strin
  */
 export function lateMail(
   sagaId: string,
+  definition: DefinitionRef,
   { role, step }: TaskRef,
   attempt: number,
   output: unknown,
 ): NewMail {
   return {
     sagaId,
+    definition,
     kind: 'late',
     dedupeKey: `late:${role}:${step}:${attempt}`,
     data: recordText({ role, step, attempt, output }) ?? '{}',

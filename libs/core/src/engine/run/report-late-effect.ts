@@ -24,9 +24,9 @@ export function reportLateEffect(
   success: TaskRef & { readonly attempt: number; readonly output: unknown },
 ): void {
   const { role, step, attempt, output } = success;
-  const { sagaId } = facts;
+  const { sagaId, saga: name, version } = facts;
   engine.observe((observer) => observer.lateEffect?.({ ...facts, step }));
-  const letter = lateMail(sagaId, { role, step }, attempt, output);
+  const letter = lateMail(sagaId, { name, version }, { role, step }, attempt, output);
   const put = (tries: number): void => {
     const told = engine.sagas.putMail([letter]).then(() => engine.mailWaits());
     told.catch((error: unknown) => {

@@ -114,7 +114,7 @@ describe('a cancel', () => {
       acts: false,
       why: 'its point of no return is passed',
     });
-    expect(await bench.sagas.mailOfOwned(engine.incarnation)).toEqual([]);
+    expect(await bench.unreadMail(engine)).toEqual([]);
   });
 
   it('does nothing while the saga undoes already or comes to rest, and answers why', async () => {
@@ -132,10 +132,10 @@ describe('a cancel', () => {
 
   it('that meets another state when it is read is ignored, with a trace', async () => {
     const shipping = new Gate();
-    const { id, status } = await started({
+    const { id, status, program } = await started({
       steps: { pay: { pivot: true }, ship: { dependsOn: ['pay'], run: () => shipping.pass() } },
     });
-    await bench.sagas.putMail([controlMail(id, 'cancel', 'too late')]);
+    await bench.sagas.putMail([controlMail(id, program.definition, 'cancel', 'too late')]);
     await bench.clock.advance(2_000);
     expect(await bench.journal(id)).toContain('mail_ignored');
     shipping.open();
@@ -269,7 +269,7 @@ describe('a saga that has ended', () => {
       await expect(refusal).rejects.toThrow(SagaEndedError);
       await expect(refusal).rejects.toThrow(`it has ended as 'completed'`);
       await expect(refusal).rejects.toMatchObject({ sagaId: id, request, status: 'completed' });
-      expect(await bench.sagas.mailOfOwned(engine.incarnation)).toEqual([]);
+      expect(await bench.unreadMail(engine)).toEqual([]);
     });
   }
 

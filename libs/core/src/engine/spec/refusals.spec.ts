@@ -20,7 +20,7 @@ async function onRefusing(program: Program) {
 }
 
 describe('an engine whose store refuses a statement', () => {
-  it.each(['claim', 'mailOfOwned', 'owned', 'nextDueInMs', 'flush'] as const)(
+  it.each(['claim', 'lookForMail', 'owned', 'nextDueInMs', 'flush'] as const)(
     '%s: tries again seldom, says so once a minute and to probes, and goes on by itself',
     async (method) => {
       const program = new Program({ name: 'p', steps: { a: {}, b: { dependsOn: ['a'] } } });

@@ -158,7 +158,7 @@ describe('After it was closed, an engine asks its store for nothing', () => {
       flush: (given) => (on() ? Promise.reject(new Error('away')) : real.flush(given)),
       settle: (given) => (on() ? Promise.reject(new Error('away')) : real.settle(given)),
       putMail: (given) => (on() ? Promise.reject(new Error('away')) : real.putMail(given)),
-      mailOfOwned: (given) => (on() ? Promise.reject(new Error('away')) : real.mailOfOwned(given)),
+      lookForMail: (given) => (on() ? Promise.reject(new Error('away')) : real.lookForMail(given)),
     }),
     'held every row locked': (real, on) => ({
       flush: (given) =>
@@ -172,8 +172,8 @@ describe('After it was closed, an engine asks its store for nothing', () => {
     'gave no answer': (real, on) => ({
       flush: (given) => (on() ? new Promise<never>(() => undefined) : real.flush(given)),
       settle: (given) => (on() ? new Promise<never>(() => undefined) : real.settle(given)),
-      mailOfOwned: (given) =>
-        on() ? new Promise<never>(() => undefined) : real.mailOfOwned(given),
+      lookForMail: (given) =>
+        on() ? new Promise<never>(() => undefined) : real.lookForMail(given),
     }),
   };
   for (const [trouble, methods] of Object.entries(troubles)) {

@@ -271,7 +271,7 @@ describe('compensation', () => {
     const engine = await bench.engine({ settings: { settleBoundMs: 1_000 } });
     const handle = await bench.start(engine, program);
     expect((await bench.clock.until(handle.outcome())).status).toBe('compensated');
-    await bench.sagas.putMail([controlMail(handle.id, 'cancel', 'too late')]);
+    await bench.sagas.putMail([controlMail(handle.id, program.definition, 'cancel', 'too late')]);
     await bench.clock.advance(100);
     expect((await bench.sagas.get(handle.id))?.status).toBe('compensated');
     late.open();

@@ -18,10 +18,10 @@ function readAs(seen: (entries: Entries) => Entries, asked: string[] = []) {
         const method: unknown = Reflect.get(target, property);
         if (typeof method !== 'function') return method;
         const bound: unknown = method.bind(target);
-        if (property === 'mailOfOwned') {
-          return (incarnation: string) => {
-            asked.push('mailOfOwned');
-            return target.mailOfOwned(incarnation);
+        if (property === 'lookForMail') {
+          return (...given: Parameters<SagaStore['lookForMail']>) => {
+            asked.push('lookForMail');
+            return target.lookForMail(...given);
           };
         }
         if (property === 'claim') {

@@ -4,7 +4,8 @@ import type {
   ClaimRequest,
   LatestEntriesLook,
   LoadedSaga,
-  Mail,
+  MailFound,
+  MailLook,
   RecordedEntry,
   SagaStore,
   SagaTransition,
@@ -200,10 +201,11 @@ const faults: readonly {
     make: ({ sagas }) => {
       const read = new Set<string>();
       return {
-        async mailOfOwned(incarnation: string): Promise<readonly Mail[]> {
-          const mail = (await sagas.mailOfOwned(incarnation)).filter(({ id }) => !read.has(id));
+        async lookForMail(look: MailLook): Promise<MailFound> {
+          const found = await sagas.lookForMail(look);
+          const mail = found.mail.filter(({ id }) => !read.has(id));
           for (const { id } of mail) read.add(id);
-          return mail;
+          return { ...found, mail };
         },
       };
     },

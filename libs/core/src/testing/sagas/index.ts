@@ -4,6 +4,7 @@ import { claimCases } from './claim-cases.js';
 import { flushCases } from './flush-cases.js';
 import { latestEntriesCases } from './latest-entries-cases.js';
 import { livesCases } from './lives-cases.js';
+import { mailLookCases } from './mail-look-cases.js';
 import { mailCases } from './mail-cases.js';
 import { queryCases } from './query-cases.js';
 import type { SagaStoreFixture } from './saga-material.js';
@@ -23,6 +24,7 @@ export const sagaStoreContract: readonly ContractCase<SagaStoreFixture>[] = [
   ...claimCases,
   ...bytesCases,
   ...mailCases,
+  ...mailLookCases,
   ...queryCases,
   ...latestEntriesCases,
   ...unservedCases,

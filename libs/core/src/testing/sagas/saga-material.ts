@@ -3,6 +3,10 @@ import type {
   EngineRegistry,
   JournalEntry,
   LoadedSaga,
+  Mail,
+  MailFound,
+  MailLook,
+  MailMark,
   NewMail,
   NewSaga,
   OutboxMessage,
@@ -128,7 +132,34 @@ export function letter(sagaId: string, change: Partial<NewMail> = {}): NewMail {
   };
 }
 
-export function claim(
+/** The unread mail of the sagas that an incarnation owns. */
+export async function unreadMail(
+  store: SagaStore,
+  incarnation: string,
+  definitions: readonly RunnableSaga[] = [],
+): Promise<readonly Mail[]> {
+  return (await allMail(store, { incarnation, definitions })).mail;
+}
+
+/** Looks at all unread mail, page by page. */
+async function allMail(
+  store: SagaStore,
+  look: Omit<MailLook, 'from'>,
+): Promise<Pick<MailFound, 'mail' | 'wakes'>> {
+  const mail: Mail[] = [];
+  const wakes: string[] = [];
+  let from: MailMark | null = null;
+  for (;;) {
+    const found: MailFound = await store.lookForMail({ ...look, from });
+    mail.push(...found.mail);
+    wakes.push(...found.wakes);
+    if (!found.more) return { mail, wakes };
+    from = found.mark;
+  }
+}
+
+/** Claims as an engine does: it looks for mail first. */
+export async function claim(
   fixture: SagaStoreFixture,
   incarnation: string,
   name: string,
@@ -140,11 +171,17 @@ export function claim(
     bytes?: number;
   } = {},
 ): Promise<readonly LoadedSaga[]> {
-  return (change.store ?? fixture.sagas).claim({
+  const store = change.store ?? fixture.sagas;
+  const request = {
     incarnation,
     definitions: [{ name, versions: change.versions ?? [1] }],
-    limit: change.limit ?? 100,
     ...(change.mailKinds === undefined ? {} : { mailKinds: change.mailKinds }),
+  };
+  const { wakes } = await allMail(store, request);
+  return store.claim({
+    ...request,
+    mailed: wakes,
+    limit: change.limit ?? 100,
     ...(change.bytes === undefined ? {} : { bytes: change.bytes }),
   });
 }
