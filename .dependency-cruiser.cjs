@@ -164,7 +164,7 @@ module.exports = {
     {
       name: 'only-specs-use-fixtures',
       severity: 'error',
-      from: { pathNot: spec },
+      from: { pathNot: [spec, '\\.compat\\.ts$'] },
       to: { path: fixture },
     },
     {

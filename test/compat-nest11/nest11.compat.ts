@@ -2,7 +2,13 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { consumerSays, copyConsumer, runConsumer } from '../workspace/consumer-app.js';
+import {
+  consumerSays,
+  copyConsumer,
+  copyRoundTrips,
+  roundTripsSay,
+  runConsumer,
+} from '../workspace/consumer-app.js';
 import { compile, emptyFolder, installInto, packLibraries } from '../workspace/packed-packages.js';
 
 /** The oldest majors that the peers of @sagaz/nestjs allow, each in its newest version. */
@@ -74,5 +80,11 @@ describe('a CommonJS application on Nest 11 and TypeORM 0.3', { timeout: 120_000
     await copyConsumer(folder);
     await compile(folder);
     expect(await runConsumer(folder, database.url)).toEqual(consumerSays);
+  });
+
+  it('publishes messages without a round trip', async () => {
+    await copyRoundTrips(folder);
+    await compile(folder);
+    expect(await runConsumer(folder, database.url)).toEqual(roundTripsSay);
   });
 });

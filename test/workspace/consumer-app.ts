@@ -1,4 +1,4 @@
-import { copyFile } from 'node:fs/promises';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { repository } from './packed-packages.js';
@@ -6,6 +6,18 @@ import { repository } from './packed-packages.js';
 /** Puts the consumer's source into an application outside the repository. */
 export async function copyConsumer(folder: string): Promise<void> {
   await copyFile(join(repository, 'test/workspace/consumer/main.ts'), join(folder, 'main.ts'));
+}
+
+/** Puts the application that counts its round trips there instead. */
+export async function copyRoundTrips(folder: string): Promise<void> {
+  const source = join(repository, 'test/workspace/consumer/round-trips.ts');
+  const text = (await readFile(source, 'utf8')).replace(
+    '@sagaz/test-support',
+    './counting-proxy.js',
+  );
+  await writeFile(join(folder, 'main.ts'), text);
+  const proxy = join(repository, 'test/support/src/counting-proxy.ts');
+  await copyFile(proxy, join(folder, 'counting-proxy.ts'));
 }
 
 /** Runs the compiled consumer on a database of its own and gives the lines it printed. */
@@ -32,4 +44,14 @@ export const consumerSays = [
   'heard both: true',
   'notes: 2',
   'closed',
+];
+
+/** What the application that counts its round trips prints: a message costs none. */
+export const roundTripsSay = [
+  'without Sagaz: 3',
+  'with 0 messages: 2',
+  'with 1 messages: 2',
+  'with 3 messages: 2',
+  'refused: 23514',
+  'notes: 5',
 ];

@@ -1,3 +1,4 @@
+export { CountingProxy } from './counting-proxy.js';
 export { createDatabase, type TestDatabase } from './databases.js';
 export { describeEachPostgres } from './describe-each-postgres.js';
 export { describePgBouncer } from './describe-pgbouncer.js';

@@ -87,6 +87,7 @@ export function storeTransactions(transactions: Transactions): StepTransactions 
       abandonedWith(transactions, unwanted, (opened) =>
         transactions.run(async (transaction) => {
           opened(transaction);
+          await transactions.open(transaction);
           await work(transaction);
           await beforeCommit(transaction);
         }),

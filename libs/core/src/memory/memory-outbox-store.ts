@@ -49,6 +49,10 @@ export class MemoryOutboxStore extends MemorySlotQueue implements OutboxStore {
     });
   }
 
+  appendAtCommit(messages: readonly OutboxMessage[], transaction: Transaction): Promise<void> {
+    return this.append(messages, transaction);
+  }
+
   /** Locks the row of a message in a transaction, for tests of what waits for it. */
   async lockRow({ seq }: Place, transaction: Transaction): Promise<void> {
     await this.transactions.own(transaction).lock(lockOfRow(seq));

@@ -163,6 +163,11 @@ export class MemoryTransactions implements Transactions {
     throw new ForeignTransactionError(this.#store, 'something else');
   }
 
+  open(transaction: Transaction): Promise<void> {
+    this.own(transaction);
+    return Promise.resolve();
+  }
+
   /** Statements in memory always answer, so no time limit is needed. */
   control<T>(_client: unknown, _statement: TransactionControl, send: () => Promise<T>): Promise<T> {
     return send();

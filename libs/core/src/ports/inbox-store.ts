@@ -96,7 +96,10 @@ export interface InboxStore {
     transaction: Transaction,
     waitMs: number,
   ): Promise<ParticipantState>;
-  /** Keeps the reply of a command, in its transaction. */
+  /**
+   * Keeps the reply of a command, in its transaction. The store may write it together with the next
+   * statement of the transaction, or with its COMMIT, which then fails with the error of it.
+   */
   keepReply(
     tenant: string,
     idempotencyKey: string,

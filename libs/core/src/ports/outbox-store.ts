@@ -33,6 +33,12 @@ export interface OutboxStore extends SlotQueueStore {
    * sees a later message of a key sees every earlier one. Without a transaction: in one of its own.
    */
   append(messages: readonly OutboxMessage[], transaction?: Transaction): Promise<void>;
+  /**
+   * The same in a transaction that its caller commits next. The store may keep the messages and write them
+   * together with COMMIT, or with another statement that is sent before it; then that statement fails
+   * with the error of the messages, and nothing is committed. A rollback drops them.
+   */
+  appendAtCommit(messages: readonly OutboxMessage[], transaction: Transaction): Promise<void>;
 
   listDeadLetters(filter: DeadLetterFilter): Promise<readonly OutboxDeadLetter[]>;
   /**

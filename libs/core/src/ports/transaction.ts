@@ -34,9 +34,16 @@ export interface Transactions {
    */
   enlist(client: unknown): Transaction;
   /**
+   * Opens the transaction at the database, which a store may otherwise do with its first statement. For
+   * work that must not begin on a connection which is lost.
+   */
+  open(transaction: Transaction): Promise<void>;
+  /**
    * Sends a statement that opens or ends a transaction on a client of the application, with the store's
    * time limit. A connection that gives no answer in time is closed, because one that a firewall has
-   * forgotten never answers; `send` has ended then, or is abandoned.
+   * forgotten never answers; `send` has ended then, or is abandoned. The statement that opens a
+   * transaction may be answered at once and sent with the first one in it, which then has the error and
+   * the time limit of both.
    *
    * Rejects with the error of `send`. Without an answer it rejects with the store's error for that, and
    * with `CommitUnknownError` if a commit was sent.

@@ -245,6 +245,7 @@ function mortal(transactions: Transactions, life: Life): Transactions {
   return {
     run: (work) => transactions.run((transaction) => Promise.race([work(transaction), life.death])),
     enlist: (client) => transactions.enlist(client),
+    open: (transaction) => transactions.open(transaction),
     control: (client, statement, send) => transactions.control(client, statement, send),
     abandon: (transaction) => transactions.abandon(transaction),
     reported: (error) => transactions.reported(error),

@@ -73,7 +73,7 @@ export class EnlistedTransaction {
    */
   #expectedEnds = Number.NaN;
   #written: OutboxMessage[] = [];
-  /** `sealed`: its messages are written; `closing`: COMMIT is about to be sent. */
+  /** `sealed`: its messages were given to the store; `closing`: COMMIT is about to be sent. */
   #phase: 'open' | 'sealed' | 'closing' | 'ended' = 'open';
 
   constructor(binding: TransactionBinding) {
@@ -108,7 +108,7 @@ export class EnlistedTransaction {
     await this.#usable(`publish ${message.type}`);
     if (this.#phase === 'sealed') {
       await this.write(`publish ${message.type}`, (transaction) =>
-        this.#append([message], transaction),
+        this.#append(message, transaction),
       );
       return;
     }
@@ -171,7 +171,10 @@ export class EnlistedTransaction {
     this.#drop(depth);
   }
 
-  /** Before the outermost COMMIT: one statement for all messages, then the last statement. */
+  /**
+   * Before the outermost COMMIT: one statement for all messages, then the last statement. The store may
+   * send the messages together with what follows them.
+   */
   async flush(): Promise<void> {
     await this.#settle();
     // The flush counts as a write from its first moment. If another subscriber fails meanwhile,
@@ -236,7 +239,10 @@ export class EnlistedTransaction {
       messages.push('seal' in message ? await message.seal(this.#binding.source) : message);
     }
     this.#seal();
-    if (messages.length > 0) await this.#append(messages, transaction);
+    if (messages.length > 0) {
+      await this.#binding.outbox.appendAtCommit(messages, transaction);
+      this.#written = this.#written.concat(messages);
+    }
     await this.#last?.(transaction);
     // The entities are kept, because they get their messages back if the commit itself fails.
     this.#said = said.filter(({ entity }) => entity !== null);
@@ -247,9 +253,9 @@ export class EnlistedTransaction {
     if (this.#phase === 'open') this.#phase = 'sealed';
   }
 
-  async #append(messages: readonly OutboxMessage[], transaction: Transaction): Promise<void> {
-    await this.#binding.outbox.append(messages, transaction);
-    for (const message of messages) this.#written.push(message);
+  async #append(message: OutboxMessage, transaction: Transaction): Promise<void> {
+    await this.#binding.outbox.append([message], transaction);
+    this.#written.push(message);
   }
 
   #refuseUnsaved(): void {

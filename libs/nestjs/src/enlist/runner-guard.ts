@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import type { Transactions } from '@sagaz/core';
+import { propertyOf, SagazError, type Transactions } from '@sagaz/core';
 import type { DataSource, QueryRunner } from 'typeorm';
 import {
   OutsideTransactionError,
@@ -124,7 +124,7 @@ export class RunnerGuard {
     try {
       return await running;
     } catch (error) {
-      throw this.#lost ?? error;
+      throw this.#lost ?? ownErrorOf(error);
     } finally {
       this.#running.delete(running);
     }
@@ -276,6 +276,12 @@ export class RunnerGuard {
     }
     return null;
   }
+}
+
+/** TypeORM wraps each error of a statement. One of Sagaz already says what is to be done. */
+function ownErrorOf(error: unknown): unknown {
+  const wrapped = propertyOf(error, 'driverError');
+  return wrapped instanceof SagazError ? wrapped : error;
 }
 
 function bound(owner: object, name: string): (...given: readonly unknown[]) => Promise<unknown> {

@@ -14,8 +14,9 @@ export function stepTransactionsOf(connection: Connection): StepTransactions {
       detached(() =>
         abandonedWith(transactions, unwanted, (opened) =>
           connection.run(
-            ({ manager, transaction }) => {
+            async ({ manager, transaction }) => {
               opened(transaction);
+              await transactions.open(transaction);
               return work(manager ?? transaction);
             },
             {

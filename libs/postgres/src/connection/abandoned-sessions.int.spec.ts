@@ -157,4 +157,27 @@ describe('a session that is ended because its transaction does not end', () => {
     await application.query('INSERT INTO item VALUES (3)');
     await holder.end();
   }, 20_000);
+
+  it('does not commit later if it still waited for a lock before its COMMIT', async () => {
+    const holder = new pg.Client({ connectionString: db.url });
+    await holder.connect();
+    await holder.query('BEGIN');
+    await holder.query('SELECT FROM item WHERE id = 1 FOR UPDATE');
+    const client = await application.connect();
+    const old = await pidOf(client);
+    const start = (): Promise<unknown> => client.query('START TRANSACTION');
+    await transactions.control(client, 'begin', start);
+    await client.query('INSERT INTO item VALUES (3)');
+    const text = 'UPDATE item SET id = 4 WHERE id = 1';
+    await transactions.enlist(client).queryAtCommit({ text, limitMs: 100 });
+    await expect(
+      transactions.control(client, 'commit', () => client.query('COMMIT')),
+    ).rejects.toBeInstanceOf(CommitUnknownError);
+    client.release();
+    expect(await lives(old)).toBe(false);
+    await holder.query('COMMIT');
+    await holder.end();
+    const { rows } = await application.query('SELECT id FROM item');
+    expect(rows).toEqual([{ id: 1 }]);
+  }, 40_000);
 });

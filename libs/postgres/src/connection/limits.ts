@@ -21,7 +21,7 @@
  * | `count` | metrics | 5 s | the scrape |
  * | `begin`, `rollback` | the ends of a transaction that hold nothing up, and its savepoints; those of the application's transactions as well | 5 s | its caller |
  * | `settle` | before COMMIT and ROLLBACK TO SAVEPOINT of the application, for statements that are still under way | 15 s | its caller |
- * | `commit` | COMMIT, which may wait for a synchronous standby; the application's as well | 15 s | its caller |
+ * | `commit` | COMMIT, which may wait for a synchronous standby; the application's as well | 15 s, after the limits of the statements that are sent with it | its caller |
  * | `connect` | opening a connection (`pool.connectTimeoutMs`) | 5 s | every use that needs a new one |
  * | `close` | saying goodbye | 2 s | the shutdown |
  * | `migrate` | one statement of a migration, which may build an index | 30 min | the deployment |

@@ -1,6 +1,7 @@
 import type { Logger } from '@sagaz/core';
 import type { QueryResult, QueryResultRow } from 'pg';
 import { COLUMN_TYPES } from './column-types.js';
+import { sendTogether, type Landing } from './flight.js';
 import type { Queryable, Statement } from './queryable.js';
 import { isForgottenStatement } from './sql-state.js';
 
@@ -16,7 +17,7 @@ import { isForgottenStatement } from './sql-state.js';
 export class NamedStatements {
   readonly #place: string;
   readonly #logger: Logger;
-  readonly #kept = new WeakMap<Queryable, boolean | Promise<boolean>>();
+  readonly #kept = new WeakMap<Queryable, boolean | Promise<void>>();
   #off = false;
   #warned = false;
 
@@ -31,32 +32,58 @@ export class NamedStatements {
     statement: Statement,
   ): Promise<QueryResult<R>> {
     if (statement.name === undefined) return client.query<R>(statement);
-    let keeps = this.#off ? false : this.#keeps(client);
-    if (typeof keeps !== 'boolean') keeps = await keeps;
-    if (!keeps || this.#off) return client.query<R>(unnamed(statement));
+    const ready = this.ready(client);
+    if (ready !== undefined) await ready;
     try {
-      return await client.query<R>(statement);
+      return await client.query<R>(this.on(client, statement));
     } catch (error) {
-      // A pooler that was not detected shows itself by this error.
-      if (isForgottenStatement(error)) {
-        this.#off = true;
-        this.#warn();
-      }
+      this.failed(error);
       throw error;
     }
   }
 
-  #keeps(client: Queryable): boolean | Promise<boolean> {
-    const known = this.#kept.get(client);
+  /** Sends statements together on this client. */
+  async together<R extends QueryResultRow>(
+    client: Queryable,
+    statements: readonly Statement[],
+  ): Promise<Landing<R>> {
+    const ready = this.ready(client);
+    if (ready !== undefined) await ready;
+    const landing = await sendTogether<R>(
+      client,
+      statements.map((statement) => this.on(client, statement)),
+    );
+    if (landing.kind === 'failed') this.failed(landing.error);
+    return landing;
+  }
+
+  /**
+   * Finds out whether the client keeps its prepared statements, which {@link on} has to know; undefined:
+   * it is known.
+   */
+  ready(client: Queryable): Promise<void> | undefined {
+    const known = this.#off || this.#kept.get(client);
+    if (typeof known === 'boolean') return undefined;
     if (known !== undefined) return known;
     const asked = behindPooler(client).then((pooled) => {
       if (pooled) this.#warn();
       this.#kept.set(client, !pooled);
-      return !pooled;
     });
     this.#kept.set(client, asked);
     asked.catch(() => this.#kept.delete(client));
     return asked;
+  }
+
+  /** The statement as it is to be sent on a client that is {@link ready}: with its name or without. */
+  on(client: Queryable, statement: Statement): Statement {
+    return this.#off || this.#kept.get(client) !== true ? unnamed(statement) : statement;
+  }
+
+  /** A pooler that was not detected shows itself by the error of a statement with a name. */
+  failed(error: unknown): void {
+    if (!isForgottenStatement(error)) return;
+    this.#off = true;
+    this.#warn();
   }
 
   #warn(): void {

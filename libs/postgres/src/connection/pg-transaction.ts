@@ -12,17 +12,13 @@ import { answeredWithin } from './answered-within.js';
 import { abandon } from './bounded-client.js';
 import { COLUMN_TYPES } from './column-types.js';
 import { NoAnswerError, StoreRefusedError } from './connection.errors.js';
+import { HeldStatements, type HeldStatement } from './held-statements.js';
 import { LIMITS, statementLimit } from './limits.js';
+import { OwnTransaction } from './own-transaction.js';
 import type { Queryable, Statement } from './queryable.js';
-import type { PooledClient, SagazPool } from './sagaz-pool.js';
+import type { SagazPool } from './sagaz-pool.js';
 import { listen, SessionCutter, settledWithin } from './session-cutter.js';
-import {
-  isAbortedTransaction,
-  isConnectionError,
-  isReadOnly,
-  isRefused,
-  sqlState,
-} from './sql-state.js';
+import { isAbortedTransaction, isReadOnly, isRefused } from './sql-state.js';
 
 /** How long a driver may take to notice that its connection was closed here, in ms. */
 const NOTICED_WITHIN_MS = 1_000;
@@ -30,10 +26,21 @@ const NOTICED_WITHIN_MS = 1_000;
 /** The tags of answers to statements that a read-only transaction would have refused. */
 const WRITES: ReadonlySet<string> = new Set(['INSERT', 'UPDATE', 'DELETE']);
 
+/** The connection of a transaction. */
+interface TransactionConnection extends Queryable {
+  /** Opens the transaction, if that was not sent yet. */
+  open(): Promise<void>;
+  /**
+   * Sends the statement together with the next one, which fails if this one does. Resolves with false if
+   * that is not possible on this connection; then nothing was done.
+   */
+  hold(held: Omit<HeldStatement, 'limitMs'>): Promise<boolean>;
+}
+
 /** An open transaction on a connection of the store, or on one that the application enlisted. */
 export class PgTransaction implements Transaction, Queryable {
   readonly [TRANSACTION]: string;
-  readonly #client: Queryable;
+  readonly #client: TransactionConnection;
   readonly #afterCommit: (() => void)[] = [];
   #open = true;
   /** Whether a statement of the store has written in it. */
@@ -42,7 +49,7 @@ export class PgTransaction implements Transaction, Queryable {
   /** @param raw the client of pg behind `client` */
   constructor(
     store: string,
-    client: Queryable,
+    client: TransactionConnection,
     readonly raw: object,
   ) {
     this[TRANSACTION] = store;
@@ -50,25 +57,48 @@ export class PgTransaction implements Transaction, Queryable {
   }
 
   async query<R extends QueryResultRow>(statement: Statement): Promise<QueryResult<R>> {
-    if (!this.#open) {
-      throw new ForeignTransactionError(this[TRANSACTION], 'a transaction that has ended');
-    }
+    this.#requireOpen();
     try {
       const result = await this.#client.query<R>({ ...statement, types: COLUMN_TYPES });
       this.#wrote ||= WRITES.has(result.command);
       return result;
     } catch (error) {
-      if (isAbortedTransaction(error)) throw new TransactionAbortedError({ cause: error });
-      // A server that has taken a write of this transaction is not read-only: the application's code has
-      // made its transaction so.
-      const refused = isRefused(error) || (isReadOnly(error) && !this.#wrote);
-      throw refused ? new StoreRefusedError(error) : error;
+      throw this.#explained(error);
     }
   }
 
-  /** Whether it is open, as far as the store knows: it learns of the end of its own transactions only. */
-  get open(): boolean {
-    return this.#open;
+  /** See `Transactions.open`. */
+  async open(): Promise<void> {
+    this.#requireOpen();
+    await this.#client.open();
+  }
+
+  /**
+   * Runs a statement whose result nobody needs, as the last one before COMMIT. Where it can, it is sent
+   * together with COMMIT, or with another statement that is sent before that. An error of it is then the
+   * error of that statement.
+   */
+  async queryAtCommit(statement: Statement): Promise<void> {
+    this.#requireOpen();
+    const held = await this.#client.hold({
+      statement: { ...statement, types: COLUMN_TYPES },
+      explained: (error) => this.#explained(error),
+    });
+    if (!held) await this.query(statement);
+  }
+
+  /** The error that says what an error of a statement of the store means for this transaction. */
+  #explained(error: unknown): unknown {
+    if (isAbortedTransaction(error)) return new TransactionAbortedError({ cause: error });
+    // A server that has taken a write of this transaction is not read-only: the application's code has
+    // made its transaction so.
+    const refused = isRefused(error) || (isReadOnly(error) && !this.#wrote);
+    return refused ? new StoreRefusedError(error) : error;
+  }
+
+  /** Whether it has ended, as far as the store knows: it learns of the end of its own transactions only. */
+  get ended(): boolean {
+    return !this.#open;
   }
 
   /**
@@ -77,6 +107,11 @@ export class PgTransaction implements Transaction, Queryable {
    */
   afterCommit(run: () => void): void {
     this.#afterCommit.push(run);
+  }
+
+  #requireOpen(): void {
+    if (this.#open) return;
+    throw new ForeignTransactionError(this[TRANSACTION], 'a transaction that has ended');
   }
 
   /** Refuses later statements, and runs the callbacks that waited for the commit. */
@@ -100,25 +135,20 @@ export class PgTransactions implements Transactions {
 
   async run<T>(work: (transaction: PgTransaction) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect();
-    const transaction = new PgTransaction(this.#store, client, client.raw);
+    const own = new OwnTransaction(client, this.#cutter);
+    const transaction = new PgTransaction(this.#store, own, client.raw);
     let result: T;
     try {
-      // The isolation level is stated, because a role or a database may have another default. Under
-      // REPEATABLE READ, the second statement of an idempotent insert would not see the row that the
-      // first one waited for.
-      await client.query({
-        text: 'BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE',
-        limitMs: LIMITS.begin,
-      });
+      await client.ready();
       result = await work(transaction);
     } catch (error) {
       transaction.close(false);
-      await this.#rollBack(client);
+      await own.rollBack();
       throw error;
     }
     let committed = false;
     try {
-      await commit(client, this.#cutter);
+      await own.commit();
       committed = true;
     } finally {
       transaction.close(committed);
@@ -131,16 +161,33 @@ export class PgTransactions implements Transactions {
     const foreign = this.#asClient(client);
     const { statements, statementTimeoutMs, reported } = this.#pool;
     reported.watch(foreign);
-    const queryable: Queryable = {
+    const limitOf = ({ limitMs }: Statement): number =>
+      limitMs ?? statementLimit(statementTimeoutMs);
+    const connection: TransactionConnection = {
       query: <R extends QueryResultRow>(statement: Statement) =>
-        this.#onTheirs(
-          foreign,
-          statement.limitMs ?? statementLimit(statementTimeoutMs),
-          statements.run<R>(foreign, statement),
-          false,
-        ),
+        this.#onTheirs(foreign, limitOf(statement), statements.run<R>(foreign, statement), false),
+      open: async () => HeldStatements.of(foreign)?.open(),
+      hold: async ({ statement, explained }) => {
+        const held = HeldStatements.of(foreign);
+        if (held === null) return false;
+        const ready = statements.ready(foreign);
+        if (ready !== undefined) await this.#onTheirs(foreign, LIMITS.begin, ready, false);
+        held.hold({
+          statement: statements.on(foreign, statement),
+          limitMs: limitOf(statement),
+          explained: (error) => {
+            statements.failed(error);
+            return explained(error);
+          },
+        });
+        return true;
+      },
     };
-    return new PgTransaction(this.#store, queryable, foreign);
+    return new PgTransaction(this.#store, connection, foreign);
+  }
+
+  open(transaction: Transaction): Promise<void> {
+    return this.own(transaction).open();
   }
 
   async control<T>(
@@ -153,19 +200,27 @@ export class PgTransactions implements Transactions {
     // On a connection that is closed, `send` fails.
     if (cut !== undefined) await cut;
     const commits = statement === 'commit';
+    const held = HeldStatements.of(client);
+    const limitMs = LIMITS[statement] + (commits ? (held?.limitMs ?? 0) : 0);
+    const sent =
+      held === null || statement !== 'begin'
+        ? send()
+        : held.opening(send, (answer) => this.#onTheirs(client, LIMITS.begin, answer, false));
     try {
-      return await this.#onTheirs(client, LIMITS[statement], send(), commits, unanswered);
+      return await this.#onTheirs(client, limitMs, sent, commits, unanswered);
     } catch (error) {
-      if (!commits || !(error instanceof NoAnswerError)) throw error;
-      throw new CommitUnknownError({ cause: error });
+      if (!commits) throw error;
+      const failure = held?.takeFailure() ?? null;
+      if (failure !== null) throw failure.error;
+      throw error instanceof NoAnswerError ? new CommitUnknownError({ cause: error }) : error;
     } finally {
       await this.#cutter.cutting(client);
     }
   }
 
   abandon(transaction: Transaction): void {
-    const { raw, open } = this.own(transaction);
-    if (open) void this.#cutter.cut(raw);
+    const { raw, ended } = this.own(transaction);
+    if (!ended) void this.#cutter.cut(raw);
   }
 
   reported(error: unknown): boolean {
@@ -211,17 +266,6 @@ export class PgTransactions implements Transactions {
     }
   }
 
-  async #rollBack(client: PooledClient): Promise<void> {
-    try {
-      await this.#cutter.cutting(client.raw);
-      await client.query({ text: 'ROLLBACK', limitMs: LIMITS.rollback });
-      client.release();
-    } catch {
-      // Closing the connection rolls back as well. The caller gets the first error.
-      client.release(true);
-    }
-  }
-
   #asClient(client: unknown): Queryable {
     if (!isQueryable(client)) {
       throw new ForeignTransactionError(
@@ -259,30 +303,4 @@ function isQueryable(value: unknown): value is Queryable {
 /** Whether the client, a newer one of pg, knows the status of its transaction. */
 function tellsStatus(client: object): client is { getTransactionStatus(): unknown } {
   return 'getTransactionStatus' in client && typeof client.getTransactionStatus === 'function';
-}
-
-async function commit(client: PooledClient, cutter: SessionCutter): Promise<void> {
-  let tag: string;
-  try {
-    const { command } = await client.query({ text: 'COMMIT', limitMs: LIMITS.commit });
-    tag = command;
-  } catch (error) {
-    // An ERROR in answer to COMMIT (a deferred constraint, a serialization failure) means that the
-    // transaction was rolled back. If the connection ends instead, the outcome is unknown.
-    const answered = sqlState(error) !== undefined && !isConnectionError(error) && !isFatal(error);
-    client.release(!answered);
-    throw answered ? error : new CommitUnknownError({ cause: error });
-  }
-  const cut = cutter.cutting(client.raw);
-  if (cut !== undefined) await cut;
-  client.release(cut !== undefined);
-  // PostgreSQL answers the COMMIT of a transaction in which a statement has failed with ROLLBACK and
-  // reports no error.
-  if (tag !== 'COMMIT') throw new TransactionAbortedError();
-}
-
-function isFatal(error: unknown): boolean {
-  return (
-    typeof error === 'object' && error !== null && 'severity' in error && error.severity !== 'ERROR'
-  );
 }

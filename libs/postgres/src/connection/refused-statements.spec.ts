@@ -15,6 +15,8 @@ function answering(...answers: readonly (string | Error)[]): PgTransaction {
       if (typeof next !== 'string') return Promise.reject(next);
       return Promise.resolve({ command: next, rowCount: 0, oid: 0, fields: [], rows: [] });
     },
+    open: () => Promise.resolve(),
+    hold: () => Promise.resolve(false),
   };
   return new PgTransaction('a store', client, client);
 }

@@ -5,6 +5,7 @@ import type { PoolClient, QueryResult, QueryResultRow } from 'pg';
 import { answeredWithin } from './answered-within.js';
 import { abandon, BoundedClient } from './bounded-client.js';
 import { DatabaseUnreachableError, NoAnswerError } from './connection.errors.js';
+import type { Landing } from './flight.js';
 import { LIMITS, statementLimit, type Use } from './limits.js';
 import { NamedStatements, unnamed } from './named-statements.js';
 import {
@@ -42,6 +43,13 @@ const END_MS = 5_000;
 export interface PooledClient extends Queryable {
   /** The unwrapped client of pg. */
   readonly raw: object;
+  /**
+   * Sends statements in one round trip. Their limit is that of all of them together. Rejects only if there
+   * is no answer in time.
+   */
+  together<R extends QueryResultRow>(statements: readonly Statement[]): Promise<Landing<R>>;
+  /** Resolves when the next statement is sent at once, and not only behind a question about the connection. */
+  ready(): Promise<void>;
   release(destroy?: boolean): void;
 }
 
@@ -83,6 +91,11 @@ export class SagazPool implements Queryable {
   /** Returns the pool with the limit of one use. */
   for(use: Use): Queryable {
     return limited(this, LIMITS[use]);
+  }
+
+  /** The limit of a statement in ms, which may have one of its own. */
+  limitOf(limitMs: number | undefined): number {
+    return limitMs ?? statementLimit(this.statementTimeoutMs);
   }
 
   /** Runs one statement in a transaction of its own. */
@@ -169,7 +182,13 @@ export class SagazPool implements Queryable {
     return {
       raw: client,
       query: <R extends QueryResultRow>(statement: Statement) =>
-        this.#ask<R>(client, known, statement),
+        this.#ask(client, known, [statement], this.statements.run<R>(client, statement)),
+      together: <R extends QueryResultRow>(statements: readonly Statement[]) =>
+        this.#ask(client, known, statements, this.statements.together<R>(client, statements)),
+      ready: async () => {
+        const ready = this.statements.ready(client);
+        if (ready !== undefined) await this.#ask(client, known, [{ limitMs: LIMITS.begin }], ready);
+      },
       release: (destroy) => {
         known.busy = false;
         client.release(destroy);
@@ -177,21 +196,19 @@ export class SagazPool implements Queryable {
     };
   }
 
-  async #ask<R extends QueryResultRow>(
+  /** Waits for the answer to statements that were sent. */
+  async #ask<T>(
     client: PoolClient,
     known: Known,
-    statement: Statement,
-  ): Promise<QueryResult<R>> {
+    statements: readonly Pick<Statement, 'limitMs'>[],
+    answered: Promise<T>,
+  ): Promise<T> {
     const askedAt = performance.now();
-    const limitMs = statement.limitMs ?? statementLimit(this.statementTimeoutMs);
+    const limitMs = statements.reduce((sum, { limitMs: own }) => sum + this.limitOf(own), 0);
     try {
-      const answer = await answeredWithin(
-        limitMs,
-        this.statements.run<R>(client, statement),
-        () => {
-          abandon(client);
-        },
-      );
+      const answer = await answeredWithin(limitMs, answered, () => {
+        abandon(client);
+      });
       known.answeredAt = performance.now();
       return answer;
     } catch (error) {

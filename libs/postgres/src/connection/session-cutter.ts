@@ -46,7 +46,8 @@ export class SessionCutter {
    * answered for `waitedMs`. The server may not notice that for hours, and the transaction would hold
    * the locks that the next attempt needs. Resolves within two seconds. Never rejects.
    *
-   * @param mayCommit whether the session may be working on a COMMIT; then it is ended only if it is idle
+   * @param mayCommit whether the session may be working on a COMMIT; then it is ended only if it is idle,
+   * or waits for a lock in a statement that was sent before COMMIT
    */
   async end(client: unknown, waitedMs: number, mayCommit: boolean): Promise<void> {
     const pid = pidOf(client);
@@ -56,7 +57,8 @@ export class SessionCutter {
       text: `SELECT pg_terminate_backend(pid, $2) FROM pg_stat_activity
         WHERE pid = $1 AND datname = current_database()
           AND backend_start < clock_timestamp() - $3 * interval '1 millisecond'
-          AND (state LIKE 'idle in transaction%' OR NOT $4)`,
+          AND (state LIKE 'idle in transaction%' OR NOT $4
+            OR (wait_event_type = 'Lock' AND query <> 'COMMIT'))`,
       values: [pid, TERMINATE_WITHIN_MS, waitedMs / 2, mayCommit],
       limitMs: TERMINATE_WITHIN_MS,
     });

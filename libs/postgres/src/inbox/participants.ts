@@ -1,5 +1,11 @@
 import { InboxBusyError, type Applied, type KeptReply, type ParticipantState } from '@sagaz/core';
-import { isLockTimeout, Prepared, type Queryable, type SchemaName } from '../connection/index.js';
+import {
+  isLockTimeout,
+  Prepared,
+  type PgTransaction,
+  type Queryable,
+  type SchemaName,
+} from '../connection/index.js';
 
 interface ParticipantRow {
   readonly undone: boolean;
@@ -53,12 +59,13 @@ export class Participants {
     return stateOf(rows[0]);
   }
 
+  /** As a rule it is sent with COMMIT, and costs no round trip. */
   async keepReply(
-    on: Queryable,
+    on: PgTransaction,
     key: { readonly tenant: string; readonly idempotencyKey: string },
     { type, status, contentType, payload }: KeptReply,
   ): Promise<void> {
-    await on.query(
+    await on.queryAtCommit(
       this.#keepReply.with([
         key.tenant,
         key.idempotencyKey,

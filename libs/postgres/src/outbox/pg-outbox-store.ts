@@ -11,7 +11,13 @@ import {
   type Transaction,
   type WakeUps,
 } from '@sagaz/core';
-import type { PgTransactions, Queryable, SagazPool, SchemaName } from '../connection/index.js';
+import type {
+  PgTransaction,
+  PgTransactions,
+  Queryable,
+  SagazPool,
+  SchemaName,
+} from '../connection/index.js';
 import { PgSlotQueue, type MailInsert } from '../slots/index.js';
 import { AppendSql } from './append.js';
 import { DEFAULT_QUEUE } from './default-queue.js';
@@ -83,6 +89,22 @@ export class PgOutboxStore extends PgSlotQueue implements OutboxStore {
     }
     const own = this.#transactions.own(transaction);
     await own.query(this.#appendSql.statement(messages, this.#deferrable.exist));
+    await this.#appended(messages, own);
+  }
+
+  /** No round trip of its own, where the driver can send statements together. */
+  async appendAtCommit(
+    messages: readonly OutboxMessage[],
+    transaction: Transaction,
+  ): Promise<void> {
+    if (messages.length === 0) return;
+    await this.#faults.reach('outbox.before-append', messages[0]?.type);
+    const own = this.#transactions.own(transaction);
+    await own.queryAtCommit(this.#appendSql.statement(messages, this.#deferrable.exist));
+    await this.#appended(messages, own);
+  }
+
+  async #appended(messages: readonly OutboxMessage[], own: PgTransaction): Promise<void> {
     await this.#faults.reach('outbox.after-append', messages[0]?.type);
     own.afterCommit(() => {
       hintSlots(this.#wakeUps, 'outbox', messages);

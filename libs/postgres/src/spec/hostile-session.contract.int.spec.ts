@@ -33,6 +33,7 @@ import { openSagas, type OpenSagas } from '../sagas/sagas.fixture.js';
 function onTheApplicationsClients(pool: pg.Pool, own: Transactions): Transactions {
   return {
     enlist: (client) => own.enlist(client),
+    open: (transaction) => own.open(transaction),
     control: (client, statement, send) => own.control(client, statement, send),
     abandon: (transaction) => own.abandon(transaction),
     reported: (error) => own.reported(error),

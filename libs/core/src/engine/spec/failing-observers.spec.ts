@@ -127,7 +127,7 @@ describe.each(WAYS)('an observer and a logger of which every method %s', (how) =
       maxCrashes: 3,
       codec: jsonCodec,
     };
-    const unit = storeUnit({ transactions, outbox: { append: () => Promise.resolve() } });
+    const unit = storeUnit({ transactions, outbox: { appendAtCommit: () => Promise.resolve() } });
     let opened: Transaction | undefined;
     const receive = (key: string, attempt: number, fails: boolean) => {
       const { delayMs: _, ordered: __, ...message } = outboxMessage(key, 1, { id: `id-${key}` });

@@ -4,7 +4,7 @@ import type { InboxUnit } from './inbox.types.js';
 /** A unit over the store's own transactions: for code that needs none of an application's. */
 export function storeUnit(store: {
   readonly transactions: Transactions;
-  readonly outbox: Pick<OutboxStore, 'append'>;
+  readonly outbox: Pick<OutboxStore, 'appendAtCommit'>;
 }): InboxUnit {
   return {
     run: (body) =>
@@ -14,7 +14,7 @@ export function storeUnit(store: {
           messages.push(message);
         });
         // Last, because it takes the locks of the keys, after which nothing may wait.
-        if (messages.length > 0) await store.outbox.append(messages, transaction);
+        if (messages.length > 0) await store.outbox.appendAtCommit(messages, transaction);
         return value;
       }),
   };

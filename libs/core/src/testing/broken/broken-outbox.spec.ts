@@ -21,6 +21,7 @@ import {
   ReadsWithGaps,
   StopsAtBusyKeys,
 } from './broken-reads.fixture.js';
+import { BuriesInSilence, ForgetsAtCommit, WritesApart } from './broken-writes.fixture.js';
 
 /** The contract is worth what it catches: outboxes with one fault each, as they were seen elsewhere. */
 
@@ -215,25 +216,6 @@ class IgnoresDelays extends MemoryOutboxStore {
   }
 }
 
-/** Buries a command without telling anybody. */
-class BuriesInSilence extends MemoryOutboxStore {
-  override change(
-    incarnation: string,
-    leases: readonly SlotLease[],
-    changes: readonly SlotChange[],
-  ): Promise<readonly SlotChangeOutcome[]> {
-    return super.change(
-      incarnation,
-      leases,
-      changes.map((change) => {
-        if (change.kind !== 'dead_letter') return change;
-        const { mail: _mail, ...silent } = change;
-        return silent;
-      }),
-    );
-  }
-}
-
 type Outbox = new (parts: ConstructorParameters<typeof MemoryOutboxStore>[0]) => MemoryOutboxStore;
 
 function fixtureOf(outboxClass: Outbox): OutboxStoreFixture {
@@ -321,6 +303,13 @@ const OUTBOX_FAULTS: readonly (readonly [Outbox, string])[] = [
     ReplaysAtTheEnd,
     'puts a dead letter back at its place in its key, fresh, and says so to the owner',
   ],
+  ...[WritesApart, ForgetsAtCommit].map(
+    (faulty) =>
+      [
+        faulty,
+        'writes what is given for the commit in its order, and drops it at a rollback',
+      ] as const,
+  ),
   [IgnoresDelays, 'shows a delayed message when its time has come, and not before'],
   [
     BuriesInSilence,

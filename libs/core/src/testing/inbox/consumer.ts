@@ -170,7 +170,7 @@ export class Consumer {
     };
     const real = storeUnit({
       transactions: this.parts.transactions,
-      outbox: { append: (messages, transaction) => this.#append(messages, transaction) },
+      outbox: { appendAtCommit: (messages, transaction) => this.#append(messages, transaction) },
     });
     return this.#processor.receive(delivery, handler, (attempt) => {
       const open: { transaction?: Transaction } = {};

@@ -13,6 +13,7 @@ function reporting(transactions: Transactions, reported: boolean): Transactions 
   return {
     run: (work) => transactions.run(work),
     enlist: (client) => transactions.enlist(client),
+    open: (transaction) => transactions.open(transaction),
     control: (client, statement, send) => transactions.control(client, statement, send),
     abandon: (transaction) => transactions.abandon(transaction),
     reported: (error) => (error === lostRace ? reported : transactions.reported(error)),

@@ -139,4 +139,26 @@ export const appendCases: readonly ContractCase<OutboxStoreFixture>[] = [
       assert.deepEqual(bodiesOf(await readAll(outbox)), ['k:0', 'k:1', 'k:2', 'k:3', 'k:4']);
     },
   },
+  {
+    name: 'writes what is given for the commit in its order, and drops it at a rollback',
+    guards: 'Messages that wait for COMMIT commit with it, or not at all.',
+    async run({ outbox, transactions }) {
+      const failure = new Error('no');
+      for (const fails of [true, false]) {
+        const ending = transactions.run(async (transaction) => {
+          await outbox.append([outboxMessage('now', 1)], transaction);
+          await outbox.appendAtCommit([], transaction);
+          await outbox.appendAtCommit([outboxMessage('k', 1), outboxMessage('k', 2)], transaction);
+          await outbox.append([outboxMessage('now', 2)], transaction);
+          await outbox.appendAtCommit([outboxMessage('k', 3)], transaction);
+          if (fails) throw failure;
+        });
+        if (fails) await assert.rejects(ending, failure);
+        else await ending;
+        const rows = await readAll(outbox);
+        assert.deepEqual(bodiesOf(rows, 'now'), fails ? [] : ['now:1', 'now:2']);
+        assert.deepEqual(bodiesOf(rows, 'k'), fails ? [] : ['k:1', 'k:2', 'k:3']);
+      }
+    },
+  },
 ];
