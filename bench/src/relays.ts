@@ -34,7 +34,7 @@ async function rateOf(url: string, rows: number, count: number): Promise<number>
   const relays = Array.from({ length: count }, () => RelayProcess.start(url));
   try {
     // Evenly shared, and all slots held.
-    await until('share the slots', () => {
+    await until('share the slots', relays, () => {
       const leases = relays.map(({ state }) => state.leases);
       const least = Math.min(...leases);
       return least > 0 && Math.max(...leases) - least <= 1;
@@ -42,7 +42,7 @@ async function rateOf(url: string, rows: number, count: number): Promise<number>
     await withClient(url, (client) => refill(client));
     const began = performance.now();
     for (const relay of relays) relay.say('wake');
-    await until('publish everything', () => {
+    await until('publish everything', relays, () => {
       return relays.reduce((sum, { state }) => sum + state.published, 0) >= rows;
     });
     return perSecond(rows, performance.now() - began);
@@ -51,9 +51,14 @@ async function rateOf(url: string, rows: number, count: number): Promise<number>
   }
 }
 
-async function until(what: string, holds: () => boolean): Promise<void> {
+async function until(
+  what: string,
+  relays: readonly RelayProcess[],
+  holds: () => boolean,
+): Promise<void> {
   const end = performance.now() + PATIENCE_MS;
   while (!holds()) {
+    if (relays.some((relay) => relay.ended)) throw new Error('A relay ended before its work did.');
     if (performance.now() > end) throw new Error(`The relays did not ${what} within 5 minutes.`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
@@ -76,12 +81,16 @@ class RelayProcess {
     );
   }
 
+  get ended(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
   say(word: 'wake' | 'close'): void {
     if (this.child.connected) this.child.send(word);
   }
 
   async close(): Promise<void> {
-    if (this.child.exitCode !== null) return;
+    if (this.ended) return;
     const gone = once(this.child, 'exit');
     this.say('close');
     await gone;
