@@ -282,7 +282,7 @@ export class RunningSagas implements EngineContext {
     if (attempt.settled || attempt.abandoned) {
       const orphans = this.#orphans.get(id);
       orphans?.delete(attempt);
-      if (orphans?.size === 0) this.#orphans.delete(id);
+      if (orphans?.empty === true) this.#orphans.delete(id);
     }
     // The saga may have been loaded here again, and wait for this attempt.
     this.#runs.get(id)?.schedule();

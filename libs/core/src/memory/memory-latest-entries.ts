@@ -4,7 +4,7 @@ import {
   type RecordedEntry,
 } from '../ports/index.js';
 
-/** The newest entry of each kind and step of each journal that is there, in order. */
+/** The newest entry of each kind, step and item of each journal that is there, in order. */
 export function latestEntries(
   journals: ReadonlyMap<string, readonly RecordedEntry[]>,
   look: LatestEntriesLook,
@@ -25,7 +25,7 @@ function newestOfEach(
   const newest = new Map<string, RecordedEntry>();
   for (const entry of journal) {
     if (entry.revision <= last - transitions) continue;
-    const key = JSON.stringify([entry.kind, entry.step]);
+    const key = JSON.stringify([entry.kind, entry.step, entry.item]);
     // Set again, it would keep the place of the older entry.
     newest.delete(key);
     newest.set(key, entry);

@@ -1,6 +1,6 @@
 /**
  * The entries that a list of sagas is made from: of the last transitions of each journal, the newest
- * entry of each kind and step. A step that is tried again and again then leaves one entry of each kind,
+ * entry of each kind, step and item. A step that is tried again and again then leaves one entry of each kind,
  * and pushes out neither the entries of other steps nor the reason why the saga compensates.
  */
 export interface LatestEntriesLook {

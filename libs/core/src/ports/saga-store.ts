@@ -44,6 +44,8 @@ export function isFinal(status: SagaStatus): boolean {
 export interface JournalEntry {
   readonly kind: string;
   readonly step: string | null;
+  /** The item of the step that the entry is about; null: the step has none. */
+  readonly item: string | null;
   /** The attempt that the entry is about; 0: none. */
   readonly attempt: number;
   /** JSON text, escaped so that it holds no NUL and no lone surrogate; null for none. */
@@ -303,7 +305,7 @@ export interface SagaStore {
   statusesOf(ids: readonly string[]): Promise<ReadonlyMap<string, SagaStatus>>;
   find(filter: SagaFilter): Promise<readonly SagaSummary[]>;
   history(id: string): Promise<readonly RecordedEntry[]>;
-  /** For lists: the newest entry of each kind and step of each journal, in order, without long data. */
+  /** For lists: the newest entry of each kind, step and item of each journal, in order, without long data. */
   latestEntries(look: LatestEntriesLook): Promise<ReadonlyMap<string, readonly RecordedEntry[]>>;
   /** How many sagas have each status. Final ones may be left out. */
   countByStatus(): Promise<ReadonlyMap<SagaStatus, number>>;

@@ -104,7 +104,7 @@ CREATE TABLE sagaz.saga_journal (
 COMMENT ON TABLE sagaz.saga_journal IS 'One row per transition of a saga, with everything that happened in it. Append-only. The view saga_journal_readable has a row for each entry.';
 COMMENT ON COLUMN sagaz.saga_journal.transition_id IS 'Tells whether a transition whose answer was lost is there.';
 COMMENT ON COLUMN sagaz.saga_journal.input_digest IS 'Of the first row of a saga: digest of the input. The same id with another input is refused.';
-COMMENT ON COLUMN sagaz.saga_journal.entries IS 'JSON text: an array of [kind, step, attempt, length of the data in UTF-16 units, data]. Data of more than 2,048 units is left out and lies in saga_output.';
+COMMENT ON COLUMN sagaz.saga_journal.entries IS 'JSON text: an array of [kind, step, attempt, length of the data in UTF-16 units, data], with the item behind the step where a step has items. Data of more than 2,048 units is left out and lies in saga_output.';
 
 -- Apart from the journal, so that lists and other reads of the journal do not read it.
 CREATE TABLE sagaz.saga_output (
@@ -121,7 +121,7 @@ COMMENT ON TABLE sagaz.saga_output IS 'Data of journal entries that is too large
 -- fail on some that are legal in JavaScript. What is damaged is an entry of the kind 'unreadable', so that
 -- it fails no statement about other sagas.
 CREATE FUNCTION sagaz.entries_of(in_entries text)
-RETURNS TABLE (ordinal integer, kind text, step text, attempt integer, data text)
+RETURNS TABLE (ordinal integer, kind text, step text, item text, attempt integer, data text)
 LANGUAGE plpgsql IMMUTABLE ROWS 3 AS $$
 DECLARE
   entry json;
@@ -130,6 +130,12 @@ BEGIN
   ordinal := 0;
   FOR entry IN SELECT json_array_elements(in_entries::json) LOOP
     part := CASE WHEN json_typeof(entry) = 'array' THEN ARRAY(SELECT json_array_elements(entry)) END;
+    item := NULL;
+    -- A step with items has the item behind the step.
+    IF json_typeof(part[3]) = 'string' THEN
+      item := part[3] #>> '{}';
+      part := part[1:2] || part[4:];
+    END IF;
     IF json_typeof(part[1]) = 'string' AND json_typeof(part[2]) IN ('string', 'null')
       AND part[3]::text ~ '^[0-9]{1,9}$' THEN
       kind := part[1] #>> '{}';
@@ -139,6 +145,7 @@ BEGIN
     ELSE
       kind := 'unreadable';
       step := NULL;
+      item := NULL;
       attempt := 0;
       data := to_json(entry::text)::text;
     END IF;
@@ -148,6 +155,7 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
   kind := 'unreadable';
   step := NULL;
+  item := NULL;
   attempt := 0;
   data := to_json(in_entries)::text;
   RETURN NEXT;
@@ -155,7 +163,7 @@ END
 $$;
 
 CREATE VIEW sagaz.saga_journal_readable AS
-SELECT j.saga_id, j.revision, e.ordinal, j.transition_id, e.kind, e.step, e.attempt,
+SELECT j.saga_id, j.revision, e.ordinal, j.transition_id, e.kind, e.step, e.item, e.attempt,
   coalesce(e.data, o.data) AS data, j.recorded_at
 FROM sagaz.saga_journal j
 CROSS JOIN LATERAL sagaz.entries_of(j.entries) AS e

@@ -21,6 +21,7 @@ const entries: fc.Arbitrary<JournalEntry[]> = fc.array(
   fc.record({
     kind: labels,
     step: fc.option(labels),
+    item: fc.option(labels),
     attempt: fc.nat({ max: 1_000 }),
     data: fc.option(data),
   }),
@@ -31,9 +32,10 @@ const entries: fc.Arbitrary<JournalEntry[]> = fc.array(
 async function readBack(text: string, outputs: readonly OutputRow[] = []): Promise<JournalEntry[]> {
   const row = { saga_id: 's', revision: 1, transition_id: 't', entries: text, recorded_at: 0 };
   const read = await entriesOf([row], () => Promise.resolve(outputs));
-  return (read.get('s') ?? []).map(({ kind, step, attempt, data }) => ({
+  return (read.get('s') ?? []).map(({ kind, step, item, attempt, data }) => ({
     kind,
     step,
+    item,
     attempt,
     data,
   }));
@@ -62,15 +64,20 @@ describe('the row of a transition', () => {
   });
 
   it('keeps large data apart', () => {
-    const written = [{ kind: 'step_completed', step: 'a', attempt: 1, data: large }];
+    const written = [{ kind: 'step_completed', step: 'a', item: null, attempt: 1, data: large }];
     expect(entriesText(written)).toBe(`[["step_completed","a",1,${String(large.length)}]]`);
     expect(outputRows(written).map((row) => row.data)).toEqual([large]);
   });
 
   it('is read also where a person has mended it and its lengths are wrong', async () => {
-    expect(await readBack('[ ["adopted", null, 0, 7, {"by": 1}], ["parked",null,0] ]')).toEqual([
-      { kind: 'adopted', step: null, attempt: 0, data: '{"by":1}' },
-      { kind: 'parked', step: null, attempt: 0, data: null },
+    expect(
+      await readBack(
+        '[ ["adopted", null, 0, 7, {"by": 1}], ["a","b","c",1,4, 1], ["parked",null,0] ]',
+      ),
+    ).toEqual([
+      { kind: 'adopted', step: null, item: null, attempt: 0, data: '{"by":1}' },
+      { kind: 'a', step: 'b', item: 'c', attempt: 1, data: '1' },
+      { kind: 'parked', step: null, item: null, attempt: 0, data: null },
     ]);
   });
 
@@ -94,18 +101,18 @@ describeEachPostgres('PostgreSQL', (server) => {
 
   const inView = async (saga: string): Promise<JournalEntry[]> => {
     const { rows } = await open.pool.query<JournalEntry>({
-      text: `SELECT kind, step, attempt, data FROM sagaz.saga_journal_readable
+      text: `SELECT kind, step, item, attempt, data FROM sagaz.saga_journal_readable
         WHERE saga_id = $1 AND revision > 0 ORDER BY revision, ordinal`,
       values: [saga],
     });
-    return rows.map(({ kind, step, attempt, data }) => ({ kind, step, attempt, data }));
+    return rows.map(({ kind, step, item, attempt, data }) => ({ kind, step, item, attempt, data }));
   };
 
   it('shows people the same entries that engines read', async () => {
     const owner = await open.engine();
     // In a label no database has it.
     const withoutNul = entries.map((written) =>
-      written.filter(({ kind, step }) => !`${kind}${step ?? ''}`.includes('\0')),
+      written.filter(({ kind, step, item }) => !`${kind}${step ?? ''}${item ?? ''}`.includes('\0')),
     );
     await fc.assert(
       fc.asyncProperty(withoutNul, async (written) => {
@@ -145,7 +152,7 @@ describeEachPostgres('PostgreSQL', (server) => {
     const [saga] = await open.started(1, owner);
     if (saga === undefined) throw new Error('unreachable');
     const huge = JSON.stringify('y'.repeat(1_000_000));
-    const entry = { kind: 'step_completed', step: 'a', attempt: 1, data: huge };
+    const entry = { kind: 'step_completed', step: 'a', item: null, attempt: 1, data: huge };
     await open.store.flush([transition(saga, owner, { entries: [entry] })]);
     const { rows } = await open.pool.query<{ bytes: number }>({
       text: 'SELECT octet_length(entries) AS bytes FROM sagaz.saga_journal WHERE saga_id = $1 AND revision = 1',

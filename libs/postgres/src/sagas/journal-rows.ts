@@ -32,14 +32,16 @@ export function hasOutputs(entries: readonly JournalEntry[]): boolean {
 }
 
 /**
- * The entries of a transition as the text of one row: a JSON array of [kind, step, attempt, length, data].
- * The data is JSON already and stands in it as it is. Its length says where it ends, so that it is read
+ * The entries of a transition as the text of one row: a JSON array of [kind, step, attempt, length, data],
+ * and of [kind, step, item, attempt, length, data] where the step has items. The data is JSON already and stands in it as it is. Its length says where it ends, so that it is read
  * back unchanged and without being parsed. Large data is left out.
  */
 export function entriesText(entries: readonly JournalEntry[]): string {
   const texts = entries.map((entry) => {
-    const { kind, step, attempt, data } = entry;
-    const head = `${JSON.stringify(kind)},${JSON.stringify(step)},${String(attempt)}`;
+    const { kind, step, item, attempt, data } = entry;
+    const named =
+      item === null ? JSON.stringify(step) : `${JSON.stringify(step)},${JSON.stringify(item)}`;
+    const head = `${JSON.stringify(kind)},${named},${String(attempt)}`;
     if (data === null) return `[${head}]`;
     const length = String(data.length);
     return isLarge(entry) ? `[${head},${length}]` : `[${head},${length},${data}]`;
@@ -92,6 +94,7 @@ export async function entriesOf(
       list.push({
         kind: entry.kind,
         step: entry.step,
+        item: entry.item,
         attempt: entry.attempt,
         data: output ?? entry.data,
         revision: row.revision,
@@ -106,7 +109,10 @@ export async function entriesOf(
 
 const TEXT = '"(?:[^"\\\\]|\\\\.)*"';
 /** An entry up to its data, as {@link entriesText} writes it. */
-const HEAD = new RegExp(`\\[(${TEXT}),(${TEXT}|null),(\\d+)(?:,(\\d+))?([,\\]])`, 'y');
+const HEAD = new RegExp(
+  `\\[(${TEXT}),(${TEXT}|null)(?:,(${TEXT}))?,(\\d+)(?:,(\\d+))?([,\\]])`,
+  'y',
+);
 
 function writtenEntries(text: string): readonly WrittenEntry[] {
   try {
@@ -125,7 +131,7 @@ function scannedEntries(text: string): readonly WrittenEntry[] | null {
     HEAD.lastIndex = at;
     const head = HEAD.exec(text);
     if (head === null) return null;
-    const [whole, kind = '', step = '', attempt, length, next] = head;
+    const [whole, kind = '', step = '', item = 'null', attempt, length, next] = head;
     at += whole.length;
     let data: string | null = null;
     if (next === ',') {
@@ -135,7 +141,7 @@ function scannedEntries(text: string): readonly WrittenEntry[] | null {
       at = end + 1;
     }
     const apart = length !== undefined && data === null;
-    entries.push({ ...labelsOf(kind, step), attempt: Number(attempt), data, apart });
+    entries.push({ ...labelsOf(kind, step, item), attempt: Number(attempt), data, apart });
     if (text[at] !== ',' && (text[at] !== ']' || at !== text.length - 1)) return null;
     at += 1;
   }
@@ -153,22 +159,34 @@ function mendedEntries(text: string): readonly WrittenEntry[] {
   if (!Array.isArray(entries)) return [unreadable(text)];
   return entries.map((entry: unknown): WrittenEntry => {
     const fields: readonly unknown[] = Array.isArray(entry) ? entry : [];
-    const [kind, step, attempt, , data] = fields;
+    const item = typeof fields[2] === 'string' ? fields[2] : null;
+    const [kind, step, attempt, , data] = item === null ? fields : fields.toSpliced(2, 1);
     const named = typeof step === 'string' || step === null;
     if (typeof kind !== 'string' || !named || typeof attempt !== 'number') {
       return unreadable(JSON.stringify(entry));
     }
     const inline = data === undefined ? null : JSON.stringify(data);
-    return { kind, step, attempt, data: inline, apart: fields.length === 4 };
+    return {
+      kind,
+      step,
+      item,
+      attempt,
+      data: inline,
+      apart: fields.length === (item === null ? 4 : 5),
+    };
   });
 }
 
-/** The texts of kinds and steps in JSON, and what they stand for: there are few of them. */
+/** The texts of kinds, steps and items in JSON, and what they stand for: most come again and again. */
 const LABELS = new Map<string, string | null>([['null', null]]);
 const MOST_LABELS = 10_000;
 
-function labelsOf(kind: string, step: string): { kind: string; step: string | null } {
-  return { kind: labelOf(kind) ?? '', step: labelOf(step) };
+function labelsOf(
+  kind: string,
+  step: string,
+  item: string,
+): Pick<JournalEntry, 'kind' | 'step' | 'item'> {
+  return { kind: labelOf(kind) ?? '', step: labelOf(step), item: labelOf(item) };
 }
 
 function labelOf(json: string): string | null {
@@ -183,6 +201,7 @@ function unreadable(text: string): WrittenEntry {
   return {
     kind: UNREADABLE_ENTRY,
     step: null,
+    item: null,
     attempt: 0,
     data: JSON.stringify(text),
     apart: false,

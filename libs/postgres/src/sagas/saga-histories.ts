@@ -10,6 +10,7 @@ interface EntryRow {
   readonly transition_id: string;
   readonly kind: string;
   readonly step: string | null;
+  readonly item: string | null;
   readonly attempt: number;
   readonly data: string | null;
   readonly recorded_at: number;
@@ -40,7 +41,7 @@ export async function readHistories(
 }
 
 /**
- * Reads the newest entry of each kind and step from the last transitions of journals. The bound is on
+ * Reads the newest entry of each kind, step and item from the last transitions of journals. The bound is on
  * revisions and not a LIMIT, because with a LIMIT near the usual length of a journal the planner reads
  * the whole of a long one and sorts it. Large data lies apart, and is read of the newest entries alone.
  */
@@ -53,18 +54,18 @@ export async function readLatestEntries(
   if (known.length === 0) return new Map();
   const journal = `${schema.quoted}.saga_journal`;
   const { rows } = await on.query<EntryRow>({
-    text: `SELECT l.saga_id, l.revision, l.ordinal, l.transition_id, l.kind, l.step, l.attempt,
+    text: `SELECT l.saga_id, l.revision, l.ordinal, l.transition_id, l.kind, l.step, l.item, l.attempt,
         substr(coalesce(l.data, o.data), 1, $4) AS data,
         ${epochMs('l.recorded_at')} AS recorded_at
       FROM unnest($1::uuid[]) AS given (id)
       CROSS JOIN LATERAL (
-        SELECT DISTINCT ON (e.kind COLLATE "C", e.step COLLATE "C")
-          j.saga_id, j.revision, j.transition_id, j.recorded_at, e.ordinal, e.kind, e.step, e.attempt,
+        SELECT DISTINCT ON (e.kind COLLATE "C", e.step COLLATE "C", e.item COLLATE "C")
+          j.saga_id, j.revision, j.transition_id, j.recorded_at, e.ordinal, e.kind, e.step, e.item, e.attempt,
           CASE WHEN e.kind = ANY ($3::text[]) THEN e.data END AS data
         FROM ${journal} j CROSS JOIN LATERAL ${schema.quoted}.entries_of(j.entries) AS e
         WHERE j.saga_id = given.id
           AND j.revision > (SELECT max(n.revision) FROM ${journal} n WHERE n.saga_id = given.id) - $2::int
-        ORDER BY e.kind COLLATE "C", e.step COLLATE "C", j.revision DESC, e.ordinal DESC
+        ORDER BY e.kind COLLATE "C", e.step COLLATE "C", e.item COLLATE "C", j.revision DESC, e.ordinal DESC
       ) AS l
       LEFT JOIN ${schema.quoted}.saga_output o
         ON o.saga_id = l.saga_id AND o.revision = l.revision AND o.ordinal = l.ordinal
@@ -77,6 +78,7 @@ export async function readLatestEntries(
     const entry: RecordedEntry = {
       kind: row.kind,
       step: row.step,
+      item: row.item,
       attempt: row.attempt,
       data: row.data,
       revision: row.revision,

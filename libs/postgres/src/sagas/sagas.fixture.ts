@@ -24,6 +24,7 @@ export const schema = schemaName('sagaz');
 export const entry = (kind: string, data: string | null = null): JournalEntry => ({
   kind,
   step: null,
+  item: null,
   attempt: 0,
   data,
 });

@@ -1,4 +1,4 @@
-import { ROLES, type ErrorRecord, type TaskRef } from '../journal/index.js';
+import type { ErrorRecord, TaskRef } from '../journal/index.js';
 import { taskOf } from '../state/index.js';
 import type { Draft } from './decision.js';
 import { methodOf } from './task-result.js';
@@ -25,9 +25,7 @@ export function adopt(draft: Draft, from: string | null): void {
   // are not run again.
   if (state.phase === 'ended') return;
   const open: TaskRef[] = [];
-  for (const [step, roles] of state.steps) {
-    for (const role of ROLES) if (roles[role].status === 'running') open.push({ role, step });
-  }
+  for (const [ref, { status }] of state.tasks) if (status === 'running') open.push(ref);
   if (from === null && open.length === 0) return;
   draft.add({ kind: 'adopted', by: context.incarnation, from, epoch: context.epoch });
   // Its last owner could not read its journal, but this engine can, so no person has to be asked.
@@ -36,24 +34,24 @@ export function adopt(draft: Draft, from: string | null): void {
   for (const ref of open) crash(draft, ref, from);
 }
 
-function crash(draft: Draft, { role, step }: TaskRef, from: string | null): void {
+function crash(draft: Draft, ref: TaskRef, from: string | null): void {
   const { context } = draft;
-  const { attempt, by, crashes } = taskOf(draft.state, role, step);
-  const definition = context.definition.steps.get(step);
-  const method = definition === undefined ? null : methodOf(definition, role);
+  const { attempt, by, crashes } = taskOf(draft.state, ref);
+  const definition = context.definition.steps.get(ref.step);
+  const method = definition === undefined ? null : methodOf(definition, ref.role);
   // The writes of a transactional attempt were rolled back, unless its transition is in the journal.
   const doubt = method?.transactional !== true;
   if (by === context.incarnation || from === null) {
     // This process started the task, or the saga was given back while the task ran (a person was
     // needed): that is no crash. The promise of the task may be unsettled, or may have settled while
     // the saga was being loaded, and then its result was lost. An undo too many harms nothing.
-    draft.add({ kind: 'released', role, step, attempt, doubt });
+    draft.add({ kind: 'released', ...ref, attempt, doubt });
     return;
   }
   if (crashes + 1 >= context.definition.maxCrashes) {
-    draft.add({ kind: 'unknown', role, step, attempt, error: CRASHED });
+    draft.add({ kind: 'unknown', ...ref, attempt, error: CRASHED });
     return;
   }
   const delayMs = Math.min(CRASH_DELAY_MS * 2 ** crashes, LONGEST_CRASH_DELAY_MS);
-  draft.add({ kind: 'crashed', role, step, attempt, delayMs, doubt });
+  draft.add({ kind: 'crashed', ...ref, attempt, delayMs, doubt });
 }

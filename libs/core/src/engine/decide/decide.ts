@@ -1,6 +1,6 @@
 import type { Ownership, SagaStatus } from '../../ports/index.js';
-import { forkState, stepOf, type SagaState } from '../state/index.js';
-import { ROLES, type SagaEntry } from '../journal/index.js';
+import { forkState, taskOf, type SagaState } from '../state/index.js';
+import { ROLES, taskRef, type SagaEntry } from '../journal/index.js';
 import { Draft, type Decision, type DecisionContext } from './decision.js';
 import { definitionProblem } from './definition-problem.js';
 import { advance } from './forward.js';
@@ -52,7 +52,10 @@ export function decide(
 function leavesEffect(before: SagaState, draft: Draft, entry: SagaEntry): boolean {
   if (before.phase !== 'ended' || before.end?.status === 'terminated') return false;
   if (entry.kind !== 'late_success') return false;
-  return stepOf(draft.state, entry.step) !== stepOf(before, entry.step);
+  return ROLES.some((role) => {
+    const ref = { ...taskRef(entry), role };
+    return taskOf(draft.state, ref) !== taskOf(before, ref);
+  });
 }
 
 /** Lets a parked saga go on when events have settled the question that a person was asked. */
@@ -66,12 +69,12 @@ function resume(draft: Draft): void {
 function take(draft: Draft, event: SagaEvent): void {
   switch (event.kind) {
     case 'settled': {
-      const { role, step, attempt, epoch, result } = event;
-      settle(draft, { role, step }, attempt, epoch, result);
+      const { attempt, epoch, result } = event;
+      settle(draft, taskRef(event), attempt, epoch, result);
       return;
     }
     case 'late_success':
-      lateSuccess(draft, event, event.attempt, event.output);
+      lateSuccess(draft, taskRef(event), event.attempt, event.output);
       return;
     case 'mail':
       takeMail(draft, event.mail);
@@ -90,9 +93,8 @@ function take(draft: Draft, event: SagaEvent): void {
  * more.
  */
 function abortAll(draft: Draft): void {
-  for (const [step, roles] of draft.state.steps) {
-    for (const role of ROLES)
-      if (roles[role].status === 'running') draft.aborts.push({ role, step });
+  for (const [ref, { status }] of draft.state.tasks) {
+    if (status === 'running') draft.aborts.push(ref);
   }
 }
 
@@ -137,10 +139,8 @@ function ownershipOf(draft: Draft): Ownership {
 
 /** Whether an attempt of the saga is running in this process, or is about to start. */
 function anythingHere(draft: Draft): boolean {
-  for (const [step, roles] of draft.state.steps) {
-    for (const role of ROLES) {
-      if (roles[role].status === 'running' || draft.context.unsettled(role, step)) return true;
-    }
+  for (const [ref, { status }] of draft.state.tasks) {
+    if (status === 'running' || draft.context.unsettled(ref)) return true;
   }
   return false;
 }

@@ -43,7 +43,7 @@ export interface DecisionContext {
   readonly deadlineAt: number | null;
   readonly permits: FreePermits;
   /** Whether a promise of this task, or of the step itself, is unsettled in this process. */
-  readonly unsettled: (role: TaskRef['role'], step: string) => boolean;
+  readonly unsettled: (task: TaskRef) => boolean;
   readonly random: () => number;
   /** CloudEvents source of commands. */
   readonly service: string;
@@ -53,7 +53,7 @@ export interface DecisionContext {
    * Until when the task is not started, by the store's clock, because the store refused its last commits,
    * or because the row of the saga was locked; 0: it may start.
    */
-  readonly postponedUntil: (role: TaskRef['role'], step: string) => number;
+  readonly postponedUntil: (task: TaskRef) => number;
   /** The engine shuts down: sagas of which nothing is running here are given back. */
   readonly draining: boolean;
   /** A saga that waits for less than this stays in memory; in milliseconds. */

@@ -1,6 +1,7 @@
 import { recordMessage } from '../../errors/index.js';
 import type { StepDefinition } from '../../saga/index.js';
-import { stageOf, stepOf, taskOf } from '../state/index.js';
+import { stepTask } from '../journal/index.js';
+import { stageOf, taskOf } from '../state/index.js';
 import type { Draft } from './decision.js';
 import {
   failedRecovery,
@@ -37,11 +38,12 @@ function goOn(draft: Draft, steps: readonly StepDefinition[]): void {
   const { state } = draft;
   let left = false;
   for (const step of steps) {
+    const ref = stepTask('step', step.name);
     if (satisfied(state, step.name)) continue;
     left = true;
     if (unresolved(state, step.name)) continue;
-    if (step.dependsOn.every((name) => satisfied(state, name))) startTask(draft, 'step', step);
-    const task = taskOf(state, 'step', step.name);
+    if (step.dependsOn.every((name) => satisfied(state, name))) startTask(draft, ref, step);
+    const task = taskOf(state, ref);
     if (task.status === 'awaiting_reply') draft.wakeBy(replyDueAt(task, draft.context));
   }
   if (left) return;
@@ -56,15 +58,18 @@ function goOn(draft: Draft, steps: readonly StepDefinition[]): void {
 
 /** The result of a step, or that of its recovery if the step failed. */
 function resultOf(draft: Draft, step: string): unknown {
-  const forward = taskOf(draft.state, 'step', step);
-  return forward.status === 'done' ? forward.output : taskOf(draft.state, 'recovery', step).output;
+  const forward = taskOf(draft.state, stepTask('step', step));
+  return forward.status === 'done'
+    ? forward.output
+    : taskOf(draft.state, stepTask('recovery', step)).output;
 }
 
 function recover(draft: Draft, step: StepDefinition): void {
   if (step.forwardRecovery === null || !unresolved(draft.state, step.name)) return;
-  const task = taskOf(draft.state, 'recovery', step.name);
+  const ref = stepTask('recovery', step.name);
+  const task = taskOf(draft.state, ref);
   if (task.status === 'awaiting_reply') draft.wakeBy(replyDueAt(task, draft.context));
-  startTask(draft, 'recovery', step);
+  startTask(draft, ref, step);
 }
 
 /**
@@ -74,9 +79,8 @@ function recover(draft: Draft, step: StepDefinition): void {
  */
 function underWay({ state, context }: Draft, committed: boolean): boolean {
   return [...context.definition.steps.values()].some((step) => {
-    const roles = stepOf(state, step.name);
-    if (stageOf(roles.step) === 'under_way') return true;
-    switch (stageOf(roles.recovery)) {
+    if (stageOf(taskOf(state, stepTask('step', step.name))) === 'under_way') return true;
+    switch (stageOf(taskOf(state, stepTask('recovery', step.name)))) {
       case 'not_begun':
         return committed && step.forwardRecovery !== null && unresolved(state, step.name);
       case 'under_way':
@@ -103,7 +107,7 @@ function askForHelp(draft: Draft): boolean {
   }
   const gaveUp = failedRecovery(state, context.definition);
   if (gaveUp === undefined) return false;
-  const { status, error } = taskOf(state, 'recovery', gaveUp.name);
+  const { status, error } = taskOf(state, stepTask('recovery', gaveUp.name));
   const end = status === 'unknown' ? 'gave up, and may have had its effect' : 'failed';
   const detail = `The recovery of '${gaveUp.name}' ${end}: ${error === null ? 'unknown' : recordMessage(error)}`;
   draft.add({ kind: 'needs_attention', reason: 'recovery_failed', detail });

@@ -21,7 +21,7 @@ const STATUSES: readonly Status[] = [
 
 /** The entries that bring a task to a status; `again`: it was begun, and is idle once more. */
 function entriesTo(role: Role, step: string, status: Status | 'again'): SagaEntry[] {
-  const of = { role, step, attempt: 1 } as const;
+  const of = { role, step, item: null, attempt: 1 } as const;
   const started: SagaEntry = { kind: 'started', ...of, by: 'me', epoch: 1 };
   switch (status) {
     case 'idle':
@@ -90,13 +90,11 @@ function stuck({ next, wakeAt: wakesAt, startPostponed, ownership }: Decision): 
       break;
   }
   let moves = startPostponed;
-  for (const [step, roles] of next.steps) {
-    for (const [role, task] of Object.entries(roles)) {
-      if (task.status === 'running') moves = true;
-      if (task.status !== 'awaiting_reply') continue;
-      if (wakeAt === null || wakeAt > task.dueAt)
-        return `nobody looks when the reply to the ${role} '${step}' is missing`;
-    }
+  for (const [{ role, step }, task] of next.tasks) {
+    if (task.status === 'running') moves = true;
+    if (task.status !== 'awaiting_reply') continue;
+    if (wakeAt === null || wakeAt > task.dueAt)
+      return `nobody looks when the reply to the ${role} '${step}' is missing`;
   }
   return moves || wakeAt !== null ? null : 'nothing runs, and nothing wakes it';
 }

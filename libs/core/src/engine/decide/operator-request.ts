@@ -1,5 +1,5 @@
 import type { SagaDefinition } from '../../saga/index.js';
-import { ROLES, type AttentionReason, type TaskRef } from '../journal/index.js';
+import { taskText, type AttentionReason, type TaskRef } from '../journal/index.js';
 import { stageOf, type SagaState } from '../state/index.js';
 import { failedRecovery, pivotInDoubt, whyNotHalted } from './progress.js';
 
@@ -51,7 +51,7 @@ function toRetry(state: SagaState, definition: SagaDefinition | undefined): Requ
   }
   const { again, restarts } = retried(state, definition);
   if (again.length + restarts.length > 0) {
-    const named = [...again, ...restarts].map(({ role, step }) => `the ${role} '${step}'`);
+    const named = [...again, ...restarts].map((ref) => `the ${taskText(ref)}`);
     return acts(`tries again at once: ${named.join(', ')}`);
   }
   return refused(
@@ -77,27 +77,25 @@ export function retried(state: SagaState, definition: SagaDefinition | undefined
   const again: TaskRef[] = [];
   const restarts: TaskRef[] = [];
   const parked = state.phase === 'attention';
-  for (const [step, roles] of state.steps) {
+  for (const [ref, { status }] of state.tasks) {
+    const { role, step } = ref;
     const pivot = definition?.steps.get(step)?.pivot === true;
-    for (const role of ROLES) {
-      const { status } = roles[role];
-      switch (status) {
-        case 'backoff':
-          if (!parked) again.push({ role, step });
-          break;
-        case 'running':
-          if (!parked && role !== 'step') restarts.push({ role, step });
-          break;
-        case 'failed':
-        case 'unknown':
-          if (!parked) break;
-          if (role !== 'step' || (pivot && status === 'unknown')) again.push({ role, step });
-          break;
-        case 'idle':
-        case 'awaiting_reply':
-        case 'done':
-          break;
-      }
+    switch (status) {
+      case 'backoff':
+        if (!parked) again.push(ref);
+        break;
+      case 'running':
+        if (!parked && role !== 'step') restarts.push(ref);
+        break;
+      case 'failed':
+      case 'unknown':
+        if (!parked) break;
+        if (role !== 'step' || (pivot && status === 'unknown')) again.push(ref);
+        break;
+      case 'idle':
+      case 'awaiting_reply':
+      case 'done':
+        break;
     }
   }
   return { again, restarts };
@@ -118,7 +116,9 @@ export function stillNeedsPerson(
     case 'recovery_failed':
       return failedRecovery(state, definition) !== undefined;
     case 'compensation_failed':
-      return [...state.steps.values()].some((roles) => stageOf(roles.compensation) === 'gave_up');
+      return [...state.tasks].some(
+        ([{ role }, task]) => role === 'compensation' && stageOf(task) === 'gave_up',
+      );
     case 'definition_changed':
     case 'late_effect':
     case 'journal_refused':

@@ -1,23 +1,27 @@
 import type { SagaDefinition, StepDefinition } from '../../saga/index.js';
-import { stageOf, stepOf, taskOf, type SagaState } from '../state/index.js';
+import { stepTask } from '../journal/index.js';
+import { stageOf, taskOf, type SagaState } from '../state/index.js';
 
 /** Whether a point of no return is passed: a pivot is done. */
 export function forwardCommitted(state: SagaState, definition: SagaDefinition): boolean {
   for (const step of definition.steps.values()) {
-    if (step.pivot && stageOf(taskOf(state, 'step', step.name)) === 'succeeded') return true;
+    if (step.pivot && stageOf(taskOf(state, stepTask('step', step.name))) === 'succeeded')
+      return true;
   }
   return false;
 }
 
 /** Whether the steps that depend on this step may go on: it is done, or was recovered. */
 export function satisfied(state: SagaState, step: string): boolean {
-  const roles = stepOf(state, step);
-  return stageOf(roles.step) === 'succeeded' || stageOf(roles.recovery) === 'succeeded';
+  return (
+    stageOf(taskOf(state, stepTask('step', step))) === 'succeeded' ||
+    stageOf(taskOf(state, stepTask('recovery', step))) === 'succeeded'
+  );
 }
 
 /** Whether the step has failed or its outcome is unknown, and no recovery made up for it. */
 export function unresolved(state: SagaState, step: string): boolean {
-  return stageOf(taskOf(state, 'step', step)) === 'gave_up' && !satisfied(state, step);
+  return stageOf(taskOf(state, stepTask('step', step))) === 'gave_up' && !satisfied(state, step);
 }
 
 /** Finds the unresolved steps that cannot be recovered, so that the saga cannot complete any more. */
@@ -34,7 +38,8 @@ export function failedRecovery(
   definition: SagaDefinition,
 ): StepDefinition | undefined {
   return [...definition.steps.values()].find(
-    ({ name }) => unresolved(state, name) && stageOf(taskOf(state, 'recovery', name)) === 'gave_up',
+    ({ name }) =>
+      unresolved(state, name) && stageOf(taskOf(state, stepTask('recovery', name))) === 'gave_up',
   );
 }
 
@@ -45,7 +50,9 @@ export function pivotInDoubt(
 ): StepDefinition | undefined {
   return [...definition.steps.values()].find(
     ({ name, pivot }) =>
-      pivot && unresolved(state, name) && taskOf(state, 'step', name).status === 'unknown',
+      pivot &&
+      unresolved(state, name) &&
+      taskOf(state, stepTask('step', name)).status === 'unknown',
   );
 }
 
@@ -88,7 +95,7 @@ export function whyNotHalted(state: SagaState, definition: SagaDefinition): stri
  */
 export function pivotOpen(state: SagaState, step: StepDefinition): boolean {
   if (!step.pivot) return false;
-  const task = taskOf(state, 'step', step.name);
+  const task = taskOf(state, stepTask('step', step.name));
   switch (task.status) {
     case 'running':
     case 'awaiting_reply':
@@ -105,7 +112,7 @@ export function pivotOpen(state: SagaState, step: StepDefinition): boolean {
 
 /** Whether the step has had its effect, or may have had it. */
 export function mayHaveEffect(state: SagaState, step: string): boolean {
-  const task = taskOf(state, 'step', step);
+  const task = taskOf(state, stepTask('step', step));
   switch (task.status) {
     case 'done':
     case 'unknown':

@@ -139,7 +139,7 @@ export function controlMail(
 export function lateMail(
   sagaId: string,
   definition: DefinitionRef,
-  { role, step }: TaskRef,
+  { role, step, item }: TaskRef,
   attempt: number,
   output: unknown,
 ): NewMail {
@@ -147,8 +147,8 @@ export function lateMail(
     sagaId,
     definition,
     kind: 'late',
-    dedupeKey: `late:${role}:${step}:${attempt}`,
-    data: recordText({ role, step, attempt, output }) ?? '{}',
+    dedupeKey: indexText(`late:${role}:${step}:${item ?? ''}:${attempt}`),
+    data: recordText({ role, step, item, attempt, output }) ?? '{}',
   };
 }
 

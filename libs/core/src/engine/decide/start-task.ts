@@ -1,5 +1,5 @@
 import type { StepDefinition } from '../../saga/index.js';
-import type { Role } from '../journal/index.js';
+import type { TaskRef } from '../journal/index.js';
 import { taskOf } from '../state/index.js';
 import type { Draft, FreePermits, Suspicion } from './decision.js';
 import { methodOf } from './task-result.js';
@@ -9,9 +9,9 @@ import { methodOf } from './task-result.js';
  * a permit is free. It waits for a permit before the start is journaled, because a start in the journal
  * counts as a crash if the process dies.
  */
-export function startTask(draft: Draft, role: Role, step: StepDefinition): void {
+export function startTask(draft: Draft, ref: TaskRef, step: StepDefinition): void {
   const { context, state } = draft;
-  const task = taskOf(state, role, step.name);
+  const task = taskOf(state, ref);
   switch (task.status) {
     case 'idle':
       break;
@@ -29,20 +29,20 @@ export function startTask(draft: Draft, role: Role, step: StepDefinition): void 
   // Neither the next attempt nor an undo runs beside a promise that may still have its effect. That
   // attempt is reported at the latest when its time limit and grace are over, and the report leads to
   // the next decision.
-  if (context.unsettled(role, step.name)) return;
-  if (role !== 'step' && context.unsettled('step', step.name)) return;
+  if (context.unsettled(ref)) return;
+  if (ref.role !== 'step' && context.unsettled({ ...ref, role: 'step' })) return;
   if (!context.mayStart) {
     draft.startPostponed = true;
     return;
   }
-  const postponedUntil = context.postponedUntil(role, step.name);
+  const postponedUntil = context.postponedUntil(ref);
   if (postponedUntil > context.now) {
     draft.startPostponed = true;
     draft.wakeBy(postponedUntil);
     return;
   }
   const { permits } = context;
-  const method = methodOf(step, role);
+  const method = methodOf(step, ref.role);
   if (method === null) return;
   const suspicion = suspicionOf(task.crashes, context.definition.maxCrashes);
   const short = shortOf(permits, method.transactional, suspicion);
@@ -63,13 +63,12 @@ export function startTask(draft: Draft, role: Role, step: StepDefinition): void 
   const attempt = task.failures + 1;
   draft.add({
     kind: 'started',
-    role,
-    step: step.name,
+    ...ref,
     attempt,
     by: context.incarnation,
     epoch: context.epoch,
   });
-  draft.starts.push({ role, step: step.name, attempt, suspicion });
+  draft.starts.push({ ...ref, attempt, suspicion });
 }
 
 /**

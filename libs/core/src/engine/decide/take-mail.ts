@@ -57,12 +57,13 @@ function take(
     case 'retry':
       return operate(draft, kind, reason);
     case 'late': {
-      const { role, step, attempt, output } = data;
+      const { role, step, item, attempt, output } = data;
       const known = ROLES.find((one) => one === role);
-      if (known === undefined || typeof step !== 'string' || typeof attempt !== 'number')
+      const whole = item === null || typeof item === 'string';
+      if (known === undefined || typeof step !== 'string' || !whole || typeof attempt !== 'number')
         return { reason: 'unreadable' };
       if (!draft.context.definition.steps.has(step)) return { reason: 'unknown step' };
-      lateSuccess(draft, { role: known, step }, attempt, output);
+      lateSuccess(draft, { role: known, step, item }, attempt, output);
       return { reason: 'known already' };
     }
   }
@@ -87,7 +88,7 @@ function takeReply(draft: Draft, data: Readonly<Record<string, unknown>>): Ignor
   const ref = awaited ?? (definite ? addressee(draft.state, key, undoing, settles(draft)) : null);
   if (ref === null) return ignored('not_awaited', 'nobody waits for it any more');
   const { role, step } = ref;
-  const { attempt, commandId, commandIds, handledBy, lastReply } = taskOf(draft.state, role, step);
+  const { attempt, commandId, commandIds, handledBy, lastReply } = taskOf(draft.state, ref);
   const { answers, source } = data;
   if (typeof answers !== 'string' || !commandIds.includes(answers)) {
     return ignored('unknown_command', 'it names no command that was sent for this step');
@@ -97,13 +98,13 @@ function takeReply(draft: Draft, data: Readonly<Record<string, unknown>>): Ignor
     return ignored('wrong_source', reason);
   }
   if (status === 'ok' && body.ok) {
-    draft.add({ kind: 'completed', role, step, attempt, output: body.value });
+    draft.add({ kind: 'completed', ...ref, attempt, output: body.value });
     return null;
   }
   const error = negative(step, status, body);
   if (status === 'refused') {
     // A refused command is known to have had no effect, and sending it again changes nothing.
-    draft.add({ kind: 'failed', role, step, attempt, error, doubt: false });
+    draft.add({ kind: 'failed', ...ref, attempt, error, doubt: false });
     return null;
   }
   // Attempts share their key, so a success answers them all; a failure answers one of them, once.
@@ -119,12 +120,9 @@ type Fits = (task: TaskState, ref: TaskRef) => boolean;
 
 /** The task whose latest command has this key, if it takes the reply. */
 function addressee(state: SagaState, key: string, undoing: boolean, fits: Fits): TaskRef | null {
-  for (const [step, roles] of state.steps) {
-    for (const role of ROLES) {
-      const ref = { role, step };
-      if ((role === 'compensation') !== undoing || roles[role].key !== key) continue;
-      if (fits(roles[role], ref)) return ref;
-    }
+  for (const [ref, task] of state.tasks) {
+    if ((ref.role === 'compensation') !== undoing || task.key !== key) continue;
+    if (fits(task, ref)) return ref;
   }
   return null;
 }

@@ -1,4 +1,4 @@
-import { ROLES, type ErrorRecord, type Role } from '../journal/index.js';
+import type { ErrorRecord, TaskRef } from '../journal/index.js';
 import { taskOf } from '../state/index.js';
 import type { Draft } from './decision.js';
 import { whyNotHalted } from './progress.js';
@@ -9,12 +9,9 @@ import { failAttempt } from './task-result.js';
 export function takeTime(draft: Draft): void {
   const { context, state } = draft;
   if (state.phase === 'ended') return;
-  for (const [step, roles] of [...state.steps]) {
-    for (const role of ROLES) {
-      const task = roles[role];
-      if (task.status === 'awaiting_reply' && replyDueAt(task, context) <= context.now) {
-        replyMissing(draft, role, step);
-      }
+  for (const [ref, task] of [...state.tasks]) {
+    if (task.status === 'awaiting_reply' && replyDueAt(task, context) <= context.now) {
+      replyMissing(draft, ref);
     }
   }
   const { deadlineAt, definition } = context;
@@ -25,8 +22,9 @@ export function takeTime(draft: Draft): void {
   else draft.wakeBy(deadlineAt);
 }
 
-function replyMissing(draft: Draft, role: Role, step: string): void {
-  const { attempt } = taskOf(draft.state, role, step);
+function replyMissing(draft: Draft, ref: TaskRef): void {
+  const { role, step } = ref;
+  const { attempt } = taskOf(draft.state, ref);
   const pivot = draft.context.definition.steps.get(step)?.pivot === true;
   const error: ErrorRecord = {
     name: 'ReplyTimeout',
@@ -34,7 +32,7 @@ function replyMissing(draft: Draft, role: Role, step: string): void {
   };
   // The saga needs the outcome of a pivot, an undo or a recovery, so the same command is sent again.
   // Any other step becomes unknown and is undone.
-  failAttempt(draft, { role, step }, attempt, error, {
+  failAttempt(draft, ref, attempt, error, {
     doubt: true,
     final: role === 'step' && !pivot,
   });

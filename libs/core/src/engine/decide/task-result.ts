@@ -24,7 +24,7 @@ export function settle(
   result: AttemptResult,
 ): void {
   const { context, state } = draft;
-  const task = taskOf(state, ref.role, ref.step);
+  const task = taskOf(state, ref);
   const step = context.definition.steps.get(ref.step);
   const current = task.status === 'running' && task.attempt === attempt && task.epoch === epoch;
   if (step === undefined || !current) {
@@ -32,21 +32,19 @@ export function settle(
     if (result.kind === 'completed') lateSuccess(draft, ref, attempt, result.output);
     return;
   }
-  const { role, step: name } = ref;
   switch (result.kind) {
     case 'completed':
-      draft.add({ kind: 'completed', role, step: name, attempt, output: result.output });
+      draft.add({ kind: 'completed', ...ref, attempt, output: result.output });
       return;
     case 'command': {
       const { command } = result;
       const key = taskKeyOf(context.sagaId, ref, command.item);
-      const timeoutMs = command.timeoutMs ?? (methodOf(step, role) ?? step).replyTimeoutMs;
+      const timeoutMs = command.timeoutMs ?? (methodOf(step, ref.role) ?? step).replyTimeoutMs;
       const message = commandMessage(context, ref, key, timeoutMs, state.trace, result);
       draft.messages.push(message);
       draft.add({
         kind: 'sent',
-        role,
-        step: name,
+        ...ref,
         attempt,
         messageId: message.id,
         type: message.type,
@@ -57,7 +55,7 @@ export function settle(
       return;
     }
     case 'released':
-      draft.add({ kind: 'released', role, step: name, attempt, doubt: result.doubt });
+      draft.add({ kind: 'released', ...ref, attempt, doubt: result.doubt });
       return;
     case 'failed':
       failAttempt(draft, ref, attempt, result.error, result);
@@ -73,24 +71,23 @@ export function failAttempt(
   error: ErrorRecord,
   how: { readonly doubt: boolean; readonly final: boolean; readonly reply?: string | null },
 ): void {
-  const { role, step: name } = ref;
-  const task = taskOf(draft.state, role, name);
-  const step = draft.context.definition.steps.get(name);
-  const retry = step === undefined ? null : (methodOf(step, role)?.retry ?? null);
+  const task = taskOf(draft.state, ref);
+  const step = draft.context.definition.steps.get(ref.step);
+  const retry = step === undefined ? null : (methodOf(step, ref.role)?.retry ?? null);
   const doubt = task.doubt || how.doubt;
   const failures = task.failures + 1;
   if (!how.final && retry !== null && failures < retry.attempts) {
     const delayMs = delayOf(retry, failures, draft.context.random);
     const { reply = null } = how;
-    const failed = { role, step: name, attempt, error, delayMs, doubt };
+    const failed = { ...ref, attempt, error, delayMs, doubt };
     draft.add({ kind: 'attempt_failed', ...failed, ...(reply === null ? {} : { reply }) });
     return;
   }
   // A pivot in doubt can neither be undone nor be ignored, so a person has to find out whether it had
   // its effect.
   const unknown = doubt && (how.doubt || step?.pivot === true);
-  if (unknown) draft.add({ kind: 'unknown', role, step: name, attempt, error });
-  else draft.add({ kind: 'failed', role, step: name, attempt, error, doubt });
+  if (unknown) draft.add({ kind: 'unknown', ...ref, attempt, error });
+  else draft.add({ kind: 'failed', ...ref, attempt, error, doubt });
 }
 
 /**
@@ -101,11 +98,11 @@ export function failAttempt(
  */
 export function lateSuccess(draft: Draft, ref: TaskRef, attempt: number, output: unknown): void {
   const { role, step } = ref;
-  const task = taskOf(draft.state, role, step);
+  const task = taskOf(draft.state, ref);
   if (task.status === 'done' && (role !== 'step' || task.attempt === attempt)) return;
   const pivot = draft.context.definition.steps.get(step)?.pivot === true;
   const open = draft.state.phase === 'forward' || draft.state.phase === 'attention';
   const inDoubt = task.status === 'unknown' && (role === 'step' ? pivot : role === 'recovery');
-  if (open && inDoubt) draft.add({ kind: 'completed', role, step, attempt, output });
-  else draft.add({ kind: 'late_success', role, step, attempt, output });
+  if (open && inDoubt) draft.add({ kind: 'completed', ...ref, attempt, output });
+  else draft.add({ kind: 'late_success', ...ref, attempt, output });
 }

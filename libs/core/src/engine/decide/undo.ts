@@ -1,5 +1,6 @@
 import { recordMessage } from '../../errors/index.js';
 import { committedSteps, compensationOrder } from '../../saga/index.js';
+import { stepTask } from '../journal/index.js';
 import { stageOf, taskOf, type SagaState } from '../state/index.js';
 import type { Draft } from './decision.js';
 import { mayHaveEffect } from './progress.js';
@@ -16,7 +17,7 @@ export function undo(draft: Draft): void {
   const names = [...definition.steps.keys()];
   const kept = committedSteps(
     definition,
-    names.filter((name) => stageOf(taskOf(state, 'step', name)) === 'succeeded'),
+    names.filter((name) => stageOf(taskOf(state, stepTask('step', name))) === 'succeeded'),
   );
   const order = compensationOrder(
     definition,
@@ -27,7 +28,8 @@ export function undo(draft: Draft): void {
   let left = false;
   for (const [name, before] of order) {
     const step = definition.steps.get(name);
-    const task = taskOf(state, 'compensation', name);
+    const ref = stepTask('compensation', name);
+    const task = taskOf(state, ref);
     if (step === undefined) continue;
     if (stageOf(task) !== 'succeeded') left = true;
     switch (task.status) {
@@ -50,7 +52,7 @@ export function undo(draft: Draft): void {
         // nothing will run.
         if (![...before].every((one) => compensated(state, one))) break;
         busy = true;
-        startTask(draft, 'compensation', step);
+        startTask(draft, ref, step);
         break;
     }
   }
@@ -64,5 +66,5 @@ export function undo(draft: Draft): void {
 }
 
 function compensated(state: SagaState, step: string): boolean {
-  return stageOf(taskOf(state, 'compensation', step)) === 'succeeded';
+  return stageOf(taskOf(state, stepTask('compensation', step))) === 'succeeded';
 }

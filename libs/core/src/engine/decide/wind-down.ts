@@ -1,5 +1,5 @@
 import type { StepDefinition } from '../../saga/index.js';
-import type { ErrorRecord } from '../journal/index.js';
+import { stepTask, type ErrorRecord, type TaskRef } from '../journal/index.js';
 import { stageOf, taskOf } from '../state/index.js';
 import type { Draft } from './decision.js';
 import { halted, pivotOpen } from './progress.js';
@@ -23,7 +23,7 @@ export function windDown(draft: Draft, steps: readonly StepDefinition[]): void {
     (failureStrategy === 'wait-all' || (failureStrategy === 'fail-fast-with-grace' && !graceOver));
   for (const step of steps) {
     restOne(draft, step, patient);
-    const under = stageOf(taskOf(state, 'step', step.name)) === 'under_way';
+    const under = stageOf(taskOf(state, stepTask('step', step.name))) === 'under_way';
     if (under && patient && failureStrategy === 'fail-fast-with-grace') {
       draft.wakeBy(state.failingSince + graceMs);
     }
@@ -34,7 +34,8 @@ export function windDown(draft: Draft, steps: readonly StepDefinition[]): void {
 function restOne(draft: Draft, step: StepDefinition, patient: boolean): void {
   const { state, context } = draft;
   const { name } = step;
-  const task = taskOf(state, 'step', name);
+  const ref = stepTask('step', name);
+  const task = taskOf(state, ref);
   const wait = patient || pivotOpen(state, step);
   switch (task.status) {
     case 'idle':
@@ -42,11 +43,11 @@ function restOne(draft: Draft, step: StepDefinition, patient: boolean): void {
       // A step that was given back while it ran counts as under way, unlike one that never began.
       if (stageOf(task) === 'not_begun') return;
       // Its promise may be unsettled although it timed out; a success of it is then reported as late.
-      if (wait) startTask(draft, 'step', step);
-      else giveUp(draft, name);
+      if (wait) startTask(draft, ref, step);
+      else giveUp(draft, ref);
       return;
     case 'running':
-      if (!wait && context.unsettled('step', name)) draft.aborts.push({ role: 'step', step: name });
+      if (!wait && context.unsettled(ref)) draft.aborts.push(ref);
       return;
     case 'awaiting_reply': {
       if (wait) {
@@ -55,7 +56,7 @@ function restOne(draft: Draft, step: StepDefinition, patient: boolean): void {
       }
       // The command was sent and its outcome is unknown. Its compensation finds out.
       const { attempt } = task;
-      draft.add({ kind: 'unknown', role: 'step', step: name, attempt, error: GIVEN_UP });
+      draft.add({ kind: 'unknown', ...ref, attempt, error: GIVEN_UP });
       return;
     }
     case 'done':
@@ -65,10 +66,10 @@ function restOne(draft: Draft, step: StepDefinition, patient: boolean): void {
   }
 }
 
-function giveUp(draft: Draft, step: string): void {
-  const task = taskOf(draft.state, 'step', step);
+function giveUp(draft: Draft, ref: TaskRef): void {
+  const task = taskOf(draft.state, ref);
   const error = task.error ?? GIVEN_UP;
   const { attempt, doubt } = task;
-  if (doubt) draft.add({ kind: 'unknown', role: 'step', step, attempt, error });
-  else draft.add({ kind: 'failed', role: 'step', step, attempt, error, doubt: false });
+  if (doubt) draft.add({ kind: 'unknown', ...ref, attempt, error });
+  else draft.add({ kind: 'failed', ...ref, attempt, error, doubt: false });
 }

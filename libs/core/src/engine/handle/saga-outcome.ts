@@ -1,6 +1,6 @@
 import { recordMessage } from '../../errors/index.js';
 import type { SagaStatus } from '../../ports/index.js';
-import type { AttentionReason, Failure } from '../journal/index.js';
+import { taskText, type AttentionReason, type Failure } from '../journal/index.js';
 import type { SagaState } from '../state/index.js';
 
 /** Why a saga did not complete: the cause, and further failures beside it. */
@@ -25,6 +25,7 @@ export type SagaOutcome<Output> =
 const NO_CAUSE: Failure = {
   kind: 'step',
   step: '',
+  item: null,
   error: { name: 'Error', message: 'The journal names no cause.' },
 };
 
@@ -86,7 +87,7 @@ export function causeText(outcome: SagaOutcome<unknown>): string {
         case 'deadline':
           return 'its deadline passed.';
         case 'step':
-          return `step '${cause.step}' failed: ${recordMessage(cause.error)}`;
+          return `${taskText({ ...cause, role: 'step' })} failed: ${recordMessage(cause.error)}`;
       }
     }
   }

@@ -47,11 +47,11 @@ const WRITTEN = new Map<string, { readonly role: Role; readonly kind: string }>(
  */
 export function encodeEntry(entry: SagaEntry): JournalEntry {
   if ('role' in entry) {
-    const { kind, role, step, attempt, ...data } = entry;
-    return { kind: `${role}_${kind}`, step, attempt, data: textOf(data) };
+    const { kind, role, step, item, attempt, ...data } = entry;
+    return { kind: `${role}_${kind}`, step, item, attempt, data: textOf(data) };
   }
   const { kind, ...data } = entry;
-  return { kind, step: null, attempt: 0, data: textOf(data) };
+  return { kind, step: null, item: null, attempt: 0, data: textOf(data) };
 }
 
 function textOf(data: object): string | null {
@@ -83,7 +83,7 @@ export function decodeEntry(entry: JournalEntry): SagaEntry {
   const decoded: unknown =
     task === undefined
       ? { ...data, kind: entry.kind }
-      : { ...data, kind: task.kind, role: task.role, step: entry.step, attempt: entry.attempt };
+      : { ...data, ...taskOf(entry), kind: task.kind, role: task.role };
   if (!isEntry(decoded, task !== undefined)) {
     throw new UnreadableJournalError(entry.kind, 'This version of Sagaz does not know its kind.', {
       remedy: 'Run sagas on the version that wrote it, or a newer one.',
@@ -95,6 +95,10 @@ export function decodeEntry(entry: JournalEntry): SagaEntry {
     throw new UnreadableJournalError(entry.kind, `It has no '${damaged}' of the right kind.`);
   }
   return decoded;
+}
+
+function taskOf({ step, item, attempt }: JournalEntry): object {
+  return { step, item, attempt };
 }
 
 /**

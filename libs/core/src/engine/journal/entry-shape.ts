@@ -1,13 +1,22 @@
 import { FINAL_STATUSES } from '../../ports/index.js';
-import type { SagaEntry } from './saga-entry.js';
+import { ROLES, type SagaEntry } from './saga-entry.js';
 
 type Check = (value: unknown) => boolean;
 
 const text: Check = (value) => typeof value === 'string';
 const number: Check = (value) => typeof value === 'number';
 const flag: Check = (value) => typeof value === 'boolean';
-const list: Check = Array.isArray;
 const maybeText: Check = (value) => value === undefined || typeof value === 'string';
+const textOrNull: Check = (value) => value === null || typeof value === 'string';
+const tasks: Check = (value) =>
+  Array.isArray(value) &&
+  value.every(
+    (task) =>
+      isObject(task) &&
+      ROLES.some((role) => role === task['role']) &&
+      text(task['step']) &&
+      textOrNull(task['item']),
+  );
 const error: Check = (value) =>
   isObject(value) &&
   text(value['name']) &&
@@ -22,7 +31,7 @@ const failure: Check = (value) => {
   if (!isObject(value)) return false;
   switch (value['kind']) {
     case 'step':
-      return text(value['step']) && error(value['error']);
+      return text(value['step']) && textOrNull(value['item']) && error(value['error']);
     case 'cancelled':
       return text(value['reason']);
     default:
@@ -51,7 +60,7 @@ const SHAPES: Readonly<Record<SagaEntry['kind'], Readonly<Record<string, Check>>
   parked: {},
   mail_ignored: { mail: text, reason: text },
   needs_attention: { reason: text, detail: text },
-  retry_requested: { again: list, reason: maybeText },
+  retry_requested: { again: tasks, reason: maybeText },
   saga_ended: { status: final },
 };
 

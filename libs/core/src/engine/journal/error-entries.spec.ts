@@ -12,6 +12,7 @@ it('has the delay and the message of an error in the beginning that lists of sag
         kind: 'attempt_failed',
         role: 'step',
         step: 'a',
+        item: null,
         attempt: 1,
         error,
         delayMs: 7,
@@ -30,11 +31,18 @@ it('holds the error of a step, whatever was thrown, so that the next engine can 
   fc.assert(
     fc.property(anythingThrown, (make) => {
       const error = errorRecord(make());
-      const failed = { role: 'step', step: 'a', attempt: 1, error, doubt: false } as const;
+      const failed = {
+        role: 'step',
+        step: 'a',
+        item: 'i',
+        attempt: 1,
+        error,
+        doubt: false,
+      } as const;
       const entries: readonly SagaEntry[] = [
         { ...failed, kind: 'failed' },
         { ...failed, kind: 'attempt_failed', delayMs: 1 },
-        { kind: 'failing', failure: { kind: 'step', step: 'a', error } },
+        { kind: 'failing', failure: { kind: 'step', step: 'a', item: null, error } },
       ];
       for (const entry of entries) expect(decodeEntry(encodeEntry(entry))).toStrictEqual(entry);
     }),

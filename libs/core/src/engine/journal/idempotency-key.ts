@@ -9,12 +9,15 @@ import type { TaskRef } from './saga-entry.js';
  * No step runs again after its undo. If one ever does, it needs another key, because participants refuse a
  * key that was undone. The end `#<generation>` is kept for that: no item contains `#`, and participants
  * take a key that ends so for another one.
+ *
+ * @param named the item that a command of the task names; null: none
  */
 export function taskKeyOf(
   sagaId: string,
-  { role, step }: TaskRef,
-  item: string | null = null,
+  { role, step, item }: TaskRef,
+  named: string | null = null,
 ): string {
-  const key = role === 'recovery' ? `${sagaId}:${step}:recovery` : `${sagaId}:${step}`;
-  return item === null ? key : `${key}:${item}`;
+  let key = role === 'recovery' ? `${sagaId}:${step}:recovery` : `${sagaId}:${step}`;
+  if (item !== null) key = `${key}:${item}`;
+  return named === null ? key : `${key}:${named}`;
 }

@@ -2,9 +2,13 @@ export { decodeEntry, encodeEntry } from './entry-codec.js';
 export { errorRecord, type ErrorRecord } from '../../errors/index.js';
 export { readJournal } from './read-journal.js';
 export { taskKeyOf } from './idempotency-key.js';
+export { TaskMap } from './task-map.js';
 export {
   isRole,
   ROLES,
+  stepTask,
+  taskRef,
+  taskText,
   type AttentionReason,
   type Failure,
   type IgnoredReply,

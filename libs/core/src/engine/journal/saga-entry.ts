@@ -10,18 +10,41 @@ export function isRole(text: string): text is Role {
   return ROLES.some((role) => role === text);
 }
 
+/** A task in a sentence: `compensation 'reserve'`, or `step 'pack' of item 'line-1'`. */
+export function taskText({ role, step, item }: TaskRef): string {
+  return item === null ? `${role} '${step}'` : `${role} '${step}' of item '${item}'`;
+}
+
 /** Headers of W3C Trace Context: `traceparent`, and `tracestate` if there is one. */
 export type TraceHeaders = Readonly<Record<string, string>>;
 
-/** A piece of work of a saga: one role of one step. */
+/** A task, which is a piece of work of a saga: one role of one step, or of one item of the step. */
 export interface TaskRef {
   readonly role: Role;
   readonly step: string;
+  /** Tells the tasks of a step apart that is done for several items; null: the step is done once. */
+  readonly item: string | null;
+}
+
+/** The task of a step that is done once. */
+export function stepTask(role: Role, step: string): TaskRef {
+  return { role, step, item: null };
+}
+
+/** The task of something that says more than which task it is of. */
+export function taskRef({ role, step, item }: TaskRef): TaskRef {
+  return { role, step, item };
 }
 
 /** Why a saga stops going forward. The first one is the cause, the others are kept beside it. */
 export type Failure =
-  | { readonly kind: 'step'; readonly step: string; readonly error: ErrorRecord }
+  | {
+      readonly kind: 'step';
+      readonly step: string;
+      /** The item of the step that failed; null: the step has none. */
+      readonly item: string | null;
+      readonly error: ErrorRecord;
+    }
   | { readonly kind: 'cancelled'; readonly reason: string }
   | { readonly kind: 'deadline' };
 

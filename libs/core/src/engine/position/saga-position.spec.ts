@@ -2,13 +2,25 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SagaRefusal } from '../../errors/index.js';
 import { LATEST_DATA_CHARACTERS, type RecordedEntry } from '../../ports/index.js';
-import { encodeEntry, errorRecord, ROLES, type Role, type SagaEntry } from '../journal/index.js';
+import {
+  encodeEntry,
+  errorRecord,
+  ROLES,
+  stepTask,
+  type Role,
+  type SagaEntry,
+} from '../journal/index.js';
 import { historyData, positionOf } from './index.js';
 
 const AT = new Date('2026-01-01T00:00:00Z');
 const later = (ms: number): Date => new Date(AT.getTime() + ms);
 const error = errorRecord(new Error('no stock'));
-const of = (role: Role, step: string) => ({ role, step, attempt: 1 });
+const of = (role: Role, step: string, item: string | null = null) => ({
+  role,
+  step,
+  item,
+  attempt: 1,
+});
 
 function recorded(...entries: readonly SagaEntry[]): readonly RecordedEntry[] {
   return entries.map((entry, revision) => ({
@@ -67,7 +79,7 @@ describe('where a saga stands', () => {
 
   it('has the reason and the step for which a person is needed, until that person has acted', () => {
     const failed = recorded(
-      { kind: 'failing', failure: { kind: 'step', step: 'charge', error } },
+      { kind: 'failing', failure: { kind: 'step', step: 'charge', item: null, error } },
       started('compensation', 'reserve'),
       { ...of('compensation', 'reserve'), kind: 'failed', error, doubt: false },
       {
@@ -80,11 +92,12 @@ describe('where a saga stands', () => {
       reason: 'compensation_failed',
       detail: 'The compensation failed.',
       step: 'reserve',
+      item: null,
       waitsFor: [],
     });
     const again = recorded({
       kind: 'retry_requested',
-      again: [{ role: 'compensation', step: 'reserve' }],
+      again: [stepTask('compensation', 'reserve')],
     });
     // What the saga is undone for stays true while it is undone.
     expect(positionOf([...failed, ...again])).toMatchObject({
@@ -102,7 +115,7 @@ describe('where a saga stands', () => {
     expect(positionOf(asked)).toMatchObject({ reason: 'pivot_unknown', step: 'pay' });
     const request: SagaEntry = {
       kind: 'retry_requested',
-      again: [{ role: 'step', step: 'pay' }],
+      again: [stepTask('step', 'pay')],
       reason: 'the provider is back',
     };
     expect(positionOf([...asked, ...recorded(request)]).reason).toBeNull();
@@ -158,7 +171,7 @@ describe('where a saga stands', () => {
   });
 
   it.each([
-    [{ kind: 'step', step: 'charge', error }, 'step_failed', 'no stock', 'charge'],
+    [{ kind: 'step', step: 'charge', item: null, error }, 'step_failed', 'no stock', 'charge'],
     [{ kind: 'cancelled', reason: 'by Ann' }, 'cancelled', 'by Ann', null],
     [{ kind: 'deadline' }, 'deadline', null, null],
   ] as const)('has the reason why it is undone: %j', (failure, reason, detail, step) => {
@@ -166,6 +179,7 @@ describe('where a saga stands', () => {
       reason,
       detail,
       step,
+      item: null,
       waitsFor: [],
     });
   });
@@ -181,23 +195,23 @@ describe('where a saga stands', () => {
       reason: 'step_failed',
       detail: 'no stock',
       step: 'charge',
+      item: null,
       waitsFor: [],
     });
     const recovered = recorded({
-      role: 'recovery',
-      step: 'charge',
-      attempt: 1,
+      ...of('recovery', 'charge'),
       kind: 'completed',
       output: null,
     });
     expect(positionOf([...failed, ...recovered]).reason).toBeNull();
   });
 
-  it('is told by the newest entry of each kind and step as by the whole journal', () => {
+  it('is told by the newest entry of each kind, step and item as by the whole journal', () => {
     const role = fc.constantFrom(...ROLES);
-    const step = fc.constantFrom('a', 'b', 'c');
+    const step = fc.constantFrom('a', 'b');
+    const item = fc.constantFrom(null, '1', '2');
     const attempts = fc
-      .record({ role, step, sent: fc.boolean(), end: fc.integer({ min: 0, max: 7 }) })
+      .record({ role, step, item, sent: fc.boolean(), end: fc.integer({ min: 0, max: 7 }) })
       .map(({ end, sent: isSent, ...ref }): readonly SagaEntry[] => {
         const task = { ...ref, attempt: 1 };
         const ends: readonly SagaEntry[] = [
@@ -209,7 +223,7 @@ describe('where a saga stands', () => {
           { ...task, kind: 'released', doubt: true },
           { ...task, kind: 'late_success', output: 1 },
         ];
-        const begin = started(ref.role, ref.step);
+        const begin: SagaEntry = { ...started(ref.role, ref.step), ...task };
         return [begin, ...(isSent ? [{ ...sent, ...task }] : []), ...ends.slice(end, end + 1)];
       });
     const whole: readonly SagaEntry[] = [
@@ -217,7 +231,7 @@ describe('where a saga stands', () => {
       { kind: 'compensating' },
       { kind: 'needs_attention', reason: 'compensation_failed', detail: 'a' },
       { kind: 'needs_attention', reason: 'pivot_unknown', detail: 'b' },
-      { kind: 'retry_requested', again: [{ role: 'step', step: 'a' }], reason: '' },
+      { kind: 'retry_requested', again: [stepTask('step', 'a')], reason: '' },
     ];
     const parts = fc.array(
       fc.oneof(
@@ -231,7 +245,12 @@ describe('where a saga stands', () => {
         const all = recorded(...lists.flat());
         const newest = all.filter(
           (one, at) =>
-            !all.slice(at + 1).some(({ kind, step }) => kind === one.kind && step === one.step),
+            !all
+              .slice(at + 1)
+              .some(
+                ({ kind, step, item }) =>
+                  kind === one.kind && step === one.step && item === one.item,
+              ),
         );
         expect(positionOf(newest)).toEqual(positionOf(all));
       }),

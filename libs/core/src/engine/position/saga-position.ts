@@ -18,6 +18,8 @@ export type WaitsFor =
 /** A task of a saga that is not done, and the event that it waits for. */
 export interface TaskPosition {
   readonly step: string;
+  /** The item of the step; null: the step has none. */
+  readonly item: string | null;
   readonly role: Role;
   readonly attempt: number;
   readonly since: Date;
@@ -49,24 +51,24 @@ const TASK = new RegExp(`^(${ROLES.join('|')})_(.+)$`);
 
 /**
  * Computes the position from entries as they are in the store, some of which a later version may have
- * written. The newest entry of each kind and step is enough, and of data the first characters.
+ * written. The newest entry of each kind, step and item is enough, and of data the first characters.
  */
 export function positionOf(entries: readonly RecordedEntry[]): SagaPosition {
   const tasks = new Map<string, TaskPosition>();
   const reason = new ReasonFinder();
   for (const entry of entries) {
     const data = entryData(entry);
-    const { step, attempt, recordedAt: since } = entry;
+    const { step, item, attempt, recordedAt: since } = entry;
     const [, role = '', kind = ''] = TASK.exec(entry.kind) ?? [];
     if (step !== null && isRole(role)) {
-      const task = `${role} ${step}`;
+      const task = JSON.stringify([role, step, item]);
       // A late success is of an earlier attempt, so the task still waits for what it waited for.
       if (kind !== 'late_success') {
         const next = waitsFor(kind, data, since);
         tasks.delete(task);
-        if (next !== null) tasks.set(task, { step, role, attempt, since, waitsFor: next });
+        if (next !== null) tasks.set(task, { step, item, role, attempt, since, waitsFor: next });
       }
-      reason.takeTask(kind, { role, step }, data);
+      reason.takeTask(kind, { role, step, item }, data);
     } else reason.takeWhole(entry.kind, data);
     if (entry.kind === 'saga_ended') tasks.clear();
   }

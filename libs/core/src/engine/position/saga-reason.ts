@@ -1,4 +1,4 @@
-import { isRole, type Role, type TaskRef } from '../journal/index.js';
+import { isRole, TaskMap, type Role, type TaskRef } from '../journal/index.js';
 import { errorIn, isData, textIn, type EntryData } from './entry-data.js';
 
 /** Why a saga needs a person or does not go forward, as far as its entries tell. */
@@ -12,9 +12,15 @@ export interface SagaReason {
   readonly detail: string | null;
   /** The step that the reason is about; null: there is none, or it is about the whole saga. */
   readonly step: string | null;
+  /** The item of the step that the reason is about; null: the step has none, or there is no step. */
+  readonly item: string | null;
 }
 
-const NOTHING: SagaReason = Object.freeze({ reason: null, detail: null, step: null });
+/** A reason, without the step that it is about. */
+type Words = Omit<SagaReason, 'step' | 'item'>;
+
+const NO_TASK = { step: null, item: null };
+const NOTHING: SagaReason = Object.freeze({ reason: null, detail: null, ...NO_TASK });
 
 /**
  * Finds the reason from entries that are taken in order. What an entry says that cannot be read is not
@@ -22,38 +28,40 @@ const NOTHING: SagaReason = Object.freeze({ reason: null, detail: null, step: nu
  */
 export class ReasonFinder {
   /** Why a person must act. It lasts until the saga goes on. */
-  #attention: Omit<SagaReason, 'step'> | null = null;
+  #attention: Words | null = null;
   /** Why the saga was told to stop: it was cancelled, or its deadline is over. It lasts for ever. */
   #stop: SagaReason | null = null;
   /** The steps that have failed and were neither recovered nor begun again, oldest first. */
-  readonly #failed = new Map<string, SagaReason>();
+  readonly #failed = new TaskMap<SagaReason>();
   /** The step of each role that gave up last; of steps, the last whose outcome is unknown. */
-  readonly #gaveUp = new Map<Role, string>();
+  readonly #gaveUp = new Map<Role, TaskRef>();
 
   get reason(): SagaReason {
-    const [failed = NOTHING] = this.#failed.values();
+    const [failed = NOTHING] = Array.from(this.#failed, ([, reason]) => reason);
     if (this.#attention === null) return this.#stop ?? failed;
     // While the saga is parked, a late reply may repeat the entry of the step that gave up.
     const role = roleOf(this.#attention.reason);
-    const step = role === null ? null : (this.#gaveUp.get(role) ?? null);
-    return { ...this.#attention, step };
+    const { step, item } = (role === null ? undefined : this.#gaveUp.get(role)) ?? NO_TASK;
+    return { ...this.#attention, step, item };
   }
 
-  takeTask(kind: string, { role, step }: TaskRef, data: EntryData): void {
+  takeTask(kind: string, ref: TaskRef, data: EntryData): void {
+    const { role, step, item } = ref;
+    const forward: TaskRef = { ...ref, role: 'step' };
     switch (kind) {
       case 'failed':
       case 'unknown':
-        if (role !== 'step' || kind === 'unknown') this.#gaveUp.set(role, step);
+        if (role !== 'step' || kind === 'unknown') this.#gaveUp.set(role, ref);
         if (role === 'step') {
-          this.#failed.set(step, { reason: 'step_failed', detail: errorIn(data), step });
+          this.#failed.set(ref, { reason: 'step_failed', detail: errorIn(data), step, item });
         }
         return;
       case 'started':
         // It failed before, and a person let it begin again.
-        if (role === 'step') this.#failed.delete(step);
+        if (role === 'step') this.#failed.delete(forward);
         return;
       case 'completed':
-        if (role !== 'compensation') this.#failed.delete(step);
+        if (role !== 'compensation') this.#failed.delete(forward);
         return;
       default:
         return;
@@ -70,8 +78,8 @@ export class ReasonFinder {
         return;
       case 'retry_requested':
         this.#attention = null;
-        for (const { role, step } of tasksIn(data['again'])) {
-          if (role === 'step') this.#failed.delete(step);
+        for (const ref of tasksIn(data['again'])) {
+          if (ref.role === 'step') this.#failed.delete(ref);
         }
         return;
       case 'compensating':
@@ -83,7 +91,7 @@ export class ReasonFinder {
   }
 }
 
-function attentionIn(data: EntryData): Omit<SagaReason, 'step'> | null {
+function attentionIn(data: EntryData): Words | null {
   const reason = textIn(data, 'reason');
   return reason === null ? null : { reason, detail: textIn(data, 'detail') };
 }
@@ -106,11 +114,16 @@ function stopIn(failure: unknown): SagaReason | null {
   if (!isData(failure)) return null;
   switch (failure['kind']) {
     case 'step':
-      return { reason: 'step_failed', detail: errorIn(failure), step: textIn(failure, 'step') };
+      return {
+        reason: 'step_failed',
+        detail: errorIn(failure),
+        step: textIn(failure, 'step'),
+        item: textIn(failure, 'item'),
+      };
     case 'cancelled':
-      return { reason: 'cancelled', detail: textIn(failure, 'reason'), step: null };
+      return { reason: 'cancelled', detail: textIn(failure, 'reason'), ...NO_TASK };
     case 'deadline':
-      return { reason: 'deadline', detail: null, step: null };
+      return { reason: 'deadline', detail: null, ...NO_TASK };
     default:
       return null;
   }
@@ -121,6 +134,8 @@ function tasksIn(again: unknown): readonly TaskRef[] {
   return again.flatMap((task: unknown) => {
     if (!isData(task)) return [];
     const [role, step] = [textIn(task, 'role'), textIn(task, 'step')];
-    return role !== null && isRole(role) && step !== null ? [{ role, step }] : [];
+    return role !== null && isRole(role) && step !== null
+      ? [{ role, step, item: textIn(task, 'item') }]
+      : [];
   });
 }

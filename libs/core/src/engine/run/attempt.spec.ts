@@ -8,6 +8,7 @@ import { emptyState } from '../state/index.js';
 import { storeTransactions } from '../step-transactions.js';
 import { noFaults } from '../../ports/index.js';
 import { Attempt } from './attempt.js';
+import { Attempts } from './attempts.js';
 import { SagaRun } from './saga-run.js';
 
 const WEEK_MS = 7 * 24 * 3_600_000;
@@ -19,7 +20,11 @@ const logger = {
 };
 
 /** Makes attempts of one step whose promise never settles, in an engine that has no other timers. */
-function hungStep(): { bench: EngineBench; sagas: RunningSagas; begin: () => Attempt } {
+function hungStep(): {
+  bench: EngineBench;
+  sagas: RunningSagas;
+  begin: (item?: string) => Attempt;
+} {
   const program = new Program({
     steps: { hangs: { timeoutMs: WEEK_MS, run: () => new Promise(() => undefined) } },
   });
@@ -61,7 +66,7 @@ function hungStep(): { bench: EngineBench; sagas: RunningSagas; begin: () => Att
     onEnded: () => undefined,
     onGap: () => undefined,
   });
-  const begin = (): Attempt => {
+  const begin = (item: string | null = null): Attempt => {
     const run = new SagaRun(sagas, {
       id: 'saga',
       tenant: '',
@@ -76,6 +81,7 @@ function hungStep(): { bench: EngineBench; sagas: RunningSagas; begin: () => Att
     const start = {
       role: 'step',
       step: 'hangs',
+      item,
       attempt: 1,
       suspicion: 'none',
     } as const;
@@ -101,5 +107,26 @@ describe('An attempt whose promise never settles', () => {
     attempt.abort('given_up');
     attempt.release();
     expect(sagas.timers.size).toBe(0);
+  });
+});
+
+describe('Attempts of two items of one step', () => {
+  it('are waited for and aborted each for itself', () => {
+    const { begin } = hungStep();
+    const [one, two] = [begin('line-1'), begin('line-2')];
+    const attempts = new Attempts();
+    attempts.add(one);
+    attempts.add(two);
+    attempts.abort(one.start, 'given_up');
+    expect([one.aborted, two.aborted]).toEqual(['given_up', null]);
+    attempts.delete(one);
+    expect(attempts.unsettled(one.start)).toBe(false);
+    expect(attempts.unsettled({ ...one.start, item: null })).toBe(false);
+    expect(attempts.unsettled(two.start)).toBe(true);
+    two.abort('given_up');
+    two.release();
+    expect(attempts.unsettled(two.start)).toBe(false);
+    attempts.delete(two);
+    expect(attempts.empty).toBe(true);
   });
 });

@@ -11,9 +11,9 @@ import {
 } from '../../messaging/index.js';
 import { classify } from '../../retry/index.js';
 import { CommandWithoutBrokerError, StepAbortedError, UnsendableCommandError } from '../errors.js';
-import type { AttemptResult, PlannedStart } from '../decide/index.js';
+import type { AttemptResult, PlannedStart, SagaEvent } from '../decide/index.js';
 import type { AttemptOutcome } from '../engine-observer.js';
-import { errorRecord, taskKeyOf } from '../journal/index.js';
+import { errorRecord, taskKeyOf, taskRef } from '../journal/index.js';
 import type { TransactionPlace } from '../step-transactions.js';
 import { isAboutValue } from './about-value.js';
 import { callMethod } from './call-method.js';
@@ -65,10 +65,6 @@ export class Attempt {
     );
     this.#working = !transactional;
     if (this.#working) this.#limit.run();
-  }
-
-  get key(): string {
-    return `${this.start.role}:${this.start.step}`;
   }
 
   /** The signal for the method; created on first use, since most methods never look at it. */
@@ -219,6 +215,12 @@ export class Attempt {
       payloadProblem(message.payload);
     if (found !== null) throw new UnsendableCommandError(...facts, found.problem, found.remedy);
     return { kind: 'command', command, message };
+  }
+
+  /** The event that tells the saga how the attempt ended. */
+  settledWith(result: AttemptResult): SagaEvent {
+    const { start, epoch } = this;
+    return { kind: 'settled', ...taskRef(start), attempt: start.attempt, epoch, result };
   }
 
   /** Makes a result from the error that the method threw. */

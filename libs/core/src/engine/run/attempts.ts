@@ -1,49 +1,53 @@
-import type { TaskRef } from '../journal/index.js';
+import { TaskMap, type TaskRef } from '../journal/index.js';
 import type { AbortReason, Attempt } from './attempt.js';
 
-/** The attempts of a saga whose promises are unsettled in this process, also the abandoned ones. */
-export class Attempts {
-  readonly #all = new Set<Attempt>();
+const NONE: readonly Attempt[] = [];
 
-  get size(): number {
-    return this.#all.size;
+/** The attempts of a saga whose promises are unsettled in this process, also the abandoned ones. */
+export class Attempts implements Iterable<Attempt> {
+  /** A task has more than one where earlier ones were abandoned. */
+  readonly #byTask = new TaskMap<readonly Attempt[]>();
+
+  get empty(): boolean {
+    return this.#byTask.empty;
   }
 
   add(attempt: Attempt): void {
-    this.#all.add(attempt);
+    const others = this.#of(attempt.start).filter((one) => one !== attempt);
+    this.#byTask.set(attempt.start, [...others, attempt]);
   }
 
   delete(attempt: Attempt): void {
-    this.#all.delete(attempt);
+    const left = this.#of(attempt.start).filter((one) => one !== attempt);
+    if (left.length > 0) this.#byTask.set(attempt.start, left);
+    else this.#byTask.delete(attempt.start);
   }
 
   /**
    * Whether an attempt of this task has to be waited for. An abandoned one has had its time and is not
    * waited for.
    */
-  unsettled(role: string, step: string): boolean {
-    for (const { abandoned, start } of this.#all) {
-      if (!abandoned && start.step === step && start.role === role) return true;
-    }
-    return false;
+  unsettled(task: TaskRef): boolean {
+    return this.#of(task).some(({ abandoned }) => !abandoned);
   }
 
-  abort(ref: TaskRef, reason: AbortReason): void {
-    for (const attempt of this.#all) {
-      const { start } = attempt;
-      if (start.role === ref.role && start.step === ref.step) attempt.abort(reason);
-    }
+  abort(task: TaskRef, reason: AbortReason): void {
+    for (const attempt of this.#of(task)) attempt.abort(reason);
   }
 
   abortAll(reason: AbortReason): void {
-    for (const attempt of this.#all) attempt.abort(reason);
+    for (const attempt of [...this]) attempt.abort(reason);
   }
 
   releaseAll(): void {
-    for (const attempt of this.#all) attempt.release();
+    for (const attempt of [...this]) attempt.release();
   }
 
-  [Symbol.iterator](): IterableIterator<Attempt> {
-    return this.#all.values();
+  *[Symbol.iterator](): Generator<Attempt> {
+    for (const [, attempts] of this.#byTask) yield* attempts;
+  }
+
+  #of(task: TaskRef): readonly Attempt[] {
+    return this.#byTask.get(task) ?? NONE;
   }
 }

@@ -12,8 +12,8 @@ import {
 } from '../../saga/index.js';
 import { methodOf } from '../decide/index.js';
 import { UnreturnedCommandError } from '../errors.js';
-import { taskKeyOf } from '../journal/index.js';
-import type { SagaState } from '../state/index.js';
+import { stepTask, taskKeyOf } from '../journal/index.js';
+import { taskOf, type SagaState, type TaskState } from '../state/index.js';
 import type { Attempt } from './attempt.js';
 
 /** Calls the method of the saga class that an attempt is for. */
@@ -116,10 +116,14 @@ function holds(value: unknown, command: unknown): boolean {
 
 /** The results of the steps so far. Each call of `get` returns a copy that belongs to the caller. */
 function resultsOf(state: SagaState): Pick<ReadonlyMap<string, unknown>, 'has' | 'get'> {
-  const results = new Map<string, unknown>();
-  for (const [step, roles] of state.steps) {
-    if (roles.step.status === 'done') results.set(step, roles.step.output);
-    else if (roles.recovery.status === 'done') results.set(step, roles.recovery.output);
-  }
-  return { has: (step) => results.has(step), get: (step) => copyOf(results.get(step)) };
+  const doneBy = (step: string): TaskState | null => {
+    const forward = taskOf(state, stepTask('step', step));
+    if (forward.status === 'done') return forward;
+    const recovery = taskOf(state, stepTask('recovery', step));
+    return recovery.status === 'done' ? recovery : null;
+  };
+  return {
+    has: (step) => doneBy(step) !== null,
+    get: (step) => copyOf(doneBy(step)?.output),
+  };
 }

@@ -24,14 +24,13 @@ export function decisionContextOf(
     backAt: engine.backAt,
     deadlineAt: run.deadlineAt,
     permits: engine.permits.freeFor(run),
-    unsettled: (role, step) =>
-      attempts.unsettled(role, step) || engine.orphansOf(run.id).unsettled(role, step),
+    unsettled: (task) => attempts.unsettled(task) || engine.orphansOf(run.id).unsettled(task),
     random: engine.random,
     service: engine.service,
     mayStart: engine.mayStart(),
-    postponedUntil: (role, step) => {
-      const leftMs = engine.refusals.pauseLeftMs(run.definition.name, { role, step });
-      return Math.max(leftMs > 0 ? engine.storeNow() + leftMs : 0, postponed.until({ role, step }));
+    postponedUntil: (task) => {
+      const leftMs = engine.refusals.pauseLeftMs(run.definition.name, task);
+      return Math.max(leftMs > 0 ? engine.storeNow() + leftMs : 0, postponed.until(task));
     },
     draining: engine.draining,
     shortDelayMs: engine.settings.shortDelayMs,

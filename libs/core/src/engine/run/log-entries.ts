@@ -1,7 +1,13 @@
 import { recordMessage } from '../../errors/index.js';
 import { parseTraceParent } from '../../messaging/index.js';
 import type { LogFields } from '../../ports/index.js';
-import type { ErrorRecord, Failure, SagaEntry, TraceHeaders } from '../journal/index.js';
+import {
+  taskText,
+  type ErrorRecord,
+  type Failure,
+  type SagaEntry,
+  type TraceHeaders,
+} from '../journal/index.js';
 import type { SagaFacts } from '../engine-observer.js';
 import type { EngineContext } from './engine-context.js';
 
@@ -22,15 +28,21 @@ export function logEntries(
       case 'attempt_failed':
       case 'failed':
       case 'unknown': {
-        const { step, role, attempt, error } = entry;
-        const what = `The ${role} '${step}' of the saga '${saga}'`;
+        const { step, item, attempt, error } = entry;
+        const what = `The ${taskText(entry)} of the saga '${saga}'`;
         const end =
           entry.kind === 'attempt_failed'
             ? `failed and is tried again in ${entry.delayMs} ms.`
             : entry.kind === 'failed'
               ? 'failed.'
               : 'is given up; it is unknown whether it had its effect.';
-        const fields = { ...of(), step, attempt, error: textOf(error) };
+        const fields = {
+          ...of(),
+          step,
+          ...(item === null ? {} : { item }),
+          attempt,
+          error: textOf(error),
+        };
         // A refusal is a normal answer, and a step that was given up because another failed is a
         // consequence, so neither is a warning.
         if (error.reason !== undefined) logger.info(`${what} was refused.`, fields);
@@ -67,7 +79,7 @@ function textOf(error: ErrorRecord): string {
 function causeOf(failure: Failure): string {
   switch (failure.kind) {
     case 'step':
-      return `its step '${failure.step}' failed`;
+      return `its ${taskText({ ...failure, role: 'step' })} failed`;
     case 'cancelled':
       return `it was cancelled (${failure.reason})`;
     case 'deadline':

@@ -1,6 +1,6 @@
 import type { Mail } from '../../ports/index.js';
 import type { SagaEvent } from '../decide/index.js';
-import type { TaskRef } from '../journal/index.js';
+import { taskRef, type TaskRef } from '../journal/index.js';
 import { withoutUnstorableData } from './without-unstorable-data.js';
 
 /**
@@ -56,8 +56,8 @@ export class PendingEvents {
       if (one.kind === 'late_success') {
         yield one;
       } else if (one.kind === 'settled' && one.result.kind === 'completed') {
-        const { role, step, attempt, result } = one;
-        yield { role, step, attempt, output: result.output };
+        const { attempt, result } = one;
+        yield { ...taskRef(one), attempt, output: result.output };
       }
     }
   }

@@ -11,7 +11,7 @@ export function permitOf(definition: SagaDefinition, start: PlannedStart): Permi
 /** Whether the task's writes commit together with its completion, so that it never succeeds late. */
 export function isTransactional(
   definition: SagaDefinition,
-  { role, step: name }: TaskRef,
+  { role, step: name }: Pick<TaskRef, 'role' | 'step'>,
 ): boolean {
   const step = definition.steps.get(name);
   return step !== undefined && methodOf(step, role)?.transactional === true;

@@ -1,4 +1,4 @@
-import type { TaskRef } from '../journal/index.js';
+import { TaskMap, type TaskRef } from '../journal/index.js';
 
 const FIRST_PAUSE_MS = 5_000;
 const LONGEST_PAUSE_MS = 60_000;
@@ -11,7 +11,7 @@ const FORGOTTEN_MS = 300_000;
  * sagas lack. The pauses grow.
  */
 export class PostponedStarts {
-  readonly #until = new Map<string, number>();
+  readonly #until = new TaskMap<number>();
   #times = 0;
   #latest = 0;
   #rowLocked = false;
@@ -27,7 +27,7 @@ export class PostponedStarts {
     this.#latest = now + Math.min(FIRST_PAUSE_MS * 2 ** this.#times, LONGEST_PAUSE_MS);
     this.#times = Math.min(this.#times + 1, 16);
     this.#rowLocked = true;
-    for (const task of tasks) this.#until.set(nameOf(task), this.#latest);
+    for (const task of tasks) this.#until.set(task, this.#latest);
   }
 
   /** A transition of the saga was committed. */
@@ -38,10 +38,6 @@ export class PostponedStarts {
   /** Until when the task is not started, by the store's clock; 0: it may be. */
   until(task: TaskRef): number {
     // This is asked for every start of every step.
-    return this.#until.size === 0 ? 0 : (this.#until.get(nameOf(task)) ?? 0);
+    return this.#until.empty ? 0 : (this.#until.get(task) ?? 0);
   }
-}
-
-function nameOf({ role, step }: TaskRef): string {
-  return `${role}:${step}`;
 }

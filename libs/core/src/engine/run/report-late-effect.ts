@@ -1,5 +1,5 @@
 import { lateMail, type AttemptResult } from '../decide/index.js';
-import type { TaskRef } from '../journal/index.js';
+import { taskRef, type TaskRef } from '../journal/index.js';
 import type { SagaFacts } from '../engine-observer.js';
 import type { Attempt } from './attempt.js';
 import type { EngineContext } from './engine-context.js';
@@ -23,10 +23,10 @@ export function reportLateEffect(
   facts: SagaFacts,
   success: TaskRef & { readonly attempt: number; readonly output: unknown },
 ): void {
-  const { role, step, attempt, output } = success;
+  const { step, attempt, output } = success;
   const { sagaId, saga: name, version } = facts;
   engine.observe((observer) => observer.lateEffect?.({ ...facts, step }));
-  const letter = lateMail(sagaId, { name, version }, { role, step }, attempt, output);
+  const letter = lateMail(sagaId, { name, version }, success, attempt, output);
   const put = (tries: number): void => {
     const told = engine.sagas.putMail([letter]).then(() => engine.mailWaits());
     told.catch((error: unknown) => {
@@ -51,6 +51,6 @@ export function endedTooLate(attempt: Attempt, result: AttemptResult): void {
   const { engine, run, start, transactional } = attempt;
   engine.orphanMoved(attempt);
   if (result.kind !== 'completed' || transactional) return;
-  const { role, step, attempt: number } = start;
-  reportLateEffect(engine, run.facts, { role, step, attempt: number, output: result.output });
+  const { output } = result;
+  reportLateEffect(engine, run.facts, { ...taskRef(start), attempt: start.attempt, output });
 }

@@ -12,7 +12,7 @@ import {
 import type { SagaFacts } from '../engine-observer.js';
 import { EngineClosedError } from '../errors.js';
 import { outcomeOf } from '../handle/index.js';
-import { encodeEntry, type TaskRef } from '../journal/index.js';
+import { encodeEntry, taskRef, type TaskRef } from '../journal/index.js';
 import type { SagaState } from '../state/index.js';
 import { Attempt, type AbortReason } from './attempt.js';
 import { Attempts } from './attempts.js';
@@ -111,8 +111,7 @@ export class SagaRun {
       endedTooLate(attempt, result);
       return;
     }
-    const { role, step, attempt: number } = attempt.start;
-    this.enqueue({ kind: 'settled', role, step, attempt: number, epoch: attempt.epoch, result });
+    this.enqueue(attempt.settledWith(result));
   }
 
   /** Takes the result of an attempt that had been abandoned. */
@@ -121,8 +120,9 @@ export class SagaRun {
     if (this.closed) {
       endedTooLate(attempt, result);
     } else if (result.kind === 'completed') {
-      const { role, step, attempt: number } = attempt.start;
-      this.enqueue({ kind: 'late_success', role, step, attempt: number, output: result.output });
+      const { start } = attempt;
+      const { output } = result;
+      this.enqueue({ kind: 'late_success', ...taskRef(start), attempt: start.attempt, output });
     } else {
       // A task that waited for this promise may start now.
       this.schedule();

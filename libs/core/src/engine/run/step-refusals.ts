@@ -1,7 +1,7 @@
 import type { StoreFailure } from '../../errors/index.js';
 import type { Clock, Logger } from '../../ports/index.js';
 import { RepeatedFailures } from '../../retry/index.js';
-import type { TaskRef } from '../journal/index.js';
+import { taskText, type TaskRef } from '../journal/index.js';
 
 const FIRST_PAUSE_MS = 500;
 /** The longest pause, in ms. Each try adds entries to the journal, which must not grow for nothing. */
@@ -50,6 +50,6 @@ export class StepRefusals {
   }
 }
 
-function workOf(saga: string, { role, step }: TaskRef): string {
-  return `Committing the ${role} '${step}' of the saga '${saga}'`;
+function workOf(saga: string, task: TaskRef): string {
+  return `Committing the ${taskText(task)} of the saga '${saga}'`;
 }

@@ -17,7 +17,7 @@ export function tellObserver(
   for (const entry of entries) {
     if (entry.kind === 'crashed' || (entry.kind === 'unknown' && entry.error.name === 'Crashed')) {
       const { step, role } = entry;
-      const { crashes } = taskOf(next, role, step);
+      const { crashes } = taskOf(next, entry);
       engine.observe((observer) => observer.stepCrashed?.({ ...facts, step, role, crashes }));
     } else if (entry.kind === 'adopted' && entry.from !== null) {
       const { from } = entry;

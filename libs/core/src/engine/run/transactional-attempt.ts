@@ -188,14 +188,7 @@ async function once(attempt: Attempt): Promise<End> {
     if (aborted !== null && aborted !== 'shutdown') throw new StepAbortedError(start.step, aborted);
     if (attempt.abandoned) throw new StepAbortedError(start.step, 'given_up');
     if (run.closed) throw new LeaseLostError(run.id, 'it was given to another engine');
-    const mine: SagaEvent = {
-      kind: 'settled',
-      role: start.role,
-      step: start.step,
-      attempt: start.attempt,
-      epoch: attempt.epoch,
-      result,
-    };
+    const mine = attempt.settledWith(result);
     attempt.finishing();
     stopBound = engine.timers.set(COMMIT_WITHIN_MS, () => attempt.unwanted.abort());
     fence.mine = mine;

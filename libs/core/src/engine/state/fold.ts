@@ -1,5 +1,11 @@
-import type { Failure, Role, SagaEntry, TaskEntry, TaskRef } from '../journal/index.js';
-import { setTask, stepOf, taskOf, type SagaState, type TaskState } from './saga-state.js';
+import {
+  taskRef,
+  type Failure,
+  type SagaEntry,
+  type TaskEntry,
+  type TaskRef,
+} from '../journal/index.js';
+import { setTask, taskOf, type SagaState, type TaskState } from './saga-state.js';
 import { stageOf } from './task-stage.js';
 
 /**
@@ -53,11 +59,12 @@ export function fold(state: SagaState, entry: SagaEntry, at: number): void {
 }
 
 function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
-  const { role, step, attempt } = entry;
-  const task = taskOf(state, role, step);
+  const { attempt } = entry;
+  const ref = taskRef(entry);
+  const task = taskOf(state, ref);
   switch (entry.kind) {
     case 'started':
-      setTask(state, role, step, {
+      setTask(state, ref, {
         status: 'running',
         attempt,
         by: entry.by,
@@ -66,7 +73,7 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
       });
       return;
     case 'completed':
-      setTask(state, role, step, {
+      setTask(state, ref, {
         status: 'done',
         attempt,
         output: entry.output,
@@ -79,10 +86,10 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
         handledBy: null,
       });
       // The step had given up, and its success came late, so it counts as not failed.
-      if (role === 'step') forgiveStep(state, step);
+      if (ref.role === 'step') forgiveStep(state, ref);
       return;
     case 'attempt_failed':
-      setTask(state, role, step, {
+      setTask(state, ref, {
         status: 'backoff',
         attempt,
         failures: task.failures + 1,
@@ -95,25 +102,25 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
       });
       return;
     case 'failed':
-      setTask(state, role, step, {
+      setTask(state, ref, {
         ...ended(entry.error),
         status: 'failed',
         attempt,
         doubt: entry.doubt,
       });
-      if (role === 'step') fail(state, entry, at);
+      if (ref.role === 'step') fail(state, entry, at);
       return;
     case 'unknown':
-      setTask(state, role, step, {
+      setTask(state, ref, {
         ...ended(entry.error),
         status: 'unknown',
         attempt,
         doubt: true,
       });
-      if (role === 'step') fail(state, entry, at);
+      if (ref.role === 'step') fail(state, entry, at);
       return;
     case 'sent':
-      setTask(state, role, step, {
+      setTask(state, ref, {
         status: 'awaiting_reply',
         attempt,
         crashes: 0,
@@ -129,7 +136,7 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
       });
       return;
     case 'crashed':
-      setTask(state, role, step, {
+      setTask(state, ref, {
         status: 'backoff',
         crashes: task.crashes + 1,
         doubt: task.doubt || entry.doubt,
@@ -137,10 +144,10 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
       });
       return;
     case 'released':
-      setTask(state, role, step, { status: 'idle', doubt: task.doubt || entry.doubt });
+      setTask(state, ref, { status: 'idle', doubt: task.doubt || entry.doubt });
       return;
     case 'late_success':
-      foldLateSuccess(state, role, step, entry.output);
+      foldLateSuccess(state, ref, entry.output);
       return;
   }
 }
@@ -155,8 +162,9 @@ function fail(
   at: number,
 ): void {
   if (state.failures.length === 0) state.failingSince = at;
-  const failure: Failure = { kind: 'step', step: entry.step, error: entry.error };
-  const known = state.failures.findIndex((one) => one.kind === 'step' && one.step === entry.step);
+  const { step, item, error } = entry;
+  const failure: Failure = { kind: 'step', step, item, error };
+  const known = state.failures.findIndex((one) => isOf(one, entry));
   // A late reply may say how a step of unknown outcome failed; that is the same failure and replaces
   // the one that is known.
   state.failures = known < 0 ? [...state.failures, failure] : state.failures.with(known, failure);
@@ -166,38 +174,43 @@ function fail(
  * Records that an abandoned attempt has succeeded. If its step was undone or is being undone, the undo
  * is repeated.
  */
-function foldLateSuccess(state: SagaState, role: Role, step: string, output: unknown): void {
-  const { step: forward, compensation } = stepOf(state, step);
+function foldLateSuccess(state: SagaState, ref: TaskRef, output: unknown): void {
   // The success of an undo changes nothing, since the effect may have come once more after it.
-  if (role === 'compensation') return;
-  if (role === 'recovery') {
-    setTask(state, role, step, { doubt: true, output });
+  if (ref.role === 'compensation') return;
+  if (ref.role === 'recovery') {
+    setTask(state, ref, { doubt: true, output });
     return;
   }
-  if (forward.status === 'done') {
+  const undo: TaskRef = { ...ref, role: 'compensation' };
+  if (taskOf(state, ref).status === 'done') {
     // A success of an earlier attempt with the same key is the same effect. It matters only if the undo
     // of the later one had begun.
-    if (compensation.status === 'idle') return;
+    if (taskOf(state, undo).status === 'idle') return;
   } else {
-    setTask(state, 'step', step, { doubt: true, output });
+    setTask(state, ref, { doubt: true, output });
     if (state.phase === 'forward') return;
-    setTask(state, 'step', step, { status: 'done' });
+    setTask(state, ref, { status: 'done' });
   }
-  setTask(state, 'compensation', step, { status: 'idle', failures: 0, crashes: 0, error: null });
+  setTask(state, undo, { status: 'idle', failures: 0, crashes: 0, error: null });
 }
 
 /** Gives tasks that had given up all their attempts anew, after an operator's retry. */
 function freshChance(state: SagaState, again: readonly TaskRef[]): void {
-  for (const { role, step } of again) {
-    const task = taskOf(state, role, step);
+  for (const ref of again) {
+    const task = taskOf(state, ref);
     // A task that waits after a crash stays a suspect, since no run of it has been seen to end.
     const crashes = stageOf(task) === 'gave_up' ? 0 : task.crashes;
-    setTask(state, role, step, { status: 'idle', failures: 0, crashes });
-    if (role === 'step') forgiveStep(state, step);
+    setTask(state, ref, { status: 'idle', failures: 0, crashes });
+    if (ref.role === 'step') forgiveStep(state, ref);
   }
 }
 
-function forgiveStep(state: SagaState, step: string): void {
-  const left = state.failures.filter((one) => one.kind !== 'step' || one.step !== step);
+function forgiveStep(state: SagaState, ref: TaskRef): void {
+  const left = state.failures.filter((one) => !isOf(one, ref));
   if (left.length < state.failures.length) state.failures = left;
+}
+
+/** Whether the failure is that of this step, or of this item of it. */
+function isOf(failure: Failure, { step, item }: TaskRef): boolean {
+  return failure.kind === 'step' && failure.step === step && failure.item === item;
 }

@@ -1,10 +1,3 @@
 export { fold } from './fold.js';
-export {
-  emptyState,
-  forkState,
-  stepOf,
-  taskOf,
-  type SagaState,
-  type TaskState,
-} from './saga-state.js';
+export { emptyState, forkState, taskOf, type SagaState, type TaskState } from './saga-state.js';
 export { stageOf } from './task-stage.js';

@@ -1,10 +1,11 @@
 import type { FinalStatus } from '../../ports/index.js';
-import type {
-  AttentionReason,
-  ErrorRecord,
-  Failure,
-  Role,
-  TraceHeaders,
+import {
+  TaskMap,
+  type AttentionReason,
+  type ErrorRecord,
+  type Failure,
+  type TaskRef,
+  type TraceHeaders,
 } from '../journal/index.js';
 
 export type TaskStatus =
@@ -18,7 +19,7 @@ export type TaskStatus =
   | 'failed'
   | 'unknown';
 
-/** The state of one role of a step. The object is replaced, never changed in place. */
+/** The state of a task. The object is replaced, never changed in place. */
 export interface TaskState {
   readonly status: TaskStatus;
   /** The latest attempt, from 1; 0: none yet. */
@@ -49,8 +50,6 @@ export interface TaskState {
   readonly lastReply: string | null;
 }
 
-export type StepState = Readonly<Record<Role, TaskState>>;
-
 export type Phase = 'forward' | 'undoing' | 'attention' | 'ended';
 
 /** The state of a saga, computed from its journal. */
@@ -63,7 +62,8 @@ export interface SagaState {
   phase: Phase;
   /** The phase to which an operator's retry returns. */
   resume: 'forward' | 'undoing';
-  readonly steps: Map<string, StepState>;
+  /** The tasks of which the journal has an entry. */
+  readonly tasks: TaskMap<TaskState>;
   failures: readonly Failure[];
   /** When the first failure was recorded, by the store's clock in milliseconds. */
   failingSince: number;
@@ -94,8 +94,6 @@ const FRESH: TaskState = Object.freeze({
   lastReply: null,
 });
 
-const FRESH_STEP: StepState = Object.freeze({ step: FRESH, compensation: FRESH, recovery: FRESH });
-
 export function emptyState(): SagaState {
   return {
     startedAt: 0,
@@ -103,7 +101,7 @@ export function emptyState(): SagaState {
     trace: {},
     phase: 'forward',
     resume: 'forward',
-    steps: new Map(),
+    tasks: new TaskMap(),
     failures: [],
     failingSince: 0,
     attention: null,
@@ -113,30 +111,15 @@ export function emptyState(): SagaState {
 
 /** A copy that can be folded further while the original stays as the journal has it. */
 export function forkState(state: SagaState): SagaState {
-  return { ...state, steps: new Map(state.steps) };
+  return { ...state, tasks: new TaskMap(state.tasks) };
 }
 
-export function stepOf(state: SagaState, step: string): StepState {
-  return state.steps.get(step) ?? FRESH_STEP;
+export function taskOf(state: SagaState, ref: TaskRef): TaskState {
+  return state.tasks.get(ref) ?? FRESH;
 }
 
-export function taskOf(state: SagaState, role: Role, step: string): TaskState {
-  return stepOf(state, step)[role];
-}
-
-export function setTask(
-  state: SagaState,
-  role: Role,
-  step: string,
-  change: Partial<TaskState>,
-): void {
-  const before = stepOf(state, step);
-  const task = changed(before[role], change);
-  state.steps.set(step, {
-    step: role === 'step' ? task : before.step,
-    compensation: role === 'compensation' ? task : before.compensation,
-    recovery: role === 'recovery' ? task : before.recovery,
-  });
+export function setTask(state: SagaState, ref: TaskRef, change: Partial<TaskState>): void {
+  state.tasks.set(ref, changed(taskOf(state, ref), change));
 }
 
 /**

@@ -22,7 +22,10 @@ export const flushCases: readonly ContractCase<SagaStoreFixture>[] = [
       const saga = await ownedSaga(fixture, me);
       const move = transition(saga, me, {
         status: 'compensating',
-        entries: [entry('a', '1'), { kind: 'b', step: 'charge', attempt: 2, data: null }],
+        entries: [
+          entry('a', '1'),
+          { kind: 'b', step: 'charge', item: 'a', attempt: 2, data: null },
+        ],
         messages: [message(saga.id), message(saga.id)],
       });
       assert.deepEqual(await fixture.sagas.flush([move]), [{ kind: 'applied' }]);

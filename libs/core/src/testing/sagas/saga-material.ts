@@ -33,7 +33,7 @@ export interface SagaStoreFixture {
 }
 
 export function entry(kind: string, data: string | null = null): JournalEntry {
-  return { kind, step: null, attempt: 0, data };
+  return { kind, step: null, item: null, attempt: 0, data };
 }
 
 export function message(key: string): OutboxMessage {
