@@ -65,7 +65,7 @@ describe('a step that returns a command', () => {
       .poll(async () => (await app.get(Sagas).get(id))?.status, { timeout: 10_000 })
       .toBe('waiting');
     const kinds = (await app.get(Sagas).history(id)).map(({ kind }) => kind);
-    expect(kinds.at(-1)).toBe('step_sent');
+    expect(kinds.at(-1)).toBe('step_waiting');
     await app.close();
   });
 });

@@ -1,7 +1,7 @@
 import { HEADERS, type OutboxMessage } from '../../ports/index.js';
 import type { TaskRef, TraceHeaders } from '../journal/index.js';
 import type { DecisionContext } from './decision.js';
-import type { AttemptResult } from './saga-event.js';
+import type { WaitRequest } from './saga-event.js';
 
 /** The topic on which a service awaits the replies to its commands. */
 export function replyTopicOf(service: string): string {
@@ -15,7 +15,7 @@ export function commandMessage(
   idempotencyKey: string,
   timeoutMs: number,
   trace: TraceHeaders,
-  { command, message }: Extract<AttemptResult, { kind: 'command' }>,
+  { command, message }: WaitRequest,
 ): OutboxMessage {
   const { contract } = command;
   const headers: Record<string, string> = {

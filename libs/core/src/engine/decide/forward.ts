@@ -12,8 +12,8 @@ import {
   satisfied,
   unresolved,
 } from './progress.js';
-import { replyDueAt } from './reply-due.js';
 import { startTask } from './start-task.js';
+import { wakeWhenOver } from './wait-over.js';
 import { windDown } from './wind-down.js';
 
 /** Moves a saga that goes forward as far as it goes now. */
@@ -44,7 +44,7 @@ function goOn(draft: Draft, steps: readonly StepDefinition[]): void {
     if (unresolved(state, step.name)) continue;
     if (step.dependsOn.every((name) => satisfied(state, name))) startTask(draft, ref, step);
     const task = taskOf(state, ref);
-    if (task.status === 'awaiting_reply') draft.wakeBy(replyDueAt(task, draft.context));
+    wakeWhenOver(draft, task);
   }
   if (left) return;
   const { output } = draft.context.definition;
@@ -68,12 +68,12 @@ function recover(draft: Draft, step: StepDefinition): void {
   if (step.forwardRecovery === null || !unresolved(draft.state, step.name)) return;
   const ref = stepTask('recovery', step.name);
   const task = taskOf(draft.state, ref);
-  if (task.status === 'awaiting_reply') draft.wakeBy(replyDueAt(task, draft.context));
+  wakeWhenOver(draft, task);
   startTask(draft, ref, step);
 }
 
 /**
- * Whether an attempt of a step or recovery is running, awaits a reply, or will follow. With
+ * Whether an attempt of a step or recovery is running, waits for something, or will follow. With
  * `committed`, a failed step that has a recovery still gets it, at the latest when every promise of the
  * step has settled.
  */

@@ -7,7 +7,7 @@ export type {
   DecisionContext,
   Suspicion,
 } from './decision.js';
-export type { AttemptResult, SagaEvent } from './saga-event.js';
+export type { AttemptResult, SagaEvent, WaitRequest } from './saga-event.js';
 export { MalformedReplyError } from './malformed-reply.error.js';
 export {
   controlMail,

@@ -12,7 +12,7 @@ const ERROR = { name: 'Error', message: 'broken' };
 const STATUSES: readonly Status[] = [
   'idle',
   'running',
-  'awaiting_reply',
+  'waiting',
   'backoff',
   'done',
   'failed',
@@ -30,9 +30,10 @@ function entriesTo(role: Role, step: string, status: Status | 'again'): SagaEntr
       return [started, { kind: 'released', ...of, doubt: true }];
     case 'running':
       return [started];
-    case 'awaiting_reply': {
-      const sent = { messageId: `m-${role}-${step}`, type: 'a.b', key: step, timeoutMs: 60_000 };
-      return [started, { kind: 'sent', ...of, ...sent }];
+    case 'waiting': {
+      const reply = { messageId: `m-${role}-${step}`, type: 'a.b', key: step };
+      const waiting = { for: { kind: 'reply', ...reply }, timeoutMs: 60_000 } as const;
+      return [started, { kind: 'waiting', ...of, ...waiting }];
     }
     case 'backoff':
       return [
@@ -92,8 +93,8 @@ function stuck({ next, wakeAt: wakesAt, startPostponed, ownership }: Decision): 
   let moves = startPostponed;
   for (const [{ role, step }, task] of next.tasks) {
     if (task.status === 'running') moves = true;
-    if (task.status !== 'awaiting_reply') continue;
-    if (wakeAt === null || wakeAt > task.dueAt)
+    if (task.wait === null) continue;
+    if (wakeAt === null || wakeAt > task.wait.until)
       return `nobody looks when the reply to the ${role} '${step}' is missing`;
   }
   return moves || wakeAt !== null ? null : 'nothing runs, and nothing wakes it';

@@ -93,7 +93,7 @@ export function retried(state: SagaState, definition: SagaDefinition | undefined
         if (role !== 'step' || (pivot && status === 'unknown')) again.push(ref);
         break;
       case 'idle':
-      case 'awaiting_reply':
+      case 'waiting':
       case 'done':
         break;
     }

@@ -98,7 +98,7 @@ export function pivotOpen(state: SagaState, step: StepDefinition): boolean {
   const task = taskOf(state, stepTask('step', step.name));
   switch (task.status) {
     case 'running':
-    case 'awaiting_reply':
+    case 'waiting':
       return true;
     case 'idle':
     case 'backoff':
@@ -119,7 +119,7 @@ export function mayHaveEffect(state: SagaState, step: string): boolean {
       return true;
     case 'idle':
     case 'running':
-    case 'awaiting_reply':
+    case 'waiting':
     case 'backoff':
     case 'failed':
       return task.doubt;

@@ -5,8 +5,8 @@ import type { ErrorRecord, TaskRef } from '../journal/index.js';
 /** How an attempt that ran in this process ended. */
 export type AttemptResult =
   | { readonly kind: 'completed'; readonly output: unknown }
-  /** The method returned a command; its payload was encoded before the transition that sends it. */
-  | { readonly kind: 'command'; readonly command: Command; readonly message: EncodedPayload }
+  /** The method returned something to wait for. */
+  | { readonly kind: 'waits'; readonly request: WaitRequest }
   /**
    * The attempt failed; another one follows while the policy allows it. `doubt`: it may have had its
    * effect.
@@ -22,6 +22,11 @@ export type AttemptResult =
    * effect.
    */
   | { readonly kind: 'released'; readonly doubt: boolean };
+
+/** What an attempt asks for by what its method returns, so that its task waits for it. */
+export type WaitRequest =
+  /** A command is sent, and its reply is awaited. Its payload was encoded before the transition that sends it. */
+  { readonly kind: 'reply'; readonly command: Command; readonly message: EncodedPayload };
 
 /** Something that happened to a saga and that its next transition takes into account. */
 export type SagaEvent =

@@ -20,7 +20,7 @@ export function startTask(draft: Draft, ref: TaskRef, step: StepDefinition): voi
       draft.wakeBy(task.dueAt);
       return;
     case 'running':
-    case 'awaiting_reply':
+    case 'waiting':
     case 'done':
     case 'failed':
     case 'unknown':

@@ -88,11 +88,12 @@ function takeReply(draft: Draft, data: Readonly<Record<string, unknown>>): Ignor
   const ref = awaited ?? (definite ? addressee(draft.state, key, undoing, settles(draft)) : null);
   if (ref === null) return ignored('not_awaited', 'nobody waits for it any more');
   const { role, step } = ref;
-  const { attempt, commandId, commandIds, handledBy, lastReply } = taskOf(draft.state, ref);
+  const { attempt, command, lastReply } = taskOf(draft.state, ref);
   const { answers, source } = data;
-  if (typeof answers !== 'string' || !commandIds.includes(answers)) {
+  if (typeof answers !== 'string' || command?.ids.includes(answers) !== true) {
     return ignored('unknown_command', 'it names no command that was sent for this step');
   }
+  const { handledBy } = command;
   if (handledBy !== null && source !== handledBy && data.undelivered !== true) {
     const reason = `it comes from '${String(source)}', and '${handledBy}' handles the command`;
     return ignored('wrong_source', reason);
@@ -108,7 +109,7 @@ function takeReply(draft: Draft, data: Readonly<Record<string, unknown>>): Ignor
     return null;
   }
   // Attempts share their key, so a success answers them all; a failure answers one of them, once.
-  if (answers !== commandId) return ignored('earlier_attempt', 'it answers an earlier attempt');
+  if (answers !== command.id) return ignored('earlier_attempt', 'it answers an earlier attempt');
   const reply = typeof data.messageId === 'string' ? data.messageId : null;
   if (reply !== null && reply === lastReply) return ignored('repeated', 'it was taken before');
   // The participant gave the command up; its handler may have had its effect by then.
@@ -121,13 +122,13 @@ type Fits = (task: TaskState, ref: TaskRef) => boolean;
 /** The task whose latest command has this key, if it takes the reply. */
 function addressee(state: SagaState, key: string, undoing: boolean, fits: Fits): TaskRef | null {
   for (const [ref, task] of state.tasks) {
-    if ((ref.role === 'compensation') !== undoing || task.key !== key) continue;
+    if ((ref.role === 'compensation') !== undoing || task.command?.key !== key) continue;
     if (fits(task, ref)) return ref;
   }
   return null;
 }
 
-const awaits: Fits = ({ status }) => status === 'awaiting_reply';
+const awaits: Fits = ({ wait }) => wait?.kind === 'reply';
 
 /**
  * Whether a late reply still decides something. Between two attempts it always does, and for a task
@@ -147,7 +148,7 @@ function settles({ state, context }: Draft): Fits {
         return role !== 'step' || context.definition.steps.get(step)?.pivot === true;
       case 'idle':
       case 'running':
-      case 'awaiting_reply':
+      case 'waiting':
       case 'done':
         return false;
     }

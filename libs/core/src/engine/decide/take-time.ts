@@ -1,18 +1,17 @@
 import type { ErrorRecord, TaskRef } from '../journal/index.js';
-import { taskOf } from '../state/index.js';
+import { taskOf, type Wait } from '../state/index.js';
 import type { Draft } from './decision.js';
 import { whyNotHalted } from './progress.js';
-import { replyDueAt } from './reply-due.js';
 import { failAttempt } from './task-result.js';
+import { waitOverAt } from './wait-over.js';
 
-/** Takes into account what is due by the store's clock: missing replies, and the saga's deadline. */
+/** Takes into account what is due by the store's clock: waits that are over, and the saga's deadline. */
 export function takeTime(draft: Draft): void {
   const { context, state } = draft;
   if (state.phase === 'ended') return;
   for (const [ref, task] of [...state.tasks]) {
-    if (task.status === 'awaiting_reply' && replyDueAt(task, context) <= context.now) {
-      replyMissing(draft, ref);
-    }
+    const { wait } = task;
+    if (wait !== null && waitOverAt(wait, context) <= context.now) WHEN_OVER[wait.kind](draft, ref);
   }
   const { deadlineAt, definition } = context;
   // A deadline counts also for a saga that fails already: the saga then stops waiting for its other
@@ -21,6 +20,11 @@ export function takeTime(draft: Draft): void {
   if (deadlineAt <= context.now) draft.add({ kind: 'failing', failure: { kind: 'deadline' } });
   else draft.wakeBy(deadlineAt);
 }
+
+/** What follows when a wait is over and the thing that it was for has not come. */
+const WHEN_OVER: Readonly<Record<Wait['kind'], (draft: Draft, ref: TaskRef) => void>> = {
+  reply: replyMissing,
+};
 
 function replyMissing(draft: Draft, ref: TaskRef): void {
   const { role, step } = ref;

@@ -4,7 +4,7 @@ import { taskKeyOf, type ErrorRecord, type Role, type TaskRef } from '../journal
 import { taskOf } from '../state/index.js';
 import { commandMessage } from './command-message.js';
 import type { Draft } from './decision.js';
-import type { AttemptResult } from './saga-event.js';
+import type { AttemptResult, WaitRequest } from './saga-event.js';
 
 /** The method of a task; null when the definition has no such task. */
 export function methodOf(
@@ -36,24 +36,9 @@ export function settle(
     case 'completed':
       draft.add({ kind: 'completed', ...ref, attempt, output: result.output });
       return;
-    case 'command': {
-      const { command } = result;
-      const key = taskKeyOf(context.sagaId, ref, command.item);
-      const timeoutMs = command.timeoutMs ?? (methodOf(step, ref.role) ?? step).replyTimeoutMs;
-      const message = commandMessage(context, ref, key, timeoutMs, state.trace, result);
-      draft.messages.push(message);
-      draft.add({
-        kind: 'sent',
-        ...ref,
-        attempt,
-        messageId: message.id,
-        type: message.type,
-        key,
-        timeoutMs,
-        ...(command.contract.handledBy == null ? {} : { handledBy: command.contract.handledBy }),
-      });
+    case 'waits':
+      wait(draft, ref, attempt, methodOf(step, ref.role) ?? step, result.request);
       return;
-    }
     case 'released':
       draft.add({ kind: 'released', ...ref, attempt, doubt: result.doubt });
       return;
@@ -61,6 +46,26 @@ export function settle(
       failAttempt(draft, ref, attempt, result.error, result);
       return;
   }
+}
+
+/** The task waits from now on for what its attempt asked for. */
+function wait(
+  draft: Draft,
+  ref: TaskRef,
+  attempt: number,
+  method: StepDefinition | CompensationDefinition,
+  request: WaitRequest,
+): void {
+  const { context, state } = draft;
+  const { command } = request;
+  const { handledBy } = command.contract;
+  const key = taskKeyOf(context.sagaId, ref, command.item);
+  const timeoutMs = command.timeoutMs ?? method.replyTimeoutMs;
+  const message = commandMessage(context, ref, key, timeoutMs, state.trace, request);
+  draft.messages.push(message);
+  const reply = { kind: request.kind, messageId: message.id, type: message.type, key };
+  const awaited = handledBy == null ? reply : { ...reply, handledBy };
+  draft.add({ kind: 'waiting', ...ref, attempt, for: awaited, timeoutMs });
 }
 
 /** One attempt failed: another one follows, or the task has failed for good. */

@@ -4,8 +4,8 @@ import { stepTask } from '../journal/index.js';
 import { stageOf, taskOf, type SagaState } from '../state/index.js';
 import type { Draft } from './decision.js';
 import { mayHaveEffect } from './progress.js';
-import { replyDueAt } from './reply-due.js';
 import { startTask } from './start-task.js';
+import { wakeWhenOver } from './wait-over.js';
 
 /**
  * Undoes what was done, in reverse topological order, each step once everything that came after it,
@@ -42,9 +42,9 @@ export function undo(draft: Draft): void {
       case 'running':
         busy = true;
         break;
-      case 'awaiting_reply':
+      case 'waiting':
         busy = true;
-        draft.wakeBy(replyDueAt(task, draft.context));
+        wakeWhenOver(draft, task);
         break;
       case 'idle':
       case 'backoff':

@@ -3,8 +3,8 @@ import { stepTask, type ErrorRecord, type TaskRef } from '../journal/index.js';
 import { stageOf, taskOf } from '../state/index.js';
 import type { Draft } from './decision.js';
 import { halted, pivotOpen } from './progress.js';
-import { replyDueAt } from './reply-due.js';
 import { startTask } from './start-task.js';
+import { wakeWhenOver } from './wait-over.js';
 
 const GIVEN_UP: ErrorRecord = {
   name: 'GivenUp',
@@ -49,12 +49,12 @@ function restOne(draft: Draft, step: StepDefinition, patient: boolean): void {
     case 'running':
       if (!wait && context.unsettled(ref)) draft.aborts.push(ref);
       return;
-    case 'awaiting_reply': {
+    case 'waiting': {
       if (wait) {
-        draft.wakeBy(replyDueAt(task, draft.context));
+        wakeWhenOver(draft, task);
         return;
       }
-      // The command was sent and its outcome is unknown. Its compensation finds out.
+      // What it asked for may have had an effect: a command was sent. Its compensation finds out.
       const { attempt } = task;
       draft.add({ kind: 'unknown', ...ref, attempt, error: GIVEN_UP });
       return;

@@ -1,6 +1,6 @@
 import { parseJournal, recordText } from '../../messaging/index.js';
 import { UNREADABLE_ENTRY, type JournalEntry } from '../../ports/index.js';
-import { damagedField, isObject } from './entry-shape.js';
+import { damagedField, isKnown, isObject } from './entry-shape.js';
 import { UnreadableJournalError } from './unreadable-journal.error.js';
 import { ROLES, type Role, type SagaEntry, type TaskEntry, type WholeEntry } from './saga-entry.js';
 
@@ -13,7 +13,7 @@ const TASK_KINDS: Readonly<Record<TaskKind, true>> = {
   attempt_failed: true,
   failed: true,
   unknown: true,
-  sent: true,
+  waiting: true,
   crashed: true,
   released: true,
   late_success: true,
@@ -84,10 +84,14 @@ export function decodeEntry(entry: JournalEntry): SagaEntry {
     task === undefined
       ? { ...data, kind: entry.kind }
       : { ...data, ...taskOf(entry), kind: task.kind, role: task.role };
-  if (!isEntry(decoded, task !== undefined)) {
-    throw new UnreadableJournalError(entry.kind, 'This version of Sagaz does not know its kind.', {
-      remedy: 'Run sagas on the version that wrote it, or a newer one.',
-    });
+  if (!isEntry(decoded, task !== undefined) || !isKnown(decoded.kind, data)) {
+    throw new UnreadableJournalError(
+      entry.kind,
+      'This version of Sagaz does not know its kind, or what it waits for.',
+      {
+        remedy: 'Run sagas on the version that wrote it, or a newer one.',
+      },
+    );
   }
   const damaged =
     task !== undefined && entry.step === null ? 'step' : damagedField(decoded.kind, data);

@@ -1,5 +1,5 @@
 import { FINAL_STATUSES } from '../../ports/index.js';
-import { ROLES, type SagaEntry } from './saga-entry.js';
+import { ROLES, type Awaited, type SagaEntry } from './saga-entry.js';
 
 type Check = (value: unknown) => boolean;
 
@@ -39,6 +39,19 @@ const failure: Check = (value) => {
   }
 };
 
+const AWAITED: Readonly<Record<Awaited['kind'], Check>> = {
+  reply: (value) =>
+    isObject(value) &&
+    text(value['messageId']) &&
+    text(value['type']) &&
+    text(value['key']) &&
+    maybeText(value['handledBy']),
+};
+const awaited: Check = (value) => {
+  const kind = kindIn(value);
+  return isAwaitedKind(kind) && AWAITED[kind](value);
+};
+
 /**
  * The fields that an entry of each kind must have. They are checked when an entry is read, so that a
  * damaged row is found at once.
@@ -49,7 +62,7 @@ const SHAPES: Readonly<Record<SagaEntry['kind'], Readonly<Record<string, Check>>
   attempt_failed: { error, delayMs: number, doubt: flag },
   failed: { error, doubt: flag },
   unknown: { error },
-  sent: { messageId: text, type: text, key: text, timeoutMs: number },
+  waiting: { for: awaited, timeoutMs: number },
   crashed: { delayMs: number, doubt: flag },
   released: { doubt: flag },
   late_success: {},
@@ -71,6 +84,21 @@ export function damagedField(
 ): string | null {
   for (const [field, holds] of Object.entries(SHAPES[kind])) if (!holds(data[field])) return field;
   return null;
+}
+
+/** Whether this version knows what the entry waits for, if it waits; true where that cannot be read. */
+export function isKnown(kind: SagaEntry['kind'], data: Readonly<Record<string, unknown>>): boolean {
+  const waitsFor = kindIn(data['for']);
+  return kind !== 'waiting' || waitsFor === null || isAwaitedKind(waitsFor);
+}
+
+function isAwaitedKind(kind: string | null): kind is Awaited['kind'] {
+  return kind !== null && Object.hasOwn(AWAITED, kind);
+}
+
+function kindIn(value: unknown): string | null {
+  const kind = isObject(value) ? value['kind'] : undefined;
+  return typeof kind === 'string' ? kind : null;
 }
 
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -10,6 +10,7 @@ export {
   taskRef,
   taskText,
   type AttentionReason,
+  type Awaited,
   type Failure,
   type IgnoredReply,
   type Role,

@@ -77,6 +77,18 @@ export type IgnoredReply =
   /** It is not signed by a holder of the keys. */
   | 'bad_signature';
 
+/** What a task waits for. A version reads no journal in which something waits for a kind it does not know. */
+export type Awaited =
+  /** The reply to a command, which is in the outbox. */
+  {
+    readonly kind: 'reply';
+    readonly messageId: string;
+    readonly type: string;
+    readonly key: string;
+    /** The only service that may answer it; absent: the contract names none. */
+    readonly handledBy?: string;
+  };
+
 interface AttemptOf extends TaskRef {
   readonly attempt: number;
 }
@@ -105,15 +117,11 @@ export type TaskEntry =
   | (AttemptOf & { readonly kind: 'failed'; readonly error: ErrorRecord; readonly doubt: boolean })
   /** It is unknown whether the task had its effect, and it will not be tried again. */
   | (AttemptOf & { readonly kind: 'unknown'; readonly error: ErrorRecord })
-  /** The command is in the outbox; the reply is awaited for `timeoutMs`. */
+  /** The attempt has ended, and the task waits for what `for` says, for at most `timeoutMs`. */
   | (AttemptOf & {
-      readonly kind: 'sent';
-      readonly messageId: string;
-      readonly type: string;
-      readonly key: string;
+      readonly kind: 'waiting';
+      readonly for: Awaited;
       readonly timeoutMs: number;
-      /** The only service that may answer it; absent: the contract names none. */
-      readonly handledBy?: string;
     })
   /**
    * The process that ran the task died. The crash is counted; the task is tried again after `delayMs`.

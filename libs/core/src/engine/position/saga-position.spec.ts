@@ -40,10 +40,8 @@ const started = (role: Role, step: string): SagaEntry => ({
 });
 const sent: SagaEntry = {
   ...of('step', 'reserve'),
-  kind: 'sent',
-  messageId: 'm',
-  type: 'stock.reserve',
-  key: 'k',
+  kind: 'waiting',
+  for: { kind: 'reply', messageId: 'm', type: 'stock.reserve', key: 'k' },
   timeoutMs: 60_000,
 };
 
@@ -262,7 +260,13 @@ describe('where a saga stands', () => {
     const [entry] = recorded({ kind: 'parked' });
     if (entry === undefined) throw new Error('no entry');
     const strange = [
-      { ...entry, kind: 'step_sent', step: 'a', data: '{"timeoutMs":"soon"' },
+      {
+        ...entry,
+        kind: 'step_waiting',
+        step: 'a',
+        data: '{"for":{"kind":"reply"},"timeoutMs":"soon"',
+      },
+      { ...entry, kind: 'step_waiting', step: 'c', data: '{"for":{"kind":"moon"}}' },
       { ...entry, kind: 'step_teleported', step: 'b', data: '[]' },
       { ...entry, kind: 'needs_attention', data: 'null' },
       { ...entry, kind: 'failing', data: '{"failure":7}' },

@@ -1,6 +1,6 @@
 import type { LatestEntriesLook, RecordedEntry } from '../../ports/index.js';
 import { isRole, ROLES, type Role } from '../journal/index.js';
-import { entryData, errorIn, numberIn, textIn, type EntryData } from './entry-data.js';
+import { entryData, errorIn, isData, numberIn, textIn, type EntryData } from './entry-data.js';
 import { ReasonFinder, type SagaReason } from './saga-reason.js';
 
 /** The event that a task waits for that is not done. */
@@ -38,7 +38,7 @@ export const POSITION_LOOK: Omit<LatestEntriesLook, 'ids'> = {
   // nine hundred.
   transitions: 1_000,
   dataOf: [
-    ...ROLES.flatMap((role) => [`${role}_sent`, `${role}_attempt_failed`, `${role}_crashed`]),
+    ...ROLES.flatMap((role) => [`${role}_waiting`, `${role}_attempt_failed`, `${role}_crashed`]),
     'step_failed',
     'step_unknown',
     'failing',
@@ -80,12 +80,8 @@ function waitsFor(kind: string, data: EntryData, at: Date): WaitsFor | null {
   switch (kind) {
     case 'started':
       return { kind: 'attempt' };
-    case 'sent':
-      return {
-        kind: 'reply',
-        command: textIn(data, 'type') ?? '',
-        until: later(at, numberIn(data, 'timeoutMs')),
-      };
+    case 'waiting':
+      return awaited(data['for'], later(at, numberIn(data, 'timeoutMs')));
     case 'attempt_failed':
     case 'crashed':
       return {
@@ -93,6 +89,17 @@ function waitsFor(kind: string, data: EntryData, at: Date): WaitsFor | null {
         at: later(at, numberIn(data, 'delayMs')),
         error: errorIn(data),
       };
+    default:
+      return null;
+  }
+}
+
+/** What an entry says that a task waits for; null: a later version has written it. */
+function awaited(event: unknown, until: Date): WaitsFor | null {
+  if (!isData(event)) return null;
+  switch (event['kind']) {
+    case 'reply':
+      return { kind: 'reply', command: textIn(event, 'type') ?? '', until };
     default:
       return null;
   }

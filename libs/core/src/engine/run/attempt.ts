@@ -16,15 +16,13 @@ import type { AttemptOutcome } from '../engine-observer.js';
 import { errorRecord, taskKeyOf, taskRef } from '../journal/index.js';
 import type { TransactionPlace } from '../step-transactions.js';
 import { isAboutValue } from './about-value.js';
+import { outcomeOf, type AbortReason } from './attempt-outcome.js';
 import { callMethod } from './call-method.js';
 import { ConnectionWait } from './connection-wait.js';
 import { HeldTurn } from './held-turn.js';
 import type { EngineContext } from './engine-context.js';
 import type { SagaRun } from './saga-run.js';
 import { TimeLimit } from './time-limit.js';
-
-/** Why an attempt is told to stop. `restarted`: it begins again, and no attempt is counted. */
-export type AbortReason = 'timeout' | 'given_up' | 'shutdown' | 'restarted';
 
 /**
  * One attempt of a step, compensation or recovery in this process. It is reported exactly once: when it
@@ -214,13 +212,19 @@ export class Attempt {
       idempotencyKeyProblem(tenant, taskKeyOf(id, this.start, command.item)) ??
       payloadProblem(message.payload);
     if (found !== null) throw new UnsendableCommandError(...facts, found.problem, found.remedy);
-    return { kind: 'command', command, message };
+    return { kind: 'waits', request: { kind: 'reply', command, message } };
   }
 
   /** The event that tells the saga how the attempt ended. */
   settledWith(result: AttemptResult): SagaEvent {
     const { start, epoch } = this;
     return { kind: 'settled', ...taskRef(start), attempt: start.attempt, epoch, result };
+  }
+
+  /** The event that tells the saga of a success after the attempt had been abandoned. */
+  succeededLate(output: unknown): SagaEvent {
+    const { start } = this;
+    return { kind: 'late_success', ...taskRef(start), attempt: start.attempt, output };
   }
 
   /** Makes a result from the error that the method threw. */
@@ -252,7 +256,7 @@ export class Attempt {
       this.run.late(this, result);
       return;
     }
-    this.#report(result, this.#outcomeOf(result));
+    this.#report(result, outcomeOf(result, this.aborted));
   }
 
   /**
@@ -288,20 +292,6 @@ export class Attempt {
   #stop(reason: AbortReason): void {
     this.#controller ??= new AbortController();
     this.#controller.abort(new StepAbortedError(this.start.step, reason));
-  }
-
-  #outcomeOf(result: AttemptResult): AttemptOutcome {
-    switch (result.kind) {
-      case 'completed':
-        return 'completed';
-      case 'command':
-        return 'command_sent';
-      case 'failed':
-      case 'released':
-        // An attempt that gives its permit back was not at fault.
-        if (this.aborted === null) return result.kind === 'failed' ? 'failed' : 'aborted';
-        return this.aborted === 'timeout' ? 'timed_out' : 'aborted';
-    }
   }
 
   #report(result: AttemptResult, outcome: AttemptOutcome): void {

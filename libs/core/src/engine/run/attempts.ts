@@ -1,5 +1,6 @@
 import { TaskMap, type TaskRef } from '../journal/index.js';
-import type { AbortReason, Attempt } from './attempt.js';
+import type { Attempt } from './attempt.js';
+import type { AbortReason } from './attempt-outcome.js';
 
 const NONE: readonly Attempt[] = [];
 

@@ -12,9 +12,10 @@ import {
 import type { SagaFacts } from '../engine-observer.js';
 import { EngineClosedError } from '../errors.js';
 import { outcomeOf } from '../handle/index.js';
-import { encodeEntry, taskRef, type TaskRef } from '../journal/index.js';
+import { encodeEntry, type TaskRef } from '../journal/index.js';
 import type { SagaState } from '../state/index.js';
-import { Attempt, type AbortReason } from './attempt.js';
+import { Attempt } from './attempt.js';
+import type { AbortReason } from './attempt-outcome.js';
 import { Attempts } from './attempts.js';
 import type { ClosedBecause, EngineContext } from './engine-context.js';
 import { PendingEvents } from './pending-events.js';
@@ -120,9 +121,7 @@ export class SagaRun {
     if (this.closed) {
       endedTooLate(attempt, result);
     } else if (result.kind === 'completed') {
-      const { start } = attempt;
-      const { output } = result;
-      this.enqueue({ kind: 'late_success', ...taskRef(start), attempt: start.attempt, output });
+      this.enqueue(attempt.succeededLate(result.output));
     } else {
       // A task that waited for this promise may start now.
       this.schedule();

@@ -306,8 +306,8 @@ async function after(attempt: Attempt, fence: Fence, error: unknown): Promise<En
 
 /** The key that the command of this result names; null: none, so its key is the id of its saga. */
 function ownKeyOf(result: AttemptResult, sagaId: string): string | null {
-  if (result.kind !== 'command') return null;
-  const { key } = result.command;
+  if (result.kind !== 'waits') return null;
+  const { key } = result.request.command;
   return key === sagaId ? null : key;
 }
 

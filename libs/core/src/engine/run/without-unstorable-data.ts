@@ -16,7 +16,7 @@ export function withoutUnstorableData(
       const error = errorRecord(new UnstorableResultError(step, undefined));
       switch (result.kind) {
         case 'completed':
-        case 'command': {
+        case 'waits': {
           // A command that could not be sent had no effect.
           const doubt = result.kind === 'completed' && !transactional(event);
           const failed = { kind: 'failed', error, doubt, final: true } as const;

@@ -30,12 +30,15 @@ const started = (ref: TaskRef): SagaEntry => ({
   epoch: 1,
 });
 const sent = (ref: TaskRef): SagaEntry => ({
-  kind: 'sent',
+  kind: 'waiting',
   ...ref,
   attempt: 1,
-  messageId: `message of ${String(ref.item)}`,
-  type: 'inventory.reserve',
-  key: taskKeyOf(SAGA, ref),
+  for: {
+    kind: 'reply',
+    messageId: `message of ${String(ref.item)}`,
+    type: 'inventory.reserve',
+    key: taskKeyOf(SAGA, ref),
+  },
   timeoutMs: 60_000,
 });
 
@@ -149,7 +152,13 @@ describe('two items of one step', () => {
       payload: '{"place":"b"}',
     };
     const data = recordText(reply) ?? '';
-    const event = mailEvent({ sagaId: SAGA, definition: DEFINITION, kind: 'reply', dedupeKey: 'r', data });
+    const event = mailEvent({
+      sagaId: SAGA,
+      definition: DEFINITION,
+      kind: 'reply',
+      dedupeKey: 'r',
+      data,
+    });
     expect(entriesOf(state, event)).toEqual([['completed', 'line-2']]);
   });
 

@@ -1,5 +1,6 @@
 import {
   taskRef,
+  type Awaited,
   type Failure,
   type SagaEntry,
   type TaskEntry,
@@ -80,10 +81,7 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
         error: null,
         doubt: false,
         crashes: 0,
-        key: null,
-        commandId: null,
-        commandIds: [],
-        handledBy: null,
+        command: null,
       });
       // The step had given up, and its success came late, so it counts as not failed.
       if (ref.role === 'step') forgiveStep(state, ref);
@@ -119,20 +117,12 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
       });
       if (ref.role === 'step') fail(state, entry, at);
       return;
-    case 'sent':
+    case 'waiting':
       setTask(state, ref, {
-        status: 'awaiting_reply',
+        status: 'waiting',
         attempt,
         crashes: 0,
-        dueAt: at + entry.timeoutMs,
-        sentAt: at,
-        key: entry.key,
-        commandId: entry.messageId,
-        commandIds: [
-          ...(task.key === entry.key ? task.commandIds.slice(-MOST_COMMANDS) : []),
-          entry.messageId,
-        ],
-        handledBy: entry.handledBy ?? null,
+        ...waitOf(task, entry.for, at, at + entry.timeoutMs),
       });
       return;
     case 'crashed':
@@ -150,6 +140,20 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
       foldLateSuccess(state, ref, entry.output);
       return;
   }
+}
+
+function waitOf(
+  { command }: TaskState,
+  awaited: Awaited,
+  since: number,
+  until: number,
+): Pick<TaskState, 'wait' | 'command'> {
+  const { kind, key, messageId: id, handledBy = null } = awaited;
+  const earlier = command?.key === key ? command.ids.slice(-MOST_COMMANDS) : [];
+  return {
+    wait: { kind, since, until },
+    command: { key, id, ids: [...earlier, id], handledBy },
+  };
 }
 
 function ended(error: TaskState['error']): Partial<TaskState> {

@@ -1,3 +1,10 @@
 export { fold } from './fold.js';
-export { emptyState, forkState, taskOf, type SagaState, type TaskState } from './saga-state.js';
+export {
+  emptyState,
+  forkState,
+  taskOf,
+  type SagaState,
+  type TaskState,
+  type Wait,
+} from './saga-state.js';
 export { stageOf } from './task-stage.js';

@@ -12,12 +12,30 @@ export type TaskStatus =
   /** It may be started once the steps it depends on are done. */
   | 'idle'
   | 'running'
-  | 'awaiting_reply'
+  /** An attempt of it has ended and asked for something that it waits for. */
+  | 'waiting'
   /** It is tried again when its delay is over. */
   | 'backoff'
   | 'done'
   | 'failed'
   | 'unknown';
+
+/** What a waiting task waits for: what wakes it, since when, and until when. */
+export type Wait =
+  /** The reply to the command that the task sent. */
+  { readonly kind: 'reply'; readonly since: number; readonly until: number };
+
+/** The command that a task has sent. */
+export interface SentCommand {
+  /** Its idempotency key. */
+  readonly key: string;
+  /** Its message. */
+  readonly id: string;
+  /** The messages of all commands that were sent with this key: a success answers any of them. */
+  readonly ids: readonly string[];
+  /** The service that alone may answer them; null: the contract names none. */
+  readonly handledBy: string | null;
+}
 
 /** The state of a task. The object is replaced, never changed in place. */
 export interface TaskState {
@@ -34,18 +52,12 @@ export interface TaskState {
   readonly epoch: number;
   readonly output: unknown;
   readonly error: ErrorRecord | null;
-  /** When the delay or the wait for the reply is over, by the store's clock in milliseconds. */
+  /** When the delay before the next attempt is over, by the store's clock in milliseconds. */
   readonly dueAt: number;
-  /** When the command that is awaited was sent. */
-  readonly sentAt: number;
-  /** The idempotency key of the command that was sent last; null: none, or it is done. */
-  readonly key: string | null;
-  /** The message of that command. */
-  readonly commandId: string | null;
-  /** The messages of all commands that were sent with this key: a success answers any of them. */
-  readonly commandIds: readonly string[];
-  /** The service that alone may answer them; null: the contract names none. */
-  readonly handledBy: string | null;
+  /** What it waits for, by the store's clock in milliseconds; null: its status is not `waiting`. */
+  readonly wait: Wait | null;
+  /** The command that was sent last; null: none, or the task is done. */
+  readonly command: SentCommand | null;
   /** The reply that ended the previous attempt. If it is delivered again, it is ignored. */
   readonly lastReply: string | null;
 }
@@ -86,11 +98,8 @@ const FRESH: TaskState = Object.freeze({
   output: undefined,
   error: null,
   dueAt: 0,
-  sentAt: 0,
-  key: null,
-  commandId: null,
-  commandIds: Object.freeze([]),
-  handledBy: null,
+  wait: null,
+  command: null,
   lastReply: null,
 });
 
@@ -137,11 +146,8 @@ function changed(before: TaskState, change: Partial<TaskState>): TaskState {
     epoch = before.epoch,
     error = before.error,
     dueAt = before.dueAt,
-    sentAt = before.sentAt,
-    key = before.key,
-    commandId = before.commandId,
-    commandIds = before.commandIds,
-    handledBy = before.handledBy,
+    wait = before.wait,
+    command = before.command,
     lastReply = before.lastReply,
   } = change;
   return {
@@ -156,11 +162,8 @@ function changed(before: TaskState, change: Partial<TaskState>): TaskState {
     output: 'output' in change ? change.output : before.output,
     error,
     dueAt,
-    sentAt,
-    key,
-    commandId,
-    commandIds,
-    handledBy,
+    wait: status === 'waiting' ? wait : null,
+    command,
     lastReply,
   };
 }

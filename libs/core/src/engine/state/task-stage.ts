@@ -3,7 +3,7 @@ import type { TaskState } from './saga-state.js';
 /**
  * The stage of a task, as far as it matters to the rest of its saga.
  * - `not_begun`: no attempt of it was ever started.
- * - `under_way`: an attempt is running, waits for its reply, or will follow.
+ * - `under_way`: an attempt is running, waits for something, or will follow.
  * - `succeeded`: it is done.
  * - `gave_up`: no further attempt follows by itself; it failed, or its outcome is unknown.
  */
@@ -19,7 +19,7 @@ export function stageOf(task: Pick<TaskState, 'status' | 'attempt'>): TaskStage 
       // An idle task with an attempt behind it was given back, or is to be done once more.
       return task.attempt === 0 ? 'not_begun' : 'under_way';
     case 'running':
-    case 'awaiting_reply':
+    case 'waiting':
     case 'backoff':
       return 'under_way';
     case 'done':

@@ -16,11 +16,16 @@ function ofItem(item: string, step: string, data: object): JournalEntry {
   return { ...task('a', step, 1, data), item };
 }
 
+/** The data of an entry of a task that waits for the reply to a command. */
+function awaits(type: string, timeoutMs: number): object {
+  return { for: { kind: 'reply', type }, timeoutMs };
+}
+
 /** An attempt of a command whose reply is missing, as the engine journals it. */
 function lostAttempt(role: string, step: string, attempt: number): readonly JournalEntry[] {
   return [
     task(`${role}_started`, step, attempt, { by: 'i', epoch: 1 }),
-    task(`${role}_sent`, step, attempt, { type: `undo.${step}`, timeoutMs: 60_000 }),
+    task(`${role}_waiting`, step, attempt, awaits(`undo.${step}`, 60_000)),
     task(`${role}_attempt_failed`, step, attempt, { delayMs: 5_000, doubt: true, error }),
   ];
 }
@@ -177,7 +182,7 @@ export const latestEntriesCases: readonly ContractCase<SagaStoreFixture>[] = [
       const me = await engine(fixture);
       const saga = await ownedSaga(fixture, me);
       await record(fixture, saga, me, [
-        [task('step_sent', 'approve', 1, { type: 'office.approve', timeoutMs: 86_400_000 })],
+        [task('step_waiting', 'approve', 1, awaits('office.approve', 86_400_000))],
         ...Array.from({ length: 100 }, (_, at) => lostAttempt('step', 'charge', at + 1)),
       ]);
       const { waitsFor } = await positionIn(fixture, saga.id);
