@@ -55,7 +55,7 @@ CREATE TABLE sagaz.saga_ended (
 );
 
 CREATE INDEX saga_ended_status ON sagaz.saga_ended (definition, status, id);
-CREATE INDEX saga_ended_at ON sagaz.saga_ended (ended_at);
+CREATE INDEX saga_ended_at ON sagaz.saga_ended (status, ended_at);
 
 COMMENT ON TABLE sagaz.saga_ended IS 'One row per saga that has ended. The transition that ends a saga moves its row here; an effect that is reported later moves it back.';
 
@@ -68,6 +68,8 @@ CREATE TABLE sagaz.saga_key (
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (key, name, tenant)
 );
+
+CREATE INDEX saga_key_age ON sagaz.saga_key (created_at, saga_id);
 
 COMMENT ON TABLE sagaz.saga_key IS 'The idempotency keys of starts, and the saga that each of them started.';
 COMMENT ON COLUMN sagaz.saga_key.input_digest IS 'Digest of the input: the same key with another input is refused.';
@@ -185,6 +187,16 @@ COMMENT ON COLUMN sagaz.saga_mail.definition IS 'The definition of the saga; 0: 
 COMMENT ON COLUMN sagaz.saga_mail.xact IS 'The transaction that wrote it: a look for new mail begins at the oldest one that was running at the look before.';
 COMMENT ON TABLE sagaz.saga_mail IS 'Replies, cancels and other news for sagas, until the transition that takes them into account.';
 
+CREATE TABLE sagaz.shared_task (
+  task text PRIMARY KEY,
+  due_at timestamptz NOT NULL DEFAULT '-infinity'
+)
+WITH (fillfactor = 50);
+
+INSERT INTO sagaz.shared_task (task) VALUES ('retention'), ('mail');
+
+COMMENT ON TABLE sagaz.shared_task IS 'Tasks that one engine does for all: who sets due_at does it this time.';
+
 CREATE TABLE sagaz.engine (
   incarnation uuid PRIMARY KEY,
   service text NOT NULL,
@@ -205,5 +217,5 @@ COMMENT ON COLUMN sagaz.engine.runs IS 'Names of the sagas it runs, each with it
 -- @down
 DROP VIEW sagaz.saga_journal_readable, sagaz.saga_all;
 DROP FUNCTION sagaz.entries_of;
-DROP TABLE sagaz.engine, sagaz.saga_mail, sagaz.saga_output, sagaz.saga_journal, sagaz.saga_key,
+DROP TABLE sagaz.engine, sagaz.shared_task, sagaz.saga_mail, sagaz.saga_output, sagaz.saga_journal, sagaz.saga_key,
   sagaz.saga_ended, sagaz.saga, sagaz.definition;

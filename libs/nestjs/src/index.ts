@@ -6,6 +6,7 @@ export {
   type DataSourceOptions,
   type EngineOptions,
   type InboxOptions,
+  type KeepOptions,
   type OptionProblem,
   type RelayOptions,
   type RoleOptions,

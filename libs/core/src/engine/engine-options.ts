@@ -1,4 +1,12 @@
-import type { Clock, FaultPoints, InboxStore, LogFields, Logger, Store } from '../ports/index.js';
+import type {
+  Clock,
+  FaultPoints,
+  InboxStore,
+  LogFields,
+  Logger,
+  SagaRetention,
+  Store,
+} from '../ports/index.js';
 import type { SagaDefinition } from '../saga/index.js';
 import type { EngineObserver } from './engine-observer.js';
 import type { StepTransactions } from './step-transactions.js';
@@ -97,6 +105,8 @@ export interface SagaEngineOptions {
    * false where the process looks with an `UnservedSagasWatch` of its own.
    */
   readonly looksForUnserved?: boolean;
+  /** How long sagas that have ended, and idempotency keys, are kept. Default: `DEFAULT_RETENTION`. */
+  readonly retention?: SagaRetention;
   /** Default: transactions of the store itself. */
   readonly stepTransactions?: StepTransactions;
   readonly logger: Logger;

@@ -2,6 +2,7 @@ import { guarded } from '../observers/index.js';
 import { systemClock } from '../clock/index.js';
 import { newNonce } from '../ids.js';
 import {
+  DEFAULT_RETENTION,
   noFaults,
   type Clock,
   type RecordedEntry,
@@ -218,7 +219,8 @@ export class SagaEngine {
     await this.#membership.join();
     this.#state = 'running';
     this.#claims.start();
-    keepUp(this.#upkeep, this.#time, this.#options.store.sagas);
+    const { store, retention = DEFAULT_RETENTION } = this.#options;
+    keepUp(this.#upkeep, this.#time, store.sagas, retention);
     this.#unserved?.start();
   }
 

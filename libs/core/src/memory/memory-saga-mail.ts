@@ -1,5 +1,5 @@
 import { newId } from '../ids.js';
-import type { Mail, NewMail } from '../ports/index.js';
+import { isFinal, type Mail, type NewMail, type SagaStatus } from '../ports/index.js';
 import type { MemoryTransaction } from './memory-transaction.js';
 
 interface Letter extends Mail {
@@ -74,6 +74,17 @@ export class MemorySagaMail {
       for (const id of ids) letters.delete(id);
       if (letters.size === 0) this.#bySaga.delete(sagaId);
     });
+  }
+
+  /** Deletes mail that no saga will read, and mail from before `putBefore` of sagas that do not exist. */
+  dropDead(statusOf: (sagaId: string) => SagaStatus | undefined, putBefore: number): number {
+    let dropped = 0;
+    for (const sagaId of [...this.#bySaga.keys()]) {
+      const status = statusOf(sagaId);
+      if (status === undefined) dropped += this.drop(sagaId, putBefore);
+      else if (isFinal(status)) dropped += this.drop(sagaId, Number.POSITIVE_INFINITY, true);
+    }
+    return dropped;
   }
 
   /** Deletes the mail of a saga that was put before `putBefore`; returns how many pieces. */

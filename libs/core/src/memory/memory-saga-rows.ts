@@ -63,6 +63,14 @@ export class SagaRows extends MemoryTable<SagaRow> {
     this.byOwner = byOwner;
   }
 
+  counts(): ReadonlyMap<SagaStatus, number> {
+    const counts = new Map<SagaStatus, number>();
+    for (const { status } of this.committed().values()) {
+      counts.set(status, (counts.get(status) ?? 0) + 1);
+    }
+    return counts;
+  }
+
   /** When the next saga of these definitions without an owner is due; null if none has a time. */
   nextWakeAt(definitions: readonly RunnableSaga[]): number | null {
     let next: number | null = null;

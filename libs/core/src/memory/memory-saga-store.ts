@@ -3,7 +3,6 @@ import type {
   ApplyOutcome,
   ClaimRequest,
   Clock,
-  JournalEntry,
   LatestEntriesLook,
   LoadedSaga,
   MailFound,
@@ -12,13 +11,16 @@ import type {
   NewSaga,
   OutboxStore,
   RecordedEntry,
+  RemovedSagas,
   RunnableSaga,
   SagaFilter,
+  SagaRetention,
   SagaStatus,
   SagaStore,
   SagaSummary,
   SagaTransition,
   SettledOutcome,
+  SharedTask,
   StartOutcome,
   Transaction,
   TransitionOutcome,
@@ -28,6 +30,7 @@ import type {
 import type { EnginesHeard, MemoryEngineRegistry } from './memory-engine-registry.js';
 import { keyOf, lockedSoon, locksOf, placesOf, refusal } from './memory-saga-locks.js';
 import { mailFound } from './memory-mail-look.js';
+import { MemorySagaJournal } from './memory-saga-journal.js';
 import { MemorySagaMail } from './memory-saga-mail.js';
 import {
   guard,
@@ -40,6 +43,7 @@ import {
   type SagaRow,
 } from './memory-saga-rows.js';
 import { latestEntries } from './memory-latest-entries.js';
+import { removeOldRows, takeTurn, type KeptKey } from './memory-saga-retention.js';
 import { MemoryTable } from './memory-table.js';
 import type { MemoryTransaction, MemoryTransactions } from './memory-transaction.js';
 import { unservedSagas } from './memory-unserved-sagas.js';
@@ -61,12 +65,14 @@ export interface MemorySagaStoreParts {
 export class MemorySagaStore implements SagaStore {
   readonly #parts: MemorySagaStoreParts;
   readonly #rows = new SagaRows();
-  readonly #keys = new MemoryTable<string>();
-  readonly #journal = new Map<string, RecordedEntry[]>();
+  readonly #keys = new MemoryTable<KeptKey>();
+  readonly #turns = new Map<SharedTask, number>();
+  readonly #journal: MemorySagaJournal;
   readonly #mail = new MemorySagaMail();
 
   constructor(parts: MemorySagaStoreParts) {
     this.#parts = parts;
+    this.#journal = new MemorySagaJournal(parts.clock);
   }
 
   async start(
@@ -126,8 +132,8 @@ export class MemorySagaStore implements SagaStore {
       await own.lock(`saga:${transition.sagaId}`, { waitMs: SETTLE_WAIT_MS });
       const row = this.#rows.get(transition.sagaId);
       if (row === undefined) return { kind: 'missing' };
-      const journal = this.#journal.get(row.id) ?? [];
-      if (journal.some((entry) => entry.transitionId === transition.id)) return { kind: 'applied' };
+      if (this.#journal.of(row.id).some((entry) => entry.transitionId === transition.id))
+        return { kind: 'applied' };
       return guard(row, transition) ?? { kind: 'not_applied' };
     });
   }
@@ -199,16 +205,23 @@ export class MemorySagaStore implements SagaStore {
   }
 
   dropDeadMail(orphanAgeMs: number): Promise<number> {
-    let dropped = 0;
-    for (const sagaId of [...this.#mail.sagas()]) {
-      const row = this.#rows.get(sagaId);
-      if (row === undefined) {
-        dropped += this.#mail.drop(sagaId, this.#parts.clock.now() - orphanAgeMs);
-      } else if (isFinal(row.status)) {
-        dropped += this.#mail.drop(sagaId, Number.POSITIVE_INFINITY, true);
-      }
-    }
-    return Promise.resolve(dropped);
+    const putBefore = this.#parts.clock.now() - orphanAgeMs;
+    return Promise.resolve(this.#mail.dropDead((id) => this.#rows.get(id)?.status, putBefore));
+  }
+
+  takeTurn(task: SharedTask, everyMs: number): Promise<boolean> {
+    return Promise.resolve(takeTurn(this.#turns, task, this.#parts.clock.now(), everyMs));
+  }
+
+  removeOld(keep: SagaRetention, limit: number): Promise<RemovedSagas> {
+    return this.#parts.transactions.within(undefined, (own) => {
+      const now = this.#parts.clock.date().getTime();
+      const { removed, sagas } = removeOldRows(this.#rows, this.#keys, { keep, limit, now }, own);
+      own.stage(() => {
+        for (const { id } of sagas) this.#journal.delete(id);
+      });
+      return removed;
+    });
   }
 
   get(id: string, transaction?: Transaction): Promise<SagaSummary | null> {
@@ -234,34 +247,38 @@ export class MemorySagaStore implements SagaStore {
   }
 
   history(id: string): Promise<readonly RecordedEntry[]> {
-    return Promise.resolve([...(this.#journal.get(id) ?? [])]);
+    return Promise.resolve(this.#journal.of(id));
   }
 
   latestEntries(look: LatestEntriesLook): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
-    return Promise.resolve(latestEntries(this.#journal, look));
+    return Promise.resolve(latestEntries(this.#journal.all, look));
   }
 
   countByStatus(): Promise<ReadonlyMap<SagaStatus, number>> {
-    const counts = new Map<SagaStatus, number>();
-    for (const row of this.#rows.committed().values()) {
-      counts.set(row.status, (counts.get(row.status) ?? 0) + 1);
-    }
-    return Promise.resolve(counts);
+    return Promise.resolve(this.#rows.counts());
   }
 
   async #insert(saga: NewSaga, transaction: MemoryTransaction): Promise<StartOutcome> {
     const key = keyOf(saga);
-    const taken = this.#keys.get(key, transaction) ?? saga.id;
-    const there = this.#rows.get(taken, transaction);
-    if (there !== undefined) {
-      const { id, inputDigest } = there;
-      const first = this.#journal.get(id)?.[0];
+    const kept = this.#keys.get(key, transaction);
+    const there = this.#rows.get(kept?.sagaId ?? saga.id, transaction);
+    if (kept !== undefined || there !== undefined) {
+      const id = kept?.sagaId ?? saga.id;
+      const inputDigest = kept?.inputDigest ?? there?.inputDigest ?? '';
+      const first = this.#journal.of(id)[0];
       const sameStart = id === saga.id && first?.transitionId === saga.transitionId;
       return { kind: 'exists', id, inputDigest, sameStart };
     }
-    if (saga.key !== null) this.#keys.set(key, saga.id, transaction);
+    if (saga.key !== null) {
+      const startedAt = this.#parts.clock.date();
+      this.#keys.set(
+        key,
+        { sagaId: saga.id, inputDigest: saga.inputDigest, startedAt },
+        transaction,
+      );
+    }
     this.#rows.set(saga.id, rowOf(saga, this.#parts.clock), transaction);
-    this.#record(saga.id, 0, saga.transitionId, saga.entries, transaction);
+    this.#journal.record(saga.id, 0, { ...saga, id: saga.transitionId }, transaction);
     if (saga.messages.length > 0) await this.#parts.outbox.append(saga.messages, transaction);
     return { kind: 'started' };
   }
@@ -279,7 +296,7 @@ export class MemorySagaStore implements SagaStore {
     if (unstorable !== null) return unstorable;
     const moved = movedRow(row, transition, this.#parts.clock);
     this.#rows.set(row.id, moved, transaction);
-    this.#record(row.id, moved.revision, transition.id, transition.entries, transaction);
+    this.#journal.record(row.id, moved.revision, transition, transaction);
     this.#mail.take(row.id, transition.consumedMail, transaction);
     if (transition.messages.length > 0) {
       await this.#parts.outbox.append(transition.messages, transaction);
@@ -287,27 +304,10 @@ export class MemorySagaStore implements SagaStore {
     return { kind: 'applied' };
   }
 
-  #record(
-    sagaId: string,
-    revision: number,
-    transitionId: string,
-    entries: readonly JournalEntry[],
-    transaction: MemoryTransaction,
-  ): void {
-    const recordedAt = this.#parts.clock.date();
-    transaction.stage(() => {
-      const journal = this.#journal.get(sagaId) ?? [];
-      entries.forEach((entry, ordinal) => {
-        journal.push({ ...entry, revision, ordinal, transitionId, recordedAt });
-      });
-      this.#journal.set(sagaId, journal);
-    });
-  }
-
   #load(row: SagaRow, before: string | null): LoadedSaga {
     return {
       ...headerOf(row, this.#parts.clock.now()),
-      entries: [...(this.#journal.get(row.id) ?? [])],
+      entries: this.#journal.of(row.id),
       mail: this.#mail.of(row.id),
       adoptedFrom: before,
     };

@@ -1,6 +1,7 @@
 export type * from './broker.js';
 export type * from './clock.js';
 export * from './check-filters.js';
+export type * from './engine-registry.js';
 export * from './fault-points.js';
 export type * from './inbox-store.js';
 export * from './latest-entries-look.js';
@@ -9,6 +10,7 @@ export * from './message.js';
 export type * from './outbox-store.js';
 export type * from './saga-mail.js';
 export type * from './saga-outcomes.js';
+export * from './saga-retention.js';
 export * from './saga-store.js';
 export * from './slot-queue.js';
 export * from './slot-reads.js';

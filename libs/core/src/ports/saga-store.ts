@@ -7,6 +7,7 @@ import type {
   StartOutcome,
   TransitionOutcome,
 } from './saga-outcomes.js';
+import type { RemovedSagas, SagaRetention, SharedTask } from './saga-retention.js';
 import type { Transaction } from './transaction.js';
 
 /** Every status that a saga can have, in the order in which it may reach them. */
@@ -300,6 +301,18 @@ export interface SagaStore {
    */
   dropDeadMail(orphanAgeMs: number): Promise<number>;
 
+  /**
+   * Whether the caller does a task now that one process does for all: one caller is answered true, and the
+   * others false, until `everyMs` milliseconds have passed by the store's clock.
+   */
+  takeTurn(task: SharedTask, everyMs: number): Promise<boolean>;
+  /**
+   * Removes ended sagas, with all that belongs to them, and idempotency keys that are older than they are
+   * kept; at most `limit` sagas of each status and as many keys. The key of a saga that has not ended
+   * is kept.
+   */
+  removeOld(keep: SagaRetention, limit: number): Promise<RemovedSagas>;
+
   get(id: string, transaction?: Transaction): Promise<SagaSummary | null>;
   /** The statuses of sagas by id, without unknown ids. The caller bounds the ids. */
   statusesOf(ids: readonly string[]): Promise<ReadonlyMap<string, SagaStatus>>;
@@ -309,40 +322,4 @@ export interface SagaStore {
   latestEntries(look: LatestEntriesLook): Promise<ReadonlyMap<string, readonly RecordedEntry[]>>;
   /** How many sagas have each status. Final ones may be left out. */
   countByStatus(): Promise<ReadonlyMap<SagaStatus, number>>;
-}
-
-export interface EngineBeat {
-  readonly incarnation: string;
-  /** Rises with every heartbeat; compared for equality only. */
-  readonly beat: string;
-  /** By the database's clock, its time to live has passed since its last heartbeat. */
-  readonly overdue: boolean;
-  /** Its time to live, as it registered. */
-  readonly ttlMs: number;
-}
-
-/** An engine that registers. */
-export interface NewEngine {
-  readonly incarnation: string;
-  readonly service: string;
-  readonly host: string;
-  readonly pid: number;
-  readonly ttlMs: number;
-  /** The definitions it runs, so that other engines see which sagas no engine runs. */
-  readonly runs: readonly RunnableSaga[];
-}
-
-/** Heartbeats of engines, on a connection of their own: a full pool makes no engine look dead. */
-export interface EngineRegistry {
-  register(engine: NewEngine): Promise<void>;
-  /** Sends a heartbeat. False: declared dead; the engine stops and returns as a new incarnation. */
-  beat(incarnation: string): Promise<boolean>;
-  observe(): Promise<readonly EngineBeat[]>;
-  /**
-   * Declares an engine dead under the lock of its row, if it still is overdue and its beat still is the
-   * one that was observed. False: it is alive.
-   */
-  declareDead(incarnation: string, beat: string): Promise<boolean>;
-  /** Removes an engine that ends in good order. */
-  retire(incarnation: string): Promise<void>;
 }

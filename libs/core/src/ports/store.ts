@@ -4,7 +4,8 @@ import type { FaultPoints } from './fault-points.js';
 import type { InboxStore } from './inbox-store.js';
 import type { Logger } from './logger.js';
 import type { OutboxStore } from './outbox-store.js';
-import type { EngineRegistry, SagaStore } from './saga-store.js';
+import type { EngineRegistry } from './engine-registry.js';
+import type { SagaStore } from './saga-store.js';
 import type { Transactions } from './transaction.js';
 import type { WakeUps } from './wake-ups.js';
 

@@ -8,6 +8,7 @@ export type {
   DataSourceOptions,
   EngineOptions,
   InboxOptions,
+  KeepOptions,
   RelayOptions,
   RoleOptions,
   SagazModuleExtras,

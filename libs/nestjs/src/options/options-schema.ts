@@ -154,8 +154,20 @@ export const optionsSchema = z.strictObject(
           lease: duration('15s', '1s', '1h'),
           maxStarts: whole(1, 1_000_000, 5_000),
           maxWaits: whole(1, 1_000_000, 10_000),
+          keep: z
+            .strictObject(
+              {
+                completed: timeLimit('30d', '1m', LONGEST),
+                compensated: timeLimit('30d', '1m', LONGEST),
+                terminated: timeLimit('30d', '1m', LONGEST),
+                partiallyCommitted: timeLimit('90d', '1m', LONGEST),
+                keys: timeLimit('90d', '1m', LONGEST),
+              },
+              { error: 'give { completed, compensated, terminated, partiallyCommitted, keys }' },
+            )
+            .prefault({}),
         },
-        { error: 'give { maxInFlight, lease, maxStarts, maxWaits }' },
+        { error: 'give { maxInFlight, lease, maxStarts, maxWaits, keep }' },
       )
       .prefault({}),
     relay: z

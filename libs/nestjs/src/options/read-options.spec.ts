@@ -37,7 +37,12 @@ describe('options of SagazModule', () => {
     const options = readOptions(minimal, {});
     expect(options).toMatchObject({
       roles: { engine: true, relay: true, consume: true },
-      engine: { maxInFlight: 500, maxStarts: 5_000, maxWaits: 10_000 },
+      engine: {
+        maxInFlight: 500,
+        maxStarts: 5_000,
+        maxWaits: 10_000,
+        keep: { completed: 30 * 86_400_000, partiallyCommitted: 90 * 86_400_000 },
+      },
       relay: { batchSize: 1000, pollInterval: 1000, publishTimeout: 5000, lease: 10_000 },
       inbox: { concurrency: 10, timeout: 900_000, maxCrashes: 3, keepDone: 7 * 86_400_000 },
       migrate: 'auto',

@@ -29,6 +29,26 @@ export interface EngineOptions {
    * `TooManySagaWaitsError`. Default 10,000. `SAGAZ_ENGINE_MAX_WAITS`.
    */
   readonly maxWaits?: number;
+  /** How long ended sagas and idempotency keys are kept. */
+  readonly keep?: KeepOptions;
+}
+
+/**
+ * How long sagas are kept after their end, by the status in which they ended, and idempotency keys after
+ * their start: milliseconds or texts such as `'30d'`, at least one minute; false: for ever. Sagas that need a
+ * person have not ended, and are kept. All engines of a store should be given the same.
+ */
+export interface KeepOptions {
+  /** Default `'30d'`. */
+  readonly completed?: Duration | false;
+  /** Default `'30d'`. */
+  readonly compensated?: Duration | false;
+  /** Default `'30d'`. */
+  readonly terminated?: Duration | false;
+  /** Default `'90d'`. */
+  readonly partiallyCommitted?: Duration | false;
+  /** A start that is repeated after this time starts another saga. Default `'90d'`. */
+  readonly keys?: Duration | false;
 }
 
 /**

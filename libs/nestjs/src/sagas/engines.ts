@@ -8,7 +8,6 @@ import type { EffectiveOptions } from '../options/index.js';
 import { traceIdOf, withHeaders, withTraceOf } from '../outbox/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
 import { SagaSet } from './saga-set.js';
-import { SagaTidying } from './saga-tidying.js';
 import { stepTransactionsOf } from './step-transactions.js';
 
 /**
@@ -72,18 +71,15 @@ export class Engines implements OnModuleInit, OnApplicationShutdown {
   }
 
   #addWorker(connection: Connection): void {
-    const tidying = new SagaTidying(connection.store.sagas, this.clock, this.logger);
     let running = false;
     this.workers.add({
       name: `engine ${connection.name}`,
       start: async () => {
         await detached(() => this.of(connection).run());
         running = true;
-        tidying.start();
       },
       stop: async () => {
         running = false;
-        tidying.stop();
         const engine = this.of(connection);
         // Requests are still served while the others stop: from here on they start sagas that
         // another process runs.
@@ -106,6 +102,7 @@ export class Engines implements OnModuleInit, OnApplicationShutdown {
   }
 
   #construct(connection: Connection): SagaEngine {
+    const { keep } = this.options.engine;
     return new SagaEngine({
       service: this.options.service,
       hearsReplies: this.broker !== null,
@@ -126,6 +123,13 @@ export class Engines implements OnModuleInit, OnApplicationShutdown {
         return withLogFields(fields, () =>
           withTraceOf(trace, () => withHeaders(headers, () => inContextOfItsOwn(work))),
         );
+      },
+      retention: {
+        completed: keep.completed,
+        compensated: keep.compensated,
+        terminated: keep.terminated,
+        partially_committed: keep.partiallyCommitted,
+        keys: keep.keys,
       },
       settings: {
         maxInFlight: this.options.engine.maxInFlight,

@@ -10,13 +10,16 @@ import {
   type NewMail,
   type NewSaga,
   type RecordedEntry,
+  type RemovedSagas,
   type RunnableSaga,
   type SagaFilter,
+  type SagaRetention,
   type SagaStatus,
   type SagaStore,
   type SagaSummary,
   type SagaTransition,
   type SettledOutcome,
+  type SharedTask,
   type StartOutcome,
   type Transaction,
   type TransitionOutcome,
@@ -32,6 +35,7 @@ import { tidyMail } from './mail-tidying.js';
 import { putMail, putMailApart } from './saga-mail.js';
 import { readHistories, readLatestEntries } from './saga-histories.js';
 import { countSagas, SagaQueries } from './saga-queries.js';
+import { SagaRemoval, takeTurn } from './saga-retention.js';
 import { SagaStarter } from './saga-starter.js';
 import { TransitionWriter } from './transition-writer.js';
 import { UnservedSagaReads } from './unserved-saga-reads.js';
@@ -51,6 +55,7 @@ export class PgSagaStore implements SagaStore {
   readonly #wakeUps: Pick<WakeUps, 'hint'>;
   readonly #definitions: Definitions;
   readonly #mailLooks: MailLooks;
+  readonly #removal: SagaRemoval;
   readonly #queries: SagaQueries;
   readonly #starter: SagaStarter;
   readonly #claimer: SagaClaimer;
@@ -66,6 +71,7 @@ export class PgSagaStore implements SagaStore {
     this.#starter = new SagaStarter(pool.for('flush'), schema, this.#definitions);
     this.#claimer = new SagaClaimer(pool.for('work'), schema, this.#definitions);
     this.#mailLooks = new MailLooks(pool.for('work'), schema, this.#definitions);
+    this.#removal = new SagaRemoval(pool, schema);
     this.#queries = new SagaQueries(pool, schema, this.#definitions);
     this.#writer = new TransitionWriter(pool, transactions, schema);
     this.#unserved = new UnservedSagaReads(pool, schema);
@@ -157,6 +163,14 @@ export class PgSagaStore implements SagaStore {
 
   dropDeadMail(orphanAgeMs: number): Promise<number> {
     return tidyMail(this.#pool, this.#schema, orphanAgeMs);
+  }
+
+  takeTurn(task: SharedTask, everyMs: number): Promise<boolean> {
+    return takeTurn(this.#pool.for('work'), this.#schema, task, everyMs);
+  }
+
+  removeOld(keep: SagaRetention, limit: number): Promise<RemovedSagas> {
+    return this.#removal.remove(keep, limit);
   }
 
   get(id: string, transaction?: Transaction): Promise<SagaSummary | null> {

@@ -14,6 +14,10 @@ export class Upkeep {
     this.#troubles = troubles;
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   every(ms: number, what: string, work: () => Promise<unknown>): void {
     this.#every(ms, this.#troubles.use(what, ms, ms), work);
   }

@@ -7,6 +7,7 @@ import { livesCases } from './lives-cases.js';
 import { mailLookCases } from './mail-look-cases.js';
 import { mailCases } from './mail-cases.js';
 import { queryCases } from './query-cases.js';
+import { retentionCases } from './retention-cases.js';
 import type { SagaStoreFixture } from './saga-material.js';
 import { settleCases } from './settle-cases.js';
 import { startCases } from './start-cases.js';
@@ -28,4 +29,5 @@ export const sagaStoreContract: readonly ContractCase<SagaStoreFixture>[] = [
   ...queryCases,
   ...latestEntriesCases,
   ...unservedCases,
+  ...retentionCases,
 ];

@@ -1,0 +1,35 @@
+import type { FinalStatus } from './saga-store.js';
+
+/**
+ * How long sagas are kept after their end, by the status in which they ended, and idempotency keys after
+ * the start that they belong to, in milliseconds; null: for ever. A saga that needs a person has not ended,
+ * and is kept.
+ */
+export interface SagaRetention extends Readonly<Record<FinalStatus, number | null>> {
+  readonly keys: number | null;
+}
+
+const DAY_MS = 86_400_000;
+
+/**
+ * What has ended as it should is kept for 30 days. What was committed in part is kept for 90, since people
+ * ask for it later, and so are keys: a start that is repeated within that time finds its saga.
+ */
+export const DEFAULT_RETENTION: SagaRetention = Object.freeze({
+  completed: 30 * DAY_MS,
+  compensated: 30 * DAY_MS,
+  terminated: 30 * DAY_MS,
+  partially_committed: 90 * DAY_MS,
+  keys: 90 * DAY_MS,
+});
+
+/** A task that one process does for all: removing what is old, or tidying the mail. */
+export type SharedTask = 'retention' | 'mail';
+
+/** What was removed because of its age. */
+export interface RemovedSagas {
+  readonly sagas: number;
+  readonly keys: number;
+  /** Whether the limit was reached, so that there may be more. */
+  readonly more: boolean;
+}
