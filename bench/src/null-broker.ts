@@ -11,6 +11,7 @@ export function nullBroker(
   return {
     name: 'null',
     orderedBatches: true,
+    keepsRetries: true,
     publish: (batch) => {
       const taken = batch.filter(({ topic }) => topic !== away);
       onPublish(taken);

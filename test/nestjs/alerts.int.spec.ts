@@ -95,7 +95,13 @@ const FIRST: Readonly<Record<string, Event | readonly [series: string, value: nu
       group: 'stock',
       role: 'command',
       durationMs: 1,
-      outcome: { kind: 'buried', reason: 'final', attempts: 1, error: new Error('no') },
+      outcome: {
+        kind: 'buried',
+        blocks: false,
+        reason: 'final',
+        attempts: 1,
+        error: new Error('no'),
+      },
     }),
 };
 

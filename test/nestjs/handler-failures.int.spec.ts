@@ -172,7 +172,7 @@ describe('what a handler does wrong', () => {
       expect(letters.find(({ messageId }) => messageId === message.id)?.error).toMatch(
         /The handler of 'job\.done' made the command 'job\.stream' .*Publish it instead/,
       );
-      expect(await seen.rows('SELECT id FROM sagaz.message')).toEqual([]);
+      expect(await seen.rows('SELECT id FROM sagaz.message WHERE lane <> 5')).toEqual([]);
     },
   );
 

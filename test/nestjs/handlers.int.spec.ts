@@ -91,7 +91,7 @@ describe('a message handler', () => {
   const letters = async (id: string) =>
     (
       await seen.rows<{ reason: string; error: string }>(
-        'SELECT reason, error FROM sagaz.inbox_dead_letter WHERE id = $1',
+        'SELECT reason, error FROM sagaz.message WHERE lane = 5 AND id = $1',
         [id],
       )
     )[0];

@@ -10,6 +10,7 @@ export class DeliveringBroker {
   readonly #broker: Broker = {
     name: 'bench',
     orderedBatches: true,
+    keepsRetries: true,
     publish: (batch) => Promise.resolve(batch.map(() => ({ kind: 'acknowledged' }) as const)),
     subscribe: (request) => {
       this.#request = request;

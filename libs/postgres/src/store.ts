@@ -105,7 +105,7 @@ class PgStore implements Store {
       leases: this.#leases,
       ...(faults === undefined ? {} : { faults }),
     });
-    this.inbox = new PgInboxStore(parts);
+    this.inbox = new PgInboxStore({ ...parts, leases: this.#leases });
   }
 
   get wakeUps(): WakeUps {

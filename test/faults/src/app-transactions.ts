@@ -84,11 +84,11 @@ export class AppTransactions implements StepTransactions {
   /** For one delivery: `seen` is where its handler finds the transaction. */
   inboxUnit(seen: (app: AppTransaction) => void): InboxUnit {
     return {
-      run: (body) =>
+      run: (body, last) =>
         this.begin((app) => {
           seen(app);
           return body(app.transaction, (message) => app.publish(message));
-        }),
+        }, last),
     };
   }
 }

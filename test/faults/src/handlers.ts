@@ -2,7 +2,7 @@ import {
   jsonCodec,
   type Broker,
   type Delivery,
-  type DeliveryOutcome,
+  type HandledDelivery,
   type InboxHandler,
   type InboxProcessor,
 } from '@sagaz/core';
@@ -17,7 +17,7 @@ const RETRY = { attempts: 5, backoffMs: 50, factor: 1, maxDelayMs: 50, jitter: 0
 export function handlerThrough(
   processor: InboxProcessor,
   transactions: AppTransactions,
-): (delivery: Delivery) => Promise<DeliveryOutcome> {
+): (delivery: Delivery) => Promise<HandledDelivery> {
   return (delivery) => {
     const { message, group } = delivery;
     const handler: InboxHandler = { group, type: message.type, retry: RETRY, codec: jsonCodec };

@@ -19,6 +19,7 @@ export function lagging(broker: Broker): Broker {
   return {
     name: broker.name,
     orderedBatches: broker.orderedBatches,
+    keepsRetries: broker.keepsRetries,
     publish: async (batch, deadline) => {
       if (batch[0] !== undefined) await lag(batch[0]);
       return broker.publish(batch, deadline);

@@ -31,6 +31,7 @@ export function refusing(broker: Broker, pool: pg.Pool): Broker {
   return {
     name: broker.name,
     orderedBatches: broker.orderedBatches,
+    keepsRetries: broker.keepsRetries,
     publish: async (batch, deadline) => {
       let first = -1;
       // Each is asked about: a batch may hold one that could be refused and, behind it, one that is.

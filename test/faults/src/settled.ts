@@ -8,8 +8,7 @@ export async function settled(pool: pg.Pool, sagas: number): Promise<boolean> {
         WHERE status IN ('completed', 'compensated', 'needs_attention')) = $1
       AND NOT EXISTS (SELECT FROM ${ORDERS_SCHEMA}.message WHERE lane <> 5)
       AND NOT EXISTS (SELECT FROM ${STOCK_SCHEMA}.message WHERE lane <> 5)
-      AND NOT EXISTS (SELECT FROM ${BROKER_SCHEMA}.message WHERE lane <> 5)
-      AND NOT EXISTS (SELECT FROM ${STOCK_SCHEMA}.inbox_dead_letter WHERE replay_due_at IS NOT NULL) AS settled`,
+      AND NOT EXISTS (SELECT FROM ${BROKER_SCHEMA}.message WHERE lane <> 5) AS settled`,
     [sagas],
   );
   return rows[0]?.settled === true;

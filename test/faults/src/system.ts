@@ -1,6 +1,6 @@
 import {
   InboxProcessor,
-  InboxReplayer,
+  LandingWorker,
   Relay,
   replyMail,
   replyTopicOf,
@@ -46,6 +46,7 @@ export class System {
   readonly engine: SagaEngine;
   readonly #relays: readonly Relay[];
   readonly #inbox: InboxProcessor;
+  #landings: readonly LandingWorker[] = [];
 
   private constructor(
     readonly pool: pg.Pool,
@@ -124,15 +125,22 @@ export class System {
     for (const group of ['stock', 'order']) {
       await this.broker.subscribe({ group, topics: [group], concurrency: 4, handle });
     }
-    new InboxReplayer({
-      inbox: this.stockStore.inbox,
-      clock,
-      logger: this.logger,
-      groups: ['stock', 'order'],
-      redeliver: handle,
-      pollMs: POLL_MS,
-      leaseMs: TTL_MS,
-    }).start();
+    const { inbox, wakeUps } = this.stockStore;
+    const settings = { leaseTtlMs: TTL_MS, pollIntervalMs: POLL_MS };
+    this.#landings = ['stock', 'order'].map(
+      (group) =>
+        new LandingWorker({
+          group,
+          inbox,
+          clock,
+          logger: this.logger,
+          concurrency: 4,
+          handle,
+          wakeUps,
+          settings,
+        }),
+    );
+    for (const landing of this.#landings) await landing.start();
     await recordDeliveries(this.broker, this.pool);
     await this.broker.subscribe({
       group: 'orders.engine',
@@ -151,7 +159,8 @@ export class System {
   /** Waits for the work that is under way. */
   async close(): Promise<void> {
     const relays = this.#relays.map((relay) => relay.close(CLOSE_MS));
-    await Promise.all([this.engine.close(), this.broker.close(), ...relays]);
+    const landings = this.#landings.map((landing) => landing.close(CLOSE_MS));
+    await Promise.all([this.engine.close(), this.broker.close(), ...landings, ...relays]);
   }
 }
 

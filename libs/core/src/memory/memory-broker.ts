@@ -34,6 +34,7 @@ export type PublishFault = (
 export class MemoryBroker implements Broker {
   readonly name: string;
   readonly orderedBatches: boolean;
+  readonly keepsRetries = true;
   /** Every message that the broker took, in that order. */
   readonly published: Message[] = [];
   /** The number of messages in each call of `publish`. */

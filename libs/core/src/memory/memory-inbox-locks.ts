@@ -1,6 +1,6 @@
 import { LockTimeoutError } from '../errors/index.js';
-import { InboxBusyError } from '../messaging/index.js';
-import type { InboxKey } from '../ports/index.js';
+import { hashOfLine, hashOfMessage, InboxBusyError } from '../messaging/index.js';
+import type { InboxKey, InboxLine } from '../ports/index.js';
 import type { MemoryTransaction } from './memory-transaction.js';
 
 export function nameOf(key: InboxKey): string {
@@ -15,14 +15,42 @@ export const messageLock = (name: string): string => `inbox:${name}`;
 export const participantLock = (name: string): string => `participant:${name}`;
 export const notesLock = (name: string): string => `inbox-notes:${name}`;
 
+/**
+ * Locks the key in whose order a message is, or the message itself if it has none, as every handler does.
+ *
+ * @throws InboxBusyError where another handler holds it for longer than `waitMs`
+ */
+export async function lockLine(
+  key: InboxKey,
+  line: InboxLine | undefined,
+  own: MemoryTransaction,
+  waitMs: number,
+): Promise<void> {
+  const { group, tenant, source, id } = key;
+  const hash =
+    line === undefined
+      ? hashOfMessage(group, tenant, source, id)
+      : hashOfLine(group, line.tenant, line.topic, line.key);
+  await lockedInTime(`line:${hash}`, key, own, waitMs);
+}
+
 /** @throws InboxBusyError where another transaction holds the message for longer than `waitMs` */
 export async function lockMessage(
   key: InboxKey,
   own: MemoryTransaction,
   waitMs: number,
 ): Promise<void> {
+  await lockedInTime(messageLock(nameOf(key)), key, own, waitMs);
+}
+
+async function lockedInTime(
+  lock: string,
+  key: InboxKey,
+  own: MemoryTransaction,
+  waitMs: number,
+): Promise<void> {
   try {
-    await own.lock(messageLock(nameOf(key)), { waitMs });
+    await own.lock(lock, { waitMs });
   } catch (error) {
     throw error instanceof LockTimeoutError ? InboxBusyError.ofMessage(key, waitMs, error) : error;
   }

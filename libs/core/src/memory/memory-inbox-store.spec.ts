@@ -1,7 +1,13 @@
 import { describe, it } from 'vitest';
 import { systemClock } from '../clock/index.js';
 import type { Transaction } from '../ports/index.js';
-import { inboxDeliveryContract, inboxStoreContract, runContract } from '../testing/index.js';
+import {
+  inboxDeliveryContract,
+  inboxStoreContract,
+  landingTrialContract,
+  runContract,
+  type LandingEffect,
+} from '../testing/index.js';
 import { MemoryInboxStore, MemoryTable, MemoryTransactions } from './index.js';
 
 function fixture() {
@@ -23,8 +29,22 @@ function fixture() {
           .map(([, text]) => text),
       ),
   };
-  return Promise.resolve({ store, effects, newStore: () => Promise.resolve(store) });
+  const seen = new MemoryTable<LandingEffect>();
+  const landed = {
+    record: (effect: LandingEffect, transaction: Transaction) =>
+      transactions.within(transaction, (own) => {
+        written += 1;
+        seen.set(String(written), effect, own);
+      }),
+    see: (_group: string, key: string, transaction: Transaction) =>
+      transactions.within(transaction, (own) =>
+        seen.entries(own).flatMap(([, effect]) => (effect.key === key ? [effect.n] : [])),
+      ),
+    recorded: () => Promise.resolve(seen.entries().map(([, effect]) => effect)),
+  };
+  return Promise.resolve({ store, effects, landed, newStore: () => Promise.resolve(store) });
 }
 
 runContract('the inbox in memory', inboxStoreContract, fixture, { it, describe });
 runContract('deliveries in memory', inboxDeliveryContract, fixture, { it, describe });
+runContract('landing queues in memory', landingTrialContract, fixture, { it, describe });

@@ -1,47 +1,31 @@
-import type {
-  Applied,
-  Clock,
-  DeadLetterFilter,
-  DeadLetterOutcome,
-  InboxAttempts,
-  InboxDeadLetter,
-  InboxDeath,
-  InboxKey,
-  InboxStore,
-  KeptReply,
-  ParticipantState,
-  Transaction,
-} from '../ports/index.js';
 import {
-  lockMessage,
-  lockParticipant,
-  messageLock,
-  nameOf,
-  notesLock,
-  participantLock,
-  participantName,
-} from './memory-inbox-locks.js';
-import { MemoryInboxLetters } from './memory-inbox-letters.js';
-import { MemoryTable } from './memory-table.js';
+  checkDeadLetterFilter,
+  type Applied,
+  type ClaimOptions,
+  type ClaimState,
+  type Clock,
+  type DeadLetterFilter,
+  type DeadLetterOutcome,
+  type InboxAttempts,
+  type InboxDeadLetter,
+  type InboxDeath,
+  type InboxKey,
+  type InboxLine,
+  type InboxStore,
+  type KeptReply,
+  type LandedRow,
+  type LandingMessage,
+  type ParticipantState,
+  type SlotQueueStore,
+  type Transaction,
+  type WakeUps,
+} from '../ports/index.js';
+import { MemoryAttemptNotes } from './memory-attempt-notes.js';
+import { MemoryInboxClaims } from './memory-inbox-claims.js';
+import { lockLine, lockMessage, messageLock, nameOf } from './memory-inbox-locks.js';
+import { MemoryLandings } from './memory-landings.js';
+import { MemoryParticipants } from './memory-participants.js';
 import type { MemoryTransaction, MemoryTransactions } from './memory-transaction.js';
-
-interface Claim {
-  readonly state: 'done' | 'dead';
-  readonly at: number;
-}
-
-interface Participant {
-  readonly applied: boolean;
-  readonly undone: boolean;
-  readonly reply: KeptReply | null;
-  readonly keepUntil: number;
-}
-
-interface Notes extends InboxAttempts {
-  readonly at: number;
-}
-
-const NOTHING_NOTED: InboxAttempts = { failures: 0, timeouts: 0, starts: 0, crashes: 0 };
 
 /**
  * An inbox in memory. As with a unique key of a database, a second writer of a row waits for the end
@@ -50,25 +34,29 @@ const NOTHING_NOTED: InboxAttempts = { failures: 0, timeouts: 0, starts: 0, cras
 export class MemoryInboxStore implements InboxStore {
   readonly #transactions: MemoryTransactions;
   readonly #clock: Clock;
-  readonly #claims = new MemoryTable<Claim>();
-  readonly #participants = new MemoryTable<Participant>();
-  readonly #notes = new MemoryTable<Notes>();
-  readonly #letters = new MemoryInboxLetters();
+  readonly #claims: MemoryInboxClaims;
+  readonly #participants: MemoryParticipants;
+  readonly #notes: MemoryAttemptNotes;
+  readonly #landings: MemoryLandings;
 
-  constructor(transactions: MemoryTransactions, clock: Clock) {
+  constructor(transactions: MemoryTransactions, clock: Clock, wakeUps?: Pick<WakeUps, 'hint'>) {
     this.#transactions = transactions;
     this.#clock = clock;
+    this.#claims = new MemoryInboxClaims(clock);
+    this.#participants = new MemoryParticipants(transactions, clock);
+    this.#notes = new MemoryAttemptNotes(transactions, clock);
+    this.#landings = new MemoryLandings(transactions, clock, wakeUps);
   }
 
-  claim(key: InboxKey, transaction: Transaction, waitMs: number): Promise<'new' | 'done' | 'dead'> {
-    return this.#transactions.within(transaction, async (own) => {
-      const name = nameOf(key);
-      await lockMessage(key, own, waitMs);
-      const known = this.#claims.get(name, own);
-      if (known !== undefined) return known.state;
-      this.#claims.set(name, { state: 'done', at: this.#clock.now() }, own);
-      return 'new';
-    });
+  claim(
+    key: InboxKey,
+    transaction: Transaction,
+    waitMs: number,
+    options: ClaimOptions = {},
+  ): Promise<ClaimState> {
+    return this.#transactions.within(transaction, (own) =>
+      this.#claims.claim(key, own, waitMs, options, this.#landings.of(key.group)),
+    );
   }
 
   beginCommand(
@@ -78,17 +66,7 @@ export class MemoryInboxStore implements InboxStore {
     transaction: Transaction,
     waitMs: number,
   ): Promise<ParticipantState> {
-    return this.#transactions.within(transaction, async (own) => {
-      const name = participantName(tenant, idempotencyKey);
-      await lockParticipant(name, idempotencyKey, own, waitMs);
-      const known = this.#participants.get(name, own);
-      if (known === undefined) {
-        const keepUntil = this.#clock.now() + keepMs;
-        const row = { applied: true, undone: false, reply: null, keepUntil };
-        this.#participants.set(name, row, own);
-      }
-      return stateOf(known);
-    });
+    return this.#participants.begin(tenant, idempotencyKey, keepMs, transaction, waitMs);
   }
 
   lookAtParticipant(
@@ -96,22 +74,16 @@ export class MemoryInboxStore implements InboxStore {
     idempotencyKey: string,
     transaction: Transaction,
   ): Promise<ParticipantState> {
-    return this.#transactions.within(transaction, (own) =>
-      stateOf(this.#participants.get(participantName(tenant, idempotencyKey), own)),
-    );
+    return this.#participants.look(tenant, idempotencyKey, transaction);
   }
 
-  async keepReply(
+  keepReply(
     tenant: string,
     idempotencyKey: string,
     reply: KeptReply,
     transaction: Transaction,
   ): Promise<void> {
-    await this.#transactions.within(transaction, (own) => {
-      const name = participantName(tenant, idempotencyKey);
-      const known = this.#participants.get(name, own);
-      if (known !== undefined) this.#participants.set(name, { ...known, reply }, own);
-    });
+    return this.#participants.keepReply(tenant, idempotencyKey, reply, transaction);
   }
 
   markUndone(
@@ -121,39 +93,21 @@ export class MemoryInboxStore implements InboxStore {
     transaction: Transaction,
     waitMs: number,
   ): Promise<Applied> {
-    return this.#transactions.within(transaction, async (own) => {
-      const name = participantName(tenant, idempotencyKey);
-      await lockParticipant(name, idempotencyKey, own, waitMs);
-      const known = this.#participants.get(name, own);
-      const keepUntil = Math.max(known?.keepUntil ?? 0, this.#clock.now() + keepMs);
-      this.#participants.set(
-        name,
-        {
-          applied: known?.applied ?? false,
-          undone: true,
-          reply: known?.reply ?? null,
-          keepUntil,
-        },
-        own,
-      );
-      // A refused command was answered and had no effect.
-      return known?.applied === true && known.reply?.status !== 'refused' ? 'applied' : 'unknown';
-    });
+    return this.#participants.undo(tenant, idempotencyKey, keepMs, transaction, waitMs);
   }
 
   readAttempts(key: InboxKey): Promise<InboxAttempts> {
-    const { failures, timeouts, starts, crashes } = this.#notes.get(nameOf(key)) ?? NOTHING_NOTED;
-    return Promise.resolve({ failures, timeouts, starts, crashes });
+    return Promise.resolve(this.#notes.read(key));
   }
 
   noteStart(key: InboxKey, alone: boolean): Promise<InboxAttempts> {
-    return this.#note(key, (noted) =>
+    return this.#notes.note(key, (noted) =>
       alone ? { ...noted, crashes: noted.crashes + 1 } : { ...noted, starts: noted.starts + 1 },
     );
   }
 
   noteCompany(key: InboxKey): Promise<InboxAttempts> {
-    return this.#note(key, (noted) => ({
+    return this.#notes.note(key, (noted) => ({
       ...noted,
       starts: noted.starts + 1,
       crashes: Math.max(0, noted.crashes - 1),
@@ -161,7 +115,7 @@ export class MemoryInboxStore implements InboxStore {
   }
 
   takeBackStart(key: InboxKey, alone: boolean): Promise<InboxAttempts> {
-    return this.#note(key, (noted) =>
+    return this.#notes.note(key, (noted) =>
       alone
         ? { ...noted, crashes: Math.max(0, noted.crashes - 1) }
         : { ...noted, starts: Math.max(0, noted.starts - 1) },
@@ -169,7 +123,7 @@ export class MemoryInboxStore implements InboxStore {
   }
 
   noteEnd(key: InboxKey, end: 'failed' | 'timed_out' | 'uncounted'): Promise<InboxAttempts> {
-    return this.#note(key, ({ failures, timeouts }) => ({
+    return this.#notes.note(key, ({ failures, timeouts }) => ({
       failures: failures + (end === 'uncounted' ? 0 : 1),
       timeouts: timeouts + (end === 'timed_out' ? 1 : 0),
       starts: 0,
@@ -182,79 +136,91 @@ export class MemoryInboxStore implements InboxStore {
     letter: InboxDeath,
     transaction: Transaction,
     waitMs: number,
+    line: InboxLine | undefined,
+    landed?: LandedRow,
   ): Promise<boolean> {
     return this.#transactions.within(transaction, async (own) => {
-      const name = nameOf(key);
+      const queue = this.#landings.of(key.group);
+      if (landed !== undefined) await lockLine(key, line, own, waitMs);
       await lockMessage(key, own, waitMs);
-      if (this.#claims.get(name, own) !== undefined) return false;
-      this.#claims.set(name, { state: 'dead', at: this.#clock.now() }, own);
-      this.#letters.put(name, key, letter, this.#clock.date(), own);
-      this.#notes.delete(name, own);
+      if (this.#claims.get(key, own) !== (landed === undefined ? undefined : 'landed')) {
+        return false;
+      }
+      this.#claims.set(key, 'dead', own);
+      this.#notes.forget(key, own);
+      if (landed === undefined) queue.addDead(key, letter, line, own);
+      else await queue.bury(landed, letter, own);
       return true;
     });
   }
 
-  async listDeadLetters(filter: DeadLetterFilter): Promise<readonly InboxDeadLetter[]> {
-    return this.#letters.list(filter);
+  async land(messages: readonly LandingMessage[], waitMs: number): Promise<number> {
+    return this.#transactions.within(undefined, async (own) => {
+      const byName = new Map(messages.map((one) => [nameOf(one.key), one]));
+      // As rows of a unique index: in one order, so that no two callers wait for each other in a circle.
+      const free = new Set<string>();
+      for (const name of [...byName.keys()].sort()) {
+        const key = byName.get(name)?.key;
+        if (key === undefined) continue;
+        await lockMessage(key, own, waitMs);
+        if (this.#claims.get(key, own) !== undefined) continue;
+        this.#claims.set(key, 'landed', own);
+        free.add(name);
+      }
+      const landing = messages.filter(({ key }) => free.delete(nameOf(key)));
+      for (const one of landing) this.#landings.of(one.key.group).add(one, own);
+      this.#landings.hint(landing, own);
+      return landing.length;
+    });
   }
 
-  requestReplay(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]> {
-    return this.#eachLocked(keys, (name, own) => {
-      const there = this.#letters.requestReplay(name, this.#clock.now(), own);
-      const state = this.#claims.get(name, own)?.state;
-      // A message that was handled in the meantime stays handled.
+  landingQueue(group: string): Promise<SlotQueueStore> {
+    return Promise.resolve(this.#landings.of(group));
+  }
+
+  async finishLanded(row: LandedRow, transaction: Transaction): Promise<void> {
+    await this.#transactions.within(transaction, (own) =>
+      this.#landings.of(row.key.group).finish(row, own),
+    );
+  }
+
+  async listDeadLetters(filter: DeadLetterFilter): Promise<readonly InboxDeadLetter[]> {
+    checkDeadLetterFilter(filter);
+    return this.#landings.list(filter);
+  }
+
+  replayDeadLetters(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]> {
+    return this.#eachLocked(keys, async (key, own) => {
+      const state = this.#claims.get(key, own);
+      if (state === 'landed') return 'done';
       if (state === 'done') return 'ended';
-      if (!there) return 'unknown';
-      if (state === 'dead') this.#claims.delete(name, own);
+      const queue = this.#landings.of(key.group);
+      const row = queue.find(key, own);
+      if (row === undefined) return 'unknown';
+      this.#claims.set(key, 'landed', own);
+      await queue.replay(row, own);
+      this.#landings.hintAll(key.group, own);
       return 'done';
     });
   }
 
-  takeReplays(
-    groups: readonly string[],
-    limit: number,
-    leaseMs: number,
-  ): Promise<readonly InboxDeadLetter[]> {
-    return this.#transactions.within(undefined, (own) => {
-      const taken: InboxDeadLetter[] = [];
-      const now = this.#clock.now();
-      for (const name of this.#letters.due(groups, now)) {
-        if (taken.length === limit) break;
-        if (!own.tryLock(messageLock(name))) continue;
-        const letter = this.#letters.take(name, now + leaseMs, own);
-        if (letter !== null) taken.push(letter);
-      }
-      return taken;
-    });
-  }
-
-  async postponeReplay(key: InboxKey, delayMs: number): Promise<void> {
-    await this.#eachLocked([key], (name, own) =>
-      this.#letters.postpone(name, this.#clock.now() + delayMs, own),
-    );
-  }
-
-  async endReplay(key: InboxKey, handledAs = key): Promise<void> {
-    await this.#eachLocked([key], (name, own) => {
-      const handled = nameOf(handledAs);
-      const state = this.#claims.get(handled, own)?.state;
-      const over = state === 'done' || (state === 'dead' && handled !== name);
-      return over && this.#letters.isReplaying(name, own) && this.#letters.remove(name, own);
-    });
-  }
-
   discardDeadLetters(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]> {
-    return this.#eachLocked(keys, (name, own) => {
-      const there = this.#letters.remove(name, own);
-      if (this.#claims.get(name, own)?.state === 'done') return 'ended';
-      if (!there) return 'unknown';
-      this.#claims.set(name, { state: 'done', at: this.#clock.now() }, own);
+    return this.#eachLocked(keys, async (key, own) => {
+      const state = this.#claims.get(key, own);
+      if (state === 'landed') return 'busy';
+      if (state === 'done') return 'ended';
+      const queue = this.#landings.of(key.group);
+      const row = queue.find(key, own);
+      if (row === undefined) return 'unknown';
+      this.#claims.set(key, 'done', own);
+      await queue.discard(row, own);
+      this.#landings.hintAll(key.group, own);
       return 'done';
     });
   }
 
   countDeadLetters(): Promise<number> {
-    return Promise.resolve(this.#letters.size);
+    return Promise.resolve(this.#landings.countDeadLetters());
   }
 
   prune(doneMs: number, limit: number): Promise<number> {
@@ -262,21 +228,9 @@ export class MemoryInboxStore implements InboxStore {
       const now = this.#clock.now();
       const old = now - doneMs;
       return (
-        pruneTable(
-          this.#claims,
-          limit,
-          ({ at }, name) => at < old && !this.#letters.has(name),
-          messageLock,
-          own,
-        ) +
-        pruneTable(
-          this.#participants,
-          limit,
-          ({ keepUntil }) => keepUntil < now,
-          participantLock,
-          own,
-        ) +
-        pruneTable(this.#notes, limit, ({ at }) => at < old, notesLock, own)
+        this.#claims.prune(limit, old, own) +
+        this.#participants.prune(limit, now, own) +
+        this.#notes.prune(limit, old, own)
       );
     });
   }
@@ -285,58 +239,23 @@ export class MemoryInboxStore implements InboxStore {
     return Promise.resolve(Date.parse(instant) - this.#clock.date().getTime());
   }
 
-  #note(key: InboxKey, change: (before: InboxAttempts) => InboxAttempts): Promise<InboxAttempts> {
-    return this.#transactions.within(undefined, async (own) => {
-      const name = nameOf(key);
-      await own.lock(notesLock(name));
-      const { at: _, ...before } = this.#notes.get(name, own) ?? { ...NOTHING_NOTED, at: 0 };
-      const noted = change(before);
-      this.#notes.set(name, { ...noted, at: this.#clock.now() }, own);
-      return noted;
-    });
-  }
-
   /**
-   * The results of `change`, in the order of the keys. The locks are taken in sorted order, to prevent
-   * deadlocks.
+   * The outcomes of `change`, in the order of the keys. A message that is being ended is `busy`, so that an
+   * operator never waits for a handler.
    */
-  #eachLocked<T>(
+  #eachLocked(
     keys: readonly InboxKey[],
-    change: (name: string, own: MemoryTransaction) => T,
-  ): Promise<readonly T[]> {
+    change: (key: InboxKey, own: MemoryTransaction) => Promise<DeadLetterOutcome>,
+  ): Promise<readonly DeadLetterOutcome[]> {
     return this.#transactions.within(undefined, async (own) => {
-      const names = keys.map(nameOf);
-      const outcomes = new Map<string, T>();
-      for (const name of [...new Set(names)].sort()) {
-        await own.lock(messageLock(name));
-        outcomes.set(name, change(name, own));
+      const outcomes = new Map<string, DeadLetterOutcome>();
+      for (const key of keys.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))) {
+        const name = nameOf(key);
+        if (outcomes.has(name)) continue;
+        const free = own.tryLock(messageLock(name));
+        outcomes.set(name, free ? await change(key, own) : 'busy');
       }
-      return names.flatMap((name) => {
-        const outcome = outcomes.get(name);
-        return outcome === undefined ? [] : [outcome];
-      });
+      return keys.map((key) => outcomes.get(nameOf(key)) ?? 'unknown');
     });
   }
-}
-
-function stateOf(row: Participant | undefined): ParticipantState {
-  if (row === undefined) return { kind: 'first' };
-  return row.undone ? { kind: 'undone' } : { kind: 'applied', reply: row.reply };
-}
-
-function pruneTable<Row>(
-  table: MemoryTable<Row>,
-  limit: number,
-  isOld: (row: Row, name: string) => boolean,
-  lockOf: (name: string) => string,
-  own: MemoryTransaction,
-): number {
-  let gone = 0;
-  for (const [name, row] of table.entries()) {
-    if (gone === limit) break;
-    if (!isOld(row, name) || !own.tryLock(lockOf(name))) continue;
-    table.delete(name, own);
-    gone += 1;
-  }
-  return gone;
 }

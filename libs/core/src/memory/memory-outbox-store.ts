@@ -11,9 +11,9 @@ import type {
   WakeUps,
 } from '../ports/index.js';
 import type { QueueRow } from './memory-queue-rows.js';
-import { lockOfRow, lockOfSlot } from './memory-queue-locks.js';
 import type { MemoryTransaction } from './memory-transaction.js';
-import { MemorySlotQueue, type MemorySlotQueueParts } from './memory-slot-queue.js';
+import { MemorySlotQueue } from './memory-slot-queue.js';
+import type { MemorySlotQueueParts } from './memory-slot-queue-parts.js';
 
 const DEFAULT_LIMIT = 50;
 
@@ -55,12 +55,12 @@ export class MemoryOutboxStore extends MemorySlotQueue implements OutboxStore {
 
   /** Locks the row of a message in a transaction, for tests of what waits for it. */
   async lockRow({ seq }: Place, transaction: Transaction): Promise<void> {
-    await this.transactions.own(transaction).lock(lockOfRow(seq));
+    await this.transactions.own(transaction).lock(this.locks.row(seq));
   }
 
   /** The same for the lease row of a slot. */
   async lockLease(slot: number, transaction: Transaction): Promise<void> {
-    await this.transactions.own(transaction).lock(lockOfSlot(slot));
+    await this.transactions.own(transaction).lock(this.locks.slot(slot));
   }
 
   async listDeadLetters(filter: DeadLetterFilter): Promise<readonly OutboxDeadLetter[]> {
@@ -107,12 +107,12 @@ export class MemoryOutboxStore extends MemorySlotQueue implements OutboxStore {
         ([, row]) => row.status === 'dead_letter' && wanted.has(row.message.id),
       );
       const slots = [...new Set(found.map(([, row]) => row.slot))].sort((a, b) => a - b);
-      for (const slot of slots) await transaction.lock(lockOfSlot(slot));
+      for (const slot of slots) await transaction.lock(this.locks.slot(slot));
       const outcomes = new Map<string, DeadLetterOutcome>();
       for (const [key] of found) {
         const row = this.rows.table.get(key);
         if (row?.status !== 'dead_letter') continue;
-        const free = transaction.tryLock(lockOfRow(key));
+        const free = transaction.tryLock(this.locks.row(key));
         outcomes.set(row.message.id, free ? 'done' : 'busy');
         if (free) apply(row, key, transaction);
       }

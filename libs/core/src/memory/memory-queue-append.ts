@@ -1,5 +1,6 @@
 import { placeOfKey } from '../messaging/index.js';
 import type { Message } from '../ports/index.js';
+import type { MemoryQueueLocks } from './memory-queue-locks.js';
 import type { MemoryQueueRows } from './memory-queue-rows.js';
 import type { MemoryTransaction } from './memory-transaction.js';
 
@@ -16,15 +17,16 @@ export interface NewRow {
  */
 export async function appendRows(
   rows: MemoryQueueRows,
+  locks: MemoryQueueLocks,
   added: readonly NewRow[],
   transaction: MemoryTransaction,
   now: number,
 ): Promise<void> {
-  const locks = new Set<string>();
+  const wanted = new Set<string>();
   for (const { message, ordered, delayMs } of added) {
-    if (ordered && delayMs <= 0) locks.add(lockOfKey(message));
+    if (ordered && delayMs <= 0) wanted.add(locks.key(message));
   }
-  for (const lock of [...locks].sort()) await transaction.lock(lock);
+  for (const lock of [...wanted].sort()) await transaction.lock(lock);
   // The transaction id comes first: readers wait for transactions by id, so a number drawn before it
   // could be missed.
   rows.begin(transaction);
@@ -52,14 +54,8 @@ export async function appendRows(
   }
 }
 
-/** The name of the lock of a message's key. */
-export function lockOfKey({ tenant, topic, key }: Message): string {
-  const place = placeOfKey(tenant, topic, key);
-  return `key:${place.slot.toString().padStart(3, '0')}:${place.lock}`;
-}
-
 /** A copy of the message, bytes included, because the caller may change its own afterwards. */
-function copyOf(message: Message): Message {
+export function copyOf(message: Message): Message {
   return {
     id: message.id,
     tenant: message.tenant,

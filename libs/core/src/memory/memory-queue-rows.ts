@@ -31,6 +31,16 @@ export interface QueueRow {
 /** A row that has its place. */
 export type NumberedRow = QueueRow & { readonly seq: string };
 
+/** A sequence, which several queues may share as those of a database do. */
+export class MemorySequence {
+  last = 0n;
+
+  next(): string {
+    this.last += 1n;
+    return this.last.toString();
+  }
+}
+
 /**
  * The rows of a queue, their sequence, and the transaction ids that tell which numbers may still
  * appear. As in a database, numbers are drawn before the commit, and a snapshot knows the oldest
@@ -38,10 +48,14 @@ export type NumberedRow = QueueRow & { readonly seq: string };
  */
 export class MemoryQueueRows {
   readonly table = new MemoryTable<QueueRow>();
-  #lastSeq = 0n;
+  readonly #sequence: MemorySequence;
   #lastXid = 0n;
   #lastDelayed = 0;
   readonly #writers = new Map<MemoryTransaction, bigint>();
+
+  constructor(sequence = new MemorySequence()) {
+    this.#sequence = sequence;
+  }
 
   /** Assigns an id to a transaction. It must be called before a number is drawn for the transaction. */
   begin(transaction: MemoryTransaction): void {
@@ -51,8 +65,7 @@ export class MemoryQueueRows {
   }
 
   nextSeq(): string {
-    this.#lastSeq += 1n;
-    return this.#lastSeq.toString();
+    return this.#sequence.next();
   }
 
   nextDelayedKey(): string {
@@ -61,7 +74,7 @@ export class MemoryQueueRows {
   }
 
   probe(): { last: string; xid: string } {
-    const last = this.#lastSeq.toString();
+    const last = this.#sequence.last.toString();
     this.#lastXid += 1n;
     return { last, xid: this.#lastXid.toString() };
   }
@@ -126,6 +139,7 @@ export function queuedOf(row: NumberedRow, now: number): QueuedMessage {
     attempts: row.attempts,
     ordered: row.ordered,
     ageMs: now - row.writtenAt,
+    ...(row.status === 'pending' && row.dueAt > now ? { dueInMs: row.dueAt - now } : {}),
     message: row.message,
   };
 }

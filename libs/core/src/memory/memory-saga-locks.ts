@@ -1,10 +1,11 @@
 import { LockTimeoutError } from '../errors/index.js';
 import type { JournalEntry, NewSaga, OutboxMessage } from '../ports/index.js';
-import { lockOfKey } from './memory-queue-append.js';
+import { MemoryQueueLocks } from './memory-queue-locks.js';
 import type { MemoryTransaction } from './memory-transaction.js';
 
 /** How long {@link lockedSoon} waits, in milliseconds. */
 const SOON_MS = 1_000;
+const outbox = new MemoryQueueLocks('outbox');
 const NOT_STORABLE = /\0|[\uD800-\uDFFF]/u;
 
 /** The refusal of entries whose text a database cannot store; null if it can store all of them. */
@@ -21,7 +22,7 @@ export function refusal(
 /** The names of the locks that keep messages in order, which publishers take too. */
 export function placesOf(messages: readonly OutboxMessage[]): readonly string[] {
   const ordered = messages.filter(({ ordered, delayMs }) => ordered && delayMs <= 0);
-  return [...new Set(ordered.map(lockOfKey))].sort();
+  return [...new Set(ordered.map((message) => outbox.key(message)))].sort();
 }
 
 /** The unique key of a saga; without an idempotency key it is the id. */

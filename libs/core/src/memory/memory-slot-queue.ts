@@ -5,11 +5,9 @@ import type {
   DueRequest,
   FloorProbe,
   HeldKey,
-  NewMail,
   PassedTopics,
   Place,
   QueuedMessage,
-  QueuedStatus,
   ReadRequest,
   ReadResult,
   RenewedLeases,
@@ -17,13 +15,12 @@ import type {
   SlotChangeOutcome,
   SlotLease,
   SlotQueueStore,
-  Transaction,
   WithoutTopics,
 } from '../ports/index.js';
 import { changedRow } from './memory-changed-row.js';
-import { appendRows, lockOfKey, type NewRow } from './memory-queue-append.js';
+import { appendRows, type NewRow } from './memory-queue-append.js';
 import { countRows, longestWaitMs } from './memory-queue-counts.js';
-import { lockOfRow, lockOfSlot } from './memory-queue-locks.js';
+import { MemoryQueueLocks } from './memory-queue-locks.js';
 import { dueWithin, passDueTopics, passTopics } from './memory-passed-topics.js';
 import { heldKeysOf } from './memory-held-keys.js';
 import {
@@ -38,39 +35,32 @@ import {
   type QueueRow,
 } from './memory-queue-rows.js';
 import { MemorySlotLeases } from './memory-slot-leases.js';
+import type { MemorySlotQueueParts } from './memory-slot-queue-parts.js';
 import type { MemoryTransaction, MemoryTransactions } from './memory-transaction.js';
 import { withinBytes } from './within-bytes.js';
-
-export interface MemorySlotQueueParts {
-  readonly transactions: MemoryTransactions;
-  /** The store's clock, which decides about leases and due times. */
-  readonly clock: Clock;
-  /**
-   * Writes mail in the transaction that makes a dead letter of a message. Without it such a change is
-   * refused.
-   */
-  readonly putMail?: (mail: readonly NewMail[], transaction: Transaction) => Promise<void>;
-}
 
 /** A slot queue in memory, with the races of a real one. */
 export class MemorySlotQueue implements SlotQueueStore {
   readonly slots = SLOT_COUNT;
-  protected readonly rows = new MemoryQueueRows();
+  protected readonly rows: MemoryQueueRows;
   protected readonly leases: MemorySlotLeases;
   protected readonly transactions: MemoryTransactions;
   protected readonly clock: Clock;
+  protected readonly locks: MemoryQueueLocks;
   readonly #putMail: MemorySlotQueueParts['putMail'];
 
   constructor(parts: MemorySlotQueueParts) {
     this.transactions = parts.transactions;
     this.clock = parts.clock;
+    this.rows = new MemoryQueueRows(parts.sequence);
+    this.locks = new MemoryQueueLocks(parts.queue ?? 'outbox');
     this.leases = new MemorySlotLeases(parts.clock, this.slots);
     this.#putMail = parts.putMail;
   }
 
   /** Writes rows as {@link OutboxStore.append} does. */
   protected appendRows(rows: readonly NewRow[], transaction: MemoryTransaction): Promise<void> {
-    return appendRows(this.rows, rows, transaction, this.clock.now());
+    return appendRows(this.rows, this.locks, rows, transaction, this.clock.now());
   }
 
   async join(incarnation: string, ttlMs: number): Promise<void> {
@@ -79,7 +69,7 @@ export class MemorySlotQueue implements SlotQueueStore {
 
   async renew(incarnation: string, ttlMs: number): Promise<RenewedLeases> {
     return this.transactions.within(undefined, (transaction) =>
-      this.leases.renew(incarnation, ttlMs, (slot) => transaction.tryLock(lockOfSlot(slot))),
+      this.leases.renew(incarnation, ttlMs, (slot) => transaction.tryLock(this.locks.slot(slot))),
     );
   }
 
@@ -90,7 +80,7 @@ export class MemorySlotQueue implements SlotQueueStore {
         if (taken.length >= limit) break;
         // A change of the former owner that has not ended holds the lock of the row, so it is waited
         // for.
-        if (!transaction.tryLock(lockOfSlot(slot))) continue;
+        if (!transaction.tryLock(this.locks.slot(slot))) continue;
         taken.push(this.leases.take(slot, incarnation, ttlMs));
       }
       return taken;
@@ -199,7 +189,7 @@ export class MemorySlotQueue implements SlotQueueStore {
       const delayed = due.filter(([, row]) => row.status === 'delayed');
       const locks = delayed
         .filter(([, row]) => row.ordered)
-        .map(([, row]) => lockOfKey(row.message));
+        .map(([, row]) => this.locks.key(row.message));
       for (const lock of [...new Set(locks)].sort()) await transaction.lock(lock);
       this.rows.begin(transaction);
       let promoted = 0;
@@ -238,7 +228,7 @@ export class MemorySlotQueue implements SlotQueueStore {
       const left: Place[] = [];
       for (const place of places) {
         if (this.rows.table.get(place.seq) === undefined) continue;
-        const free = transaction.tryLock(lockOfRow(place.seq));
+        const free = transaction.tryLock(this.locks.row(place.seq));
         if (free) this.rows.table.delete(place.seq, transaction);
         else left.push(place);
       }
@@ -269,10 +259,7 @@ export class MemorySlotQueue implements SlotQueueStore {
     return longestWaitMs(this.rows.table.committed().values(), this.clock.now());
   }
 
-  async stats(): Promise<{
-    readonly byStatus: ReadonlyMap<QueuedStatus, number>;
-    readonly oldestPendingMs: number | null;
-  }> {
+  async stats(): ReturnType<SlotQueueStore['stats']> {
     return countRows(this.rows.table.committed().values(), this.clock.now());
   }
 
@@ -285,14 +272,16 @@ export class MemorySlotQueue implements SlotQueueStore {
     leases: readonly SlotLease[],
     transaction: MemoryTransaction,
   ): Promise<ReadonlySet<number>> {
-    const locked = leases.filter(({ slot }) => transaction.tryLock(lockOfSlot(slot), 'shared'));
+    const locked = leases.filter(({ slot }) =>
+      transaction.tryLock(this.locks.slot(slot), 'shared'),
+    );
     return this.#held(incarnation, locked);
   }
 
   /** Does something with those of the slots whose lease rows no other transaction has locked. */
   #whereFree<T>(slots: readonly number[], work: (free: readonly number[]) => T): Promise<T> {
     return this.transactions.within(undefined, (transaction) =>
-      work(slots.filter((slot) => transaction.tryLock(lockOfSlot(slot)))),
+      work(slots.filter((slot) => transaction.tryLock(this.locks.slot(slot)))),
     );
   }
 
@@ -308,7 +297,7 @@ export class MemorySlotQueue implements SlotQueueStore {
     const overtakes = change.kind === 'retry' && change.onlyFirst === true && this.#isBehind(row);
     const next = overtakes ? null : changedRow(row, change, this.clock);
     if (next === null) return 'gone';
-    if (!transaction.tryLock(lockOfRow(row.seq))) return 'busy';
+    if (!transaction.tryLock(this.locks.row(row.seq))) return 'busy';
     this.rows.table.set(row.seq, next, transaction);
     if (change.kind === 'dead_letter' && change.mail !== undefined) {
       if (this.#putMail === undefined) throw new TypeError('This queue has no saga mail.');
@@ -338,7 +327,7 @@ export class MemorySlotQueue implements SlotQueueStore {
       .entries(transaction)
       .filter(([, row]) => row.status === 'held' && keyNameOf(row) === name);
     // One that stayed behind would be overtaken by those after it.
-    if (!held.every(([key]) => transaction.tryLock(lockOfRow(key)))) return 'busy';
+    if (!held.every(([key]) => transaction.tryLock(this.locks.row(key)))) return 'busy';
     for (const [key, row] of held) {
       this.rows.table.set(key, { ...row, status: 'pending' }, transaction);
     }

@@ -40,7 +40,7 @@ export class MemoryStore implements Store {
       wakeUps: this.wakeUps,
       putMail: (mail, transaction) => this.sagas.putMail(mail, transaction),
     });
-    this.inbox = new MemoryInboxStore(transactions, clock);
+    this.inbox = new MemoryInboxStore(transactions, clock, this.wakeUps);
     this.sagas = new MemorySagaStore({
       transactions,
       clock,

@@ -1,4 +1,4 @@
-export { SLOT_COUNT, placeOfKey, type KeyPlace } from './key-hash.js';
+export { SLOT_COUNT, hashOfLine, hashOfMessage, placeOfKey, type KeyPlace } from './key-hash.js';
 export { parseTraceParent, passableTraceState, type TraceParent } from './traceparent.js';
 export * from './codec/index.js';
 export * from './contract/index.js';
@@ -10,6 +10,7 @@ export { SubscriptionClosedError } from './subscription-closed.error.js';
 export * from './inbox/index.js';
 export * from './slots/index.js';
 export * from './relay/index.js';
+export * from './landing/index.js';
 export { InvalidSigningKeyError, MessageSigning, UntrustedMessageError } from './signing/index.js';
 export type { Distrust, SigningOptions } from './signing/index.js';
 export * from './envelope/index.js';

@@ -54,3 +54,23 @@ export function placeOfKey(tenant: string, topic: string, key: string): KeyPlace
   const bytes = encoder.encode(`${tenant}\u0000${topic}\u0000${key}`);
   return { slot: (murmur3(bytes, 0) >>> 0) % SLOT_COUNT, lock: murmur3(bytes, 0x53414741) };
 }
+
+/**
+ * The 64-bit number, as a decimal text, by which a consumer group locks a key while it handles one of its
+ * messages, and finds what of the key is in its landing queue. Defined here for the same reason as
+ * {@link placeOfKey}. Two keys may share it: they then wait for each other, and never come out of order.
+ */
+export function hashOfLine(group: string, tenant: string, topic: string, key: string): string {
+  return hash64(`${group}\u0000${tenant}\u0000${topic}\u0000${key}`);
+}
+
+/** The same for a message that keeps no order, by what tells it from all others of its group. */
+export function hashOfMessage(group: string, tenant: string, source: string, id: string): string {
+  return hash64(`${group}\u0000${tenant}\u0000${source}\u0000${id}\u0000`);
+}
+
+function hash64(text: string): string {
+  const bytes = encoder.encode(text);
+  const high = BigInt(murmur3(bytes, 0x4c414e44)) << 32n;
+  return (high | BigInt(murmur3(bytes, 0x494e4721) >>> 0)).toString();
+}

@@ -1,3 +1,4 @@
+import type { LandedRow } from './landing-store.js';
 import type { Message } from './message.js';
 
 /** The outcome of one message of a batch. */
@@ -27,6 +28,10 @@ export interface Delivery {
    * record nothing when they deliver.
    */
   readonly afterDeath?: boolean;
+  /** False: other messages of its key may overtake it. Default true. */
+  readonly ordered?: boolean;
+  /** The row of the group's landing queue that the message comes from; absent: it comes from the broker. */
+  readonly landed?: LandedRow;
   /**
    * Aborted when the subscription loses the right to work on the message, or closes for good. Only in
    * the second case the reason is a `SubscriptionClosedError`: the message is given back in good order,
@@ -36,7 +41,11 @@ export interface Delivery {
 }
 
 export type DeliveryOutcome =
-  | { readonly kind: 'done' }
+  /**
+   * The broker has nothing more to do with the message. `landed`: it was put into the landing queue of its
+   * group, so that the messages of its key that wait in the consumer's memory go there too.
+   */
+  | { readonly kind: 'done'; readonly landed?: true }
   /**
    * The message is delivered again after `delayMs` milliseconds; until then only the messages of its
    * key wait.
@@ -60,6 +69,12 @@ export interface SubscribeRequest {
    * delay.
    */
   readonly handle: (delivery: Delivery) => Promise<DeliveryOutcome>;
+  /**
+   * Puts deliveries of one key, which wait in memory behind one that has just landed, into the landing queue of
+   * the group, in the order given. They are then done. False: they have to be handled. For brokers that do not
+   * keep their retries.
+   */
+  readonly land?: (deliveries: readonly Delivery[]) => Promise<boolean>;
 }
 
 export interface Subscription {
@@ -120,6 +135,12 @@ export interface Broker {
    * keeps at most one unacknowledged message per key here.
    */
   readonly orderedBatches: boolean;
+  /**
+   * True: a delivery that ends as `retry` holds back its key and nothing else, however long it takes. False:
+   * it would hold back a part of the broker's queue, so that longer retries are put into the landing queue of
+   * the consumer group.
+   */
+  readonly keepsRetries: boolean;
   /**
    * One outcome for each message, in order. Never rejects.
    *

@@ -1,4 +1,5 @@
 import type { DeadLetterFilter, DeadLetterOutcome } from './outbox-store.js';
+import type { LandedRow, LandingStore } from './landing-store.js';
 import type { Message } from './message.js';
 import type { Transaction } from './transaction.js';
 
@@ -30,22 +31,57 @@ export type ParticipantState =
 /** Whether the command that a compensation undoes is known to have been carried out. */
 export type Applied = 'applied' | 'unknown';
 
+/** The key whose messages a group handles one after the other, in order. */
+export interface InboxLine {
+  readonly tenant: string;
+  readonly topic: string;
+  readonly key: string;
+}
+
+/**
+ * What is known of a message when it is claimed:
+ * - `new`: it may be handled; this transaction has recorded it as done.
+ * - `held`: a message of its key is in the landing queue and holds the key, so that this one must be
+ *   landed behind it. Nothing was written.
+ * - `landed`: it is in the landing queue itself, and is handled from there.
+ * - `done`, `dead`: it was handled or dead-lettered before.
+ */
+export type ClaimState = 'new' | 'held' | 'landed' | 'done' | 'dead';
+
+export interface ClaimOptions {
+  /**
+   * After so many milliseconds without a statement, the database may end the transaction: its process is
+   * frozen or lost, and nobody else would release the message and the rows that the handler has locked.
+   * Default: it has only the limit of its session, if any.
+   */
+  readonly idleMs?: number;
+  /**
+   * The key in whose order the message is. Its handlers exclude each other until their transactions end.
+   * Default: none, and the message neither waits for others nor is held by them.
+   */
+  readonly line?: InboxLine;
+  /**
+   * The number of its row in the landing queue, where the message is handled from there. It is `new` if its
+   * state is `landed`, and `held` if a row of its key with a lower number holds the key: an owner of the slot
+   * may not know of it yet, because another process has put it there.
+   */
+  readonly landed?: string;
+}
+
 /** Why a message was dead-lettered, and after how many attempts. */
 export interface InboxDeath {
   readonly message: Message;
   readonly attempts: number;
   readonly reason: string;
   readonly error: string;
+  /** Whether it goes on holding back the later messages of its key. Default false. */
+  readonly blocks?: boolean;
 }
 
 export interface InboxDeadLetter extends InboxDeath {
   readonly cursor: string;
   readonly group: string;
   readonly diedAt: Date;
-  /** Whether a replay was requested and has not ended yet. */
-  readonly replaying: boolean;
-  /** How often a process has taken it for its replay, this time included; 0: not yet. */
-  readonly replays: number;
 }
 
 /**
@@ -67,22 +103,18 @@ export interface InboxAttempts {
 }
 
 /** Records which messages a consumer has handled, so that each has its effects once. */
-export interface InboxStore {
+export interface InboxStore extends LandingStore {
   /**
-   * First statement of a handler's transaction. `new`: the row is written by this transaction. `done`,
-   * `dead`: it was handled or dead-lettered before. Waits for another transaction that holds the same
-   * key, at most `waitMs`; then throws `InboxBusyError`.
-   *
-   * @param idleMs after so many milliseconds without a statement, the database may end the transaction: its
-   * process is frozen or lost, and nobody else would release the message and the rows that the handler
-   * has locked. Undefined: it has only the limit of its session, if any.
+   * First statement of a handler's transaction. Waits for another transaction that handles the message, or
+   * one of its key, at most `waitMs`; then throws `InboxBusyError`. What a transaction that it waited for
+   * has written is seen.
    */
   claim(
     key: InboxKey,
     transaction: Transaction,
     waitMs: number,
-    idleMs?: number,
-  ): Promise<'new' | 'done' | 'dead'>;
+    options?: ClaimOptions,
+  ): Promise<ClaimState>;
 
   /**
    * Second statement of a command's transaction: writes or reads the participant's row of an
@@ -149,58 +181,42 @@ export interface InboxStore {
   noteEnd(key: InboxKey, end: 'failed' | 'timed_out' | 'uncounted'): Promise<InboxAttempts>;
 
   /**
-   * Makes the message a dead letter, in the given transaction; one that was being replayed becomes a
-   * dead letter again. Its attempts are forgotten, so that a replay has all of them. False: it was
-   * handled or dead-lettered meanwhile, and nothing was written.
+   * Makes the message a dead letter of its group's landing queue, in the given transaction. Its attempts
+   * are forgotten, so that a replay has all of them. Waits for another transaction that handles the
+   * message, at most `waitMs`; then throws `InboxBusyError`. False: it was handled, landed or dead-lettered
+   * meanwhile, and nothing was written.
+   *
+   * @param landed the row of the landing queue that becomes the dead letter; undefined: the message is not
+   * in the landing queue. Throws `LandedRowLostError` if the row is another process's by now.
    */
   bury(
     key: InboxKey,
     letter: InboxDeath,
     transaction: Transaction,
     waitMs: number,
+    line: InboxLine | undefined,
+    landed?: LandedRow,
   ): Promise<boolean>;
   listDeadLetters(filter: DeadLetterFilter): Promise<readonly InboxDeadLetter[]>;
   /**
-   * Marks dead letters for replay and clears their inbox rows, so that the message can be handled
-   * again. The dead letters are kept until {@link endReplay}, so that a crash meanwhile loses none.
-   * Returns an outcome for each key, in the order given; a dead letter that is being replayed already
-   * becomes due at once, and is `done`.
+   * Puts dead letters back at their places in the landing queue, with no attempts counted, where they hold
+   * their keys again. Returns an outcome for each key, in the order given. One that was put back before and
+   * has not been handled yet is `done`.
    */
-  requestReplay(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]>;
-  /**
-   * Takes dead letters of the groups that are marked for replay and due. Each is not due again for
-   * `leaseMs` milliseconds, so that the processes of a group share the work. If two take the same one,
-   * the inbox row decides.
-   */
-  takeReplays(
-    groups: readonly string[],
-    limit: number,
-    leaseMs: number,
-  ): Promise<readonly InboxDeadLetter[]>;
-  /** Has the replayed message tried again in `delayMs` milliseconds. */
-  postponeReplay(key: InboxKey, delayMs: number): Promise<void>;
-  /**
-   * Removes the dead letter of a replayed message if its inbox row is done; otherwise does nothing.
-   * `handledAs`: the message was handled under another key than that of the dead letter (it was not
-   * trusted before); the dead letter is then removed once the row of that key is done or has a dead
-   * letter of its own.
-   */
-  endReplay(key: InboxKey, handledAs?: InboxKey): Promise<void>;
+  replayDeadLetters(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]>;
   /**
    * Removes dead letters for good. Their messages stay ended, so that a late duplicate is dropped.
-   * Returns an outcome for each key, in the order given. One whose replay is running and does not end
-   * within seconds is `busy`, and the others are discarded all the same; one whose replay has succeeded
-   * meanwhile is `ended`.
+   * Returns an outcome for each key, in the order given. One that was put back and has not been handled
+   * yet is `busy`.
    */
   discardDeadLetters(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]>;
-  /** Counts dead letters, including those that are being replayed, since they are not handled yet. */
   countDeadLetters(): Promise<number>;
 
   /**
    * Removes rows that are not needed any more, at most `limit` of each kind, and skips locked ones:
    * messages that ended and were claimed more than `doneMs` milliseconds ago, participant rows past
-   * their time, and counts of attempts of the same age. Rows of open transactions and of messages with
-   * a dead letter are kept. Returns how many rows were removed.
+   * their time, and counts of attempts of the same age. Rows of open transactions and of messages that are
+   * in the landing queue, dead letters included, are kept. Returns how many rows were removed.
    */
   prune(doneMs: number, limit: number): Promise<number>;
   /** Milliseconds until an ISO 8601 instant by the store's clock; negative: passed. */

@@ -4,6 +4,7 @@ export * from './check-filters.js';
 export type * from './engine-registry.js';
 export * from './fault-points.js';
 export type * from './inbox-store.js';
+export type * from './landing-store.js';
 export * from './latest-entries-look.js';
 export type * from './logger.js';
 export * from './message.js';

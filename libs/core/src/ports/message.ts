@@ -73,4 +73,6 @@ export const HEADERS = {
   dataSchema: 'ce_dataschema',
   /** On a dead letter only, and never taken from a sender: the digest of a message that was not trusted. */
   untrusted: 'sagaz-untrusted',
+  /** In the landing queue only: the attributes of a message that a row cannot hold as they came. */
+  landed: 'sagaz-landed',
 } as const;

@@ -64,6 +64,11 @@ export interface QueuedMessage {
   readonly ordered: boolean;
   /** Milliseconds since it was written, by the database's clock. */
   readonly ageMs: number;
+  /**
+   * Milliseconds until it may be worked on, by the database's clock, where it was written with a time and has
+   * not been worked on since: it has its place in its key already. Absent on all others.
+   */
+  readonly dueInMs?: number;
   readonly message: Message;
 }
 

@@ -78,6 +78,11 @@ export class LateBroker implements Broker {
     return this.#broker?.orderedBatches ?? false;
   }
 
+  /** True until the broker is connected: it has delivered nothing yet. */
+  get keepsRetries(): boolean {
+    return this.#broker?.keepsRetries ?? true;
+  }
+
   publish(batch: readonly Message[], deadline?: number): Promise<readonly PublishOutcome[]> {
     if (this.#broker !== null) return this.#broker.publish(batch, deadline);
     const error = this.#absent();

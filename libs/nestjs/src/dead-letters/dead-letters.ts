@@ -85,8 +85,7 @@ export class DeadLetters {
       'DeadLetters.replay',
       refs,
       ({ store }, ids) => store.outbox.replayDeadLetters(ids),
-      // Processes of the group find them by polling; whichever comes first takes them.
-      ({ store }, keys) => store.inbox.requestReplay(keys),
+      ({ store }, keys) => store.inbox.replayDeadLetters(keys),
     );
   }
 

@@ -3,12 +3,12 @@ import { DiscoveryService } from '@nestjs/core';
 import {
   HEADERS,
   InboxProcessor,
-  InboxReplayer,
+  LandingWorker,
   SoloGate,
   type Broker,
   type Clock,
   type Delivery,
-  type DeliveryOutcome,
+  type HandledDelivery,
   type InboxHandler,
   type Logger,
   type Timer,
@@ -36,7 +36,7 @@ const NOT_STARTED =
 export class Consumers implements Worker, OnModuleInit {
   readonly name = 'consumers';
   readonly #subscriptions: KeptSubscription[] = [];
-  readonly #replayers: InboxReplayer[] = [];
+  readonly #landings: LandingWorker[] = [];
   readonly #housekeeping: InboxHousekeeping[] = [];
   readonly #processors = new Map<Connection, InboxProcessor>();
   readonly #gate: SoloGate;
@@ -108,7 +108,7 @@ export class Consumers implements Worker, OnModuleInit {
     for (const housekeeping of this.#housekeeping) housekeeping.stop();
     await Promise.all([
       ...this.#subscriptions.splice(0).map((subscription) => subscription.close(withinMs)),
-      ...this.#replayers.splice(0).map((replayer) => replayer.close()),
+      ...this.#landings.splice(0).map((landing) => landing.close(withinMs)),
     ]);
   }
 
@@ -117,7 +117,7 @@ export class Consumers implements Worker, OnModuleInit {
       const remedy = this.server.connected ? NOT_STARTED : NOT_CONNECTED;
       return `No messages come to ${this.#declared.join(', ')}. ${remedy}`;
     }
-    for (const { problem } of [...this.#replayers, ...this.#processors.values()]) {
+    for (const { problem } of [...this.#landings, ...this.#processors.values()]) {
       if (problem !== null) return problem;
     }
     for (const subscription of this.#subscriptions) {
@@ -142,10 +142,13 @@ export class Consumers implements Worker, OnModuleInit {
   #consume(broker: Broker): void {
     if (this.#state !== 'waiting') return;
     this.#state = 'consuming';
-    for (const connection of new Set(this.handlers.all.map((handler) => handler.connection))) {
-      this.#startReplayer(connection);
+    for (const group of this.handlers.groups) {
+      const mine = this.handlers.all.filter(({ inbox }) => inbox.group === group);
+      for (const connection of new Set(mine.map((handler) => handler.connection))) {
+        this.#startLanding(connection, group);
+      }
+      this.#subscribe(broker, group);
     }
-    for (const group of this.handlers.groups) this.#subscribe(broker, group);
   }
 
   /** A broker that is away is no reason to end the process: services may start before it. */
@@ -162,13 +165,14 @@ export class Consumers implements Worker, OnModuleInit {
         // Each handler has a time limit of its own, so the subscription needs none.
         timeoutMs: null,
         handle: (delivery) => this.#handle(delivery),
+        land: (deliveries) => this.#land(deliveries),
       },
     });
     this.#subscriptions.push(subscription);
     subscription.begin();
   }
 
-  async #handle(delivery: Delivery): Promise<DeliveryOutcome> {
+  async #handle(delivery: Delivery): Promise<HandledDelivery> {
     const { group, message } = delivery;
     const handler = this.handlers.find(group, message.type);
     if (handler === undefined) return this.#unhandled(delivery);
@@ -177,11 +181,22 @@ export class Consumers implements Worker, OnModuleInit {
     );
   }
 
+  /** They follow a message that has landed, and so land in its store. A group whose handlers have several
+   * stores has each message claimed by itself. */
+  async #land(deliveries: readonly Delivery[]): Promise<boolean> {
+    const connections = new Set(
+      deliveries.map(({ group, message }) => this.handlers.find(group, message.type)?.connection),
+    );
+    const [connection] = connections;
+    if (connections.size !== 1 || connection === undefined) return false;
+    return this.#processorOf(connection).landFollowers(deliveries);
+  }
+
   /**
    * Acknowledges an event without a handler. A command without a handler is answered with a failure and
    * kept as a dead letter.
    */
-  async #unhandled(delivery: Delivery): Promise<DeliveryOutcome> {
+  async #unhandled(delivery: Delivery): Promise<HandledDelivery> {
     const { group, message } = delivery;
     const role = message.headers[HEADERS.role];
     const neighbour = this.handlers.commandHandlerOf(group, message.topic);
@@ -225,23 +240,36 @@ export class Consumers implements Worker, OnModuleInit {
       gate: this.#gate,
       // A quarter of the places, so that messages that have timed out before leave places to others.
       slowPlaces: Math.max(1, Math.floor(this.options.inbox.concurrency / 4)),
+      keepsRetries: this.broker?.keepsRetries ?? true,
     });
   }
 
-  #startReplayer(connection: Connection): void {
-    const groups = new Set(
-      this.handlers.all
-        .filter((handler) => handler.connection === connection)
-        .map(({ inbox }) => inbox.group),
-    );
-    const replayer = new InboxReplayer({
+  #startLanding(connection: Connection, group: string): void {
+    const landing = new LandingWorker({
+      group,
       inbox: connection.store.inbox,
       clock: this.clock,
       logger: this.logger,
-      groups: [...groups],
-      redeliver: (delivery) => this.#handle(delivery),
+      concurrency: this.options.inbox.concurrency,
+      handle: (delivery) => this.#handleLanded(connection, delivery),
+      wakeUps: connection.store.wakeUps,
     });
-    replayer.start();
-    this.#replayers.push(replayer);
+    this.#landings.push(landing);
+    detached(() => void landing.start());
+  }
+
+  /** Gives up a message that landed when this application, or an earlier version, had a handler for it. */
+  #handleLanded(connection: Connection, delivery: Delivery): Promise<HandledDelivery> {
+    const { group, message } = delivery;
+    const handler = this.handlers.find(group, message.type);
+    if (handler?.connection === connection) return this.#handle(delivery);
+    const some = this.handlers.all.find(
+      ({ inbox, connection: its }) => inbox.group === group && its === connection,
+    );
+    if (some === undefined) return this.#handle(delivery);
+    const unknown: InboxHandler = { ...some.inbox, type: message.type };
+    return this.#processorOf(connection).receive(delivery, unknown, () =>
+      Promise.reject(new UnknownCommandError(message.type, group)),
+    );
   }
 }

@@ -44,7 +44,10 @@ export class HandlerSetupError extends SagazError {
   }
 }
 
-/** A command came to the group that handles its topic, and no method handles its type. */
+/**
+ * A command came to the group that handles its topic, or a message is in the landing queue of the group, and no
+ * method handles its type.
+ */
 export class UnknownCommandError extends NonRetryableError {
   override readonly code = 'SAGAZ_UNKNOWN_COMMAND';
 
@@ -52,7 +55,7 @@ export class UnknownCommandError extends NonRetryableError {
     readonly type: string,
     readonly group: string,
   ) {
-    super(`The consumer group '${group}' has no handler for the command '${type}'.`, {
+    super(`The consumer group '${group}' has no handler for '${type}'.`, {
       remedy: `Add a method with @IdempotentHandler for '${type}', deploy it, and replay the dead letter.`,
     });
   }

@@ -20,17 +20,20 @@ import { inHandlerTransaction } from './transaction-manager.decorator.js';
 /** Adapts the transactions of a connection to the interface of the inbox. */
 function unitOf(connection: Connection): InboxUnit {
   return {
-    run: (body) =>
-      connection.run(async ({ transaction, enlisted, manager }) => {
-        const published: Promise<void>[] = [];
-        const result = await inHandlerTransaction(manager, () =>
-          body(transaction, (message) => {
-            published.push(enlisted.publish(nextOrdinal(), message));
-          }),
-        );
-        await Promise.all(published);
-        return result;
-      }),
+    run: (body, last) =>
+      connection.run(
+        async ({ transaction, enlisted, manager }) => {
+          const published: Promise<void>[] = [];
+          const result = await inHandlerTransaction(manager, () =>
+            body(transaction, (message) => {
+              published.push(enlisted.publish(nextOrdinal(), message));
+            }),
+          );
+          await Promise.all(published);
+          return result;
+        },
+        last === undefined ? {} : { last },
+      ),
   };
 }
 

@@ -50,6 +50,7 @@ const OUTCOMES: Readonly<Record<InboxOutcome['kind'], true>> = {
   expired: true,
   refused: true,
   buried: true,
+  landed: true,
   retry: true,
 };
 const REASONS: Readonly<Record<BurialReason, true>> = {

@@ -172,7 +172,12 @@ export class IdempotentInterceptor implements NestInterceptor {
           // The inbox row is claimed first, as in every handler, because a transaction that holds
           // business rows must not wait for the inbox row.
           const { idleMs } = timeLimitsOf({ timeoutMs: limitMs });
-          const claim = await inbox.claim(key, transaction, WAIT_MS, idleMs);
+          const claim = await inbox.claim(
+            key,
+            transaction,
+            WAIT_MS,
+            idleMs === undefined ? {} : { idleMs },
+          );
           if (claim !== 'new') return { fresh: false };
           const value = await inHandlerTransaction(manager, () =>
             withoutCommands(pattern, () =>

@@ -50,6 +50,8 @@ const CLOSE_WITHIN_MS = 10_000;
 export class PgBroker implements Broker {
   readonly name = 'postgres';
   readonly orderedBatches = true;
+  /** A retry is one update of a row that is in a queue with held keys already. */
+  readonly keepsRetries = true;
   readonly #parts: PgBrokerParts;
   readonly #publisher: Publisher;
   readonly #groups: Groups;
@@ -103,7 +105,15 @@ export class PgBroker implements Broker {
         handle: async (row, signal, afterDeath) => {
           const attempt = row.attempts + 1;
           const { message } = row;
-          const outcome = await request.handle({ message, group, attempt, afterDeath, signal });
+          const { ordered } = row;
+          const outcome = await request.handle({
+            message,
+            group,
+            attempt,
+            afterDeath,
+            ordered,
+            signal,
+          });
           if (outcome.kind === 'done') return { kind: 'complete' };
           return { kind: 'retry', delayMs: outcome.delayMs, counts: true, error: outcome.error };
         },

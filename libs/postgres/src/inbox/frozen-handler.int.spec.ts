@@ -1,4 +1,11 @@
-import { InboxProcessor, jsonCodec, newId, systemClock, type InboxKey } from '@sagaz/core';
+import {
+  InboxProcessor,
+  jsonCodec,
+  newId,
+  systemClock,
+  type ClaimState,
+  type InboxKey,
+} from '@sagaz/core';
 import { describeEachPostgres } from '@sagaz/test-support';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
@@ -45,13 +52,10 @@ describeEachPostgres('a process that is frozen while its handler has a transacti
     return rows[0]?.limit;
   }
 
-  function claim(
-    key: InboxKey,
-    client: pg.Client,
-    idleMs?: number,
-  ): Promise<'new' | 'done' | 'dead'> {
+  function claim(key: InboxKey, client: pg.Client, idleMs?: number): Promise<ClaimState> {
     const { inbox, transactions } = database.store(0);
-    return inbox.claim(key, transactions.enlist(client), WAIT_MS, idleMs);
+    const options = idleMs === undefined ? {} : { idleMs };
+    return inbox.claim(key, transactions.enlist(client), WAIT_MS, options);
   }
 
   it('releases the message and the rows it has locked when its time is over', async () => {
@@ -136,7 +140,9 @@ describeEachPostgres('a process that is frozen while its handler has a transacti
     const [holder, waiting] = [await begun(), await begun()];
     await claim(key, holder);
     const { inbox, transactions } = database.store(0);
-    const waited = inbox.claim(key, transactions.enlist(waiting), 20_000, 900_000);
+    const waited = inbox.claim(key, transactions.enlist(waiting), 20_000, {
+      idleMs: 900_000,
+    });
     await expect
       .poll(async () => {
         const { rowCount } = await database.store(1).pool.query({

@@ -16,13 +16,7 @@ export async function prune(
   const kinds = [
     {
       table: 'inbox',
-      // The row of a message that is done is still needed if its dead letter is being replayed, until
-      // the dead letter is removed.
-      where: `r.state = 'done' AND r.claimed_at < clock_timestamp() - $2 * interval '1 millisecond'
-        AND NOT EXISTS (
-          SELECT FROM ${quoted}.inbox_dead_letter AS l
-          WHERE l.tenant = r.tenant AND l.group_name = r.group_name AND l.source = r.source AND l.id = r.id
-        )`,
+      where: `r.state = 'done' AND r.claimed_at < clock_timestamp() - $2 * interval '1 millisecond'`,
       order: 'claimed_at',
       values: [limit, doneMs],
     },

@@ -4,6 +4,7 @@ import {
   HEADERS,
   InboxProcessor,
   TransactionAbortedError,
+  hashOfLine,
   jsonCodec,
   newId,
   systemClock,
@@ -219,16 +220,16 @@ describeEachPostgres('handlers on PostgreSQL', (server) => {
   it('puts a message off while another one of the same number is handled', async () => {
     const message = newMessage();
     const [mine, other] = [await client(), await client()];
-    const lock = [group, message.id];
+    const lock = [hashOfLine(group, message.tenant, message.topic, message.key)];
     const handle = async (): Promise<string | undefined> => {
       await receive(message, unitOn(mine, 'BEGIN'), () => Promise.resolve());
       return events.at(-1)?.outcome.kind;
     };
     try {
-      await other.query('SELECT pg_advisory_lock(1396786501, hashtext($1 || $2))', lock);
+      await other.query('SELECT pg_advisory_lock($1::bigint)', lock);
       expect(await handle()).toBe('retry');
       expect(events.at(-1)?.outcome).toMatchObject({ counted: false });
-      await other.query('SELECT pg_advisory_unlock(1396786501, hashtext($1 || $2))', lock);
+      await other.query('SELECT pg_advisory_unlock($1::bigint)', lock);
       expect(await handle()).toBe('committed');
     } finally {
       await Promise.all([mine.end(), other.end()]);
@@ -264,6 +265,7 @@ describeEachPostgres('handlers on PostgreSQL', (server) => {
         { message: { ...message, source: 'elsewhere' }, attempts: 1, reason: 'final', error: 'x' },
         transaction,
         1_000,
+        undefined,
       ),
     );
     const clients = await Promise.all(Array.from({ length: 8 }, client));
@@ -332,7 +334,7 @@ describeEachPostgres('handlers on PostgreSQL', (server) => {
       const letters = await database.store(0).inbox.listDeadLetters({ key: message.key });
       expect(letters.map(({ reason }) => reason)).toEqual(['crashed']);
       const { rows } = await database.store(0).pool.query<{ status: string }>({
-        text: "SELECT headers ->> 'sagaz-reply-status' AS status FROM sagaz.message WHERE key = $1",
+        text: "SELECT headers ->> 'sagaz-reply-status' AS status FROM sagaz.message WHERE key = $1 AND lane = 0",
         values: [message.key],
       });
       expect(rows).toEqual([{ status: 'failed' }]);

@@ -1,5 +1,5 @@
 import type { Transaction } from '@sagaz/core';
-import type { EffectTable, InboxParts } from '@sagaz/core/testing';
+import type { EffectTable, InboxParts, LandingEffects } from '@sagaz/core/testing';
 import { createDatabase, type PostgresServer, type TestDatabase } from '@sagaz/test-support';
 import { PgTransactions, SagazPool, schemaName } from '../connection/index.js';
 import { Migrator } from '../migrations/index.js';
@@ -35,6 +35,9 @@ export class InboxDatabase {
     await new Migrator({ pool, schema: 'sagaz', set: 'store' }).migrate();
     await pool.query({
       text: 'CREATE TABLE public.effect (place bigserial PRIMARY KEY, entry json NOT NULL)',
+    });
+    await pool.query({
+      text: 'CREATE TABLE public.landed (group_name text, key text, n integer, seen text)',
     });
     return database;
   }
@@ -80,6 +83,38 @@ export class InboxDatabase {
           text: 'SELECT entry::text AS entry FROM public.effect ORDER BY place',
         });
         return rows.map(({ entry }) => JSON.parse(entry) as string);
+      },
+    };
+  }
+
+  /** What the handlers of landing trials write. */
+  get landed(): LandingEffects {
+    const { pool, transactions } = this.store(0);
+    return {
+      record: async ({ group, key, n, seen }, transaction) => {
+        await transactions.own(transaction).query({
+          text: 'INSERT INTO public.landed VALUES ($1, $2, $3, $4)',
+          values: [group, key, n, JSON.stringify(seen)],
+        });
+      },
+      see: async (group, key, transaction) => {
+        const { rows } = await transactions.own(transaction).query<{ n: number }>({
+          text: 'SELECT n FROM public.landed WHERE group_name = $1 AND key = $2',
+          values: [group, key],
+        });
+        return rows.map(({ n }) => n);
+      },
+      recorded: async (group) => {
+        const { rows } = await pool.query<{ key: string; n: number; seen: string }>({
+          text: 'SELECT key, n, seen FROM public.landed WHERE group_name = $1',
+          values: [group],
+        });
+        return rows.map(({ key, n, seen }) => ({
+          group,
+          key,
+          n,
+          seen: JSON.parse(seen) as number[],
+        }));
       },
     };
   }

@@ -1,4 +1,9 @@
-import { inboxDeliveryContract, inboxStoreContract, runContract } from '@sagaz/core/testing';
+import {
+  inboxDeliveryContract,
+  inboxStoreContract,
+  landingTrialContract,
+  runContract,
+} from '@sagaz/core/testing';
 import { describeEachPostgres } from '@sagaz/test-support';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { InboxDatabase } from './inbox.fixture.js';
@@ -16,7 +21,12 @@ describeEachPostgres('the inbox store', (server) => {
       store: database.store(0),
       newStore: () => Promise.resolve(database.store(1)),
       effects: database.effects,
+      landed: database.landed,
     });
   runContract('keeps the contract', inboxStoreContract, fixture, { it, describe });
+  runContract('keeps the contract of landing queues', landingTrialContract, fixture, {
+    it,
+    describe,
+  });
   runContract('keeps the contract of deliveries', inboxDeliveryContract, fixture, { it, describe });
 });

@@ -1,31 +1,44 @@
 import type {
   Applied,
+  ClaimOptions,
+  ClaimState,
   DeadLetterFilter,
   DeadLetterOutcome,
   InboxAttempts,
   InboxDeadLetter,
   InboxDeath,
   InboxKey,
+  InboxLine,
   InboxStore,
   KeptReply,
+  LandedRow,
+  LandingMessage,
   ParticipantState,
+  SlotQueueStore,
   Transaction,
+  WakeUps,
 } from '@sagaz/core';
 import {
   epochMs,
   type PgTransactions,
+  type Queryable,
   type SagazPool,
   type SchemaName,
 } from '../connection/index.js';
-import { InboxClaims, noteAttempt, readAttempts } from './inbox-claims.js';
+import { noteAttempt, readAttempts } from './attempt-notes.js';
+import { InboxClaims } from './inbox-claims.js';
 import { InboxDeadLetters } from './inbox-dead-letters.js';
 import { prune } from './inbox-pruning.js';
+import { Landings } from './landings.js';
 import { Participants } from './participants.js';
 
 export interface PgInboxStoreParts {
   readonly pool: SagazPool;
   readonly transactions: PgTransactions;
   readonly schema: SchemaName;
+  /** Where the leases of landing queues are taken and renewed. Default: the pool. */
+  readonly leases?: Queryable;
+  readonly wakeUps?: Pick<WakeUps, 'hint'>;
 }
 
 /** Inboxes in PostgreSQL, beside the data their handlers change. */
@@ -36,23 +49,25 @@ export class PgInboxStore implements InboxStore {
   readonly #claims: InboxClaims;
   readonly #participants: Participants;
   readonly #letters: InboxDeadLetters;
+  readonly #landings: Landings;
 
-  constructor({ pool, transactions, schema }: PgInboxStoreParts) {
+  constructor({ pool, transactions, schema, leases = pool, wakeUps }: PgInboxStoreParts) {
     this.#pool = pool;
     this.#transactions = transactions;
     this.#schema = schema;
     this.#claims = new InboxClaims(schema);
     this.#participants = new Participants(schema);
-    this.#letters = new InboxDeadLetters(pool, transactions, schema);
+    this.#letters = new InboxDeadLetters(pool, schema, wakeUps);
+    this.#landings = new Landings({ pool, schema, leases, wakeUps });
   }
 
   claim(
     key: InboxKey,
     transaction: Transaction,
     waitMs: number,
-    idleMs?: number,
-  ): Promise<'new' | 'done' | 'dead'> {
-    return this.#claims.end(this.#transactions.own(transaction), key, 'done', waitMs, idleMs);
+    options: ClaimOptions = {},
+  ): Promise<ClaimState> {
+    return this.#claims.claim(this.#transactions.own(transaction), key, waitMs, options);
   }
 
   beginCommand(
@@ -118,40 +133,38 @@ export class PgInboxStore implements InboxStore {
     return noteAttempt(this.#pool.for('inbox'), this.#schema, key, end);
   }
 
-  async bury(
+  bury(
     key: InboxKey,
     letter: InboxDeath,
     transaction: Transaction,
     waitMs: number,
+    line: InboxLine | undefined,
+    landed?: LandedRow,
   ): Promise<boolean> {
     const own = this.#transactions.own(transaction);
-    if ((await this.#claims.end(own, key, 'dead', waitMs)) !== 'new') return false;
-    await this.#letters.put(own, key, letter);
-    return true;
+    return landed === undefined
+      ? this.#landings.buryNew(own, key, letter, waitMs, line)
+      : this.#landings.buryLanded(own, key, letter, waitMs, line, landed);
+  }
+
+  land(messages: readonly LandingMessage[], waitMs: number): Promise<number> {
+    return this.#landings.land(messages, waitMs);
+  }
+
+  landingQueue(group: string): Promise<SlotQueueStore> {
+    return this.#landings.queue(group);
+  }
+
+  finishLanded(row: LandedRow, transaction: Transaction): Promise<void> {
+    return this.#landings.finish(row, this.#transactions.own(transaction));
   }
 
   listDeadLetters(filter: DeadLetterFilter): Promise<readonly InboxDeadLetter[]> {
     return this.#letters.list(filter);
   }
 
-  requestReplay(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]> {
-    return this.#letters.requestReplay(keys);
-  }
-
-  takeReplays(
-    groups: readonly string[],
-    limit: number,
-    leaseMs: number,
-  ): Promise<readonly InboxDeadLetter[]> {
-    return this.#letters.takeReplays(groups, limit, leaseMs);
-  }
-
-  postponeReplay(key: InboxKey, delayMs: number): Promise<void> {
-    return this.#letters.postponeReplay(key, delayMs);
-  }
-
-  endReplay(key: InboxKey, handledAs?: InboxKey): Promise<void> {
-    return this.#letters.endReplay(key, handledAs);
+  replayDeadLetters(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]> {
+    return this.#letters.replay(keys);
   }
 
   discardDeadLetters(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]> {

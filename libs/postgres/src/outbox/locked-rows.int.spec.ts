@@ -29,6 +29,7 @@ const quiet: Logger = {
 class Recorder implements Broker {
   readonly name = 'recorder';
   readonly orderedBatches = true;
+  readonly keepsRetries = true;
   readonly taken: Message[] = [];
   refuses = false;
 

@@ -27,6 +27,7 @@ const quiet: Logger = {
 class Recorder implements Broker {
   readonly name = 'recorder';
   readonly orderedBatches = true;
+  readonly keepsRetries = true;
   readonly taken: Message[] = [];
   readonly #refuses: (message: Message) => boolean;
 

@@ -69,11 +69,18 @@ export const STORE_NEEDS: Readonly<Record<ProcessRole, readonly Needed[]>> = {
   consume: [
     table('inbox', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
     table('inbox_attempt', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
-    table('inbox_dead_letter', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
     table('participant', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
     callOf('participant_begin'),
     callOf('participant_undo'),
     ...SENDING,
+    // The landing queue.
+    table('message', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
+    sequence('message_seq', 'SELECT', 'USAGE'),
+    callOf('message_read'),
+    callOf('open_queue'),
+    table('queue', 'SELECT', 'INSERT'),
+    table('slot_lease', 'SELECT', 'INSERT', 'UPDATE'),
+    table('slot_member', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),
   ],
 };
 

@@ -78,6 +78,7 @@ describeEachPostgres('a role that owns nothing', (server) => {
       broker: {
         name: 'spec',
         orderedBatches: true,
+        keepsRetries: true,
         subscribe: () => Promise.reject(new Error('not asked for here')),
         health: () => Promise.resolve(),
         close: () => Promise.resolve(),
@@ -116,7 +117,24 @@ describeEachPostgres('a role that owns nothing', (server) => {
       await store.inbox.beginCommand('', 'key', 1_000, transaction, 1_000);
       await store.inbox.markUndone('', 'other', 1_000, transaction, 1_000);
     });
-    await store.inbox.takeReplays(['g'], 10, 1_000);
+    const line = { tenant: '', topic: 't', key: 'k' };
+    const landed = { key: { ...key, id: 'l' }, message: outboxMessage('l', 1), line };
+    expect(await store.inbox.land([{ ...landed, attempts: 0, retry: null }], 1_000)).toBe(1);
+    const queue = await store.inbox.landingQueue('g');
+    await queue.join('me', 60_000);
+    const leases = await queue.acquire('me', 60_000, queue.slots);
+    const windows = leases.map(({ slot }) => ({ slot, floor: '0' }));
+    const read = await queue.read({
+      windows,
+      inFlight: [],
+      perSlot: 10,
+      limit: 10,
+      bytes: 1_000_000,
+    });
+    expect(read.rows).toHaveLength(1);
+    await queue.stats();
+    await queue.leave('me');
+    await store.inbox.listDeadLetters({});
     await store.inbox.prune(1, 100);
     await relay.close(1_000);
     await engine.close();

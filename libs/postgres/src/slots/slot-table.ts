@@ -89,6 +89,8 @@ export interface MessageRow {
   readonly attempts: number;
   readonly ordered: boolean;
   readonly age_ms: number;
+  /** Null: it has no time. */
+  readonly due_in_ms: number | null;
   readonly id: string;
   readonly tenant: string;
   readonly topic: string;
@@ -109,6 +111,7 @@ export interface MessageRow {
  */
 const COLUMNS = `o.slot, o.seq, o.attempts, o.ordered,
   ${epochMs('clock_timestamp() - o.created_at')} AS age_ms,
+  ${epochMs('o.due_at - clock_timestamp()')} AS due_in_ms,
   o.id, o.tenant, o.topic, o.key, o.type, o.source, o.time, o.content_type, o.headers::text AS headers`;
 
 /** The columns with the payload as bytes, which always works but sends twice as many digits. */
@@ -133,6 +136,7 @@ export function queuedMessage(row: MessageRow): QueuedMessage {
     attempts: row.attempts,
     ordered: row.ordered,
     ageMs: row.age_ms,
+    ...(row.due_in_ms !== null && row.due_in_ms > 0 ? { dueInMs: row.due_in_ms } : {}),
     message: {
       id: row.id,
       tenant: row.tenant,

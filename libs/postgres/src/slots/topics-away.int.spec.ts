@@ -58,6 +58,7 @@ describeEachPostgres('50,000 messages of a topic that is away', (server) => {
       broker: {
         name: 'spec',
         orderedBatches: true,
+        keepsRetries: true,
         subscribe: () => Promise.reject(new Error('not asked for here')),
         health: () => Promise.resolve(),
         close: () => Promise.resolve(),

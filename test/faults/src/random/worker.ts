@@ -25,6 +25,7 @@ const tell = (report: TrialReport): void => tellParent(report);
 class OutsideBroker implements Broker {
   readonly name = 'outside';
   readonly orderedBatches = true;
+  readonly keepsRetries = true;
 
   constructor(private readonly world: FarWorld) {}
 

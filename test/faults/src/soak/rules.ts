@@ -41,7 +41,7 @@ const outboxOf = (schema: string): Queue => ({
   schema,
   table: `${schema}.message`,
   group: 'NULL::text',
-  queue: `'outbox:default'`,
+  queue: `(SELECT g.name FROM ${schema}.queue g WHERE g.id = m.queue)`,
   oldest: `SELECT seq FROM ${schema}.message WHERE lane <> 5 ORDER BY created_at LIMIT 1`,
 });
 const ORDERS_OUTBOX = outboxOf(orders);
@@ -188,9 +188,7 @@ export const RULES: readonly Rule[] = [
     name: 'deadLetters',
     server: 'store',
     rows: `${messages(ORDERS_OUTBOX, 'lane = 5')}
-      UNION ALL ${messages(STOCK_OUTBOX, 'lane = 5')}
-      UNION ALL SELECT '${stock}.inbox_dead_letter', group_name, id, topic, key, type, 'dead_letter', place, NULL,
-        attempts, NULL, replay_due_at, died_at, reason, error, NULL FROM ${stock}.inbox_dead_letter`,
+      UNION ALL ${messages(STOCK_OUTBOX, 'lane = 5')}`,
   },
   {
     name: 'deadLetters',

@@ -1,8 +1,8 @@
 import { pid } from 'node:process';
 import {
   InboxProcessor,
-  InboxReplayer,
   jsonCodec,
+  LandingWorker,
   Relay,
   replyMail,
   replyTopicOf,
@@ -13,6 +13,7 @@ import {
   type Broker,
   type Delivery,
   type DeliveryOutcome,
+  type HandledDelivery,
   type InboxHandler,
   type Logger,
   type Store,
@@ -255,17 +256,24 @@ async function runConsumers({ name, pool, stock, broker, logger }: Parts): Promi
     concurrency: 8,
     handle: (delivery) => record(pool, name, delivery),
   });
-  const replayer = new InboxReplayer({
-    inbox,
-    clock,
-    logger,
-    groups,
-    redeliver: handle,
-    pollMs: POLL_MS,
-    leaseMs: TTL_MS,
-  });
-  replayer.start();
-  return { engine: null, quiet: () => undefined, close: () => broker.close() };
+  const landings = groups.map(
+    (group) =>
+      new LandingWorker({
+        group,
+        inbox,
+        clock,
+        logger,
+        concurrency: 8,
+        handle,
+        wakeUps: stock.wakeUps,
+        settings: { leaseTtlMs: TTL_MS, pollIntervalMs: POLL_MS },
+      }),
+  );
+  for (const landing of landings) await landing.start();
+  const close = async (): Promise<void> => {
+    await Promise.all([broker.close(), ...landings.map((landing) => landing.close(CLOSE_MS))]);
+  };
+  return { engine: null, quiet: () => undefined, close };
 }
 
 /** One statement, so that what is recorded and what was handled are the same. */
@@ -288,7 +296,7 @@ async function record(
 function handlerThrough(
   processor: InboxProcessor,
   transactions: AppTransactions,
-): (delivery: Delivery) => Promise<DeliveryOutcome> {
+): (delivery: Delivery) => Promise<HandledDelivery> {
   return (delivery) => {
     const { message, group } = delivery;
     const { type } = message;

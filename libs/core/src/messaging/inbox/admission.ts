@@ -1,12 +1,6 @@
-import type {
-  Clock,
-  Delivery,
-  InboxAttempts,
-  InboxKey,
-  InboxStore,
-  Logger,
-} from '../../ports/index.js';
+import type { Clock, Delivery, InboxAttempts, InboxStore, Logger } from '../../ports/index.js';
 import { TurnWaitError } from './errors.js';
+import type { Claimed } from './claim-subject.js';
 import type { InboxOutcome } from './inbox.types.js';
 import type { RecentRetries } from './recent-retries.js';
 import type { SoloGate } from './solo-gate.js';
@@ -27,6 +21,12 @@ const LONGEST_ALONE_MS = 600_000;
 /** A suspect that was put off this many times because it could not be alone runs beside others. */
 const MOST_TURNS = 20;
 const TURN_AGAIN_MS = 5_000;
+
+/** A delivery that asks for admission. */
+interface Subjected extends Claimed {
+  /** The inbox key as one text. */
+  readonly name: string;
+}
 
 /** How an attempt is admitted, and what is known of the earlier ones. */
 export interface Admitted {
@@ -49,7 +49,9 @@ export interface AdmissionOptions {
   readonly slowPlaces: number;
   readonly random: () => number;
   /** Whether the message has been handled or given up meanwhile. */
-  readonly hasEnded: (key: InboxKey) => Promise<boolean>;
+  readonly hasEnded: (claimed: Claimed) => Promise<boolean>;
+  /** Whether messages that may have killed a process are put into the landing queue, and handled there. */
+  readonly landsSuspects: boolean;
 }
 
 /**
@@ -74,12 +76,13 @@ export class Admission {
 
   async run(
     delivery: Delivery,
-    about: { readonly key: InboxKey; readonly name: string },
+    about: Subjected,
     work: (how: Admitted) => Promise<InboxOutcome>,
   ): Promise<InboxOutcome> {
     const { recent, inbox, clock } = this.#options;
     const { key, name } = about;
     const trusted =
+      delivery.landed === undefined &&
       delivery.afterDeath !== true &&
       (delivery.attempt <= 1 || recent.isTrusted(name, delivery.attempt));
     const attempts = trusted ? null : await inbox.readAttempts(key);
@@ -95,7 +98,7 @@ export class Admission {
 
   async #inPlace(
     delivery: Delivery,
-    about: { readonly key: InboxKey; readonly name: string },
+    about: Subjected,
     admitted: Admitted,
     suspect: 'no' | 'beside' | 'alone',
     work: (how: Admitted) => Promise<InboxOutcome>,
@@ -114,15 +117,18 @@ export class Admission {
 
   async #alone(
     delivery: Delivery,
-    { key, name }: { readonly key: InboxKey; readonly name: string },
+    about: Subjected,
     admitted: Admitted,
     work: (how: Admitted) => Promise<InboxOutcome>,
   ): Promise<InboxOutcome> {
-    const { gate, recent, hasEnded } = this.#options;
+    const { gate, recent, hasEnded, landsSuspects } = this.#options;
+    const { name } = about;
     const { note, attempts } = admitted;
     // The process may have died between the commit and the acknowledgement. Then the message is done
     // and need not run alone.
-    if (await hasEnded(key)) return { kind: 'duplicate' };
+    if (await hasEnded(about)) return { kind: 'duplicate', finished: false };
+    // There it holds up one slot, and no other message of the broker's partition.
+    if (landsSuspects && delivery.landed === undefined) return this.#wait(delivery);
     const deaths = attempts?.starts ?? 0;
     const aloneMs = Math.min(ALONE_MS * 2 ** Math.min(deaths - 1, 10), LONGEST_ALONE_MS);
     const outcome = await gate.alone(

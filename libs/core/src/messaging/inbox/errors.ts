@@ -136,3 +136,38 @@ export class NoConnectionError extends SagazError {
     );
   }
 }
+
+/**
+ * A row of the landing queue is another process's, or has been ended, so the transaction of its handler is
+ * rolled back.
+ */
+export class LandedRowLostError extends SagazError {
+  readonly code = 'SAGAZ_LANDED_ROW_LOST';
+
+  constructor(
+    readonly group: string,
+    /** The number of the row. */
+    readonly seq: string,
+  ) {
+    super(
+      `Message ${seq} in the landing queue of group ${group} is not this process's any more: its slot was taken over, or the message has ended.`,
+      'The process that has it now handles it; if this lasts, look for processes that freeze.',
+    );
+  }
+}
+
+/** An earlier message of the key is in the landing queue, so this one has to be put there too. */
+export class HeldKeyError extends SagazError {
+  readonly code = 'SAGAZ_HELD_KEY';
+
+  constructor(
+    /** The message's type. */
+    readonly type: string,
+    readonly group: string,
+  ) {
+    super(
+      `The message '${type}' waits behind an earlier one of its key, which group ${group} has in its landing queue.`,
+      'It is put into the landing queue behind that one.',
+    );
+  }
+}

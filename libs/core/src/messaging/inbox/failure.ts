@@ -15,6 +15,8 @@ export type Failure =
 
 const BY_CODE: ReadonlyMap<unknown, Failure> = new Map<unknown, Failure>([
   ['SAGAZ_INBOX_BUSY', 'busy'],
+  ['SAGAZ_LANDED_ROW_LOST', 'busy'],
+  ['SAGAZ_HELD_KEY', 'busy'],
   ['SAGAZ_NO_CONNECTION', 'busy'],
   ['SAGAZ_LOCK_TIMEOUT', 'conflict'],
   ['SAGAZ_COMMIT_UNKNOWN', 'unknown'],

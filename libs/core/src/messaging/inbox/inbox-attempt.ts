@@ -12,10 +12,12 @@ import type {
 } from '../../ports/index.js';
 import { encodeBody } from '../codec/index.js';
 import { payloadProblem } from '../rules/index.js';
+import { claimSubject } from './claim-subject.js';
 import { UnsendableReplyError } from './errors.js';
 import { failureOf, mayRunAgain } from './failure.js';
 import type { InboxBookkeeping, Subject } from './inbox-bookkeeping.js';
 import type { InboxHandler, InboxOutcome, InboxUnit, MessageRole } from './inbox.types.js';
+import { LandedEnd } from './landed-end.js';
 import { okReply, replyMessage } from './reply.js';
 
 /** The result of an attempt: an end, or an error that has yet to be classified. */
@@ -66,6 +68,7 @@ export class InboxAttempt {
   #transaction: Transaction | null = null;
   #cut: (error: Error) => void = () => undefined;
   #openedAt: number | null = null;
+  readonly #landed: LandedEnd;
 
   /** @param idleMs see {@link TimeLimits} */
   constructor(
@@ -78,6 +81,7 @@ export class InboxAttempt {
     this.#subject = subject;
     this.#handler = handler;
     this.#tools = tools;
+    this.#landed = new LandedEnd(tools.inbox, subject);
     this.#idleMs = idleMs;
     this.message = subject.message;
     this.#delivered = delivery.signal;
@@ -186,15 +190,19 @@ export class InboxAttempt {
   async #run<T>(unit: InboxUnit, handler: () => Promise<T>): Promise<T | undefined> {
     for (let rerun = 0; ; rerun += 1) {
       const seen: { value?: T } = {};
+      this.#landed.begin();
       try {
-        const outcome = await unit.run((transaction, publish) =>
-          this.#inTime(transaction, () =>
-            this.#inTransaction(transaction, publish, async () => {
-              seen.value = await handler();
-              return seen.value;
-            }),
-          ),
+        const outcome = await unit.run(
+          (transaction, publish) =>
+            this.#inTime(transaction, () =>
+              this.#inTransaction(transaction, publish, async () => {
+                seen.value = await handler();
+                return seen.value;
+              }),
+            ),
+          this.#landed.last,
         );
+        this.#landed.assertEnded();
         this.#transaction = null;
         await this.#tools.faults.reach('inbox.after-commit', this.message.id);
         this.#end(outcome);
@@ -207,10 +215,7 @@ export class InboxAttempt {
             return undefined;
           }
           const failure = failureOf(error, (one) => this.#tools.transactions.reported(one));
-          if (
-            failure === 'unknown' &&
-            (await this.#tools.bookkeeping.hasEnded(this.#subject.key))
-          ) {
+          if (failure === 'unknown' && (await this.#tools.bookkeeping.hasEnded(this.#subject))) {
             this.#end({ kind: 'committed' });
             return seen.value;
           }
@@ -261,11 +266,14 @@ export class InboxAttempt {
     handler: () => Promise<unknown>,
   ): Promise<InboxOutcome> {
     const { inbox, faults, waitMs } = this.#tools;
-    const { key, part, message, keepMs } = this.#subject;
+    const { part, message, keepMs } = this.#subject;
     // The message is claimed before anything else is locked. A transaction that held business rows
     // while it waits for the inbox row could deadlock with the one that holds the inbox row.
-    const claim = await inbox.claim(key, transaction, waitMs, this.#idleMs);
-    if (claim !== 'new') return { kind: 'duplicate' };
+    const times = { waitMs, idleMs: this.#idleMs };
+    const claim = await claimSubject(inbox, this.#subject, transaction, times);
+    if (claim === 'known') return { kind: 'duplicate', finished: false };
+    this.#landed.claimed();
+    if (claim === 'known_itself') return { kind: 'duplicate', finished: true };
     await faults.reach('inbox.after-claim', message.id);
     if (part.role === 'command') {
       // This happens at the start and not at the end, so that a compensation that comes while the

@@ -1,7 +1,7 @@
 import { errorText } from '../../errors/index.js';
 import type {
+  ClaimState,
   Clock,
-  InboxKey,
   InboxStore,
   KeptReply,
   Message,
@@ -9,6 +9,7 @@ import type {
   Transaction,
   Transactions,
 } from '../../ports/index.js';
+import { claimState, claimSubject, type Claimed } from './claim-subject.js';
 import { failureOf } from './failure.js';
 import type { BurialReason, InboxOutcome } from './inbox.types.js';
 import type { MessagePart } from './message-role.js';
@@ -27,8 +28,7 @@ export interface BookkeepingOptions {
 }
 
 /** A delivery with the parts that the inbox has read from it. */
-export interface Subject {
-  readonly key: InboxKey;
+export interface Subject extends Claimed {
   readonly message: Message;
   readonly part: MessagePart;
   /**
@@ -57,10 +57,9 @@ export class InboxBookkeeping {
   refuse(subject: Subject, refusal: NegativeReply): Promise<InboxOutcome> {
     const { inbox, waitMs } = this.#options;
     const refused: InboxOutcome = { kind: 'refused', reason: refusal.reason };
-    return this.#run(async (transaction) => {
-      if ((await inbox.claim(subject.key, transaction, waitMs)) !== 'new') {
-        return { kind: 'duplicate' };
-      }
+    return this.#ending(subject, async (transaction) => {
+      const claim = await claimSubject(inbox, subject, transaction, { waitMs });
+      if (claim !== 'new') return { kind: 'duplicate', finished: claim === 'known_itself' };
       const { part, message, keepMs } = subject;
       if (part.role === 'event') return refused;
       const reply = negativeReply('refused', refusal);
@@ -91,10 +90,9 @@ export class InboxBookkeeping {
    */
   expire(subject: Subject): Promise<InboxOutcome> {
     const { inbox, waitMs } = this.#options;
-    return this.#run(async (transaction) => {
-      if ((await inbox.claim(subject.key, transaction, waitMs)) !== 'new') {
-        return { kind: 'duplicate' };
-      }
+    return this.#ending(subject, async (transaction) => {
+      const claim = await claimSubject(inbox, subject, transaction, { waitMs });
+      if (claim !== 'new') return { kind: 'duplicate', finished: claim === 'known_itself' };
       const { part, message } = subject;
       if (part.role !== 'event') {
         const known = await inbox.lookAtParticipant(
@@ -121,25 +119,30 @@ export class InboxBookkeeping {
       readonly reason: BurialReason;
       readonly attempts: number;
       readonly error: unknown;
+      /** See {@link InboxHandler.blocks}. */
+      readonly blocks?: boolean;
     },
   ): Promise<InboxOutcome> {
     const { inbox, waitMs } = this.#options;
-    const { key, message, part } = subject;
+    const { key, line, landed, message, part } = subject;
+    const blocks = death.blocks === true && part.role === 'event' && line !== undefined;
     return this.#run(async (transaction) => {
       const error = errorText(death.error);
       const buried = await inbox.bury(
         key,
-        { message, attempts: death.attempts, reason: death.reason, error },
+        { message, attempts: death.attempts, reason: death.reason, error, blocks },
         transaction,
         waitMs,
+        line,
+        landed,
       );
-      if (!buried) return { kind: 'duplicate' };
+      if (!buried) return { kind: 'duplicate', finished: false };
       if (part.role !== 'event') {
         const details = { error: error.slice(0, 500), attempts: death.attempts };
         const reply = negativeReply('failed', { reason: death.reason, details });
         await this.#answer(subject, reply, transaction);
       }
-      return { kind: 'buried', ...death };
+      return { kind: 'buried', ...death, blocks };
     });
   }
 
@@ -148,19 +151,34 @@ export class InboxBookkeeping {
    * doubt, which still holds the inbox row if it is open, and returns whether the message has ended.
    * Writes nothing.
    */
-  async hasEnded(key: InboxKey): Promise<boolean> {
+  async hasEnded(claimed: Claimed): Promise<boolean> {
     const { inbox, transactions, waitMs } = this.#options;
-    const look: { state?: 'new' | 'done' | 'dead' } = {};
+    const look: { state?: ClaimState } = {};
     try {
       await transactions.run(async (transaction) => {
-        look.state = await inbox.claim(key, transaction, waitMs);
+        look.state = await claimState(inbox, claimed, transaction, { waitMs });
         // Thrown to roll the transaction back, since this must write nothing.
         throw ONLY_LOOKED;
       });
     } catch (error) {
       if (error !== ONLY_LOOKED) throw error;
     }
-    return look.state !== 'new';
+    return look.state !== 'new' && look.state !== 'held';
+  }
+
+  /** Runs a transaction that claims the message, and ends its row in the landing queue as the last thing. */
+  #ending(
+    { landed }: Subject,
+    work: (transaction: Transaction) => Promise<InboxOutcome>,
+  ): Promise<InboxOutcome> {
+    if (landed === undefined) return this.#run(work);
+    return this.#run(async (transaction) => {
+      const outcome = await work(transaction);
+      if (outcome.kind !== 'duplicate' || outcome.finished) {
+        await this.#options.inbox.finishLanded(landed, transaction);
+      }
+      return outcome;
+    });
   }
 
   async #repeat(

@@ -1,6 +1,6 @@
 import { isStoreRefusal, storeFailureOf } from '../../errors/index.js';
 import { guarded } from '../../observers/index.js';
-import { noFaults, type Delivery, type DeliveryOutcome, type InboxKey } from '../../ports/index.js';
+import { noFaults, type Delivery, type InboxKey } from '../../ports/index.js';
 import { delayOf } from '../../retry/index.js';
 import { HandlerTimeoutError } from '../handler-timeout.error.js';
 import { settlesWithin } from '../settles-within.js';
@@ -8,22 +8,22 @@ import { UntrustedMessageError } from '../signing/index.js';
 import { SubscriptionClosedError } from '../subscription-closed.error.js';
 import { Admission, type Admitted } from './admission.js';
 import { callWithin } from './call-within.js';
-import {
-  HandlerCrashedError,
-  HandlerNotReachedError,
-  InboxBusyError,
-  TurnWaitError,
-} from './errors.js';
+import type { Claimed } from './claim-subject.js';
+import { deathBefore } from './death-before.js';
+import { HandlerNotReachedError, HeldKeyError, InboxBusyError, TurnWaitError } from './errors.js';
 import { Expiry } from './expiry.js';
 import { failureOf, type Failure } from './failure.js';
 import { InboxAttempt, type AttemptTools } from './inbox-attempt.js';
 import { InboxBookkeeping, type Subject } from './inbox-bookkeeping.js';
 import type {
   BurialReason,
+  HandledDelivery,
   InboxHandler,
   InboxOutcome,
   InboxProcessorOptions,
 } from './inbox.types.js';
+import { lineOf } from './landed-form.js';
+import { Landing } from './landing.js';
 import { inboxKeyOf, partOf, partOfMalformed, type MessagePart } from './message-role.js';
 import { judged, type Judged } from './judged-delivery.js';
 import { putOffDelay } from './put-off-delay.js';
@@ -36,16 +36,12 @@ import { timeLimitsOf } from './time-limits.js';
 
 const WAIT_MS = 1_000;
 const DAY_MS = 86_400_000;
-const MAX_CRASHES = 3;
 const SLOW_PLACES = 2;
-
-const DONE: DeliveryOutcome = { kind: 'done' };
-
 /** One delivery and what handles it. */
 interface Reception extends Judged {
+  readonly claimed: Claimed;
   readonly handler: InboxHandler;
   readonly invoke: (attempt: InboxAttempt) => Promise<unknown>;
-  readonly key: InboxKey;
   /** The key as one text. */
   readonly name: string;
 }
@@ -66,8 +62,9 @@ export class InboxProcessor {
   readonly #recent = new RecentRetries();
   readonly #admission: Admission;
   readonly #refusals: StoreRefusals;
-  readonly #running = new Map<string, Promise<DeliveryOutcome>>();
+  readonly #running = new Map<string, Promise<HandledDelivery>>();
   readonly #keepMs: number;
+  readonly #landing: Landing;
 
   constructor(given: InboxProcessorOptions) {
     const options = guarded('The observer of the inbox', given);
@@ -78,6 +75,7 @@ export class InboxProcessor {
     this.#expiry = new Expiry(inbox, clock);
     const parts = { inbox, outbox, transactions, service, clock, waitMs };
     this.#bookkeeping = new InboxBookkeeping(parts);
+    this.#landing = new Landing({ ...options, waitMs });
     this.#tools = {
       inbox,
       bookkeeping: this.#bookkeeping,
@@ -102,7 +100,8 @@ export class InboxProcessor {
       recent: this.#recent,
       slowPlaces: options.slowPlaces ?? SLOW_PLACES,
       random,
-      hasEnded: (key) => this.#bookkeeping.hasEnded(key),
+      hasEnded: (claimed) => this.#bookkeeping.hasEnded(claimed),
+      landsSuspects: options.keepsRetries === false,
     });
   }
 
@@ -119,13 +118,23 @@ export class InboxProcessor {
     delivered: Delivery,
     handler: InboxHandler,
     invoke: (attempt: InboxAttempt) => Promise<unknown>,
-  ): Promise<DeliveryOutcome> {
+  ): Promise<HandledDelivery> {
     const { delivery, distrust } = judged(delivered, this.#options.signing);
-    const key = inboxKeyOf(handler.group, delivery.message);
+    const { landed } = delivery;
+    const itself = inboxKeyOf(handler.group, delivery.message);
+    const key = landed?.key ?? itself;
     const name = JSON.stringify([key.tenant, key.group, key.source, key.id]);
     const running = this.#running.get(name);
-    if (running !== undefined) return this.#join(running, delivery, handler, key);
-    const work = this.#receive({ delivery, distrust, handler, invoke, key, name });
+    if (running !== undefined) {
+      if (landed === undefined) return this.#join(running, delivery, handler, key);
+      // The end of a delivery by the broker says nothing about the row of the landing queue.
+      await running;
+      return this.receive(delivered, handler, invoke);
+    }
+    const line = distrust === null ? lineOf(key, delivery) : undefined;
+    const own = itself.id === key.id ? undefined : itself;
+    const claimed = { key, line, landed, own };
+    const work = this.#receive({ delivery, distrust, handler, invoke, claimed, name });
     this.#running.set(name, work);
     try {
       return await work;
@@ -135,28 +144,38 @@ export class InboxProcessor {
   }
 
   /**
+   * Puts deliveries into the landing queue, in the order given and in one statement, because a message before
+   * them in their key has landed. False: the store did not take them, and they have to be delivered.
+   */
+  landFollowers(deliveries: readonly Delivery[]): Promise<boolean> {
+    return this.#landing.follow(deliveries.map((one) => judged(one, this.#options.signing)));
+  }
+
+  /**
    * A duplicate of a message that this process is handling waits a little and is then delivered again,
    * since a duplicate that waited as long as a handler may take would keep a place.
    */
   async #join(
-    running: Promise<DeliveryOutcome>,
+    running: Promise<HandledDelivery>,
     delivery: Delivery,
     handler: InboxHandler,
     key: InboxKey,
-  ): Promise<DeliveryOutcome> {
+  ): Promise<HandledDelivery> {
     const { clock } = this.#options;
     const began = clock.now();
     const ended = await settlesWithin(running, clock, this.#tools.waitMs);
     if (!ended) {
       const delayMs = putOffDelay(6, this.#options.random);
-      return { kind: 'retry', delayMs, error: InboxBusyError.ofMessage(key, this.#tools.waitMs) };
+      const error = InboxBusyError.ofMessage(key, this.#tools.waitMs);
+      return { kind: 'retry', delayMs, counted: false, error };
     }
     const outcome = await running;
-    if (outcome.kind === 'done') this.#observe(delivery, handler, { kind: 'duplicate' }, began);
+    const duplicate = { kind: 'duplicate', finished: false } as const;
+    if (outcome.kind === 'done') this.#observe(delivery, handler, duplicate, began);
     return outcome;
   }
 
-  async #receive(reception: Reception): Promise<DeliveryOutcome> {
+  async #receive(reception: Reception): Promise<HandledDelivery> {
     const { delivery, handler, name } = reception;
     const began = this.#options.clock.now();
     const outcome = await this.#refusals.run(
@@ -171,15 +190,15 @@ export class InboxProcessor {
       const uncounted = outcome.counted ? null : uncountedOf(this.#failureOf(outcome.error));
       this.#recent.note(name, { uncounted, slow }, this.#options.clock.now());
     }
-    this.#observe(delivery, handler, outcome, began);
-    return outcome.kind === 'retry'
-      ? { kind: 'retry', delayMs: outcome.delayMs, error: outcome.error }
-      : DONE;
+    const end = await this.#landing.endOf(delivery, reception.claimed, outcome);
+    this.#observe(delivery, handler, end.outcome, began);
+    return end.handled;
   }
 
   async #admit(reception: Reception): Promise<InboxOutcome> {
     try {
-      return await this.#admission.run(reception.delivery, reception, (admitted) =>
+      const { delivery, claimed, name } = reception;
+      return await this.#admission.run(delivery, { ...claimed, name }, (admitted) =>
         this.#handle(reception, admitted),
       );
     } catch (error) {
@@ -189,12 +208,12 @@ export class InboxProcessor {
   }
 
   async #handle(reception: Reception, { note, attempts }: Admitted): Promise<InboxOutcome> {
-    const { delivery, distrust, handler, invoke, key, name } = reception;
+    const { delivery, distrust, handler, invoke, claimed, name } = reception;
     const { message, signal } = delivery;
     if (signal.aborted) return this.#putOff(name, signal.reason);
     if (distrust !== null) {
       // No reply is sent, or a forged message could make a step of any saga fail.
-      const subject: Subject = { key, message, part: { role: 'event' }, keepMs: 0 };
+      const subject: Subject = { ...claimed, message, part: { role: 'event' }, keepMs: 0 };
       const error = new UntrustedMessageError(message.type, message.source, distrust);
       return this.#bookkeeping.bury(subject, { reason: distrust.reason, attempts: 0, error });
     }
@@ -202,31 +221,22 @@ export class InboxProcessor {
     try {
       part = partOf(message);
     } catch (error) {
-      const subject: Subject = { key, message, part: partOfMalformed(message), keepMs: 0 };
+      const subject: Subject = { ...claimed, message, part: partOfMalformed(message), keepMs: 0 };
       return this.#bookkeeping.bury(subject, { reason: 'malformed', attempts: 0, error });
     }
     let keepMs = this.#keepMs;
     if (part.role === 'command' && part.expiresAt !== null) {
       const left = await this.#expiry.remainingMs(part.expiresAt);
-      if (left <= 0) return this.#bookkeeping.expire({ key, message, part, keepMs });
+      if (left <= 0) return this.#bookkeeping.expire({ ...claimed, message, part, keepMs });
       // Kept a day longer, so that a dead letter that is replayed on its last day finds the mark.
       keepMs = Math.max(keepMs, left + DAY_MS);
     }
-    const subject: Subject = { key, message, part, keepMs };
-    const spent = this.#recent.spent(name);
-    if (spent !== null) return this.#bury(subject, name, spent.reason, spent.error, spent.failures);
-    if (attempts !== null && attempts.failures >= handler.retry.attempts) {
-      const error = new Error(
-        'Its attempts were used up in a process that died, or lost its database.',
-      );
-      return this.#bury(subject, name, 'exhausted', error, attempts.failures);
-    }
-    if (attempts !== null && attempts.crashes >= (handler.maxCrashes ?? MAX_CRASHES)) {
-      return this.#bookkeeping.bury(subject, {
-        reason: 'crashed',
-        attempts: attempts.failures + attempts.crashes,
-        error: new HandlerCrashedError(message.type, attempts.crashes),
-      });
+    const subject: Subject = { ...claimed, message, part, keepMs };
+    const death =
+      this.#recent.spent(name) ??
+      deathBefore(message.type, attempts, { ...handler.retry, maxCrashes: handler.maxCrashes });
+    if (death !== null) {
+      return this.#bury(subject, reception, death.reason, death.error, death.failures);
     }
     await note?.begin();
     const limits = timeLimitsOf(handler, this.#options.graceMs);
@@ -251,22 +261,19 @@ export class InboxProcessor {
     if (failure === 'unavailable' || failure === 'conflict') {
       return this.#failed(reception, attempt, subject, note, thrown.error);
     }
-    return this.#bookkeeping.bury(subject, {
-      reason: 'rejected',
-      attempts: 1,
-      error: thrown.error,
-    });
+    return this.#bury(subject, reception, 'rejected', thrown.error, 1);
   }
 
   /** Decides what follows a failed attempt. */
   async #failed(
-    { delivery, handler, name }: Reception,
+    reception: Reception,
     attempt: InboxAttempt,
     subject: Subject,
     note: StartNote | null,
     error: unknown,
   ): Promise<InboxOutcome> {
     const { inbox, clock, graceMs } = this.#options;
+    const { delivery, handler, name } = reception;
     const timedOut = error instanceof HandlerTimeoutError;
     const kind = this.#failureOf(error);
     // A handler that stops because the message is another process's now has not failed.
@@ -277,6 +284,10 @@ export class InboxProcessor {
       case 'busy':
       case 'unknown':
       case 'unavailable': {
+        if (error instanceof HeldKeyError) {
+          await note?.endUncounted(attempt.handlerCalled);
+          return this.#putOff(name, error);
+        }
         // A race that is lost again and again counts, or the message would hold its key for ever.
         const { idleMs: heldMs = 0 } = timeLimitsOf(handler, graceMs);
         if (this.#recent.mustCount(name, uncountedOf(failure), clock.now(), heldMs)) break;
@@ -284,7 +295,7 @@ export class InboxProcessor {
         return this.#putOff(name, error);
       }
       case 'final':
-        return this.#bury(subject, name, 'final', error);
+        return this.#bury(subject, reception, 'final', error);
       case 'refusal':
       case 'retryable':
         break;
@@ -294,7 +305,7 @@ export class InboxProcessor {
     const { failures } = await inbox.noteEnd(subject.key, timedOut ? 'timed_out' : 'failed');
     note?.endCounted();
     if (failures >= handler.retry.attempts) {
-      return this.#bury(subject, name, 'exhausted', error, failures);
+      return this.#bury(subject, reception, 'exhausted', error, failures);
     }
     const policyMs = delayOf(handler.retry, failures, this.#options.random);
     // A message that timed out waits at least as long as it ran: it has its place half of the time.
@@ -303,6 +314,7 @@ export class InboxProcessor {
       kind: 'retry',
       delayMs: await this.#expiry.withinLife(subject.part, delayMs),
       counted: true,
+      failures,
       error,
     };
   }
@@ -313,7 +325,7 @@ export class InboxProcessor {
 
   async #bury(
     subject: Subject,
-    name: string,
+    { name, handler: { blocks = false } }: Reception,
     reason: BurialReason,
     error: unknown,
     failures?: number,
@@ -322,7 +334,7 @@ export class InboxProcessor {
       failures ?? (await this.#options.inbox.noteEnd(subject.key, 'failed')).failures;
     // Remembered, so that the handler is not called again if the dead letter cannot be written now.
     this.#recent.noteSpent(name, { reason, failures: attempts, error }, this.#options.clock.now());
-    return this.#bookkeeping.bury(subject, { reason, attempts, error });
+    return this.#bookkeeping.bury(subject, { reason, attempts, error, blocks });
   }
 
   /** Puts the delivery off without counting an attempt. The delay grows while this goes on. */

@@ -31,6 +31,11 @@ export interface InboxHandler {
    * alone count. Default 3.
    */
   readonly maxCrashes?: number;
+  /**
+   * Whether a dead letter of it holds back the later messages of its key, until it is replayed or discarded.
+   * Default false: they go on. A command or compensation never holds back others, whose sagas would wait.
+   */
+  readonly blocks?: boolean;
   /** Turns what the handler returns into the body of a reply: the reply codec of the contract. */
   readonly codec: PayloadCodec;
 }
@@ -47,9 +52,13 @@ export interface InboxUnit {
    * Must not resolve without proof of the commit: it rejects with `TransactionAbortedError` if the
    * transaction was rolled back in silence, and with `CommitUnknownError` if the answer was lost. An
    * error that `body` throws is thrown on, after the rollback. `body` runs once per call.
+   *
+   * @param last the very last statement before COMMIT, after the messages were written; throwing refuses the
+   * commit
    */
   run<T>(
     body: (transaction: Transaction, publish: (message: OutboxMessage) => void) => Promise<T>,
+    last?: (transaction: Transaction) => Promise<void>,
   ): Promise<T>;
 }
 
@@ -71,8 +80,11 @@ export type BurialReason =
 /** How the handling of one delivery ended. */
 export type InboxOutcome =
   | { readonly kind: 'committed' }
-  /** The message had been handled, or given up, before. */
-  | { readonly kind: 'duplicate' }
+  /**
+   * The message had been handled, landed or given up before. `finished`: it came from the landing queue, and
+   * its row there has been ended.
+   */
+  | { readonly kind: 'duplicate'; readonly finished: boolean }
   /** Another message with the same idempotency key had been carried out: its reply was sent again. */
   | { readonly kind: 'repeated' }
   /** A command that came after its compensation: acknowledged, without effect. */
@@ -86,12 +98,21 @@ export type InboxOutcome =
       readonly reason: BurialReason;
       readonly attempts: number;
       readonly error: unknown;
+      /** Whether it holds back the later messages of its key. */
+      readonly blocks: boolean;
     }
+  /**
+   * It was put into the group's landing queue, and is handled from there. `delayMs`: the time to its next
+   * attempt, in milliseconds; null: it waits behind another message of its key.
+   */
+  | { readonly kind: 'landed'; readonly delayMs: number | null; readonly error: unknown }
   | {
       readonly kind: 'retry';
       readonly delayMs: number;
       /** False: a lost race, a busy row or an absent database; no attempt is used up. */
       readonly counted: boolean;
+      /** How many attempts have failed and count, where this one does. */
+      readonly failures?: number;
       readonly error: unknown;
       /**
        * The store refuses what the inbox asks, because a grant is missing for instance. It is logged once
@@ -123,6 +144,20 @@ export interface InboxObserver {
   /** The store refused what the inbox asked to handle a message, which is tried again. */
   storeFailed?(event: { readonly failure: StoreFailure }): void;
 }
+
+/** What becomes of a delivery, for whoever delivered it. */
+export type HandledDelivery =
+  /**
+   * It has ended: for the broker, or, where it came from the landing queue, in that queue too.
+   * `landed`: it was put into the landing queue. `blocks`: it is a dead letter that holds back its key.
+   */
+  | { readonly kind: 'done'; readonly landed?: true; readonly blocks?: true }
+  | {
+      readonly kind: 'retry';
+      readonly delayMs: number;
+      readonly counted: boolean;
+      readonly error: unknown;
+    };
 
 export interface InboxProcessorOptions {
   readonly inbox: InboxStore;
@@ -158,4 +193,16 @@ export interface InboxProcessorOptions {
   readonly gate?: SoloGate;
   /** How many messages of a group that have timed out before are handled at once. Default 2. */
   readonly slowPlaces?: number;
+  /**
+   * False: a message whose next attempt is more than seconds away is put into the group's landing queue, and
+   * so is one that may have killed a process, and the broker's delivery is done. A worker of the landing
+   * queue must run for each group. Default true: the broker holds retries itself. What an earlier message of
+   * its key holds goes into the landing queue in any case.
+   */
+  readonly keepsRetries?: boolean;
+  /**
+   * The longest time to a retry, in milliseconds, for which a message stays with a broker that does not keep
+   * its retries. Default 2,000.
+   */
+  readonly landAfterMs?: number;
 }

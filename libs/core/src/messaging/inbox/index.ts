@@ -1,8 +1,8 @@
 export { InboxProcessor } from './inbox-processor.js';
 export { InboxAttempt, type AttemptResult } from './inbox-attempt.js';
-export { InboxReplayer, type InboxReplayerOptions } from './inbox-replayer.js';
 export type {
   BurialReason,
+  HandledDelivery,
   InboxEvent,
   InboxHandler,
   InboxObserver,
@@ -13,6 +13,7 @@ export type {
 } from './inbox.types.js';
 export { checkedReply } from './checked-reply.js';
 export { rerunningConflicts } from './failure.js';
+export { landedForm, landedPart, lineOf, originalOf } from './landed-form.js';
 export { inboxKeyOf, roleOf } from './message-role.js';
 export { REPLY_TYPE, negativeReply, replyMessage, type NegativeReply } from './reply.js';
 export { SoloGate, type SoloTimes } from './solo-gate.js';
@@ -21,7 +22,9 @@ export { timeLimitsOf, type TimeLimits } from './time-limits.js';
 export {
   HandlerCrashedError,
   HandlerNotReachedError,
+  HeldKeyError,
   InboxBusyError,
+  LandedRowLostError,
   NoConnectionError,
   MalformedCommandError,
   UnsendableReplyError,

@@ -7,7 +7,7 @@ export function storeUnit(store: {
   readonly outbox: Pick<OutboxStore, 'appendAtCommit'>;
 }): InboxUnit {
   return {
-    run: (body) =>
+    run: (body, last) =>
       store.transactions.run(async (transaction) => {
         const messages: OutboxMessage[] = [];
         const value = await body(transaction, (message) => {
@@ -15,6 +15,7 @@ export function storeUnit(store: {
         });
         // Last, because it takes the locks of the keys, after which nothing may wait.
         if (messages.length > 0) await store.outbox.appendAtCommit(messages, transaction);
+        await last?.(transaction);
         return value;
       }),
   };

@@ -17,6 +17,12 @@ export function tellOutcome(
       { ...fieldsOf(message, group, attempt), attempts: outcome.attempts },
       outcome.error,
     );
+  } else if (outcome.kind === 'landed' && outcome.delayMs !== null) {
+    logger.warn(`Message '${message.type}' is tried again in ${outcome.delayMs} ms.`, {
+      ...fieldsOf(message, group, attempt),
+      landed: true,
+      error: errorText(outcome.error),
+    });
   } else if (outcome.kind === 'retry') {
     // A refusal concerns all messages of the handler, and is logged for all of them together.
     const level = outcome.refused === true ? 'debug' : 'warn';

@@ -119,6 +119,7 @@ describe('a broker that does not answer as it should', () => {
     const broker: Broker = {
       name: 'forgetful',
       orderedBatches: true,
+      keepsRetries: true,
       publish: (batch) => (broken ? Promise.resolve([]) : bench.broker.publish(batch)),
       subscribe: (request) => bench.broker.subscribe(request),
       health: () => bench.broker.health(),

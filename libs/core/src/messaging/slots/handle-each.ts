@@ -1,4 +1,10 @@
-import { noFaults, type Clock, type FaultPoints, type QueuedMessage } from '../../ports/index.js';
+import {
+  noFaults,
+  type Clock,
+  type FaultPoints,
+  type QueuedMessage,
+  type SlotLease,
+} from '../../ports/index.js';
 import { HandlerTimeoutError } from '../handler-timeout.error.js';
 import { Places } from '../places.js';
 import { settlesWithin } from '../settles-within.js';
@@ -22,12 +28,13 @@ export interface HandleEachOptions {
   /**
    * The signal is aborted when the right to work on the row is lost, or the time for it is over.
    * `afterDeath`: the row may have killed the previous owner of the slot. A rejection counts as a
-   * retry.
+   * retry. `lease`: that under which the row was read.
    */
   readonly handle: (
     row: QueuedMessage,
     signal: AbortSignal,
     afterDeath: boolean,
+    lease: SlotLease,
   ) => Promise<RowOutcome>;
   /**
    * How long `handle` may take, in milliseconds. After that its signal is aborted, and soon after an
@@ -129,7 +136,7 @@ class HandleEach implements SlotWork {
     const { handle, retryDelayMs = 1_000 } = this.#options;
     try {
       await this.#faults.reach('queue.before-handle', taken.row.message.id);
-      const outcome = await handle(taken.row, signal, taken.afterDeath);
+      const outcome = await handle(taken.row, signal, taken.afterDeath, taken.lease);
       await this.#faults.reach('queue.after-handle', taken.row.message.id);
       return outcome;
     } catch (error) {

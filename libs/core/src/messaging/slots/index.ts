@@ -4,7 +4,7 @@ export { DEFAULT_SLOT_SETTINGS, type SlotSettings } from './settings.js';
 export type { SlotObserver } from './slot-observer.js';
 export type { RowOutcome, SlotWork, TakenRow, WorkSource } from './slot-work.js';
 export { handleEach, type HandleEachOptions } from './handle-each.js';
-export { hintSlots } from './slot-hints.js';
+export { hintSlots, landingChannel } from './slot-hints.js';
 export { compareSeq } from './seq.js';
 export { checkSlotSettings, checkWholeNumbers } from './check-slot-settings.js';
 export { Backoff } from './backoff.js';

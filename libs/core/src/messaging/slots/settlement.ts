@@ -9,6 +9,9 @@ import type { KeyLine } from './key-line.js';
 import { seqBefore } from './seq.js';
 import type { RowOutcome, TakenRow } from './slot-work.js';
 
+/** How long a row waits that is behind one which this process does not know of, in milliseconds. */
+const BEHIND_MS = 200;
+
 /** Calls to the consumer around the settlement. */
 export interface SettlementEvents {
   /** A row has left memory; `removed` tells that it was done. */
@@ -20,6 +23,8 @@ export interface SettlementEvents {
   lostLease(): void;
   /** A slot may have no row in work any more. */
   drained(): void;
+  /** What holds back keys of a slot has to be read; `then` is called when it is known. */
+  reload(lease: HeldLease, then: () => void): void;
 }
 
 /** Writes the outcomes of rows to the store, and lets the next rows of their keys go on. */
@@ -52,6 +57,12 @@ export class Settlement {
     switch (outcome.kind) {
       case 'complete':
         this.#complete(taken);
+        return;
+      case 'ended':
+        this.#ended(taken, outcome.blocks && taken.row.ordered);
+        return;
+      case 'behind':
+        this.#behind(taken, outcome.error);
         return;
       case 'again':
         this.#again(taken);
@@ -158,6 +169,29 @@ export class Settlement {
       done: () => this.#end(taken, true),
     });
     this.release(line, taken.row.seq);
+  }
+
+  #ended(taken: TakenRow, blocks: boolean): void {
+    const { line, row } = taken;
+    line.working -= 1;
+    line.former.delete(taken);
+    if (blocks && !taken.lost) {
+      line.heads.set(row.seq, { confirmed: true });
+      this.#holdFollowers(line);
+    } else if (line.removeHead(row.seq) && line.heads.size === 0 && line.hasHeld) {
+      this.release(line, row.seq);
+    }
+    this.#end(taken, true);
+    this.#book.resume(line);
+  }
+
+  /** The line stays busy until it is known what holds it back. */
+  #behind(taken: TakenRow, error: unknown): void {
+    this.#events.reload(taken.lease, () => {
+      if (taken.lost || taken.line.holdsBack(taken.row.seq)) this.#again(taken);
+      // Nothing is known to hold it: the row before it has not been read yet, or is gone by now.
+      else this.#retry(taken, { kind: 'retry', delayMs: BEHIND_MS, counts: false, error });
+    });
   }
 
   #again(taken: TakenRow): void {

@@ -15,6 +15,8 @@ export interface SlotConsumerOptions {
   /** For log lines and {@link SlotConsumer.problem}. */
   readonly name: string;
   readonly store: SlotQueueStore;
+  /** The name of this process among those that share the queue. Default: a new one. */
+  readonly incarnation?: string;
   readonly clock: Clock;
   readonly logger: Logger;
   /** The work that is done with rows: `publishBatch(...)` or `handleEach(...)`. */

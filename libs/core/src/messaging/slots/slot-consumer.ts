@@ -38,7 +38,6 @@ export class SlotConsumer {
   readonly #settings: SlotSettings;
   readonly #observer: SlotObserver;
   readonly #wake: SlotConsumerOptions['wake'];
-  readonly #incarnation = newNonce();
   readonly #book: KeyBook;
   readonly #floors = new Floors(new Floors());
   readonly #away: TopicsAway;
@@ -76,7 +75,7 @@ export class SlotConsumer {
     this.#observer = options.observer ?? {};
     this.#wake = options.wake;
     this.#progress = new Progress(clock, settings.stallAfterMs, options.work, this.#book);
-    const incarnation = this.#incarnation;
+    const incarnation = options.incarnation ?? newNonce();
     const failed =
       (use: StoreUse) =>
       (error: unknown): number => {
@@ -160,6 +159,7 @@ export class SlotConsumer {
         readAgain: () => this.#reader.hint(),
         lostLease: () => this.#leases.doubt(),
         drained: () => this.#drained(),
+        reload: (lease, then) => this.#entry.reload(lease, then),
       },
     });
     this.#away = new TopicsAway({

@@ -104,13 +104,21 @@ export class SlotEntry {
     this.#load(leases);
   }
 
+  /** Reads which keys of a slot are held back, and calls `then` when that is known here. */
+  reload(lease: HeldLease, then: () => void): void {
+    this.#load([lease], then);
+  }
+
   /** Reads which keys are held back, after all earlier changes of them were written. */
-  #load(leases: readonly HeldLease[]): void {
+  #load(leases: readonly HeldLease[], then: () => void = () => undefined): void {
     this.#changes.push({
       kind: 'barrier',
       run: async () => {
         const current = leases.filter((lease) => this.#leases.holds(lease));
-        if (current.length === 0) return;
+        if (current.length === 0) {
+          then();
+          return;
+        }
         const held = await this.#store.heldKeys(this.#incarnation, current);
         const slots = new Set<number>();
         for (const lease of current) if (this.#leases.holds(lease)) slots.add(lease.slot);
@@ -119,6 +127,7 @@ export class SlotEntry {
         for (const slot of slots) {
           if (!this.#blame.isUnwritten(slot)) this.#states.loaded(slot);
         }
+        then();
         this.#entered();
       },
     });

@@ -24,6 +24,11 @@ export function hintSlots(
   else if (slots.size > 0) wakeUps.hint(channel, [...slots].join(','));
 }
 
+/** The channel of hints about the landing queue of a consumer group, which is the name of that queue too. */
+export function landingChannel(group: string): `queue:${string}` {
+  return `queue:landing:${group}`;
+}
+
 /** Reads the slots that a hint names; null: it may be about any. */
 export function slotsOfHint(detail: string | undefined): readonly number[] | null {
   if (detail === undefined || !/^\d+(,\d+)*$/.test(detail)) return null;

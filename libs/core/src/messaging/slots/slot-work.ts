@@ -29,6 +29,16 @@ export type RowOutcome =
       /** Called once the store has recorded it. */
       readonly landed?: () => void;
     }
+  /**
+   * The work itself has ended the row in the store, in a transaction that the lease fenced. `blocks`: it is
+   * a dead letter that goes on holding back its key; otherwise the later rows of the key go on.
+   */
+  | { readonly kind: 'ended'; readonly blocks: boolean }
+  /**
+   * The store says that an earlier row holds back its key, which this process may not know of yet. What holds
+   * back keys of the slot is read, and then the row is held, or worked on again later.
+   */
+  | { readonly kind: 'behind'; readonly error: unknown }
   /** The outcome is open: the row is worked on again, in its place, and nothing is written. */
   | { readonly kind: 'again' };
 

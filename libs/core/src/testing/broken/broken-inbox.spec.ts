@@ -10,6 +10,19 @@ import type {
   Transaction,
 } from '../../ports/index.js';
 import { contractCase } from '../contract-case.js';
+import {
+  AlwaysBlocks,
+  AsksNobody,
+  FinishesTooEarly,
+  FinishesUnfenced,
+  LandsOneByOne,
+  LocksTheMessage,
+  LooksBeforeItWaits,
+  NeverBlocks,
+  NeverLooks,
+  PrunesTheLanded,
+  ReplaysAtTheEnd,
+} from './broken-landing.fixture.js';
 import { inboxDeliveryContract, inboxStoreContract } from '../index.js';
 
 /** The contract is worth what it catches: inboxes with one fault each, as they were seen elsewhere. */
@@ -80,32 +93,6 @@ class LeavesNoMark extends MemoryInboxStore {
 class ForgetsTheReply extends MemoryInboxStore {
   override keepReply(): Promise<void> {
     return Promise.resolve();
-  }
-}
-
-/** Marks letters for replay, but leaves the messages dead. */
-class ForgetsToClear extends MemoryInboxStore {
-  readonly #dead = new Set<string>();
-
-  override requestReplay(keys: readonly InboxKey[]) {
-    for (const { id } of keys) this.#dead.add(id);
-    return super.requestReplay(keys);
-  }
-
-  override claim(key: InboxKey, transaction: Transaction, waitMs: number) {
-    if (this.#dead.has(key.id)) return Promise.resolve('dead' as const);
-    return super.claim(key, transaction, waitMs);
-  }
-}
-
-/** Takes letters out before their messages are handled. */
-class TakesLettersOut extends MemoryInboxStore {
-  override async takeReplays(groups: readonly string[], limit: number, leaseMs: number) {
-    const letters = await super.takeReplays(groups, limit, leaseMs);
-    await super.discardDeadLetters(
-      letters.map(({ group, message: { tenant, source, id } }) => ({ tenant, group, source, id })),
-    );
-    return letters;
   }
 }
 
@@ -209,19 +196,77 @@ const broken: readonly Broken[] = [
     ],
   },
   {
-    fault: 'replays without clearing the mark',
-    make: withStore((transactions) => new ForgetsToClear(transactions, systemClock)),
+    fault: 'looks for nothing that landed',
+    make: withStore((transactions) => new NeverLooks(transactions)),
     caughtBy: [
-      'a replay clears the way for the message and keeps its letter until it is done',
-      'a replayed dead letter is handled once, and its letter is gone',
+      'a landed message holds the later ones of its key, in whatever lane it is, and no others',
+      'a claim that has waited for its key sees what landed meanwhile',
+      'a landed message is held by one before it, also if its owner does not know of that one',
     ],
   },
   {
-    fault: 'takes the letter out before the message is handled',
-    make: withStore((transactions) => new TakesLettersOut(transactions, systemClock)),
+    fault: 'looks for what landed before it waits',
+    make: withStore((transactions) => new LooksBeforeItWaits(transactions)),
+    caughtBy: ['a claim that has waited for its key sees what landed meanwhile'],
+  },
+  {
+    fault: 'locks the message and not its key',
+    make: withStore((transactions) => new LocksTheMessage(transactions)),
     caughtBy: [
-      'a replay clears the way for the message and keeps its letter until it is done',
-      'a replay that is cut short by a crash is taken up by another process',
+      'handlers of a key exclude each other, whether its messages come from the broker or have landed',
+    ],
+  },
+  {
+    fault: 'draws a number before all rows are held',
+    make: withStore((transactions) => new LandsOneByOne(transactions)),
+    caughtBy: [
+      'numbers are drawn when all inbox rows are held, in the order given',
+      'the wait of a landing for a handler of the message is bounded, and nothing is landed',
+    ],
+  },
+  {
+    fault: 'removes a landed row whoever has its slot',
+    make: withStore((transactions) => new FinishesUnfenced(transactions)),
+    caughtBy: ['a process whose slot was taken over cannot end a landed message'],
+  },
+  {
+    fault: 'checks a lease without keeping it until the commit',
+    make: withStore((transactions) => new FinishesTooEarly(transactions)),
+    caughtBy: ['a take-over waits for a transaction that has ended a landed message'],
+  },
+  {
+    fault: 'lands what has ended or landed before',
+    make: withStore((transactions) => new AsksNobody(transactions)),
+    caughtBy: [
+      'a message that landed is known as landed, and is neither landed, handled nor buried again',
+      'callers that land the same messages at once land each once, and none waits in a circle',
+    ],
+  },
+  {
+    fault: 'lets the followers of every dead letter go on',
+    make: withStore((transactions) => new NeverBlocks(transactions)),
+    caughtBy: [
+      'a landed message holds the later ones of its key, in whatever lane it is, and no others',
+      'a landed message that is given up is a dead letter in its place, which holds its key only if it blocks',
+    ],
+  },
+  {
+    fault: 'holds a key for every dead letter',
+    make: withStore((transactions) => new AlwaysBlocks(transactions)),
+    caughtBy: [
+      'a landed message holds the later ones of its key, in whatever lane it is, and no others',
+    ],
+  },
+  {
+    fault: 'prunes what is in a landing queue',
+    make: withStore((transactions) => new PrunesTheLanded(transactions)),
+    caughtBy: ['a landed message is not pruned, and one that was handled is kept from its end on'],
+  },
+  {
+    fault: 'puts a replayed dead letter behind all others',
+    make: withStore((transactions) => new ReplaysAtTheEnd(transactions)),
+    caughtBy: [
+      'a replayed dead letter is back at its place, before what landed after it, and holds its key',
     ],
   },
   {

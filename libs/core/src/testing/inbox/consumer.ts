@@ -3,6 +3,7 @@ import {
   InboxProcessor,
   jsonCodec,
   storeUnit,
+  type HandledDelivery,
   type InboxAttempt,
   type InboxEvent,
   type InboxHandler,
@@ -12,7 +13,6 @@ import {
 import {
   HEADERS,
   type Delivery,
-  type DeliveryOutcome,
   type InboxStore,
   type KeptReply,
   type Message,
@@ -77,6 +77,8 @@ export class Consumer {
   readonly #processor: InboxProcessor;
   readonly #effects: EffectTable;
   readonly #attempts: number;
+  readonly #backoffMs: number;
+  readonly #blocks: boolean;
   readonly #timeoutMs: number | null;
   readonly #maxCrashes: number;
 
@@ -86,6 +88,10 @@ export class Consumer {
     options: Partial<InboxProcessorOptions> & {
       readonly group?: string;
       readonly attempts?: number;
+      /** Milliseconds to the first retry. Default 1,000. */
+      readonly backoffMs?: number;
+      /** Whether a dead letter holds back its key. Default false. */
+      readonly blocks?: boolean;
       readonly timeoutMs?: number | null;
       readonly maxCrashes?: number;
       readonly inbox?: InboxStore;
@@ -94,6 +100,8 @@ export class Consumer {
     this.parts = parts;
     this.group = options.group ?? freshName('group');
     this.#attempts = options.attempts ?? 3;
+    this.#backoffMs = options.backoffMs ?? 1_000;
+    this.#blocks = options.blocks ?? false;
     this.#timeoutMs = options.timeoutMs ?? null;
     this.#maxCrashes = options.maxCrashes ?? 3;
     this.#effects = fixture.effects;
@@ -137,7 +145,7 @@ export class Consumer {
     message: Message,
     handle: (call: HandlerCall) => Promise<unknown>,
     options: ReceiveOptions = {},
-  ): Promise<DeliveryOutcome> {
+  ): Promise<HandledDelivery> {
     const delivery: Delivery = {
       message,
       group: this.group,
@@ -152,20 +160,21 @@ export class Consumer {
     delivery: Delivery,
     handle: (call: HandlerCall) => Promise<unknown>,
     options: ReceiveOptions = {},
-  ): Promise<DeliveryOutcome> {
+  ): Promise<HandledDelivery> {
     const { message } = delivery;
     const handler: InboxHandler = {
       group: this.group,
       type: message.type,
       retry: {
         attempts: this.#attempts,
-        backoffMs: 1_000,
+        backoffMs: this.#backoffMs,
         factor: 2,
         maxDelayMs: 60_000,
         jitter: 0,
       },
       timeoutMs: this.#timeoutMs,
       maxCrashes: this.#maxCrashes,
+      blocks: this.#blocks,
       codec: jsonCodec,
     };
     const real = storeUnit({
@@ -175,12 +184,12 @@ export class Consumer {
     return this.#processor.receive(delivery, handler, (attempt) => {
       const open: { transaction?: Transaction } = {};
       const counting: InboxUnit = {
-        run: (body) => {
+        run: (body, last) => {
           this.units += 1;
           return real.run((transaction, publish) => {
             open.transaction = transaction;
             return body(transaction, publish);
-          });
+          }, last);
         },
       };
       const call = (): Promise<unknown> =>
@@ -216,7 +225,8 @@ export class Consumer {
 }
 
 export function freshEvent(more: Partial<Message> = {}): Message {
-  return messageOf(freshKey(), { type: 'order.placed', topic: 'order', ...more });
+  const key = freshName('order');
+  return messageOf(freshKey(), { type: 'order.placed', topic: 'order', key, ...more });
 }
 
 /** A command of a saga. Give `saga` to have another message about the same step. */

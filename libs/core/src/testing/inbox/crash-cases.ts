@@ -11,7 +11,7 @@ import {
 } from './consumer.js';
 
 export const works = ({ effect }: HandlerCall): Promise<void> => effect();
-const dies = (): Promise<never> => new Promise(() => undefined);
+export const dies = (): Promise<never> => new Promise(() => undefined);
 
 /** Delivers a message to a process that dies of it; resolves when its pipeline was reached. */
 export function killed(

@@ -14,8 +14,6 @@ import {
   type InboxStoreFixture,
 } from './inbox-fixture.js';
 
-const LEASE_MS = 60_000;
-
 /** A message that cannot be handled is kept, and comes back whole. */
 export const deadLetterCases: readonly ContractCase<InboxStoreFixture>[] = [
   {
@@ -37,7 +35,6 @@ export const deadLetterCases: readonly ContractCase<InboxStoreFixture>[] = [
       assert.equal(letter.attempts, 5);
       assert.equal(letter.reason, 'exhausted');
       assert.equal(letter.error, 'Error: no');
-      assert.equal(letter.replaying, false);
       assert.ok(Math.abs(letter.diedAt.getTime() - systemClock.date().getTime()) < 3_600_000);
     },
   },
@@ -65,6 +62,7 @@ export const deadLetterCases: readonly ContractCase<InboxStoreFixture>[] = [
             { message: messageOf(key), attempts: 1, reason: 'final', error: 'x' },
             transaction,
             SHORT_MS,
+            undefined,
           ),
         ),
         contractError('SAGAZ_INBOX_BUSY', key.id),
@@ -100,6 +98,7 @@ export const deadLetterCases: readonly ContractCase<InboxStoreFixture>[] = [
         { message: messageOf(key), attempts: 1, reason: 'final', error: 'x' },
         burial.transaction,
         WAIT_MS,
+        undefined,
       );
       const handler = claimOnce(await newStore(), key);
       await burial.commit();
@@ -113,129 +112,10 @@ export const deadLetterCases: readonly ContractCase<InboxStoreFixture>[] = [
       const key = freshKey();
       const burial = await openTransaction(store.transactions);
       const letter = { message: messageOf(key), attempts: 1, reason: 'final', error: 'x' };
-      await store.inbox.bury(key, letter, burial.transaction, WAIT_MS);
+      await store.inbox.bury(key, letter, burial.transaction, WAIT_MS, undefined);
       await burial.rollback();
       assert.deepEqual(await store.inbox.listDeadLetters({ group: key.group }), []);
       assert.equal(await claimOnce(store, key), 'new');
-    },
-  },
-  {
-    name: 'a replay clears the way for the message and keeps its letter until it is done',
-    guards:
-      'Without clearing, the replayed message is dropped as dead; without keeping, a crash on the way loses it.',
-    async run({ store, newStore }) {
-      const key = freshKey();
-      await buryOnce(store, key);
-      const before = await store.inbox.countDeadLetters();
-      assert.deepEqual(await store.inbox.requestReplay([key, freshKey(), key]), [
-        'done',
-        'unknown',
-        'done',
-      ]);
-      const other = await newStore();
-      const [letter, ...others] = await other.inbox.takeReplays([key.group], 10, LEASE_MS);
-      assert.ok(letter !== undefined && others.length === 0);
-      assert.equal(letter.message.id, key.id);
-      await other.inbox.endReplay(key);
-      assert.equal(
-        (await store.inbox.listDeadLetters({ group: key.group }))[0]?.replaying,
-        true,
-        'the end of a replay that was not handled must not remove the letter',
-      );
-      assert.equal(await store.inbox.countDeadLetters(), before);
-      assert.equal(await claimOnce(other, key), 'new');
-      await other.inbox.endReplay(key);
-      assert.deepEqual(await store.inbox.listDeadLetters({ group: key.group }), []);
-      assert.equal(await claimOnce(store, key), 'done');
-      assert.equal(await store.inbox.countDeadLetters(), before - 1);
-    },
-  },
-  {
-    name: 'a letter under replay is taken once at a time, by its group only, and postponed when asked',
-    guards: 'Every process of the group would work on every replay at once.',
-    async run({ store, newStore }) {
-      const key = freshKey();
-      await buryOnce(store, key);
-      assert.deepEqual(await store.inbox.takeReplays([key.group], 10, LEASE_MS), []);
-      await store.inbox.requestReplay([key]);
-      const other = await newStore();
-      assert.deepEqual(await other.inbox.takeReplays([`${key.group}-x`], 10, LEASE_MS), []);
-      assert.deepEqual(await other.inbox.takeReplays([], 10, LEASE_MS), []);
-      assert.equal((await other.inbox.takeReplays([key.group], 10, LEASE_MS)).length, 1);
-      assert.equal((await store.inbox.takeReplays([key.group], 10, LEASE_MS)).length, 0);
-      await store.inbox.postponeReplay(key, 0);
-      const [again] = await store.inbox.takeReplays([key.group], 10, LEASE_MS);
-      assert.equal(again?.replays, 2);
-      await store.inbox.postponeReplay(key, LEASE_MS);
-      assert.equal((await store.inbox.takeReplays([key.group], 10, LEASE_MS)).length, 0);
-    },
-  },
-  {
-    name: 'a replay that fails again is a dead letter again',
-    guards: 'A replay that fails must not vanish, nor be replayed for ever.',
-    async run({ store }) {
-      const key = freshKey();
-      await buryOnce(store, key);
-      await store.inbox.requestReplay([key]);
-      await store.inbox.takeReplays([key.group], 10, 0);
-      assert.equal(await buryOnce(store, key), true);
-      await store.inbox.endReplay(key);
-      const letters = await store.inbox.listDeadLetters({ group: key.group });
-      assert.equal(letters.length, 1);
-      assert.equal(letters[0]?.replaying, false);
-      assert.deepEqual(await store.inbox.takeReplays([key.group], 10, LEASE_MS), []);
-      assert.equal(await claimOnce(store, key), 'dead');
-    },
-  },
-  {
-    name: 'a replay of a message that a trailing duplicate handled meanwhile ends',
-    guards: 'Its letter would stay and be replayed again and again.',
-    async run({ store }) {
-      const key = freshKey();
-      await buryOnce(store, key);
-      await store.inbox.requestReplay([key]);
-      assert.equal(await claimOnce(store, key), 'new');
-      assert.deepEqual(await store.inbox.requestReplay([key]), ['ended']);
-      assert.equal(
-        await claimOnce(store, key),
-        'done',
-        'a second request must not clear what is done',
-      );
-      await store.inbox.endReplay(key);
-      assert.deepEqual(await store.inbox.listDeadLetters({ group: key.group }), []);
-    },
-  },
-  {
-    name: 'pruning spares a replayed message whose letter is not gone yet',
-    guards: 'Its letter would be replayed again, and nothing would say that it was handled.',
-    async run({ store }) {
-      const key = freshKey();
-      await buryOnce(store, key);
-      await store.inbox.requestReplay([key]);
-      assert.equal(await claimOnce(store, key), 'new');
-      while ((await store.inbox.prune(0, 1_000)) > 0);
-      assert.equal(await claimOnce(store, key), 'done');
-      await store.inbox.endReplay(key);
-      assert.deepEqual(await store.inbox.listDeadLetters({ group: key.group }), []);
-    },
-  },
-  {
-    name: 'a discarded dead letter is gone and its message stays ended',
-    guards: 'A trailing duplicate of what an operator threw away must not be handled.',
-    async run({ store }) {
-      const [dead, replaying] = [freshKey(), freshKey()];
-      await buryOnce(store, dead);
-      await buryOnce(store, replaying);
-      await store.inbox.requestReplay([replaying]);
-      assert.deepEqual(await store.inbox.discardDeadLetters([dead, freshKey(), replaying]), [
-        'done',
-        'unknown',
-        'done',
-      ]);
-      assert.deepEqual(await store.inbox.discardDeadLetters([dead]), ['ended']);
-      assert.equal(await claimOnce(store, dead), 'done');
-      assert.equal(await claimOnce(store, replaying), 'done');
-      assert.deepEqual(await store.inbox.takeReplays([replaying.group], 10, LEASE_MS), []);
     },
   },
   {

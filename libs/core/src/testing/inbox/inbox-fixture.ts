@@ -1,4 +1,6 @@
+import { lineOf } from '../../messaging/index.js';
 import type {
+  ClaimState,
   InboxKey,
   InboxStore,
   Message,
@@ -93,7 +95,7 @@ export async function openTransaction(transactions: Transactions): Promise<OpenT
 }
 
 /** Claims the key in a transaction of its own. */
-export function claimOnce(parts: InboxParts, key: InboxKey): Promise<'new' | 'done' | 'dead'> {
+export function claimOnce(parts: InboxParts, key: InboxKey): Promise<ClaimState> {
   return parts.transactions.run((transaction) => parts.inbox.claim(key, transaction, WAIT_MS));
 }
 
@@ -109,6 +111,7 @@ export function buryOnce(
       { message, attempts: 5, reason: 'exhausted', error: 'Error: no' },
       transaction,
       WAIT_MS,
+      lineOf(key, { message }),
     ),
   );
 }

@@ -6,6 +6,9 @@ import { crashCases } from './crash-cases.js';
 import { deadLetterCases } from './dead-letter-cases.js';
 import { deliveryCases } from './delivery-cases.js';
 import type { InboxStoreFixture } from './inbox-fixture.js';
+import { landedLetterCases } from './landed-letter-cases.js';
+import { landedOwnerCases } from './landed-owner-cases.js';
+import { landingCases } from './landing-cases.js';
 import { limitCases } from './limit-cases.js';
 import { owedDeathCases } from './owed-death-cases.js';
 import { participantCases } from './participant-cases.js';
@@ -22,6 +25,9 @@ export const inboxStoreContract: readonly ContractCase<InboxStoreFixture>[] = [
   ...claimCases,
   ...participantCases,
   ...deadLetterCases,
+  ...landingCases,
+  ...landedOwnerCases,
+  ...landedLetterCases,
 ];
 
 /**

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { inboxKeyOf, NoConnectionError } from '../../messaging/index.js';
+import { inboxKeyOf, lineOf, NoConnectionError } from '../../messaging/index.js';
 import type { InboxAttempts, Message } from '../../ports/index.js';
 import type { ContractCase } from '../contract-case.js';
 import { Consumer, freshEvent, type InboxDeliveryFixture } from './consumer.js';
@@ -25,7 +25,8 @@ const PUT_OFF: readonly {
     async putOff({ store }, consumer, message, delivery) {
       const other = await openTransaction(store.transactions);
       const key = inboxKeyOf(consumer.group, message);
-      await store.inbox.claim(key, other.transaction, 1_000);
+      const line = lineOf(key, { message });
+      await store.inbox.claim(key, other.transaction, 1_000, line === undefined ? {} : { line });
       await consumer.receive(message, works, { delivery });
       await other.rollback();
     },

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { systemClock } from '../../clock/index.js';
+import { Gate } from '../gates.js';
 import { NonRetryableError } from '../../errors/index.js';
-import { InboxReplayer, inboxKeyOf } from '../../messaging/index.js';
+import { inboxKeyOf } from '../../messaging/index.js';
 import type { Message } from '../../ports/index.js';
 import type { ContractCase } from '../contract-case.js';
 import {
@@ -11,25 +11,11 @@ import {
   type HandlerCall,
   type InboxDeliveryFixture,
 } from './consumer.js';
-import { killed } from './crash-cases.js';
+import { dies } from './crash-cases.js';
+import { landedRow, takeOver, workerOf, type Keyed } from './landing-fixture.js';
+import { nothingWaits, replayAll, whileWorking, workOff, workerFor } from './landed-work.js';
 
-const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const works = ({ effect }: HandlerCall): Promise<void> => effect();
-
-function replayerOf(
-  consumer: Consumer,
-  handle: (call: HandlerCall) => Promise<unknown>,
-  leaseMs = 60_000,
-): InboxReplayer {
-  return new InboxReplayer({
-    inbox: consumer.parts.inbox,
-    clock: systemClock,
-    logger: quiet,
-    groups: [consumer.group],
-    redeliver: (delivery) => consumer.deliver(delivery, handle),
-    leaseMs,
-  });
-}
 
 async function buried(consumer: Consumer, message: Message): Promise<void> {
   await consumer.receive(message, () => Promise.reject(new NonRetryableError('not yet')));
@@ -44,22 +30,32 @@ export const recoveryCases: readonly ContractCase<InboxDeliveryFixture>[] = [
     async run(fixture) {
       const { group } = new Consumer(fixture, fixture.store);
       const message = freshEvent();
+      const key = inboxKeyOf(group, message);
+      const keyed: Keyed = { key, message, line: undefined };
       await buried(new Consumer(fixture, fixture.store, { group }), message);
-      await fixture.store.inbox.requestReplay([inboxKeyOf(group, message)]);
+      await fixture.store.inbox.replayDeadLetters([key]);
+      let slots = await workerOf(fixture.store, group);
       for (let death = 1; death <= 5; death += 1) {
         const process = new Consumer(fixture, fixture.store, { group });
-        const [letter] = await process.parts.inbox.takeReplays([group], 1, 0);
-        assert.equal(letter?.replays, death);
-        await killed(process, message, letter.replays);
+        const landed = await landedRow(slots, keyed);
+        await new Promise<void>((resolve) => {
+          const { signal } = new AbortController();
+          const delivery = { message, group, attempt: 1, afterDeath: death > 1, landed, signal };
+          void process.deliver(delivery, works, {
+            pipeline: () => {
+              resolve();
+              return dies();
+            },
+          });
+        });
+        slots = await takeOver(fixture.store, group, slots);
       }
+      await slots.queue.leave(slots.incarnation);
       const last = new Consumer(fixture, fixture.store, { group });
-      const replayer = replayerOf(last, works);
-      await replayer.runOnce();
-      await replayer.close();
+      await workOff(last, works);
       assert.deepEqual(last.outcomes, ['buried']);
       const [letter] = await fixture.store.inbox.listDeadLetters({ group });
       assert.equal(letter?.reason, 'crashed');
-      assert.equal(letter.replaying, false);
     },
   },
   {
@@ -69,10 +65,8 @@ export const recoveryCases: readonly ContractCase<InboxDeliveryFixture>[] = [
       const consumer = new Consumer(fixture, fixture.store);
       const message = freshEvent();
       await buried(consumer, message);
-      const replayer = replayerOf(consumer, works);
-      assert.deepEqual(await replayer.replay([inboxKeyOf(consumer.group, message)]), ['done']);
-      await replayer.runOnce();
-      await replayer.close();
+      await replayAll(consumer, works);
+      assert.deepEqual(consumer.outcomes, ['buried', 'committed']);
       assert.deepEqual(await consumer.effects(message), ['done']);
       assert.deepEqual(await consumer.parts.inbox.listDeadLetters({ group: consumer.group }), []);
       await consumer.receive(message, works, { delivery: 2 });
@@ -87,81 +81,38 @@ export const recoveryCases: readonly ContractCase<InboxDeliveryFixture>[] = [
       const message = freshEvent();
       await buried(consumer, message);
       const operator = await fixture.newStore();
-      await operator.inbox.requestReplay([inboxKeyOf(consumer.group, message)]);
-      const replayer = replayerOf(consumer, works);
-      assert.equal(await replayer.runOnce(), 1);
-      assert.equal(await replayer.runOnce(), 0);
-      await replayer.close();
+      const worker = workerFor(consumer, works);
+      await whileWorking(worker, async () => {
+        await operator.inbox.replayDeadLetters([inboxKeyOf(consumer.group, message)]);
+        return (await consumer.effects(message)).length > 0;
+      });
       assert.deepEqual(await consumer.effects(message), ['done']);
+      assert.equal(await nothingWaits(consumer), true);
     },
   },
   {
-    name: 'a replay that is cut short by a crash is taken up by another process',
-    guards: 'Between taking the letter out and handling the message a crash would lose it.',
-    async run(fixture) {
-      const consumer = new Consumer(fixture, fixture.store);
-      const message = freshEvent();
-      await buried(consumer, message);
-      await consumer.parts.inbox.requestReplay([inboxKeyOf(consumer.group, message)]);
-      const dead = new Consumer(fixture, fixture.store, { group: consumer.group });
-      const begun = await dead.parts.inbox.takeReplays([dead.group], 10, 0);
-      assert.equal(begun.length, 1);
-      await killed(dead, message, 1);
-      const other = new Consumer(fixture, await fixture.newStore(), { group: consumer.group });
-      const replayer = replayerOf(other, works);
-      await replayer.runOnce();
-      await replayer.close();
-      assert.deepEqual(await other.effects(message), ['done']);
-      assert.deepEqual(await other.parts.inbox.listDeadLetters({ group: other.group }), []);
-    },
-  },
-  {
-    name: 'a replay whose handler hangs keeps its lease, and the replays of others go on',
+    name: 'a replay whose handler hangs does not hold up the replays of others',
     guards: 'A handler that hangs holds up every other replay of its process.',
     async run(fixture) {
       const consumer = new Consumer(fixture, fixture.store);
-      const messages = Array.from({ length: 12 }, () => freshEvent());
+      const messages = Array.from({ length: 12 }, (_, i) => freshEvent({ key: `order-${i}` }));
       const [hanging, ...others] = messages;
       for (const message of messages) {
         await consumer.receive(message, () => Promise.reject(new NonRetryableError('not yet')));
       }
-      let release: () => void = () => undefined;
-      const gate = new Promise<void>((resolve) => (release = resolve));
-      const replayer = new InboxReplayer({
-        inbox: consumer.parts.inbox,
-        clock: systemClock,
-        logger: quiet,
-        groups: [consumer.group],
-        leaseMs: 600,
-        pollMs: 20,
-        redeliver: (delivery) =>
-          consumer.deliver(delivery, async (call) => {
-            if (delivery.message.id !== hanging?.id) return works(call);
-            await gate;
-            return works(call);
-          }),
+      const gate = new Gate();
+      const worker = workerFor(consumer, async (call) => {
+        if (call.attempt.message.id === hanging?.id) await gate.pass();
+        return works(call);
       });
-      const key = (message: Message) => inboxKeyOf(consumer.group, message);
-      const inbox = consumer.parts.inbox;
-      const left = async () => (await inbox.listDeadLetters({ group: consumer.group })).length;
-      await replayer.replay(messages.slice(0, 6).map(key));
-      while ((await left()) > 7) await new Promise((resolve) => setTimeout(resolve, 5));
-      // Asked for while the first one still hangs.
-      await replayer.replay(messages.slice(6).map(key));
-      while ((await left()) > 1) await new Promise((resolve) => setTimeout(resolve, 5));
-      for (const message of others) assert.deepEqual(await consumer.effects(message), ['done']);
-      // Its lease would have been over by now, several times.
-      await new Promise((resolve) => setTimeout(resolve, 1_800));
-      const [letter] = await inbox.listDeadLetters({ group: consumer.group });
-      assert.equal(
-        letter?.replays,
-        1,
-        'taken once, or the next attempt looks like one after a death',
-      );
-      release();
-      await replayer.runOnce();
-      await replayer.close();
-      assert.equal(await left(), 0);
+      const keys = messages.map((message) => inboxKeyOf(consumer.group, message));
+      const { inbox } = consumer.parts;
+      assert.deepEqual(new Set(await inbox.replayDeadLetters(keys)), new Set(['done']));
+      await whileWorking(worker, async () => {
+        if (consumer.events.length < 12 + others.length) return false;
+        gate.open();
+        return nothingWaits(consumer);
+      });
       assert.deepEqual(
         consumer.outcomes.slice(12),
         Array.from({ length: 12 }, () => 'committed'),
@@ -172,22 +123,12 @@ export const recoveryCases: readonly ContractCase<InboxDeliveryFixture>[] = [
     name: 'a replay that fails is put off, and a dead letter again when its attempts are used up',
     guards: 'A replay must neither vanish nor go on for ever.',
     async run(fixture) {
-      const consumer = new Consumer(fixture, fixture.store, { attempts: 2 });
+      const consumer = new Consumer(fixture, fixture.store, { attempts: 2, backoffMs: 20 });
       const message = freshCommand();
       await buried(consumer, message);
-      const key = inboxKeyOf(consumer.group, message);
-      const replayer = replayerOf(consumer, () => Promise.reject(new Error('still not')));
-      await replayer.replay([key]);
-      await replayer.runOnce();
-      const [waiting] = await consumer.parts.inbox.listDeadLetters({ group: consumer.group });
-      assert.equal(waiting?.replaying, true);
-      assert.deepEqual(await consumer.parts.inbox.takeReplays([consumer.group], 10, 0), []);
-      await consumer.parts.inbox.postponeReplay(key, 0);
-      await replayer.runOnce();
-      await replayer.close();
+      await replayAll(consumer, () => Promise.reject(new Error('still not')));
       const [letter] = await consumer.parts.inbox.listDeadLetters({ group: consumer.group });
-      assert.equal(letter?.replaying, false);
-      assert.equal(letter.error, 'Error: still not');
+      assert.equal(letter?.error, 'Error: still not');
       assert.deepEqual(consumer.outcomes, ['buried', 'retry', 'buried']);
       assert.equal((await consumer.replies(message)).length, 2, 'each death is answered');
     },

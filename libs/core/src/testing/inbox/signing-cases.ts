@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { systemClock } from '../../clock/index.js';
-import { InboxReplayer, MessageSigning, inboxKeyOf } from '../../messaging/index.js';
+import { MessageSigning } from '../../messaging/index.js';
 import { HEADERS, type Message } from '../../ports/index.js';
 import type { ContractCase } from '../contract-case.js';
 import {
@@ -10,8 +9,8 @@ import {
   type HandlerCall,
   type InboxDeliveryFixture,
 } from './consumer.js';
+import { replayAll } from './landed-work.js';
 
-const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const works = ({ effect }: HandlerCall): Promise<void> => effect();
 const KNOWN = 'a key that both of the services have';
 const OTHER = 'a key that only the other service has';
@@ -22,23 +21,7 @@ const forgery = (true_: Message): Message => ({
   payload: new TextEncoder().encode('{"sku":"forged"}'),
 });
 
-async function replay(consumer: Consumer): Promise<void> {
-  const replayer = new InboxReplayer({
-    inbox: consumer.parts.inbox,
-    clock: systemClock,
-    logger: quiet,
-    groups: [consumer.group],
-    redeliver: (delivery) => consumer.deliver(delivery, works),
-  });
-  const letters = await consumer.parts.inbox.listDeadLetters({ group: consumer.group });
-  const keys = letters.map(({ group, message }) => inboxKeyOf(group, message));
-  assert.deepEqual(
-    await replayer.replay(keys),
-    letters.map(() => 'done'),
-  );
-  await replayer.runOnce();
-  await replayer.close();
-}
+const replay = (consumer: Consumer): Promise<void> => replayAll(consumer, works);
 
 /** Messages where they have to be signed. */
 export const signingCases: readonly ContractCase<InboxDeliveryFixture>[] = [
@@ -68,8 +51,8 @@ export const signingCases: readonly ContractCase<InboxDeliveryFixture>[] = [
         assert.deepEqual(await consumer.effects(message), []);
         const again = await fixture.store.inbox.listDeadLetters({ group: consumer.group });
         assert.deepEqual(
-          again.map((one) => [one.reason, one.replaying]),
-          [[reason, false]],
+          again.map((one) => one.reason),
+          [reason],
         );
       }
     },
@@ -140,22 +123,11 @@ export const signingCases: readonly ContractCase<InboxDeliveryFixture>[] = [
       await before.receive(message, works);
       const { group } = before;
       const after = new Consumer(fixture, fixture.store, { group, signing: other, attempts: 1 });
-      const replayer = new InboxReplayer({
-        inbox: after.parts.inbox,
-        clock: systemClock,
-        logger: quiet,
-        groups: [group],
-        redeliver: (delivery) => after.deliver(delivery, () => Promise.reject(new Error('no'))),
-      });
-      const [letter] = await fixture.store.inbox.listDeadLetters({ group });
-      assert.ok(letter !== undefined);
-      await replayer.replay([inboxKeyOf(group, letter.message)]);
-      await replayer.runOnce();
-      await replayer.close();
+      await replayAll(after, () => Promise.reject(new Error('no')));
       const letters = await fixture.store.inbox.listDeadLetters({ group });
       assert.deepEqual(
-        letters.map(({ reason, replaying }) => [reason, replaying]),
-        [['exhausted', false]],
+        letters.map(({ reason }) => reason),
+        ['exhausted'],
       );
     },
   },

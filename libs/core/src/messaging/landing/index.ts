@@ -1,0 +1,1 @@
+export { LandingWorker, type LandingWorkerOptions } from './landing-worker.js';

@@ -1,0 +1,26 @@
+import type { ContractCase } from '../contract-case.js';
+import { LandingTrial, type LandingTrialFixture } from './landing-trial.js';
+
+export {
+  LandingTrial,
+  type LandingEffect,
+  type LandingEffects,
+  type LandingTrialFixture,
+  type LandingTrialOptions,
+  type LandingTrialResult,
+} from './landing-trial.js';
+export { PartitionedLog, PartitionOwner, type LogConsumer } from './partitioned-log.js';
+
+const SEEDS = [1, 2, 3, 4];
+
+/** Random trials of the landing queue over a partitioned log, short ones. */
+export const landingTrialContract: readonly ContractCase<LandingTrialFixture>[] = SEEDS.map(
+  (seed) => ({
+    name: `whatever befalls owners and workers, landed messages have their effects once and in order (seed ${String(seed)})`,
+    guards:
+      'Every effect once, every lower number of the key seen, no two handlers of a key at once, nothing left over.',
+    run: async (fixture) => {
+      await new LandingTrial(fixture, { seed }).run();
+    },
+  }),
+);
