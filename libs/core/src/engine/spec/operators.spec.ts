@@ -208,7 +208,7 @@ describe('a retry', () => {
     expect(await view()).toMatchObject({ reason: 'step_failed', detail: 'broken', step: 'b' });
     const requested = (await engine.history(id)).filter(({ kind }) => kind === 'retry_requested');
     expect(requested.map(({ data }) => historyData(data))).toEqual([
-      { again: [{ role: 'compensation', step: 'a' }], reason: 'The printer is back.' },
+      { again: [{ role: 'compensation', step: 'a', item: null }], reason: 'The printer is back.' },
     ]);
     // The next engine reads it, too.
     const state = await (await bench.engine()).retry(id);
