@@ -10,7 +10,7 @@ CREATE TABLE sagaz.queue (
   created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- Who works: one row for each living process that shares the slots of a queue.
+-- One row for each living process that shares the slots of a queue.
 CREATE TABLE sagaz.slot_member (
   queue text NOT NULL,
   incarnation text NOT NULL,
@@ -20,7 +20,7 @@ CREATE TABLE sagaz.slot_member (
 
 COMMENT ON TABLE sagaz.slot_member IS 'The living processes that work on each queue.';
 
--- Who owns which slot. A fenced write locks the row of its slot and matches owner and epoch; a
+-- The owner of each slot. A fenced write locks the row of its slot and matches owner and epoch; a
 -- take-over is an update of that row, so that after it no write of the old owner commits.
 CREATE TABLE sagaz.slot_lease (
   queue text NOT NULL,
@@ -109,7 +109,7 @@ CREATE TABLE sagaz.message (
   autovacuum_vacuum_cost_delay = 0
 );
 
--- What is not ready, by key.
+-- Messages that are not ready, by key.
 CREATE INDEX message_aside ON sagaz.message (queue, slot, tenant, topic, key, seq) WHERE lane <> 0;
 CREATE INDEX message_due ON sagaz.message (queue, lane, slot, due_at, seq) WHERE due_at IS NOT NULL;
 
@@ -127,7 +127,7 @@ CREATE FUNCTION sagaz.lane_status(lane integer) RETURNS text LANGUAGE sql IMMUTA
   SELECT (ARRAY['pending', 'retrying', 'held', 'optimistic', 'delayed', 'dead_letter', 'unrouted'])[lane + 1]
 $$;
 
--- What is ready in slots of a queue, from each slot's floor on and without what is being worked on, slot by
+-- Reads messages that are ready in slots of a queue, from each slot's floor on and without what is being worked on, slot by
 -- slot in the order given, until their payloads and 500 bytes for each row reach in_bytes; a row's size is
 -- known without reading its payload. A function, because the way to the rows must not depend on
 -- statistics, which are always wrong in a queue: along the index, never by collecting a whole slot to

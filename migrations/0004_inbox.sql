@@ -72,7 +72,7 @@ ALTER TABLE sagaz.message ADD COLUMN key_hash bigint;
 
 COMMENT ON COLUMN sagaz.message.key_hash IS 'In a landing queue: the hash of the group, tenant, topic and key of an ordered message.';
 
--- What holds a key. Every claim of a message looks here for its key.
+-- Landed messages that hold a key. Every claim of a message looks here for its key.
 CREATE INDEX message_landed ON sagaz.message (key_hash, seq)
 WHERE key_hash IS NOT NULL AND (lane <> 5 OR blocks);
 

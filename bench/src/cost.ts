@@ -45,7 +45,7 @@ export function costText({ own, server }: Cost, of = 'PostgreSQL'): string {
 /** Processor time so far, by process; null where the system does not tell. */
 type Times = ReadonlyMap<number, number> | null;
 
-/** What the processes that are there now have used since; one that ended meanwhile is not counted. */
+/** The CPU time that the processes that exist now have used since `before`; a process that ended meanwhile is not counted. */
 function rise(before: Times, after: Times): number | null {
   if (before === null || after === null) return null;
   return [...after].reduce((sum, [pid, micros]) => sum + micros - (before.get(pid) ?? 0), 0);

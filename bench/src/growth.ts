@@ -8,7 +8,7 @@ import { median } from './statistics.js';
 import { openStore } from './store.js';
 import { multiplySagas, refill, setAside } from './tables.js';
 
-/** What a statement costs, or what a relay does, in an empty store and in a full one. */
+/** The cost of a statement, or the rate of a relay, in an empty store and in a full one. */
 export interface Growth {
   readonly empty: number;
   readonly full: number;
@@ -22,7 +22,7 @@ export interface GrowthFindings {
   readonly drain: Growth;
 }
 
-/** What lies in the full store. */
+/** The numbers of rows in the full store. */
 export const FULL = {
   ended: 1_000_000,
   foreignLetters: 200_000,
@@ -36,7 +36,7 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
 const RUNS: readonly RunnableSaga[] = [{ name: 'three-steps', versions: [1] }];
 
-/** What a process does by itself or a person asks, with the method of the store that does it. */
+/** Statements that a process repeats by itself, or that a person causes, each as the store's own method. */
 const STATEMENTS = {
   /** A look for sagas to run, which finds none. */
   claim: async (store, incarnation) => {
@@ -57,7 +57,7 @@ const STATEMENTS = {
     await store.sagas.find({ statuses: ['needs_attention'], limit: 50 });
     await store.sagas.find({ name: 'three-steps', key: 'key-0' });
   },
-  /** What is removed once a minute. */
+  /** The removals that a process makes once a minute. */
   prune: async (store) => {
     await store.sagas.dropDeadMail(DAY_MS);
     await store.inbox.prune(7 * DAY_MS, 1_000);

@@ -1,7 +1,7 @@
 import type { Cost } from './cost.js';
 import { median } from './statistics.js';
 
-/** What was found out about one candidate in one round. */
+/** The figures of one candidate in one round. */
 export interface Measured {
   readonly perSecond: number;
   /** Null: not measured. */

@@ -11,7 +11,7 @@ CREATE TABLE sagaz.subscription (
   PRIMARY KEY (topic, queue)
 );
 
--- What belongs to no group yet, because its topic has none, lies in the queue 0; the first group gets it.
+-- A message whose topic has no group yet lies in the queue 0; the first group gets it.
 CREATE INDEX message_unrouted ON sagaz.message (topic, seq) WHERE lane = 6;
 
 -- Which topics and groups are whose, for roles that have no right to insert into message: who has that right
@@ -157,7 +157,7 @@ BEGIN
     SELECT
       t.topic, group_id,
       NOT EXISTS (SELECT FROM sagaz.message m WHERE m.lane = 6 AND m.topic = t.topic)
-        -- What lies there is another group's already.
+        -- The messages there are another group's already.
         OR EXISTS (SELECT FROM sagaz.subscription s WHERE s.topic = t.topic AND NOT s.ready)
     FROM unnest(in_topics) AS t (topic) ON CONFLICT DO NOTHING;
   END IF;

@@ -46,7 +46,7 @@ export const consumerSays = [
   'closed',
 ];
 
-/** What the application that counts its round trips prints: a message costs none. */
+/** The output of the application that counts its round trips: a message costs none. */
 export const roundTripsSay = [
   'without Sagaz: 3',
   'with 0 messages: 2',

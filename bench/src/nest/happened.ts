@@ -6,5 +6,5 @@ export interface Happened {
 }
 export const HAPPENED: Happened = { text: 'x'.repeat(380) };
 
-/** What the business transactions publish and the handlers handle. */
+/** The message that the business transactions publish and the handlers handle. */
 export const BenchHappened = defineEvent<Happened>()('bench.happened');

@@ -10,7 +10,7 @@ import { BenchHappened, HAPPENED } from './happened.js';
 import type { StoreWorks } from './store-works.js';
 
 /**
- * What is measured: a business transaction with each kind of message, and a handler with each kind of
+ * The transactions that are measured: a business transaction with each kind of message, and a handler with each kind of
  * inbox; in an application of Nest, and once more with the store alone.
  */
 export type TransactionKind =

@@ -7,7 +7,7 @@ import {
 } from '@sagaz/core';
 import { ThreeSteps, threeStepsEngine } from './three-steps.js';
 
-/** What the engine asked the store to write for one saga. */
+/** The starts and transitions that the engine asked the store to write for one saga. */
 export interface RecordedSaga {
   readonly start: NewSaga;
   readonly transitions: readonly SagaTransition[];

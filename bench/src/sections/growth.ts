@@ -3,7 +3,7 @@ import { scaled } from '../measure.js';
 import { rounded } from '../statistics.js';
 import { times, whole, type Section } from './section.js';
 
-/** What years and outages leave behind, and whether work beside it costs more. */
+/** Compares the cost of work in an empty store and beside the rows that years and outages leave behind. */
 export const growth: Section = async ({ server, say, scale }) => {
   const found = await growths(server, scale);
   const count = (full: keyof typeof FULL): string => whole(scaled(FULL[full], scale));

@@ -1,7 +1,7 @@
 import { costText, type Cost } from '../cost.js';
 import type { BenchServer } from '../server.js';
 
-/** What a section of the bench works with. */
+/** The parameters of a section of the bench. */
 export interface Run {
   readonly server: BenchServer;
   /** Prints a line for people. */

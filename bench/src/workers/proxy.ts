@@ -1,6 +1,6 @@
 import net from 'node:net';
 
-/** What the parent gives: where the database is, and how long a piece of data takes one way. */
+/** The parent's message: the address of the database, and the delay of each piece of data one way. */
 export interface ProxyRun {
   readonly host: string;
   readonly port: number;

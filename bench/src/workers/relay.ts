@@ -5,7 +5,7 @@ import { openStore, quietLogger } from '../store.js';
 export interface RelayRun {
   readonly url: string;
 }
-/** What a relay says: how many slots it holds, and how many messages it has published so far. */
+/** A relay's report: how many slots it holds, and how many messages it has published so far. */
 export interface RelayState {
   readonly leases: number;
   readonly published: number;

@@ -14,7 +14,7 @@ export interface TransactionRun {
   readonly kinds: readonly TransactionKind[];
   readonly count: number;
   readonly rounds: number;
-  /** What the network adds to a round trip, in milliseconds; null: no proxy. */
+  /** The time that the proxy adds to a round trip, in milliseconds; null: no proxy. */
   readonly networkMs: number | null;
   /** Runs one at a time and counts round trips as well; needs a proxy. */
   readonly oneByOne?: boolean;

@@ -34,7 +34,7 @@ export interface ClaimLoopOptions {
 }
 
 /**
- * What an engine is missing: sagas to run, sagas that it owns without knowing it, or a saga that has mail and
+ * The sagas that an engine is missing: sagas to run, sagas that it owns without knowing it, or a saga that has mail and
  * does not run here.
  */
 export type Gap = 'claim' | 'owned' | { readonly mailOf: string };

@@ -11,7 +11,7 @@ interface Participant {
   readonly keepUntil: number;
 }
 
-/** What is known of idempotency keys in the service that handles their commands. */
+/** The states of idempotency keys in the service that handles their commands. */
 export class MemoryParticipants {
   readonly #transactions: MemoryTransactions;
   readonly #clock: Clock;

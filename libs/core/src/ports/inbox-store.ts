@@ -39,7 +39,7 @@ export interface InboxLine {
 }
 
 /**
- * What is known of a message when it is claimed:
+ * The state of a message when it is claimed:
  * - `new`: it may be handled; this transaction has recorded it as done.
  * - `held`: a message of its key is in the landing queue and holds the key, so that this one must be
  *   landed behind it. Nothing was written.

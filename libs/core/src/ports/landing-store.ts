@@ -33,7 +33,7 @@ export interface LandedRow {
  * The landing queue of each consumer group: the messages that the group could not handle when the broker
  * delivered them, in order. A message has one row in the inbox, and that row decides: it goes from nothing
  * to `done`, `landed` or `dead`, from `landed` to `done` or `dead`, and from `dead` to `landed` by a replay.
- * Whoever ends, lands or buries a message writes that row, and nothing else decides.
+ * The process that ends, lands or buries a message writes that row, and nothing else decides.
  *
  * A row of the queue holds its key while it is ordered and is no dead letter, or is one that blocks. Later
  * messages of the key land behind it.

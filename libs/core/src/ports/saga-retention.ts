@@ -12,7 +12,7 @@ export interface SagaRetention extends Readonly<Record<FinalStatus, number | nul
 const DAY_MS = 86_400_000;
 
 /**
- * What has ended as it should is kept for 30 days. What was committed in part is kept for 90, since people
+ * Sagas that ended as they should are kept for 30 days. Those committed in part are kept for 90, since people
  * ask for it later, and so are keys: a start that is repeated within that time finds its saga.
  */
 export const DEFAULT_RETENTION: SagaRetention = Object.freeze({
@@ -26,7 +26,7 @@ export const DEFAULT_RETENTION: SagaRetention = Object.freeze({
 /** A task that one process does for all: removing what is old, or tidying the mail. */
 export type SharedTask = 'retention' | 'mail';
 
-/** What was removed because of its age. */
+/** The numbers of sagas and keys that were removed because of their age. */
 export interface RemovedSagas {
   readonly sagas: number;
   readonly keys: number;

@@ -30,7 +30,7 @@ export interface ReadRequest extends ReadLimits {
   readonly passingOver?: PassingOver;
 }
 
-/** What a read passes over, and how far it goes. */
+/** The keys and topics that a read passes over, and how far it goes. */
 export interface PassingOver {
   /** Keys whose ordered rows are left out. */
   readonly keys: readonly KeyName[];

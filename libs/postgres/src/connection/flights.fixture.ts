@@ -10,7 +10,7 @@ const INSERT_SLOWLY = new Prepared(
 );
 const LATE = new Prepared('INSERT INTO late (id) VALUES ($1)');
 
-/** What several statements with one Sync do when something goes wrong, for each version of pg. */
+/** The outcomes of several statements with one Sync when something goes wrong, for each version of pg. */
 export function flightCases(open: () => Promise<FlightWorld>, pooled = false): void {
   let bench: FlightBench;
   let proxy: CountingProxy;

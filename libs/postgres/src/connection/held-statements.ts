@@ -16,7 +16,7 @@ export interface HeldStatement {
 /** Waits for the answer to the opening of a transaction, and rejects if none comes in time. */
 type AwaitBegin = (answer: Promise<void>) => Promise<void>;
 
-/** What is sent before the next statement. */
+/** The statements that are sent before the next one. */
 interface Before {
   /** The opening of the transaction; null: it is open. */
   readonly opening: { readonly text: string; readonly awaitBegin: AwaitBegin } | null;
@@ -134,7 +134,7 @@ export class HeldStatements {
       return Promise.resolve(answerTo('SET'));
     }
     this.#before = NOTHING;
-    // What is rolled back need not be sent. The opening is, because the end of the transaction is counted
+    // Held statements that are rolled back need not be sent. The opening is sent, because the end of the transaction is counted
     // by the server's answers.
     const before =
       text !== null && ROLLS_BACK.test(text) ? { opening, held: [] } : { opening, held };

@@ -144,7 +144,7 @@ export class InboxDeadLetters {
         () => 'unknown' as const,
       );
       left.forEach((key, at) => outcomes.set(key, answers[at] ?? 'unknown'));
-      // What is being handled stays busy for as long as its handler takes.
+      // A message that is being handled stays busy for as long as its handler takes.
       left = left.filter((key) => outcomes.get(key) === 'locked');
       if (left.length === 0 || tries >= TRIES) break;
       await sleep(PAUSE_MS);

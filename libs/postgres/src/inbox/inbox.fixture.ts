@@ -87,7 +87,7 @@ export class InboxDatabase {
     };
   }
 
-  /** What the handlers of landing trials write. */
+  /** Writes and reads the effects that the handlers of landing trials have. */
   get landed(): LandingEffects {
     const { pool, transactions } = this.store(0);
     return {

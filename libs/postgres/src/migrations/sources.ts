@@ -242,7 +242,7 @@ CREATE TABLE sagaz.queue (
   created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- Who works: one row for each living process that shares the slots of a queue.
+-- One row for each living process that shares the slots of a queue.
 CREATE TABLE sagaz.slot_member (
   queue text NOT NULL,
   incarnation text NOT NULL,
@@ -252,7 +252,7 @@ CREATE TABLE sagaz.slot_member (
 
 COMMENT ON TABLE sagaz.slot_member IS 'The living processes that work on each queue.';
 
--- Who owns which slot. A fenced write locks the row of its slot and matches owner and epoch; a
+-- The owner of each slot. A fenced write locks the row of its slot and matches owner and epoch; a
 -- take-over is an update of that row, so that after it no write of the old owner commits.
 CREATE TABLE sagaz.slot_lease (
   queue text NOT NULL,
@@ -341,7 +341,7 @@ CREATE TABLE sagaz.message (
   autovacuum_vacuum_cost_delay = 0
 );
 
--- What is not ready, by key.
+-- Messages that are not ready, by key.
 CREATE INDEX message_aside ON sagaz.message (queue, slot, tenant, topic, key, seq) WHERE lane <> 0;
 CREATE INDEX message_due ON sagaz.message (queue, lane, slot, due_at, seq) WHERE due_at IS NOT NULL;
 
@@ -359,7 +359,7 @@ CREATE FUNCTION sagaz.lane_status(lane integer) RETURNS text LANGUAGE sql IMMUTA
   SELECT (ARRAY['pending', 'retrying', 'held', 'optimistic', 'delayed', 'dead_letter', 'unrouted'])[lane + 1]
 $$;
 
--- What is ready in slots of a queue, from each slot's floor on and without what is being worked on, slot by
+-- Reads messages that are ready in slots of a queue, from each slot's floor on and without what is being worked on, slot by
 -- slot in the order given, until their payloads and 500 bytes for each row reach in_bytes; a row's size is
 -- known without reading its payload. A function, because the way to the rows must not depend on
 -- statistics, which are always wrong in a queue: along the index, never by collecting a whole slot to
@@ -656,7 +656,7 @@ ALTER TABLE sagaz.message ADD COLUMN key_hash bigint;
 
 COMMENT ON COLUMN sagaz.message.key_hash IS 'In a landing queue: the hash of the group, tenant, topic and key of an ordered message.';
 
--- What holds a key. Every claim of a message looks here for its key.
+-- Landed messages that hold a key. Every claim of a message looks here for its key.
 CREATE INDEX message_landed ON sagaz.message (key_hash, seq)
 WHERE key_hash IS NOT NULL AND (lane <> 5 OR blocks);
 
@@ -740,7 +740,7 @@ CREATE TABLE sagaz.queue (
   created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- Who works: one row for each living process that shares the slots of a queue.
+-- One row for each living process that shares the slots of a queue.
 CREATE TABLE sagaz.slot_member (
   queue text NOT NULL,
   incarnation text NOT NULL,
@@ -750,7 +750,7 @@ CREATE TABLE sagaz.slot_member (
 
 COMMENT ON TABLE sagaz.slot_member IS 'The living processes that work on each queue.';
 
--- Who owns which slot. A fenced write locks the row of its slot and matches owner and epoch; a
+-- The owner of each slot. A fenced write locks the row of its slot and matches owner and epoch; a
 -- take-over is an update of that row, so that after it no write of the old owner commits.
 CREATE TABLE sagaz.slot_lease (
   queue text NOT NULL,
@@ -839,7 +839,7 @@ CREATE TABLE sagaz.message (
   autovacuum_vacuum_cost_delay = 0
 );
 
--- What is not ready, by key.
+-- Messages that are not ready, by key.
 CREATE INDEX message_aside ON sagaz.message (queue, slot, tenant, topic, key, seq) WHERE lane <> 0;
 CREATE INDEX message_due ON sagaz.message (queue, lane, slot, due_at, seq) WHERE due_at IS NOT NULL;
 
@@ -857,7 +857,7 @@ CREATE FUNCTION sagaz.lane_status(lane integer) RETURNS text LANGUAGE sql IMMUTA
   SELECT (ARRAY['pending', 'retrying', 'held', 'optimistic', 'delayed', 'dead_letter', 'unrouted'])[lane + 1]
 $$;
 
--- What is ready in slots of a queue, from each slot's floor on and without what is being worked on, slot by
+-- Reads messages that are ready in slots of a queue, from each slot's floor on and without what is being worked on, slot by
 -- slot in the order given, until their payloads and 500 bytes for each row reach in_bytes; a row's size is
 -- known without reading its payload. A function, because the way to the rows must not depend on
 -- statistics, which are always wrong in a queue: along the index, never by collecting a whole slot to
@@ -1012,7 +1012,7 @@ CREATE TABLE sagaz.subscription (
   PRIMARY KEY (topic, queue)
 );
 
--- What belongs to no group yet, because its topic has none, lies in the queue 0; the first group gets it.
+-- A message whose topic has no group yet lies in the queue 0; the first group gets it.
 CREATE INDEX message_unrouted ON sagaz.message (topic, seq) WHERE lane = 6;
 
 -- Which topics and groups are whose, for roles that have no right to insert into message: who has that right
@@ -1158,7 +1158,7 @@ BEGIN
     SELECT
       t.topic, group_id,
       NOT EXISTS (SELECT FROM sagaz.message m WHERE m.lane = 6 AND m.topic = t.topic)
-        -- What lies there is another group's already.
+        -- The messages there are another group's already.
         OR EXISTS (SELECT FROM sagaz.subscription s WHERE s.topic = t.topic AND NOT s.ready)
     FROM unnest(in_topics) AS t (topic) ON CONFLICT DO NOTHING;
   END IF;

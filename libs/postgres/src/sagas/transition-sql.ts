@@ -41,7 +41,7 @@ const CHANGE = `
 
 /** The rows of transitions, one of many (`t` has the new values, `l` the locked row) or a single one. */
 interface Sources {
-  /** What the changed row `s` is joined to. */
+  /** The row sources that the changed row `s` is joined to. */
   readonly from: string;
   /** The condition under which the locked row is the expected one. */
   readonly fence: string;

@@ -23,7 +23,7 @@ export type AttemptResult =
    */
   | { readonly kind: 'released'; readonly doubt: boolean };
 
-/** What an attempt asks for by what its method returns, so that its task waits for it. */
+/** The wait that an attempt asks for by the value that its method returns. */
 export type WaitRequest =
   /** A command is sent, and its reply is awaited. Its payload was encoded before the transition that sends it. */
   { readonly kind: 'reply'; readonly command: Command; readonly message: EncodedPayload };

@@ -21,7 +21,7 @@ export function takeTime(draft: Draft): void {
   else draft.wakeBy(deadlineAt);
 }
 
-/** What follows when a wait is over and the thing that it was for has not come. */
+/** The decision for each kind of wait whose time is over without the event that it was for. */
 const WHEN_OVER: Readonly<Record<Wait['kind'], (draft: Draft, ref: TaskRef) => void>> = {
   reply: replyMissing,
 };

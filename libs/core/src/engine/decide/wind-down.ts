@@ -54,7 +54,7 @@ function restOne(draft: Draft, step: StepDefinition, patient: boolean): void {
         wakeWhenOver(draft, task);
         return;
       }
-      // What it asked for may have had an effect: a command was sent. Its compensation finds out.
+      // The command that it sent may have had an effect. Its compensation finds out.
       const { attempt } = task;
       draft.add({ kind: 'unknown', ...ref, attempt, error: GIVEN_UP });
       return;

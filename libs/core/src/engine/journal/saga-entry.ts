@@ -77,7 +77,7 @@ export type IgnoredReply =
   /** It is not signed by a holder of the keys. */
   | 'bad_signature';
 
-/** What a task waits for. A version reads no journal in which something waits for a kind it does not know. */
+/** The event that a task waits for. A version reads no journal with a wait of a kind that it does not know. */
 export type Awaited =
   /** The reply to a command, which is in the outbox. */
   {

@@ -94,7 +94,7 @@ function waitsFor(kind: string, data: EntryData, at: Date): WaitsFor | null {
   }
 }
 
-/** What an entry says that a task waits for; null: a later version has written it. */
+/** The wait that an entry records; null: a later version has written it. */
 function awaited(event: unknown, until: Date): WaitsFor | null {
   if (!isData(event)) return null;
   switch (event['kind']) {

@@ -20,7 +20,7 @@ export type TaskStatus =
   | 'failed'
   | 'unknown';
 
-/** What a waiting task waits for: what wakes it, since when, and until when. */
+/** The wait of a task: the kind of event that wakes it, since when, and until when. */
 export type Wait =
   /** The reply to the command that the task sent. */
   { readonly kind: 'reply'; readonly since: number; readonly until: number };
@@ -54,7 +54,7 @@ export interface TaskState {
   readonly error: ErrorRecord | null;
   /** When the delay before the next attempt is over, by the store's clock in milliseconds. */
   readonly dueAt: number;
-  /** What it waits for, by the store's clock in milliseconds; null: its status is not `waiting`. */
+  /** Its wait, with times by the store's clock in milliseconds; null: its status is not `waiting`. */
   readonly wait: Wait | null;
   /** The command that was sent last; null: none, or the task is done. */
   readonly command: SentCommand | null;

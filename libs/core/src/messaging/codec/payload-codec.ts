@@ -7,7 +7,7 @@ import {
   UnexpectedContentTypeError,
 } from './errors.js';
 
-/** What a message says about its body. */
+/** The attributes of a message that describe its body. */
 export interface PayloadDescription {
   readonly contentType: string;
   /** The schema of the body, as its sender names it (CloudEvents `dataschema`); null: it names none. */

@@ -9,7 +9,7 @@ import type {
 } from '../../ports/index.js';
 import { HeldKeyError } from './errors.js';
 
-/** What the inbox claims of a delivery. */
+/** The keys by which the inbox claims a delivery. */
 export interface Claimed {
   /** The inbox key; of a landed message that under which it landed. */
   readonly key: InboxKey;
@@ -50,7 +50,7 @@ export async function claimSubject(
   return own === 'new' ? 'new' : 'known_itself';
 }
 
-/** What is known of the delivery, which is claimed if it is new. */
+/** Claims the delivery if it is new, and returns its state. */
 export function claimState(
   inbox: InboxStore,
   { key, line, landed }: Claimed,

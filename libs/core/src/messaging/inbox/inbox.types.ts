@@ -145,7 +145,7 @@ export interface InboxObserver {
   storeFailed?(event: { readonly failure: StoreFailure }): void;
 }
 
-/** What becomes of a delivery, for whoever delivered it. */
+/** The end of a delivery, as the broker or the landing worker that delivered it needs to know it. */
 export type HandledDelivery =
   /**
    * It has ended: for the broker, or, where it came from the landing queue, in that queue too.

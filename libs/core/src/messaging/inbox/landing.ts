@@ -32,7 +32,7 @@ export class Landing {
     this.#options = options;
   }
 
-  /** What becomes of the delivery. Never rejects: where nothing can be landed, the broker keeps the message. */
+  /** Ends the delivery, and returns how. Never rejects: where nothing can be landed, the broker keeps the message. */
   async endOf(
     { message }: Delivery,
     claimed: Claimed,

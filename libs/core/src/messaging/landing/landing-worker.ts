@@ -37,7 +37,7 @@ export interface LandingWorkerOptions {
   readonly faults?: FaultPoints;
 }
 
-/** What a row says of itself until its next attempt. */
+/** The error of a row that waits for its next attempt. */
 const NOT_DUE = new Error('The attempt before it landed failed, and the next one is not due yet.');
 
 const FIRST_PAUSE_MS = 1_000;

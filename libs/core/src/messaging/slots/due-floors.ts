@@ -21,7 +21,7 @@ export class DueFloors {
     this.#away = away;
   }
 
-  /** What a look leaves out, and where it begins; undefined: no topic is away. */
+  /** The topics that a look leaves out, and the floors where it begins; undefined: no topic is away. */
   without(leases: readonly HeldLease[]): WithoutTopics | undefined {
     const { topics } = this.#away;
     if (this.#version !== this.#away.version || topics.length === 0) this.#floors.clear();

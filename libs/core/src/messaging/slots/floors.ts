@@ -92,7 +92,7 @@ export class Floors {
     this.behind?.resetAll();
   }
 
-  /** What was left out is to be read again. */
+  /** Drops the second floors, so that the rows that were left out are read again. */
   forgetBehind(): void {
     if (this.behind === null) return;
     for (const slot of this.behind.#floors.keys()) this.behind.reset(slot);

@@ -23,7 +23,7 @@ export interface SettlementEvents {
   lostLease(): void;
   /** A slot may have no row in work any more. */
   drained(): void;
-  /** What holds back keys of a slot has to be read; `then` is called when it is known. */
+  /** The rows that hold back keys of a slot have to be read; `then` is called when they are known. */
   reload(lease: HeldLease, then: () => void): void;
 }
 

@@ -123,7 +123,7 @@ export class TopicsAway {
     return surplus;
   }
 
-  /** What each of the topics may keep in memory. */
+  /** The rows and bytes that each of the topics may keep in memory. */
   get #share(): { rows: number; bytes: number } {
     const topics = this.#topics.size;
     return { rows: Math.max(1, Math.floor(this.#keep / topics)), bytes: KEPT_BYTES / topics };

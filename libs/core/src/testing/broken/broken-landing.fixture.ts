@@ -20,7 +20,7 @@ abstract class BrokenLanding extends MemoryInboxStore {
     this.transactions = transactions;
   }
 
-  /** What a claim would say now, if it need not wait; nothing is written. */
+  /** The answer of a claim now, if it need not wait; nothing is written. */
   protected async look(key: InboxKey, { line }: ClaimOptions): Promise<ClaimState> {
     const queue = await this.landingQueue(key.group);
     const { byStatus } = await queue.stats();

@@ -22,7 +22,7 @@ import {
   workerOf,
 } from './landing-fixture.js';
 
-/** What a process that has lost its slot, or waits for one that has, may do. */
+/** Cases of a process that has lost its slot, or waits for one that has. */
 export const landedOwnerCases: readonly ContractCase<InboxStoreFixture>[] = [
   {
     name: 'a process whose slot was taken over cannot end a landed message',

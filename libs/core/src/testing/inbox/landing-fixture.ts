@@ -95,7 +95,7 @@ export async function takeOver(parts: InboxParts, group: string, from: Worker): 
   return workerOf(parts, group);
 }
 
-/** What the worker may handle now: messages that wait for nothing, and retries that are due. */
+/** The messages that the worker may handle now: those that wait for nothing, and retries that are due. */
 export async function readLanded(worker: Worker): Promise<readonly QueuedMessage[]> {
   const { queue, incarnation, leases } = worker;
   const bounds = { limit: 10_000, bytes: ANY_BYTES, inFlight: [] };

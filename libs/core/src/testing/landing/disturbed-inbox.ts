@@ -3,7 +3,7 @@ import { CommitUnknownError } from '../../errors/index.js';
 import type { SlotQueueStore, Transaction, Transactions } from '../../ports/index.js';
 import type { InboxParts } from '../inbox/index.js';
 
-/** What befalls a process between two of its statements. */
+/** The disturbances of a process between two of its statements. */
 export interface Disturbance {
   /** Called before and after each statement: it may take its time, or throw, as a session that is lost. */
   readonly strike: () => Promise<void>;

@@ -17,7 +17,7 @@ import { randomOf } from '../random/index.js';
 import { disturbanceOf, disturbed } from './disturbed-inbox.js';
 import { PartitionedLog, PartitionOwner } from './partitioned-log.js';
 
-/** What a handler wrote, in its transaction. */
+/** The effect that a handler wrote, in its transaction. */
 export interface LandingEffect {
   readonly group: string;
   readonly key: string;

@@ -36,7 +36,7 @@ export const claimCases: readonly ContractCase<SagaStoreFixture>[] = [
         fixture.sagas.nextDueInMs([{ name, versions }]);
       const next = await dueInMs([1]);
       assert.ok(next !== null && next > 0 && next <= HOUR_MS);
-      // What no engine here can run is due for others, and sets no pace.
+      // A saga that no engine here can run is due for others, and sets no pace.
       assert.equal(await dueInMs([2]), null);
       const later = newSaga({ name, wakeInMs: 300 });
       await fixture.sagas.start([later]);

@@ -144,7 +144,7 @@ export const mailLookCases: readonly ContractCase<SagaStoreFixture>[] = [
         found.mail.map(({ sagaId }) => sagaId),
         [owned.id],
       );
-      // What has an owner, or no mail, or another version, is not taken, also if somebody names it.
+      // A saga with an owner, without mail or of another version is not taken, also if the request names it.
       const request = { incarnation: me, definitions: [{ name, versions: [1] }], limit: 10 };
       const silent = newSaga({ name, wakeInMs: null });
       await fixture.sagas.start([silent]);
