@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream';
-import { propertyOf, SagazError, type Transactions } from '@sagaz/core';
+import { isSagazError, propertyOf, type Transactions } from '@sagaz/core';
 import type { DataSource, QueryRunner } from 'typeorm';
 import {
   OutsideTransactionError,
@@ -281,7 +281,7 @@ export class RunnerGuard {
 /** TypeORM wraps each error of a statement. One of Sagaz already says what is to be done. */
 function ownErrorOf(error: unknown): unknown {
   const wrapped = propertyOf(error, 'driverError');
-  return wrapped instanceof SagazError ? wrapped : error;
+  return isSagazError(wrapped) ? wrapped : error;
 }
 
 function bound(owner: object, name: string): (...given: readonly unknown[]) => Promise<unknown> {

@@ -2,7 +2,7 @@ import { asError, propertyOf } from '@sagaz/core';
 import type { QueryResult, QueryResultRow } from 'pg';
 import { Encoder } from './encoder.js';
 import type { Queryable, Statement } from './queryable.js';
-import { sqlState } from './sql-state.js';
+import { isConnectionError, sqlState } from './sql-state.js';
 import {
   takesFlights,
   extendedQueryOf,
@@ -234,5 +234,6 @@ class Flight<R extends QueryResultRow> implements Submittable {
  */
 function isOfTheServer(error: unknown): boolean {
   if (sqlState(error) === undefined) return false;
-  return propertyOf(error, 'severity') === 'ERROR' || propertyOf(error, 'routine') !== undefined;
+  if (propertyOf(error, 'routine') !== undefined) return true;
+  return propertyOf(error, 'severity') === 'ERROR' && !isConnectionError(error);
 }

@@ -26,7 +26,7 @@ interface Before {
 const START = 'START TRANSACTION';
 const LEVEL = 'SET TRANSACTION ISOLATION LEVEL ';
 const COMMIT = 'COMMIT';
-const ROLLS_BACK = /^\s*(rollback|abort)\b(?!\s+to\b)/i;
+const ROLLS_BACK = /^\s*(rollback|abort)\b(?!(\s+(work|transaction))?\s+to\b)/i;
 /**
  * Statements without values that are sent as they are, since the extended protocol takes one statement at
  * a time, and waits for more if it is to copy from a client that sends nothing.
@@ -97,13 +97,17 @@ export class HeldStatements {
     }
   }
 
-  /** Sends the opening of the transaction, if it was held back. */
+  /** Sends the opening of the transaction, if it was held back, with the statements that wait for COMMIT. */
   async open(): Promise<void> {
-    const { opening, held } = this.#before;
-    if (opening === null) return;
-    this.#before = held.length === 0 ? NOTHING : { opening: null, held };
-    const landing = await this.#fly({ opening, held: [] }, []);
-    if (landing.kind === 'failed') throw landing.error;
+    const before = this.#before;
+    if (before.opening === null) return;
+    // Held statements go with it. The client sends the flight by the replaced `query`, which would send them
+    // before the opening otherwise, outside of the transaction.
+    this.#before = NOTHING;
+    const landing = await this.#fly(before, []);
+    if (landing.kind === 'failed') {
+      throw heldOf(before, landing.part)?.explained(landing.error) ?? landing.error;
+    }
   }
 
   hold(held: HeldStatement): void {
@@ -134,8 +138,8 @@ export class HeldStatements {
       return Promise.resolve(answerTo('SET'));
     }
     this.#before = NOTHING;
-    // Held statements that are rolled back need not be sent. The opening is sent, because the end of the transaction is counted
-    // by the server's answers.
+    // Held statements that are rolled back need not be sent. The opening is sent, because the end of the
+    // transaction is counted by the server's answers.
     const before =
       text !== null && ROLLS_BACK.test(text) ? { opening, held: [] } : { opening, held };
     if (before.opening === null && before.held.length === 0) return this.#send(...given);

@@ -13,7 +13,7 @@ import { abandon } from './bounded-client.js';
 import { COLUMN_TYPES } from './column-types.js';
 import { NoAnswerError, StoreRefusedError } from './connection.errors.js';
 import { HeldStatements, type HeldStatement } from './held-statements.js';
-import { LIMITS, statementLimit } from './limits.js';
+import { LIMITS } from './limits.js';
 import { OwnTransaction } from './own-transaction.js';
 import type { Queryable, Statement } from './queryable.js';
 import type { SagazPool } from './sagaz-pool.js';
@@ -135,11 +135,17 @@ export class PgTransactions implements Transactions {
 
   async run<T>(work: (transaction: PgTransaction) => Promise<T>): Promise<T> {
     const client = await this.#pool.connect();
+    try {
+      await client.ready();
+    } catch (error) {
+      // It gave no answer, and must not go back to the pool.
+      client.release(true);
+      throw error;
+    }
     const own = new OwnTransaction(client, this.#cutter);
     const transaction = new PgTransaction(this.#store, own, client.raw);
     let result: T;
     try {
-      await client.ready();
       result = await work(transaction);
     } catch (error) {
       transaction.close(false);
@@ -159,13 +165,16 @@ export class PgTransactions implements Transactions {
   /** The application's own statements on that client have no limit of Sagaz. */
   enlist(client: unknown): PgTransaction {
     const foreign = this.#asClient(client);
-    const { statements, statementTimeoutMs, reported } = this.#pool;
+    const { statements, reported } = this.#pool;
     reported.watch(foreign);
-    const limitOf = ({ limitMs }: Statement): number =>
-      limitMs ?? statementLimit(statementTimeoutMs);
     const connection: TransactionConnection = {
       query: <R extends QueryResultRow>(statement: Statement) =>
-        this.#onTheirs(foreign, limitOf(statement), statements.run<R>(foreign, statement), false),
+        this.#onTheirs(
+          foreign,
+          this.#pool.limitOf(statement.limitMs),
+          statements.run<R>(foreign, statement),
+          false,
+        ),
       open: async () => HeldStatements.of(foreign)?.open(),
       hold: async ({ statement, explained }) => {
         const held = HeldStatements.of(foreign);
@@ -174,7 +183,7 @@ export class PgTransactions implements Transactions {
         if (ready !== undefined) await this.#onTheirs(foreign, LIMITS.begin, ready, false);
         held.hold({
           statement: statements.on(foreign, statement),
-          limitMs: limitOf(statement),
+          limitMs: this.#pool.limitOf(statement.limitMs),
           explained: (error) => {
             statements.failed(error);
             return explained(error);

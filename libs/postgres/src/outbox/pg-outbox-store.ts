@@ -98,6 +98,7 @@ export class PgOutboxStore extends PgSlotQueue implements OutboxStore {
     transaction: Transaction,
   ): Promise<void> {
     if (messages.length === 0) return;
+    checkKeys(messages);
     await this.#faults.reach('outbox.before-append', messages[0]?.type);
     const own = this.#transactions.own(transaction);
     await own.queryAtCommit(this.#appendSql.statement(messages, this.#deferrable.exist));

@@ -118,12 +118,16 @@ export const appendCases: readonly ContractCase<OutboxStoreFixture>[] = [
   {
     name: 'refuses a key that no index could hold, before anything is written',
     guards: 'A message that could not be set aside when it fails would be tried for ever.',
-    async run({ outbox }) {
+    async run({ outbox, transactions }) {
       // 2,000 bytes with the topic, of a character that has two.
       const longest = 'ä'.repeat(997);
       await outbox.append([outboxMessage(longest, 1)]);
       const messages = [outboxMessage('k', 1), outboxMessage(`${longest}k`, 1)];
-      await assert.rejects(outbox.append(messages), { code: 'SAGAZ_KEY_TOO_LONG', bytes: 2_001 });
+      const tooLong = { code: 'SAGAZ_KEY_TOO_LONG', bytes: 2_001 };
+      await assert.rejects(outbox.append(messages), tooLong);
+      await transactions.run((transaction) =>
+        assert.rejects(outbox.appendAtCommit(messages, transaction), tooLong),
+      );
       assert.deepEqual(bodiesOf(await readAll(outbox)), [`${longest}:1`]);
     },
   },
