@@ -112,7 +112,7 @@ export class ClaimLoop {
 
   /** Starts a round soon that also looks for what is missing here. */
   fill(gap: Gap): void {
-    if (gap !== 'claim') this.#lastOwnedCheck = Number.NEGATIVE_INFINITY;
+    if (gap === 'owned') this.#lastOwnedCheck = Number.NEGATIVE_INFINITY;
     // It may have been given back since its mail was read.
     if (typeof gap !== 'string') this.#keepWakes([gap.mailOf]);
     this.wake();
@@ -182,13 +182,11 @@ export class ClaimLoop {
       const bytes = this.#options.roomBytes();
       const mailed = [...this.#wakes].slice(0, WAKES_AT_ONCE);
       for (const id of mailed) this.#wakes.delete(id);
-      const claimed = await store.claim({
-        incarnation: me,
-        definitions,
-        limit,
-        bytes,
-        mailed,
-        mailKinds: MAIL_KINDS,
+      const request = { incarnation: me, definitions, limit, bytes, mailed, mailKinds: MAIL_KINDS };
+      const claimed = await store.claim(request).catch((error: unknown) => {
+        // The mark is behind their mail already, so that no look would find them again.
+        this.#keepWakes(mailed);
+        throw error;
       });
       await this.#options.claimed();
       // A new incarnation has begun meanwhile. The sagas that the old one claimed are adopted like all
@@ -199,7 +197,8 @@ export class ClaimLoop {
       // more.
       if (!this.#open) return pollMs;
       const ended = claimed.length >= limit || endedByBytes(claimed, bytes);
-      // Those that a claim with room did not take have an owner by now.
+      // Of those that a claim with room did not take, each has an owner or no mail any more, or was locked. A
+      // pass over all mail finds the last kind.
       const taken = new Set(claimed.map(({ id }) => id));
       if (ended) this.#keepWakes(mailed.filter((id) => !taken.has(id)));
       full = ended || this.#wakes.size > 0;

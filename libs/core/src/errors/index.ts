@@ -26,6 +26,6 @@ export {
 export { plainDetails } from './plain-details.js';
 export { redactedBeginning } from './redacted.js';
 export { valueText } from './value-text.js';
-export { bounded } from './well-formed.js';
+export { bounded, wellFormed } from './well-formed.js';
 export { isError, propertyOf } from './thrown-value.js';
 export { isStoreRefusal, storeFailureOf, type StoreFailure } from './store-failure.js';

@@ -29,15 +29,17 @@ export function removeOldRows(
 ): { readonly removed: RemovedSagas; readonly sagas: readonly SagaRow[] } {
   const isOld = (since: Date, keepMs: number | null): boolean =>
     keepMs !== null && now - since.getTime() > keepMs;
-  const ended = [...rows.committed().values()].filter(
-    ({ id, status }) => isFinal(status) && transaction.tryLock(`saga:${id}`),
-  );
-  const sagas = FINAL_STATUSES.flatMap((status) =>
+  const ended = [...rows.committed().values()];
+  const old = FINAL_STATUSES.flatMap((status) =>
     ended
       .filter((row) => row.status === status && isOld(row.updatedAt, keep[status]))
-      .sort((a, b) => a.updatedAt.getTime() - b.updatedAt.getTime())
-      .slice(0, limit),
+      .sort((a, b) => a.updatedAt.getTime() - b.updatedAt.getTime()),
   );
+  const sagas: SagaRow[] = [];
+  for (const row of old) {
+    if (sagas.length >= limit) break;
+    if (transaction.tryLock(`saga:${row.id}`)) sagas.push(row);
+  }
   for (const { id } of sagas) rows.delete(id, transaction);
   const oldKeys = [...keys.committed()]
     .filter(([, { sagaId, startedAt }]) => {

@@ -308,7 +308,7 @@ export interface SagaStore {
   takeTurn(task: SharedTask, everyMs: number): Promise<boolean>;
   /**
    * Removes ended sagas, with all that belongs to them, and idempotency keys that are older than they are
-   * kept; at most `limit` sagas of each status and as many keys. The key of a saga that has not ended
+   * kept; at most `limit` sagas and as many keys. The key of a saga that has not ended
    * is kept.
    */
   removeOld(keep: SagaRetention, limit: number): Promise<RemovedSagas>;

@@ -7,7 +7,7 @@ export type DeadLetterRef =
 
 /**
  * Why a dead letter was left as it is:
- * - `busy`: a handler is at work on it, because it is being replayed. To discard it, call again later.
+ * - `busy`: it was replayed and has not been handled yet, or another transaction has locked it. Call again later.
  * - `ended`: its message has been handled, or it was discarded before.
  * - `unknown`: there is no such dead letter. In the outbox this includes one that was replayed or
  *   discarded before.
@@ -49,7 +49,7 @@ function explanationOf({ side }: DeadLetterRef, reason: DeadLetterLeftReason): s
     case 'busy':
       return side === 'outbox'
         ? 'Another transaction has locked it. Try again when that transaction has ended.'
-        : 'A handler is at work on its replay. It can be discarded once that has failed.';
+        : 'It was replayed and has not been handled yet, or another transaction has locked it. Try again later.';
     case 'ended':
       return 'Its message has been handled, or it was discarded before.';
     case 'unknown':

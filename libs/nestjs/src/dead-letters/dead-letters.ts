@@ -56,7 +56,8 @@ export class DeadLetters {
   constructor(@Inject(Connections) private readonly connections: Connections) {}
 
   /**
-   * Lists dead letters of the outbox or the inbox, oldest first.
+   * Lists dead letters of the outbox or the inbox in the order of their numbers, which they got when they
+   * were written to the outbox or landed. So a letter can appear before a place that was listed earlier.
    *
    * @throws InvalidArgumentError
    */
@@ -90,8 +91,8 @@ export class DeadLetters {
   }
 
   /**
-   * Removes dead letters for good. The report says for each whether it was removed; one that a handler
-   * is working on, because it is being replayed, is left as `busy`. If the call throws, because a
+   * Removes dead letters for good. The report says for each whether it was removed; one that was
+   * replayed and has not been handled yet, or that is locked, is left as `busy`. If the call throws, because a
    * database is away, a part may have been discarded; another call discards the rest.
    *
    * @param refs at most 1,000

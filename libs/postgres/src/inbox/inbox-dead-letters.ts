@@ -111,7 +111,6 @@ export class InboxDeadLetters {
     return this.#move(keys, 'done', `DELETE FROM ${this.#schema}.message m`, 'USING');
   }
 
-  /** Most locks are held for a moment, so dead letters that are locked are tried again for a while. */
   async #move(
     keys: readonly InboxKey[],
     state: 'landed' | 'done',
@@ -128,6 +127,7 @@ export class InboxDeadLetters {
     return outcomes;
   }
 
+  /** Most locks are held for a moment, so dead letters that are locked are tried again for a while. */
   async #tryMove(
     keys: readonly InboxKey[],
     state: 'landed' | 'done',
@@ -182,7 +182,7 @@ export class InboxDeadLetters {
           WHERE (l.queue, l.slot) IN (SELECT f.queue_name, f.slot FROM found f)
           ORDER BY l.queue, l.slot FOR NO KEY UPDATE SKIP LOCKED
         ), letters AS MATERIALIZED (
-          SELECT f.*, i.ctid AS at FROM found f
+          SELECT f.* FROM found f
           JOIN slots s ON s.queue = f.queue_name AND s.slot = f.slot
           JOIN ${schema}.inbox i ON i.tenant = f.tenant AND i.group_name = f.group_name
             AND i.source = f.source AND i.id = f.id AND i.state = 'dead'

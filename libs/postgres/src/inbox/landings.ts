@@ -72,7 +72,7 @@ export class Landings {
         WHERE l.queue = $1 AND l.slot = $2 AND l.owner = $3 AND l.epoch = $4 FOR KEY SHARE
       )
       DELETE FROM ${this.#schema}.message m USING leased
-      WHERE m.queue = $5 AND m.lane IN (${String(LANES.pending)}, ${String(LANES.retrying)})
+      WHERE m.queue = $5 AND ${inLanes('m', 'pending', 'retrying')}
         AND m.slot = leased.slot AND m.seq = $6`);
   }
 

@@ -40,10 +40,10 @@ export class Promotion {
   async promote(limit: number): Promise<number> {
     const { rows } = await this.#db.query<{ due: boolean }>({
       text: `SELECT EXISTS (
-          SELECT FROM generate_series(0, ${String(SLOT_COUNT - 1)}) AS s (slot) CROSS JOIN LATERAL (
-            SELECT FROM ${this.#names.table} o WHERE ${this.#names.rows('o', 'delayed', 'optimistic')}
-              AND o.slot = s.slot AND o.due_at <= (SELECT clock_timestamp()) LIMIT 1
+          SELECT FROM (
+            SELECT * FROM ${this.#names.dueSlots('delayed')} AS d UNION ALL SELECT * FROM ${this.#names.dueSlots('optimistic')} AS o
           ) AS due
+          WHERE due.due_at <= (SELECT clock_timestamp())
         ) AS due`,
     });
     if (rows[0]?.due !== true) return 0;
@@ -150,8 +150,8 @@ export class Promotion {
     const { table, lease, queue } = this.#names;
     const over = `${this.#names.rows('o', 'optimistic')} AND o.due_at <= (SELECT clock_timestamp())`;
     const { rows } = await transaction.query<{ slot: number }>({
-      text: `SELECT s.slot FROM generate_series(0, ${String(SLOT_COUNT - 1)}) AS s (slot)
-        WHERE EXISTS (SELECT FROM ${table} o WHERE ${over} AND o.slot = s.slot LIMIT 1)`,
+      text: `SELECT due.slot FROM ${this.#names.dueSlots('optimistic')} AS due
+        WHERE due.due_at <= (SELECT clock_timestamp())`,
     });
     if (rows.length === 0) return 0;
     const { rowCount } = await transaction.query({

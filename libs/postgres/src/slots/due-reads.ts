@@ -52,7 +52,9 @@ export class DueReads {
           SELECT o.*, sum(${String(ROW_BYTES)} + octet_length(o.payload))
             OVER (ORDER BY o.due_at, o.seq ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
           FROM (
-            SELECT o.* FROM leased LEFT JOIN floors f ON f.slot = leased.slot CROSS JOIN LATERAL (
+            SELECT o.* FROM leased JOIN ${names.dueSlots('retrying')} AS d
+              ON d.slot = leased.slot AND d.due_at <= (SELECT clock_timestamp())
+            LEFT JOIN floors f ON f.slot = leased.slot CROSS JOIN LATERAL (
               SELECT o.* FROM (
                 SELECT o.* FROM ${names.table} o
                 WHERE ${names.rows('o', 'retrying')} AND o.slot = leased.slot
@@ -88,7 +90,7 @@ export class DueReads {
   ): Promise<readonly DueFloor[]> {
     const { rows } = await this.#db.query<{ slot: number; due_at: string; seq: string }>({
       text: `WITH ${floors(2)}
-        SELECT s.slot, n.due_at::text AS due_at, n.seq
+        SELECT s.slot, to_char(n.due_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS due_at, n.seq
         FROM unnest($1::int[]) AS s (slot) LEFT JOIN floors f ON f.slot = s.slot CROSS JOIN LATERAL (
           SELECT n.due_at, n.seq, bool_and(n.left_out) OVER () AS all_left_out FROM (
             SELECT o.due_at, o.seq, o.topic = ANY ($5::text[]) AS left_out FROM ${this.#names.table} o
@@ -110,16 +112,23 @@ export class DueReads {
     const { rows } = await this.#db.query<{ ms: number | null }>({
       text: `WITH ${floors(2)}
         SELECT ${epochMs('min(first.due_at) - clock_timestamp()')} AS ms
-        FROM unnest($1::int[]) AS s (slot) LEFT JOIN floors f ON f.slot = s.slot CROSS JOIN LATERAL (
-          ${names.firstDue('s', 'optimistic', 'delayed')}
+        FROM (
+          SELECT d.due_at FROM (
+            SELECT * FROM ${names.dueSlots('optimistic')} AS o UNION ALL SELECT * FROM ${names.dueSlots('delayed')} AS d
+          ) AS d
+          WHERE d.slot = ANY ($1::int[])
           UNION ALL
-          (SELECT n.due_at FROM (
+          SELECT n.due_at FROM ${names.dueSlots('retrying')} AS s LEFT JOIN floors f ON f.slot = s.slot
+          CROSS JOIN LATERAL (
+            SELECT n.due_at FROM (
               SELECT o.due_at, o.seq, o.topic FROM ${names.table} o
               WHERE ${names.rows('o', 'retrying')} AND o.slot = s.slot AND o.due_at IS NOT NULL
                 AND (o.due_at, o.seq) > (${FROM_THE_START})
               ORDER BY o.due_at, o.seq LIMIT $6
             ) AS n
-            WHERE n.topic <> ALL ($5::text[]) ORDER BY n.due_at, n.seq LIMIT 1)
+            WHERE n.topic <> ALL ($5::text[]) ORDER BY n.due_at, n.seq LIMIT 1
+          ) AS n
+          WHERE s.slot = ANY ($1::int[])
         ) AS first`,
       values: [numberArray(slots), ...withoutValues(without)],
     });

@@ -1,7 +1,8 @@
 import type { NewMail, SlotChange, SlotChangeOutcome, SlotLease } from '@sagaz/core';
 import { apart, inPlainJson, inPlainText, sqlState, storable } from '../connection/index.js';
 import { inLanes, LANES } from './lanes.js';
-import type { SlotConnection, SlotNames } from './slot-table.js';
+import { leasedSlots, leaseValues } from './leased.js';
+import { holds, type SlotConnection, type SlotNames } from './slot-table.js';
 
 type RowChange = Exclude<SlotChange, { kind: 'release' }>;
 type Release = Extract<SlotChange, { kind: 'release' }>;
@@ -35,8 +36,7 @@ const CHANGEABLE = ['pending', 'retrying', 'held', 'dead_letter'] as const;
  */
 function legal(names: SlotNames): string {
   const before = (rows: string): string => `EXISTS (
-      SELECT FROM ${names.table} h WHERE ${names.sameKey('h', 'o')} AND ${rows} AND h.seq < o.seq
-        AND h.ordered AND (h.lane <> ${String(LANES.dead_letter)} OR h.blocks)
+      SELECT FROM ${names.table} h WHERE ${names.sameKey('h', 'o')} AND ${rows} AND h.seq < o.seq AND ${holds('h')}
     )`;
   return `${names.rows('o', ...CHANGEABLE)} AND o.slot = w.slot AND o.seq = w.seq AND CASE w.kind
     WHEN 'hold' THEN ${inLanes('o', 'pending', 'held')}
@@ -80,13 +80,8 @@ export class SlotChanges {
     changes: readonly SlotChange[],
   ): Promise<readonly SlotChangeOutcome[]> {
     const outcomes: SlotChangeOutcome[] = [];
+    const lease = leaseValues(this.#names, incarnation, leases);
     for (const run of runsOf(changes)) {
-      const lease = [
-        this.#names.queue,
-        incarnation,
-        leases.map((l) => l.slot),
-        leases.map((l) => l.epoch),
-      ];
       const rows =
         run.kind === 'rows'
           ? await apart(
@@ -223,9 +218,7 @@ export class SlotChanges {
    * change takes.
    */
   #lockedLeases(): string {
-    const mine = `SELECT l.slot FROM ${this.#names.lease} l
-      JOIN unnest($3::int[], $4::bigint[]) AS given (slot, epoch) ON l.slot = given.slot AND l.epoch = given.epoch
-      WHERE l.queue = $1 AND l.owner = $2`;
+    const mine = leasedSlots(this.#names);
     return `mine AS (${mine}),
       leased AS MATERIALIZED (${mine} ORDER BY l.slot FOR KEY SHARE OF l SKIP LOCKED)`;
   }

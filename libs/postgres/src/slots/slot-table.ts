@@ -75,6 +75,20 @@ export class SlotNames {
       .join(' UNION ALL ');
   }
 
+  /**
+   * SQL for the slots that have rows with the status and a time, and for when the first row of each is due, as
+   * a row source. It steps from slot to slot along the index, so that it costs a page where there are none.
+   */
+  dueSlots(status: QueuedStatus): string {
+    const first = (above: string): string => `SELECT o.slot, o.due_at FROM ${this.table} o
+        WHERE ${this.rows('o', status)} AND o.due_at IS NOT NULL ${above} ORDER BY o.slot, o.due_at LIMIT 1`;
+    return `(WITH RECURSIVE due AS (
+        (${first('')})
+        UNION ALL
+        SELECT next.slot, next.due_at FROM due CROSS JOIN LATERAL (${first('AND o.slot > due.slot')}) AS next
+      ) SELECT slot, due_at FROM due)`;
+  }
+
   /** `a.queue = 7 AND b.queue = 7 AND …`: two rows of the queue that have the same key. */
   sameKey(a: string, b: string): string {
     return `${a}.queue = ${String(this.number)} AND ${a}.slot = ${b}.slot AND ${a}.tenant = ${b}.tenant

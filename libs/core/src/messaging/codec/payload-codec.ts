@@ -35,10 +35,16 @@ export interface PayloadCodec<Value = unknown> {
 
 /** A codec that takes every value which its format can hold, as JSON does. */
 export interface AnyValueCodec {
+  /** The content type of the bytes that `encode` returns: `application/json`. */
   readonly contentType: string;
+  /** Whether `decode` reads bodies of a content type. Default: as for {@link PayloadCodec}. */
   reads?(contentType: string): boolean;
-  // A property and no method, so that the compiler refuses a codec of one type where any value goes.
+  /**
+   * Throws for a value that the format does not hold unchanged. A property and no method, so that the
+   * compiler refuses a codec of one type where any value goes.
+   */
   readonly encode: (value: unknown) => Uint8Array;
+  /** Throws for bytes that are not of the format. Called only for content types that it reads. */
   decode(payload: Uint8Array, description: PayloadDescription): unknown;
 }
 

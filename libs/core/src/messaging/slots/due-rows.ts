@@ -130,7 +130,7 @@ export class DueRows {
       const slots = leases.map((lease) => lease.slot);
       const next = moved ? 0 : await this.#store.nextDueInMs(slots, without);
       // A row that is due and was not taken waits for work in this process, and not for a timer.
-      const again = promoted === LIMIT || (taken > 0 && rows.length === LIMIT) ? 0 : 20;
+      const again = promoted >= LIMIT || (taken > 0 && rows.length === LIMIT) ? 0 : 20;
       this.#worked();
       this.in(Math.min(this.#pollMs, Math.max(next ?? Infinity, again)));
     } catch (error) {

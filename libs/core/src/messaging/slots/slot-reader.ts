@@ -264,10 +264,11 @@ export class SlotReader {
     limit: number,
     past?: readonly KeyName[],
   ): Promise<Found> {
-    const { topics } = this.#away;
     // The floors rise past what is left out as well, while messages of other topics come and go.
-    if (topics.length > 0) this.#probes.removed();
+    if (this.#away.topics.length > 0) this.#probes.removed();
     await this.#probes.probe();
+    // Nothing is awaited from here to the read: the floors that are marked belong to these topics.
+    const { topics } = this.#away;
     const read = this.#book.beginRead();
     const floors = (topics.length > 0 ? this.#floors.behind : null) ?? this.#floors;
     const mark = floors.mark(slots);
