@@ -146,7 +146,7 @@ describe('an operator', () => {
     await untilFound(sagas, id, ({ revision }) => revision > (found?.revision ?? 0) + 1);
     const requested = (await sagas.history(id)).find(({ kind }) => kind === 'retry_requested');
     expect(requested?.data).toEqual({
-      again: [{ role: 'compensation', step: 'first' }],
+      again: [{ role: 'compensation', step: 'first', item: null }],
       reason: 'It can be undone again.',
     });
     await untilFound(sagas, id, ({ status }) => status === 'needs_attention');
