@@ -4,10 +4,12 @@ CREATE TABLE sagaz.definition (
   number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   name text NOT NULL,
   version integer NOT NULL,
-  UNIQUE (name, version)
+  format smallint NOT NULL DEFAULT 1,
+  UNIQUE (name, version, format)
 );
 
-COMMENT ON TABLE sagaz.definition IS 'The number of each name and version of sagas. Rows are only added: processes keep them in memory.';
+COMMENT ON TABLE sagaz.definition IS 'The number of each name and version of sagas, in each format. Rows are only added: processes keep them in memory.';
+COMMENT ON COLUMN sagaz.definition.format IS 'The lowest format of the engines that can read its sagas. A saga into which a newer engine writes what older ones cannot read gets the number with the higher format.';
 
 CREATE TABLE sagaz.saga (
   id uuid PRIMARY KEY,
@@ -75,11 +77,11 @@ COMMENT ON TABLE sagaz.saga_key IS 'The idempotency keys of starts, and the saga
 COMMENT ON COLUMN sagaz.saga_key.input_digest IS 'Digest of the input: the same key with another input is refused.';
 
 CREATE VIEW sagaz.saga_all AS
-SELECT s.id, d.name, d.version, s.tenant, s.key, s.status, s.revision, s.owner, s.epoch, s.wake_at,
+SELECT s.id, d.name, d.version, d.format, s.tenant, s.key, s.status, s.revision, s.owner, s.epoch, s.wake_at,
   s.deadline, s.created_at, s.updated_at
 FROM sagaz.saga s JOIN sagaz.definition d ON d.number = s.definition
 UNION ALL
-SELECT e.id, d.name, d.version, e.tenant, e.key, e.status, e.revision, NULL, e.epoch, NULL,
+SELECT e.id, d.name, d.version, d.format, e.tenant, e.key, e.status, e.revision, NULL, e.epoch, NULL,
   e.deadline, e.created_at, e.ended_at
 FROM sagaz.saga_ended e JOIN sagaz.definition d ON d.number = e.definition;
 
@@ -169,6 +171,7 @@ COMMENT ON VIEW sagaz.saga_journal_readable IS 'Everything that happened to a sa
 
 CREATE TABLE sagaz.saga_mail (
   definition integer NOT NULL DEFAULT 0,
+  format smallint NOT NULL DEFAULT 1,
   xact xid8 NOT NULL DEFAULT pg_current_xact_id(),
   id bigint GENERATED ALWAYS AS IDENTITY,
   saga_id uuid NOT NULL,
@@ -184,6 +187,7 @@ WITH (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 500);
 CREATE INDEX saga_mail_new ON sagaz.saga_mail (definition, xact, id);
 
 COMMENT ON COLUMN sagaz.saga_mail.definition IS 'The definition of the saga; 0: the writer did not know it.';
+COMMENT ON COLUMN sagaz.saga_mail.format IS 'The lowest format of the engines that can take it into account.';
 COMMENT ON COLUMN sagaz.saga_mail.xact IS 'The transaction that wrote it: a look for new mail begins at the oldest one that was running at the look before.';
 COMMENT ON TABLE sagaz.saga_mail IS 'Replies, cancels and other news for sagas, until the transition that takes them into account.';
 
@@ -205,6 +209,7 @@ CREATE TABLE sagaz.engine (
   beat bigint NOT NULL DEFAULT 1,
   ttl_ms integer NOT NULL,
   runs jsonb NOT NULL DEFAULT '{}',
+  format smallint NOT NULL DEFAULT 1,
   beat_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   started_at timestamptz NOT NULL DEFAULT clock_timestamp()
 )
@@ -212,6 +217,7 @@ WITH (fillfactor = 50, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scal
 
 COMMENT ON TABLE sagaz.engine IS 'The living engines. A saga whose owner is not here may be taken by any of them.';
 COMMENT ON COLUMN sagaz.engine.beat IS 'Rises with every heartbeat.';
+COMMENT ON COLUMN sagaz.engine.format IS 'The highest format of sagas and mail that it can read.';
 COMMENT ON COLUMN sagaz.engine.runs IS 'Names of the sagas it runs, each with its versions: {"place-order": [1, 2]}.';
 
 -- @down

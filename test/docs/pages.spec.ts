@@ -147,12 +147,15 @@ describe('the documentation', () => {
 
   it('names every kind of entry of the journal, and nothing that is none', async () => {
     const page = await readPage('docs/reference/journal.md');
-    const codec = await readPage('libs/core/src/engine/journal/entry-codec.ts');
+    const formats = await readPage('libs/core/src/engine/journal/entry-format.ts');
     const kindsOf = (record: string): string[] => {
-      const [, body = ''] = new RegExp(`const ${record}[^{]*\\{([^}]*)\\}`).exec(codec) ?? [];
-      return [...body.matchAll(/^ {2}(\w+): true/gm)].map(([, kind = '']) => kind);
+      const [, body = ''] = new RegExp(`const ${record}[^{]*\\{([^}]*)\\}`).exec(formats) ?? [];
+      return [...body.matchAll(/^ {2}(\w+): \d/gm)].map(([, kind = '']) => kind);
     };
-    const kinds = [...kindsOf('TASK_KINDS').map((kind) => `…_${kind}`), ...kindsOf('WHOLE_KINDS')];
+    const kinds = [
+      ...kindsOf('TASK_FORMATS').map((kind) => `…_${kind}`),
+      ...kindsOf('WHOLE_FORMATS'),
+    ];
     expect(kinds.length).toBeGreaterThan(10);
     const rows = [...page.matchAll(/^\| `(\S+)` \|/gm)].map(([, kind = '']) => kind);
     expect(rows.sort()).toEqual(kinds.sort());

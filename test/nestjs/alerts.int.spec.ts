@@ -72,7 +72,9 @@ const FIRST: Readonly<Record<string, Event | readonly [series: string, value: nu
   SagazSagasUnserved: (observers) =>
     observers.unservedSagas({
       connection: 'default',
-      found: [{ name: 'fetch', version: 2, count: 1, more: false, oldestMs: 1, example: 's' }],
+      found: [
+        { name: 'fetch', version: 2, format: 1, count: 1, more: false, oldestMs: 1, example: 's' },
+      ],
     }),
   SagazMessagesLost: (observers) => observers.lost('default', 1),
   SagazMessagesStuck: ['sagaz_process_stuck_messages{kind="outbox",name="default"}', 1],

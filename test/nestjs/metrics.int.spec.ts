@@ -269,7 +269,7 @@ describe('the metrics of an application that has worked', () => {
     engine.stepCrashed?.({ ...saga, step: 'first', role: 'step', crashes: 1 });
     engine.replyIgnored?.({ ...saga, reason: 'wrong_source' });
     engine.lateEffect?.({ ...saga, step: 'first' });
-    const unserved = { name: 'old', version: 1, more: false, oldestMs: 1, example: 's' };
+    const unserved = { name: 'old', version: 1, format: 1, more: false, oldestMs: 1, example: 's' };
     const connection = 'default';
     observers.unservedSagas({ connection, found: [{ ...unserved, name: 'gone', count: 7 }] });
     observers.unservedSagas({ connection, found: [{ ...unserved, count: 1 }] });

@@ -1,4 +1,5 @@
 import {
+  FORMAT,
   loadedBytes,
   type Clock,
   type LoadedSaga,
@@ -11,7 +12,6 @@ import {
 } from '../ports/index.js';
 import type { RepeatedFailure } from '../retry/index.js';
 import type { SagaDefinition } from '../saga/index.js';
-import { MAIL_KINDS } from './decide/index.js';
 
 export interface ClaimLoopOptions {
   readonly store: Pick<SagaStore, 'claim' | 'lookForMail' | 'nextDueInMs' | 'owned' | 'load'>;
@@ -182,7 +182,7 @@ export class ClaimLoop {
       const bytes = this.#options.roomBytes();
       const mailed = [...this.#wakes].slice(0, WAKES_AT_ONCE);
       for (const id of mailed) this.#wakes.delete(id);
-      const request = { incarnation: me, definitions, limit, bytes, mailed, mailKinds: MAIL_KINDS };
+      const request = { incarnation: me, definitions, format: FORMAT, limit, bytes, mailed };
       const claimed = await store.claim(request).catch((error: unknown) => {
         // The mark is behind their mail already, so that no look would find them again.
         this.#keepWakes(mailed);
@@ -204,7 +204,7 @@ export class ClaimLoop {
       full = ended || this.#wakes.size > 0;
     }
     if (moreMail || (full && room() > 0)) return LEAST_PAUSE_MS;
-    const dueInMs = await store.nextDueInMs(this.#options.definitions());
+    const dueInMs = await store.nextDueInMs(this.#options.definitions(), FORMAT);
     // A saga that is due and was not claimed belongs to another engine, or none can run it, so the next
     // round waits.
     return dueInMs === null || dueInMs <= 0 ? pollMs : Math.min(pollMs, dueInMs + 1);
@@ -238,7 +238,7 @@ export class ClaimLoop {
       definitions: definitions(),
       from,
       bytes: MAIL_BYTES,
-      mailKinds: MAIL_KINDS,
+      format: FORMAT,
     });
     if (me !== incarnation()) return found;
     this.#keepWakes(found.wakes);

@@ -1,4 +1,4 @@
-import type { SagaRetention, SagaStore } from '../ports/index.js';
+import { FORMAT, type SagaRetention, type SagaStore } from '../ports/index.js';
 import type { StoreTime, Upkeep } from './ownership/index.js';
 
 /**
@@ -28,7 +28,7 @@ export function keepUp(
 ): void {
   upkeep.every(TIME_CHECK_MS, "Asking for the store's time", () => time.measure());
   upkeep.every(SHARED_MS, 'Dropping mail of ended sagas', async () => {
-    if (await sagas.takeTurn('mail', TURN_MS)) await sagas.dropDeadMail(ORPHAN_MAIL_MS);
+    if (await sagas.takeTurn('mail', TURN_MS)) await sagas.dropDeadMail(ORPHAN_MAIL_MS, FORMAT);
   });
   upkeep.every(SHARED_MS, 'Removing old sagas', async () => {
     if (!(await sagas.takeTurn('retention', TURN_MS))) return;

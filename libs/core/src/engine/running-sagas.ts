@@ -337,6 +337,7 @@ export class RunningSagas implements EngineContext {
       definition,
       state,
       revision: saga.revision,
+      format: saga.format,
       epoch: saga.epoch,
       deadlineAt: saga.deadlineInMs === null ? null : this.storeNow() + saga.deadlineInMs,
       bytes: dataBytes(saga.entries),

@@ -1,12 +1,15 @@
 import { errorText } from '../errors/index.js';
 import { newNonce } from '../ids.js';
-import type {
-  LoadedSaga,
-  Logger,
-  Mail,
-  RecordedEntry,
-  SagaHeader,
-  SagaStore,
+import {
+  FORMAT,
+  type FormattedDefinition,
+  type LoadedSaga,
+  type Logger,
+  type Mail,
+  type Ownership,
+  type RecordedEntry,
+  type SagaHeader,
+  type SagaStore,
 } from '../ports/index.js';
 import { mailData } from './decide/index.js';
 import type { EngineObserver, SagaFacts } from './engine-observer.js';
@@ -64,11 +67,12 @@ export class UnreadableSagas {
   }
 
   /**
-   * Takes mail of one of these sagas: a request of an operator has the journal read once more, other
-   * mail stays unread.
+   * Takes mail of one of these sagas: a request of an operator has the journal read once more, as has mail
+   * for a newer engine, which gets the saga. Other mail stays unread.
    */
-  receive({ sagaId, kind }: Mail): void {
-    if (!CONTROL.has(kind) || this.#busy.has(sagaId)) return;
+  receive({ sagaId, kind, format }: Mail): void {
+    const concerns = format > FORMAT || CONTROL.has(kind);
+    if (!concerns || this.#busy.has(sagaId)) return;
     this.#busy.add(sagaId);
     void this.#readAgain(sagaId);
   }
@@ -90,7 +94,8 @@ export class UnreadableSagas {
       logger.error(`A saga cannot be run by this engine: ${detail}`, { ...facts }, error);
       observe((observer) => observer.needsAttention?.({ ...facts, reason, detail }));
     }
-    const letters = saga.mail.filter(({ kind }) => CONTROL.has(kind));
+    const newer = Math.max(0, ...saga.mail.map(({ format }) => format));
+    const letters = saga.mail.filter(({ kind, format }) => CONTROL.has(kind) && format <= FORMAT);
     const ending = letters.find(({ kind }) => kind === 'terminate');
     const entries: SagaEntry[] = [];
     if (ending === undefined) {
@@ -98,6 +103,7 @@ export class UnreadableSagas {
       for (const { kind } of letters) {
         entries.push({ kind: 'mail_ignored', mail: kind, reason: detail });
       }
+      if (newer > FORMAT && entries.length === 0) entries.push({ kind: 'parked' });
     } else {
       const { reason: why } = mailData(ending.data);
       entries.push({
@@ -108,7 +114,8 @@ export class UnreadableSagas {
       });
     }
     if (entries.length === 0) return;
-    this.#write(saga, entries, letters, ending !== undefined).catch(() => {
+    const becomes = newer > FORMAT ? { name, version, format: newer } : null;
+    this.#write(saga, entries, letters, ending !== undefined, becomes).catch(() => {
       // The engine is closed. The engine that adopts the saga parks it.
       this.#busy.delete(sagaId);
     });
@@ -132,6 +139,7 @@ export class UnreadableSagas {
     entries: readonly SagaEntry[],
     letters: readonly Mail[],
     ended: boolean,
+    becomes: FormattedDefinition | null,
   ): Promise<void> {
     const { id } = saga;
     if (this.#busy.has(id)) return;
@@ -143,15 +151,18 @@ export class UnreadableSagas {
       epoch: saga.epoch,
       revision: saga.revision,
       status: ended ? 'terminated' : 'needs_attention',
-      ownership: ended ? { kind: 'give_back', wakeInMs: null } : { kind: 'keep' },
+      ownership: ownershipAfter(ended, becomes),
       entries: entries.map(encodeEntry),
       messages: [],
       consumedMail: letters.map((letter) => letter.id),
+      mail: [],
+      sagas: [],
+      becomes,
     });
     this.#busy.delete(id);
     if (outcome.kind === 'applied') {
       for (const entry of entries) this.#tell(saga, entry);
-      if (ended) this.forget(id);
+      if (ended || becomes !== null) this.forget(id);
     } else if (outcome.kind === 'rejected') {
       this.#options.logger.error('A saga could not be parked.', { sagaId: id }, outcome.error);
     } else {
@@ -188,3 +199,9 @@ export function parkedUnread(entries: readonly RecordedEntry[]): boolean {
 }
 
 const SAYS_WHERE = new Set(['needs_attention', 'retry_requested', 'saga_ended']);
+
+/** A saga that this engine cannot run stays its own, so that it is read once, unless a newer one can take it. */
+function ownershipAfter(ended: boolean, becomes: FormattedDefinition | null): Ownership {
+  if (ended) return { kind: 'give_back', wakeInMs: null };
+  return becomes === null ? { kind: 'keep' } : { kind: 'give_back', wakeInMs: 0 };
+}

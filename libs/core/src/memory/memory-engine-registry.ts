@@ -1,4 +1,12 @@
-import type { Clock, EngineBeat, EngineRegistry, NewEngine, RunnableSaga } from '../ports/index.js';
+import type {
+  Clock,
+  EngineBeat,
+  EngineRegistry,
+  FormattedDefinition,
+  NewEngine,
+  RunnableSaga,
+} from '../ports/index.js';
+import { isOneOf } from './memory-saga-rows.js';
 import { MemoryTable } from './memory-table.js';
 import type { MemoryTransactions } from './memory-transaction.js';
 
@@ -8,6 +16,7 @@ interface EngineRow {
   readonly pid: number;
   readonly ttlMs: number;
   readonly runs: readonly RunnableSaga[];
+  readonly format: number;
   readonly beat: number;
   /**
    * The time of the last heartbeat, by the clock of this store, which stands for the database's clock.
@@ -18,8 +27,8 @@ interface EngineRow {
 /** Engines that were heard of lately. */
 export interface EnginesHeard {
   lives(incarnation: string): boolean;
-  /** Whether one of them runs these sagas. */
-  serve(name: string, version: number): boolean;
+  /** Whether one of them runs the saga. */
+  serve(saga: FormattedDefinition): boolean;
 }
 
 /** Heartbeats in memory. */
@@ -47,9 +56,9 @@ export class MemoryEngineRegistry implements EngineRegistry {
     const heard = new Map(this.#rows.entries().filter(([, { expiresAt }]) => expiresAt >= since));
     return {
       lives: (incarnation) => heard.has(incarnation),
-      serve: (name, version) =>
-        [...heard.values()].some(({ runs }) =>
-          runs.some((one) => one.name === name && one.versions.includes(version)),
+      serve: (saga) =>
+        [...heard.values()].some(
+          ({ runs, format }) => saga.format <= format && isOneOf(saga, runs),
         ),
     };
   }

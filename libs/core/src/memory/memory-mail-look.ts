@@ -1,12 +1,12 @@
 import { isFinal, type Mail, type MailFound, type MailLook } from '../ports/index.js';
 import type { MemorySagaMail } from './memory-saga-mail.js';
-import type { SagaRows } from './memory-saga-rows.js';
+import { isOneOf, type SagaRows } from './memory-saga-rows.js';
 
 const LETTERS = 500;
 
 /** Looks for mail after the mark, which is the place of the last letter that was looked at. */
 export function mailFound(letters: MemorySagaMail, rows: SagaRows, look: MailLook): MailFound {
-  const { incarnation, definitions, from, limit = LETTERS, bytes = Infinity, mailKinds } = look;
+  const { incarnation, definitions, format, from, limit = LETTERS, bytes = Infinity } = look;
   const mail: Mail[] = [];
   const wakes = new Set<string>();
   let place = Number(from ?? 0);
@@ -23,12 +23,9 @@ export function mailFound(letters: MemorySagaMail, rows: SagaRows, look: MailLoo
       mail.push(letter.mail);
       before += Buffer.byteLength(letter.mail.data);
     }
-    const { kind } = letter.mail;
-    const runs = definitions.some(
-      ({ name, versions }) => name === row.name && versions.includes(row.version),
-    );
-    const matters =
-      (mailKinds?.includes(kind) ?? true) && (!isFinal(row.status) || kind === 'late');
+    const { kind, format: needed } = letter.mail;
+    const runs = row.format <= format && isOneOf(row, definitions);
+    const matters = needed <= format && (!isFinal(row.status) || kind === 'late');
     if (row.owner === null && runs && matters) wakes.add(row.id);
   }
   return { mail, wakes: [...wakes], mark: String(place), more: false };

@@ -13,16 +13,14 @@ export class MemorySagaMail {
   readonly #bySaga = new Map<string, Map<string, Letter>>();
   #places = 0;
 
-  /** Whether a saga has mail, of one of the given kinds if kinds are given. */
-  has(sagaId: string, kinds?: readonly string[]): boolean {
-    if (kinds === undefined) return this.#bySaga.has(sagaId);
-    return this.of(sagaId).some(({ kind }) => kinds.includes(kind));
+  /** Whether a saga has mail that engines of the format can read. */
+  has(sagaId: string, format = Infinity): boolean {
+    return this.of(sagaId).some((mail) => mail.format <= format);
   }
 
-  /** Whether the mail reports a late effect, to whoever takes such mail into account. */
-  hasLate(sagaId: string, kinds?: readonly string[]): boolean {
-    if (kinds?.includes('late') === false) return false;
-    return this.of(sagaId).some(({ kind }) => kind === 'late');
+  /** Whether the mail reports a late effect, to engines of the format. */
+  hasLate(sagaId: string, format = Infinity): boolean {
+    return this.of(sagaId).some((mail) => mail.kind === 'late' && mail.format <= format);
   }
 
   of(sagaId: string): readonly Mail[] {
@@ -58,9 +56,9 @@ export class MemorySagaMail {
           if (known.dedupeKey === letter.dedupeKey) return;
         }
         const id = newId();
-        const { definition: _, ...mail } = letter;
+        const { definition: _, format = 1, ...mail } = letter;
         this.#places += 1;
-        letters.set(id, { ...mail, id, putAt: now(), place: this.#places });
+        letters.set(id, { ...mail, format, id, putAt: now(), place: this.#places });
         this.#bySaga.set(letter.sagaId, letters);
       });
     }
@@ -76,24 +74,33 @@ export class MemorySagaMail {
     });
   }
 
-  /** Deletes mail that no saga will read, and mail from before `putBefore` of sagas that do not exist. */
-  dropDead(statusOf: (sagaId: string) => SagaStatus | undefined, putBefore: number): number {
+  /**
+   * Deletes mail that no saga will read, and mail from before `putBefore` of sagas that do not exist; only
+   * mail that engines of the format can judge.
+   */
+  dropDead(
+    statusOf: (sagaId: string) => SagaStatus | undefined,
+    putBefore: number,
+    format: number,
+  ): number {
     let dropped = 0;
     for (const sagaId of [...this.#bySaga.keys()]) {
       const status = statusOf(sagaId);
-      if (status === undefined) dropped += this.drop(sagaId, putBefore);
-      else if (isFinal(status)) dropped += this.drop(sagaId, Number.POSITIVE_INFINITY, true);
+      if (status === undefined) {
+        dropped += this.#drop(sagaId, (mail) => mail.putAt < putBefore && mail.format <= format);
+      } else if (isFinal(status)) {
+        dropped += this.#drop(sagaId, (mail) => mail.kind !== 'late' && mail.format <= format);
+      }
     }
     return dropped;
   }
 
-  /** Deletes the mail of a saga that was put before `putBefore`; returns how many pieces. */
-  drop(sagaId: string, putBefore: number, keepLate = false): number {
+  #drop(sagaId: string, isDead: (letter: Letter) => boolean): number {
     const letters = this.#bySaga.get(sagaId);
     if (letters === undefined) return 0;
     let dropped = 0;
     for (const [id, letter] of letters) {
-      if (letter.putAt >= putBefore || (keepLate && letter.kind === 'late')) continue;
+      if (!isDead(letter)) continue;
       letters.delete(id);
       dropped += 1;
     }

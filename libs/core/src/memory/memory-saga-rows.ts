@@ -18,6 +18,7 @@ export interface SagaRow {
   readonly tenant: string;
   readonly name: string;
   readonly version: number;
+  readonly format: number;
   readonly key: string | null;
   readonly inputDigest: string;
   readonly status: SagaStatus;
@@ -72,17 +73,25 @@ export class SagaRows extends MemoryTable<SagaRow> {
   }
 
   /** When the next saga of these definitions without an owner is due; null if none has a time. */
-  nextWakeAt(definitions: readonly RunnableSaga[]): number | null {
+  nextWakeAt(definitions: readonly RunnableSaga[], format: number): number | null {
     let next: number | null = null;
     for (const id of this.unowned) {
       const row = this.get(id);
       if (row === undefined || row.wakeAt === null) continue;
-      const { name, version, wakeAt } = row;
-      if (!definitions.some((one) => one.name === name && one.versions.includes(version))) continue;
+      const { wakeAt } = row;
+      if (row.format > format || !isOneOf(row, definitions)) continue;
       if (next === null || wakeAt < next) next = wakeAt;
     }
     return next;
   }
+}
+
+/** Whether the saga is one of the definitions. */
+export function isOneOf(
+  { name, version }: Pick<SagaRow, 'name' | 'version'>,
+  definitions: readonly RunnableSaga[],
+): boolean {
+  return definitions.some((one) => one.name === name && one.versions.includes(version));
 }
 
 /** The row of a new saga. */
@@ -94,6 +103,7 @@ export function rowOf(saga: NewSaga, clock: Clock): SagaRow {
     tenant: saga.tenant,
     name: saga.name,
     version: saga.version,
+    format: saga.format,
     key: saga.key,
     inputDigest: saga.inputDigest,
     status: saga.status,
@@ -110,11 +120,13 @@ export function rowOf(saga: NewSaga, clock: Clock): SagaRow {
 
 /** The row after a transition. */
 export function movedRow(row: SagaRow, transition: SagaTransition, clock: Clock): SagaRow {
-  const { ownership, status, id: transitionId } = transition;
+  const { ownership, status, becomes, id: transitionId } = transition;
   const ends = isFinal(status);
   const keeps = ownership.kind === 'keep';
   return {
     ...row,
+    version: becomes?.version ?? row.version,
+    format: becomes?.format ?? row.format,
     status,
     revision: row.revision + 1,
     owner: keeps && !ends ? row.owner : null,
@@ -130,6 +142,7 @@ export function headerOf(row: SagaRow, now: number): SagaHeader {
     tenant: row.tenant,
     name: row.name,
     version: row.version,
+    format: row.format,
     key: row.key,
     status: row.status,
     revision: row.revision,

@@ -27,7 +27,8 @@ import type {
   UnservedLook,
   UnservedSagas,
 } from '../ports/index.js';
-import type { EnginesHeard, MemoryEngineRegistry } from './memory-engine-registry.js';
+import { claimable, lateAfterEnd } from './memory-claimable.js';
+import type { MemoryEngineRegistry } from './memory-engine-registry.js';
 import { keyOf, lockedSoon, locksOf, placesOf, refusal } from './memory-saga-locks.js';
 import { mailFound } from './memory-mail-look.js';
 import { MemorySagaJournal } from './memory-saga-journal.js';
@@ -35,6 +36,7 @@ import { MemorySagaMail } from './memory-saga-mail.js';
 import {
   guard,
   headerOf,
+  isOneOf,
   matches,
   movedRow,
   rowOf,
@@ -69,6 +71,7 @@ export class MemorySagaStore implements SagaStore {
   readonly #turns = new Map<SharedTask, number>();
   readonly #journal: MemorySagaJournal;
   readonly #mail = new MemorySagaMail();
+  readonly #tables = { rows: this.#rows, mail: this.#mail };
 
   constructor(parts: MemorySagaStoreParts) {
     this.#parts = parts;
@@ -139,15 +142,17 @@ export class MemorySagaStore implements SagaStore {
   }
 
   async claim(request: ClaimRequest): Promise<readonly LoadedSaga[]> {
-    const known = new Map(request.definitions.map((one) => [one.name, new Set(one.versions)]));
     return this.#parts.transactions.within(undefined, (transaction) => {
       const claimed: LoadedSaga[] = [];
       let bytes = 0;
       const mailed = new Set(request.mailed);
-      for (const id of this.#claimable(this.#parts.engines, mailed, request.mailKinds)) {
+      const { clock, engines } = this.#parts;
+      const look = { now: clock.now(), engines, mailed, format: request.format };
+      for (const id of claimable(this.#tables, look)) {
         if (claimed.length >= request.limit || bytes >= (request.bytes ?? Infinity)) break;
         const seen = this.#rows.get(id);
-        if (seen === undefined || known.get(seen.name)?.has(seen.version) !== true) continue;
+        if (seen === undefined || seen.format > request.format) continue;
+        if (!isOneOf(seen, request.definitions)) continue;
         if (!transaction.tryLock(`saga:${id}`)) continue;
         const row: SagaRow = {
           ...seen,
@@ -166,7 +171,7 @@ export class MemorySagaStore implements SagaStore {
   }
 
   owned(incarnation: string): Promise<readonly string[]> {
-    const late = this.#lateAfterEnd().filter((row) => row.owner === incarnation);
+    const late = lateAfterEnd(this.#tables).filter((row) => row.owner === incarnation);
     const owned = this.#rows.byOwner.get(incarnation) ?? [];
     return Promise.resolve([...owned, ...late.map(({ id }) => id)]);
   }
@@ -185,12 +190,14 @@ export class MemorySagaStore implements SagaStore {
   unserved(look: UnservedLook): Promise<readonly UnservedSagas[]> {
     const { clock, engines } = this.#parts;
     const heard = engines.heardLately(look.olderThanMs);
-    const rows = [...this.#claimable(heard, null)].flatMap((id) => this.#rows.get(id) ?? []);
+    const now = clock.now();
+    const waiting = [...claimable(this.#tables, { now, engines: heard, mailed: null })];
+    const rows = waiting.flatMap((id) => this.#rows.get(id) ?? []);
     return Promise.resolve(unservedSagas(rows, look, clock, heard));
   }
 
-  nextDueInMs(definitions: readonly RunnableSaga[]): Promise<number | null> {
-    const next = this.#rows.nextWakeAt(definitions);
+  nextDueInMs(definitions: readonly RunnableSaga[], format: number): Promise<number | null> {
+    const next = this.#rows.nextWakeAt(definitions, format);
     return Promise.resolve(next === null ? null : Math.max(0, next - this.#parts.clock.now()));
   }
 
@@ -204,9 +211,10 @@ export class MemorySagaStore implements SagaStore {
     return Promise.resolve(mailFound(this.#mail, this.#rows, look));
   }
 
-  dropDeadMail(orphanAgeMs: number): Promise<number> {
+  dropDeadMail(orphanAgeMs: number, format: number): Promise<number> {
     const putBefore = this.#parts.clock.now() - orphanAgeMs;
-    return Promise.resolve(this.#mail.dropDead((id) => this.#rows.get(id)?.status, putBefore));
+    const statusOf = (id: string): SagaStatus | undefined => this.#rows.get(id)?.status;
+    return Promise.resolve(this.#mail.dropDead(statusOf, putBefore, format));
   }
 
   takeTurn(task: SharedTask, everyMs: number): Promise<boolean> {
@@ -301,6 +309,12 @@ export class MemorySagaStore implements SagaStore {
     if (transition.messages.length > 0) {
       await this.#parts.outbox.append(transition.messages, transaction);
     }
+    if (transition.mail.length > 0) {
+      await this.#mail.put(transition.mail, transaction, () => this.#parts.clock.now());
+    }
+    for (const saga of transition.sagas) {
+      await this.#insert({ ...saga, key: null, messages: [] }, transaction);
+    }
     return { kind: 'applied' };
   }
 
@@ -313,37 +327,7 @@ export class MemorySagaStore implements SagaStore {
     };
   }
 
-  /** Ids of due sagas without an owner, then of sagas whose owner is not a living engine. */
-  *#claimable(
-    engines: Pick<EnginesHeard, 'lives'>,
-    mailed: ReadonlySet<string> | null,
-    mailKinds?: readonly string[],
-  ) {
-    const hasMail = (id: string): boolean =>
-      mailed?.has(id) !== false && this.#mail.has(id, mailKinds);
-    const now = this.#parts.clock.now();
-    for (const id of [...this.#rows.unowned]) {
-      const row = this.#rows.get(id);
-      if (row === undefined) continue;
-      if ((row.wakeAt !== null && row.wakeAt <= now) || hasMail(id)) yield id;
-    }
-    for (const [owner, ids] of [...this.#rows.byOwner]) {
-      if (!engines.lives(owner)) yield* [...ids];
-    }
-    for (const { id, owner } of this.#lateAfterEnd()) {
-      const late = hasMail(id) && this.#mail.hasLate(id, mailKinds);
-      if (owner === null ? late : !engines.lives(owner)) yield id;
-    }
-  }
-
   #isOpen(row: SagaRow): boolean {
     return !isFinal(row.status) || this.#mail.hasLate(row.id);
-  }
-
-  /** Sagas that have ended and for which a late effect was reported. */
-  #lateAfterEnd(): SagaRow[] {
-    return [...this.#mail.sagas()]
-      .flatMap((id) => this.#rows.get(id) ?? [])
-      .filter((row) => isFinal(row.status) && this.#isOpen(row));
   }
 }

@@ -16,11 +16,11 @@ export function unservedSagas(
   const more = waiting.length > limit;
   const groups = new Map<string, UnservedSagas>();
   for (const { row, waitedMs: oldestMs } of waiting.slice(0, limit)) {
-    const { id, name, version } = row;
-    if (engines.serve(name, version)) continue;
-    const key = `${name} ${String(version)}`;
+    const { id, name, version, format } = row;
+    if (engines.serve(row)) continue;
+    const key = `${name} ${String(version)} ${String(format)}`;
     const before = groups.get(key);
-    const group = before ?? { name, version, count: 0, more, oldestMs, example: id };
+    const group = before ?? { name, version, format, count: 0, more, oldestMs, example: id };
     groups.set(key, { ...group, count: group.count + 1 });
   }
   return [...groups.values()];

@@ -19,6 +19,8 @@ export interface NewEngine {
   readonly ttlMs: number;
   /** The definitions it runs, so that other engines see which sagas no engine runs. */
   readonly runs: readonly RunnableSaga[];
+  /** The highest format of sagas that it can read. */
+  readonly format: number;
 }
 
 /** Heartbeats of engines, on a connection of their own: a full pool makes no engine look dead. */

@@ -3,6 +3,7 @@ export type * from './clock.js';
 export * from './check-filters.js';
 export type * from './engine-registry.js';
 export * from './fault-points.js';
+export * from './format.js';
 export type * from './inbox-store.js';
 export type * from './landing-store.js';
 export * from './latest-entries-look.js';

@@ -7,6 +7,11 @@ export interface NewMail {
    * mail. Default: unknown, and every engine reads it.
    */
   readonly definition?: DefinitionRef;
+  /**
+   * The lowest format of the engines that can take it into account. Default: 1. An engine of a lower one
+   * that owns the saga gives it back, with the mail unread.
+   */
+  readonly format?: number;
   readonly kind: string;
   /** Unique per saga as long as the mail is unread: the first mail with a key is kept. */
   readonly dedupeKey: string;
@@ -14,8 +19,9 @@ export interface NewMail {
   readonly data: string;
 }
 
-export interface Mail extends Omit<NewMail, 'definition'> {
+export interface Mail extends Omit<NewMail, 'definition' | 'format'> {
   readonly id: string;
+  readonly format: number;
 }
 
 /** A definition of sagas. */
@@ -32,19 +38,19 @@ export interface MailLook {
   readonly incarnation: string;
   /** The definitions this engine can run: mail of other sagas is left to other engines. */
   readonly definitions: readonly RunnableSaga[];
+  /** The highest format that it can read: mail of a higher one wakes no saga. */
+  readonly format: number;
   /** The mark of the look before; null: all unread mail is new. */
   readonly from: MailMark | null;
   /** The most letters that one look reads, at least 1. Default: 500. */
   readonly limit?: number;
   /** No mail is returned after the one that brings its data to this many bytes. Default: no bound. */
   readonly bytes?: number;
-  /** The kinds of mail this engine can take into account. Default: all. */
-  readonly mailKinds?: readonly string[];
 }
 
 /** The mail that a look has found. */
 export interface MailFound {
-  /** Mail of sagas that the incarnation owns. */
+  /** Mail of sagas that the incarnation owns, also mail that it cannot read. */
   readonly mail: readonly Mail[];
   /**
    * Sagas without an owner that can go on because of their mail, for the next claim. Among them

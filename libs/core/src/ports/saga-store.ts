@@ -1,3 +1,4 @@
+import type { FormattedDefinition } from './format.js';
 import type { LatestEntriesLook } from './latest-entries-look.js';
 import type { OutboxMessage } from './message.js';
 import type { Mail, MailFound, MailLook, NewMail } from './saga-mail.js';
@@ -93,6 +94,12 @@ export interface SagaTransition {
   readonly messages: readonly OutboxMessage[];
   /** Ids of the mail that this transition takes into account and that the commit removes. */
   readonly consumedMail: readonly string[];
+  /** Mail for other sagas. Its keys must be the writer's own: a key that another one writes is waited for. */
+  readonly mail: readonly NewMail[];
+  /** Sagas that begin with it; one whose id is taken is left out. */
+  readonly sagas: readonly BegunSaga[];
+  /** The definition and the format of the saga from this transition on; null: as before. */
+  readonly becomes: FormattedDefinition | null;
 }
 
 export interface NewSaga {
@@ -101,6 +108,8 @@ export interface NewSaga {
   readonly tenant: string;
   readonly name: string;
   readonly version: number;
+  /** The lowest format of the engines that can read it. */
+  readonly format: number;
   /** The idempotency key, unique per (tenant, name); null: none. */
   readonly key: string | null;
   /** Digest of the input: the same key with another input is refused. */
@@ -118,12 +127,17 @@ export interface NewSaga {
   readonly messages: readonly OutboxMessage[];
 }
 
+/** A saga that a transition of another one starts; nobody else could give it an idempotency key. */
+export type BegunSaga = Omit<NewSaga, 'key' | 'messages'>;
+
 /** A saga without its journal: its identity, status and owner. */
 export interface SagaHeader {
   readonly id: string;
   readonly tenant: string;
   readonly name: string;
   readonly version: number;
+  /** The lowest format of the engines that can read it. */
+  readonly format: number;
   readonly key: string | null;
   readonly status: SagaStatus;
   readonly revision: number;
@@ -161,6 +175,8 @@ export interface ClaimRequest {
   readonly incarnation: string;
   /** The definitions this engine can run. */
   readonly definitions: readonly RunnableSaga[];
+  /** The highest format that it can read: sagas of higher ones are left to others, and so is their mail. */
+  readonly format: number;
   readonly limit: number;
   /**
    * No saga is taken after the one that brings the journals and the unread mail of the taken ones to this
@@ -172,11 +188,6 @@ export interface ClaimRequest {
    * Default: none.
    */
   readonly mailed?: readonly string[];
-  /**
-   * The kinds of mail this engine can take into account: mail of another kind makes no saga due, and
-   * stays for an engine of a version that knows it. Default: all.
-   */
-  readonly mailKinds?: readonly string[];
 }
 
 /** The bounds of a look for unserved sagas. */
@@ -190,6 +201,8 @@ export interface UnservedLook {
 export interface UnservedSagas {
   readonly name: string;
   readonly version: number;
+  /** The lowest format of the engines that can read them. */
+  readonly format: number;
   /** How many were found; at most the limit of the look. */
   readonly count: number;
   /** Whether the look reached its limit, so that there may be more. */
@@ -262,7 +275,8 @@ export interface SagaStore {
   /**
    * Takes sagas for an incarnation, at most `limit`: those without an owner that are due or have mail
    * ({@link ClaimRequest.mailed}), and those whose owner is not a living engine, however long ago it
-   * died. Raises the epoch. Takes a final saga only for `late` mail, see {@link dropDeadMail}.
+   * died. Raises the epoch. Takes a final saga only for `late` mail, see {@link dropDeadMail}. Brings all
+   * unread mail of a saga, also mail that the engine cannot read.
    */
   claim(request: ClaimRequest): Promise<readonly LoadedSaga[]>;
 
@@ -281,8 +295,8 @@ export interface SagaStore {
    * waiting first.
    */
   unserved(look: UnservedLook): Promise<readonly UnservedSagas[]>;
-  /** Milliseconds until the next unowned saga of these definitions is due; null when none has a time. */
-  nextDueInMs(definitions: readonly RunnableSaga[]): Promise<number | null>;
+  /** Milliseconds until the next unowned saga of these definitions and formats is due; null when none has a time. */
+  nextDueInMs(definitions: readonly RunnableSaga[], format: number): Promise<number | null>;
 
   /** Stores mail whose (saga, dedupeKey) is new, and drops other mail. Locks no saga row. */
   putMail(mail: readonly NewMail[], transaction?: Transaction): Promise<void>;
@@ -296,10 +310,10 @@ export interface SagaStore {
   /**
    * Deletes mail of final sagas, and mail older than `orphanAgeMs` of sagas that do not exist. Mail of
    * kind `late` is kept: it reports an effect that came afterwards, and makes the saga due although it
-   * is final. Mail that was written without the definition of its saga gets it. Returns the number that
-   * was deleted.
+   * is final. So is mail of a higher format than the given one, which only a newer engine can judge. Mail
+   * that was written without the definition of its saga gets it. Returns the number that was deleted.
    */
-  dropDeadMail(orphanAgeMs: number): Promise<number>;
+  dropDeadMail(orphanAgeMs: number, format: number): Promise<number>;
 
   /**
    * Whether the caller does a task now that one process does for all: one caller is answered true, and the

@@ -14,14 +14,15 @@ import {
   MemoryTransactions,
   MemoryWakeUps,
 } from '../memory/index.js';
-import type {
-  EngineRegistry,
-  InboxStore,
-  Logger,
-  Mail,
-  OutboxMessage,
-  SagaStore,
-  Transactions,
+import {
+  FORMAT,
+  type EngineRegistry,
+  type InboxStore,
+  type Logger,
+  type Mail,
+  type OutboxMessage,
+  type SagaStore,
+  type Transactions,
 } from '../ports/index.js';
 import { SagaRegistry, type SagaClass, type SagaDefinition } from '../saga/index.js';
 import type { FaultBoard } from './gates.js';
@@ -158,7 +159,7 @@ export class EngineBench {
 
   /** The unread mail of the sagas that an engine owns. */
   async unreadMail({ incarnation }: Pick<SagaEngine, 'incarnation'>): Promise<readonly Mail[]> {
-    const look = { incarnation, definitions: [], from: null, limit: 1_000 };
+    const look = { incarnation, definitions: [], format: FORMAT, from: null, limit: 1_000 };
     return (await this.sagas.lookForMail(look)).mail;
   }
 

@@ -104,10 +104,11 @@ export class SagazHealth {
       name,
       oldestSeconds: Math.round(oldestMs / 1_000),
     }));
-    const sagas = this.sagas.current.map(({ name, version, count, oldestMs }) => ({
+    const sagas = this.sagas.current.map(({ name, version, format, count, oldestMs }) => ({
       kind: 'saga',
       name,
       version,
+      format,
       count,
       oldestSeconds: Math.round(oldestMs / 1_000),
     }));

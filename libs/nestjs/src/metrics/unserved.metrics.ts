@@ -91,12 +91,17 @@ export class UnservedMetrics implements OnModuleInit {
     const own = this.sagaSet
       .of(this.connections.get(connection))
       .map(({ name, version }) => ({ name, version, count: 0 }));
-    // The own definitions come first, so that one that is found overwrites its 0.
-    const now = [...own, ...found].map(({ name, version, count }) => {
+    // A version may be found once for each format that no engine reads.
+    const now = new Map<string, { readonly labels: SagaLabels; count: number }>();
+    for (const { name, version, count } of [...own, ...found]) {
+      const key = JSON.stringify([name, version]);
       const labels = { connection, saga: name, version };
-      this.sagas.set(labels, count);
-      return labels;
-    });
-    this.#told.set(connection, now);
+      now.set(key, { labels, count: (now.get(key)?.count ?? 0) + count });
+    }
+    for (const { labels, count } of now.values()) this.sagas.set(labels, count);
+    this.#told.set(
+      connection,
+      [...now.values()].map(({ labels }) => labels),
+    );
   }
 }

@@ -33,7 +33,8 @@ describeEachPostgres(
         [dead, 20],
         [living, 5_000],
       ] as const) {
-        await registry.register({ incarnation, service: 's', host: 'h', pid: 1, ttlMs, runs: [] });
+        const identity = { service: 's', host: 'h', pid: 1, runs: [], format: 1 };
+        await registry.register({ incarnation, ...identity, ttlMs });
       }
       await sleep(50);
       const beat = async (): Promise<string> =>

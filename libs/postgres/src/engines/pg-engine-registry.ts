@@ -22,8 +22,8 @@ export class PgEngineRegistry implements EngineRegistry {
     // heartbeat.
     await this.#on.query({
       limitMs: this.#limitMs,
-      text: `INSERT INTO ${this.#schema.quoted}.engine AS e (incarnation, service, host, pid, ttl_ms, runs)
-        VALUES ($1, $2, $3, $4, $5, $6::jsonb)
+      text: `INSERT INTO ${this.#schema.quoted}.engine AS e (incarnation, service, host, pid, ttl_ms, runs, format)
+        VALUES ($1, $2, $3, $4, $5, $6::jsonb, $7)
         ON CONFLICT (incarnation) DO UPDATE SET beat = e.beat + 1, beat_at = clock_timestamp()`,
       values: [
         engine.incarnation,
@@ -32,6 +32,7 @@ export class PgEngineRegistry implements EngineRegistry {
         engine.pid,
         engine.ttlMs,
         JSON.stringify(Object.fromEntries(engine.runs.map((one) => [one.name, one.versions]))),
+        engine.format,
       ],
     });
   }

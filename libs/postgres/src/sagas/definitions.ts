@@ -1,12 +1,13 @@
-import type { DefinitionRef, RunnableSaga } from '@sagaz/core';
+import type { DefinitionRef, FormattedDefinition, RunnableSaga } from '@sagaz/core';
 import type { Queryable, SchemaName } from '../connection/index.js';
 
-interface DefinitionRow extends DefinitionRef {
+interface DefinitionRow extends FormattedDefinition {
   readonly number: number;
 }
 
 /**
- * The numbers by which rows name the definitions of their sagas. A number never changes and is never
+ * The numbers by which rows name the definitions of their sagas, each with a format: so that whatever reads
+ * sagas by the definitions that an engine runs passes those which it cannot read, at no cost. A number never changes and is never
  * removed, so that what this process knows stays true; what it does not know, another process may have
  * added since, and the table is read again.
  */
@@ -14,8 +15,8 @@ export class Definitions {
   readonly #pool: Queryable;
   readonly #schema: SchemaName;
   readonly #numbers = new Map<string, number>();
-  readonly #names = new Map<number, DefinitionRef>();
-  readonly #wanted: DefinitionRef[] = [];
+  readonly #names = new Map<number, FormattedDefinition>();
+  readonly #wanted: FormattedDefinition[] = [];
   #learning: Promise<void> | null = null;
 
   /** @param pool for additions, which must not wait for a caller's transaction to end */
@@ -26,7 +27,7 @@ export class Definitions {
 
   /** The numbers of these definitions; one that has none is added. */
   async numbersOf(
-    wanted: readonly DefinitionRef[],
+    wanted: readonly FormattedDefinition[],
     on: Queryable = this.#pool,
   ): Promise<readonly number[]> {
     // In a transaction of the caller, whose connection costs no further one.
@@ -39,21 +40,24 @@ export class Definitions {
     });
   }
 
-  /** The numbers of these definitions; 0 for one that has none. */
+  /**
+   * The numbers of these definitions, in the lowest format, whose mail all engines that run them read; 0 for
+   * one that has none.
+   */
   async known(
     wanted: readonly DefinitionRef[],
     on: Queryable,
   ): Promise<(definition: DefinitionRef | undefined) => number> {
-    if (!this.#know(wanted)) await this.#read(on);
+    if (!this.#know(wanted.map(lowest))) await this.#read(on);
     return (definition) =>
-      definition === undefined ? 0 : (this.#numbers.get(keyOf(definition)) ?? 0);
+      definition === undefined ? 0 : (this.#numbers.get(keyOf(lowest(definition))) ?? 0);
   }
 
   /** Names the definitions of rows. */
   async named(
     rows: readonly { readonly definition: number }[],
     on: Queryable = this.#pool,
-  ): Promise<(row: { readonly definition: number }) => DefinitionRef> {
+  ): Promise<(row: { readonly definition: number }) => FormattedDefinition> {
     if (rows.some(({ definition }) => !this.#names.has(definition))) await this.#read(on);
     return ({ definition }) => {
       const name = this.#names.get(definition);
@@ -68,7 +72,7 @@ export class Definitions {
    * Finds the numbers of definitions, and adds those that have none. Callers that come while this is under
    * way share the next statements, since a process that starts many sagas at once has few connections.
    */
-  async #learn(wanted: readonly DefinitionRef[]): Promise<void> {
+  async #learn(wanted: readonly FormattedDefinition[]): Promise<void> {
     this.#wanted.push(...wanted);
     await this.#learning?.catch(() => undefined);
     while (!this.#know(wanted)) {
@@ -86,10 +90,15 @@ export class Definitions {
       // In a transaction of its own: in the caller's, others that start the same definition for the first
       // time would wait for its end.
       await this.#pool.query({
-        text: `INSERT INTO ${this.#schema.quoted}.definition (name, version)
-          SELECT DISTINCT * FROM unnest($1::text[], $2::int[]) AS d (name, version) ORDER BY 1, 2
+        text: `INSERT INTO ${this.#schema.quoted}.definition (name, version, format)
+          SELECT DISTINCT * FROM unnest($1::text[], $2::int[], $3::smallint[]) AS d (name, version, format)
+          ORDER BY 1, 2, 3
           ON CONFLICT DO NOTHING`,
-        values: [missing.map(({ name }) => name), missing.map(({ version }) => version)],
+        values: [
+          missing.map(({ name }) => name),
+          missing.map(({ version }) => version),
+          missing.map(({ format }) => format),
+        ],
       });
       await this.#read(this.#pool);
     } finally {
@@ -97,28 +106,36 @@ export class Definitions {
     }
   }
 
-  #know(wanted: readonly DefinitionRef[]): boolean {
+  #know(wanted: readonly FormattedDefinition[]): boolean {
     return wanted.every((one) => this.#numbers.has(keyOf(one)));
   }
 
   async #read(on: Queryable): Promise<void> {
     const { rows } = await on.query<DefinitionRow>({
-      text: `SELECT number, name, version FROM ${this.#schema.quoted}.definition`,
+      text: `SELECT number, name, version, format FROM ${this.#schema.quoted}.definition`,
     });
-    for (const { number, name, version } of rows) {
-      this.#numbers.set(keyOf({ name, version }), number);
-      this.#names.set(number, { name, version });
+    for (const { number, ...definition } of rows) {
+      this.#numbers.set(keyOf(definition), number);
+      this.#names.set(number, definition);
     }
   }
 }
 
-/** Each version of the sagas, one by one. */
-export function definitionsOf(definitions: readonly RunnableSaga[]): readonly DefinitionRef[] {
+/** Each version of the sagas, in each format up to the given one. */
+export function definitionsOf(
+  definitions: readonly RunnableSaga[],
+  format: number,
+): readonly FormattedDefinition[] {
+  const formats = Array.from({ length: format }, (_, at) => at + 1);
   return definitions.flatMap(({ name, versions }) =>
-    versions.map((version) => ({ name, version })),
+    versions.flatMap((version) => formats.map((one) => ({ name, version, format: one }))),
   );
 }
 
-function keyOf({ name, version }: DefinitionRef): string {
-  return `${name}, version ${String(version)}`;
+function lowest({ name, version }: DefinitionRef): FormattedDefinition {
+  return { name, version, format: 1 };
+}
+
+function keyOf({ name, version, format }: FormattedDefinition): string {
+  return `${name}, version ${String(version)}, format ${String(format)}`;
 }

@@ -48,7 +48,12 @@ describeEachPostgres('mail of sagas', (server) => {
     const definitions = definitionsOf(name);
     const saga = newSaga({ name, owner: me });
     await open.store.start([saga, newSaga({ name: 'foreign', wakeInMs: null })]);
-    const first = await open.store.lookForMail({ incarnation: me, definitions, from: null });
+    const first = await open.store.lookForMail({
+      incarnation: me,
+      definitions,
+      format: 1,
+      from: null,
+    });
     for (const definition of ['foreign', name]) {
       await open.pool.query({
         text: `INSERT INTO sagaz.saga_mail (definition, saga_id, kind, dedupe_key, data)
@@ -59,7 +64,7 @@ describeEachPostgres('mail of sagas', (server) => {
     }
     const passed = await passOver(me, name, first.mark);
     await open.store.putMail([letterTo(saga.id, { definition: { name, version: 1 } })]);
-    const look = { incarnation: me, definitions, from: passed };
+    const look = { incarnation: me, definitions, format: 1, from: passed };
     expect((await open.store.lookForMail(look)).mail).toMatchObject([{ sagaId: saga.id }]);
     const [statement] = await statementsOf(() => open.store.lookForMail(look));
     if (statement === undefined) throw new Error('unreachable');
@@ -74,7 +79,8 @@ describeEachPostgres('mail of sagas', (server) => {
   async function passOver(incarnation: string, name: string, from: MailMark): Promise<MailMark> {
     let mark = from;
     for (;;) {
-      const look = { incarnation, definitions: definitionsOf(name), from: mark, limit: 5_000 };
+      const definitions = definitionsOf(name);
+      const look = { incarnation, definitions, format: 1, from: mark, limit: 5_000 };
       const found: MailFound = await open.store.lookForMail(look);
       ({ mark } = found);
       if (found.more) continue;
@@ -97,15 +103,20 @@ describeEachPostgres('mail of sagas', (server) => {
       transition(ended, me, { status: 'completed', ownership }),
     ]);
     const definitions = definitionsOf(name);
-    const looked = await open.store.lookForMail({ incarnation: me, definitions, from: null });
+    const looked = await open.store.lookForMail({
+      incarnation: me,
+      definitions,
+      format: 1,
+      from: null,
+    });
     await open.store.putMail([
       letterTo(parked.id, { definition: { name: 'foreign', version: 1 } }),
       letterTo(ended.id, { kind: 'late' }),
     ]);
     const mark = await passOver(me, name, looked.mark);
-    const look = { incarnation: me, definitions, from: mark };
+    const look = { incarnation: me, definitions, format: 1, from: mark };
     expect((await open.store.lookForMail(look)).wakes).toEqual([]);
-    await open.store.dropDeadMail(3_600_000);
+    await open.store.dropDeadMail(3_600_000, 1);
     expect([...(await open.store.lookForMail(look)).wakes].sort()).toEqual(
       [parked.id, ended.id].sort(),
     );
@@ -125,7 +136,7 @@ describeEachPostgres('mail of sagas', (server) => {
         SELECT gen_random_uuid(), 'reply', 'k', '{}', now() - interval '2 days' FROM generate_series(1, 12000)`,
     });
     await open.store.putMail([letterTo(running.id)]);
-    expect(await open.store.dropDeadMail(86_400_000)).toBe(12_000);
-    expect(await open.store.dropDeadMail(86_400_000)).toBe(0);
+    expect(await open.store.dropDeadMail(86_400_000, 1)).toBe(12_000);
+    expect(await open.store.dropDeadMail(86_400_000, 1)).toBe(0);
   });
 });

@@ -55,11 +55,11 @@ export class MailLooks {
     const schema = this.#schema.quoted;
     const { incarnation, limit = LETTERS, bytes = ANY_BYTES } = look;
     const mark = readMark(look.from);
-    const numbers = await this.#definitions.numbersOf(definitionsOf(look.definitions));
+    const numbers = await this.#definitions.numbersOf(definitionsOf(look.definitions, look.format));
     const { rows } = await this.#pool.query<LookRow>({
       text: `WITH found AS MATERIALIZED (
           SELECT m.* FROM unnest($2::int[]) AS d (number) CROSS JOIN LATERAL (
-            SELECT m.xact, m.id, m.saga_id, m.kind, m.dedupe_key, m.data FROM ${schema}.saga_mail m
+            SELECT m.xact, m.id, m.saga_id, m.kind, m.dedupe_key, m.data, m.format FROM ${schema}.saga_mail m
             WHERE m.definition = d.number AND (m.xact, m.id) > ($3::xid8, $4::bigint)
             ORDER BY m.xact, m.id LIMIT $5
           ) AS m
@@ -67,7 +67,7 @@ export class MailLooks {
         ), sized AS MATERIALIZED (
           SELECT m.*, coalesce(s.owner = $1, false) AS owned,
             CASE WHEN s.id IS NOT NULL THEN s.owner IS NULL AND s.definition = ANY ($2)
-              ELSE e.definition = ANY ($2) END AND ($7::text[] IS NULL OR m.kind = ANY ($7)) AS wakes,
+              ELSE e.definition = ANY ($2) END AND m.format <= $7 AS wakes,
             sum(CASE WHEN s.owner = $1 THEN octet_length(m.data) ELSE 0 END) OVER (
               ORDER BY m.xact, m.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
             ) AS before
@@ -81,12 +81,12 @@ export class MailLooks {
           ) e ON true
         )
         SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin, m.xact::text AS xact, m.id, m.saga_id,
-          m.kind, m.dedupe_key, m.owned, coalesce(m.wakes, false) AS wakes,
+          m.kind, m.dedupe_key, m.format, m.owned, coalesce(m.wakes, false) AS wakes,
           m.before IS NULL OR m.before < $6::bigint AS fits,
           CASE WHEN m.owned AND (m.before IS NULL OR m.before < $6::bigint) THEN m.data END AS data
         FROM (SELECT) AS always LEFT JOIN sized m ON true
         ORDER BY m.xact, m.id`,
-      values: [incarnation, [...numbers, 0], ...mark.after, limit, bytes, look.mailKinds ?? null],
+      values: [incarnation, [...numbers, 0], ...mark.after, limit, bytes, look.format],
     });
     const floor = mark.floor ?? rows[0]?.xmin ?? '0';
     const letters = rows.flatMap((row) => (row.id === null ? [] : [row]));

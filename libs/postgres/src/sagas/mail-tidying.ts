@@ -16,7 +16,8 @@ interface PageRow {
  *
  * It removes mail that no saga will read: mail of ended sagas, except about late effects, which wake the
  * saga; and old mail for sagas that do not exist. Such mail is kept for a time, because the transaction
- * that starts a saga may commit after the one that stores mail for it.
+ * that starts a saga may commit after the one that stores mail for it. Mail of a higher format is left to
+ * engines that know what it says.
  *
  * Mail that was written without the definition of its saga, or with a wrong one, gets the right one, and
  * becomes new mail by that: the engines that run the definition find it.
@@ -24,19 +25,19 @@ interface PageRow {
 export async function tidyMail(
   on: Queryable,
   schemaName: SchemaName,
-  orphanAgeMs: number,
+  { orphanAgeMs, format }: { readonly orphanAgeMs: number; readonly format: number },
 ): Promise<number> {
   const schema = schemaName.quoted;
   let dropped = 0;
   for (let after = FIRST; ;) {
     const { rows } = await on.query<PageRow>({
       text: `WITH page AS MATERIALIZED (
-          SELECT m.saga_id, m.dedupe_key, m.kind, m.definition, m.created_at FROM ${schema}.saga_mail m
+          SELECT m.saga_id, m.dedupe_key, m.kind, m.definition, m.format, m.created_at FROM ${schema}.saga_mail m
           WHERE (m.saga_id, m.dedupe_key) > ($1::uuid, $2::text)
           ORDER BY m.saga_id, m.dedupe_key LIMIT ${String(PAGE)}
         ), known AS MATERIALIZED (
           SELECT p.*, coalesce(s.definition, e.definition) AS its,
-            s.definition IS NULL AND CASE WHEN e.definition IS NULL
+            s.definition IS NULL AND p.format <= $4 AND CASE WHEN e.definition IS NULL
               THEN p.created_at < statement_timestamp() - $3::float8 * interval '1 millisecond'
               ELSE p.kind <> 'late' END AS dead
           FROM page p
@@ -66,7 +67,7 @@ export async function tidyMail(
           SELECT p.saga_id, p.dedupe_key FROM page p WHERE n.letters >= ${String(PAGE)}
           ORDER BY p.saga_id DESC, p.dedupe_key DESC LIMIT 1
         ) p ON true`,
-      values: [after.saga_id, after.dedupe_key, orphanAgeMs],
+      values: [after.saga_id, after.dedupe_key, orphanAgeMs, format],
     });
     const [row] = rows;
     dropped += row?.dropped ?? 0;

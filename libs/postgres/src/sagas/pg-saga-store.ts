@@ -73,7 +73,7 @@ export class PgSagaStore implements SagaStore {
     this.#mailLooks = new MailLooks(pool.for('work'), schema, this.#definitions);
     this.#removal = new SagaRemoval(pool, schema);
     this.#queries = new SagaQueries(pool, schema, this.#definitions);
-    this.#writer = new TransitionWriter(pool, transactions, schema);
+    this.#writer = new TransitionWriter(pool, transactions, schema, this.#definitions);
     this.#unserved = new UnservedSagaReads(pool, schema);
   }
 
@@ -141,8 +141,8 @@ export class PgSagaStore implements SagaStore {
     return this.#unserved.find(look);
   }
 
-  nextDueInMs(definitions: readonly RunnableSaga[]): Promise<number | null> {
-    return this.#claimer.nextDueInMs(definitions);
+  nextDueInMs(definitions: readonly RunnableSaga[], format: number): Promise<number | null> {
+    return this.#claimer.nextDueInMs(definitions, format);
   }
 
   async putMail(mail: readonly NewMail[], transaction?: Transaction): Promise<void> {
@@ -161,8 +161,8 @@ export class PgSagaStore implements SagaStore {
     return this.#mailLooks.look(look);
   }
 
-  dropDeadMail(orphanAgeMs: number): Promise<number> {
-    return tidyMail(this.#pool, this.#schema, orphanAgeMs);
+  dropDeadMail(orphanAgeMs: number, format: number): Promise<number> {
+    return tidyMail(this.#pool, this.#schema, { orphanAgeMs, format });
   }
 
   takeTurn(task: SharedTask, everyMs: number): Promise<boolean> {
@@ -211,8 +211,10 @@ export class PgSagaStore implements SagaStore {
   #hint(applied: readonly SagaTransition[]): void {
     // Engines tell of ends themselves, also of those in a transaction of the application.
     const due = applied.some(
-      ({ status, ownership }) =>
-        !isFinal(status) && ownership.kind === 'give_back' && ownership.wakeInMs === 0,
+      ({ status, ownership, mail, sagas }) =>
+        mail.length > 0 ||
+        sagas.length > 0 ||
+        (!isFinal(status) && ownership.kind === 'give_back' && ownership.wakeInMs === 0),
     );
     if (due) this.#wakeUps.hint('saga');
     hintSlots(

@@ -40,7 +40,7 @@ export class SagaClaimer {
    */
   async claim(request: ClaimRequest): Promise<readonly LoadedSaga[]> {
     const schema = this.#schema.quoted;
-    const runnable = definitionsOf(request.definitions);
+    const runnable = definitionsOf(request.definitions, request.format);
     if (runnable.length === 0 || request.limit <= 0) return [];
     this.#turn = (this.#turn + 1) % runnable.length;
     const numbers = await this.#definitions.numbersOf([
@@ -108,7 +108,7 @@ export class SagaClaimer {
         request.limit,
         request.mailed ?? [],
         request.bytes ?? ANY_BYTES,
-        request.mailKinds ?? null,
+        request.format,
       ],
     });
     return this.#complete(rows);
@@ -140,8 +140,8 @@ export class SagaClaimer {
     return this.#complete(rows);
   }
 
-  async nextDueInMs(definitions: readonly RunnableSaga[]): Promise<number | null> {
-    const numbers = await this.#definitions.numbersOf(definitionsOf(definitions));
+  async nextDueInMs(definitions: readonly RunnableSaga[], format: number): Promise<number | null> {
+    const numbers = await this.#definitions.numbersOf(definitionsOf(definitions, format));
     const { rows } = await this.#pool.query<{ ms: number | null }>({
       text: `SELECT ${epochMs('min(o.wake_at) - clock_timestamp()')} AS ms
         FROM unnest($1::int[]) AS d (number) CROSS JOIN LATERAL (
@@ -177,7 +177,7 @@ export class SagaClaimer {
 function hasMail(schema: string, id: string, only = ''): string {
   return `EXISTS (
               SELECT FROM ${schema}.saga_mail m
-              WHERE m.saga_id = ${id} AND ($6::text[] IS NULL OR m.kind = ANY ($6)) ${only}
+              WHERE m.saga_id = ${id} AND m.format <= $6 ${only}
             )`;
 }
 

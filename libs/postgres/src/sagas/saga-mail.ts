@@ -9,9 +9,10 @@ export interface MailRow {
   readonly kind: string;
   readonly dedupe_key: string;
   readonly data: string;
+  readonly format: number;
 }
 
-const COLUMNS = 'm.id, m.saga_id, m.kind, m.dedupe_key, m.data';
+const COLUMNS = 'm.id, m.saga_id, m.kind, m.dedupe_key, m.data, m.format';
 /**
  * Stores mail outside of a transaction. If some of it is refused, the rest is stored all the same, and
  * then the first refusal is thrown. Mail for an id that no saga can have is dropped, as mail for a saga
@@ -51,20 +52,32 @@ export async function putMail(
     on,
   );
   await on.query({
-    text: `INSERT INTO ${schema.quoted}.saga_mail (saga_id, kind, dedupe_key, data, definition)
-      SELECT m.saga_id, m.kind, m.dedupe_key, m.data, m.definition
-      FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[])
-        WITH ORDINALITY AS m (saga_id, kind, dedupe_key, data, definition, place)
+    text: `INSERT INTO ${schema.quoted}.saga_mail (${NEW_COLUMNS})
+      SELECT m.saga_id, m.kind, m.dedupe_key, m.data, m.definition, m.format
+      FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::int[], $6::smallint[])
+        WITH ORDINALITY AS m (${NEW_COLUMNS}, place)
       ORDER BY m.saga_id, m.dedupe_key, m.place
       ON CONFLICT (saga_id, dedupe_key) DO NOTHING`,
-    values: [
-      mail.map(({ sagaId }) => sagaId),
-      mail.map(({ kind }) => kind),
-      mail.map(({ dedupeKey }) => dedupeKey),
-      mail.map(({ data }) => data),
-      mail.map(({ definition }) => numberOf(definition)),
-    ],
+    values: mailArrays(mail, numberOf),
   });
+}
+
+/** The columns of new mail. */
+export const NEW_COLUMNS = 'saga_id, kind, dedupe_key, data, definition, format';
+
+/** The values of {@link NEW_COLUMNS}, as arrays. @param numberOf the number of a definition, 0 for none */
+export function mailArrays(
+  mail: readonly NewMail[],
+  numberOf: (definition: NewMail['definition']) => number,
+): unknown[] {
+  return [
+    mail.map(({ sagaId }) => sagaId),
+    mail.map(({ kind }) => kind),
+    mail.map(({ dedupeKey }) => dedupeKey),
+    mail.map(({ data }) => data),
+    mail.map(({ definition }) => numberOf(definition)),
+    mail.map(({ format = 1 }) => format),
+  ];
 }
 
 /** Reads the mail of sagas, in the order in which it came. */
@@ -93,5 +106,6 @@ export function mailOf(row: MailRow): Mail {
     kind: row.kind,
     dedupeKey: row.dedupe_key,
     data: row.data,
+    format: row.format,
   };
 }

@@ -74,8 +74,9 @@ describeEachPostgres('ownership of sagas', (server) => {
       const { name } = await parked(0);
       const me = await open.engine();
       const definitions = [{ name, versions: [2, 3] }];
-      expect(await store.claim({ incarnation: me, definitions, limit: 10 })).toEqual([]);
-      expect(await store.claim({ incarnation: me, definitions: [], limit: 10 })).toEqual([]);
+      const request = { incarnation: me, format: 1, limit: 10 };
+      expect(await store.claim({ ...request, definitions })).toEqual([]);
+      expect(await store.claim({ ...request, definitions: [] })).toEqual([]);
       expect(await store.claim(claimOf(me, name, 0))).toEqual([]);
     });
 
@@ -217,7 +218,7 @@ describeEachPostgres('ownership of sagas', (server) => {
     it('says when the next saga is due', async () => {
       const name = `saga-${newId()}`;
       await store.start([newSaga({ name, wakeInMs: 1 })]);
-      const due = await store.nextDueInMs([{ name, versions: [1] }]);
+      const due = await store.nextDueInMs([{ name, versions: [1] }], 1);
       expect(due).not.toBeNull();
       expect(due).toBeLessThanOrEqual(1);
     });
@@ -263,13 +264,13 @@ describeEachPostgres('ownership of sagas', (server) => {
       await store.flush([transition(ended, me, { status: 'completed' })]);
       const ghost = newId();
       await store.putMail([reply(ended.id), reply(alive.id), reply(ghost)]);
-      await store.dropDeadMail(3_600_000);
+      await store.dropDeadMail(3_600_000, 1);
       const { rows } = await open.pool.query({
         text: 'SELECT saga_id FROM sagaz.saga_mail WHERE saga_id = ANY ($1::uuid[]) ORDER BY id',
         values: [[ended.id, alive.id, ghost]],
       });
       expect(rows).toEqual([{ saga_id: alive.id }, { saga_id: ghost }]);
-      expect(await store.dropDeadMail(-1)).toBeGreaterThanOrEqual(1);
+      expect(await store.dropDeadMail(-1, 1)).toBeGreaterThanOrEqual(1);
       expect(await unreadMail(store, me)).toMatchObject([{ sagaId: alive.id }]);
     });
   });

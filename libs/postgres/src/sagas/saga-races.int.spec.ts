@@ -287,7 +287,7 @@ describeEachPostgres('a transition under races', (server) => {
       const parts = partsOf(transitions);
       const { text, values } = new TransitionSql(schema)
         .many(parts)
-        .with(manyValues(transitions, parts));
+        .with(manyValues(transitions, parts, null));
       const { rows } = await client.query<{ 'QUERY PLAN': string }>(
         `EXPLAIN ${text}`,
         values ?? [],

@@ -1,7 +1,7 @@
 import { epochMs } from '../connection/index.js';
 import {
   FINAL_STATUSES,
-  type DefinitionRef,
+  type FormattedDefinition,
   type SagaHeader,
   type SagaStatus,
   type SagaSummary,
@@ -39,12 +39,16 @@ export const ENDED_SUMMARY = `e.id, e.tenant, e.definition, e.key, e.status, e.r
   ${epochMs('e.deadline - clock_timestamp()')} AS deadline_in_ms, ${epochMs('e.created_at')} AS created_at,
   ${epochMs('e.ended_at')} AS updated_at`;
 
-export function headerOf(row: HeaderRow, { name, version }: DefinitionRef): SagaHeader {
+export function headerOf(
+  row: HeaderRow,
+  { name, version, format }: FormattedDefinition,
+): SagaHeader {
   return {
     id: row.id,
     tenant: row.tenant,
     name,
     version,
+    format,
     key: row.key,
     status: row.status,
     revision: row.revision,
@@ -54,7 +58,7 @@ export function headerOf(row: HeaderRow, { name, version }: DefinitionRef): Saga
   };
 }
 
-export function summaryOf(row: SummaryRow, definition: DefinitionRef): SagaSummary {
+export function summaryOf(row: SummaryRow, definition: FormattedDefinition): SagaSummary {
   return {
     ...headerOf(row, definition),
     createdAt: new Date(row.created_at),

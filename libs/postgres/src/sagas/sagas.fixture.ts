@@ -52,6 +52,7 @@ export function newSaga(change: Partial<NewSaga> = {}): NewSaga {
     tenant: '',
     name: 'place-order',
     version: 1,
+    format: 1,
     key: null,
     inputDigest: 'digest',
     status: 'running',
@@ -81,6 +82,9 @@ export function transition(
     entries: [entry('step')],
     messages: [],
     consumedMail: [],
+    mail: [],
+    sagas: [],
+    becomes: null,
     ...change,
   };
 }
@@ -145,7 +149,8 @@ export async function openSagas(server: PostgresServer, prepare?: (url: string) 
     },
     async engine(ttlMs = 60_000): Promise<string> {
       const incarnation = randomUUID();
-      await engines.register({ incarnation, service: 's', host: 'h', pid: 1, ttlMs, runs: [] });
+      const identity = { service: 's', host: 'h', pid: 1, runs: [], format: 1 };
+      await engines.register({ incarnation, ...identity, ttlMs });
       return incarnation;
     },
     async started(count: number, owner: string): Promise<NewSaga[]> {
@@ -164,6 +169,7 @@ export type OpenSagas = Awaited<ReturnType<typeof openSagas>>;
 export const claimOf = (incarnation: string, name: string, limit = 100): ClaimRequest => ({
   incarnation,
   definitions: [{ name, versions: [1] }],
+  format: 1,
   limit,
 });
 
@@ -199,7 +205,7 @@ export async function unreadMail(
   incarnation: string,
 ): Promise<readonly Mail[]> {
   const definitions = [{ name: 'place-order', versions: [1] }];
-  const look = { incarnation, definitions, from: null, limit: 10_000 };
+  const look = { incarnation, definitions, format: 1, from: null, limit: 10_000 };
   return (await store.lookForMail(look)).mail;
 }
 

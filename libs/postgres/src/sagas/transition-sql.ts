@@ -1,6 +1,7 @@
 import { Prepared, type SchemaName } from '../connection/index.js';
 import { keyLockSource, outboxInsert, TAKE_KEY_LOCK, TRY_KEY_LOCK } from '../outbox/index.js';
 import { FINAL } from './saga-rows.js';
+import { BEGUN_VALUES, begunSagas, POSTED_VALUES, postedMail } from './transition-others.js';
 
 /**
  * The parts that a statement has. Unneeded parts are left out, because they have a cost even if they
@@ -11,6 +12,12 @@ export interface TransitionParts {
   readonly ends: 'none' | 'some' | 'all';
   readonly messages: boolean;
   readonly mail: boolean;
+  /** Whether a saga gets another definition or format. */
+  readonly becomes: boolean;
+  /** Mail for other sagas. */
+  readonly posts: boolean;
+  /** Sagas that begin. */
+  readonly begins: boolean;
   /** Data of entries that is too large for the journal. */
   readonly outputs: boolean;
   /** Messages whose keys are not their saga's id: those keys are locked first. */
@@ -27,12 +34,16 @@ const NO_PARTS: TransitionParts = {
   ends: 'none',
   messages: false,
   mail: false,
+  becomes: false,
+  posts: false,
+  begins: false,
   outputs: false,
   locks: false,
 };
 
-/** `t`: the new values; `s`: the row of a saga that goes on. */
-const CHANGE = `
+/** `t`: the new values; `s`: the row of a saga that goes on. @param definition SQL; null: it stays */
+const change = (definition: string | null): string => `
+      ${definition === null ? '' : `definition = ${definition},`}
       revision = s.revision + 1,
       status = t.status,
       owner = CASE WHEN t.gives_back THEN NULL ELSE s.owner END,
@@ -47,6 +58,8 @@ interface Sources {
   readonly fence: string;
   readonly place: string;
   readonly transition: string;
+  /** Number of the first parameter after the entries. */
+  readonly first: number;
 }
 
 /** Sets the limits of the last statements of a caller's transaction. @param first its first parameter */
@@ -62,6 +75,9 @@ export function outputSource(first: number): string {
   const [places, ordinals, data] = [first, first + 1, first + 2].map((at) => `$${String(at)}`);
   return `unnest(${places}::int[], ${ordinals}::int[], ${data}::text[]) AS e (place, ordinal, data)`;
 }
+
+/** The number of parameters of the locks of keys. */
+const LOCK_VALUES = 4;
 
 /** The positions of the transitions whose keys another transaction has locked. */
 const KEYS_TRIED = `keys AS MATERIALIZED (
@@ -99,7 +115,8 @@ export class TransitionSql {
   /**
    * Many transitions, as arrays: $1 ids, $2 owners, $3 epochs, $4 revisions, $5 statuses,
    * $6 give back, $7 wake in ms, $8 transition ids, $9 entries; then, where there are any, key locks;
-   * outputs: place, ordinal and data; mail: place and id; messages.
+   * definitions; outputs: place, ordinal and data; mail: place and id; mail for others; sagas that begin;
+   * messages.
    */
   many(parts: TransitionParts): Prepared {
     return this.#prepared('many', parts, () => {
@@ -112,6 +129,7 @@ export class TransitionSql {
       ${parts.locks ? 'AND NOT EXISTS (SELECT FROM keys WHERE keys.place = t.place)' : ''}`,
         place: 't.place::int',
         transition: 't.transition_id',
+        first: 10,
       });
       return `WITH t AS MATERIALIZED (
     SELECT *${parts.ends === 'some' ? `, status = ANY (${FINAL}) AS ends` : ''} FROM ${given}
@@ -185,17 +203,23 @@ export class TransitionSql {
     fence: 'l.owner = $2::uuid AND l.epoch = $3::int AND l.revision = $4::int',
     place: '1',
     transition: '$8::uuid',
+    first: first + 1,
   })}${this.#writes(parts, first + 1)}
   SELECT place FROM written`;
   }
 
   /** The parts that write the rows of sagas, and name what was written `written`. */
-  #rows({ ends }: TransitionParts, { from, fence, place, transition }: Sources): string {
+  #rows(
+    { ends, becomes, locks }: TransitionParts,
+    { from, fence, place, transition, first }: Sources,
+  ): string {
     const schema = this.#schema.quoted;
+    const numbers = `$${String(first + (locks ? LOCK_VALUES : 0))}::int[]`;
+    const definition = becomes ? `coalesce((${numbers})[${place}], s.definition)` : null;
     const returned = (revision: string): string =>
       `${place} AS place, s.id, ${revision} AS revision, ${transition} AS transition_id, t.entries`;
     const going = (name: string, only: string): string => `${name} AS (
-    UPDATE ${schema}.saga s SET ${CHANGE}
+    UPDATE ${schema}.saga s SET ${change(definition)}
     FROM ${from}
     WHERE s.ctid = l.at AND ${fence} ${only}
     RETURNING ${returned('s.revision')}
@@ -203,7 +227,7 @@ export class TransitionSql {
     const ending = (name: string, only: string): string => `${name} AS (
     DELETE FROM ${schema}.saga s USING ${from}
     WHERE s.ctid = l.at AND ${fence} ${only}
-    RETURNING ${returned('s.revision + 1')}, t.status, s.definition, s.tenant, s.key, s.epoch, s.deadline, s.created_at
+    RETURNING ${returned('s.revision + 1')}, t.status, ${definition ?? 's.definition'} AS definition, s.tenant, s.key, s.epoch, s.deadline, s.created_at
   ), ended AS (
     INSERT INTO ${schema}.saga_ended (id, definition, tenant, key, status, revision, epoch, deadline, created_at)
     SELECT id, definition, tenant, key, status, revision, epoch, deadline, created_at FROM ${name}
@@ -224,7 +248,7 @@ export class TransitionSql {
   /** @param first number of the first parameter after the entries */
   #writes(parts: TransitionParts, first: number): string {
     const schema = this.#schema.quoted;
-    let next = first + (parts.locks ? 4 : 0);
+    let next = first + (parts.locks ? LOCK_VALUES : 0) + (parts.becomes ? 1 : 0);
     let sql = `, journal AS (
     INSERT INTO ${schema}.saga_journal (saga_id, revision, transition_id, entries)
     SELECT c.id, c.revision, c.transition_id, c.entries FROM written c
@@ -245,6 +269,14 @@ export class TransitionSql {
   )`;
       next += 2;
     }
+    if (parts.posts) {
+      sql += `, ${postedMail(this.#schema, next)}`;
+      next += POSTED_VALUES;
+    }
+    if (parts.begins) {
+      sql += `, ${begunSagas(this.#schema, next)}`;
+      next += BEGUN_VALUES;
+    }
     if (parts.messages) {
       sql += `, sent AS (
     ${outboxInsert(this.#schema, next, 'JOIN written c ON c.place = m.owner')}
@@ -254,7 +286,9 @@ export class TransitionSql {
   }
 
   #prepared(form: string, parts: TransitionParts, text: () => string): Prepared {
-    const name = `${form}+${parts.ends}${parts.messages ? '+messages' : ''}${parts.mail ? '+mail' : ''}${parts.outputs ? '+outputs' : ''}${parts.locks ? '+locks' : ''}`;
+    const { ends, ...others } = parts;
+    const present = Object.entries(others).flatMap(([part, there]) => (there ? [part] : []));
+    const name = [form, ends, ...present].join('+');
     let prepared = this.#cache.get(name);
     if (prepared === undefined) {
       prepared = new Prepared(text());

@@ -6,6 +6,7 @@ import {
   type KeyLockRow,
 } from '../outbox/index.js';
 import { entriesText, hasOutputs, outputArrays } from './journal-rows.js';
+import { begunValues, postedValues, type DefinitionNumbers } from './transition-others.js';
 import type { TransitionParts } from './transition-sql.js';
 
 const NO_LOCKS: readonly KeyLockRow[] = [];
@@ -17,6 +18,9 @@ export function partsOf(transitions: readonly SagaTransition[]): TransitionParts
     ends: ends === 0 ? 'none' : ends === transitions.length ? 'all' : 'some',
     messages: transitions.some(({ messages }) => messages.length > 0),
     mail: transitions.some(({ consumedMail }) => consumedMail.length > 0),
+    becomes: transitions.some(({ becomes }) => becomes !== null),
+    posts: transitions.some(({ mail }) => mail.length > 0),
+    begins: transitions.some(({ sagas }) => sagas.length > 0),
     outputs: transitions.some(({ entries }) => hasOutputs(entries)),
     locks: transitions.some((one) => locksOf(one, 0).length > 0),
   };
@@ -26,6 +30,7 @@ export function partsOf(transitions: readonly SagaTransition[]): TransitionParts
 export function manyValues(
   transitions: readonly SagaTransition[],
   parts: TransitionParts,
+  numbers: DefinitionNumbers | null,
 ): unknown[] {
   return [
     transitions.map(({ sagaId }) => sagaId),
@@ -37,7 +42,7 @@ export function manyValues(
     transitions.map(wakeInMs),
     transitions.map(({ id }) => id),
     transitions.map(({ entries }) => entriesText(entries)),
-    ...writeValues(transitions, parts),
+    ...writeValues(transitions, parts, numbers),
   ];
 }
 
@@ -45,6 +50,7 @@ export function manyValues(
 export function oneValues(
   transition: SagaTransition,
   parts: TransitionParts,
+  numbers: DefinitionNumbers | null,
   limits: readonly number[] = [],
 ): unknown[] {
   return [
@@ -58,7 +64,7 @@ export function oneValues(
     transition.id,
     ...limits,
     entriesText(transition.entries),
-    ...writeValues([transition], parts),
+    ...writeValues([transition], parts, numbers),
   ];
 }
 
@@ -89,14 +95,27 @@ export function bytesOf(transition: SagaTransition): number {
   let bytes = 200;
   for (const entry of transition.entries) bytes += 60 + (entry.data?.length ?? 0);
   // Bytes are sent as hexadecimal digits.
+  for (const { data } of transition.mail) bytes += 100 + data.length;
+  for (const { entries } of transition.sagas) {
+    for (const { data } of entries) bytes += 260 + (data?.length ?? 0);
+  }
   for (const message of transition.messages) bytes += 400 + 2 * message.payload.byteLength;
   return bytes;
 }
 
-function writeValues(transitions: readonly SagaTransition[], parts: TransitionParts): unknown[] {
+function writeValues(
+  transitions: readonly SagaTransition[],
+  parts: TransitionParts,
+  numbers: DefinitionNumbers | null,
+): unknown[] {
   const values: unknown[] = [];
   if (parts.locks) {
     values.push(...keyLockValues(transitions.flatMap((one, at) => locksOf(one, at + 1))));
+  }
+  if (parts.becomes) {
+    values.push(
+      transitions.map(({ becomes }) => (becomes === null ? null : (numbers?.of(becomes) ?? null))),
+    );
   }
   if (parts.outputs) values.push(...outputArrays(transitions.map(({ entries }) => entries)));
   if (parts.mail) {
@@ -109,6 +128,10 @@ function writeValues(transitions: readonly SagaTransition[], parts: TransitionPa
       }
     }
     values.push(places, ids);
+  }
+  if (numbers !== null) {
+    if (parts.posts) values.push(...postedValues(transitions, numbers));
+    if (parts.begins) values.push(...begunValues(transitions, numbers));
   }
   if (parts.messages) values.push(...messageArrays(transitions.map(({ messages }) => messages)));
   return values;

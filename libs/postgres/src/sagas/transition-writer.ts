@@ -20,6 +20,8 @@ import {
   type SchemaName,
 } from '../connection/index.js';
 import { keyLockValues, KEYS_LOCKED_ONE_BY_ONE } from '../outbox/index.js';
+import type { Definitions } from './definitions.js';
+import { namesDefinitions, numbersOf, type DefinitionNumbers } from './transition-others.js';
 import { TransitionSql } from './transition-sql.js';
 import { bytesOf, locksOf, manyValues, oneValues, partsOf } from './transition-values.js';
 
@@ -50,12 +52,19 @@ export class TransitionWriter {
   readonly #pool: Queryable;
   readonly #transactions: PgTransactions;
   readonly #schema: SchemaName;
+  readonly #definitions: Definitions;
   readonly #sql: TransitionSql;
 
-  constructor(pool: SagazPool, transactions: PgTransactions, schema: SchemaName) {
+  constructor(
+    pool: SagazPool,
+    transactions: PgTransactions,
+    schema: SchemaName,
+    definitions: Definitions,
+  ) {
     this.#pool = pool.for('flush');
     this.#transactions = transactions;
     this.#schema = schema;
+    this.#definitions = definitions;
     this.#sql = new TransitionSql(schema);
   }
 
@@ -81,6 +90,7 @@ export class TransitionWriter {
    */
   async apply(transition: SagaTransition, transaction: PgTransaction): Promise<ApplyOutcome> {
     const limits = [LOCK_WAIT_MS, SILENCE_MS];
+    const numbers = await this.#numbers([transition], transaction);
     const locks = locksOf(transition, 1);
     if (locks.length > 0) {
       try {
@@ -93,7 +103,7 @@ export class TransitionWriter {
       }
     }
     const parts = { ...partsOf([transition]), locks: false };
-    const values = oneValues(transition, parts, limits);
+    const values = oneValues(transition, parts, numbers, limits);
     try {
       const { rows } = await transaction.query(this.#sql.last(parts).with(values));
       if (rows.length > 0) return { kind: 'applied' };
@@ -133,6 +143,15 @@ export class TransitionWriter {
     }
   }
 
+  /** The numbers of the definitions that transitions name; null: they name none, as nearly all. */
+  async #numbers(
+    transitions: readonly SagaTransition[],
+    on?: Queryable,
+  ): Promise<DefinitionNumbers | null> {
+    if (!transitions.some(namesDefinitions)) return null;
+    return numbersOf(this.#definitions, transitions, on ?? this.#pool);
+  }
+
   #write(transitions: readonly SagaTransition[]): Promise<readonly TransitionOutcome[]> {
     return apart<SagaTransition, TransitionOutcome>(
       transitions,
@@ -147,10 +166,11 @@ export class TransitionWriter {
     const [first] = transitions;
     if (first === undefined) return [];
     const parts = partsOf(transitions);
+    const numbers = await this.#numbers(transitions);
     const statement =
       transitions.length === 1
-        ? this.#sql.one(parts).with(oneValues(first, parts))
-        : this.#sql.many(parts).with(manyValues(transitions, parts));
+        ? this.#sql.one(parts).with(oneValues(first, parts, numbers))
+        : this.#sql.many(parts).with(manyValues(transitions, parts, numbers));
     let applied: Set<number>;
     try {
       const { rows } = await this.#pool.query<{ place: number }>(statement);

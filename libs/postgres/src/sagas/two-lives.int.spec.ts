@@ -113,6 +113,7 @@ describeEachPostgres('the two lives of a saga', (server) => {
     const claimed = await another.store.claim({
       incarnation: owner,
       definitions: [{ name, versions: [1, 2] }],
+      format: 1,
       limit: 10,
     });
     expect(claimed.map((one) => `${one.name} ${String(one.version)}`).sort()).toEqual([

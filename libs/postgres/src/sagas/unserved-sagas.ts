@@ -4,6 +4,7 @@ import { epochMs, type Queryable, type SchemaName } from '../connection/index.js
 interface UnservedRow {
   readonly name: string;
   readonly version: number;
+  readonly format: number;
   readonly count: number;
   readonly more: boolean;
   readonly oldest_ms: number;
@@ -31,7 +32,7 @@ export async function findUnserved(
         SELECT (SELECT s.owner FROM ${schema}.saga s WHERE s.owner > o.owner ORDER BY s.owner LIMIT 1)
         FROM owners o WHERE o.owner IS NOT NULL
       ), living AS MATERIALIZED (
-        SELECT e.incarnation, e.runs FROM ${schema}.engine e
+        SELECT e.incarnation, e.runs, e.format FROM ${schema}.engine e
         WHERE e.beat_at >= statement_timestamp() - (e.ttl_ms + $1::float8) * interval '1 millisecond'
       ), dead (owner) AS MATERIALIZED (
         SELECT o.owner FROM owners o
@@ -39,10 +40,10 @@ export async function findUnserved(
       ), limits AS MATERIALIZED (
         SELECT statement_timestamp() - $1::float8 * interval '1 millisecond' AS before
       ), unserved AS MATERIALIZED (
-        SELECT d.number, d.name, d.version FROM ${schema}.definition d
+        SELECT d.number, d.name, d.version, d.format FROM ${schema}.definition d
         WHERE NOT EXISTS (
           SELECT FROM living l
-          WHERE l.runs @> jsonb_build_object(d.name, jsonb_build_array(d.version))
+          WHERE l.format >= d.format AND l.runs @> jsonb_build_object(d.name, jsonb_build_array(d.version))
         )
       ), due AS MATERIALIZED (
         SELECT o.id, o.definition, o.since FROM unserved u CROSS JOIN LATERAL (
@@ -73,13 +74,13 @@ export async function findUnserved(
       ), found AS (
         SELECT * FROM due UNION ALL SELECT * FROM mailed UNION ALL SELECT * FROM orphaned
       )
-      SELECT u.name, u.version, least(count(DISTINCT f.id), $2)::int AS count,
+      SELECT u.name, u.version, u.format, least(count(DISTINCT f.id), $2)::int AS count,
         count(DISTINCT f.id) >= $2 OR (SELECT count(*) FROM letters) >= $2 AS more,
         ${epochMs('clock_timestamp() - min(f.since)')} AS oldest_ms,
         min(f.id::text) AS example
       FROM found f JOIN unserved u ON u.number = f.definition
-      GROUP BY u.name, u.version
-      ORDER BY u.name, u.version`,
+      GROUP BY u.name, u.version, u.format
+      ORDER BY u.name, u.version, u.format`,
     values: [olderThanMs, limit],
   });
   return rows.map(({ oldest_ms: oldestMs, ...row }) => ({ ...row, oldestMs }));

@@ -37,9 +37,12 @@ export function decide(
       draft.add({ kind: 'needs_attention', reason: 'definition_changed', detail: problem });
     }
   }
-  takeTime(draft);
-  if (draft.state.phase === 'forward') advance(draft);
-  if (draft.state.phase === 'undoing') undo(draft);
+  // What a saga does next may depend on the mail that only a newer engine reads.
+  if (!context.handsOver) {
+    takeTime(draft);
+    if (draft.state.phase === 'forward') advance(draft);
+    if (draft.state.phase === 'undoing') undo(draft);
+  }
   if (draft.state.phase === 'ended' || draft.state.phase === 'attention') abortAll(draft);
   return finish(draft);
 }
@@ -130,6 +133,7 @@ function ownershipOf(draft: Draft): Ownership {
     return { kind: 'give_back', wakeInMs: null };
   }
   if (anythingHere(draft)) return { kind: 'keep' };
+  if (context.handsOver) return { kind: 'give_back', wakeInMs: 0 };
   const inMs = draft.wakeAt === null ? null : Math.max(0, draft.wakeAt - context.now);
   if (context.draining) return { kind: 'give_back', wakeInMs: draft.startPostponed ? 0 : inMs };
   if (draft.startPostponed) return { kind: 'keep' };

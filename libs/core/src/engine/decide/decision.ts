@@ -54,6 +54,8 @@ export interface DecisionContext {
    * or because the row of the saga was locked; 0: it may start.
    */
   readonly postponedUntil: (task: TaskRef) => number;
+  /** The saga has mail that only a newer engine can read: it is given back once nothing of it is running here. */
+  readonly handsOver: boolean;
   /** The engine shuts down: sagas of which nothing is running here are given back. */
   readonly draining: boolean;
   /** A saga that waits for less than this stays in memory; in milliseconds. */

@@ -14,7 +14,6 @@ export {
   isKnownMail,
   lateMail,
   mailData,
-  MAIL_KINDS,
   replyMail,
   undeliveredMail,
   untrustedMail,

@@ -71,6 +71,7 @@ function surroundings(options: ProgramOptions): DecisionContext {
     random: () => 0,
     service: 'test',
     mayStart: true,
+    handsOver: false,
     draining: false,
     shortDelayMs: 1_000,
     postponedUntil: () => 0,

@@ -21,16 +21,26 @@ export interface ReplyMail {
 }
 import type { OperatorRequest } from './operator-request.js';
 
-/** The kinds of mail that this version takes into account. A newer form of one is a kind of its own. */
-export const MAIL_KINDS = ['reply', 'untrusted', 'late', 'cancel', 'retry', 'terminate'] as const;
-export type MailKind = (typeof MAIL_KINDS)[number];
+/**
+ * The kinds of mail that this version takes into account, each with the lowest format of the engines that
+ * do. A newer form of one is a kind of its own.
+ */
+const MAIL_FORMATS = {
+  reply: 1,
+  untrusted: 1,
+  late: 1,
+  cancel: 1,
+  retry: 1,
+  terminate: 1,
+} as const;
+export type MailKind = keyof typeof MAIL_FORMATS;
 
 /**
  * Whether this version knows such mail. Mail of other kinds stays in the store for an engine that knows
  * it.
  */
 export function isKnownMail(kind: string): kind is MailKind {
-  return MAIL_KINDS.some((known) => known === kind);
+  return Object.hasOwn(MAIL_FORMATS, kind);
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -65,7 +75,12 @@ export function undeliveredMail(message: Message): NewMail {
 export function untrustedMail(message: Message, { reason, problem }: Distrust): NewMail {
   const sagaId = sagaOf(message);
   const data = recordText({ reason, problem, messageId: message.id, source: message.source });
-  return { sagaId, kind: 'untrusted', dedupeKey: `untrusted:${reason}`, data: data ?? '{}' };
+  return {
+    sagaId,
+    ...formatted('untrusted'),
+    dedupeKey: `untrusted:${reason}`,
+    data: data ?? '{}',
+  };
 }
 
 function mailOf(message: Message, undelivered: boolean): NewMail {
@@ -101,13 +116,18 @@ function mailOf(message: Message, undelivered: boolean): NewMail {
   };
   return {
     sagaId,
-    kind: 'reply',
+    ...formatted('reply'),
     // The key contains the command, so that the unread failure of an earlier attempt does not keep out
     // the success of a later one. It contains the source, so that a reply of a service that may not
     // answer does not keep out the true one.
     dedupeKey: indexText(`reply:${key}:${repliesTo}:${answers ?? ''}:${message.source}`),
     data: recordText(reply) ?? '{}',
   };
+}
+
+/** The kind, and the format that says which engines know it. */
+function formatted(kind: MailKind): Pick<NewMail, 'kind' | 'format'> {
+  return { kind, format: MAIL_FORMATS[kind] };
 }
 
 function sagaOf({ id, headers }: Message): string {
@@ -128,7 +148,7 @@ export function controlMail(
   reason: string,
 ): NewMail {
   const data = recordText({ reason }) ?? '{}';
-  return { sagaId, definition, kind, dedupeKey: kind, data };
+  return { sagaId, definition, ...formatted(kind), dedupeKey: kind, data };
 }
 
 /**
@@ -146,7 +166,7 @@ export function lateMail(
   return {
     sagaId,
     definition,
-    kind: 'late',
+    ...formatted('late'),
     dedupeKey: indexText(`late:${role}:${step}:${item ?? ''}:${attempt}`),
     data: recordText({ role, step, item, attempt, output }) ?? '{}',
   };

@@ -1,34 +1,9 @@
 import { parseJournal, recordText } from '../../messaging/index.js';
 import { UNREADABLE_ENTRY, type JournalEntry } from '../../ports/index.js';
+import { TASK_FORMATS, WHOLE_FORMATS } from './entry-format.js';
 import { damagedField, isKnown, isObject } from './entry-shape.js';
 import { UnreadableJournalError } from './unreadable-journal.error.js';
-import { ROLES, type Role, type SagaEntry, type TaskEntry, type WholeEntry } from './saga-entry.js';
-
-type TaskKind = TaskEntry['kind'];
-type WholeKind = WholeEntry['kind'];
-
-const TASK_KINDS: Readonly<Record<TaskKind, true>> = {
-  started: true,
-  completed: true,
-  attempt_failed: true,
-  failed: true,
-  unknown: true,
-  waiting: true,
-  crashed: true,
-  released: true,
-  late_success: true,
-};
-const WHOLE_KINDS: Readonly<Record<WholeKind, true>> = {
-  saga_started: true,
-  adopted: true,
-  failing: true,
-  compensating: true,
-  parked: true,
-  mail_ignored: true,
-  needs_attention: true,
-  retry_requested: true,
-  saga_ended: true,
-};
+import { ROLES, type Role, type SagaEntry } from './saga-entry.js';
 
 /**
  * The written kinds of task entries, such as `step_started`, and the role and kind that each stands
@@ -36,7 +11,7 @@ const WHOLE_KINDS: Readonly<Record<WholeKind, true>> = {
  */
 const WRITTEN = new Map<string, { readonly role: Role; readonly kind: string }>(
   ROLES.flatMap((role) =>
-    Object.keys(TASK_KINDS).map((kind) => [`${role}_${kind}`, { role, kind }] as const),
+    Object.keys(TASK_FORMATS).map((kind) => [`${role}_${kind}`, { role, kind }] as const),
   ),
 );
 
@@ -110,5 +85,5 @@ function taskOf({ step, item, attempt }: JournalEntry): object {
  */
 function isEntry(value: unknown, task: boolean): value is SagaEntry {
   if (typeof value !== 'object' || value === null || !('kind' in value)) return false;
-  return task || (typeof value.kind === 'string' && Object.hasOwn(WHOLE_KINDS, value.kind));
+  return task || (typeof value.kind === 'string' && Object.hasOwn(WHOLE_FORMATS, value.kind));
 }

@@ -1,4 +1,5 @@
 export { decodeEntry, encodeEntry } from './entry-codec.js';
+export { formatOf } from './entry-format.js';
 export { errorRecord, type ErrorRecord } from '../../errors/index.js';
 export { readJournal } from './read-journal.js';
 export { taskKeyOf } from './idempotency-key.js';

@@ -1,5 +1,12 @@
 import type { RepeatedFailure } from '../../retry/index.js';
-import type { Clock, EngineRegistry, Logger, NewEngine, Timer } from '../../ports/index.js';
+import {
+  FORMAT,
+  type Clock,
+  type EngineRegistry,
+  type Logger,
+  type NewEngine,
+  type Timer,
+} from '../../ports/index.js';
 
 export interface MembershipOptions {
   readonly engines: EngineRegistry;
@@ -7,7 +14,7 @@ export interface MembershipOptions {
   readonly logger: Logger;
   readonly failure: RepeatedFailure;
   readonly ttlMs: number;
-  readonly identity: Omit<NewEngine, 'incarnation' | 'ttlMs'>;
+  readonly identity: Omit<NewEngine, 'incarnation' | 'ttlMs' | 'format'>;
   /** Whether this engine's loops make progress: an engine that is stuck must not look alive. */
   readonly moves: () => boolean;
   /** This incarnation was declared dead. All its work must stop before a new one is registered. */
@@ -102,7 +109,7 @@ export class Membership {
     const { engines, clock, identity, ttlMs, newIncarnation } = this.#options;
     const incarnation = newIncarnation();
     const sent = clock.now();
-    await engines.register({ incarnation, ...identity, ttlMs });
+    await engines.register({ incarnation, ...identity, ttlMs, format: FORMAT });
     this.#incarnation = incarnation;
     this.#backAt = sent;
     this.#lastBeat = sent;

@@ -73,6 +73,7 @@ function hungStep(): {
       definition: program.definition,
       state: emptyState(),
       revision: 1,
+      format: 1,
       epoch: 1,
       deadlineAt: null,
       bytes: 0,

@@ -27,7 +27,8 @@ export function decisionContextOf(
     unsettled: (task) => attempts.unsettled(task) || engine.orphansOf(run.id).unsettled(task),
     random: engine.random,
     service: engine.service,
-    mayStart: engine.mayStart(),
+    mayStart: engine.mayStart() && !run.format.handsOver,
+    handsOver: run.format.handsOver,
     postponedUntil: (task) => {
       const leftMs = engine.refusals.pauseLeftMs(run.definition.name, task);
       return Math.max(leftMs > 0 ? engine.storeNow() + leftMs : 0, postponed.until(task));

@@ -2,6 +2,8 @@ import { newNonce } from '../../ids.js';
 import type { JournalEntry, SagaTransition } from '../../ports/index.js';
 import type { Decision, SagaEvent } from '../decide/index.js';
 
+const NOTHING: readonly never[] = [];
+
 /** A transition that was decided and whose outcome in the store is not known yet. */
 export interface PendingTransition {
   readonly decision: Decision;
@@ -13,15 +15,11 @@ export interface PendingTransition {
  * The transition that writes a decision to the store, provided that the saga there is unchanged since.
  */
 export function transitionOf(
-  {
-    sagaId,
-    owner,
-    epoch,
-    revision,
-  }: Pick<SagaTransition, 'sagaId' | 'owner' | 'epoch' | 'revision'>,
+  fence: Pick<SagaTransition, 'sagaId' | 'owner' | 'epoch' | 'revision' | 'becomes'>,
   { status, ownership, messages, consumedMail }: Decision,
   entries: readonly JournalEntry[],
 ): SagaTransition {
+  const { sagaId, owner, epoch, revision, becomes } = fence;
   return {
     id: newNonce(),
     sagaId,
@@ -33,5 +31,8 @@ export function transitionOf(
     entries,
     messages,
     consumedMail,
+    mail: NOTHING,
+    sagas: NOTHING,
+    becomes,
   };
 }

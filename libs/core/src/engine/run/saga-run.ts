@@ -22,6 +22,7 @@ import { PendingEvents } from './pending-events.js';
 import { transitionOf, type PendingTransition } from './pending-transition.js';
 import { isTransactional, permitOf } from './permit-of.js';
 import { PostponedStarts } from './postponed-starts.js';
+import { RunFormat } from './run-format.js';
 import type { SagaSeed } from './saga-seed.js';
 import { decisionContextOf } from './decision-context.js';
 import { endedTooLate, reportLateEffect } from './report-late-effect.js';
@@ -49,6 +50,7 @@ export class SagaRun {
   closed = false;
   bytes: number;
   #revision: number;
+  readonly format: RunFormat;
   readonly tenant: string;
   readonly #engine: EngineContext;
   readonly #events = new PendingEvents();
@@ -67,6 +69,7 @@ export class SagaRun {
     this.definition = seed.definition;
     this.state = seed.state;
     this.#revision = seed.revision;
+    this.format = new RunFormat(seed.format);
     this.bytes = seed.bytes;
     this.epoch = seed.epoch;
     this.deadlineAt = seed.deadlineAt;
@@ -98,11 +101,10 @@ export class SagaRun {
     this.schedule();
   }
 
-  /** Takes mail that was read from the store; each piece of mail once. */
+  /** Takes mail that was read from the store, each piece once; what only newer engines read stays there. */
   receive(mail: Mail): void {
-    // Mail of a newer version stays in the store for an engine that knows it.
-    if (!isKnownMail(mail.kind)) return;
-    if (this.#events.addMail(mail)) this.schedule();
+    if (!this.format.reads(mail)) this.schedule();
+    else if (isKnownMail(mail.kind) && this.#events.addMail(mail)) this.schedule();
   }
 
   /** Takes the result of an attempt, or that the attempt was abandoned. */
@@ -188,18 +190,17 @@ export class SagaRun {
       owner: engine.incarnation,
       epoch: this.epoch,
       revision: this.#revision,
+      becomes: this.format.becomes(this.definition, decision.next.format),
     };
-    const transition = transitionOf(fence, decision, entries);
-    return { decision, transition, events };
+    return { decision, transition: transitionOf(fence, decision, entries), events };
   }
 
   /** The start is committed, with the first decision if there was one. Gives back the turn. */
   begun(pending: PendingTransition | null): void {
-    if (pending === null) {
+    if (pending !== null) this.applied(pending);
+    else {
       this.#revision += 1;
       this.#decisionDue = true;
-    } else {
-      this.applied(pending);
     }
     this.endTurn();
   }
@@ -207,6 +208,7 @@ export class SagaRun {
   /** The transition is committed, so its decision is carried out. */
   applied({ decision, transition }: PendingTransition): void {
     this.#revision += 1;
+    this.format.committed(transition);
     this.#postponed.committed();
     this.state = decision.next;
     this.#engine.grew(this, transition.entries);
@@ -305,9 +307,8 @@ export class SagaRun {
     const mail = this.#events.mail();
     this.close('unreadable');
     const { id, epoch } = this;
-    const { startedAt } = this.state;
-    const revision = this.#revision;
-    const saga = { id, name, version, epoch, revision, mail, startedAt, parked: false };
+    const seen = { revision: this.#revision, startedAt: this.state.startedAt, parked: false };
+    const saga = { id, name, version, epoch, mail, ...seen };
     this.#engine.quarantine(saga, cause);
   }
 

@@ -8,6 +8,8 @@ export interface SagaSeed {
   readonly definition: SagaDefinition;
   readonly state: SagaState;
   readonly revision: number;
+  /** The format of its row. */
+  readonly format: number;
   readonly epoch: number;
   readonly deadlineAt: number | null;
   /** The bytes of its journal, see `dataBytes`. */

@@ -181,7 +181,15 @@ describe.each(WAYS)('an observer and a logger of which every method %s', (how) =
   it('stop no look at sagas that no engine runs', async () => {
     const clock = new VirtualClock();
     const told: string[] = [];
-    const sagas = { name: 'a', version: 1, count: 1, more: false, oldestMs: 90_000, example: 's' };
+    const sagas = {
+      name: 'a',
+      version: 1,
+      format: 1,
+      count: 1,
+      more: false,
+      oldestMs: 90_000,
+      example: 's',
+    };
     const watch = new UnservedSagasWatch({
       store: { unserved: () => Promise.resolve([sagas]) },
       clock,

@@ -64,6 +64,7 @@ const context: DecisionContext = {
   random: () => 0,
   service: 'test',
   mayStart: true,
+  handsOver: false,
   draining: false,
   shortDelayMs: 1_000,
   postponedUntil: () => 0,
@@ -71,7 +72,7 @@ const context: DecisionContext = {
 };
 
 const mailEvent = (mail: NewMail): SagaEvent => {
-  const stored: Mail = { ...mail, id: '1' };
+  const stored: Mail = { format: 1, ...mail, id: '1' };
   return { kind: 'mail', mail: stored };
 };
 

@@ -7,7 +7,15 @@ type Found = readonly UnservedSagas[] | null;
 
 const old = new Program({ name: 'place-order', version: 1, steps: { a: {} } });
 const next = new Program({ name: 'place-order', version: 2, steps: { a: {} } });
-const one = { name: 'gone', version: 1, count: 1, more: false, oldestMs: 40_000, example: 's' };
+const one = {
+  name: 'gone',
+  version: 1,
+  format: 1,
+  count: 1,
+  more: false,
+  oldestMs: 40_000,
+  example: 's',
+};
 
 /** A watch as a process without an engine has it. */
 function watchOf(clock: VirtualClock, store: Pick<SagaStore, 'unserved'>) {

@@ -1,4 +1,5 @@
 import {
+  formatOf,
   taskRef,
   type Awaited,
   type Failure,
@@ -20,6 +21,7 @@ const MOST_COMMANDS = 99;
  * Nothing but the arguments counts, so replaying a journal gives the same state.
  */
 export function fold(state: SagaState, entry: SagaEntry, at: number): void {
+  state.format = Math.max(state.format, formatOf(entry));
   if ('role' in entry) {
     foldTask(state, entry, at);
     return;

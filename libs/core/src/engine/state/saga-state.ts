@@ -66,6 +66,8 @@ export type Phase = 'forward' | 'undoing' | 'attention' | 'ended';
 
 /** The state of a saga, computed from its journal. */
 export interface SagaState {
+  /** The lowest format of the engines that can read its journal. */
+  format: number;
   /** By the store's clock, in milliseconds since 1970. */
   startedAt: number;
   input: unknown;
@@ -105,6 +107,7 @@ const FRESH: TaskState = Object.freeze({
 
 export function emptyState(): SagaState {
   return {
+    format: 1,
     startedAt: 0,
     input: undefined,
     trace: {},

@@ -1,5 +1,12 @@
 import { guardedCall, guardedLogger } from '../../observers/index.js';
-import type { Clock, Logger, SagaStore, Timer, UnservedSagas } from '../../ports/index.js';
+import {
+  FORMAT,
+  type Clock,
+  type Logger,
+  type SagaStore,
+  type Timer,
+  type UnservedSagas,
+} from '../../ports/index.js';
 import { OptionalLook } from '../../retry/index.js';
 
 export interface UnservedSagasWatchOptions {
@@ -113,14 +120,14 @@ export class UnservedSagasWatch {
     this.#found = found;
     this.#observe(found);
     const there = new Set<string>();
-    for (const { name, version, count, more, oldestMs, example } of found) {
-      const key = nameOf(name, version);
+    for (const { name, version, format, count, more, oldestMs, example } of found) {
+      const key = nameOf(name, version, format);
       there.add(key);
       if (this.#told.has(key)) continue;
       const sagas = `${more ? 'at least ' : ''}${String(count)}`;
       this.#logger.warn(
         `Sagas of ${key} are due, and no living engine runs that version: ${sagas}, the oldest since ${String(Math.round(oldestMs / 1_000))} s. Deploy a process that has this version among its sagas until they have ended, or end each of them with terminate.`,
-        { saga: name, version, count, more, oldestMs: Math.round(oldestMs), example },
+        { saga: name, version, format, count, more, oldestMs: Math.round(oldestMs), example },
       );
     }
     for (const key of this.#told) {
@@ -137,6 +144,7 @@ export class UnservedSagasWatch {
   }
 }
 
-function nameOf(name: string, version: number): string {
-  return `'${name}', version ${String(version)},`;
+function nameOf(name: string, version: number, format: number): string {
+  const newer = format > FORMAT ? ` written by a newer Sagaz (format ${String(format)}),` : '';
+  return `'${name}', version ${String(version)},${newer}`;
 }

@@ -1,20 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import type {
-  ApplyOutcome,
-  ClaimRequest,
-  LatestEntriesLook,
-  LoadedSaga,
-  MailFound,
-  MailLook,
-  RecordedEntry,
-  SagaStore,
-  SagaTransition,
-  StartOutcome,
-  TransitionOutcome,
+import {
+  FORMAT,
+  isFinal,
+  type ApplyOutcome,
+  type ClaimRequest,
+  type LatestEntriesLook,
+  type LoadedSaga,
+  type MailFound,
+  type MailLook,
+  type RecordedEntry,
+  type SagaStore,
+  type SagaTransition,
+  type StartOutcome,
+  type TransitionOutcome,
 } from '../../ports/index.js';
 import { contractCase } from '../contract-case.js';
 import { EngineBench } from '../engine-bench.js';
 import { sagaStoreContract } from '../sagas/index.js';
+
+const NEWER = FORMAT + 1;
 
 /** The memory store with one fault, as another implementation could have it. */
 type Fault = (bench: EngineBench) => Partial<SagaStore>;
@@ -256,6 +260,82 @@ const faults: readonly {
         },
       };
     },
+  },
+  {
+    fault: 'claims sagas of every format',
+    caughtBy: 'leaves sagas of a newer format to the engines that can read them',
+    make: ({ sagas }) => ({
+      claim: (request) => sagas.claim({ ...request, format: NEWER }),
+    }),
+  },
+  {
+    fault: 'is woken by mail of every format',
+    caughtBy: 'wakes no engine by mail of a newer format, and tells the owner of its saga',
+    make: ({ sagas }) => ({
+      lookForMail: (look: MailLook) => sagas.lookForMail({ ...look, format: NEWER }),
+    }),
+  },
+  {
+    fault: 'keeps mail of a newer format from the owner of its saga',
+    caughtBy: 'wakes no engine by mail of a newer format, and tells the owner of its saga',
+    make: ({ sagas }) => ({
+      async lookForMail(look: MailLook): Promise<MailFound> {
+        const found = await sagas.lookForMail(look);
+        return { ...found, mail: found.mail.filter(({ format }) => format <= look.format) };
+      },
+    }),
+  },
+  {
+    fault: 'deletes mail of every format',
+    caughtBy: 'keeps mail of a newer format when mail that nobody reads is deleted',
+    make: ({ sagas }) => ({
+      dropDeadMail: (orphanAgeMs) => sagas.dropDeadMail(orphanAgeMs, NEWER),
+    }),
+  },
+  {
+    fault: 'forgets what a saga becomes',
+    caughtBy: 'changes the format and the version of a saga with a transition',
+    make: ({ sagas }) => ({
+      flush: (moves) => sagas.flush(moves.map((move) => ({ ...move, becomes: null }))),
+    }),
+  },
+  {
+    fault: 'forgets what a saga becomes when it ends',
+    caughtBy: 'changes the format of a saga with the transition that ends it',
+    make: ({ sagas }) => ({
+      flush: (moves) =>
+        sagas.flush(
+          moves.map((move) => (isFinal(move.status) ? { ...move, becomes: null } : move)),
+        ),
+    }),
+  },
+  {
+    fault: 'puts the mail of a transition whether it is applied or not',
+    caughtBy: 'puts no mail and starts no saga with a transition that is refused',
+    make: ({ sagas }) => ({
+      async flush(moves) {
+        await sagas.putMail(moves.flatMap(({ mail }) => mail));
+        return sagas.flush(moves.map((move) => ({ ...move, mail: [] })));
+      },
+    }),
+  },
+  {
+    fault: 'starts the sagas of a transition whether it is applied or not',
+    caughtBy: 'puts no mail and starts no saga with a transition that is refused',
+    make: ({ sagas }) => ({
+      async flush(moves) {
+        const begun = moves.flatMap((move) => move.sagas);
+        await sagas.start(begun.map((saga) => ({ ...saga, key: null, messages: [] })));
+        return sagas.flush(moves.map((move) => ({ ...move, sagas: [] })));
+      },
+    }),
+  },
+  {
+    fault: 'forgets the sagas of a transition',
+    caughtBy: 'puts mail and starts sagas with a transition',
+    make: ({ sagas }) => ({
+      flush: (moves) => sagas.flush(moves.map((move) => ({ ...move, sagas: [] }))),
+    }),
   },
 ];
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { newId } from '../../ids.js';
+import { FORMAT } from '../../ports/index.js';
 import type { ContractCase } from '../contract-case.js';
 import { freshName } from '../contract-case.js';
 import {
@@ -33,7 +34,7 @@ export const claimCases: readonly ContractCase<SagaStoreFixture>[] = [
         [now.id],
       );
       const dueInMs = async (versions: readonly number[]) =>
-        fixture.sagas.nextDueInMs([{ name, versions }]);
+        fixture.sagas.nextDueInMs([{ name, versions }], FORMAT);
       const next = await dueInMs([1]);
       assert.ok(next !== null && next > 0 && next <= HOUR_MS);
       // A saga that no engine here can run is due for others, and sets no pace.

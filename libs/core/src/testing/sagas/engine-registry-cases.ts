@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { newNonce } from '../../ids.js';
-import type { EngineBeat, EngineRegistry } from '../../ports/index.js';
+import { FORMAT, type EngineBeat, type EngineRegistry } from '../../ports/index.js';
 import type { ContractCase } from '../contract-case.js';
 
 /** The parts that an implementation gives to the contract of engine registries. */
@@ -14,7 +14,7 @@ export interface EngineRegistryFixture {
 
 async function register(fixture: EngineRegistryFixture, ttlMs = 600_000): Promise<string> {
   const incarnation = newNonce();
-  const identity = { service: 'contract', host: 'here', pid: 1, runs: [] };
+  const identity = { service: 'contract', host: 'here', pid: 1, runs: [], format: FORMAT };
   await fixture.engines.register({ incarnation, ...identity, ttlMs });
   return incarnation;
 }

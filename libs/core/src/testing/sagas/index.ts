@@ -2,6 +2,7 @@ import type { ContractCase } from '../contract-case.js';
 import { bytesCases } from './bytes-cases.js';
 import { claimCases } from './claim-cases.js';
 import { flushCases } from './flush-cases.js';
+import { formatCases } from './format-cases.js';
 import { latestEntriesCases } from './latest-entries-cases.js';
 import { livesCases } from './lives-cases.js';
 import { mailLookCases } from './mail-look-cases.js';
@@ -9,6 +10,7 @@ import { mailCases } from './mail-cases.js';
 import { queryCases } from './query-cases.js';
 import { retentionCases } from './retention-cases.js';
 import type { SagaStoreFixture } from './saga-material.js';
+import { othersCases } from './others-cases.js';
 import { settleCases } from './settle-cases.js';
 import { startCases } from './start-cases.js';
 import { unservedCases } from './unserved-cases.js';
@@ -20,6 +22,8 @@ export type { SagaStoreFixture } from './saga-material.js';
 export const sagaStoreContract: readonly ContractCase<SagaStoreFixture>[] = [
   ...startCases,
   ...flushCases,
+  ...othersCases,
+  ...formatCases,
   ...settleCases,
   ...livesCases,
   ...claimCases,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { newId } from '../../ids.js';
+import { FORMAT } from '../../ports/index.js';
 import type { ContractCase } from '../contract-case.js';
 import {
   claim,
@@ -168,7 +169,7 @@ export const mailCases: readonly ContractCase<SagaStoreFixture>[] = [
       const me = await engine(fixture);
       const saga = newSaga();
       await fixture.sagas.putMail([letter(saga.id)]);
-      await fixture.sagas.dropDeadMail(600_000);
+      await fixture.sagas.dropDeadMail(600_000, FORMAT);
       await fixture.sagas.start([saga]);
       const [claimed] = await claim(fixture, me, saga.name);
       assert.equal(claimed?.mail.length, 1);
@@ -184,29 +185,9 @@ export const mailCases: readonly ContractCase<SagaStoreFixture>[] = [
       await fixture.sagas.flush([transition(ended, me, { status: 'completed', ownership: PARK })]);
       await fixture.sagas.putMail([letter(running.id), letter(ended.id), letter(newId())]);
       await fixture.pass(60);
-      assert.ok((await fixture.sagas.dropDeadMail(20)) >= 2);
+      assert.ok((await fixture.sagas.dropDeadMail(20, FORMAT)) >= 2);
       const mine = [{ name: running.name, versions: [1] }];
       assert.equal((await unreadMail(fixture.sagas, me, mine)).length, 1);
-    },
-  },
-  {
-    name: 'wakes no engine by mail of a kind that it does not know',
-    guards:
-      'An old version beside a new one: it would claim the saga again and again for mail that it must not take out.',
-    async run(fixture) {
-      const me = await engine(fixture);
-      const saga = await ownedSaga(fixture, me);
-      await fixture.sagas.flush([transition(saga, me, { status: 'waiting', ownership: PARK })]);
-      await fixture.sagas.putMail([letter(saga.id, { kind: 'signal' })]);
-      const known = { mailKinds: ['reply', 'cancel'] };
-      assert.deepEqual(await claim(fixture, me, saga.name, known), []);
-      assert.deepEqual(await claim(fixture, me, saga.name, { mailKinds: [] }), []);
-      await fixture.sagas.putMail([letter(saga.id)]);
-      const [claimed] = await claim(fixture, me, saga.name, known);
-      // Mail that the engine cannot take into account is read with it, and stays where it is.
-      assert.deepEqual(claimed?.mail.map(({ kind }) => kind).sort(), ['reply', 'signal']);
-      const { owner } = (await fixture.sagas.get(saga.id)) ?? {};
-      assert.equal(owner, me);
     },
   },
   {
@@ -223,7 +204,7 @@ export const mailCases: readonly ContractCase<SagaStoreFixture>[] = [
       ]);
       const late = { kind: 'late', data: '{"step":"charge","attempt":1}' };
       await fixture.sagas.putMail([letter(ended.id, late), letter(stopped.id, late)]);
-      await fixture.sagas.dropDeadMail(0);
+      await fixture.sagas.dropDeadMail(0, FORMAT);
       const [noted] = await claim(fixture, me, stopped.name);
       assert.deepEqual([noted?.id, noted?.mail.length], [stopped.id, 1]);
       const [claimed] = await claim(fixture, me, ended.name);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { MailFound, MailMark } from '../../ports/index.js';
+import { FORMAT, type MailFound, type MailMark } from '../../ports/index.js';
 import { freshName, type ContractCase } from '../contract-case.js';
 import {
   engine,
@@ -22,6 +22,7 @@ function looks(fixture: SagaStoreFixture, incarnation: string, name: string) {
     const found = await fixture.sagas.lookForMail({
       incarnation,
       definitions,
+      format: FORMAT,
       from: mark,
       ...bounds,
     });
@@ -145,7 +146,8 @@ export const mailLookCases: readonly ContractCase<SagaStoreFixture>[] = [
         [owned.id],
       );
       // A saga with an owner, without mail or of another version is not taken, also if the request names it.
-      const request = { incarnation: me, definitions: [{ name, versions: [1] }], limit: 10 };
+      const definitions = [{ name, versions: [1] }];
+      const request = { incarnation: me, definitions, format: FORMAT, limit: 10 };
       const silent = newSaga({ name, wakeInMs: null });
       await fixture.sagas.start([silent]);
       const mailed = [owned, theirs, parked, ended, late, elsewhere, silent].map(({ id }) => id);

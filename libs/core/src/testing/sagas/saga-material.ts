@@ -1,20 +1,21 @@
 import { newId, newNonce } from '../../ids.js';
-import type {
-  EngineRegistry,
-  JournalEntry,
-  LoadedSaga,
-  Mail,
-  MailFound,
-  MailLook,
-  MailMark,
-  NewMail,
-  NewSaga,
-  OutboxMessage,
-  RunnableSaga,
-  SagaStore,
-  SagaTransition,
-  Transaction,
-  Transactions,
+import {
+  FORMAT,
+  type EngineRegistry,
+  type JournalEntry,
+  type LoadedSaga,
+  type Mail,
+  type MailFound,
+  type MailLook,
+  type MailMark,
+  type NewMail,
+  type NewSaga,
+  type OutboxMessage,
+  type RunnableSaga,
+  type SagaStore,
+  type SagaTransition,
+  type Transaction,
+  type Transactions,
 } from '../../ports/index.js';
 import { freshName } from '../contract-case.js';
 import { Gate } from '../gates.js';
@@ -60,6 +61,7 @@ export function newSaga(change: Partial<NewSaga> = {}): NewSaga {
     tenant: '',
     name: freshName('saga'),
     version: 1,
+    format: FORMAT,
     key: null,
     inputDigest: 'digest',
     status: 'pending',
@@ -78,10 +80,11 @@ export async function engine(
   fixture: SagaStoreFixture,
   ttlMs = 600_000,
   runs: readonly RunnableSaga[] = [],
+  format = FORMAT,
 ): Promise<string> {
   const incarnation = newNonce();
   const identity = { service: 'contract', host: 'here', pid: 1 };
-  await fixture.engines.register({ incarnation, ...identity, ttlMs, runs });
+  await fixture.engines.register({ incarnation, ...identity, ttlMs, runs, format });
   return incarnation;
 }
 
@@ -118,6 +121,9 @@ export function transition(
     entries: [entry('step_completed')],
     messages: [],
     consumedMail: [],
+    mail: [],
+    sagas: [],
+    becomes: null,
     ...change,
   };
 }
@@ -138,7 +144,7 @@ export async function unreadMail(
   incarnation: string,
   definitions: readonly RunnableSaga[] = [],
 ): Promise<readonly Mail[]> {
-  return (await allMail(store, { incarnation, definitions })).mail;
+  return (await allMail(store, { incarnation, definitions, format: FORMAT })).mail;
 }
 
 /** Looks at all unread mail, page by page. */
@@ -167,7 +173,7 @@ export async function claim(
     versions?: readonly number[];
     limit?: number;
     store?: SagaStore;
-    mailKinds?: readonly string[];
+    format?: number;
     bytes?: number;
   } = {},
 ): Promise<readonly LoadedSaga[]> {
@@ -175,7 +181,7 @@ export async function claim(
   const request = {
     incarnation,
     definitions: [{ name, versions: change.versions ?? [1] }],
-    ...(change.mailKinds === undefined ? {} : { mailKinds: change.mailKinds }),
+    format: change.format ?? FORMAT,
   };
   const { wakes } = await allMail(store, request);
   return store.claim({
