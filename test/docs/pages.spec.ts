@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import { promisify } from 'node:util';
+import { FACT_KINDS } from '@sagaz/core';
 import { ENVIRONMENT } from '@sagaz/nestjs';
 import { SagazMetricsModule } from '@sagaz/nestjs/metrics';
 import { describe, expect, it } from 'vitest';
@@ -108,6 +109,12 @@ describe('the documentation', () => {
       const line = lines.find((one) => one.startsWith('|') && one.includes(`\`${variable}\``));
       expect(line, variable).toContain(`\`${option}\``);
     }
+  });
+
+  it('names exactly the kinds of facts that an engine tells', async () => {
+    const page = await readPage('docs/reference/facts.md');
+    const kinds = [...page.matchAll(/^\| `([a-z_]+)` \|/gm)].map(([, kind]) => kind);
+    expect(kinds).toEqual(FACT_KINDS);
   });
 
   it('names exactly the metrics that are registered', async () => {

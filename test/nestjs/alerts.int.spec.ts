@@ -54,7 +54,8 @@ class Monitoring {}
 
 /** The exposition of a process in which an event happens for the first time. */
 type Event = (observers: WorkObservers, handlers: HandlerObservers) => void;
-const saga = { sagaId: 's', saga: 'fetch', version: 1 };
+const saga = { sagaId: 's', saga: 'fetch', version: 1, createdAt: 0, traceparent: null };
+const attempt = { ...saga, role: 'step', step: 'look', item: null, attempt: 1 } as const;
 
 /** By alert: what brings it about, once; a text: the gauge that changes. */
 const FIRST: Readonly<Record<string, Event | readonly [series: string, value: number]>> = {
@@ -83,14 +84,14 @@ const FIRST: Readonly<Record<string, Event | readonly [series: string, value: nu
   SagazBrokerAway: ['sagaz_process_broker_up', 0],
   SagazBrokerRefuses: (observers) => observers.brokerFailed({ failure: 'refused' }),
   SagazEngineTakenForDead: (observers) =>
-    observers.engine('default').declaredDead?.({ incarnation: 'i' }),
+    observers.facts('default').tell({ kind: 'engine_died', incarnation: 'i' }),
   SagazStepCrashes: (observers) =>
-    observers.engine('default').stepCrashed?.({ ...saga, step: 'look', role: 'step', crashes: 1 }),
+    observers.facts('default').tell({ kind: 'task_crashed', ...attempt, crashes: 1 }),
   SagazReplyRefused: (observers) =>
-    observers.engine('default').replyIgnored?.({ ...saga, reason: 'wrong_source' }),
+    observers.facts('default').tell({ kind: 'reply_ignored', ...saga, reason: 'wrong_source' }),
   SagazReplyDropped: (observers) => observers.replyDropped({ reason: 'untrusted' }),
   SagazLateEffect: (observers) =>
-    observers.engine('default').lateEffect?.({ ...saga, step: 'look' }),
+    observers.facts('default').tell({ kind: 'late_effect', ...attempt }),
   SagazHandlerGaveUp: (_, handlers) =>
     handlers.ended({
       message: { ...message, type: 'stock.reserve' },

@@ -262,19 +262,20 @@ describe('the metrics of an application that has worked', () => {
 
   it('count what only deaths of processes and bugs would tell', async () => {
     const observers = app.get(WorkObservers);
-    const saga = { sagaId: 's', saga: 'measured', version: 1 };
-    const engine = observers.engine('default');
-    engine.storeFailed?.({ failure: 'refused' });
-    engine.sagaAdopted?.({ ...saga, from: 'another' });
-    engine.stepCrashed?.({ ...saga, step: 'first', role: 'step', crashes: 1 });
-    engine.replyIgnored?.({ ...saga, reason: 'wrong_source' });
-    engine.lateEffect?.({ ...saga, step: 'first' });
+    const saga = { sagaId: 's', saga: 'measured', version: 1, createdAt: 0, traceparent: null };
+    const attempt = { ...saga, role: 'step', step: 'first', item: null, attempt: 1 } as const;
+    const facts = observers.facts('default');
+    facts.tell({ kind: 'store_failed', failure: 'refused' });
+    facts.tell({ kind: 'saga_adopted', ...saga, from: 'another' });
+    facts.tell({ kind: 'task_crashed', ...attempt, crashes: 1 });
+    facts.tell({ kind: 'reply_ignored', ...saga, reason: 'wrong_source' });
+    facts.tell({ kind: 'late_effect', ...attempt });
     const unserved = { name: 'old', version: 1, format: 1, more: false, oldestMs: 1, example: 's' };
     const connection = 'default';
     observers.unservedSagas({ connection, found: [{ ...unserved, name: 'gone', count: 7 }] });
     observers.unservedSagas({ connection, found: [{ ...unserved, count: 1 }] });
-    engine.engineBuried?.({ incarnation: 'another' });
-    engine.declaredDead?.({ incarnation: 'mine' });
+    facts.tell({ kind: 'engine_buried', incarnation: 'another' });
+    facts.tell({ kind: 'engine_died', incarnation: 'mine' });
     observers.lost('default', 1);
     observers.replyDropped({ reason: 'malformed' });
     observers.brokerFailed({ failure: 'refused' });

@@ -18,6 +18,7 @@ import {
   WorkObservers,
   command,
   defineCommand,
+  factHandlers,
 } from '@sagaz/nestjs';
 import { postgresBroker } from '@sagaz/postgres';
 import { createDatabase, postgresServers, type TestDatabase } from '@sagaz/test-support';
@@ -107,7 +108,7 @@ describe('two services that sign their messages, on one broker', () => {
       },
     });
     orders.get(WorkObservers).add({
-      engine: () => ({ replyIgnored: ({ reason }) => counted.push(reason) }),
+      facts: () => factHandlers({ reply_ignored: ({ reason }) => counted.push(reason) }),
     });
     [ofOrders, ofStock, ofBroker] = [orderDb, stockDb, brokerDb].map(
       (url) => new Observer(url),

@@ -101,6 +101,7 @@ export {
 } from './outbox/index.js';
 
 // Watching
+export { factHandlers } from '@sagaz/core';
 export { BrokerAbsentError } from './broker/index.js';
 export {
   StartTimeoutError,
@@ -214,7 +215,6 @@ export {
   type CommandOptions,
   type CompensationOptions,
   type Duration,
-  type EngineObserver,
   type IgnoredReply,
   type StoreFailure,
   type ErrorRecord,
@@ -243,7 +243,14 @@ export {
   type TimeLimit,
   type WaitOptions,
   type Applied,
+  type AttemptFacts,
   type AttemptOutcome,
+  type EngineFact,
+  type FactFields,
+  type FactHandlers,
+  type FactKind,
+  type FactListener,
+  type FactOf,
   type BurialReason,
   type Distrust,
   type DeadLetterFilter,
@@ -257,6 +264,7 @@ export {
   type RecordedEntry,
   type SagaClass,
   type SagaFacts,
+  type TaskFacts,
   type SagaFilter,
   type SagaStatus,
   type SagaSummary,

@@ -1,4 +1,4 @@
-import { SagaEngine, systemClock } from '@sagaz/core';
+import { factHandlers, FactStream, SagaEngine, systemClock } from '@sagaz/core';
 import { Program } from '@sagaz/core/testing';
 import {
   createDatabase,
@@ -34,13 +34,15 @@ describe('an engine whose connections are forgotten on the way to the database',
     const program = new Program({ name: 'p', steps: { a: {}, b: { dependsOn: ['a'] } } });
     const steps = program.instance();
     const died = vi.fn<() => void>();
+    const facts = new FactStream({ logger });
+    facts.subscribe(factHandlers({ engine_died: died }));
     const engine = new SagaEngine({
       service: 'spec',
       store,
       definitions: [program.definition],
       resolve: () => steps,
       logger,
-      observer: { declaredDead: died },
+      facts,
       settings: { ttlMs: 6_000 },
     });
     await engine.run();

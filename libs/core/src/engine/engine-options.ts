@@ -8,7 +8,7 @@ import type {
   Store,
 } from '../ports/index.js';
 import type { SagaDefinition } from '../saga/index.js';
-import type { EngineObserver } from './engine-observer.js';
+import type { FactStream } from './facts/index.js';
 import type { StepTransactions } from './step-transactions.js';
 
 /** The parts of a store that the engine uses. */
@@ -112,7 +112,11 @@ export interface SagaEngineOptions {
   readonly logger: Logger;
   /** Default: the host's clock. */
   readonly clock?: Clock;
-  readonly observer?: EngineObserver;
+  /**
+   * Where the engine tells what happens in it; metrics, traces and hooks subscribe to it. Default: one that
+   * only writes the log lines about sagas that fail to `logger`.
+   */
+  readonly facts?: FactStream;
   readonly faults?: FaultPoints;
   /** 0 … 1, for the jitter of delays. Default `Math.random`. */
   readonly random?: () => number;

@@ -1,6 +1,7 @@
 import type { StoreFailure } from '../errors/index.js';
 import type { Clock, Logger } from '../ports/index.js';
 import { RepeatedFailure, RepeatedFailures } from '../retry/index.js';
+import type { FactStream } from './facts/index.js';
 
 /** For so long after a failure of a caller's use, further ones are not counted; in milliseconds. */
 const OF_CALLERS_MS = 1_000;
@@ -14,9 +15,12 @@ export class EngineTroubles {
   /** Uses that are repeated only as often as callers ask for them, so they are forgotten after a while. */
   readonly ofCallers: RepeatedFailures;
 
-  constructor(clock: Clock, logger: Logger, onFailure: (failure: StoreFailure) => void) {
+  constructor(clock: Clock, logger: Logger, facts: FactStream) {
     this.#clock = clock;
     this.#logger = logger;
+    const onFailure = (failure: StoreFailure): void => {
+      if (facts.wants('store_failed')) facts.tell({ kind: 'store_failed', failure });
+    };
     this.#onFailure = onFailure;
     this.ofCallers = new RepeatedFailures({ clock, logger, onFailure, firstMs: OF_CALLERS_MS });
   }

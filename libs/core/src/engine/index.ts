@@ -42,6 +42,23 @@ export {
   UnstorableResultError,
 } from './errors.js';
 
+// For watching the engine.
+export {
+  factHandlers,
+  FactStream,
+  FACT_KINDS,
+  type AttemptFacts,
+  type AttemptOutcome,
+  type EngineFact,
+  type FactFields,
+  type FactHandlers,
+  type FactKind,
+  type FactListener,
+  type FactOf,
+  type SagaFacts,
+  type TaskFacts,
+} from './facts/index.js';
+
 // For integrating the engine with a framework.
 export {
   abandonedWith,
@@ -49,7 +66,6 @@ export {
   type StepTransactions,
   type TransactionPlace,
 } from './step-transactions.js';
-export type { AttemptOutcome, EngineObserver, SagaFacts } from './engine-observer.js';
 export {
   MalformedReplyError,
   controlMail,

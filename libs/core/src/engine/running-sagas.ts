@@ -12,8 +12,8 @@ import {
 } from '../ports/index.js';
 import type { SagaDefinition } from '../saga/index.js';
 import type { Gap } from './claim-loop.js';
-import type { EngineObserver } from './engine-observer.js';
 import type { EngineSettings } from './engine-options.js';
+import type { FactStream } from './facts/index.js';
 import type { TransitionFlusher } from './flush/index.js';
 import type { SagaOutcome } from './handle/index.js';
 import { readJournal, UnreadableJournalError } from './journal/index.js';
@@ -45,7 +45,7 @@ export interface RunningSagasOptions {
   readonly flusher: TransitionFlusher;
   readonly resolve: (definition: SagaDefinition) => object;
   readonly runInContext: <T>(fields: LogFields, work: () => T) => T;
-  readonly observer: EngineObserver;
+  readonly facts: FactStream;
   readonly definitionOf: (name: string, version: number) => SagaDefinition | undefined;
   readonly incarnation: () => string;
   readonly lives: () => boolean;
@@ -68,6 +68,7 @@ export class RunningSagas implements EngineContext {
   readonly settings: EngineSettings;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly facts: FactStream;
   readonly faults: FaultPoints;
   readonly random: () => number;
   readonly sagas: SagaStore;
@@ -92,6 +93,7 @@ export class RunningSagas implements EngineContext {
     this.settings = options.settings;
     this.clock = options.clock;
     this.logger = options.logger;
+    this.facts = options.facts;
     this.faults = options.faults;
     this.random = options.random;
     this.sagas = options.sagas;
@@ -113,16 +115,16 @@ export class RunningSagas implements EngineContext {
     this.refusals = new StepRefusals({
       clock: options.clock,
       logger: options.logger,
-      onFailure: (failure) => this.observe((one) => one.storeFailed?.({ failure })),
+      facts: options.facts,
     });
     this.#unreadable = new UnreadableSagas({
       logger: options.logger,
       flusher: options.flusher,
       incarnation: options.incarnation,
       storeNow: options.storeNow,
-      observe: (tell) => this.observe(tell),
+      facts: options.facts,
       store: options.sagas,
-      take: (loaded) => this.take(loaded),
+      take: (loaded) => this.take(loaded, 'owned'),
       onParked: options.onEnded,
     });
   }
@@ -182,10 +184,6 @@ export class RunningSagas implements EngineContext {
     return this.#options.runInContext(fields, work);
   }
 
-  observe(tell: (observer: EngineObserver) => void): void {
-    tell(this.#options.observer);
-  }
-
   /** Adds a saga that was started here, or taken. */
   add(run: SagaRun): void {
     this.#runs.set(run.id, run);
@@ -199,7 +197,7 @@ export class RunningSagas implements EngineContext {
   }
 
   /** Takes sagas that were claimed, or that this engine was found to own. */
-  take(loaded: readonly LoadedSaga[]): void {
+  take(loaded: readonly LoadedSaga[], found: 'claimed' | 'owned'): void {
     for (const saga of loaded) {
       const old = this.#runs.get(saga.id);
       if (old !== undefined) {
@@ -207,7 +205,7 @@ export class RunningSagas implements EngineContext {
         if (old.epoch === saga.epoch) continue;
         old.close('lost');
       }
-      this.#takeOne(saga);
+      this.#takeOne(saga, found);
     }
   }
 
@@ -310,7 +308,7 @@ export class RunningSagas implements EngineContext {
     this.#unreadable.quarantine(saga, 'journal_unreadable', detail, error);
   }
 
-  #takeOne(saga: LoadedSaga): void {
+  #takeOne(saga: LoadedSaga, found: 'claimed' | 'owned'): void {
     const definition = this.#options.definitionOf(saga.name, saga.version);
     if (definition === undefined) {
       const detail = `This engine has no definition of ${saga.name}, version ${saga.version}.`;
@@ -343,6 +341,8 @@ export class RunningSagas implements EngineContext {
       bytes: dataBytes(saga.entries),
     });
     this.add(run);
+    if (this.facts.wants('saga_claimed'))
+      this.facts.tell({ kind: 'saga_claimed', ...run.facts, found });
     run.enqueue({ kind: 'adopted', from: saga.adoptedFrom });
     for (const letter of saga.mail) run.receive(letter);
   }

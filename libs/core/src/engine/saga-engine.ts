@@ -1,6 +1,6 @@
-import { guarded } from '../observers/index.js';
 import { systemClock } from '../clock/index.js';
 import { newNonce } from '../ids.js';
+import { guardedLogger } from '../observers/index.js';
 import {
   DEFAULT_RETENTION,
   noFaults,
@@ -26,6 +26,7 @@ import {
 } from './engine-options.js';
 import { EngineTroubles } from './engine-troubles.js';
 import { EngineClosedError } from './errors.js';
+import { FactStream } from './facts/index.js';
 import { TransitionFlusher } from './flush/index.js';
 import { OutcomeWatch, SagaHandle } from './handle/index.js';
 import { OperatorRequests, type OperatorAnswer } from './operator-requests.js';
@@ -60,21 +61,21 @@ export class SagaEngine {
   #state: 'new' | 'running' | 'closing' | 'closed' = 'new';
 
   constructor(given: SagaEngineOptions) {
-    const options = guarded('The observer of the engine', given);
+    const logger = guardedLogger(given.logger);
+    const options = { ...given, logger };
     this.#options = options;
     const settings = { ...DEFAULT_ENGINE_SETTINGS, ...options.settings };
     this.settings = settings;
     checkSettings(settings);
     checkDefinitions(options.definitions);
-    const { store, logger, observer = {}, clock = systemClock, faults = noFaults } = options;
+    const { store, clock = systemClock, faults = noFaults } = options;
+    const facts = options.facts ?? new FactStream({ logger, clock });
     const definitionOf = (name: string, version: number): SagaDefinition | undefined =>
       options.definitions.find((one) => one.name === name && one.version === version);
     this.#requests = new OperatorRequests(store, definitionOf);
     this.#clock = clock;
     this.#time = new StoreTime(clock, store.inbox);
-    this.#troubles = new EngineTroubles(clock, logger, (failure) =>
-      this.#running.observe((one) => one.storeFailed?.({ failure })),
-    );
+    this.#troubles = new EngineTroubles(clock, logger, facts);
     this.#flusher = new TransitionFlusher({
       store: store.sagas,
       clock,
@@ -82,8 +83,7 @@ export class SagaEngine {
       flushers: settings.flushers,
       share: settings.flushShare,
       group: settings.flushGroup,
-      onFlush: (size, durationMs) =>
-        this.#running.observe((one) => one.transitionsFlushed?.({ size, durationMs })),
+      facts,
       after: () => faults.reach('transition.after-flush'),
     });
     this.#membership = new Membership({
@@ -101,7 +101,7 @@ export class SagaEngine {
       moves: () => this.#flusher.unansweredMs() < settings.stuckMs,
       onDeath: async () => {
         const { incarnation } = this.#membership;
-        this.#running.observe((one) => one.declaredDead?.({ incarnation }));
+        facts.tell({ kind: 'engine_died', incarnation });
         this.#running.closeAll();
       },
       onFence: (fenced) => {
@@ -110,7 +110,7 @@ export class SagaEngine {
         this.#claims.fill('owned');
       },
       onBurial: (incarnation) => {
-        this.#running.observe((one) => one.engineBuried?.({ incarnation }));
+        facts.tell({ kind: 'engine_buried', incarnation });
         this.#claims.wake();
       },
       newIncarnation: newNonce,
@@ -128,7 +128,7 @@ export class SagaEngine {
       flusher: this.#flusher,
       resolve: options.resolve,
       runInContext: options.runInContext ?? ((_fields, work) => work()),
-      observer,
+      facts,
       definitionOf,
       incarnation: () => this.#membership.incarnation,
       lives: () => this.#membership.lives,
@@ -152,7 +152,7 @@ export class SagaEngine {
       room: () => (this.#membership.lives ? this.#running.room : 0),
       roomBytes: () => this.#running.roomBytes,
       knows: (id) => this.#running.knows(id) || this.#running.isQuarantined(id),
-      onClaimed: (sagas) => this.#running.take(sagas),
+      onClaimed: (sagas, found) => this.#running.take(sagas, found),
       onMail: (mail) => this.#running.deliver(mail),
       claimed: () => faults.reach('claim.after-commit'),
     });

@@ -276,7 +276,8 @@ export class SagaStarter {
   /** Begins to run a saga whose start is committed and whose turn is held. */
   #begin(run: SagaRun, saga: NewSaga, pending: PendingTransition | null): void {
     this.#running.grew(run, saga.entries.slice(0, 1));
-    this.#running.observe((observer) => observer.sagaStarted?.(run.facts));
+    const { facts } = this.#running;
+    if (facts.wants('saga_started')) facts.tell({ kind: 'saga_started', ...run.facts });
     run.begun(pending);
   }
 }

@@ -12,7 +12,7 @@ import {
   type SagaStore,
 } from '../ports/index.js';
 import { mailData } from './decide/index.js';
-import type { EngineObserver, SagaFacts } from './engine-observer.js';
+import type { FactStream, SagaFacts } from './facts/index.js';
 import type { TransitionFlusher } from './flush/index.js';
 import type { SagaOutcome } from './handle/index.js';
 import { encodeEntry, type AttentionReason, type SagaEntry } from './journal/index.js';
@@ -34,7 +34,7 @@ export interface UnreadableSagasOptions {
   readonly flusher: Pick<TransitionFlusher, 'submit'>;
   readonly incarnation: () => string;
   readonly storeNow: () => number;
-  readonly observe: (tell: (observer: EngineObserver) => void) => void;
+  readonly facts: FactStream;
   readonly store: Pick<SagaStore, 'load'>;
   readonly take: (loaded: readonly LoadedSaga[]) => void;
   readonly onParked: (id: string, outcome: SagaOutcome<unknown>) => void;
@@ -86,20 +86,18 @@ export class UnreadableSagas {
   }
 
   quarantine(saga: UnreadableSaga, reason: AttentionReason, detail: string, error?: unknown): void {
-    const { id: sagaId, name, version } = saga;
-    const facts: SagaFacts = { sagaId, saga: name, version };
+    const { id: sagaId, name, version, parked } = saga;
     if (this.#epochs.get(sagaId) !== saga.epoch) {
       this.#epochs.set(sagaId, saga.epoch);
-      const { logger, observe } = this.#options;
-      logger.error(`A saga cannot be run by this engine: ${detail}`, { ...facts }, error);
-      observe((observer) => observer.needsAttention?.({ ...facts, reason, detail }));
+      const why = { reason, detail, parked, error };
+      this.#options.facts.tell({ kind: 'saga_unreadable', ...factsOf(saga), ...why });
     }
     const newer = Math.max(0, ...saga.mail.map(({ format }) => format));
     const letters = saga.mail.filter(({ kind, format }) => CONTROL.has(kind) && format <= FORMAT);
     const ending = letters.find(({ kind }) => kind === 'terminate');
     const entries: SagaEntry[] = [];
     if (ending === undefined) {
-      if (!saga.parked) entries.push({ kind: 'needs_attention', reason, detail });
+      if (!parked) entries.push({ kind: 'needs_attention', reason, detail });
       for (const { kind } of letters) {
         entries.push({ kind: 'mail_ignored', mail: kind, reason: detail });
       }
@@ -171,19 +169,26 @@ export class UnreadableSagas {
     }
   }
 
-  #tell({ id, name, version, startedAt }: UnreadableSaga, entry: SagaEntry): void {
-    const { observe, onParked, storeNow } = this.#options;
+  #tell(saga: UnreadableSaga, entry: SagaEntry): void {
+    const { facts, onParked, storeNow } = this.#options;
+    const { id, startedAt } = saga;
     const durationMs = startedAt === null ? 0 : Math.max(0, storeNow() - startedAt);
-    const facts: SagaFacts = { sagaId: id, saga: name, version };
+    const known = { ...factsOf(saga), durationMs };
     if (entry.kind === 'needs_attention') {
       const { reason, detail } = entry;
-      observe((one) => one.sagaEnded?.({ ...facts, status: 'needs_attention', durationMs }));
+      const why = { reason, detail, unreadable: true };
+      facts.tell({ kind: 'saga_needs_attention', ...known, ...why });
       onParked(id, { status: 'needs_attention', reason, detail, failure: null });
     } else if (entry.kind === 'saga_ended') {
-      observe((one) => one.sagaEnded?.({ ...facts, status: 'terminated', durationMs }));
+      facts.tell({ kind: 'saga_ended', ...known, status: 'terminated' });
       onParked(id, { status: 'terminated', reason: entry.reason });
     }
   }
+}
+
+/** The trace of the saga is in its journal, which cannot be read. */
+function factsOf({ id: sagaId, name: saga, version, startedAt }: UnreadableSaga): SagaFacts {
+  return { sagaId, saga, version, createdAt: startedAt, traceparent: null };
 }
 
 /** When a saga was started, as far as its journal can be read. */

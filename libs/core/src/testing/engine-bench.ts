@@ -1,7 +1,8 @@
 import {
+  FactStream,
   SagaEngine,
-  type EngineObserver,
   type EngineSettings,
+  type FactListener,
   type SagaEngineOptions,
   type SagaHandle,
   type StartOptions,
@@ -51,7 +52,8 @@ class Life {
 export interface BenchEngineOptions {
   readonly settings?: Partial<EngineSettings>;
   readonly hearsReplies?: boolean;
-  readonly observer?: EngineObserver;
+  /** Told the facts of this engine. */
+  readonly listener?: FactListener;
   /** Default: what {@link EngineBench.log} collects. */
   readonly logger?: Logger;
   readonly stepTransactions?: StepTransactions;
@@ -109,6 +111,9 @@ export class EngineBench {
   idleEngine(options: BenchEngineOptions = {}): SagaEngine {
     const life = new Life();
     const { definitions, resolve } = this.#prepare(options.sagas ?? this.#given, life);
+    const logger = options.logger ?? this.#logger();
+    const facts = new FactStream({ logger, clock: this.clock });
+    if (options.listener !== undefined) facts.subscribe(options.listener);
     const engine = new SagaEngine({
       service: 'bench',
       store: {
@@ -120,12 +125,12 @@ export class EngineBench {
       },
       definitions,
       resolve,
-      logger: options.logger ?? this.#logger(),
+      logger,
+      facts,
       clock: this.clock,
       random: () => 0,
       ...(options.hearsReplies === undefined ? {} : { hearsReplies: options.hearsReplies }),
       ...(options.settings === undefined ? {} : { settings: options.settings }),
-      ...(options.observer === undefined ? {} : { observer: options.observer }),
       ...(options.faults === undefined ? {} : { faults: options.faults }),
       ...(options.stepTransactions === undefined
         ? {}

@@ -1,4 +1,4 @@
-import type { InboxEvent } from '@sagaz/core';
+import { factHandlers, type InboxEvent } from '@sagaz/core';
 import { expect, it } from 'vitest';
 import { HandlerObservers } from '../handlers/index.js';
 import { WorkObservers } from './index.js';
@@ -14,25 +14,25 @@ function fails(): never {
   throw new Error('an observer that fails');
 }
 
-const saga = { sagaId: 's', saga: 'order', version: 1 };
+const saga = { sagaId: 's', saga: 'order', version: 1, createdAt: 0, traceparent: null };
 
 it('tells every observer, also behind one that throws', () => {
   const told: string[] = [];
   const work = new WorkObservers(logger);
   work.add({
     written: fails,
-    engine: () => ({ sagaStarted: fails }),
+    facts: () => fails,
     relay: fails,
   });
   work.add({
     written: (connection) => void told.push(`written ${connection}`),
-    engine: () => ({ sagaStarted: () => void told.push('sagaStarted') }),
+    facts: () => factHandlers({ saga_started: ({ kind }) => told.push(kind) }),
     relay: () => ({ leases: () => void told.push('leases') }),
   });
   work.written('default', 1);
-  work.engine('default').sagaStarted?.(saga);
+  work.facts('default').tell({ kind: 'saga_started', ...saga });
   work.relay('default').leases?.(1);
-  expect(told).toEqual(['written default', 'sagaStarted', 'leases']);
+  expect(told).toEqual(['written default', 'saga_started', 'leases']);
 
   const handlers = new HandlerObservers(logger);
   handlers.add({ ended: (): unknown => Promise.reject(new Error('an observer that fails')) });
@@ -43,7 +43,7 @@ it('tells every observer, also behind one that throws', () => {
   expect(told).toHaveLength(4);
   expect(lines.map((line) => /'(\w+)'/.exec(line)?.[1])).toEqual([
     'written',
-    'sagaStarted',
+    'saga_started',
     'relay',
     'ended',
   ]);

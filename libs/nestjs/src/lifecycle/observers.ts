@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import {
+  FactStream,
   guardedObserver,
-  type EngineObserver,
+  type FactListener,
   type Logger,
   type RelayObserver,
   type StoreFailure,
@@ -15,8 +16,11 @@ import { SAGAZ_LOGGER } from '../tokens/index.js';
 export interface WorkObserver extends EnlistObserver {
   /** Returns the observer for the relay of a connection. Called once for each. */
   relay?(connection: string): RelayObserver;
-  /** Returns the observer for the engine of a connection. Called once for each. */
-  engine?(connection: string): EngineObserver;
+  /**
+   * Returns the listener for the facts that the engine of a connection tells; `factHandlers` makes one of
+   * a function for each kind of fact. Called once for each connection.
+   */
+  facts?(connection: string): FactListener;
   /** Called every half minute with the queues that no process has served for a minute or longer. */
   unserved?(queues: readonly UnservedQueue[]): void;
   /**
@@ -49,12 +53,18 @@ export interface WorkObserver extends EnlistObserver {
  */
 export type DroppedReply = 'malformed' | 'unknown_saga' | 'untrusted';
 
+function subscribe(stream: FactStream, observer: WorkObserver, connection: string): void {
+  const listener = observer.facts?.(connection);
+  if (listener !== undefined) stream.subscribe(listener);
+}
+
 type Events<Observer> = { [Name in keyof Observer]-?: NonNullable<Observer[Name]> };
 
 /** Passes events of this process on to all observers. */
 @Injectable()
-export class WorkObservers implements Required<WorkObserver> {
+export class WorkObservers implements Required<Omit<WorkObserver, 'facts'>> {
   readonly #observers: WorkObserver[] = [];
+  readonly #streams = new Map<string, FactStream>();
 
   constructor(@Inject(SAGAZ_LOGGER) private readonly logger: Logger) {}
 
@@ -63,7 +73,9 @@ export class WorkObservers implements Required<WorkObserver> {
    * and affects nothing else.
    */
   add(observer: WorkObserver): void {
-    this.#observers.push(this.#guarded(observer));
+    const guarded = this.#guarded(observer);
+    this.#observers.push(guarded);
+    for (const [connection, stream] of this.#streams) subscribe(stream, guarded, connection);
   }
 
   written(connection: string, count: number): void {
@@ -116,23 +128,17 @@ export class WorkObservers implements Required<WorkObserver> {
     return events;
   }
 
-  engine(connection: string): EngineObserver {
-    const all = once(() => this.#observers.flatMap((one) => this.#all(one.engine?.(connection))));
-    const events: Events<EngineObserver> = {
-      sagaStarted: (event) => all().forEach((one) => one.sagaStarted?.(event)),
-      sagaEnded: (event) => all().forEach((one) => one.sagaEnded?.(event)),
-      attemptEnded: (event) => all().forEach((one) => one.attemptEnded?.(event)),
-      storeFailed: (event) => all().forEach((one) => one.storeFailed?.(event)),
-      transitionsFlushed: (event) => all().forEach((one) => one.transitionsFlushed?.(event)),
-      sagaAdopted: (event) => all().forEach((one) => one.sagaAdopted?.(event)),
-      stepCrashed: (event) => all().forEach((one) => one.stepCrashed?.(event)),
-      replyIgnored: (event) => all().forEach((one) => one.replyIgnored?.(event)),
-      needsAttention: (event) => all().forEach((one) => one.needsAttention?.(event)),
-      lateEffect: (event) => all().forEach((one) => one.lateEffect?.(event)),
-      declaredDead: (event) => all().forEach((one) => one.declaredDead?.(event)),
-      engineBuried: (event) => all().forEach((one) => one.engineBuried?.(event)),
-    };
-    return events;
+  /**
+   * The facts of the engine of a connection, of which all observers are told. A process has one engine after
+   * another while it shuts down; they tell it together.
+   */
+  facts(connection: string): FactStream {
+    const known = this.#streams.get(connection);
+    if (known !== undefined) return known;
+    const stream = new FactStream({ logger: this.logger });
+    this.#streams.set(connection, stream);
+    for (const observer of this.#observers) subscribe(stream, observer, connection);
+    return stream;
   }
 
   #all<T extends object>(observer: T | undefined): readonly T[] {

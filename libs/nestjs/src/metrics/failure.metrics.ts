@@ -1,6 +1,6 @@
 import { Inject, Injectable, type OnModuleInit, type Provider } from '@nestjs/common';
 import { InjectMetric, makeCounterProvider } from '@willsoto/nestjs-prometheus';
-import type { StoreFailure } from '@sagaz/core';
+import { factHandlers, type StoreFailure } from '@sagaz/core';
 import type { Counter } from 'prom-client';
 import { Connections } from '../enlist/index.js';
 import { WorkObservers } from '../lifecycle/index.js';
@@ -26,14 +26,17 @@ export class FailureMetrics implements OnModuleInit {
     @InjectMetric('sagaz_database_failures_total')
     private readonly failures: Counter<'connection' | 'worker' | 'failure'>,
   ) {
-    const counts = (worker: (typeof WORKERS)[number]) => (connection: string) => ({
-      storeFailed: ({ failure }: { readonly failure: StoreFailure }): void => {
-        this.failures.inc({ connection, worker, failure });
-      },
-    });
     observers.add({
-      engine: counts('engine'),
-      relay: counts('relay'),
+      facts: (connection) =>
+        factHandlers({
+          store_failed: ({ failure }) =>
+            this.failures.inc({ connection, worker: 'engine', failure }),
+        }),
+      relay: (connection) => ({
+        storeFailed: ({ failure }) => {
+          this.failures.inc({ connection, worker: 'relay', failure });
+        },
+      }),
       inboxFailed: ({ connection, failure }) => {
         this.failures.inc({ connection, worker: 'consumers', failure });
       },

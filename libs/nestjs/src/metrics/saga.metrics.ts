@@ -5,9 +5,10 @@ import {
   makeHistogramProvider,
 } from '@willsoto/nestjs-prometheus';
 import {
+  factHandlers,
   FINAL_STATUSES,
   type AttentionReason,
-  type EngineObserver,
+  type FactListener,
   type IgnoredReply,
   type SagaDefinition,
 } from '@sagaz/core';
@@ -155,7 +156,7 @@ export class SagaMetrics implements OnModuleInit {
     @InjectMetric('sagaz_engine_returns_total') private readonly returns: Counter<'connection'>,
   ) {
     observers.add({
-      engine: (connection) => this.#observe(connection),
+      facts: (connection) => this.#listener(connection),
       replyDropped: ({ reason }) => {
         this.repliesDropped.inc({ reason });
       },
@@ -193,45 +194,43 @@ export class SagaMetrics implements OnModuleInit {
     }
   }
 
-  #observe(connection: string): EngineObserver {
+  #listener(connection: string): FactListener {
     const transitions = this.transitions.labels({ connection });
     const flushes = this.flushes.labels({ connection });
-    return {
-      sagaStarted: ({ saga }) => {
-        this.started.inc({ saga });
+    return factHandlers({
+      saga_started: ({ saga }) => this.started.inc({ saga }),
+      saga_ended: (fact) => this.#ended(fact),
+      saga_needs_attention: (fact) => {
+        const { saga, reason } = fact;
+        this.attention.inc({ saga, reason });
+        this.#ended({ ...fact, status: 'needs_attention' });
       },
-      sagaEnded: ({ saga, status, durationMs }) => {
-        this.ended.inc({ saga, status });
-        this.seconds.observe({ saga, status }, durationMs / 1_000);
+      saga_unreadable: ({ saga, reason, parked }) => {
+        // Another fact says when it comes to need a person.
+        if (parked) this.attention.inc({ saga, reason });
       },
-      attemptEnded: ({ saga, step, role, outcome, durationMs }) => {
-        this.stepSeconds.observe({ saga, step, role, outcome }, durationMs / 1_000);
-      },
-      transitionsFlushed: ({ size, durationMs }) => {
+      attempt_ended: ({ saga, step, role, outcome, durationMs }) =>
+        this.stepSeconds.observe({ saga, step, role, outcome }, durationMs / 1_000),
+      transitions_flushed: ({ size, durationMs }) => {
         transitions.inc(size);
         flushes.observe(durationMs / 1_000);
       },
-      sagaAdopted: ({ saga }) => {
-        this.adopted.inc({ saga });
-      },
-      stepCrashed: ({ saga, step }) => {
-        this.stepCrashes.inc({ saga, step });
-      },
-      needsAttention: ({ saga, reason }) => {
-        this.attention.inc({ saga, reason });
-      },
-      replyIgnored: ({ saga, reason }) => {
-        this.repliesIgnored.inc({ saga, reason });
-      },
-      lateEffect: ({ saga, step }) => {
-        this.lateEffects.inc({ saga, step });
-      },
-      engineBuried: () => {
-        this.crashes.inc({ connection });
-      },
-      declaredDead: () => {
-        this.returns.inc({ connection });
-      },
-    };
+      saga_adopted: ({ saga }) => this.adopted.inc({ saga }),
+      task_crashed: ({ saga, step }) => this.stepCrashes.inc({ saga, step }),
+      reply_ignored: ({ saga, reason }) => this.repliesIgnored.inc({ saga, reason }),
+      late_effect: ({ saga, step }) => this.lateEffects.inc({ saga, step }),
+      engine_buried: () => this.crashes.inc({ connection }),
+      engine_died: () => this.returns.inc({ connection }),
+    });
+  }
+
+  #ended(end: {
+    readonly saga: string;
+    readonly status: (typeof ENDS)[number];
+    readonly durationMs: number;
+  }): void {
+    const { saga, status, durationMs } = end;
+    this.ended.inc({ saga, status });
+    this.seconds.observe({ saga, status }, durationMs / 1_000);
   }
 }

@@ -114,7 +114,7 @@ export class Engines implements OnModuleInit, OnApplicationShutdown {
       stepTransactions: stepTransactionsOf(connection),
       logger: this.logger,
       clock: this.clock,
-      observer: this.observers.engine(connection.name),
+      facts: this.observers.facts(connection.name),
       host: hostname(),
       runInContext: ({ sagaId, saga, step, traceparent, tracestate }, work) => {
         const trace = texts({ traceparent, tracestate });

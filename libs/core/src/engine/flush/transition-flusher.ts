@@ -8,6 +8,7 @@ import type {
 } from '../../ports/index.js';
 import type { RepeatedFailure } from '../../retry/index.js';
 import { EngineClosedError } from '../errors.js';
+import type { FactStream } from '../facts/index.js';
 import { RetryLane } from './retry-lane.js';
 
 export interface FlusherOptions {
@@ -20,7 +21,7 @@ export interface FlusherOptions {
   readonly share: number;
   /** At most this many transitions in one flush. */
   readonly group: number;
-  readonly onFlush: (size: number, durationMs: number) => void;
+  readonly facts: FactStream;
   /** Called around each flush: fault points of tests. */
   readonly before?: () => void | Promise<void>;
   readonly after?: () => void | Promise<void>;
@@ -209,7 +210,7 @@ export class TransitionFlusher {
   }
 
   async #flush(batch: readonly Waiting[]): Promise<void> {
-    const { clock, store, failure } = this.#options;
+    const { clock, store, failure, facts } = this.#options;
     const number = (this.#flushes += 1);
     const begun = clock.now();
     this.#begun.set(number, begun);
@@ -234,7 +235,10 @@ export class TransitionFlusher {
     this.#begun.delete(number);
     this.#failingSince = null;
     failure.worked();
-    this.#options.onFlush(batch.length, clock.now() - begun);
+    if (facts.wants('transitions_flushed')) {
+      const durationMs = clock.now() - begun;
+      facts.tell({ kind: 'transitions_flushed', size: batch.length, durationMs });
+    }
     batch.forEach((one, at) => {
       const outcome = outcomes[at];
       if (outcome === undefined) this.#lose(one);

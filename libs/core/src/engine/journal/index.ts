@@ -19,5 +19,6 @@ export {
   type TaskEntry,
   type TaskRef,
   type TraceHeaders,
+  type WholeEntry,
 } from './saga-entry.js';
 export { UnreadableJournalError } from './unreadable-journal.error.js';

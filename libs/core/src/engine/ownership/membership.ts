@@ -167,12 +167,8 @@ export class Membership {
   }
 
   async #die(): Promise<void> {
-    const { logger, onDeath } = this.#options;
-    logger.error('This engine was declared dead: it stops all work and returns as a new one.', {
-      incarnation: this.#incarnation,
-    });
     this.#lastBeat = Number.NEGATIVE_INFINITY;
-    await onDeath();
+    await this.#options.onDeath();
     if (this.#closed) return;
     await this.#register();
     this.#fenced = false;
@@ -180,7 +176,7 @@ export class Membership {
   }
 
   async #watch(): Promise<void> {
-    const { engines, clock, ttlMs, onBurial, logger } = this.#options;
+    const { engines, clock, ttlMs, onBurial } = this.#options;
     const beats = await engines.observe();
     const now = clock.now();
     // It is unknown which engines sent heartbeats meanwhile. After an outage all are overdue by the
@@ -201,10 +197,7 @@ export class Membership {
       const still = now - seen.since >= Math.max(ttlMs, theirs);
       if (!overdue || !still || this.#ownBeats - seen.ownBeats < 2) continue;
       this.#seen.delete(incarnation);
-      if (await engines.declareDead(incarnation, beat)) {
-        logger.warn('An engine was declared dead; its sagas are taken over.', { incarnation });
-        onBurial(incarnation);
-      }
+      if (await engines.declareDead(incarnation, beat)) onBurial(incarnation);
     }
     for (const incarnation of this.#seen.keys()) {
       if (!there.has(incarnation)) this.#seen.delete(incarnation);

@@ -1,5 +1,5 @@
 import type { AttemptResult, WaitRequest } from '../decide/index.js';
-import type { AttemptOutcome } from '../engine-observer.js';
+import type { AttemptOutcome } from '../facts/index.js';
 
 /** Why an attempt is told to stop. `restarted`: it begins again, and no attempt is counted. */
 export type AbortReason = 'timeout' | 'given_up' | 'shutdown' | 'restarted';

@@ -4,6 +4,7 @@ import { RepeatedFailure } from '../../retry/index.js';
 import { TransitionFlusher } from '../flush/index.js';
 import { DEFAULT_ENGINE_SETTINGS } from '../engine-options.js';
 import { RunningSagas } from '../running-sagas.js';
+import { FactStream } from '../facts/index.js';
 import { emptyState } from '../state/index.js';
 import { storeTransactions } from '../step-transactions.js';
 import { noFaults } from '../../ports/index.js';
@@ -30,6 +31,7 @@ function hungStep(): {
   });
   const bench = new EngineBench([program]);
   const { clock } = bench;
+  const facts = new FactStream({ logger, clock });
   const sagas = new RunningSagas({
     service: 'bench',
     hearsReplies: true,
@@ -53,11 +55,11 @@ function hungStep(): {
       flushers: 1,
       share: 1,
       group: 1,
-      onFlush: () => undefined,
+      facts,
     }),
     resolve: () => program.instance(),
     runInContext: (_fields, work) => work(),
-    observer: {},
+    facts,
     definitionOf: () => program.definition,
     incarnation: () => 'engine',
     lives: () => true,

@@ -12,11 +12,12 @@ import {
 import { classify } from '../../retry/index.js';
 import { CommandWithoutBrokerError, StepAbortedError, UnsendableCommandError } from '../errors.js';
 import type { AttemptResult, PlannedStart, SagaEvent } from '../decide/index.js';
-import type { AttemptOutcome } from '../engine-observer.js';
+import type { AttemptOutcome } from '../facts/index.js';
 import { errorRecord, taskKeyOf, taskRef } from '../journal/index.js';
 import type { TransactionPlace } from '../step-transactions.js';
 import { isAboutValue } from './about-value.js';
 import { outcomeOf, type AbortReason } from './attempt-outcome.js';
+import { AttemptTeller } from './attempt-teller.js';
 import { callMethod } from './call-method.js';
 import { ConnectionWait } from './connection-wait.js';
 import { HeldTurn } from './held-turn.js';
@@ -37,7 +38,7 @@ export class Attempt {
   abandoned = false;
   aborted: AbortReason | null = null;
   readonly turn: HeldTurn;
-  #begun: number;
+  readonly #teller: AttemptTeller;
   readonly #limit: TimeLimit;
   /** Aborted to end the wait for a connection, or the transaction that hangs on one. */
   readonly unwanted = new AbortController();
@@ -55,7 +56,7 @@ export class Attempt {
     readonly transactional: boolean,
     timeoutMs: number | null,
   ) {
-    this.#begun = engine.clock.now();
+    this.#teller = new AttemptTeller(engine, run.facts, start);
     this.connection = new ConnectionWait(engine);
     this.turn = new HeldTurn(run.turn, () => run.endTurn(), engine.timers);
     this.#limit = new TimeLimit(engine.timers, engine.clock, timeoutMs, () =>
@@ -119,6 +120,7 @@ export class Attempt {
   async runPlain(): Promise<void> {
     const { start, engine } = this;
     const point = start.role === 'compensation' ? 'compensation' : 'step';
+    this.#teller.began();
     try {
       await engine.faults.reach(`${point}.before-invoke`, start.step);
       const value: unknown = await callMethod(this, undefined);
@@ -148,7 +150,7 @@ export class Attempt {
     const { aborted, abandoned, run, engine } = this;
     if (aborted !== null || abandoned || run.closed || engine.draining) return false;
     this.#working = true;
-    this.#begun = engine.clock.now();
+    this.#teller.began();
     this.#limit.run();
     return true;
   }
@@ -180,12 +182,12 @@ export class Attempt {
     this.run.putBack(this);
   }
 
-  /** Its result is in the journal already, so only the observer is told. */
+  /** Its result is in the journal already. */
   committed(): void {
     this.settled = true;
     this.#stopBound?.();
     this.#freePermit();
-    this.#tell('completed');
+    this.#teller.ended('completed');
   }
 
   /** Makes a result from the value that the method returned. Throws if the value cannot be stored. */
@@ -296,22 +298,8 @@ export class Attempt {
 
   #report(result: AttemptResult, outcome: AttemptOutcome): void {
     this.#freePermit();
-    this.#tell(outcome);
+    this.#teller.ended(outcome);
     this.run.report(this, result);
-  }
-
-  #tell(outcome: AttemptOutcome): void {
-    const { engine, run, start } = this;
-    engine.observe((observer) =>
-      observer.attemptEnded?.({
-        ...run.facts,
-        step: start.step,
-        role: start.role,
-        attempt: start.attempt,
-        outcome,
-        durationMs: engine.clock.now() - this.#begun,
-      }),
-    );
   }
 
   #freePermit(): void {

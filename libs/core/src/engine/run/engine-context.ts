@@ -7,8 +7,8 @@ import type {
   SagaStore,
 } from '../../ports/index.js';
 import type { SagaDefinition } from '../../saga/index.js';
-import type { EngineObserver } from '../engine-observer.js';
 import type { EngineSettings } from '../engine-options.js';
+import type { FactStream } from '../facts/index.js';
 import type { TransitionFlusher } from '../flush/index.js';
 import type { SagaOutcome } from '../handle/index.js';
 import type { UnreadableSaga } from '../unreadable-sagas.js';
@@ -35,6 +35,7 @@ export interface EngineContext {
   readonly settings: EngineSettings;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly facts: FactStream;
   readonly faults: FaultPoints;
   readonly random: () => number;
   readonly sagas: SagaStore;
@@ -54,7 +55,6 @@ export interface EngineContext {
   mayStart(): boolean;
   resolve(definition: SagaDefinition): object;
   runInContext<T>(fields: LogFields, work: () => T): T;
-  observe(tell: (observer: EngineObserver) => void): void;
   /** Keeps an attempt whose promise has not settled although its run is closed. */
   orphan(attempt: Attempt): void;
   /** Mail was stored for a saga that may have no owner, so the store should be asked for work soon. */

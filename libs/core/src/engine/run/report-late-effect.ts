@@ -1,6 +1,6 @@
 import { lateMail, type AttemptResult } from '../decide/index.js';
 import { taskRef, type TaskRef } from '../journal/index.js';
-import type { SagaFacts } from '../engine-observer.js';
+import type { SagaFacts } from '../facts/index.js';
 import type { Attempt } from './attempt.js';
 import type { EngineContext } from './engine-context.js';
 
@@ -20,12 +20,14 @@ const MOST_TRIES = 1_000;
  */
 export function reportLateEffect(
   engine: EngineContext,
-  facts: SagaFacts,
+  saga: SagaFacts,
   success: TaskRef & { readonly attempt: number; readonly output: unknown },
 ): void {
   const { step, attempt, output } = success;
-  const { sagaId, saga: name, version } = facts;
-  engine.observe((observer) => observer.lateEffect?.({ ...facts, step }));
+  const { sagaId, saga: name, version } = saga;
+  const { facts } = engine;
+  if (facts.wants('late_effect'))
+    facts.tell({ kind: 'late_effect', ...saga, ...taskRef(success), attempt });
   const letter = lateMail(sagaId, { name, version }, success, attempt, output);
   const put = (tries: number): void => {
     const told = engine.sagas.putMail([letter]).then(() => engine.mailWaits());

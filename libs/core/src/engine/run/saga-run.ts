@@ -9,8 +9,8 @@ import {
   type SagaEvent,
   type PlannedStart,
 } from '../decide/index.js';
-import type { SagaFacts } from '../engine-observer.js';
 import { EngineClosedError } from '../errors.js';
+import type { SagaFacts } from '../facts/index.js';
 import { outcomeOf } from '../handle/index.js';
 import { encodeEntry, type TaskRef } from '../journal/index.js';
 import type { SagaState } from '../state/index.js';
@@ -23,10 +23,10 @@ import { transitionOf, type PendingTransition } from './pending-transition.js';
 import { isTransactional, permitOf } from './permit-of.js';
 import { PostponedStarts } from './postponed-starts.js';
 import { RunFormat } from './run-format.js';
-import type { SagaSeed } from './saga-seed.js';
+import { factsOf, type SagaSeed } from './saga-seed.js';
 import { decisionContextOf } from './decision-context.js';
 import { endedTooLate, reportLateEffect } from './report-late-effect.js';
-import { tellObserver } from './tell-observer.js';
+import { tellTransition } from './tell-transition.js';
 import { runTransactional } from './transactional-attempt.js';
 import { Turn } from './turn.js';
 import { DecisionError } from './decision.error.js';
@@ -73,7 +73,7 @@ export class SagaRun {
     this.bytes = seed.bytes;
     this.epoch = seed.epoch;
     this.deadlineAt = seed.deadlineAt;
-    this.facts = { sagaId: seed.id, saga: seed.definition.name, version: seed.definition.version };
+    this.facts = factsOf(seed);
   }
 
   /** Whether the saga could decide a transition now. */
@@ -210,10 +210,10 @@ export class SagaRun {
     this.#revision += 1;
     this.format.committed(transition);
     this.#postponed.committed();
+    tellTransition(this.#engine, this.facts, this.state, decision);
     this.state = decision.next;
     this.#engine.grew(this, transition.entries);
     this.#events.forgetMail(transition.consumedMail);
-    tellObserver(this.#engine, this.facts, decision);
     this.#carryOut(decision);
   }
 

@@ -1,4 +1,5 @@
 import type { SagaDefinition } from '../../saga/index.js';
+import type { SagaFacts } from '../facts/index.js';
 import type { SagaState } from '../state/index.js';
 
 /** A saga as it was started, claimed or loaded. */
@@ -14,4 +15,15 @@ export interface SagaSeed {
   readonly deadlineAt: number | null;
   /** The bytes of its journal, see `dataBytes`. */
   readonly bytes: number;
+}
+
+/** What every fact about the saga says of it. */
+export function factsOf({ id, definition, state }: SagaSeed): SagaFacts {
+  return {
+    sagaId: id,
+    saga: definition.name,
+    version: definition.version,
+    createdAt: state.startedAt,
+    traceparent: state.trace['traceparent'] ?? null,
+  };
 }

@@ -1,6 +1,6 @@
-import type { StoreFailure } from '../../errors/index.js';
 import type { Clock, Logger } from '../../ports/index.js';
 import { RepeatedFailures } from '../../retry/index.js';
+import type { FactStream } from '../facts/index.js';
 import { taskText, type TaskRef } from '../journal/index.js';
 
 const FIRST_PAUSE_MS = 500;
@@ -19,10 +19,15 @@ export class StepRefusals {
   constructor(options: {
     readonly clock: Clock;
     readonly logger: Logger;
-    readonly onFailure: (failure: StoreFailure) => void;
+    readonly facts: FactStream;
   }) {
+    const { clock, logger, facts } = options;
     this.#failures = new RepeatedFailures({
-      ...options,
+      clock,
+      logger,
+      onFailure: (failure) => {
+        if (facts.wants('store_failed')) facts.tell({ kind: 'store_failed', failure });
+      },
       firstMs: FIRST_PAUSE_MS,
       maxMs: LONGEST_PAUSE_MS,
     });

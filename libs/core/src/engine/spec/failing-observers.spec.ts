@@ -11,6 +11,7 @@ import {
   textOf,
   VirtualClock,
 } from '../../testing/index.js';
+import type { EngineFact } from '../facts/index.js';
 import { UnservedSagasWatch } from '../unserved/index.js';
 
 const WAYS: readonly Failing[] = ['throws', 'rejects', 'cannot be read'];
@@ -48,7 +49,8 @@ describe.each(WAYS)('an observer and a logger of which every method %s', (how) =
     const bench = new EngineBench([program, forward]);
     const told: string[] = [];
     const lines: string[] = [];
-    const parts = { observer: failing(how, told), logger: failingLogger(how, lines) };
+    const listener = (fact: EngineFact): unknown => call(failing(how, told), fact.kind);
+    const parts = { listener, logger: failingLogger(how, lines) };
     const dying = await bench.engine(parts);
     const handle = await bench.start(dying, program);
     expect(await bench.clock.until(handle.outcome())).toMatchObject({ status: 'compensated' });
@@ -65,13 +67,18 @@ describe.each(WAYS)('an observer and a logger of which every method %s', (how) =
     await settled();
     expect(new Set(told)).toEqual(
       new Set([
-        'sagaStarted',
-        'sagaEnded',
-        'attemptEnded',
-        'transitionsFlushed',
-        'stepCrashed',
-        'sagaAdopted',
-        'engineBuried',
+        'saga_started',
+        'saga_claimed',
+        'saga_adopted',
+        'saga_given_back',
+        'saga_compensating',
+        'saga_ended',
+        'attempt_began',
+        'attempt_ended',
+        'task_failed',
+        'task_crashed',
+        'transitions_flushed',
+        'engine_buried',
       ]),
     );
     expect(lines).not.toEqual([]);

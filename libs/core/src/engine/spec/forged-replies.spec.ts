@@ -5,6 +5,7 @@ import { HEADERS, type OutboxMessage } from '../../ports/index.js';
 import { EngineBench, Program, type ProgramOptions } from '../../testing/index.js';
 import { undeliveredMail, untrustedMail, type IgnoredReply } from '../index.js';
 import { order, replyTo } from './commands.fixture.js';
+import { factHandlers } from '../facts/index.js';
 
 let bench: EngineBench;
 afterEach(() => bench.close());
@@ -31,8 +32,8 @@ async function started(options: ProgramOptions) {
   const program = new Program(options);
   bench = new EngineBench([program]);
   const counted: IgnoredReply[] = [];
-  const observer = { replyIgnored: ({ reason }: { reason: IgnoredReply }) => counted.push(reason) };
-  const engine = await bench.engine({ observer });
+  const listener = factHandlers({ reply_ignored: ({ reason }) => counted.push(reason) });
+  const engine = await bench.engine({ listener });
   const handle = await bench.start(engine, program);
   await bench.clock.advance(100);
   const [sent] = bench.sent;

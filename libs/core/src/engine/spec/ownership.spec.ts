@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { EngineBench, Gate, Program, type ProgramOptions } from '../../testing/index.js';
+import { factHandlers } from '../facts/index.js';
 
 let bench: EngineBench;
 afterEach(() => bench.close());
@@ -34,9 +35,12 @@ describe('ownership', () => {
     registry.beat = (incarnation) =>
       away || incarnation === slow ? Promise.reject(new Error('away')) : real.beat(incarnation);
     registry.observe = () => (away ? Promise.reject(new Error('away')) : real.observe());
-    const observer = { declaredDead: () => deaths.push('x'), engineBuried: () => deaths.push('y') };
-    const one = await bench.engine({ store, observer });
-    await bench.engine({ store, observer });
+    const listener = factHandlers({
+      engine_died: () => deaths.push('x'),
+      engine_buried: () => deaths.push('y'),
+    });
+    const one = await bench.engine({ store, listener });
+    await bench.engine({ store, listener });
     const handle = await bench.start(one, program);
     await bench.clock.advance(1_000);
     away = true;

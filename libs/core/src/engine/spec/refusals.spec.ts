@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { SagaStore } from '../../ports/index.js';
 import { EngineBench, Program, refusing } from '../../testing/index.js';
+import { factHandlers } from '../facts/index.js';
 
 const MINUTES = 3;
 
@@ -14,7 +15,9 @@ async function onRefusing(program: Program) {
   let refusals = 0;
   const engine = await bench.engine({
     store: () => store.value,
-    observer: { storeFailed: ({ failure }) => (refusals += failure === 'refused' ? 1 : 0) },
+    listener: factHandlers({
+      store_failed: ({ failure }) => (refusals += failure === 'refused' ? 1 : 0),
+    }),
   });
   return { engine, store, counted: () => refusals };
 }

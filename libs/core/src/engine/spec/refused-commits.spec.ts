@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { SagaStore } from '../../ports/index.js';
 import { EngineBench, Program, type ProgramOptions } from '../../testing/index.js';
+import { factHandlers } from '../facts/index.js';
 
 /** As the store in PostgreSQL throws it in a transaction of the application whose role lacks a grant. */
 const forbidden = (): Error =>
@@ -43,7 +44,9 @@ describe('a transactional step whose commit the store refuses', () => {
     let counted = 0;
     const engine = await bench.engine({
       store: refusingCommits,
-      observer: { storeFailed: ({ failure }) => (counted += failure === 'refused' ? 1 : 0) },
+      listener: factHandlers({
+        store_failed: ({ failure }) => (counted += failure === 'refused' ? 1 : 0),
+      }),
     });
     const handle = await bench.start(engine, refused!);
     await bench.clock.advance(200_000);

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { EngineBench, Gate, Program } from '../../testing/index.js';
+import { factHandlers } from '../facts/index.js';
 
 let bench: EngineBench;
 afterEach(() => bench.close());
@@ -15,7 +16,7 @@ async function buriedAfter(livedMs: number, headStartMs: number): Promise<number
   bench = new EngineBench([program]);
   let buriedAt = Number.NaN;
   await bench.engine({
-    observer: { engineBuried: () => (buriedAt = bench.clock.now()) },
+    listener: factHandlers({ engine_buried: () => (buriedAt = bench.clock.now()) }),
     settings: { maxSagas: 0 },
   });
   await bench.clock.advance(headStartMs);
@@ -53,7 +54,9 @@ describe('a dead engine', () => {
     await bench.clock.advance(10 * TTL);
     let buriedAt = Number.NaN;
     const back = bench.clock.now();
-    await bench.engine({ observer: { engineBuried: () => (buriedAt = bench.clock.now()) } });
+    await bench.engine({
+      listener: factHandlers({ engine_buried: () => (buriedAt = bench.clock.now()) }),
+    });
     await bench.clock.advance(3 * TTL);
     expect((buriedAt - back) / TTL).toBeGreaterThanOrEqual(1);
     expect((buriedAt - back) / TTL).toBeLessThanOrEqual(1.26);
@@ -70,11 +73,9 @@ describe('a living engine', () => {
       away ? Promise.reject(new Error('away')) : real.beat(incarnation);
     engines.observe = () => (away ? Promise.reject(new Error('away')) : real.observe());
     const buried: string[] = [];
-    const observer = {
-      engineBuried: ({ incarnation }: { incarnation: string }) => buried.push(incarnation),
-    };
-    await bench.engine({ settings: { ttlMs: 60_000 }, observer });
-    await bench.engine({ settings: { ttlMs: 2_000 }, observer });
+    const listener = factHandlers({ engine_buried: (fact) => buried.push(fact.incarnation) });
+    await bench.engine({ settings: { ttlMs: 60_000 }, listener });
+    await bench.engine({ settings: { ttlMs: 2_000 }, listener });
     await bench.clock.advance(10_000);
     for (let outage = 1; outage <= 12; outage += 1) {
       away = true;
@@ -95,10 +96,10 @@ describe('a living engine', () => {
         away ? Promise.reject(new Error('away')) : real.beat(incarnation);
       engines.observe = () => (away ? Promise.reject(new Error('away')) : real.observe());
       const deaths: string[] = [];
-      const observer = { declaredDead: () => deaths.push('x') };
-      await bench.engine({ observer });
+      const listener = factHandlers({ engine_died: () => deaths.push('x') });
+      await bench.engine({ listener });
       await bench.clock.advance(offset);
-      await bench.engine({ observer });
+      await bench.engine({ listener });
       await bench.clock.advance(2 * TTL);
       for (const outage of [0.8 * TTL, TTL, 1.3 * TTL, 4 * TTL]) {
         away = true;

@@ -3,6 +3,7 @@ import { command, defineCommand } from '../../messaging/index.js';
 import type { LoadedSaga, RecordedEntry, SagaStore } from '../../ports/index.js';
 import { EngineBench, Gate, Program } from '../../testing/index.js';
 import { replyTo } from './commands.fixture.js';
+import { factHandlers } from '../facts/index.js';
 
 let bench: EngineBench;
 afterEach(() => bench.close());
@@ -62,7 +63,7 @@ describe('a saga whose journal cannot be read', () => {
     const reasons: string[] = [];
     const old = await bench.engine({
       store: readAs(newer, asked),
-      observer: { needsAttention: ({ reason }) => reasons.push(reason) },
+      listener: factHandlers({ saga_unreadable: ({ reason }) => reasons.push(reason) }),
     });
     await bench.clock.advance(1_000);
     await bench.sagas.putMail([

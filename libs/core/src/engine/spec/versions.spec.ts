@@ -3,6 +3,7 @@ import { command, defineCommand } from '../../messaging/index.js';
 import { newId } from '../../ids.js';
 import { FORMAT } from '../../ports/index.js';
 import { EngineBench, Gate, Program } from '../../testing/index.js';
+import { factHandlers } from '../facts/index.js';
 
 const Do = defineCommand<{ n: number }, string>()('party.do');
 
@@ -137,9 +138,7 @@ describe('mail that only a newer engine can read', () => {
 describe('how long a saga took', () => {
   it('counts from its start to its end, across waits and processes', async () => {
     const told: number[] = [];
-    const observer = {
-      sagaEnded: ({ durationMs }: { durationMs: number }) => void told.push(durationMs),
-    };
+    const listener = factHandlers({ saga_ended: ({ durationMs }) => told.push(durationMs) });
     let tries = 0;
     const retry = { attempts: 2, backoffMs: 3_600_000, maxDelayMs: 3_600_000 };
     const program = new Program({
@@ -148,11 +147,11 @@ describe('how long a saga took', () => {
       },
     });
     bench = new EngineBench([program]);
-    const first = await bench.engine({ observer });
+    const first = await bench.engine({ listener });
     const { id } = await bench.start(first, program);
     await bench.clock.advance(60_000);
     bench.kill(first);
-    await bench.engine({ observer });
+    await bench.engine({ listener });
     await bench.clock.advance(2 * 3_600_000);
     expect((await bench.sagas.get(id))?.status).toBe('completed');
     expect(told).toHaveLength(1);

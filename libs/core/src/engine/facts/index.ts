@@ -1,0 +1,13 @@
+export {
+  FACT_KINDS,
+  type AttemptFacts,
+  type AttemptOutcome,
+  type EngineFact,
+  type FactFields,
+  type FactKind,
+  type FactOf,
+  type SagaFacts,
+  type TaskFacts,
+} from './engine-fact.js';
+export { factHandlers, type FactHandlers, type FactListener } from './fact-handlers.js';
+export { FactStream } from './fact-stream.js';

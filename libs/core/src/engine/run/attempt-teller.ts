@@ -1,0 +1,52 @@
+import type { AttemptFacts, AttemptOutcome, SagaFacts } from '../facts/index.js';
+import { taskRef } from '../journal/index.js';
+import type { PlannedStart } from '../decide/index.js';
+import type { EngineContext } from './engine-context.js';
+
+type Teller = Pick<EngineContext, 'facts' | 'clock'>;
+
+/**
+ * Tells the beginning and the end of one attempt, each once; of an attempt whose method was never called,
+ * one fact that it was withdrawn.
+ */
+export class AttemptTeller {
+  readonly #engine: Teller;
+  readonly #saga: SagaFacts;
+  readonly #start: PlannedStart;
+  /** When it was made, then when its method was last called, by the monotonic clock. */
+  #since: number;
+  #stage: 'new' | 'began' | 'ended' = 'new';
+
+  constructor(engine: Teller, saga: SagaFacts, start: PlannedStart) {
+    this.#engine = engine;
+    this.#saga = saga;
+    this.#start = start;
+    this.#since = engine.clock.now();
+  }
+
+  /** Its method is about to be called, perhaps once more. */
+  began(): void {
+    const { facts, clock } = this.#engine;
+    this.#since = clock.now();
+    if (this.#stage !== 'new') return;
+    this.#stage = 'began';
+    if (facts.wants('attempt_began')) facts.tell({ kind: 'attempt_began', ...this.#attempt });
+  }
+
+  ended(outcome: AttemptOutcome): void {
+    const before = this.#stage;
+    if (before === 'ended') return;
+    this.#stage = 'ended';
+    const { facts, clock } = this.#engine;
+    const kind = before === 'new' ? 'attempt_withdrawn' : 'attempt_ended';
+    if (!facts.wants(kind)) return;
+    const durationMs = clock.now() - this.#since;
+    if (kind === 'attempt_ended') facts.tell({ kind, ...this.#attempt, outcome, durationMs });
+    else facts.tell({ kind, ...this.#attempt, waitedMs: durationMs });
+  }
+
+  get #attempt(): AttemptFacts {
+    const { attempt } = this.#start;
+    return { ...this.#saga, ...taskRef(this.#start), attempt };
+  }
+}
