@@ -243,6 +243,7 @@ export {
   type TimeLimit,
   type WaitOptions,
   type Applied,
+  type AroundAttempt,
   type AttemptFacts,
   type AttemptOutcome,
   type EngineFact,

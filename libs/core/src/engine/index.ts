@@ -47,6 +47,7 @@ export {
   factHandlers,
   FactStream,
   FACT_KINDS,
+  type AroundAttempt,
   type AttemptFacts,
   type AttemptOutcome,
   type EngineFact,

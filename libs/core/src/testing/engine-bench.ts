@@ -2,6 +2,7 @@ import {
   FactStream,
   SagaEngine,
   type EngineSettings,
+  type AroundAttempt,
   type FactListener,
   type SagaEngineOptions,
   type SagaHandle,
@@ -52,6 +53,8 @@ class Life {
 export interface BenchEngineOptions {
   readonly settings?: Partial<EngineSettings>;
   readonly hearsReplies?: boolean;
+  /** Functions around the attempts of this engine. */
+  readonly around?: readonly AroundAttempt[];
   /** Told the facts of this engine. */
   readonly listener?: FactListener;
   /** Default: what {@link EngineBench.log} collects. */
@@ -114,6 +117,7 @@ export class EngineBench {
     const logger = options.logger ?? this.#logger();
     const facts = new FactStream({ logger, clock: this.clock });
     if (options.listener !== undefined) facts.subscribe(options.listener);
+    for (const around of options.around ?? []) facts.around(around);
     const engine = new SagaEngine({
       service: 'bench',
       store: {

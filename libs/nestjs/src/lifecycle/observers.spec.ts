@@ -48,3 +48,23 @@ it('tells every observer, also behind one that throws', () => {
     'ended',
   ]);
 });
+
+it('tells a stream that is there already what comes to it later, by connection', async () => {
+  const told: string[] = [];
+  const work = new WorkObservers(logger);
+  const facts = work.facts('billing');
+  work.add({
+    facts: (connection) => factHandlers({ saga_started: () => told.push(`${connection} started`) }),
+    around: (connection) => (_attempt, run) => {
+      told.push(`${connection} around`);
+      return run();
+    },
+  });
+  expect(work.facts('billing')).toBe(facts);
+  for (const stream of [facts, work.facts('default')]) {
+    stream.tell({ kind: 'saga_started', ...saga });
+    const attempt = { role: 'step', step: 'a', item: null, attempt: 1 } as const;
+    await stream.run({ kind: 'attempt_began', ...saga, ...attempt }, () => Promise.resolve());
+  }
+  expect(told).toEqual(['billing started', 'billing around', 'default started', 'default around']);
+});

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import {
   FactStream,
   guardedObserver,
+  type AroundAttempt,
   type FactListener,
   type Logger,
   type RelayObserver,
@@ -21,6 +22,11 @@ export interface WorkObserver extends EnlistObserver {
    * a function for each kind of fact. Called once for each connection.
    */
   facts?(connection: string): FactListener;
+  /**
+   * Returns the function within which the methods of steps, compensations and recoveries of the sagas of a
+   * connection are called, for spans. Called once for each connection.
+   */
+  around?(connection: string): AroundAttempt;
   /** Called every half minute with the queues that no process has served for a minute or longer. */
   unserved?(queues: readonly UnservedQueue[]): void;
   /**
@@ -56,13 +62,15 @@ export type DroppedReply = 'malformed' | 'unknown_saga' | 'untrusted';
 function subscribe(stream: FactStream, observer: WorkObserver, connection: string): void {
   const listener = observer.facts?.(connection);
   if (listener !== undefined) stream.subscribe(listener);
+  const around = observer.around?.(connection);
+  if (around !== undefined) stream.around(around);
 }
 
 type Events<Observer> = { [Name in keyof Observer]-?: NonNullable<Observer[Name]> };
 
 /** Passes events of this process on to all observers. */
 @Injectable()
-export class WorkObservers implements Required<Omit<WorkObserver, 'facts'>> {
+export class WorkObservers implements Required<Omit<WorkObserver, 'facts' | 'around'>> {
   readonly #observers: WorkObserver[] = [];
   readonly #streams = new Map<string, FactStream>();
 

@@ -2,7 +2,14 @@ import { systemClock } from '../../clock/index.js';
 import { InvalidArgumentError } from '../../errors/index.js';
 import { guardedCall, guardedLogger } from '../../observers/index.js';
 import type { Clock, Logger } from '../../ports/index.js';
-import { FACT_KINDS, isFactKind, type EngineFact, type FactKind } from './engine-fact.js';
+import { AttemptWrapper, type AroundAttempt } from './attempt-wrapper.js';
+import {
+  FACT_KINDS,
+  isFactKind,
+  type EngineFact,
+  type FactKind,
+  type FactOf,
+} from './engine-fact.js';
 import type { FactListener } from './fact-handlers.js';
 import { factLog } from './fact-log.js';
 import { SeldomLog } from './seldom-log.js';
@@ -16,6 +23,8 @@ export class FactStream {
   readonly #clock: Clock;
   /** For each kind that somebody takes, who takes it. The arrays are replaced, never changed in place. */
   readonly #takers = new Map<FactKind, readonly Subscription[]>();
+  /** The array is replaced, never changed in place. */
+  #wrappers: readonly AttemptWrapper[] = [];
   /** Facts that came while one was being told, in their order; null: none is being told. */
   #waiting: EngineFact[] | null = null;
 
@@ -44,6 +53,39 @@ export class FactStream {
         else this.#takers.delete(kind);
       }
     };
+  }
+
+  /**
+   * Has the method of each attempt called by this function from now on; of several, the one that was added
+   * first is the outermost. Returns the function that ends that.
+   *
+   * @throws InvalidArgumentError when it is no function
+   */
+  around(around: AroundAttempt): () => void {
+    if (typeof around !== 'function') {
+      const remedy =
+        'Give a function that calls its second argument and returns what that returns.';
+      throw new InvalidArgumentError('FactStream.around', 'around', around, remedy);
+    }
+    const wrapper = new AttemptWrapper(around, new SeldomLog(this.#logger, this.#clock));
+    this.#wrappers = [...this.#wrappers, wrapper];
+    return () => {
+      this.#wrappers = this.#wrappers.filter((one) => one !== wrapper);
+    };
+  }
+
+  /** Whether there is a function around attempts. */
+  get wraps(): boolean {
+    return this.#wrappers.length > 0;
+  }
+
+  /** Runs the method of an attempt within the functions around it, and returns the promise of `work`. */
+  run(attempt: FactOf<'attempt_began'>, work: () => Promise<unknown>): Promise<unknown> {
+    const within = this.#wrappers.reduceRight(
+      (inner, wrapper) => () => wrapper.run(attempt, inner),
+      work,
+    );
+    return within();
   }
 
   /** Whether somebody takes facts of this kind. A fact is made only if so. */

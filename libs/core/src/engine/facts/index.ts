@@ -9,5 +9,6 @@ export {
   type SagaFacts,
   type TaskFacts,
 } from './engine-fact.js';
+export type { AroundAttempt } from './attempt-wrapper.js';
 export { factHandlers, type FactHandlers, type FactListener } from './fact-handlers.js';
 export { FactStream } from './fact-stream.js';

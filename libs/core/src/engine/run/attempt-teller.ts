@@ -1,4 +1,4 @@
-import type { AttemptFacts, AttemptOutcome, SagaFacts } from '../facts/index.js';
+import type { AttemptOutcome, FactOf, SagaFacts } from '../facts/index.js';
 import { taskRef } from '../journal/index.js';
 import type { PlannedStart } from '../decide/index.js';
 import type { EngineContext } from './engine-context.js';
@@ -15,6 +15,7 @@ export class AttemptTeller {
   readonly #start: PlannedStart;
   /** When it was made, then when its method was last called, by the monotonic clock. */
   #since: number;
+  #beginning: FactOf<'attempt_began'> | null = null;
   #stage: 'new' | 'began' | 'ended' = 'new';
 
   constructor(engine: Teller, saga: SagaFacts, start: PlannedStart) {
@@ -30,7 +31,17 @@ export class AttemptTeller {
     this.#since = clock.now();
     if (this.#stage !== 'new') return;
     this.#stage = 'began';
-    if (facts.wants('attempt_began')) facts.tell({ kind: 'attempt_began', ...this.#attempt });
+    if (facts.wants('attempt_began')) facts.tell(this.beginning);
+  }
+
+  /** The fact that it began, which functions around it are given, too. */
+  get beginning(): FactOf<'attempt_began'> {
+    return (this.#beginning ??= {
+      kind: 'attempt_began',
+      ...this.#saga,
+      ...taskRef(this.#start),
+      attempt: this.#start.attempt,
+    });
   }
 
   ended(outcome: AttemptOutcome): void {
@@ -41,12 +52,9 @@ export class AttemptTeller {
     const kind = before === 'new' ? 'attempt_withdrawn' : 'attempt_ended';
     if (!facts.wants(kind)) return;
     const durationMs = clock.now() - this.#since;
-    if (kind === 'attempt_ended') facts.tell({ kind, ...this.#attempt, outcome, durationMs });
-    else facts.tell({ kind, ...this.#attempt, waitedMs: durationMs });
-  }
-
-  get #attempt(): AttemptFacts {
     const { attempt } = this.#start;
-    return { ...this.#saga, ...taskRef(this.#start), attempt };
+    const what = { ...this.#saga, ...taskRef(this.#start), attempt };
+    if (kind === 'attempt_ended') facts.tell({ kind, ...what, outcome, durationMs });
+    else facts.tell({ kind, ...what, waitedMs: durationMs });
   }
 }

@@ -38,7 +38,7 @@ export class Attempt {
   abandoned = false;
   aborted: AbortReason | null = null;
   readonly turn: HeldTurn;
-  readonly #teller: AttemptTeller;
+  readonly teller: AttemptTeller;
   readonly #limit: TimeLimit;
   /** Aborted to end the wait for a connection, or the transaction that hangs on one. */
   readonly unwanted = new AbortController();
@@ -56,7 +56,7 @@ export class Attempt {
     readonly transactional: boolean,
     timeoutMs: number | null,
   ) {
-    this.#teller = new AttemptTeller(engine, run.facts, start);
+    this.teller = new AttemptTeller(engine, run.facts, start);
     this.connection = new ConnectionWait(engine);
     this.turn = new HeldTurn(run.turn, () => run.endTurn(), engine.timers);
     this.#limit = new TimeLimit(engine.timers, engine.clock, timeoutMs, () =>
@@ -120,7 +120,7 @@ export class Attempt {
   async runPlain(): Promise<void> {
     const { start, engine } = this;
     const point = start.role === 'compensation' ? 'compensation' : 'step';
-    this.#teller.began();
+    this.teller.began();
     try {
       await engine.faults.reach(`${point}.before-invoke`, start.step);
       const value: unknown = await callMethod(this, undefined);
@@ -150,7 +150,7 @@ export class Attempt {
     const { aborted, abandoned, run, engine } = this;
     if (aborted !== null || abandoned || run.closed || engine.draining) return false;
     this.#working = true;
-    this.#teller.began();
+    this.teller.began();
     this.#limit.run();
     return true;
   }
@@ -187,7 +187,7 @@ export class Attempt {
     this.settled = true;
     this.#stopBound?.();
     this.#freePermit();
-    this.#teller.ended('completed');
+    this.teller.ended('completed');
   }
 
   /** Makes a result from the value that the method returned. Throws if the value cannot be stored. */
@@ -298,7 +298,7 @@ export class Attempt {
 
   #report(result: AttemptResult, outcome: AttemptOutcome): void {
     this.#freePermit();
-    this.#teller.ended(outcome);
+    this.teller.ended(outcome);
     this.run.report(this, result);
   }
 

@@ -37,12 +37,16 @@ export async function callMethod(attempt: Attempt, transactionManager: unknown):
     step: start.step,
     attempt: start.attempt,
   };
+  const invoke = (): unknown => {
+    const returned: unknown = Reflect.apply(callable, instance, resolveArguments(method, values));
+    assertAwaitable(returned);
+    return returned;
+  };
+  const { facts } = engine;
   const call = (): unknown =>
-    engine.runInContext(fields, (): unknown => {
-      const returned: unknown = Reflect.apply(callable, instance, resolveArguments(method, values));
-      assertAwaitable(returned);
-      return returned;
-    });
+    engine.runInContext(fields, (): unknown =>
+      facts.wraps ? facts.run(attempt.teller.beginning, async () => await invoke()) : invoke(),
+    );
   if (!mayMakeCommands()) return await call();
   const { value, made } = await withMadeCommands(call);
   for (const command of made) {
