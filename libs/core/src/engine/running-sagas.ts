@@ -25,6 +25,7 @@ import {
   ConcurrencyPermits,
   SagaRun,
   StepRefusals,
+  tellClaim,
   type Attempt,
   type ClosedBecause,
   type EngineContext,
@@ -341,8 +342,7 @@ export class RunningSagas implements EngineContext {
       bytes: dataBytes(saga.entries),
     });
     this.add(run);
-    if (this.facts.wants('saga_claimed'))
-      this.facts.tell({ kind: 'saga_claimed', ...run.facts, found });
+    tellClaim(this, run, found);
     run.enqueue({ kind: 'adopted', from: saga.adoptedFrom });
     for (const letter of saga.mail) run.receive(letter);
   }

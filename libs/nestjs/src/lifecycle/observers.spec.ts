@@ -64,7 +64,9 @@ it('tells a stream that is there already what comes to it later, by connection',
   for (const stream of [facts, work.facts('default')]) {
     stream.tell({ kind: 'saga_started', ...saga });
     const attempt = { role: 'step', step: 'a', item: null, attempt: 1 } as const;
-    await stream.run({ kind: 'attempt_began', ...saga, ...attempt }, () => Promise.resolve());
+    await stream.run({ kind: 'attempt_began', ...saga, ...attempt, queuedMs: 0 }, () =>
+      Promise.resolve(),
+    );
   }
   expect(told).toEqual(['billing started', 'billing around', 'default started', 'default around']);
 });

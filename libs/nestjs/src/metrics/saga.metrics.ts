@@ -41,6 +41,12 @@ export const sagaMetrics: Provider[] = [
     labelNames: ['saga', 'step', 'role', 'outcome'],
     buckets: SECONDS,
   }),
+  makeHistogramProvider({
+    name: 'sagaz_saga_step_wait_seconds',
+    help: 'How long attempts waited from when they could have begun until their method was called.',
+    labelNames: ['connection'],
+    buckets: SECONDS,
+  }),
   makeCounterProvider({
     name: 'sagaz_saga_transitions_total',
     help: 'Transitions of sagas written by this process.',
@@ -140,6 +146,8 @@ export class SagaMetrics implements OnModuleInit {
     @InjectMetric('sagaz_saga_seconds') private readonly seconds: Histogram<'saga' | 'status'>,
     @InjectMetric('sagaz_saga_step_seconds')
     private readonly stepSeconds: Histogram<Step | 'role' | 'outcome'>,
+    @InjectMetric('sagaz_saga_step_wait_seconds')
+    private readonly stepWaits: Histogram<'connection'>,
     @InjectMetric('sagaz_saga_transitions_total')
     private readonly transitions: Counter<'connection'>,
     @InjectMetric('sagaz_saga_flush_seconds') private readonly flushes: Histogram<'connection'>,
@@ -175,6 +183,7 @@ export class SagaMetrics implements OnModuleInit {
         counter.inc({ connection: name }, 0);
       }
       this.flushes.zero({ connection: name });
+      this.stepWaits.zero({ connection: name });
       for (const definition of this.sagas.of(connection)) this.#zero(definition);
     }
   }
@@ -197,6 +206,7 @@ export class SagaMetrics implements OnModuleInit {
   #listener(connection: string): FactListener {
     const transitions = this.transitions.labels({ connection });
     const flushes = this.flushes.labels({ connection });
+    const stepWaits = this.stepWaits.labels({ connection });
     return factHandlers({
       saga_started: ({ saga }) => this.started.inc({ saga }),
       saga_ended: (fact) => this.#ended(fact),
@@ -209,6 +219,7 @@ export class SagaMetrics implements OnModuleInit {
         // Another fact says when it comes to need a person.
         if (parked) this.attention.inc({ saga, reason });
       },
+      attempt_began: ({ queuedMs }) => stepWaits.observe(queuedMs / 1_000),
       attempt_ended: ({ saga, step, role, outcome, durationMs }) =>
         this.stepSeconds.observe({ saga, step, role, outcome }, durationMs / 1_000),
       transitions_flushed: ({ size, durationMs }) => {

@@ -67,6 +67,8 @@ export interface DecisionContext {
 export interface PlannedStart extends TaskRef {
   readonly attempt: number;
   readonly suspicion: Suspicion;
+  /** Since when it could have been started, by the store's clock in milliseconds. */
+  readonly dueSince: number;
 }
 
 /**

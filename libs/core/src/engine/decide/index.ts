@@ -1,5 +1,6 @@
 export { replyTopicOf } from './command-message.js';
 export { decide } from './decide.js';
+export { sagaDueSince } from './due-since.js';
 export type {
   Decision,
   PlannedStart,

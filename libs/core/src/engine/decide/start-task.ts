@@ -2,6 +2,7 @@ import type { StepDefinition } from '../../saga/index.js';
 import type { TaskRef } from '../journal/index.js';
 import { taskOf } from '../state/index.js';
 import type { Draft, FreePermits, Suspicion } from './decision.js';
+import { taskDueSince } from './due-since.js';
 import { methodOf } from './task-result.js';
 
 /**
@@ -61,6 +62,7 @@ export function startTask(draft: Draft, ref: TaskRef, step: StepDefinition): voi
     permits.suspects = 0;
   }
   const attempt = task.failures + 1;
+  const dueSince = taskDueSince(state, context.definition, ref, step);
   draft.add({
     kind: 'started',
     ...ref,
@@ -68,7 +70,7 @@ export function startTask(draft: Draft, ref: TaskRef, step: StepDefinition): voi
     by: context.incarnation,
     epoch: context.epoch,
   });
-  draft.starts.push({ ...ref, attempt, suspicion });
+  draft.starts.push({ ...ref, attempt, suspicion, dueSince });
 }
 
 /**

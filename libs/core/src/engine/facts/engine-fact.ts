@@ -42,9 +42,13 @@ export interface FactFields {
   saga_started: SagaFacts;
   /**
    * This engine has loaded a saga from the store, to run it. `found`: it was `claimed` (it is new, due, has
-   * mail, or its engine died), or this engine was its owner already (`owned`).
+   * mail, or its engine died), or this engine was its owner already (`owned`). `queuedMs`: since it was
+   * started or its time had come; null: it waited for neither.
    */
-  saga_claimed: SagaFacts & { readonly found: 'claimed' | 'owned' };
+  saga_claimed: SagaFacts & {
+    readonly found: 'claimed' | 'owned';
+    readonly queuedMs: number | null;
+  };
   /** The saga was taken over from an engine that had died (`from`). Told after `saga_claimed`. */
   saga_adopted: SagaFacts & { readonly from: string };
   /**
@@ -79,8 +83,12 @@ export interface FactFields {
   };
   /** The saga has ended. `durationMs`: since its start, by the store's clock, waits included. */
   saga_ended: SagaFacts & { readonly status: FinalStatus; readonly durationMs: number };
-  /** The method of an attempt is about to be called. Its start is in the journal. */
-  attempt_began: AttemptFacts;
+  /**
+   * The method of an attempt is about to be called. Its start is in the journal. `queuedMs`: since it could
+   * have begun: all that it depends on was done, and its delay after a failure was over. It waited for a
+   * permit, for an engine, for its start to be written, or for a connection.
+   */
+  attempt_began: AttemptFacts & { readonly queuedMs: number };
   /**
    * An attempt that began has ended, for this process: its method has settled, or it was told to stop and
    * is not waited for any more. Its result is not in the journal yet, unless the attempt is transactional

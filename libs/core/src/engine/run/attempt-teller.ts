@@ -3,7 +3,7 @@ import { taskRef } from '../journal/index.js';
 import type { PlannedStart } from '../decide/index.js';
 import type { EngineContext } from './engine-context.js';
 
-type Teller = Pick<EngineContext, 'facts' | 'clock'>;
+type Teller = Pick<EngineContext, 'facts' | 'clock' | 'storeNow'>;
 
 /**
  * Tells the beginning and the end of one attempt, each once; of an attempt whose method was never called,
@@ -41,6 +41,7 @@ export class AttemptTeller {
       ...this.#saga,
       ...taskRef(this.#start),
       attempt: this.#start.attempt,
+      queuedMs: Math.max(0, this.#engine.storeNow() - this.#start.dueSince),
     });
   }
 

@@ -87,6 +87,7 @@ function hungStep(): {
       item,
       attempt: 1,
       suspicion: 'none',
+      dueSince: 0,
     } as const;
     const attempt = new Attempt(sagas, run, start, 1, false, WEEK_MS);
     void attempt.runPlain();

@@ -7,3 +7,4 @@ export { ConcurrencyPermits } from './concurrency-permits.js';
 export type { PendingTransition } from './pending-transition.js';
 export { SagaRun } from './saga-run.js';
 export { StepRefusals } from './step-refusals.js';
+export { tellClaim } from './tell-claim.js';

@@ -29,6 +29,7 @@ export function fold(state: SagaState, entry: SagaEntry, at: number): void {
   switch (entry.kind) {
     case 'saga_started':
       state.startedAt = at;
+      state.directionSince = at;
       state.input = entry.input;
       state.trace = entry.trace ?? {};
       return;
@@ -39,6 +40,7 @@ export function fold(state: SagaState, entry: SagaEntry, at: number): void {
     case 'compensating':
       state.phase = 'undoing';
       state.resume = 'undoing';
+      state.directionSince = at;
       state.attention = null;
       return;
     case 'needs_attention':
@@ -47,8 +49,9 @@ export function fold(state: SagaState, entry: SagaEntry, at: number): void {
       return;
     case 'retry_requested':
       state.phase = state.resume;
+      state.directionSince = at;
       state.attention = null;
-      freshChance(state, entry.again);
+      freshChance(state, entry.again, at);
       return;
     case 'saga_ended':
       state.phase = 'ended';
@@ -67,7 +70,7 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
   const task = taskOf(state, ref);
   switch (entry.kind) {
     case 'started':
-      setTask(state, ref, {
+      setTask(state, ref, at, {
         status: 'running',
         attempt,
         by: entry.by,
@@ -76,7 +79,7 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
       });
       return;
     case 'completed':
-      setTask(state, ref, {
+      setTask(state, ref, at, {
         status: 'done',
         attempt,
         output: entry.output,
@@ -89,7 +92,7 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
       if (ref.role === 'step') forgiveStep(state, ref);
       return;
     case 'attempt_failed':
-      setTask(state, ref, {
+      setTask(state, ref, at, {
         status: 'backoff',
         attempt,
         failures: task.failures + 1,
@@ -102,7 +105,7 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
       });
       return;
     case 'failed':
-      setTask(state, ref, {
+      setTask(state, ref, at, {
         ...ended(entry.error),
         status: 'failed',
         attempt,
@@ -111,7 +114,7 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
       if (ref.role === 'step') fail(state, entry, at);
       return;
     case 'unknown':
-      setTask(state, ref, {
+      setTask(state, ref, at, {
         ...ended(entry.error),
         status: 'unknown',
         attempt,
@@ -120,7 +123,7 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
       if (ref.role === 'step') fail(state, entry, at);
       return;
     case 'waiting':
-      setTask(state, ref, {
+      setTask(state, ref, at, {
         status: 'waiting',
         attempt,
         crashes: 0,
@@ -128,7 +131,7 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
       });
       return;
     case 'crashed':
-      setTask(state, ref, {
+      setTask(state, ref, at, {
         status: 'backoff',
         crashes: task.crashes + 1,
         doubt: task.doubt || entry.doubt,
@@ -136,10 +139,10 @@ function foldTask(state: SagaState, entry: TaskEntry, at: number): void {
       });
       return;
     case 'released':
-      setTask(state, ref, { status: 'idle', doubt: task.doubt || entry.doubt });
+      setTask(state, ref, at, { status: 'idle', doubt: task.doubt || entry.doubt });
       return;
     case 'late_success':
-      foldLateSuccess(state, ref, entry.output);
+      foldLateSuccess(state, ref, entry.output, at);
       return;
   }
 }
@@ -180,11 +183,11 @@ function fail(
  * Records that an abandoned attempt has succeeded. If its step was undone or is being undone, the undo
  * is repeated.
  */
-function foldLateSuccess(state: SagaState, ref: TaskRef, output: unknown): void {
+function foldLateSuccess(state: SagaState, ref: TaskRef, output: unknown, at: number): void {
   // The success of an undo changes nothing, since the effect may have come once more after it.
   if (ref.role === 'compensation') return;
   if (ref.role === 'recovery') {
-    setTask(state, ref, { doubt: true, output });
+    setTask(state, ref, at, { doubt: true, output });
     return;
   }
   const undo: TaskRef = { ...ref, role: 'compensation' };
@@ -193,20 +196,20 @@ function foldLateSuccess(state: SagaState, ref: TaskRef, output: unknown): void 
     // of the later one had begun.
     if (taskOf(state, undo).status === 'idle') return;
   } else {
-    setTask(state, ref, { doubt: true, output });
+    setTask(state, ref, at, { doubt: true, output });
     if (state.phase === 'forward') return;
-    setTask(state, ref, { status: 'done' });
+    setTask(state, ref, at, { status: 'done' });
   }
-  setTask(state, undo, { status: 'idle', failures: 0, crashes: 0, error: null });
+  setTask(state, undo, at, { status: 'idle', failures: 0, crashes: 0, error: null });
 }
 
 /** Gives tasks that had given up all their attempts anew, after an operator's retry. */
-function freshChance(state: SagaState, again: readonly TaskRef[]): void {
+function freshChance(state: SagaState, again: readonly TaskRef[], at: number): void {
   for (const ref of again) {
     const task = taskOf(state, ref);
     // A task that waits after a crash stays a suspect, since no run of it has been seen to end.
     const crashes = stageOf(task) === 'gave_up' ? 0 : task.crashes;
-    setTask(state, ref, { status: 'idle', failures: 0, crashes });
+    setTask(state, ref, at, { status: 'idle', failures: 0, crashes });
     if (ref.role === 'step') forgiveStep(state, ref);
   }
 }

@@ -40,6 +40,8 @@ export interface SentCommand {
 /** The state of a task. The object is replaced, never changed in place. */
 export interface TaskState {
   readonly status: TaskStatus;
+  /** Since when it has this status, by the store's clock in milliseconds; 0: from the beginning. */
+  readonly since: number;
   /** The latest attempt, from 1; 0: none yet. */
   readonly attempt: number;
   /** Attempts that failed and count against the retry policy. */
@@ -74,6 +76,11 @@ export interface SagaState {
   /** The trace it belongs to; empty: none. */
   trace: TraceHeaders;
   phase: Phase;
+  /**
+   * When it began to go forward or to undo, or last went on after a person was needed, by the store's clock in
+   * milliseconds.
+   */
+  directionSince: number;
   /** The phase to which an operator's retry returns. */
   resume: 'forward' | 'undoing';
   /** The tasks of which the journal has an entry. */
@@ -91,6 +98,7 @@ export interface SagaState {
 
 const FRESH: TaskState = Object.freeze({
   status: 'idle',
+  since: 0,
   attempt: 0,
   failures: 0,
   crashes: 0,
@@ -112,6 +120,7 @@ export function emptyState(): SagaState {
     input: undefined,
     trace: {},
     phase: 'forward',
+    directionSince: 0,
     resume: 'forward',
     tasks: new TaskMap(),
     failures: [],
@@ -130,15 +139,25 @@ export function taskOf(state: SagaState, ref: TaskRef): TaskState {
   return state.tasks.get(ref) ?? FRESH;
 }
 
-export function setTask(state: SagaState, ref: TaskRef, change: Partial<TaskState>): void {
-  state.tasks.set(ref, changed(taskOf(state, ref), change));
+/** Changes the state of a task. `at`: when, by the store's clock in milliseconds. */
+export function setTask(
+  state: SagaState,
+  ref: TaskRef,
+  at: number,
+  change: Partial<Omit<TaskState, 'since'>>,
+): void {
+  state.tasks.set(ref, changed(taskOf(state, ref), at, change));
 }
 
 /**
  * A copy with a change. It names every field, because two spreads take ten times as long, and each entry of
  * a journal makes a copy.
  */
-function changed(before: TaskState, change: Partial<TaskState>): TaskState {
+function changed(
+  before: TaskState,
+  at: number,
+  change: Partial<Omit<TaskState, 'since'>>,
+): TaskState {
   const {
     status = before.status,
     attempt = before.attempt,
@@ -155,6 +174,7 @@ function changed(before: TaskState, change: Partial<TaskState>): TaskState {
   } = change;
   return {
     status,
+    since: status === before.status ? before.since : at,
     attempt,
     failures,
     crashes,
