@@ -84,6 +84,39 @@ INSERT INTO sagaz.message
 SELECT -row, -1, 0, 0, '', '', '', '', '', '', '', '', '{}'::json, ''::bytea FROM generate_series(1, 1000) AS row;
 DELETE FROM sagaz.message WHERE queue = -1;
 
+-- How many messages wait in a landing queue, in_most at most, and their bytes: exactly of in_sized messages,
+-- beyond that by their average. A function for the same reason as that which reads.
+CREATE FUNCTION sagaz.landing_size(in_queue integer, in_most bigint, in_sized bigint)
+RETURNS TABLE (messages bigint, bytes bigint) LANGUAGE plpgsql STABLE ROWS 1
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET plan_cache_mode = force_generic_plan AS $$
+DECLARE
+  counted bigint;
+  sized bigint := 0;
+  payloads numeric := 0;
+  more bigint;
+  theirs numeric;
+BEGIN
+  messages := 0;
+  FOR wanted IN 0..2 LOOP
+    SELECT count(*) INTO counted FROM (
+      SELECT FROM sagaz.message m WHERE m.queue = in_queue AND m.lane = wanted LIMIT in_most - messages
+    ) AS those;
+    messages := messages + counted;
+    CONTINUE WHEN counted = 0 OR sized >= in_sized;
+    SELECT count(*), coalesce(sum(octet_length(those.payload)), 0) INTO more, theirs FROM (
+      SELECT m.payload FROM sagaz.message m WHERE m.queue = in_queue AND m.lane = wanted
+      LIMIT least(counted, in_sized - sized)
+    ) AS those;
+    sized := sized + more;
+    payloads := payloads + theirs;
+  END LOOP;
+  bytes := 500 * messages + (payloads * messages / greatest(sized, 1))::bigint;
+  RETURN NEXT;
+END
+$$;
+
 -- Begins a command: writes the row of its key, or returns the one that is there.
 CREATE FUNCTION sagaz.participant_begin(
   in_tenant text, in_key text, in_keep_ms double precision, in_wait_ms integer
@@ -131,6 +164,7 @@ $$;
 -- @down
 DROP FUNCTION sagaz.participant_undo(text, text, double precision, integer);
 DROP FUNCTION sagaz.participant_begin(text, text, double precision, integer);
+DROP FUNCTION sagaz.landing_size(integer, bigint, bigint);
 DELETE FROM sagaz.message WHERE queue IN (SELECT id FROM sagaz.queue WHERE starts_with(name, 'landing:'));
 DELETE FROM sagaz.slot_lease WHERE starts_with(queue, 'landing:');
 DELETE FROM sagaz.slot_member WHERE starts_with(queue, 'landing:');

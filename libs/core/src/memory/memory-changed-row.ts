@@ -17,7 +17,7 @@ export function changedRow(
         status: 'retrying',
         attempts: row.attempts + (change.counts ? 1 : 0),
         dueAt: clock.now() + change.delayMs,
-        error: change.error,
+        error: change.error ?? row.error,
       };
     case 'dead_letter':
       if (row.status !== 'pending' && row.status !== 'retrying') return null;

@@ -14,6 +14,7 @@ import {
   type InboxStore,
   type KeptReply,
   type LandedRow,
+  type LandedSize,
   type LandingMessage,
   type ParticipantState,
   type SlotQueueStore,
@@ -176,6 +177,10 @@ export class MemoryInboxStore implements InboxStore {
 
   landingQueue(group: string): Promise<SlotQueueStore> {
     return Promise.resolve(this.#landings.of(group));
+  }
+
+  landedSize(group: string, most: number): Promise<LandedSize> {
+    return Promise.resolve(this.#landings.of(group).size(most));
   }
 
   async finishLanded(row: LandedRow, transaction: Transaction): Promise<void> {

@@ -1,11 +1,13 @@
 import { LandedRowLostError, landedForm, placeOfKey } from '../messaging/index.js';
-import type {
-  InboxDeath,
-  InboxKey,
-  InboxLine,
-  LandedRow,
-  LandingMessage,
-  Message,
+import {
+  ROW_BYTES,
+  type InboxDeath,
+  type InboxKey,
+  type InboxLine,
+  type LandedRow,
+  type LandedSize,
+  type LandingMessage,
+  type Message,
 } from '../ports/index.js';
 import { copyOf } from './memory-queue-append.js';
 import {
@@ -59,6 +61,16 @@ export class MemoryLandingQueue extends MemorySlotQueue {
   async finish(landed: LandedRow, own: MemoryTransaction): Promise<void> {
     await this.#locked(landed, own);
     this.rows.table.delete(landed.seq, own);
+  }
+
+  /** What waits in the queue. */
+  size(most: number): LandedSize {
+    const rows = this.rows.committed(({ status }) => status !== 'dead_letter').slice(0, most);
+    const bytes = rows.reduce(
+      (sum, { message }) => sum + ROW_BYTES + message.payload.byteLength,
+      0,
+    );
+    return { messages: rows.length, bytes };
   }
 
   /** The dead letters, in the order of their numbers. */

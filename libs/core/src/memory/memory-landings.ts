@@ -1,10 +1,4 @@
-import {
-  hintSlots,
-  landedForm,
-  landedPart,
-  landingChannel,
-  originalOf,
-} from '../messaging/index.js';
+import { hintLanded, landedPart, landingChannel, originalOf } from '../messaging/index.js';
 import type {
   Clock,
   DeadLetterFilter,
@@ -54,21 +48,7 @@ export class MemoryLandings {
   hint(messages: readonly LandingMessage[], own: MemoryTransaction): void {
     const wakeUps = this.#wakeUps;
     if (wakeUps === undefined) return;
-    const groups = new Map<string, LandingMessage[]>();
-    for (const one of messages) {
-      const those = groups.get(one.key.group) ?? [];
-      groups.set(one.key.group, those);
-      those.push(one);
-    }
-    own.afterCommit(() => {
-      for (const [group, those] of groups) {
-        hintSlots(
-          wakeUps,
-          landingChannel(group),
-          those.map(({ key, message }) => landedForm(key, message)),
-        );
-      }
-    });
+    own.afterCommit(() => hintLanded(wakeUps, messages));
   }
 
   hintAll(group: string, own: MemoryTransaction): void {

@@ -17,6 +17,14 @@ export type PublishOutcome =
    */
   | { readonly kind: 'expired' };
 
+/** An attempt to handle a message that tells whether the group's handlers work at all. */
+export interface HandlerTrial {
+  /** False: a failure of the handler uses up no attempt of the message. */
+  readonly counts: boolean;
+  /** Called when the handler has answered or failed; not called where it was not reached. */
+  ended(how: 'worked' | 'failed'): void;
+}
+
 export interface Delivery {
   readonly message: Message;
   readonly group: string;
@@ -32,6 +40,8 @@ export interface Delivery {
   readonly ordered?: boolean;
   /** The row of the group's landing queue that the message comes from; absent: it comes from the broker. */
   readonly landed?: LandedRow;
+  /** Who wants to know whether the handler works. Absent: nobody. */
+  readonly trial?: HandlerTrial;
   /**
    * Aborted when the subscription loses the right to work on the message, or closes for good. Only in
    * the second case the reason is a `SubscriptionClosedError`: the message is given back in good order,

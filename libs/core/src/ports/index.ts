@@ -5,7 +5,7 @@ export type * from './engine-registry.js';
 export * from './fault-points.js';
 export * from './format.js';
 export type * from './inbox-store.js';
-export type * from './landing-store.js';
+export * from './landing-store.js';
 export * from './latest-entries-look.js';
 export type * from './logger.js';
 export * from './message.js';

@@ -19,6 +19,16 @@ export interface LandingMessage {
   readonly retry: { readonly delayMs: number; readonly error: string } | null;
 }
 
+/** How much waits in a landing queue. Dead letters do not count, since nobody works on them. */
+export interface LandedSize {
+  readonly messages: number;
+  /** The bytes of their payloads, and 500 for each message. */
+  readonly bytes: number;
+}
+
+/** The most messages of a landing queue whose bytes are read to know its size. */
+export const SIZED_MESSAGES = 10_000;
+
 /** A row of the landing queue, and the right of a process to end it. */
 export interface LandedRow {
   /** The inbox key under which it landed, with the group. */
@@ -55,6 +65,13 @@ export interface LandingStore {
    * and removed by {@link LandingStore.finishLanded} in the handler's transaction.
    */
   landingQueue(group: string): Promise<SlotQueueStore>;
+
+  /**
+   * How much waits in the landing queue of a group, counted up to `most` messages. Of more than
+   * {@link SIZED_MESSAGES} the bytes are estimated from that many. Every process of the group asks every few
+   * seconds, so its cost is bounded by the counting.
+   */
+  landedSize(group: string, most: number): Promise<LandedSize>;
 
   /**
    * Last statement of the transaction of a landed message: removes its row, and holds off a take-over of the

@@ -112,7 +112,8 @@ export type SlotChange =
       readonly place: Place;
       readonly delayMs: number;
       readonly counts: boolean;
-      readonly error: string;
+      /** Null: the error that the row has stays. */
+      readonly error: string | null;
       /**
        * Leave the row alone, with the outcome `gone`, where another row of its key comes before it: then
        * it was not in work, and as a retry it would overtake that row.

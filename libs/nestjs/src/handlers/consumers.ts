@@ -36,7 +36,8 @@ const NOT_STARTED =
 export class Consumers implements Worker, OnModuleInit {
   readonly name = 'consumers';
   readonly #subscriptions: KeptSubscription[] = [];
-  readonly #landings: LandingWorker[] = [];
+  /** By connection and group. */
+  readonly #landings = new Map<Connection, Map<string, LandingWorker>>();
   readonly #housekeeping: InboxHousekeeping[] = [];
   readonly #processors = new Map<Connection, InboxProcessor>();
   readonly #gate: SoloGate;
@@ -108,8 +109,9 @@ export class Consumers implements Worker, OnModuleInit {
     for (const housekeeping of this.#housekeeping) housekeeping.stop();
     await Promise.all([
       ...this.#subscriptions.splice(0).map((subscription) => subscription.close(withinMs)),
-      ...this.#landings.splice(0).map((landing) => landing.close(withinMs)),
+      ...this.#landingWorkers().map((landing) => landing.close(withinMs)),
     ]);
+    this.#landings.clear();
   }
 
   problem(): string | null {
@@ -117,7 +119,7 @@ export class Consumers implements Worker, OnModuleInit {
       const remedy = this.server.connected ? NOT_STARTED : NOT_CONNECTED;
       return `No messages come to ${this.#declared.join(', ')}. ${remedy}`;
     }
-    for (const { problem } of [...this.#landings, ...this.#processors.values()]) {
+    for (const { problem } of [...this.#landingWorkers(), ...this.#processors.values()]) {
       if (problem !== null) return problem;
     }
     for (const subscription of this.#subscriptions) {
@@ -164,7 +166,7 @@ export class Consumers implements Worker, OnModuleInit {
         concurrency: this.options.inbox.concurrency,
         // Each handler has a time limit of its own, so the subscription needs none.
         timeoutMs: null,
-        handle: (delivery) => this.#handle(delivery),
+        handle: (delivery) => this.#receive(delivery),
         land: (deliveries) => this.#land(deliveries),
       },
     });
@@ -172,12 +174,42 @@ export class Consumers implements Worker, OnModuleInit {
     subscription.begin();
   }
 
-  async #handle(delivery: Delivery): Promise<HandledDelivery> {
-    const { group, message } = delivery;
+  /** Handles a message of the broker, or acknowledges one that is not for this group. */
+  async #receive(delivery: Delivery): Promise<HandledDelivery> {
+    const connection = this.#connectionOf(delivery);
+    if (connection === undefined) return { kind: 'done' };
+    const landing = this.#landings.get(connection)?.get(delivery.group);
+    return landing?.receive(delivery) ?? this.#handle(connection, delivery);
+  }
+
+  /**
+   * The connection on which a message of the broker is handled. Undefined: the group has no handler for it, and
+   * it is no command of one of its topics, which would have to be answered.
+   */
+  #connectionOf({ group, message }: Delivery): Connection | undefined {
     const handler = this.handlers.find(group, message.type);
-    if (handler === undefined) return this.#unhandled(delivery);
-    return this.#processorOf(handler.connection).receive(delivery, handler.inbox, (attempt) =>
-      callHandler(handler, attempt),
+    if (handler !== undefined) return handler.connection;
+    const role = message.headers[HEADERS.role];
+    if (role !== 'command' && role !== 'compensation') return undefined;
+    return this.handlers.commandHandlerOf(group, message.topic)?.connection;
+  }
+
+  /**
+   * Has a message handled on a connection. One without a handler there is given up: a command, or a message that
+   * landed when this application, or an earlier version, had a handler for it.
+   */
+  #handle(connection: Connection, delivery: Delivery): Promise<HandledDelivery> {
+    const { group, message } = delivery;
+    const processor = this.#processorOf(connection);
+    const handler = this.handlers.find(group, message.type);
+    if (handler?.connection === connection) {
+      return processor.receive(delivery, handler.inbox, (attempt) => callHandler(handler, attempt));
+    }
+    const neighbour = this.handlers.on(connection, group);
+    if (neighbour === undefined) return Promise.resolve({ kind: 'done' });
+    const unknown: InboxHandler = { ...neighbour.inbox, type: message.type, blocks: false };
+    return processor.receive(delivery, unknown, () =>
+      Promise.reject(new UnknownCommandError(message.type, group)),
     );
   }
 
@@ -193,23 +225,6 @@ export class Consumers implements Worker, OnModuleInit {
   }
 
   /**
-   * Acknowledges an event without a handler. A command without a handler is answered with a failure and
-   * kept as a dead letter.
-   */
-  async #unhandled(delivery: Delivery): Promise<HandledDelivery> {
-    const { group, message } = delivery;
-    const role = message.headers[HEADERS.role];
-    const neighbour = this.handlers.commandHandlerOf(group, message.topic);
-    if ((role !== 'command' && role !== 'compensation') || neighbour === undefined) {
-      return { kind: 'done' };
-    }
-    const unknown: InboxHandler = { ...neighbour.inbox, type: message.type };
-    return this.#processorOf(neighbour.connection).receive(delivery, unknown, () =>
-      Promise.reject(new UnknownCommandError(message.type, group)),
-    );
-  }
-
-  /**
    * Returns the processor of a connection. There is one for each, because it knows which messages are
    * being handled in this process.
    */
@@ -222,7 +237,8 @@ export class Consumers implements Worker, OnModuleInit {
     return processor;
   }
 
-  #makeProcessor({ name, store }: Connection): InboxProcessor {
+  #makeProcessor(connection: Connection): InboxProcessor {
+    const { name, store } = connection;
     const { signing } = this.options;
     return new InboxProcessor({
       inbox: store.inbox,
@@ -240,8 +256,17 @@ export class Consumers implements Worker, OnModuleInit {
       gate: this.#gate,
       // A quarter of the places, so that messages that have timed out before leave places to others.
       slowPlaces: Math.max(1, Math.floor(this.options.inbox.concurrency / 4)),
-      keepsRetries: this.broker?.keepsRetries ?? true,
+      keepsRetries: this.#keepsRetries,
+      mayLand: (group) => this.#landings.get(connection)?.get(group)?.mayLand ?? true,
     });
+  }
+
+  get #keepsRetries(): boolean {
+    return this.broker?.keepsRetries ?? true;
+  }
+
+  #landingWorkers(): readonly LandingWorker[] {
+    return [...this.#landings.values()].flatMap((groups) => [...groups.values()]);
   }
 
   #startLanding(connection: Connection, group: string): void {
@@ -251,25 +276,13 @@ export class Consumers implements Worker, OnModuleInit {
       clock: this.clock,
       logger: this.logger,
       concurrency: this.options.inbox.concurrency,
-      handle: (delivery) => this.#handleLanded(connection, delivery),
+      handle: (delivery) => this.#handle(connection, delivery),
       wakeUps: connection.store.wakeUps,
+      keepsRetries: this.#keepsRetries,
+      bounds: this.options.inbox.landing,
     });
-    this.#landings.push(landing);
+    const groups = this.#landings.get(connection) ?? new Map<string, LandingWorker>();
+    this.#landings.set(connection, groups.set(group, landing));
     detached(() => void landing.start());
-  }
-
-  /** Gives up a message that landed when this application, or an earlier version, had a handler for it. */
-  #handleLanded(connection: Connection, delivery: Delivery): Promise<HandledDelivery> {
-    const { group, message } = delivery;
-    const handler = this.handlers.find(group, message.type);
-    if (handler?.connection === connection) return this.#handle(delivery);
-    const some = this.handlers.all.find(
-      ({ inbox, connection: its }) => inbox.group === group && its === connection,
-    );
-    if (some === undefined) return this.#handle(delivery);
-    const unknown: InboxHandler = { ...some.inbox, type: message.type };
-    return this.#processorOf(connection).receive(delivery, unknown, () =>
-      Promise.reject(new UnknownCommandError(message.type, group)),
-    );
   }
 }

@@ -83,6 +83,11 @@ export class HandlerSet {
     return this.#groups.get(group)?.get(type);
   }
 
+  /** Some handler of the group on the connection. */
+  on(connection: Connection, group: string): DeclaredHandler | undefined {
+    return this.#handlersOf(group).find((handler) => handler.connection === connection);
+  }
+
   /**
    * A handler of the group for commands of the topic. The commands of a topic are addressed to the
    * group that has such a handler, and not to one that only listens to events of the topic.

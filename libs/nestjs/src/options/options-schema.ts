@@ -7,6 +7,7 @@ import {
   errorText,
 } from '@sagaz/core';
 import { z } from 'zod';
+import { landingOption } from './landing-option.js';
 import { signingOption } from './signing-option.js';
 import { brokerDriver, storeDriver } from './drivers.js';
 
@@ -196,8 +197,9 @@ export const optionsSchema = z.strictObject(
           maxCrashes: whole(1, 100, 3),
           keepDone: duration('7d', '1m', LONGEST),
           keepKeys: duration('30d', '1m', LONGEST),
+          landing: landingOption,
         },
-        { error: 'give { retry, concurrency, timeout, maxCrashes, keepDone, keepKeys }' },
+        { error: 'give { retry, concurrency, timeout, maxCrashes, keepDone, keepKeys, landing }' },
       )
       .prefault({}),
     signing: signingOption,

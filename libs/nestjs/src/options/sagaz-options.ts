@@ -104,6 +104,29 @@ export interface InboxOptions {
   readonly keepDone?: Duration;
   /** How long a command's idempotency key is remembered. Default `'30d'`. `SAGAZ_INBOX_KEEP_KEYS`. */
   readonly keepKeys?: Duration;
+  /** How much may wait in the landing queue of a group. */
+  readonly landing?: LandingOptions;
+}
+
+/**
+ * How much may wait in the landing queue of a consumer group: what its handlers could not do when the broker
+ * delivered it. Dead letters do not count. The soft bounds concern brokers that do not keep their retries.
+ */
+export interface LandingOptions {
+  /**
+   * From so many messages on, while nearly all keys fail, nothing more is taken from the broker, and one message
+   * at a time is tried without using up its attempts, until one succeeds. Default 10,000.
+   */
+  readonly softMessages?: number;
+  /** The same in bytes: payloads, and 500 bytes for each message. Default 67,108,864 (64 MiB). */
+  readonly softBytes?: number;
+  /**
+   * From so many messages on, nothing more is taken from the broker until fewer than 90 % of them are left. A
+   * broker that keeps its retries keeps what would land, and the rest goes on. Default 1,000,000.
+   */
+  readonly maxMessages?: number;
+  /** The same in bytes. Default 1,073,741,824 (1 GiB). */
+  readonly maxBytes?: number;
 }
 
 /** A key that services which trust each other have in common: at least 32 bytes, random, as text or Buffer. */

@@ -19,7 +19,7 @@ export {
   type PoolSource,
 } from './pool-source.js';
 export { behindPooler, unnamed } from './named-statements.js';
-export { inPlainJson, inPlainText, storable } from './plain-text.js';
+export { inPlainJson, inPlainText } from './plain-text.js';
 export { Prepared } from './prepared.js';
 export { limited, type Queryable, type Statement } from './queryable.js';
 export { SagazClient } from './sagaz-client.js';

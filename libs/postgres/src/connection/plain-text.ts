@@ -21,11 +21,3 @@ function escaped(text: string): string {
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }
-
-/**
- * Removes from a text the characters that a database in UTF8 cannot store: NUL and halves of surrogate
- * pairs.
- */
-export function storable(text: string): string {
-  return text.replace(/\0|[\ud800-\udfff]/gu, '\ufffd');
-}

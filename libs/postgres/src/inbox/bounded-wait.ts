@@ -35,3 +35,16 @@ export async function waitingAtMost<T>(
 export function boundOf(waitMs: number): string {
   return String(Math.max(1, Math.ceil(waitMs)));
 }
+
+/**
+ * SQL that has the server end the transaction after so many ms without a statement. A shorter limit that the
+ * session has already, the operator's for instance, stays. Never null.
+ *
+ * @param limit SQL of a text
+ */
+export function limitIdleness(limit: string): string {
+  return `CASE
+        WHEN current_setting('idle_in_transaction_session_timeout') = '0'
+          OR current_setting('idle_in_transaction_session_timeout')::interval > (${limit} || ' ms')::interval
+        THEN set_config('idle_in_transaction_session_timeout', ${limit}, true) ELSE '' END`;
+}

@@ -1,7 +1,7 @@
 import type { ClaimOptions, ClaimState, InboxKey } from '@sagaz/core';
 import { Prepared, type Queryable, type SchemaName } from '../connection/index.js';
-import { waitingAtMost } from './bounded-wait.js';
-import { hasKey, holds, KEY_COLUMNS, keyValues, lockOf } from './inbox-rows.js';
+import { limitIdleness, waitingAtMost } from './bounded-wait.js';
+import { hasKey, holds, KEY_COLUMNS, keyValues, LOCK, lockOf } from './inbox-rows.js';
 
 interface KnownRow {
   readonly state: 'done' | 'landed' | 'dead' | null;
@@ -10,15 +10,6 @@ interface KnownRow {
 
 /** The longest limit that PostgreSQL takes, in milliseconds. */
 const MOST_IDLE_MS = 2 ** 31 - 1;
-
-/**
- * SQL that has the server end the transaction after so many ms without a statement. A limit that the session
- * has already, the operator's for instance, stays. Never null.
- */
-function limitIdleness(limit: string): string {
-  return `CASE current_setting('idle_in_transaction_session_timeout')
-        WHEN '0' THEN set_config('idle_in_transaction_session_timeout', ${limit}, true) ELSE '' END`;
-}
 
 /** Above the number of every row. */
 const HIGHEST = String(2n ** 63n - 1n);
@@ -46,7 +37,6 @@ export class InboxClaims {
   readonly #unordered: ClaimSql;
   readonly #landed: ClaimSql;
   readonly #known: Prepared;
-  readonly #lock: Prepared;
 
   constructor({ quoted }: SchemaName) {
     // The limit is set first, so that it is also set when the claim has to wait.
@@ -68,7 +58,6 @@ export class InboxClaims {
     );
     this.#known = new Prepared(`SELECT i.state, ${holds(quoted, '$5::bigint', '$6::bigint')} AS held
       FROM (VALUES (1)) AS always LEFT JOIN ${quoted}.inbox i ON ${hasKey('i')}`);
-    this.#lock = new Prepared('SELECT pg_advisory_xact_lock($1::bigint)');
   }
 
   /**
@@ -109,7 +98,7 @@ export class InboxClaims {
       if (state === null && landed !== undefined) return 'done';
       if (held && line !== undefined) return 'held';
       const claimed = await waitingAtMost(on, key, waitMs, async () => {
-        await on.query(this.#lock.with([lock]));
+        await on.query(LOCK.with([lock]));
         return claims();
       });
       if (claimed) return 'new';

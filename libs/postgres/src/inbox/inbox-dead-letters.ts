@@ -12,23 +12,11 @@ import {
   type WakeUps,
 } from '@sagaz/core';
 import { apart, epochMs, type SagazPool, type SchemaName } from '../connection/index.js';
-import { headersOf, LANES } from '../slots/index.js';
+import { BYTE_COLUMNS, LANES, queuedMessage, type MessageRow } from '../slots/index.js';
 import { LANDING, queueOf } from './landing-queues.js';
 
-interface LetterRow {
+interface LetterRow extends MessageRow {
   readonly group_name: string;
-  readonly seq: string;
-  readonly id: string;
-  readonly tenant: string;
-  readonly topic: string;
-  readonly key: string;
-  readonly type: string;
-  readonly source: string;
-  readonly time: string;
-  readonly content_type: string;
-  readonly headers: string;
-  readonly payload: Buffer;
-  readonly attempts: number;
   readonly blocks: boolean;
   readonly reason: string | null;
   readonly error: string | null;
@@ -63,9 +51,8 @@ export class InboxDeadLetters {
       text: `SELECT m.* FROM ${this.#schema}.queue q
         CROSS JOIN generate_series(0, ${String(SLOT_COUNT - 1)}) AS s (slot)
         CROSS JOIN LATERAL (
-          SELECT substr(q.name, ${String(LANDING.length + 1)}) AS group_name, o.seq, o.id, o.tenant, o.topic,
-            o.key, o.type, o.source, o.time, o.content_type, o.headers::text AS headers, o.payload,
-            o.attempts, o.blocks, o.reason, o.error, ${epochMs('o.died_at')} AS died_at
+          SELECT substr(q.name, ${String(LANDING.length + 1)}) AS group_name, ${BYTE_COLUMNS},
+            o.blocks, o.reason, o.error, ${epochMs('o.died_at')} AS died_at
           FROM ${this.#schema}.message o
           WHERE o.queue = q.id AND o.lane = ${DEAD} AND o.slot = s.slot AND o.seq > $2
             AND ($3::text IS NULL OR o.topic = $3) AND ($4::text IS NULL OR o.type = $4)
@@ -222,22 +209,10 @@ export class InboxDeadLetters {
 }
 
 function letterOf(row: LetterRow): InboxDeadLetter {
-  const stored = {
-    id: row.id,
-    tenant: row.tenant,
-    topic: row.topic,
-    key: row.key,
-    type: row.type,
-    source: row.source,
-    time: row.time,
-    contentType: row.content_type,
-    headers: headersOf(row.headers),
-    payload: row.payload,
-  };
   return {
     cursor: row.seq,
     group: row.group_name,
-    message: originalOf(stored),
+    message: originalOf(queuedMessage(row).message),
     attempts: row.attempts,
     blocks: row.blocks,
     reason: row.reason ?? '',

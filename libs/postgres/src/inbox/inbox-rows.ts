@@ -1,4 +1,6 @@
 import { hashOfLine, hashOfMessage, type InboxKey, type InboxLine } from '@sagaz/core';
+import { Prepared } from '../connection/index.js';
+import { LANES } from '../slots/index.js';
 
 /** The columns of the inbox's primary key, in the order of {@link keyValues}. */
 export const KEY_COLUMNS = 'tenant, group_name, source, id';
@@ -20,6 +22,9 @@ export function lockOf(key: InboxKey, line: InboxLine | undefined): string {
     : hashOfLine(group, line.tenant, line.topic, line.key);
 }
 
+/** Takes the lock $1 until the end of the transaction. */
+export const LOCK = new Prepared('SELECT pg_advisory_xact_lock($1::bigint)');
+
 /**
  * SQL: whether a landed message holds the key whose hash is the parameter. A row holds its key unless it is a
  * dead letter that does not block; the condition is that of the index. ORDER BY and LIMIT keep the planner on
@@ -29,6 +34,6 @@ export function lockOf(key: InboxKey, line: InboxLine | undefined): string {
  */
 export function holds(schema: string, hash: string, below?: string): string {
   return `(SELECT l.seq FROM ${schema}.message l
-      WHERE l.key_hash = ${hash} AND (l.lane <> 5 OR l.blocks)${below === undefined ? '' : ` AND l.seq < ${below}`}
+      WHERE l.key_hash = ${hash} AND (l.lane <> ${String(LANES.dead_letter)} OR l.blocks)${below === undefined ? '' : ` AND l.seq < ${below}`}
       ORDER BY l.key_hash, l.seq LIMIT 1) IS NOT NULL`;
 }

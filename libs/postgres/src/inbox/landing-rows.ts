@@ -1,6 +1,6 @@
-import { landedForm, placeOfKey, type InboxKey, type InboxLine, type Message } from '@sagaz/core';
-import { inPlainJson, inPlainText, storable } from '../connection/index.js';
-import { bytes, LANES } from '../slots/index.js';
+import { landedForm, wellFormed, type InboxKey, type InboxLine, type Message } from '@sagaz/core';
+import { inPlainJson, inPlainText } from '../connection/index.js';
+import { LANES, messageArrays, slotsOf } from '../slots/index.js';
 import { lockOf } from './inbox-rows.js';
 
 /** The columns of the rows that are written, in the order of {@link valuesOf}. */
@@ -43,14 +43,20 @@ export interface NewRow {
   readonly reason: string | null;
   readonly blocks: boolean;
   readonly message: Message;
-  /** As JSON. */
-  readonly headers: string;
 }
 
-export type RowState = Omit<NewRow, 'message' | 'headers'>;
-
-/** The values of {@link COLUMNS}, one array each. */
-export function valuesOf(rows: readonly NewRow[]): unknown[] {
+/**
+ * The values of {@link COLUMNS}, one array each.
+ *
+ * @param plain write them in characters that every database has
+ */
+export function valuesOf(given: readonly NewRow[], plain = false): unknown[] {
+  const text = plain ? inPlainText : wellFormed;
+  const rows = given.map((row) => ({ ...row, message: landedForm(row.key, row.message, text) }));
+  const messages = rows.map(({ message }) => message);
+  const json = (headers: Message['headers']): string =>
+    plain ? inPlainJson(JSON.stringify(headers)) : JSON.stringify(headers);
+  const textOf = (one: string | null): string | null => (one === null ? null : text(one));
   return [
     rows.map(({ key }) => key.id),
     rows.map(({ key }) => key.group),
@@ -58,46 +64,14 @@ export function valuesOf(rows: readonly NewRow[]): unknown[] {
     rows.map(({ key }) => key.tenant),
     rows.map(({ queue }) => queue),
     rows.map(({ lane }) => LANES[lane]),
-    rows.map(({ message: m }) => placeOfKey(m.tenant, m.topic, m.key).slot),
+    slotsOf(messages),
     rows.map(({ line }) => line !== undefined),
     rows.map(({ key, line }) => (line === undefined ? null : lockOf(key, line))),
     rows.map(({ attempts }) => attempts),
     rows.map(({ delayMs }) => delayMs),
-    rows.map(({ error }) => error),
-    rows.map(({ reason }) => reason),
+    rows.map(({ error }) => textOf(error)),
+    rows.map(({ reason }) => textOf(reason)),
     rows.map(({ blocks }) => blocks),
-    rows.map(({ message }) => message.id),
-    rows.map(({ message }) => message.tenant),
-    rows.map(({ message }) => message.topic),
-    rows.map(({ message }) => message.key),
-    rows.map(({ message }) => message.type),
-    rows.map(({ message }) => message.source),
-    rows.map(({ message }) => message.time),
-    rows.map(({ message }) => message.contentType),
-    rows.map(({ headers }) => headers),
-    rows.map(({ message }) => bytes(message.payload)),
+    ...messageArrays(messages, json),
   ];
-}
-
-export function rowOf(state: RowState, given: Message): NewRow {
-  const message = landedForm(state.key, given);
-  return {
-    ...state,
-    error: state.error === null ? null : storable(state.error),
-    reason: state.reason === null ? null : storable(state.reason),
-    message,
-    headers: JSON.stringify(message.headers),
-  };
-}
-
-/** The row in characters that every database has. */
-export function plainRowOf(state: RowState, given: Message): NewRow {
-  const message = landedForm(state.key, given, inPlainText);
-  return {
-    ...state,
-    error: state.error === null ? null : inPlainText(state.error),
-    reason: state.reason === null ? null : inPlainText(state.reason),
-    message,
-    headers: inPlainJson(JSON.stringify(message.headers)),
-  };
 }

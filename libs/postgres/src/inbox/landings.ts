@@ -1,40 +1,33 @@
 import {
+  hintLanded,
   InboxBusyError,
-  landedForm,
   LandedRowLostError,
-  landingChannel,
-  hintSlots,
+  wellFormed,
   type InboxDeath,
   type InboxKey,
   type InboxLine,
   type LandedRow,
+  type LandedSize,
   type LandingMessage,
-  type Message,
   type SlotQueueStore,
   type WakeUps,
 } from '@sagaz/core';
 import {
   apart,
   inPlainText,
+  isDataError,
   isLockTimeout,
   Prepared,
-  storable,
   type Queryable,
   type SagazPool,
   type SchemaName,
 } from '../connection/index.js';
 import { inLanes, LANES, PgSlotQueue } from '../slots/index.js';
-import { boundOf, waitingAtMost } from './bounded-wait.js';
-import { hasKey, keyValues, lockOf } from './inbox-rows.js';
+import { boundOf, limitIdleness, waitingAtMost } from './bounded-wait.js';
+import { hasKey, keyValues, LOCK, lockOf } from './inbox-rows.js';
+import { LandedSizes } from './landed-sizes.js';
 import { queueOf } from './landing-queues.js';
-import {
-  COLUMNS,
-  plainRowOf,
-  rowOf,
-  valuesOf,
-  type NewRow,
-  type RowState,
-} from './landing-rows.js';
+import { COLUMNS, valuesOf, type NewRow } from './landing-rows.js';
 
 /** How long a process may stand still between the last statement of a handler and its COMMIT, in ms. */
 const FINISHED_IDLE_MS = 5_000;
@@ -61,13 +54,15 @@ export class Landings {
   readonly #queues = new Map<string, Promise<PgSlotQueue>>();
   readonly #insert: Prepared;
   readonly #finish: Prepared;
+  readonly #sizes: LandedSizes;
 
   constructor(parts: LandingsParts) {
     this.#parts = parts;
     this.#schema = parts.schema.quoted;
+    this.#sizes = new LandedSizes(parts.pool, parts.schema);
     this.#insert = new Prepared(this.#insertSql());
     this.#finish = new Prepared(`WITH leased AS MATERIALIZED (
-        SELECT l.slot, set_config('idle_in_transaction_session_timeout', '${String(FINISHED_IDLE_MS)}', true)
+        SELECT l.slot, ${limitIdleness(`'${String(FINISHED_IDLE_MS)}'`)}
         FROM ${this.#schema}.slot_lease l
         WHERE l.queue = $1 AND l.slot = $2 AND l.owner = $3 AND l.epoch = $4 FOR KEY SHARE
       )
@@ -90,23 +85,28 @@ export class Landings {
     return queue;
   }
 
+  async size(group: string, most: number): Promise<LandedSize> {
+    return this.#sizes.of(await this.#numberOf(group), most);
+  }
+
   /** One statement, on a connection of the store. */
   async land(messages: readonly LandingMessage[], waitMs: number): Promise<number> {
     if (messages.length === 0) return 0;
-    const given = await this.#statesOf(messages);
-    const run = async (part: readonly NewRow[]): Promise<number[]> => {
+    const rows = await this.#rowsOf(messages);
+    const run = async (part: readonly NewRow[], plain: boolean): Promise<number[]> => {
       const { rowCount } = await this.#parts.pool
         .for('inbox')
-        .query(this.#insert.with([boundOf(waitMs), 'landed', ...valuesOf(part)]));
+        .query(this.#insert.with([boundOf(waitMs), 'landed', ...valuesOf(part, plain)]));
       return part.map((_, at) => (at === 0 ? (rowCount ?? 0) : 0));
     };
     try {
       const counts = await apart(
-        given,
-        (part) => run(part.map(({ state, message }) => rowOf(state, message))),
-        async ({ state, message }) => (await run([plainRowOf(state, message)]))[0] ?? 0,
+        rows,
+        (part) => run(part, false),
+        async (one) => (await run([one], true))[0] ?? 0,
       );
-      this.#hint(messages);
+      const { wakeUps } = this.#parts;
+      if (wakeUps !== undefined) hintLanded(wakeUps, messages);
       return counts.reduce((sum, count) => sum + count, 0);
     } catch (error) {
       if (!isLockTimeout(error)) throw error;
@@ -123,10 +123,7 @@ export class Landings {
     if (rowCount !== 1) throw new LandedRowLostError(key.group, seq);
   }
 
-  /**
-   * Writes a dead letter and its row of the inbox. If the database refuses a text (its encoding lacks a
-   * character), the text is escaped, because the dead letter is all that is left of the message.
-   */
+  /** Writes a dead letter and its row of the inbox. */
   async buryNew(
     on: Queryable,
     key: InboxKey,
@@ -136,7 +133,7 @@ export class Landings {
   ): Promise<boolean> {
     const queue = await this.#numberOf(key.group);
     const { message, attempts, error, reason, blocks = false } = death;
-    const state: RowState = {
+    const row: NewRow = {
       key,
       queue,
       lane: 'dead_letter',
@@ -146,24 +143,15 @@ export class Landings {
       error,
       reason,
       blocks: blocks && line !== undefined,
-    };
-    const put = async (one: NewRow): Promise<boolean> => {
-      const { rowCount } = await on.query(
-        this.#insert.with([boundOf(waitMs), 'dead', ...valuesOf([one])]),
-      );
-      return rowCount === 1;
+      message,
     };
     return waitingAtMost(on, key, waitMs, async () => {
-      await on.query({ text: 'SAVEPOINT sagaz_letter' });
-      const [buried = false] = await apart(
-        [message],
-        async () => [await put(rowOf(state, message))],
-        async () => {
-          await on.query({ text: 'ROLLBACK TO SAVEPOINT sagaz_letter' });
-          return put(plainRowOf(state, message));
-        },
-      );
-      await on.query({ text: 'RELEASE SAVEPOINT sagaz_letter' });
+      const buried = await this.#written(on, async (plain) => {
+        const { rowCount } = await on.query(
+          this.#insert.with([boundOf(waitMs), 'dead', ...valuesOf([row], plain)]),
+        );
+        return rowCount === 1;
+      });
       if (buried) await this.#forgetAttempts(on, key);
       return buried;
     });
@@ -183,12 +171,11 @@ export class Landings {
   ): Promise<boolean> {
     const number = await this.#numberOf(key.group);
     return waitingAtMost(on, key, waitMs, async () => {
-      await on.query({
-        text: 'SELECT pg_advisory_xact_lock($1::bigint)',
-        values: [lockOf(key, line)],
-      });
-      const { rows } = await on.query<BuriedRow>({
-        text: `WITH leased AS MATERIALIZED (
+      await on.query(LOCK.with([lockOf(key, line)]));
+      const row = await this.#written(on, async (plain) => {
+        const text = plain ? inPlainText : wellFormed;
+        const { rows } = await on.query<BuriedRow>({
+          text: `WITH leased AS MATERIALIZED (
             SELECT l.slot FROM ${this.#schema}.slot_lease l
             WHERE l.queue = $5 AND l.slot = $6 AND l.owner = $7 AND l.epoch = $8 FOR KEY SHARE
           ), ended AS (
@@ -205,27 +192,46 @@ export class Landings {
           )
           SELECT EXISTS (SELECT FROM leased) AS leased, EXISTS (SELECT FROM ended) AS ended,
             EXISTS (SELECT FROM dead) AS dead`,
-        values: [
-          ...keyValues(key),
-          queueOf(key.group),
-          landed.lease.slot,
-          landed.incarnation,
-          landed.lease.epoch,
-          number,
-          landed.seq,
-          death.attempts,
-          inPlainText(storable(death.error)),
-          inPlainText(storable(death.reason)),
-          death.blocks === true,
-        ],
+          values: [
+            ...keyValues(key),
+            queueOf(key.group),
+            landed.lease.slot,
+            landed.incarnation,
+            landed.lease.epoch,
+            number,
+            landed.seq,
+            death.attempts,
+            text(death.error),
+            text(death.reason),
+            death.blocks === true,
+          ],
+        });
+        return rows[0];
       });
-      const [row] = rows;
       if (row?.leased !== true || row.ended !== row.dead) {
         throw new LandedRowLostError(key.group, landed.seq);
       }
       if (row.dead) await this.#forgetAttempts(on, key);
       return row.dead;
     });
+  }
+
+  /**
+   * If the database refuses a text (its encoding lacks a character), the texts are escaped, because the dead
+   * letter is all that is left of the message.
+   */
+  async #written<T>(on: Queryable, write: (plain: boolean) => Promise<T>): Promise<T> {
+    await on.query({ text: 'SAVEPOINT sagaz_letter' });
+    let result: T;
+    try {
+      result = await write(false);
+    } catch (error) {
+      if (!isDataError(error)) throw error;
+      await on.query({ text: 'ROLLBACK TO SAVEPOINT sagaz_letter' });
+      result = await write(true);
+    }
+    await on.query({ text: 'RELEASE SAVEPOINT sagaz_letter' });
+    return result;
   }
 
   async #forgetAttempts(on: Queryable, key: InboxKey): Promise<void> {
@@ -256,14 +262,12 @@ export class Landings {
     return row.number;
   }
 
-  async #statesOf(
-    messages: readonly LandingMessage[],
-  ): Promise<readonly { readonly state: RowState; readonly message: Message }[]> {
-    const rows = new Map<string, { readonly state: RowState; readonly message: Message }>();
+  async #rowsOf(messages: readonly LandingMessage[]): Promise<readonly NewRow[]> {
+    const rows = new Map<string, NewRow>();
     for (const { key, message, line, attempts, retry } of messages) {
       const name = JSON.stringify(keyValues(key));
       if (rows.has(name)) continue;
-      const state: RowState = {
+      rows.set(name, {
         key,
         queue: await this.#numberOf(key.group),
         lane: 'pending',
@@ -273,8 +277,8 @@ export class Landings {
         error: retry?.error ?? null,
         reason: null,
         blocks: false,
-      };
-      rows.set(name, { state, message });
+        message,
+      });
     }
     return [...rows.values()];
   }
@@ -310,15 +314,5 @@ export class Landings {
       FROM w JOIN i ON i.id = w.inbox_id AND i.group_name = w.group_name
         AND i.source = w.inbox_source AND i.tenant = w.inbox_tenant
       ORDER BY w.place`;
-  }
-
-  #hint(messages: readonly LandingMessage[]): void {
-    const { wakeUps } = this.#parts;
-    if (wakeUps === undefined) return;
-    for (const group of new Set(messages.map(({ key }) => key.group))) {
-      const those = messages.filter(({ key }) => key.group === group);
-      const rows = those.map(({ key, message }) => landedForm(key, message));
-      hintSlots(wakeUps, landingChannel(group), rows);
-    }
   }
 }

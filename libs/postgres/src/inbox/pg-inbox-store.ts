@@ -12,6 +12,7 @@ import type {
   InboxStore,
   KeptReply,
   LandedRow,
+  LandedSize,
   LandingMessage,
   ParticipantState,
   SlotQueueStore,
@@ -153,6 +154,10 @@ export class PgInboxStore implements InboxStore {
 
   landingQueue(group: string): Promise<SlotQueueStore> {
     return this.#landings.queue(group);
+  }
+
+  landedSize(group: string, most: number): Promise<LandedSize> {
+    return this.#landings.size(group, most);
   }
 
   finishLanded(row: LandedRow, transaction: Transaction): Promise<void> {

@@ -78,6 +78,7 @@ export const STORE_NEEDS: Readonly<Record<ProcessRole, readonly Needed[]>> = {
     sequence('message_seq', 'SELECT', 'USAGE'),
     callOf('message_read'),
     callOf('open_queue'),
+    callOf('landing_size'),
     table('queue', 'SELECT', 'INSERT'),
     table('slot_lease', 'SELECT', 'INSERT', 'UPDATE'),
     table('slot_member', 'SELECT', 'INSERT', 'UPDATE', 'DELETE'),

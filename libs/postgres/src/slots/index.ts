@@ -1,5 +1,11 @@
 export { inLanes, LANES, UNROUTED_LANE } from './lanes.js';
 export { bytes, messageArrays, slotsOf } from './message-arrays.js';
 export { PgSlotQueue } from './pg-slot-queue.js';
-export { headersOf, type SlotNames } from './slot-table.js';
+export {
+  BYTE_COLUMNS,
+  headersOf,
+  queuedMessage,
+  type MessageRow,
+  type SlotNames,
+} from './slot-table.js';
 export type { MailInsert } from './slot-changes.js';

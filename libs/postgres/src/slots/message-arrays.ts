@@ -5,8 +5,15 @@ export function slotsOf(messages: readonly Message[]): number[] {
   return messages.map((m) => placeOfKey(m.tenant, m.topic, m.key).slot);
 }
 
-/** The columns that every message table has, one array each, from `id` to `payload`. */
-export function messageArrays(messages: readonly Message[]): unknown[] {
+/**
+ * The columns that every message table has, one array each, from `id` to `payload`.
+ *
+ * @param json writes the headers of a message
+ */
+export function messageArrays(
+  messages: readonly Message[],
+  json: (headers: Message['headers']) => string = JSON.stringify,
+): unknown[] {
   return [
     messages.map((m) => m.id),
     messages.map((m) => m.tenant),
@@ -16,7 +23,7 @@ export function messageArrays(messages: readonly Message[]): unknown[] {
     messages.map((m) => m.source),
     messages.map((m) => m.time),
     messages.map((m) => m.contentType),
-    messages.map((m) => JSON.stringify(m.headers)),
+    messages.map((m) => json(m.headers)),
     messages.map((m) => bytes(m.payload)),
   ];
 }

@@ -1,5 +1,11 @@
-import type { NewMail, SlotChange, SlotChangeOutcome, SlotLease } from '@sagaz/core';
-import { apart, inPlainJson, inPlainText, sqlState, storable } from '../connection/index.js';
+import {
+  wellFormed,
+  type NewMail,
+  type SlotChange,
+  type SlotChangeOutcome,
+  type SlotLease,
+} from '@sagaz/core';
+import { apart, inPlainJson, inPlainText, sqlState } from '../connection/index.js';
 import { inLanes, LANES } from './lanes.js';
 import { leasedSlots, leaseValues } from './leased.js';
 import { holds, type SlotConnection, type SlotNames } from './slot-table.js';
@@ -143,7 +149,7 @@ export class SlotChanges {
             due_at = CASE WHEN l.kind IN ('retry', 'retry_first') THEN clock_timestamp() + l.delay_ms * interval '1 millisecond' END,
             -- Given up twice, because the answer was lost, it was not tried once more.
             attempts = o.attempts + CASE WHEN l.lane = ${String(LANES.dead_letter)} THEN 0 ELSE l.counts END,
-            error = CASE WHEN l.kind = 'hold' THEN o.error ELSE l.error END,
+            error = coalesce(l.error, o.error),
             reason = CASE WHEN l.kind = 'dead_letter' THEN l.reason ELSE o.reason END,
             blocks = l.blocks,
             died_at = CASE WHEN l.kind = 'dead_letter' THEN clock_timestamp() END
@@ -265,8 +271,8 @@ function rowArrays(changes: readonly RowChange[]): unknown[] {
     changes.map((c) => (c.kind === 'retry' && c.onlyFirst === true ? 'retry_first' : c.kind)),
     changes.map((c) => (c.kind !== 'hold' && c.counts ? 1 : 0)),
     changes.map((c) => (c.kind === 'retry' ? delayOf(c.delayMs) : 0)),
-    changes.map((c) => (c.kind === 'hold' ? '' : storable(c.error))),
-    changes.map((c) => (c.kind === 'dead_letter' ? storable(c.reason) : '')),
+    changes.map((c) => (c.kind === 'hold' || c.error === null ? null : wellFormed(c.error))),
+    changes.map((c) => (c.kind === 'dead_letter' ? wellFormed(c.reason) : '')),
     changes.map((c) => c.kind === 'dead_letter' && c.block),
   ];
 }
@@ -301,7 +307,7 @@ function inPlainWords(change: RowChange): RowChange {
     case 'hold':
       return change;
     case 'retry':
-      return { ...change, error: inPlainText(change.error) };
+      return change.error === null ? change : { ...change, error: inPlainText(change.error) };
     case 'dead_letter': {
       const { mail } = change;
       return {
@@ -320,7 +326,7 @@ function withoutWords(change: RowChange, refused: unknown): RowChange {
     case 'hold':
       return change;
     case 'retry':
-      return { ...change, error };
+      return change.error === null ? change : { ...change, error };
     case 'dead_letter': {
       const { kind, place, counts, block } = change;
       return { kind, place, counts, block, error, reason: 'unknown' };

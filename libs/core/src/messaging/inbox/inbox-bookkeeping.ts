@@ -113,7 +113,7 @@ export class InboxBookkeeping {
    * Gives the message up. One transaction writes the dead letter and the mark and, if a saga waits for
    * an answer, a reply of failure. It does nothing if the message has ended meanwhile.
    */
-  bury(
+  async bury(
     subject: Subject,
     death: {
       readonly reason: BurialReason;
@@ -126,6 +126,8 @@ export class InboxBookkeeping {
     const { inbox, waitMs } = this.#options;
     const { key, line, landed, message, part } = subject;
     const blocks = death.blocks === true && part.role === 'event' && line !== undefined;
+    // The queue is opened before the transaction, which would have to wait for a second connection.
+    await inbox.landingQueue(key.group);
     return this.#run(async (transaction) => {
       const error = errorText(death.error);
       const buried = await inbox.bury(

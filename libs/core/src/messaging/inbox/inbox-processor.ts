@@ -10,9 +10,10 @@ import { Admission, type Admitted } from './admission.js';
 import { callWithin } from './call-within.js';
 import type { Claimed } from './claim-subject.js';
 import { deathBefore } from './death-before.js';
-import { HandlerNotReachedError, HeldKeyError, InboxBusyError, TurnWaitError } from './errors.js';
+import { HandlerNotReachedError, HeldKeyError, InboxBusyError } from './errors.js';
 import { Expiry } from './expiry.js';
 import { failureOf, type Failure } from './failure.js';
+import { tellTrial } from './handler-end.js';
 import { InboxAttempt, type AttemptTools } from './inbox-attempt.js';
 import { InboxBookkeeping, type Subject } from './inbox-bookkeeping.js';
 import type {
@@ -37,6 +38,8 @@ import { timeLimitsOf } from './time-limits.js';
 const WAIT_MS = 1_000;
 const DAY_MS = 86_400_000;
 const SLOW_PLACES = 2;
+/** When a message that failed in a trial is tried again, in milliseconds: after others of its group. */
+const TRIED_AGAIN_MS = 10_000;
 /** One delivery and what handles it. */
 interface Reception extends Judged {
   readonly claimed: Claimed;
@@ -76,15 +79,8 @@ export class InboxProcessor {
     const parts = { inbox, outbox, transactions, service, clock, waitMs };
     this.#bookkeeping = new InboxBookkeeping(parts);
     this.#landing = new Landing({ ...options, waitMs });
-    this.#tools = {
-      inbox,
-      bookkeeping: this.#bookkeeping,
-      transactions,
-      service,
-      clock,
-      faults: options.faults ?? noFaults,
-      waitMs,
-    };
+    const faults = options.faults ?? noFaults;
+    this.#tools = { ...parts, bookkeeping: this.#bookkeeping, faults };
     const { logger, random = Math.random } = options;
     this.#refusals = new StoreRefusals({
       clock,
@@ -171,7 +167,9 @@ export class InboxProcessor {
     }
     const outcome = await running;
     const duplicate = { kind: 'duplicate', finished: false } as const;
-    if (outcome.kind === 'done') this.#observe(delivery, handler, duplicate, began);
+    if (outcome.kind === 'done') {
+      tellOutcome(this.#options, delivery, handler.group, duplicate, began);
+    }
     return outcome;
   }
 
@@ -183,15 +181,11 @@ export class InboxProcessor {
       () => this.#admit(reception),
       (error) => this.#putOff(name, error, true),
     );
-    if (outcome.kind !== 'retry') {
-      this.#recent.forget(name);
-    } else if (!(outcome.error instanceof TurnWaitError)) {
-      const slow = outcome.error instanceof HandlerTimeoutError;
-      const uncounted = outcome.counted ? null : uncountedOf(this.#failureOf(outcome.error));
-      this.#recent.note(name, { uncounted, slow }, this.#options.clock.now());
-    }
+    const now = this.#options.clock.now();
+    this.#recent.noteOutcome(name, outcome, now, (error) => this.#failureOf(error));
+    tellTrial(delivery, outcome);
     const end = await this.#landing.endOf(delivery, reception.claimed, outcome);
-    this.#observe(delivery, handler, end.outcome, began);
+    tellOutcome(this.#options, delivery, handler.group, end.outcome, began);
     return end.handled;
   }
 
@@ -300,6 +294,11 @@ export class InboxProcessor {
       case 'retryable':
         break;
     }
+    if (delivery.trial?.counts === false) {
+      await note?.endUncounted(attempt.handlerCalled);
+      const delayMs = await this.#expiry.withinLife(subject.part, TRIED_AGAIN_MS);
+      return { kind: 'retry', delayMs, counted: false, error, trial: true };
+    }
     // Counted in the database only: the count survives the process, and while the database is away no
     // attempt is used up.
     const { failures } = await inbox.noteEnd(subject.key, timedOut ? 'timed_out' : 'failed');
@@ -342,9 +341,5 @@ export class InboxProcessor {
     const times = this.#recent.uncounted(name) + 1;
     const delayMs = putOffDelay(times, this.#options.random);
     return { kind: 'retry', delayMs, counted: false, error, ...(refused ? { refused } : {}) };
-  }
-
-  #observe(delivery: Delivery, handler: InboxHandler, outcome: InboxOutcome, began: number): void {
-    tellOutcome(this.#options, delivery, handler.group, outcome, began);
   }
 }

@@ -114,6 +114,8 @@ export type InboxOutcome =
       /** How many attempts have failed and count, where this one does. */
       readonly failures?: number;
       readonly error: unknown;
+      /** The handler failed in a trial in which that uses up no attempt. */
+      readonly trial?: true;
       /**
        * The store refuses what the inbox asks, because a grant is missing for instance. It is logged once
        * for all messages of the handler.
@@ -205,4 +207,9 @@ export interface InboxProcessorOptions {
    * its retries. Default 2,000.
    */
   readonly landAfterMs?: number;
+  /**
+   * Whether the group's landing queue has room for a message of the broker, which otherwise stays with the
+   * broker. Default: always.
+   */
+  readonly mayLand?: (group: string) => boolean;
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { wellFormed } from '../../errors/index.js';
 import {
   HEADERS,
   type Delivery,
@@ -6,10 +6,10 @@ import {
   type InboxLine,
   type Message,
 } from '../../ports/index.js';
+import { textDigest } from '../rules/index.js';
 
 /** The most bytes of a topic or key in a row: an index entry holds both, and the tenant. */
 const LONGEST_PART = 500;
-const UNSTORABLE = /\0|[\ud800-\udfff]/u;
 
 /** The attributes of a message as they came, where a row cannot hold them. */
 type Attributes = Omit<Message, 'payload' | 'headers'>;
@@ -19,8 +19,8 @@ type Attributes = Omit<Message, 'payload' | 'headers'>;
  * by: a text that no index can hold is replaced by its digest.
  */
 export function landedPart(text: string): string {
-  if (!UNSTORABLE.test(text) && Buffer.byteLength(text) <= LONGEST_PART) return text;
-  return `sha256:${createHash('sha256').update(text, 'utf16le').digest('hex')}`;
+  const fits = Buffer.byteLength(text) <= LONGEST_PART && wellFormed(text) === text;
+  return fits ? text : textDigest(text);
 }
 
 /**
@@ -33,7 +33,7 @@ export function landedPart(text: string): string {
 export function landedForm(
   key: InboxKey,
   message: Message,
-  plain: (text: string) => string = storable,
+  plain: (text: string) => string = wellFormed,
 ): Message {
   const { payload, headers, ...attributes } = message;
   const stored: Attributes = {
@@ -86,8 +86,4 @@ function same(a: Attributes, b: Attributes): boolean {
     a.time === b.time &&
     a.contentType === b.contentType
   );
-}
-
-function storable(text: string): string {
-  return text.replace(/\0|[\ud800-\udfff]/gu, '\ufffd');
 }

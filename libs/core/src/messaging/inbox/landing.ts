@@ -1,5 +1,5 @@
 import { errorText } from '../../errors/index.js';
-import type { Delivery, InboxStore, LandingMessage, Logger, Message } from '../../ports/index.js';
+import type { Delivery, InboxStore, LandingMessage, Logger } from '../../ports/index.js';
 import { HeldKeyError, LandedRowLostError } from './errors.js';
 import type { Claimed } from './claim-subject.js';
 import type { HandledDelivery, InboxOutcome } from './inbox.types.js';
@@ -20,6 +20,7 @@ interface LandingOptions {
   readonly logger: Logger;
   readonly keepsRetries?: boolean;
   readonly landAfterMs?: number;
+  readonly mayLand?: (group: string) => boolean;
   /** How long a landing waits for a transaction that handles the message, in milliseconds. */
   readonly waitMs: number;
 }
@@ -34,12 +35,12 @@ export class Landing {
 
   /** Ends the delivery, and returns how. Never rejects: where nothing can be landed, the broker keeps the message. */
   async endOf(
-    { message }: Delivery,
+    delivery: Delivery,
     claimed: Claimed,
     outcome: InboxOutcome,
   ): Promise<{ readonly outcome: InboxOutcome; readonly handled: HandledDelivery }> {
     if (outcome.kind === 'retry') {
-      const landed = await this.#land(message, claimed, outcome);
+      const landed = await this.#land(delivery, claimed, outcome);
       if (landed !== null) return { outcome: landed, handled: { kind: 'done', landed: true } };
       const { delayMs, counted, error } = outcome;
       return { outcome, handled: { kind: 'retry', delayMs, counted, error } };
@@ -57,15 +58,17 @@ export class Landing {
 
   /** Lands a delivery that is to be tried again, if that is what its delay or its key asks for. */
   async #land(
-    message: Message,
+    { message, group }: Delivery,
     { key, line, landed }: Claimed,
     outcome: Extract<InboxOutcome, { kind: 'retry' }>,
   ): Promise<InboxOutcome | null> {
-    const { keepsRetries = true, landAfterMs = LAND_AFTER_MS } = this.#options;
+    const { keepsRetries = true, landAfterMs = LAND_AFTER_MS, mayLand } = this.#options;
     const { error, failures = 0, refused } = outcome;
     const held = error instanceof HeldKeyError;
     const long = !keepsRetries && outcome.delayMs > landAfterMs && refused !== true;
     if (landed !== undefined || !(held || long)) return null;
+    // A message that was tried while its group takes no others lands, so that its partition goes on.
+    if (outcome.trial !== true && mayLand?.(group) === false) return null;
     const delayMs = held ? null : outcome.delayMs;
     const retry = delayMs === null ? null : { delayMs, error: errorText(error) };
     const one = { key, message, line, attempts: failures, retry };
@@ -73,7 +76,9 @@ export class Landing {
   }
 
   /** Lands deliveries behind a message of their key. */
-  follow(deliveries: readonly Judged[]): Promise<boolean> {
+  async follow(deliveries: readonly Judged[]): Promise<boolean> {
+    const { mayLand } = this.#options;
+    if (deliveries.some(({ delivery }) => mayLand?.(delivery.group) === false)) return false;
     return this.land(
       deliveries.map(({ delivery, distrust }) => {
         const key = inboxKeyOf(delivery.group, delivery.message);

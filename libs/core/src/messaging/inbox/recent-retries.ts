@@ -1,5 +1,7 @@
+import { HandlerTimeoutError } from '../handler-timeout.error.js';
+import { TurnWaitError } from './errors.js';
 import type { Failure } from './failure.js';
-import type { BurialReason } from './inbox.types.js';
+import type { BurialReason, InboxOutcome } from './inbox.types.js';
 
 /** How many messages whose retry this process asked for are remembered. */
 const REMEMBERED = 20_000;
@@ -121,7 +123,24 @@ export class RecentRetries {
     }
   }
 
-  note(
+  /** Notes how a delivery ended. A wait for a turn, and a trial that does not count, say nothing. */
+  noteOutcome(
+    name: string,
+    outcome: InboxOutcome,
+    now: number,
+    failureOf: (error: unknown) => Failure,
+  ): void {
+    if (outcome.kind !== 'retry') {
+      this.forget(name);
+      return;
+    }
+    const { error, counted, trial } = outcome;
+    if (error instanceof TurnWaitError || trial === true) return;
+    const uncounted = counted ? null : uncountedOf(failureOf(error));
+    this.#note(name, { uncounted, slow: error instanceof HandlerTimeoutError }, now);
+  }
+
+  #note(
     name: string,
     retry: { readonly uncounted: Uncounted | null; readonly slow: boolean },
     now: number,

@@ -17,6 +17,10 @@ export function isIndexText(text: string): boolean {
  * ever.
  */
 export function indexText(text: string): string {
-  if (text === '' || isIndexText(text)) return text;
+  return text === '' || isIndexText(text) ? text : textDigest(text);
+}
+
+/** What stands for a text that cannot be stored or indexed, and tells it from all others. */
+export function textDigest(text: string): string {
   return `sha256:${createHash('sha256').update(text, 'utf16le').digest('hex')}`;
 }

@@ -225,7 +225,7 @@ export class Settlement {
         place: placeOf(taken),
         delayMs: outcome.delayMs,
         counts: outcome.counts,
-        error: errorText(outcome.error),
+        error: outcome.error === null ? null : errorText(outcome.error),
       },
       done: (answer) => this.#retried(taken, outcome.delayMs, answer),
     });

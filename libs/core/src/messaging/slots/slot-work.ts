@@ -14,6 +14,7 @@ export type RowOutcome =
       readonly kind: 'retry';
       readonly delayMs: number;
       readonly counts: boolean;
+      /** Null: there was no attempt, and the error that the row has stays. */
       readonly error: unknown;
     }
   /**

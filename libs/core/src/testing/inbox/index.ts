@@ -7,6 +7,7 @@ import { deadLetterCases } from './dead-letter-cases.js';
 import { deliveryCases } from './delivery-cases.js';
 import type { InboxStoreFixture } from './inbox-fixture.js';
 import { landedLetterCases } from './landed-letter-cases.js';
+import { landedSizeCases } from './landed-size-cases.js';
 import { landedOwnerCases } from './landed-owner-cases.js';
 import { landingCases } from './landing-cases.js';
 import { limitCases } from './limit-cases.js';
@@ -16,6 +17,7 @@ import { pipelineCases } from './pipeline-cases.js';
 import { randomCases } from './random-cases.js';
 import { recoveryCases } from './recovery-cases.js';
 import { signingCases } from './signing-cases.js';
+import { trialCases } from './trial-cases.js';
 
 export type { EffectTable, InboxDeliveryFixture } from './consumer.js';
 export type { InboxParts, InboxStoreFixture } from './inbox-fixture.js';
@@ -28,6 +30,7 @@ export const inboxStoreContract: readonly ContractCase<InboxStoreFixture>[] = [
   ...landingCases,
   ...landedOwnerCases,
   ...landedLetterCases,
+  ...landedSizeCases,
 ];
 
 /**
@@ -43,5 +46,6 @@ export const inboxDeliveryContract: readonly ContractCase<InboxDeliveryFixture>[
   ...owedDeathCases,
   ...recoveryCases,
   ...signingCases,
+  ...trialCases,
   ...randomCases,
 ];

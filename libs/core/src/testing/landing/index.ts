@@ -1,4 +1,5 @@
 import type { ContractCase } from '../contract-case.js';
+import { landingOutageCases } from './landing-outage.js';
 import { LandingTrial, type LandingTrialFixture } from './landing-trial.js';
 
 export {
@@ -13,14 +14,17 @@ export { PartitionedLog, PartitionOwner, type LogConsumer } from './partitioned-
 
 const SEEDS = [1, 2, 3, 4];
 
-/** Random trials of the landing queue over a partitioned log, short ones. */
-export const landingTrialContract: readonly ContractCase<LandingTrialFixture>[] = SEEDS.map(
-  (seed) => ({
-    name: `whatever befalls owners and workers, landed messages have their effects once and in order (seed ${String(seed)})`,
-    guards:
-      'Every effect once, every lower number of the key seen, no two handlers of a key at once, nothing left over.',
-    run: async (fixture) => {
-      await new LandingTrial(fixture, { seed }).run();
-    },
-  }),
-);
+const trials: readonly ContractCase<LandingTrialFixture>[] = SEEDS.map((seed) => ({
+  name: `whatever befalls owners and workers, landed messages have their effects once and in order (seed ${String(seed)})`,
+  guards:
+    'Every effect once, every lower number of the key seen, no two handlers of a key at once, nothing left over.',
+  run: async (fixture) => {
+    await new LandingTrial(fixture, { seed }).run();
+  },
+}));
+
+/** The landing queue over a partitioned log: random trials, short ones, and an outage. */
+export const landingTrialContract: readonly ContractCase<LandingTrialFixture>[] = [
+  ...trials,
+  ...landingOutageCases,
+];

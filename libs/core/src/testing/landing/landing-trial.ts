@@ -9,6 +9,7 @@ import {
   storeUnit,
   type HandledDelivery,
   type InboxHandler,
+  type LandingBounds,
 } from '../../messaging/index.js';
 import type { Delivery, Message, Transaction } from '../../ports/index.js';
 import { freshName } from '../contract-case.js';
@@ -83,6 +84,8 @@ export class LandingTrial {
   /** Messages that were dead letters at some time: later ones of their key may have passed them. */
   readonly #died = new Set<string>();
   readonly #blocks: boolean;
+  /** Now and then the queue is full after a few messages. */
+  readonly #bounds: Partial<LandingBounds>;
   #landed = 0;
   #disturbed = true;
 
@@ -91,6 +94,7 @@ export class LandingTrial {
     this.#seed = seed;
     this.#random = randomOf(seed);
     this.#blocks = this.#random() < 0.5;
+    this.#bounds = this.#random() < 0.5 ? { softMessages: 2, maxMessages: 4 } : {};
   }
 
   /** @throws Error that names what was broken, and the seed */
@@ -158,6 +162,7 @@ export class LandingTrial {
       random: this.#random,
       keepsRetries: false,
       landAfterMs: 30,
+      mayLand: () => worker.mayLand,
       waitMs: 100,
       observer: {
         ended: ({ message, outcome }) => {
@@ -184,6 +189,9 @@ export class LandingTrial {
     };
     const worker = new LandingWorker({
       group: this.#group,
+      keepsRetries: false,
+      bounds: this.#bounds,
+      measureEveryMs: 20,
       inbox,
       clock: systemClock,
       logger: quiet,
@@ -194,7 +202,7 @@ export class LandingTrial {
     await worker.start();
     const consumer = {
       group: this.#group,
-      handle,
+      handle: (delivery: Delivery) => worker.receive(delivery),
       land: (deliveries: readonly Delivery[]) => processor.landFollowers(deliveries),
     };
     const owners = Array.from(
