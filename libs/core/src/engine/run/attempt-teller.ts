@@ -1,5 +1,4 @@
 import type { AttemptOutcome, FactOf, SagaFacts } from '../facts/index.js';
-import { taskRef } from '../journal/index.js';
 import type { PlannedStart } from '../decide/index.js';
 import type { EngineContext } from './engine-context.js';
 
@@ -36,13 +35,7 @@ export class AttemptTeller {
 
   /** The fact that it began, which functions around it are given, too. */
   get beginning(): FactOf<'attempt_began'> {
-    return (this.#beginning ??= {
-      kind: 'attempt_began',
-      ...this.#saga,
-      ...taskRef(this.#start),
-      attempt: this.#start.attempt,
-      queuedMs: Math.max(0, this.#engine.storeNow() - this.#start.dueSince),
-    });
+    return (this.#beginning ??= this.#begin());
   }
 
   ended(outcome: AttemptOutcome): void {
@@ -53,9 +46,45 @@ export class AttemptTeller {
     const kind = before === 'new' ? 'attempt_withdrawn' : 'attempt_ended';
     if (!facts.wants(kind)) return;
     const durationMs = clock.now() - this.#since;
-    const { attempt } = this.#start;
-    const what = { ...this.#saga, ...taskRef(this.#start), attempt };
-    if (kind === 'attempt_ended') facts.tell({ kind, ...what, outcome, durationMs });
-    else facts.tell({ kind, ...what, waitedMs: durationMs });
+    // Each field is named here and below, since spreads take many times as long and there are attempts in
+    // plenty.
+    const { sagaId, saga, version, createdAt, traceparent } = this.#saga;
+    const { role, step, item, attempt } = this.#start;
+    if (kind === 'attempt_withdrawn') {
+      facts.tell({ kind, ...this.#saga, role, step, item, attempt, waitedMs: durationMs });
+      return;
+    }
+    facts.tell({
+      kind,
+      sagaId,
+      saga,
+      version,
+      createdAt,
+      traceparent,
+      role,
+      step,
+      item,
+      attempt,
+      outcome,
+      durationMs,
+    });
+  }
+
+  #begin(): FactOf<'attempt_began'> {
+    const { sagaId, saga, version, createdAt, traceparent } = this.#saga;
+    const { role, step, item, attempt, dueSince } = this.#start;
+    return {
+      kind: 'attempt_began',
+      sagaId,
+      saga,
+      version,
+      createdAt,
+      traceparent,
+      role,
+      step,
+      item,
+      attempt,
+      queuedMs: Math.max(0, this.#engine.storeNow() - dueSince),
+    };
   }
 }

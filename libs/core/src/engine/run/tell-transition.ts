@@ -102,7 +102,18 @@ function tellWhole(engine: Teller, saga: SagaFacts, next: SagaState, entry: Whol
       if (!facts.wants('saga_ended')) return;
       const { status } = entry;
       const durationMs = durationOf(engine, next);
-      facts.tell({ kind: 'saga_ended', ...saga, status, durationMs });
+      const { sagaId, saga: name, version, createdAt, traceparent } = saga;
+      // Named one by one, since every saga ends, and a spread takes many times as long.
+      facts.tell({
+        kind: 'saga_ended',
+        sagaId,
+        saga: name,
+        version,
+        createdAt,
+        traceparent,
+        status,
+        durationMs,
+      });
       return;
     }
     // A start is told where the saga begins to run.
