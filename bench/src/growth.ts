@@ -1,4 +1,12 @@
-import { newId, type RunnableSaga, type Store } from '@sagaz/core';
+import {
+  DEFAULT_RETENTION,
+  FORMAT,
+  newId,
+  SharedCounts,
+  systemClock,
+  type RunnableSaga,
+  type Store,
+} from '@sagaz/core';
 import { fill, relayRate } from './drain.js';
 import { drive, scaled } from './measure.js';
 import { copyOf, recordSaga } from './sagas/recorded-saga.js';
@@ -34,6 +42,7 @@ export const FULL = {
 const COMMON = 200;
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
+const COUNTING = { clock: systemClock, everyMs: 5_000, staleMs: MINUTE_MS };
 const RUNS: readonly RunnableSaga[] = [{ name: 'three-steps', versions: [1] }];
 
 /** Statements that a process repeats by itself, or that a person causes, each as the store's own method. */
@@ -43,13 +52,9 @@ const STATEMENTS = {
     const claimed = await store.sagas.claim({ incarnation, definitions: RUNS, limit: 100 });
     if (claimed.length > 0) throw new Error('A saga was claimed, though none was due.');
   },
-  /** The counts that are made when the metrics are scraped. */
+  /** A scrape of the metrics: one of all processes counts every five seconds, and the others read that. */
   scrape: async (store) => {
-    await Promise.all([
-      store.sagas.countByStatus(),
-      store.outbox.stats(),
-      store.inbox.countDeadLetters(),
-    ]);
+    await new SharedCounts(store, COUNTING).latest();
   },
   /** The newest sagas, those that need a person (there are none), and one by its key. */
   find: async (store) => {
@@ -59,7 +64,8 @@ const STATEMENTS = {
   },
   /** The removals that a process makes once a minute. */
   prune: async (store) => {
-    await store.sagas.dropDeadMail(DAY_MS);
+    while ((await store.sagas.dropDeadMail(DAY_MS, FORMAT)).more);
+    await store.sagas.removeOld(DEFAULT_RETENTION, 500);
     await store.inbox.prune(7 * DAY_MS, 1_000);
   },
 } satisfies Record<string, (store: Store, incarnation: string) => Promise<void>>;

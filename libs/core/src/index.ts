@@ -1,5 +1,6 @@
 export * from './errors/index.js';
 export * from './clock/index.js';
+export * from './counts/index.js';
 export * from './ids.js';
 export { VERSION } from './version.js';
 export * from './ports/index.js';

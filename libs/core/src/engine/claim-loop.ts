@@ -271,7 +271,10 @@ export class ClaimLoop {
   }
 }
 
-/** Whether the bound of bytes ended a claim, or nearly: there may be more sagas to take. */
+/**
+ * Whether the bound of bytes ended a claim, or nearly: there may be more sagas to take. The store has measured
+ * how it keeps them, which is about as much.
+ */
 function endedByBytes(claimed: readonly LoadedSaga[], bytes: number): boolean {
   return claimed.reduce((sum, saga) => sum + loadedBytes(saga), 0) >= bytes / 2;
 }

@@ -18,6 +18,8 @@ const ORPHAN_MAIL_MS = 86_400_000;
 const BATCH = 500;
 /** The most batches of a turn, so that a turn ends before the next one. */
 const MOST_BATCHES = 100;
+/** The most pages of mail of a turn, for the same reason. */
+const MOST_PAGES = 20;
 
 /** Registers the small tasks that an engine repeats at intervals. */
 export function keepUp(
@@ -28,7 +30,10 @@ export function keepUp(
 ): void {
   upkeep.every(TIME_CHECK_MS, "Asking for the store's time", () => time.measure());
   upkeep.every(SHARED_MS, 'Dropping mail of ended sagas', async () => {
-    if (await sagas.takeTurn('mail', TURN_MS)) await sagas.dropDeadMail(ORPHAN_MAIL_MS, FORMAT);
+    if (!(await sagas.takeTurn('mail', TURN_MS))) return;
+    for (let page = 0; page < MOST_PAGES && !upkeep.closed; page += 1) {
+      if (!(await sagas.dropDeadMail(ORPHAN_MAIL_MS, FORMAT)).more) return;
+    }
   });
   upkeep.every(SHARED_MS, 'Removing old sagas', async () => {
     if (!(await sagas.takeTurn('retention', TURN_MS))) return;

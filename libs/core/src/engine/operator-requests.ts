@@ -54,7 +54,7 @@ export class OperatorRequests {
   async #stateOf(id: string): Promise<SagaState | null> {
     const state = emptyState();
     try {
-      const recorded = await this.#store.sagas.history(id);
+      const recorded = await this.#store.sagas.history(id, { onDemand: 'leave' });
       const revision = recorded.at(-1)?.revision ?? 0;
       for (const { entry, at } of readJournal(recorded, revision)) fold(state, entry, at);
     } catch (error) {

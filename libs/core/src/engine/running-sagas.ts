@@ -1,6 +1,6 @@
 import { errorText } from '../errors/index.js';
 import {
-  dataBytes,
+  entryBytes,
   type Clock,
   type FaultPoints,
   type JournalEntry,
@@ -11,12 +11,12 @@ import {
   type SagaStore,
 } from '../ports/index.js';
 import type { SagaDefinition } from '../saga/index.js';
-import type { Gap } from './claim-loop.js';
 import type { EngineSettings } from './engine-options.js';
 import type { FactStream } from './facts/index.js';
 import type { TransitionFlusher } from './flush/index.js';
 import type { SagaOutcome } from './handle/index.js';
 import { readJournal, UnreadableJournalError } from './journal/index.js';
+import type { RunningSagasOptions } from './running-sagas-options.js';
 import { UnreadableSagas, parkedUnread, startOf, type UnreadableSaga } from './unreadable-sagas.js';
 import {
   Timers,
@@ -25,6 +25,7 @@ import {
   ConcurrencyPermits,
   SagaRun,
   StepRefusals,
+  StoredOutputs,
   tellClaim,
   type Attempt,
   type ClosedBecause,
@@ -32,30 +33,6 @@ import {
 } from './run/index.js';
 import { emptyState, fold } from './state/index.js';
 import type { StepTransactions } from './step-transactions.js';
-
-export interface RunningSagasOptions {
-  readonly service: string;
-  readonly hearsReplies: boolean;
-  readonly settings: EngineSettings;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly faults: FaultPoints;
-  readonly random: () => number;
-  readonly sagas: SagaStore;
-  readonly transactions: StepTransactions;
-  readonly flusher: TransitionFlusher;
-  readonly resolve: (definition: SagaDefinition) => object;
-  readonly runInContext: <T>(fields: LogFields, work: () => T) => T;
-  readonly facts: FactStream;
-  readonly definitionOf: (name: string, version: number) => SagaDefinition | undefined;
-  readonly incarnation: () => string;
-  readonly lives: () => boolean;
-  readonly storeNow: () => number;
-  readonly backAt: () => number;
-  readonly onEnded: (id: string, outcome: SagaOutcome<unknown>) => void;
-  /** Called when the store should be asked for work soon. */
-  readonly onGap: (gap: Gap) => void;
-}
 
 const NO_ATTEMPTS = new Attempts();
 
@@ -79,6 +56,7 @@ export class RunningSagas implements EngineContext {
   readonly timers: Timers;
   readonly connections: ConnectionShortage;
   readonly refusals: StepRefusals;
+  readonly outputs: StoredOutputs;
   readonly #options: RunningSagasOptions;
   readonly #runs = new Map<string, SagaRun>();
   readonly #orphans = new Map<string, Attempts>();
@@ -117,6 +95,11 @@ export class RunningSagas implements EngineContext {
       clock: options.clock,
       logger: options.logger,
       facts: options.facts,
+    });
+    this.outputs = new StoredOutputs({
+      store: options.sagas,
+      clock: options.clock,
+      failure: options.reading,
     });
     this.#unreadable = new UnreadableSagas({
       logger: options.logger,
@@ -192,7 +175,7 @@ export class RunningSagas implements EngineContext {
   }
 
   grew(run: SagaRun, entries: readonly JournalEntry[]): void {
-    const bytes = dataBytes(entries);
+    const bytes = entryBytes(entries);
     run.bytes += bytes;
     if (this.#runs.get(run.id) === run) this.#bytes += bytes;
   }
@@ -216,7 +199,8 @@ export class RunningSagas implements EngineContext {
       if (run !== undefined) run.receive(letter);
       // It may stay unread for good, and must not lead to another look at the store.
       else if (this.isQuarantined(letter.sagaId)) this.#unreadable.receive(letter);
-      else {
+      else if (!this.#full) {
+        // A full engine would look for the saga, find no room for it, and read its mail again and again.
         this.#options.onGap('owned');
         // It may have been given back since the mail was read.
         this.#options.onGap({ mailOf: letter.sagaId });
@@ -293,7 +277,10 @@ export class RunningSagas implements EngineContext {
 
   closed(run: SagaRun, why: ClosedBecause): void {
     const full = this.#full;
-    if (this.#runs.get(run.id) === run && this.#runs.delete(run.id)) this.#bytes -= run.bytes;
+    if (this.#runs.get(run.id) === run && this.#runs.delete(run.id)) {
+      this.#bytes -= run.bytes;
+      this.outputs.forget(run.id);
+    }
     if (why === 'mail_waits') this.#options.onGap({ mailOf: run.id });
     else if (full) this.#options.onGap('claim');
     if (why === 'stale') this.#options.onGap('owned');
@@ -339,7 +326,7 @@ export class RunningSagas implements EngineContext {
       format: saga.format,
       epoch: saga.epoch,
       deadlineAt: saga.deadlineInMs === null ? null : this.storeNow() + saga.deadlineInMs,
-      bytes: dataBytes(saga.entries),
+      bytes: entryBytes(saga.entries),
     });
     this.add(run);
     tellClaim(this, run, found);

@@ -129,6 +129,7 @@ export class SagaEngine {
       resolve: options.resolve,
       runInContext: options.runInContext ?? ((_fields, work) => work()),
       facts,
+      reading: this.#troubles.use('Reading outputs of steps', 100),
       definitionOf,
       incarnation: () => this.#membership.incarnation,
       lives: () => this.#membership.lives,

@@ -38,6 +38,11 @@ export function* claimable(
   }
 }
 
+/** Whether a saga has not ended, or an effect was reported after its end. */
+export function isOpen({ mail }: ClaimedFrom, row: SagaRow): boolean {
+  return !isFinal(row.status) || mail.hasLate(row.id);
+}
+
 /** Sagas that have ended and for which a late effect was reported. */
 export function lateAfterEnd({ rows, mail }: ClaimedFrom): SagaRow[] {
   return [...mail.sagas()]

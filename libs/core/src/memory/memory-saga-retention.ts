@@ -1,10 +1,4 @@
-import {
-  FINAL_STATUSES,
-  isFinal,
-  type RemovedSagas,
-  type SagaRetention,
-  type SharedTask,
-} from '../ports/index.js';
+import { FINAL_STATUSES, isFinal, type RemovedSagas, type SagaRetention } from '../ports/index.js';
 import type { SagaRow, SagaRows } from './memory-saga-rows.js';
 import type { MemoryTable } from './memory-table.js';
 import type { MemoryTransaction } from './memory-transaction.js';
@@ -50,16 +44,4 @@ export function removeOldRows(
   for (const [key] of oldKeys) keys.delete(key, transaction);
   const more = sagas.length >= limit || oldKeys.length >= limit;
   return { removed: { sagas: sagas.length, keys: oldKeys.length, more }, sagas };
-}
-
-/** Whether a task is due; if so, the caller has the turn, and the next one is due after `everyMs` milliseconds. */
-export function takeTurn(
-  dueAt: Map<SharedTask, number>,
-  task: SharedTask,
-  now: number,
-  everyMs: number,
-): boolean {
-  if ((dueAt.get(task) ?? Number.NEGATIVE_INFINITY) > now) return false;
-  dueAt.set(task, now + everyMs);
-  return true;
 }

@@ -72,6 +72,15 @@ export class SagaRows extends MemoryTable<SagaRow> {
     return counts;
   }
 
+  /** The newest sagas that match. */
+  find(filter: SagaFilter, now: number): readonly SagaSummary[] {
+    return [...this.committed().values()]
+      .filter((row) => matches(row, filter))
+      .sort((a, b) => (a.id < b.id ? 1 : -1))
+      .slice(0, filter.limit ?? 50)
+      .map((row) => summaryOf(row, now));
+  }
+
   /** When the next saga of these definitions without an owner is due; null if none has a time. */
   nextWakeAt(definitions: readonly RunnableSaga[], format: number): number | null {
     let next: number | null = null;
@@ -156,7 +165,7 @@ export function summaryOf(row: SagaRow, now: number): SagaSummary {
   return { ...headerOf(row, now), createdAt: row.createdAt, updatedAt: row.updatedAt };
 }
 
-export function matches(row: SagaRow, filter: SagaFilter): boolean {
+function matches(row: SagaRow, filter: SagaFilter): boolean {
   return (
     (filter.tenant === undefined || row.tenant === filter.tenant) &&
     (filter.name === undefined || row.name === filter.name) &&

@@ -1,8 +1,11 @@
-import { checkSagaFilter, isFinal, loadedBytes } from '../ports/index.js';
+import { checkSagaFilter, loadedBytes } from '../ports/index.js';
 import type {
   ApplyOutcome,
   ClaimRequest,
   Clock,
+  DroppedMail,
+  EntryPlace,
+  KeptCounts,
   LatestEntriesLook,
   LoadedSaga,
   MailFound,
@@ -22,12 +25,13 @@ import type {
   SettledOutcome,
   SharedTask,
   StartOutcome,
+  StoreCounts,
   Transaction,
   TransitionOutcome,
   UnservedLook,
   UnservedSagas,
 } from '../ports/index.js';
-import { claimable, lateAfterEnd } from './memory-claimable.js';
+import { claimable, isOpen, lateAfterEnd } from './memory-claimable.js';
 import type { MemoryEngineRegistry } from './memory-engine-registry.js';
 import { keyOf, lockedSoon, locksOf, placesOf, refusal } from './memory-saga-locks.js';
 import { mailFound } from './memory-mail-look.js';
@@ -37,7 +41,6 @@ import {
   guard,
   headerOf,
   isOneOf,
-  matches,
   movedRow,
   rowOf,
   SagaRows,
@@ -45,7 +48,8 @@ import {
   type SagaRow,
 } from './memory-saga-rows.js';
 import { latestEntries } from './memory-latest-entries.js';
-import { removeOldRows, takeTurn, type KeptKey } from './memory-saga-retention.js';
+import { removeOldRows, type KeptKey } from './memory-saga-retention.js';
+import { MemorySharedWork } from './memory-shared-work.js';
 import { MemoryTable } from './memory-table.js';
 import type { MemoryTransaction, MemoryTransactions } from './memory-transaction.js';
 import { unservedSagas } from './memory-unserved-sagas.js';
@@ -68,7 +72,7 @@ export class MemorySagaStore implements SagaStore {
   readonly #parts: MemorySagaStoreParts;
   readonly #rows = new SagaRows();
   readonly #keys = new MemoryTable<KeptKey>();
-  readonly #turns = new Map<SharedTask, number>();
+  readonly #shared: MemorySharedWork;
   readonly #journal: MemorySagaJournal;
   readonly #mail = new MemorySagaMail();
   readonly #tables = { rows: this.#rows, mail: this.#mail };
@@ -76,6 +80,7 @@ export class MemorySagaStore implements SagaStore {
   constructor(parts: MemorySagaStoreParts) {
     this.#parts = parts;
     this.#journal = new MemorySagaJournal(parts.clock);
+    this.#shared = new MemorySharedWork(parts.clock);
   }
 
   async start(
@@ -182,7 +187,7 @@ export class MemorySagaStore implements SagaStore {
     bytes = Infinity,
   ): Promise<readonly LoadedSaga[]> {
     const rows = ids.flatMap((id) => this.#rows.get(id) ?? []);
-    const mine = rows.filter((row) => row.owner === incarnation && this.#isOpen(row));
+    const mine = rows.filter((row) => row.owner === incarnation && isOpen(this.#tables, row));
     const loaded = mine.map((row) => this.#load(row, null));
     return Promise.resolve(withinBytes(loaded, bytes, loadedBytes));
   }
@@ -211,14 +216,15 @@ export class MemorySagaStore implements SagaStore {
     return Promise.resolve(mailFound(this.#mail, this.#rows, look));
   }
 
-  dropDeadMail(orphanAgeMs: number, format: number): Promise<number> {
+  dropDeadMail(orphanAgeMs: number, format: number): Promise<DroppedMail> {
     const putBefore = this.#parts.clock.now() - orphanAgeMs;
     const statusOf = (id: string): SagaStatus | undefined => this.#rows.get(id)?.status;
-    return Promise.resolve(this.#mail.dropDead(statusOf, putBefore, format));
+    const dropped = this.#mail.dropDead(statusOf, putBefore, format);
+    return Promise.resolve({ dropped, more: false });
   }
 
   takeTurn(task: SharedTask, everyMs: number): Promise<boolean> {
-    return Promise.resolve(takeTurn(this.#turns, task, this.#parts.clock.now(), everyMs));
+    return this.#shared.takeTurn(task, everyMs);
   }
 
   removeOld(keep: SagaRetention, limit: number): Promise<RemovedSagas> {
@@ -245,17 +251,23 @@ export class MemorySagaStore implements SagaStore {
 
   async find(filter: SagaFilter): Promise<readonly SagaSummary[]> {
     checkSagaFilter(filter);
-    const { limit = 50 } = filter;
-    const now = this.#parts.clock.now();
-    const found = [...this.#rows.committed().values()]
-      .filter((row) => matches(row, filter))
-      .sort((a, b) => (a.id < b.id ? 1 : -1))
-      .slice(0, limit);
-    return found.map((row) => summaryOf(row, now));
+    return this.#rows.find(filter, this.#parts.clock.now());
   }
 
-  history(id: string): Promise<readonly RecordedEntry[]> {
-    return Promise.resolve(this.#journal.of(id));
+  history(
+    id: string,
+    { onDemand = 'read' }: { readonly onDemand?: 'read' | 'leave' } = {},
+  ): Promise<readonly RecordedEntry[]> {
+    const whole = onDemand === 'read';
+    return Promise.resolve(whole ? this.#journal.of(id) : this.#journal.withoutLarge(id));
+  }
+
+  dataOf(
+    id: string,
+    places: readonly EntryPlace[],
+    bytes = Infinity,
+  ): Promise<readonly (string | null)[]> {
+    return Promise.resolve(this.#journal.dataOf(id, places, bytes));
   }
 
   latestEntries(look: LatestEntriesLook): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
@@ -264,6 +276,14 @@ export class MemorySagaStore implements SagaStore {
 
   countByStatus(): Promise<ReadonlyMap<SagaStatus, number>> {
     return Promise.resolve(this.#rows.counts());
+  }
+
+  keepCounts(counts: StoreCounts): Promise<void> {
+    return this.#shared.keepCounts(counts);
+  }
+
+  keptCounts(): Promise<KeptCounts | null> {
+    return this.#shared.keptCounts();
   }
 
   async #insert(saga: NewSaga, transaction: MemoryTransaction): Promise<StartOutcome> {
@@ -321,13 +341,9 @@ export class MemorySagaStore implements SagaStore {
   #load(row: SagaRow, before: string | null): LoadedSaga {
     return {
       ...headerOf(row, this.#parts.clock.now()),
-      entries: this.#journal.of(row.id),
+      entries: this.#journal.withoutLarge(row.id),
       mail: this.#mail.of(row.id),
       adoptedFrom: before,
     };
-  }
-
-  #isOpen(row: SagaRow): boolean {
-    return !isFinal(row.status) || this.#mail.hasLate(row.id);
   }
 }

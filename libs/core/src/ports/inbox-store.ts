@@ -210,6 +210,7 @@ export interface InboxStore extends LandingStore {
    * yet is `busy`.
    */
   discardDeadLetters(keys: readonly InboxKey[]): Promise<readonly DeadLetterOutcome[]>;
+  /** How many there are, counted up to `MOST_COUNTED` of each group, since counting has a cost. */
   countDeadLetters(): Promise<number>;
 
   /**

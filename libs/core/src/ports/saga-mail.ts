@@ -62,3 +62,11 @@ export interface MailFound {
   /** Whether the look reached a bound, so that there may be more new mail. */
   readonly more: boolean;
 }
+
+/** What a look at a page of mail for mail that nobody will read has done. */
+export interface DroppedMail {
+  /** How many letters were deleted. */
+  readonly dropped: number;
+  /** Whether there is mail behind the page; otherwise the next call begins again. */
+  readonly more: boolean;
+}

@@ -23,8 +23,8 @@ export const DEFAULT_RETENTION: SagaRetention = Object.freeze({
   keys: 90 * DAY_MS,
 });
 
-/** A task that one process does for all: removing what is old, or tidying the mail. */
-export type SharedTask = 'retention' | 'mail';
+/** A task that one process does for all: removing what is old, tidying the mail, or counting for metrics. */
+export type SharedTask = 'retention' | 'mail' | 'counts';
 
 /** The numbers of sagas and keys that were removed because of their age. */
 export interface RemovedSagas {

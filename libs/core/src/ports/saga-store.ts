@@ -1,7 +1,14 @@
 import type { FormattedDefinition } from './format.js';
+import {
+  bytesOf,
+  entryBytes,
+  type EntryPlace,
+  type JournalEntry,
+  type RecordedEntry,
+} from './journal-entry.js';
 import type { LatestEntriesLook } from './latest-entries-look.js';
 import type { OutboxMessage } from './message.js';
-import type { Mail, MailFound, MailLook, NewMail } from './saga-mail.js';
+import type { DroppedMail, Mail, MailFound, MailLook, NewMail } from './saga-mail.js';
 import type {
   ApplyOutcome,
   SettledOutcome,
@@ -9,6 +16,7 @@ import type {
   TransitionOutcome,
 } from './saga-outcomes.js';
 import type { RemovedSagas, SagaRetention, SharedTask } from './saga-retention.js';
+import type { KeptCounts, StoreCounts } from './store-counts.js';
 import type { Transaction } from './transaction.js';
 
 /** Every status that a saga can have, in the order in which it may reach them. */
@@ -37,34 +45,12 @@ export type FinalStatus = (typeof FINAL_STATUSES)[number];
 
 const FINAL: ReadonlySet<SagaStatus> = new Set<SagaStatus>(FINAL_STATUSES);
 
+/** Counting has a cost, so a store may stop at so many sagas. */
+export const MOST_SAGAS_COUNTED = 200_000;
+
 /** Whether the status is final. `needs_attention` is not, since an operator can let the saga go on. */
 export function isFinal(status: SagaStatus): boolean {
   return FINAL.has(status);
-}
-
-/** One thing that happened to a saga. Stores keep its data without reading it. */
-export interface JournalEntry {
-  readonly kind: string;
-  readonly step: string | null;
-  /** The item of the step that the entry is about; null: the step has none. */
-  readonly item: string | null;
-  /** The attempt that the entry is about; 0: none. */
-  readonly attempt: number;
-  /** JSON text, escaped so that it holds no NUL and no lone surrogate; null for none. */
-  readonly data: string | null;
-}
-
-/** The kind of the entry by which a store stands for what it cannot read; its data is the damaged text. */
-export const UNREADABLE_ENTRY = 'unreadable';
-
-export interface RecordedEntry extends JournalEntry {
-  /** The revision of the saga that this entry's transition made. */
-  readonly revision: number;
-  /** Position within the transition, from 0. */
-  readonly ordinal: number;
-  readonly transitionId: string;
-  /** When it was recorded, by the database's clock; for people. */
-  readonly recordedAt: Date;
 }
 
 /** The change of a saga's ownership by a transition. One that has ended has no owner, and is never due. */
@@ -148,21 +134,16 @@ export interface SagaHeader {
 }
 
 export interface LoadedSaga extends SagaHeader {
-  /** In order. */
+  /** In order. Large data that is read on demand is left in the store. */
   readonly entries: readonly RecordedEntry[];
   readonly mail: readonly Mail[];
   /** The incarnation that owned it before this claim and is dead; null: it had no owner. */
   readonly adoptedFrom: string | null;
 }
 
-/** The bytes of the data of entries or mail. */
-export function dataBytes(records: readonly Pick<JournalEntry, 'data'>[]): number {
-  return records.reduce((sum, { data }) => sum + (data === null ? 0 : Buffer.byteLength(data)), 0);
-}
-
 /** The bytes of the journal and the unread mail of a saga, as claims and loads are bounded by them. */
 export function loadedBytes({ entries, mail }: LoadedSaga): number {
-  return dataBytes(entries) + dataBytes(mail);
+  return mail.reduce((sum, { data }) => sum + bytesOf(data), entryBytes(entries));
 }
 
 /** Versions of a saga that an engine can run. */
@@ -308,12 +289,12 @@ export interface SagaStore {
    */
   lookForMail(look: MailLook): Promise<MailFound>;
   /**
-   * Deletes mail of final sagas, and mail older than `orphanAgeMs` of sagas that do not exist. Mail of
-   * kind `late` is kept: it reports an effect that came afterwards, and makes the saga due although it
-   * is final. So is mail of a higher format than the given one, which only a newer engine can judge. Mail
-   * that was written without the definition of its saga gets it. Returns the number that was deleted.
+   * Looks at a page of mail, behind that of the call before. Deletes mail of final sagas, and mail older than
+   * `orphanAgeMs` of sagas that do not exist. Mail of kind `late` is kept: it reports an effect that came
+   * afterwards, and makes the saga due although it is final. So is mail of a higher format than the given one,
+   * which only a newer engine can judge. Mail that was written without the definition of its saga gets it.
    */
-  dropDeadMail(orphanAgeMs: number, format: number): Promise<number>;
+  dropDeadMail(orphanAgeMs: number, format: number): Promise<DroppedMail>;
 
   /**
    * Whether the caller does a task now that one process does for all: one caller is answered true, and the
@@ -331,9 +312,32 @@ export interface SagaStore {
   /** The statuses of sagas by id, without unknown ids. The caller bounds the ids. */
   statusesOf(ids: readonly string[]): Promise<ReadonlyMap<string, SagaStatus>>;
   find(filter: SagaFilter): Promise<readonly SagaSummary[]>;
-  history(id: string): Promise<readonly RecordedEntry[]>;
+  /**
+   * The journal of a saga, in order. `onDemand: 'leave'`: large data that is read on demand is left in the
+   * store, as by claims; by default it is read.
+   */
+  history(
+    id: string,
+    options?: { readonly onDemand?: 'read' | 'leave' },
+  ): Promise<readonly RecordedEntry[]>;
+  /**
+   * The data of entries that was left in the store, in the order of the places, up to the one that brings it to
+   * `bytes`, and at least one; null where there is none.
+   */
+  dataOf(
+    id: string,
+    places: readonly EntryPlace[],
+    bytes?: number,
+  ): Promise<readonly (string | null)[]>;
   /** For lists: the newest entry of each kind, step and item of each journal, in order, without long data. */
   latestEntries(look: LatestEntriesLook): Promise<ReadonlyMap<string, readonly RecordedEntry[]>>;
-  /** How many sagas have each status. Final ones may be left out. */
+  /**
+   * How many sagas have each status. Final ones may be left out, and counting may stop at
+   * `MOST_SAGAS_COUNTED` sagas, and at as many that need a person.
+   */
   countByStatus(): Promise<ReadonlyMap<SagaStatus, number>>;
+  /** Keeps counts for all processes, in place of those before. */
+  keepCounts(counts: StoreCounts): Promise<void>;
+  /** The counts that a process kept last; null: none did. */
+  keptCounts(): Promise<KeptCounts | null>;
 }

@@ -17,8 +17,8 @@ import { UnservedMetrics, unservedMetrics } from './unserved.metrics.js';
  * ```
  *
  * Counters, histograms, `sagaz_relay_leased_slots` and `sagaz_process_…` tell of this process: `sum()` them
- * over processes. `sagaz_store_…` tell what lies in the database, read when somebody asks and at most every
- * 5 s, `sagaz_broker_…` what lies in the broker, at most every 15 s; every process tells the same, so take
+ * over processes. `sagaz_store_…` tell what lies in the database, counted by one process for all, when somebody
+ * asks and at most every 5 s, `sagaz_broker_…` what lies in the broker, at most every 15 s; every process tells the same, so take
  * `max()`. A scrape waits 2 s for them and then goes without. Two applications in one process share the
  * registry of `prom-client`, and with it their metrics.
  */

@@ -4,17 +4,22 @@ import {
   errorText,
   isFinal,
   SAGA_STATUSES,
+  SharedCounts,
   type Clock,
+  type KeptCounts,
   type Logger,
-  type SagaStatus,
-  type Store,
 } from '@sagaz/core';
 import { register, type Gauge } from 'prom-client';
 import { Connections } from '../enlist/index.js';
 import { RecentAnswer } from '../lifecycle/index.js';
 import { SAGAZ_CLOCK, SAGAZ_LOGGER } from '../tokens/index.js';
 
-const KEEP_MS = 5_000;
+/** How often one process counts for all of them. */
+const EVERY_MS = 5_000;
+/** Older counts are left out. */
+const STALE_MS = 60_000;
+/** All gauges of a scrape read the same counts. */
+const KEEP_MS = 1_000;
 /**
  * The longest wait for a count, in ms. All gauges wait at the same time, so a scrape takes this long
  * while the database hangs.
@@ -22,61 +27,42 @@ const KEEP_MS = 5_000;
 const WITHIN_MS = 2_000;
 const OUTBOX_STATUSES = ['pending', 'delayed', 'retrying', 'held', 'dead_letter'] as const;
 
-interface Counts {
-  readonly sagas: ReadonlyMap<SagaStatus, number>;
-  readonly outbox: ReadonlyMap<string, number>;
-  readonly oldestMs: number;
-  readonly deadLetters: number;
-}
-
-async function countIn(store: Store): Promise<Counts> {
-  const [sagas, { byStatus, oldestPendingMs }, deadLetters] = await Promise.all([
-    store.sagas.countByStatus(),
-    store.outbox.stats(),
-    store.inbox.countDeadLetters(),
-  ]);
-  return { sagas, outbox: byStatus, oldestMs: oldestPendingMs ?? 0, deadLetters };
-}
-
-/** Counts the sagas and messages in the stores when the metrics are scraped. */
+/** Shows how many sagas and messages are in the stores, as one process counted them for all. */
 @Injectable()
 export class StoreCounts implements OnModuleDestroy {
-  readonly #looks: readonly { readonly name: string; readonly counts: RecentAnswer<Counts> }[];
+  readonly #looks: readonly {
+    readonly name: string;
+    readonly counts: RecentAnswer<KeptCounts | null>;
+  }[];
 
   constructor(
     @Inject(Connections) connections: Connections,
     @Inject(SAGAZ_CLOCK) clock: Clock,
     @Inject(SAGAZ_LOGGER) logger: Logger,
   ) {
-    this.#looks = connections.all.map(({ name, store }) => ({
-      name,
-      counts: new RecentAnswer(() => countIn(store), {
-        clock,
-        keepMs: KEEP_MS,
-        withinMs: WITHIN_MS,
-        failed: (error) => {
-          // The failure is only logged, because the process's own metrics are needed most when its
-          // database is away.
-          logger.warn(
-            'The sagas and messages in the store could not be counted; their metrics are left out until they can.',
-            {
-              connection: name,
-              error: errorText(error),
-            },
-          );
-        },
-      }),
-    }));
+    this.#looks = connections.all.map(({ name, store }) => {
+      const shared = new SharedCounts(store, { clock, everyMs: EVERY_MS, staleMs: STALE_MS });
+      const failed = (error: unknown): void => {
+        // The failure is only logged, because the process's own metrics are needed most when its
+        // database is away.
+        logger.warn(
+          'The sagas and messages in the store could not be counted; their metrics are left out until they can.',
+          { connection: name, error: errorText(error) },
+        );
+      };
+      const options = { clock, keepMs: KEEP_MS, withinMs: WITHIN_MS, failed };
+      return { name, counts: new RecentAnswer(() => shared.latest(), options) };
+    });
   }
 
   /**
    * Returns the counts by connection, without the connections that do not answer now. Never rejects.
    */
-  async now(): Promise<ReadonlyMap<string, Counts>> {
-    const all = new Map<string, Counts>();
+  async now(): Promise<ReadonlyMap<string, KeptCounts>> {
+    const all = new Map<string, KeptCounts>();
     const looking = this.#looks.map(async ({ name, counts }) => {
       const counted = await counts.now();
-      if (counted.kind === 'answer') all.set(name, counted.value);
+      if (counted.kind === 'answer' && counted.value !== null) all.set(name, counted.value);
     });
     await Promise.all(looking);
     return all;
@@ -88,7 +74,7 @@ export class StoreCounts implements OnModuleDestroy {
   }
 }
 
-type Fill = (gauge: Gauge, connection: string, counts: Counts) => void;
+type Fill = (gauge: Gauge, connection: string, counts: KeptCounts) => void;
 
 function gaugeOf(
   name: (typeof NAMES)[number],
@@ -116,6 +102,7 @@ const NAMES = [
   'sagaz_store_outbox_messages',
   'sagaz_store_outbox_oldest_seconds',
   'sagaz_store_inbox_dead_letters',
+  'sagaz_store_counts_age_seconds',
 ] as const;
 
 export const storeCountMetrics: Provider[] = [
@@ -143,8 +130,8 @@ export const storeCountMetrics: Provider[] = [
     NAMES[2],
     'How long the oldest message that may be published has been in the outbox.',
     [],
-    (gauge, connection, { oldestMs }) => {
-      gauge.set({ connection }, oldestMs / 1_000);
+    (gauge, connection, { oldestPendingMs }) => {
+      gauge.set({ connection }, (oldestPendingMs ?? 0) / 1_000);
     },
   ),
   gaugeOf(
@@ -153,6 +140,14 @@ export const storeCountMetrics: Provider[] = [
     [],
     (gauge, connection, { deadLetters }) => {
       gauge.set({ connection }, deadLetters);
+    },
+  ),
+  gaugeOf(
+    NAMES[4],
+    'How long ago the other sagaz_store_ metrics were counted, by one process for all.',
+    [],
+    (gauge, connection, { ageMs }) => {
+      gauge.set({ connection }, ageMs / 1_000);
     },
   ),
 ];

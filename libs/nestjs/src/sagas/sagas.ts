@@ -1,7 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import {
+  historyData,
   SagaNotFoundError,
   type AnySaga,
+  type EntryPlace,
   type OperatorAnswer,
   type SagaClass,
   type SagaEngine,
@@ -14,7 +16,12 @@ import {
   requireObject,
 } from '@sagaz/core';
 import type { EntityManager } from 'typeorm';
-import { Connections, detached, type EnlistedTransaction } from '../enlist/index.js';
+import {
+  Connections,
+  detached,
+  type Connection,
+  type EnlistedTransaction,
+} from '../enlist/index.js';
 import { traceHeaders } from '../outbox/index.js';
 import { Engines } from './engines.js';
 import { SagaConnectionError } from './errors.js';
@@ -129,9 +136,29 @@ export class Sagas {
     return viewsOf(store.sagas, await store.sagas.find(filter));
   }
 
-  /** Returns everything that happened to a saga, in order and decoded. @throws SagaNotFoundError */
-  async history(id: string): Promise<readonly SagaHistoryEntry[]> {
-    return historyOf(await (await this.#engineOf(id)).history(id));
+  /**
+   * Returns everything that happened to a saga, in order and decoded.
+   *
+   * @param options.largeOutputs `'leave'`: outputs of more than about 2 kB are left in the store; `data` is then
+   * null, `apart` says their size in bytes, and {@link historyData} reads one. Default `'read'`.
+   * @throws SagaNotFoundError
+   */
+  async history(
+    id: string,
+    { largeOutputs = 'read' }: { readonly largeOutputs?: 'read' | 'leave' } = {},
+  ): Promise<readonly SagaHistoryEntry[]> {
+    const { sagas } = (await this.#connectionOf(id)).store;
+    return historyOf(await sagas.history(id, { onDemand: largeOutputs }));
+  }
+
+  /**
+   * Returns the decoded data of one entry that {@link history} left in the store; null: the store has none at
+   * this place. @throws SagaNotFoundError
+   */
+  async historyData(id: string, { revision, ordinal }: EntryPlace): Promise<unknown> {
+    const { sagas } = (await this.#connectionOf(id)).store;
+    const [data = null] = await sagas.dataOf(id, [{ revision, ordinal }]);
+    return historyData(data);
   }
 
   /**
@@ -169,8 +196,12 @@ export class Sagas {
   }
 
   async #engineOf(id: string): Promise<SagaEngine> {
+    return this.engines.of(await this.#connectionOf(id));
+  }
+
+  async #connectionOf(id: string): Promise<Connection> {
     for (const connection of this.connections.all) {
-      if ((await connection.store.sagas.get(id)) !== null) return this.engines.of(connection);
+      if ((await connection.store.sagas.get(id)) !== null) return connection;
     }
     throw new SagaNotFoundError(id);
   }

@@ -3,6 +3,7 @@ import {
   checkDeadLetterFilter,
   landedPart,
   landingChannel,
+  MOST_COUNTED,
   originalOf,
   SLOT_COUNT,
   type DeadLetterFilter,
@@ -75,9 +76,11 @@ export class InboxDeadLetters {
 
   async count(): Promise<number> {
     const { rows } = await this.#pool.for('count').query<{ count: string }>({
-      text: `SELECT count(*) AS count FROM ${this.#schema}.queue q
-        JOIN ${this.#schema}.message m ON m.queue = q.id AND m.lane = ${DEAD}
+      text: `SELECT count(*) AS count FROM ${this.#schema}.queue q CROSS JOIN LATERAL (
+          SELECT m.seq FROM ${this.#schema}.message m WHERE m.queue = q.id AND m.lane = ${DEAD} LIMIT $1
+        ) AS m
         WHERE starts_with(q.name, '${LANDING}')`,
+      values: [MOST_COUNTED],
     });
     return Number(rows[0]?.count ?? 0);
   }

@@ -115,11 +115,13 @@ CREATE TABLE sagaz.saga_output (
   saga_id uuid NOT NULL,
   revision integer NOT NULL,
   ordinal integer NOT NULL,
+  on_demand boolean NOT NULL,
   data text NOT NULL,
   PRIMARY KEY (saga_id, revision, ordinal)
 );
 
 COMMENT ON TABLE sagaz.saga_output IS 'Data of journal entries that is too large for the journal, outputs of steps above all. Append-only.';
+COMMENT ON COLUMN sagaz.saga_output.on_demand IS 'It is read when a step asks for it, and not with its saga.';
 
 -- Data comes out as it stands in the text: json_array_elements reads no escapes, as -> and ->> do, which
 -- fail on some that are legal in JavaScript. What is damaged is an entry of the kind 'unreadable', so that
@@ -204,9 +206,18 @@ CREATE TABLE sagaz.shared_task (
 )
 WITH (fillfactor = 50);
 
-INSERT INTO sagaz.shared_task (task) VALUES ('retention'), ('mail');
+INSERT INTO sagaz.shared_task (task) VALUES ('retention'), ('mail'), ('counts');
 
-COMMENT ON TABLE sagaz.shared_task IS 'Tasks that one engine does for all: who sets due_at does it this time.';
+COMMENT ON TABLE sagaz.shared_task IS 'Tasks that one process does for all: who sets due_at does it this time.';
+
+CREATE TABLE sagaz.store_counts (
+  one boolean PRIMARY KEY DEFAULT true,
+  counted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  counts json NOT NULL
+)
+WITH (fillfactor = 10);
+
+COMMENT ON TABLE sagaz.store_counts IS 'One row: the counts for metrics, which one process makes for all.';
 
 CREATE TABLE sagaz.engine (
   incarnation uuid PRIMARY KEY,
@@ -230,7 +241,7 @@ COMMENT ON COLUMN sagaz.engine.runs IS 'Names of the sagas it runs, each with it
 -- @down
 DROP VIEW sagaz.saga_journal_readable, sagaz.saga_all;
 DROP FUNCTION sagaz.entries_of;
-DROP TABLE sagaz.engine, sagaz.shared_task, sagaz.saga_mail, sagaz.saga_output, sagaz.saga_journal, sagaz.saga_key,
+DROP TABLE sagaz.engine, sagaz.store_counts, sagaz.shared_task, sagaz.saga_mail, sagaz.saga_output, sagaz.saga_journal, sagaz.saga_key,
   sagaz.saga_ended, sagaz.saga, sagaz.definition;
 `,
     },

@@ -48,6 +48,7 @@ function outputRows(written: readonly JournalEntry[]): OutputRow[] {
     revision: 1,
     ordinal,
     data: texts[at] ?? '',
+    bytes: Buffer.byteLength(texts[at] ?? ''),
   }));
 }
 
@@ -143,7 +144,7 @@ describeEachPostgres('PostgreSQL', (server) => {
     const kindsOf = (id: string) => latest.get(id)?.map(({ kind }) => kind);
     expect(kindsOf(damaged.id)).toEqual(['started', 'unreadable']);
     expect(kindsOf(whole.id)).toEqual(['started', 'step']);
-    const read = await readHistories(open.pool, schema, [damaged.id]);
+    const read = await readHistories(open.pool, schema, [damaged.id], 'read');
     expect(read.get(damaged.id)?.map(({ kind }) => kind)).toEqual(['started', 'unreadable']);
   });
 

@@ -1,7 +1,4 @@
-import { UNREADABLE_ENTRY, type JournalEntry, type RecordedEntry } from '@sagaz/core';
-
-/** The longest data, in UTF-16 code units, that stands in the journal; longer data lies in `saga_output`. */
-const LONGEST_INLINE = 2_048;
+import { isLarge, UNREADABLE_ENTRY, type JournalEntry, type RecordedEntry } from '@sagaz/core';
 
 /** A row of the journal. */
 export interface JournalRow {
@@ -17,18 +14,20 @@ export interface OutputRow {
   readonly saga_id: string;
   readonly revision: number;
   readonly ordinal: number;
-  readonly data: string;
+  /** Null: it is left in the store, since it is read on demand. */
+  readonly data: string | null;
+  readonly bytes: number;
 }
 
 /** An entry as its row has it. */
-interface WrittenEntry extends JournalEntry {
+interface WrittenEntry extends Omit<JournalEntry, 'onDemand'> {
   /** Whether its data lies apart from the journal. */
   readonly apart: boolean;
 }
 
 /** Whether entries have data that is kept apart from the journal. */
 export function hasOutputs(entries: readonly JournalEntry[]): boolean {
-  return entries.some(isLarge);
+  return entries.some(({ data }) => isLarge(data));
 }
 
 /**
@@ -37,32 +36,33 @@ export function hasOutputs(entries: readonly JournalEntry[]): boolean {
  * back unchanged and without being parsed. Large data is left out.
  */
 export function entriesText(entries: readonly JournalEntry[]): string {
-  const texts = entries.map((entry) => {
-    const { kind, step, item, attempt, data } = entry;
+  const texts = entries.map(({ kind, step, item, attempt, data }) => {
     const named =
       item === null ? JSON.stringify(step) : `${JSON.stringify(step)},${JSON.stringify(item)}`;
     const head = `${JSON.stringify(kind)},${named},${String(attempt)}`;
     if (data === null) return `[${head}]`;
     const length = String(data.length);
-    return isLarge(entry) ? `[${head},${length}]` : `[${head},${length},${data}]`;
+    return isLarge(data) ? `[${head},${length}]` : `[${head},${length},${data}]`;
   });
   return `[${texts.join(',')}]`;
 }
 
-/** The arrays of large data, by place: place, ordinal, data. */
+/** The arrays of large data, by place: place, ordinal, data, whether it is read on demand. */
 export function outputArrays(
   entriesByPlace: readonly (readonly JournalEntry[])[],
-): readonly [places: number[], ordinals: number[], data: string[]] {
+): readonly [places: number[], ordinals: number[], data: string[], onDemand: boolean[]] {
   const [places, ordinals, data]: [number[], number[], string[]] = [[], [], []];
+  const onDemand: boolean[] = [];
   for (const [at, entries] of entriesByPlace.entries()) {
     for (const [ordinal, entry] of entries.entries()) {
-      if (entry.data === null || !isLarge(entry)) continue;
+      if (entry.data === null || !isLarge(entry.data)) continue;
       places.push(at + 1);
       ordinals.push(ordinal);
       data.push(entry.data);
+      onDemand.push(entry.onDemand === true);
     }
   }
-  return [places, ordinals, data];
+  return [places, ordinals, data, onDemand];
 }
 
 /**
@@ -81,14 +81,14 @@ export async function entriesOf(
     ),
   );
   const outputs = sagas.size === 0 ? [] : await outputsOf([...sagas]);
-  const data = new Map(outputs.map((output) => [placeOf(output, output.ordinal), output.data]));
+  const byPlace = new Map(outputs.map((output) => [placeOf(output, output.ordinal), output]));
   const bySaga = new Map<string, RecordedEntry[]>();
   for (const { row, entries } of written) {
     const known = bySaga.get(row.saga_id);
     const list = known ?? [];
     if (known === undefined) bySaga.set(row.saga_id, list);
     for (const [ordinal, { apart, ...inline }] of entries.entries()) {
-      const output = apart ? data.get(placeOf(row, ordinal)) : undefined;
+      const output = apart ? byPlace.get(placeOf(row, ordinal)) : undefined;
       const missing = apart && output === undefined;
       const entry = missing ? unreadable('Its row of saga_output is missing.') : inline;
       list.push({
@@ -96,11 +96,12 @@ export async function entriesOf(
         step: entry.step,
         item: entry.item,
         attempt: entry.attempt,
-        data: output ?? entry.data,
+        data: output?.data ?? entry.data,
         revision: row.revision,
         ordinal,
         transitionId: row.transition_id,
         recordedAt: new Date(row.recorded_at),
+        ...(output?.data === null ? { apart: output.bytes } : {}),
       });
     }
   }
@@ -206,10 +207,6 @@ function unreadable(text: string): WrittenEntry {
     data: JSON.stringify(text),
     apart: false,
   };
-}
-
-function isLarge({ data }: JournalEntry): boolean {
-  return data !== null && data.length > LONGEST_INLINE;
 }
 
 function placeOf(row: Pick<OutputRow, 'saga_id' | 'revision'>, ordinal: number): string {

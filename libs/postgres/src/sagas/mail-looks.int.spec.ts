@@ -136,7 +136,16 @@ describeEachPostgres('mail of sagas', (server) => {
         SELECT gen_random_uuid(), 'reply', 'k', '{}', now() - interval '2 days' FROM generate_series(1, 12000)`,
     });
     await open.store.putMail([letterTo(running.id)]);
-    expect(await open.store.dropDeadMail(86_400_000, 1)).toBe(12_000);
-    expect(await open.store.dropDeadMail(86_400_000, 1)).toBe(0);
+    const tidy = () => open.store.dropDeadMail(86_400_000, 1);
+    // Each call looks at one page and keeps its place, so that a turn is as long as its caller wants.
+    const { dropped, more } = await tidy();
+    expect(dropped).toBeLessThanOrEqual(5_000);
+    expect(more).toBe(true);
+    // The pass that other tests began ends, and one from the beginning follows.
+    for (let pass = 0; pass < 2; pass += 1) while ((await tidy()).more);
+    const left = await open.pool.query({
+      text: "SELECT FROM sagaz.saga_mail WHERE created_at < now() - interval '1 day'",
+    });
+    expect(left.rows).toEqual([]);
   });
 });

@@ -1,3 +1,4 @@
+import type { DroppedMail } from '@sagaz/core';
 import type { Queryable, SchemaName } from '../connection/index.js';
 
 /** The letters that one statement reads, so that it never holds many locks. */
@@ -12,7 +13,8 @@ interface PageRow {
 }
 
 /**
- * Walks over all mail, page by page along the primary key, and skips what is locked.
+ * Walks over all mail along the primary key, a page in each call, and skips what is locked. After the last page
+ * it begins again.
  *
  * It removes mail that no saga will read: mail of ended sagas, except about late effects, which wake the
  * saga; and old mail for sagas that do not exist. Such mail is kept for a time, because the transaction
@@ -22,15 +24,19 @@ interface PageRow {
  * Mail that was written without the definition of its saga, or with a wrong one, gets the right one, and
  * becomes new mail by that: the engines that run the definition find it.
  */
-export async function tidyMail(
-  on: Queryable,
-  schemaName: SchemaName,
-  { orphanAgeMs, format }: { readonly orphanAgeMs: number; readonly format: number },
-): Promise<number> {
-  const schema = schemaName.quoted;
-  let dropped = 0;
-  for (let after = FIRST; ;) {
-    const { rows } = await on.query<PageRow>({
+export class MailTidying {
+  readonly #on: Queryable;
+  readonly #schema: SchemaName;
+  #after = FIRST;
+
+  constructor(on: Queryable, schema: SchemaName) {
+    this.#on = on;
+    this.#schema = schema;
+  }
+
+  async page(orphanAgeMs: number, format: number): Promise<DroppedMail> {
+    const schema = this.#schema.quoted;
+    const { rows } = await this.#on.query<PageRow>({
       text: `WITH page AS MATERIALIZED (
           SELECT m.saga_id, m.dedupe_key, m.kind, m.definition, m.format, m.created_at FROM ${schema}.saga_mail m
           WHERE (m.saga_id, m.dedupe_key) > ($1::uuid, $2::text)
@@ -67,11 +73,12 @@ export async function tidyMail(
           SELECT p.saga_id, p.dedupe_key FROM page p WHERE n.letters >= ${String(PAGE)}
           ORDER BY p.saga_id DESC, p.dedupe_key DESC LIMIT 1
         ) p ON true`,
-      values: [after.saga_id, after.dedupe_key, orphanAgeMs, format],
+      values: [this.#after.saga_id, this.#after.dedupe_key, orphanAgeMs, format],
     });
     const [row] = rows;
-    dropped += row?.dropped ?? 0;
-    if (row === undefined || row.saga_id === null || row.dedupe_key === null) return dropped;
-    after = { saga_id: row.saga_id, dedupe_key: row.dedupe_key };
+    const { saga_id: sagaId = null, dedupe_key: key = null } = row ?? {};
+    const more = sagaId !== null && key !== null;
+    this.#after = more ? { saga_id: sagaId, dedupe_key: key } : FIRST;
+    return { dropped: row?.dropped ?? 0, more };
   }
 }

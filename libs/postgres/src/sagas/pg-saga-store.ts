@@ -3,6 +3,9 @@ import {
   isFinal,
   type ApplyOutcome,
   type ClaimRequest,
+  type DroppedMail,
+  type EntryPlace,
+  type KeptCounts,
   type LatestEntriesLook,
   type LoadedSaga,
   type MailFound,
@@ -21,6 +24,7 @@ import {
   type SettledOutcome,
   type SharedTask,
   type StartOutcome,
+  type StoreCounts,
   type Transaction,
   type TransitionOutcome,
   type UnservedLook,
@@ -31,14 +35,16 @@ import type { PgTransaction, PgTransactions, SagazPool, SchemaName } from '../co
 import { Definitions } from './definitions.js';
 import { SagaClaimer } from './saga-claimer.js';
 import { MailLooks } from './mail-looks.js';
-import { tidyMail } from './mail-tidying.js';
+import { MailTidying } from './mail-tidying.js';
 import { putMail, putMailApart } from './saga-mail.js';
-import { readHistories, readLatestEntries } from './saga-histories.js';
-import { countSagas, SagaQueries } from './saga-queries.js';
+import { readData, readHistories, readLatestEntries } from './saga-histories.js';
+import { countSagas, keepCounts, keptCounts } from './saga-counts.js';
+import { SagaQueries } from './saga-queries.js';
 import { SagaRemoval, takeTurn } from './saga-retention.js';
 import { SagaStarter } from './saga-starter.js';
 import { TransitionWriter } from './transition-writer.js';
 import { UnservedSagaReads } from './unserved-saga-reads.js';
+import { UUID } from './uuid.js';
 
 export interface PgSagaStoreParts {
   readonly pool: SagazPool;
@@ -55,6 +61,7 @@ export class PgSagaStore implements SagaStore {
   readonly #wakeUps: Pick<WakeUps, 'hint'>;
   readonly #definitions: Definitions;
   readonly #mailLooks: MailLooks;
+  readonly #tidying: MailTidying;
   readonly #removal: SagaRemoval;
   readonly #queries: SagaQueries;
   readonly #starter: SagaStarter;
@@ -71,6 +78,7 @@ export class PgSagaStore implements SagaStore {
     this.#starter = new SagaStarter(pool.for('flush'), schema, this.#definitions);
     this.#claimer = new SagaClaimer(pool.for('work'), schema, this.#definitions);
     this.#mailLooks = new MailLooks(pool.for('work'), schema, this.#definitions);
+    this.#tidying = new MailTidying(pool, schema);
     this.#removal = new SagaRemoval(pool, schema);
     this.#queries = new SagaQueries(pool, schema, this.#definitions);
     this.#writer = new TransitionWriter(pool, transactions, schema, this.#definitions);
@@ -161,8 +169,8 @@ export class PgSagaStore implements SagaStore {
     return this.#mailLooks.look(look);
   }
 
-  dropDeadMail(orphanAgeMs: number, format: number): Promise<number> {
-    return tidyMail(this.#pool, this.#schema, { orphanAgeMs, format });
+  dropDeadMail(orphanAgeMs: number, format: number): Promise<DroppedMail> {
+    return this.#tidying.page(orphanAgeMs, format);
   }
 
   takeTurn(task: SharedTask, everyMs: number): Promise<boolean> {
@@ -185,9 +193,21 @@ export class PgSagaStore implements SagaStore {
     return this.#queries.find(filter);
   }
 
-  async history(id: string): Promise<readonly RecordedEntry[]> {
-    const histories = await readHistories(this.#pool, this.#schema, [id]);
+  async history(
+    id: string,
+    { onDemand = 'read' }: { readonly onDemand?: 'read' | 'leave' } = {},
+  ): Promise<readonly RecordedEntry[]> {
+    const histories = await readHistories(this.#pool, this.#schema, [id], onDemand);
     return histories.get(id) ?? [];
+  }
+
+  async dataOf(
+    id: string,
+    places: readonly EntryPlace[],
+    bytes = 2 ** 50,
+  ): Promise<readonly (string | null)[]> {
+    if (places.length === 0 || !UUID.test(id)) return [];
+    return readData(this.#pool.for('work'), this.#schema, id, places, bytes);
   }
 
   latestEntries(look: LatestEntriesLook): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
@@ -196,6 +216,14 @@ export class PgSagaStore implements SagaStore {
 
   countByStatus(): Promise<ReadonlyMap<SagaStatus, number>> {
     return countSagas(this.#pool.for('count'), this.#schema);
+  }
+
+  keepCounts(counts: StoreCounts): Promise<void> {
+    return keepCounts(this.#pool.for('work'), this.#schema, counts);
+  }
+
+  keptCounts(): Promise<KeptCounts | null> {
+    return keptCounts(this.#pool.for('work'), this.#schema);
   }
 
   #own(transaction: Transaction | undefined): PgTransaction | undefined {

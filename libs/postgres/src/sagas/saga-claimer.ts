@@ -1,5 +1,6 @@
 import type { ClaimRequest, LoadedSaga, Mail, RecordedEntry, RunnableSaga } from '@sagaz/core';
 import { epochMs, type Queryable, type SchemaName } from '../connection/index.js';
+import { ownersOf } from './saga-owners.js';
 import { definitionsOf, type Definitions } from './definitions.js';
 import { HEADER_COLUMNS, headerOf, type HeaderRow } from './saga-rows.js';
 import { readHistories } from './saga-histories.js';
@@ -48,12 +49,7 @@ export class SagaClaimer {
       ...runnable.slice(0, this.#turn),
     ]);
     const { rows } = await this.#pool.query<ClaimedRow>({
-      text: `WITH RECURSIVE owners (owner) AS (
-          (SELECT s.owner FROM ${schema}.saga s WHERE s.owner IS NOT NULL ORDER BY s.owner LIMIT 1)
-          UNION ALL
-          SELECT (SELECT s.owner FROM ${schema}.saga s WHERE s.owner > o.owner ORDER BY s.owner LIMIT 1)
-          FROM owners o WHERE o.owner IS NOT NULL
-        ), dead (owner) AS MATERIALIZED (
+      text: `WITH RECURSIVE ${ownersOf(schema)}, dead (owner) AS MATERIALIZED (
           SELECT o.owner FROM owners o
           WHERE o.owner IS NOT NULL
             AND NOT EXISTS (SELECT FROM ${schema}.engine e WHERE e.incarnation = o.owner)
@@ -161,7 +157,7 @@ export class SagaClaimer {
     const on: Queryable = this.#pool;
     const [nameOf, histories, mail] = [
       await this.#definitions.named(rows),
-      await readHistories(on, this.#schema, ids),
+      await readHistories(on, this.#schema, ids, 'leave'),
       await readMail(on, this.#schema, ids),
     ];
     return rows.map((row) => ({
@@ -183,14 +179,14 @@ function hasMail(schema: string, id: string, only = ''): string {
 
 /**
  * SQL for those of the sagas in `from` that are taken: all up to the one that brings their journals and their
- * mail to the bound. The size of a value is known without reading it.
+ * mail to the bound. The size of a value is known without reading it. Data that is read on demand is not loaded.
  */
 function fitting(schema: string, from: string, bound: string): string {
-  const size = (table: string, column: string): string =>
-    `coalesce((SELECT sum(octet_length(x.${column})) FROM ${schema}.${table} x WHERE x.saga_id = f.id), 0)`;
+  const size = (table: string, column: string, only = ''): string =>
+    `coalesce((SELECT sum(octet_length(x.${column})) FROM ${schema}.${table} x WHERE x.saga_id = f.id${only}), 0)`;
   return `
           SELECT sized.id, sized.owner FROM (
-            SELECT f.id, f.owner, sum(${size('saga_journal', 'entries')} + ${size('saga_output', 'data')} + ${size('saga_mail', 'data')})
+            SELECT f.id, f.owner, sum(${size('saga_journal', 'entries')} + ${size('saga_output', 'data', ' AND NOT x.on_demand')} + ${size('saga_mail', 'data')})
               OVER (ORDER BY f.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
             FROM ${from} f
           ) AS sized

@@ -1,4 +1,9 @@
-import { LATEST_DATA_CHARACTERS, type LatestEntriesLook, type RecordedEntry } from '@sagaz/core';
+import {
+  LATEST_DATA_CHARACTERS,
+  type EntryPlace,
+  type LatestEntriesLook,
+  type RecordedEntry,
+} from '@sagaz/core';
 import { epochMs, type Queryable, type SchemaName } from '../connection/index.js';
 import { entriesOf, type JournalRow, type OutputRow } from './journal-rows.js';
 import { UUID } from './uuid.js';
@@ -16,11 +21,15 @@ interface EntryRow {
   readonly recorded_at: number;
 }
 
-/** Reads the journals of sagas, each in order, with the large data that lies apart from them. */
+/**
+ * Reads the journals of sagas, each in order, with the large data that lies apart from them. `leave`: data that
+ * is read on demand is left where it is; its size is known without reading it.
+ */
 export async function readHistories(
   on: Queryable,
   schema: SchemaName,
   ids: readonly string[],
+  onDemand: 'read' | 'leave',
 ): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
   const known = ids.filter((id) => UUID.test(id));
   const journal = await on.query<JournalRow>({
@@ -32,12 +41,40 @@ export async function readHistories(
   return entriesOf(journal.rows, async (sagas) => {
     // Written together with the journal, and never changed: what the rows tell of is there.
     const { rows } = await on.query<OutputRow>({
-      text: `SELECT saga_id, revision, ordinal, data FROM ${schema.quoted}.saga_output
-        WHERE saga_id = ANY ($1::uuid[])`,
-      values: [sagas],
+      text: `SELECT saga_id, revision, ordinal, octet_length(data) AS bytes,
+          CASE WHEN on_demand AND $2 THEN NULL ELSE data END AS data
+        FROM ${schema.quoted}.saga_output WHERE saga_id = ANY ($1::uuid[])`,
+      values: [sagas, onDemand === 'leave'],
     });
     return rows;
   });
+}
+
+/** Reads large data of a saga at these places, in their order, up to the one that brings it to the bound. */
+export async function readData(
+  on: Queryable,
+  schema: SchemaName,
+  id: string,
+  places: readonly EntryPlace[],
+  bytes: number,
+): Promise<readonly (string | null)[]> {
+  const { rows } = await on.query<{ data: string | null }>({
+    text: `SELECT r.data FROM (
+        SELECT p.place, o.data, sum(coalesce(octet_length(o.data), 0))
+          OVER (ORDER BY p.place ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+        FROM unnest($2::int[], $3::int[]) WITH ORDINALITY AS p (revision, ordinal, place)
+        LEFT JOIN ${schema.quoted}.saga_output o
+          ON o.saga_id = $1 AND o.revision = p.revision AND o.ordinal = p.ordinal
+      ) AS r
+      WHERE r.before IS NULL OR r.before < $4::bigint ORDER BY r.place`,
+    values: [
+      id,
+      places.map(({ revision }) => revision),
+      places.map(({ ordinal }) => ordinal),
+      bytes,
+    ],
+  });
+  return rows.map(({ data }) => data);
 }
 
 /**

@@ -270,7 +270,7 @@ describeEachPostgres('ownership of sagas', (server) => {
         values: [[ended.id, alive.id, ghost]],
       });
       expect(rows).toEqual([{ saga_id: alive.id }, { saga_id: ghost }]);
-      expect(await store.dropDeadMail(-1, 1)).toBeGreaterThanOrEqual(1);
+      expect((await store.dropDeadMail(-1, 1)).dropped).toBeGreaterThanOrEqual(1);
       expect(await unreadMail(store, me)).toMatchObject([{ sagaId: alive.id }]);
     });
   });

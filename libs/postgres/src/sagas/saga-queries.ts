@@ -140,14 +140,3 @@ function findSql(schema: string, filter: SagaFilter): { text: string; values: un
     values,
   };
 }
-
-/** Counts the sagas that have not ended. */
-export async function countSagas(
-  on: Queryable,
-  schema: SchemaName,
-): Promise<ReadonlyMap<SagaStatus, number>> {
-  const { rows } = await on.query<{ status: SagaStatus; n: string }>({
-    text: `SELECT status, count(*) AS n FROM ${schema.quoted}.saga GROUP BY status`,
-  });
-  return new Map(rows.map(({ status, n }) => [status, Number(n)]));
-}

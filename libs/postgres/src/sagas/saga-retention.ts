@@ -47,10 +47,16 @@ export class SagaRemoval {
           WHERE (k.created_at, k.saga_id) > ($1::timestamptz, $2::uuid)
             AND k.created_at < (SELECT clock_timestamp()) - $3::float8 * interval '1 millisecond'
           ORDER BY k.created_at, k.saga_id LIMIT $4
+        ), old AS MATERIALIZED (
+          SELECT k.key, k.name, k.tenant FROM (SELECT * FROM page ORDER BY key, name, tenant) AS p CROSS JOIN LATERAL (
+            SELECT k.key, k.name, k.tenant FROM ${schema}.saga_key k
+            WHERE k.key = p.key AND k.name = p.name AND k.tenant = p.tenant AND k.saga_id = p.saga_id
+            FOR UPDATE SKIP LOCKED
+          ) k
+          WHERE (SELECT s.id FROM ${schema}.saga s WHERE s.id = p.saga_id) IS NULL
         ), removed AS (
-          DELETE FROM ${schema}.saga_key k USING page p
-          WHERE k.key = p.key AND k.name = p.name AND k.tenant = p.tenant AND k.saga_id = p.saga_id
-            AND (SELECT s.id FROM ${schema}.saga s WHERE s.id = p.saga_id) IS NULL
+          DELETE FROM ${schema}.saga_key k USING old o
+          WHERE k.key = o.key AND k.name = o.name AND k.tenant = o.tenant
           RETURNING 1
         ), last AS (
           SELECT p.created_at, p.saga_id FROM page p ORDER BY p.created_at DESC, p.saga_id DESC LIMIT 1

@@ -23,6 +23,8 @@ interface TakenRow {
   readonly id: string | null;
   readonly input_digest: string | null;
   readonly same_start: boolean;
+  /** Whether the key is kept for a start that did not happen, since its id was taken by another one. */
+  readonly stray: boolean;
 }
 
 /** Inserts sagas with their first entries and messages. */
@@ -152,12 +154,22 @@ export class SagaStarter {
     return (within ? this.#within : this.#alone)(parts).with([...columns, ...written]);
   }
 
+  /**
+   * Reads what the starts found taken. Two starts with one id and different keys both get their keys, if they
+   * run at once, and only one of them its id: the key of the other one is given back.
+   */
   async #taken(sagas: readonly NewSaga[], on: Queryable): Promise<readonly TakenRow[]> {
     const schema = this.#schema.quoted;
+    const startedBy = (table: string): string => `SELECT FROM ${schema}.${table} s
+            JOIN ${schema}.definition d ON d.number = s.definition
+            WHERE s.id = t.id AND (s.tenant, d.name, s.key) IS DISTINCT FROM (t.tenant, t.name, t.key)`;
     const { rows } = await on.query<TakenRow>({
       text: `SELECT t.place::int AS place, coalesce(k.saga_id, j.saga_id) AS id,
-          coalesce(k.input_digest, j.input_digest) AS input_digest,
-          coalesce(k.saga_id, j.saga_id) = t.id AND j.transition_id IS NOT DISTINCT FROM t.transition_id AS same_start
+          CASE WHEN k.saga_id = t.id THEN coalesce(j.input_digest, k.input_digest)
+            ELSE coalesce(k.input_digest, j.input_digest) END AS input_digest,
+          coalesce(k.saga_id, j.saga_id) = t.id AND j.transition_id IS NOT DISTINCT FROM t.transition_id AS same_start,
+          CASE WHEN k.saga_id = t.id
+            THEN EXISTS (${startedBy('saga')} UNION ALL ${startedBy('saga_ended')}) ELSE false END AS stray
         FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::uuid[]) WITH ORDINALITY
           AS t (id, tenant, name, key, transition_id, place)
         LEFT JOIN ${schema}.saga_key k ON k.tenant = t.tenant AND k.name = t.name AND k.key = t.key
@@ -171,6 +183,20 @@ export class SagaStarter {
         sagas.map(({ transitionId }) => transitionId),
       ],
     });
+    const stray = sagas.filter((_, at) => rows[at]?.stray === true);
+    if (stray.length > 0) {
+      await on.query({
+        text: `DELETE FROM ${schema}.saga_key k
+          USING unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) AS t (id, tenant, name, key)
+          WHERE k.tenant = t.tenant AND k.name = t.name AND k.key = t.key AND k.saga_id = t.id`,
+        values: [
+          stray.map(({ id }) => id),
+          stray.map(({ tenant }) => tenant),
+          stray.map(({ name }) => name),
+          stray.map(({ key }) => key),
+        ],
+      });
+    }
     return rows;
   }
 }

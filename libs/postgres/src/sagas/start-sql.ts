@@ -57,13 +57,13 @@ function prepared(sql: (parts: StartParts) => string): StartForms {
 function writes(schema: SchemaName, from: string, { messages, outputs }: StartParts): string {
   const large = outputs
     ? `, outputs AS (
-    INSERT INTO ${schema.quoted}.saga_output (saga_id, revision, ordinal, data)
-    SELECT c.id, 0, e.ordinal, e.data FROM ${outputSource(14)} JOIN ${from} c ON c.place = e.place
+    INSERT INTO ${schema.quoted}.saga_output (saga_id, revision, ordinal, data, on_demand)
+    SELECT c.id, 0, e.ordinal, e.data, e.on_demand FROM ${outputSource(14)} JOIN ${from} c ON c.place = e.place
   )`
     : '';
   const sent = messages
     ? `, sent AS (
-    ${outboxInsert(schema, outputs ? 17 : 14, `JOIN ${from} c ON c.place = m.owner`)}
+    ${outboxInsert(schema, outputs ? 18 : 14, `JOIN ${from} c ON c.place = m.owner`)}
   )`
     : '';
   return large + sent;
@@ -134,7 +134,7 @@ function insertOneSql(schema: SchemaName, parts: StartParts): string {
 /**
  * $1 id, $2 tenant, $3 name, $4 number of the definition, $5 key, $6 digest, $7 status, $8 owner, $9 wake in ms,
  * $10 deadline in ms, $11 transition id, $12 lock of the key, $13 entries; then, where there are any,
- * outputs: place, ordinal and data; messages.
+ * outputs: place, ordinal, data and whether it is read on demand; messages.
  *
  * Keys are inserted in one order, so that two transactions with the same keys lock them in that order.
  * Whose key is not taken gets its journal, if its id is free, and with that its row. A

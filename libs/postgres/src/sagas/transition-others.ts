@@ -84,7 +84,7 @@ export function begunSagas({ quoted }: SchemaName, first: number): string {
     'uuid',
     'text',
   ]);
-  const outputs = parameters(first + 11, ['int', 'int', 'text']);
+  const outputs = parameters(first + 11, ['int', 'int', 'text', 'bool']);
   return `begins AS MATERIALIZED (
     SELECT n.* FROM unnest(${given}) WITH ORDINALITY
       AS n (place, id, tenant, definition, digest, status, owner, wake_ms, deadline_ms, transition_id, entries, nr)
@@ -100,8 +100,8 @@ export function begunSagas({ quoted }: SchemaName, first: number): string {
       clock_timestamp() + n.deadline_ms * interval '1 millisecond'
     FROM begun b JOIN begins n ON n.id = b.saga_id AND n.transition_id = b.transition_id
   ), begun_outputs AS (
-    INSERT INTO ${quoted}.saga_output (saga_id, revision, ordinal, data)
-    SELECT n.id, 0, e.ordinal, e.data FROM unnest(${outputs}) AS e (nr, ordinal, data)
+    INSERT INTO ${quoted}.saga_output (saga_id, revision, ordinal, data, on_demand)
+    SELECT n.id, 0, e.ordinal, e.data, e.on_demand FROM unnest(${outputs}) AS e (nr, ordinal, data, on_demand)
     JOIN begins n ON n.nr = e.nr
     JOIN begun b ON b.saga_id = n.id AND b.transition_id = n.transition_id
   )`;

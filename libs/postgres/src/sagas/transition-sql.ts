@@ -72,8 +72,8 @@ function limitsFrom(first: number): string {
 
 /** Large data as the row source `e`. @param first number of the first parameter */
 export function outputSource(first: number): string {
-  const [places, ordinals, data] = [first, first + 1, first + 2].map((at) => `$${String(at)}`);
-  return `unnest(${places}::int[], ${ordinals}::int[], ${data}::text[]) AS e (place, ordinal, data)`;
+  const [places, ordinals, data, onDemand] = [0, 1, 2, 3].map((at) => `$${String(first + at)}`);
+  return `unnest(${places}::int[], ${ordinals}::int[], ${data}::text[], ${onDemand}::bool[]) AS e (place, ordinal, data, on_demand)`;
 }
 
 /** The number of parameters of the locks of keys. */
@@ -115,8 +115,8 @@ export class TransitionSql {
   /**
    * Many transitions, as arrays: $1 ids, $2 owners, $3 epochs, $4 revisions, $5 statuses,
    * $6 give back, $7 wake in ms, $8 transition ids, $9 entries; then, where there are any, key locks;
-   * definitions; outputs: place, ordinal and data; mail: place and id; mail for others; sagas that begin;
-   * messages.
+   * definitions; outputs: place, ordinal, data and whether it is read on demand; mail: place and id; mail for
+   * others; sagas that begin; messages.
    */
   many(parts: TransitionParts): Prepared {
     return this.#prepared('many', parts, () => {
@@ -255,11 +255,11 @@ export class TransitionSql {
   )`;
     if (parts.outputs) {
       sql += `, outputs AS (
-    INSERT INTO ${schema}.saga_output (saga_id, revision, ordinal, data)
-    SELECT c.id, c.revision, e.ordinal, e.data
+    INSERT INTO ${schema}.saga_output (saga_id, revision, ordinal, data, on_demand)
+    SELECT c.id, c.revision, e.ordinal, e.data, e.on_demand
     FROM ${outputSource(next)} JOIN written c ON c.place = e.place
   )`;
-      next += 3;
+      next += 4;
     }
     if (parts.mail) {
       sql += `, mail AS (

@@ -1,5 +1,6 @@
 import type { UnservedSagas } from '@sagaz/core';
 import { epochMs, type Queryable, type SchemaName } from '../connection/index.js';
+import { ownersOf } from './saga-owners.js';
 
 interface UnservedRow {
   readonly name: string;
@@ -26,12 +27,7 @@ export async function findUnserved(
 ): Promise<readonly UnservedSagas[]> {
   const schema = schemaName.quoted;
   const { rows } = await on.query<UnservedRow>({
-    text: `WITH RECURSIVE owners (owner) AS (
-        (SELECT s.owner FROM ${schema}.saga s WHERE s.owner IS NOT NULL ORDER BY s.owner LIMIT 1)
-        UNION ALL
-        SELECT (SELECT s.owner FROM ${schema}.saga s WHERE s.owner > o.owner ORDER BY s.owner LIMIT 1)
-        FROM owners o WHERE o.owner IS NOT NULL
-      ), living AS MATERIALIZED (
+    text: `WITH RECURSIVE ${ownersOf(schema)}, living AS MATERIALIZED (
         SELECT e.incarnation, e.runs, e.format FROM ${schema}.engine e
         WHERE e.beat_at >= statement_timestamp() - (e.ttl_ms + $1::float8) * interval '1 millisecond'
       ), dead (owner) AS MATERIALIZED (

@@ -2,7 +2,7 @@ import { storeFailureOf } from '../../errors/index.js';
 import type { Clock, SagaStatus, SagaStore, Timer, WakeUps } from '../../ports/index.js';
 import type { RepeatedFailures } from '../../retry/index.js';
 import { SagaNotFoundError, SagaWaitEndedError, TooManySagaWaitsError } from '../errors.js';
-import { decodeEntry } from '../journal/index.js';
+import { decodeEntry, outputIn, StoredOutput, UnreadableJournalError } from '../journal/index.js';
 import { emptyState, fold } from '../state/index.js';
 import { isSettled, outcomeOf, type SagaOutcome } from './saga-outcome.js';
 
@@ -13,7 +13,7 @@ export interface OutcomeWaiter {
 }
 
 export interface OutcomeWatchOptions {
-  readonly store: Pick<SagaStore, 'statusesOf' | 'history'>;
+  readonly store: Pick<SagaStore, 'statusesOf' | 'history' | 'dataOf'>;
   readonly clock: Clock;
   readonly wakeUps: WakeUps;
   /** Whether this process runs the saga, and therefore reports its end. */
@@ -106,6 +106,13 @@ export class OutcomeWatch {
 
   /** A saga ended in this process. */
   ended(id: string, outcome: SagaOutcome<unknown>): void {
+    const awaited = this.#awaited.get(id);
+    if (awaited !== undefined && isApart(outcome)) {
+      // Its output is in the store, and is read as soon as the saga does not run here any more.
+      awaited.lookAt = this.#options.clock.now();
+      this.#arm(awaited.lookAt);
+      return;
+    }
     for (const waiter of this.#take(id)) waiter.resolve(outcome);
   }
 
@@ -229,12 +236,17 @@ export class OutcomeWatch {
     const { store, failures } = this.#options;
     const state = emptyState();
     try {
-      for (const entry of await store.history(id)) {
+      for (const entry of await store.history(id, { onDemand: 'leave' })) {
         try {
           fold(state, decodeEntry(entry), entry.recordedAt.getTime());
         } catch {
           // A saga that is parked because its journal cannot be read says so in a later entry.
         }
+      }
+      if (state.end?.output instanceof StoredOutput) {
+        const [text] = await store.dataOf(id, [state.end.output]);
+        if (text == null) throw new UnreadableJournalError('saga_ended', 'Its output is missing.');
+        state.end = { ...state.end, output: outputIn(text) };
       }
     } catch (error) {
       // One journal that cannot be read is no trouble of the process.
@@ -244,4 +256,8 @@ export class OutcomeWatch {
     if (!failures.empty) failures.worked(READING);
     return outcomeOf(state);
   }
+}
+
+function isApart(outcome: SagaOutcome<unknown>): boolean {
+  return outcome.status === 'completed' && outcome.output instanceof StoredOutput;
 }

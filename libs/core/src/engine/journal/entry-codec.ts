@@ -1,7 +1,13 @@
 import { parseJournal, recordText } from '../../messaging/index.js';
-import { UNREADABLE_ENTRY, type JournalEntry } from '../../ports/index.js';
+import {
+  isLarge,
+  UNREADABLE_ENTRY,
+  type JournalEntry,
+  type RecordedEntry,
+} from '../../ports/index.js';
 import { TASK_FORMATS, WHOLE_FORMATS } from './entry-format.js';
 import { damagedField, isKnown, isObject } from './entry-shape.js';
+import { StoredOutput } from './stored-output.js';
 import { UnreadableJournalError } from './unreadable-journal.error.js';
 import { ROLES, type Role, type SagaEntry } from './saga-entry.js';
 
@@ -22,11 +28,22 @@ const WRITTEN = new Map<string, { readonly role: Role; readonly kind: string }>(
  */
 export function encodeEntry(entry: SagaEntry): JournalEntry {
   if ('role' in entry) {
-    const { kind, role, step, item, attempt, ...data } = entry;
-    return { kind: `${role}_${kind}`, step, item, attempt, data: textOf(data) };
+    const { kind, role, step, item, attempt, ...rest } = entry;
+    const data = textOf(rest);
+    const whole = { kind: `${role}_${kind}`, step, item, attempt, data };
+    // An output is needed by the steps that ask for it, and not to go on with the saga.
+    return 'output' in rest && isLarge(data) ? { ...whole, onDemand: true } : whole;
   }
-  const { kind, ...data } = entry;
+  const { kind, ...rest } = entry;
+  const data = kind === 'saga_ended' ? endData(entry) : rest;
   return { kind, step: null, item: null, attempt: 0, data: textOf(data) };
+}
+
+/** An output of the saga that is in the store already is not stored again: its place stands for it. */
+function endData({ status, output, reason }: Extract<SagaEntry, { kind: 'saga_ended' }>): object {
+  if (!(output instanceof StoredOutput)) return { status, output, reason };
+  const { revision, ordinal, bytes } = output;
+  return { status, outputAt: { revision, ordinal, bytes }, reason };
 }
 
 function textOf(data: object): string | null {
@@ -47,12 +64,12 @@ function errorLast({ error, ...others }: { readonly error: unknown }): object {
  * @throws UnreadableJournalError for a kind that this version does not know, or data that the kind
  * cannot have
  */
-export function decodeEntry(entry: JournalEntry): SagaEntry {
+export function decodeEntry(entry: JournalEntry | RecordedEntry): SagaEntry {
   if (entry.kind === UNREADABLE_ENTRY) {
     const text = String(parseJournal(entry.data)).slice(0, 200);
     throw new UnreadableJournalError(entry.kind, `Its row is damaged: ${text}`);
   }
-  const data = parseJournal(entry.data) ?? {};
+  const data = dataOf(entry);
   if (!isObject(data)) throw new UnreadableJournalError(entry.kind, 'Its data is no object.');
   const task = WRITTEN.get(entry.kind);
   const decoded: unknown =
@@ -76,7 +93,21 @@ export function decodeEntry(entry: JournalEntry): SagaEntry {
   return decoded;
 }
 
-function taskOf({ step, item, attempt }: JournalEntry): object {
+/** The data of an entry, with the place of an output in the store where its value would stand. */
+function dataOf(entry: JournalEntry | RecordedEntry): unknown {
+  if ('apart' in entry) return { output: StoredOutput.of(entry) };
+  const data = parseJournal(entry.data) ?? {};
+  if (entry.kind !== 'saga_ended' || !isObject(data)) return data;
+  const { outputAt, ...rest } = data;
+  if (!isObject(outputAt)) return data;
+  const { revision, ordinal, bytes } = outputAt;
+  if ([revision, ordinal, bytes].some((one) => typeof one !== 'number')) {
+    throw new UnreadableJournalError(entry.kind, `It has no 'outputAt' of the right kind.`);
+  }
+  return { ...rest, output: new StoredOutput(Number(revision), Number(ordinal), Number(bytes)) };
+}
+
+function taskOf({ step, item, attempt }: Pick<JournalEntry, 'step' | 'item' | 'attempt'>): object {
   return { step, item, attempt };
 }
 

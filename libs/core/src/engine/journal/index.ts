@@ -21,4 +21,5 @@ export {
   type TraceHeaders,
   type WholeEntry,
 } from './saga-entry.js';
+export { outputIn, StoredOutput } from './stored-output.js';
 export { UnreadableJournalError } from './unreadable-journal.error.js';

@@ -60,6 +60,7 @@ function hungStep(): {
     resolve: () => program.instance(),
     runInContext: (_fields, work) => work(),
     facts,
+    reading: new RepeatedFailure({ clock, logger, what: 'Reading outputs', firstMs: 1 }),
     definitionOf: () => program.definition,
     incarnation: () => 'engine',
     lives: () => true,

@@ -1,28 +1,26 @@
-import {
-  addressProblem,
-  idempotencyKeyProblem,
-  isCommand,
-  encodePayload,
-  journalText,
-  parseJournal,
-  payloadProblem,
-  validatePayload,
-  type Command,
-} from '../../messaging/index.js';
+import { isCommand, journalText, parseJournal } from '../../messaging/index.js';
 import { classify } from '../../retry/index.js';
-import { CommandWithoutBrokerError, StepAbortedError, UnsendableCommandError } from '../errors.js';
-import type { AttemptResult, PlannedStart, SagaEvent } from '../decide/index.js';
+import { StepAbortedError } from '../errors.js';
+import {
+  methodOf,
+  type AttemptResult,
+  type PlannedStart,
+  type SagaEvent,
+} from '../decide/index.js';
 import type { AttemptOutcome } from '../facts/index.js';
-import { errorRecord, taskKeyOf, taskRef } from '../journal/index.js';
+import { errorRecord, taskRef, type StoredOutput } from '../journal/index.js';
 import type { TransactionPlace } from '../step-transactions.js';
 import { isAboutValue } from './about-value.js';
 import { outcomeOf, type AbortReason } from './attempt-outcome.js';
+import { outputsReadBy } from './attempt-outputs.js';
 import { AttemptTeller } from './attempt-teller.js';
 import { callMethod } from './call-method.js';
 import { ConnectionWait } from './connection-wait.js';
 import { HeldTurn } from './held-turn.js';
 import type { EngineContext } from './engine-context.js';
+import { preparedCommand } from './prepared-command.js';
 import type { SagaRun } from './saga-run.js';
+import type { LentOutputs } from './stored-outputs.js';
 import { TimeLimit } from './time-limit.js';
 
 /**
@@ -47,6 +45,7 @@ export class Attempt {
   #working: boolean;
   #stopBound: (() => void) | null = null;
   #permitFreed = false;
+  #outputs: LentOutputs | null = null;
 
   constructor(
     readonly engine: EngineContext,
@@ -122,6 +121,8 @@ export class Attempt {
     const point = start.role === 'compensation' ? 'compensation' : 'step';
     this.teller.began();
     try {
+      const ready = this.readOutputs();
+      if (ready !== true && !(await ready)) return;
       await engine.faults.reach(`${point}.before-invoke`, start.step);
       const value: unknown = await callMethod(this, undefined);
       await engine.faults.reach(`${point}.after-invoke`, start.step);
@@ -130,6 +131,45 @@ export class Attempt {
     } catch (error) {
       this.settle(this.failure(error));
     }
+  }
+
+  /**
+   * Reads the outputs in the store that the method may ask for; true: there are none. Until they are there, the
+   * method is not running, and its time limit does not run. False: the attempt has ended meanwhile.
+   */
+  readOutputs(): true | Promise<boolean> {
+    const { run, start } = this;
+    const step = run.definition.steps.get(start.step);
+    const method = step === undefined ? null : methodOf(step, start.role);
+    const wanted = method === null ? [] : outputsReadBy(method, run.state);
+    return wanted.length === 0 || this.#read(wanted);
+  }
+
+  async #read(wanted: readonly StoredOutput[]): Promise<boolean> {
+    const { run, engine, transactional } = this;
+    this.#limit.pause();
+    this.#working = false;
+    try {
+      this.#outputs = await engine.outputs.lend(run.id, wanted, () => this.#mayBegin);
+    } catch (error) {
+      run.cannotRead(error);
+    }
+    if (!this.#mayBegin) {
+      this.#outputs?.release();
+      this.settle({ kind: 'released', doubt: false });
+      return false;
+    }
+    this.#working = !transactional;
+    if (this.#working) this.#limit.run();
+    return true;
+  }
+
+  /** The data of an output that was in the store when the attempt began, or is at hand. */
+  readonly textOf = (output: StoredOutput): string | undefined =>
+    this.#outputs?.textOf(output) ?? this.engine.outputs.textOf(this.run.id, output);
+
+  get #mayBegin(): boolean {
+    return this.aborted === null && !this.abandoned && !this.run.closed;
   }
 
   /**
@@ -192,29 +232,13 @@ export class Attempt {
 
   /** Makes a result from the value that the method returned. Throws if the value cannot be stored. */
   async resultOf(value: unknown): Promise<AttemptResult> {
-    if (isCommand(value)) return this.#prepared(value);
+    if (isCommand(value)) return preparedCommand(this, value);
     // A value that cannot be stored is refused here, before it would fail a flush that other sagas
     // share.
     const text = journalText(value);
     // The copy is what a replay would read, so later changes to the method's object have no effect.
     const output: unknown = typeof value === 'object' ? parseJournal(text) : value;
     return { kind: 'completed', output };
-  }
-
-  async #prepared(command: Command): Promise<AttemptResult> {
-    const { role, step } = this.start;
-    if (this.aborted !== null) throw new StepAbortedError(step, this.aborted);
-    const { id, tenant, definition } = this.run;
-    const { contract, key } = command;
-    const facts = [definition.name, step, role, contract.type] as const;
-    if (!this.engine.hearsReplies) throw new CommandWithoutBrokerError(...facts);
-    const message = encodePayload(contract, await validatePayload(contract, command.payload));
-    const found =
-      addressProblem(contract.topic, { tenant, key: key ?? id }) ??
-      idempotencyKeyProblem(tenant, taskKeyOf(id, this.start, command.item)) ??
-      payloadProblem(message.payload);
-    if (found !== null) throw new UnsendableCommandError(...facts, found.problem, found.remedy);
-    return { kind: 'waits', request: { kind: 'reply', command, message } };
   }
 
   /** The event that tells the saga how the attempt ended. */
@@ -305,6 +329,7 @@ export class Attempt {
   #freePermit(): void {
     if (this.#permitFreed) return;
     this.#permitFreed = true;
+    this.#outputs?.release();
     const { transactional, start } = this;
     this.engine.permits.free({ transactional, suspicion: start.suspicion });
   }

@@ -12,9 +12,9 @@ import {
 } from '../../saga/index.js';
 import { methodOf } from '../decide/index.js';
 import { UnreturnedCommandError } from '../errors.js';
-import { stepTask, taskKeyOf } from '../journal/index.js';
-import { taskOf, type SagaState, type TaskState } from '../state/index.js';
+import { taskKeyOf } from '../journal/index.js';
 import type { Attempt } from './attempt.js';
+import { resultsOf } from './attempt-outputs.js';
 
 /** Calls the method of the saga class that an attempt is for. */
 export async function callMethod(attempt: Attempt, transactionManager: unknown): Promise<unknown> {
@@ -83,7 +83,8 @@ class CallValues implements ArgumentValues {
   }
 
   get results(): ArgumentValues['results'] {
-    return (this.#results ??= resultsOf(this.#attempt.run.state));
+    const { run, textOf } = this.#attempt;
+    return (this.#results ??= resultsOf(() => run.state, textOf));
   }
 
   get context(): StepContext {
@@ -116,18 +117,4 @@ function holds(value: unknown, command: unknown): boolean {
   } catch {
     return false;
   }
-}
-
-/** The results of the steps so far. Each call of `get` returns a copy that belongs to the caller. */
-function resultsOf(state: SagaState): Pick<ReadonlyMap<string, unknown>, 'has' | 'get'> {
-  const doneBy = (step: string): TaskState | null => {
-    const forward = taskOf(state, stepTask('step', step));
-    if (forward.status === 'done') return forward;
-    const recovery = taskOf(state, stepTask('recovery', step));
-    return recovery.status === 'done' ? recovery : null;
-  };
-  return {
-    has: (step) => doneBy(step) !== null,
-    get: (step) => copyOf(doneBy(step)?.output),
-  };
 }

@@ -20,6 +20,7 @@ import type { ConnectionShortage } from './connection-shortage.js';
 import type { ConcurrencyPermits } from './concurrency-permits.js';
 import type { SagaRun } from './saga-run.js';
 import type { StepRefusals } from './step-refusals.js';
+import type { StoredOutputs } from './stored-outputs.js';
 
 /** The services and settings that the engine offers to the sagas it runs. */
 export interface EngineContext {
@@ -45,6 +46,7 @@ export interface EngineContext {
   readonly timers: Timers;
   readonly connections: ConnectionShortage;
   readonly refusals: StepRefusals;
+  readonly outputs: StoredOutputs;
   readonly draining: boolean;
   /** The store's clock, in milliseconds since 1970: its offset was measured, the rest is monotonic. */
   storeNow(): number;

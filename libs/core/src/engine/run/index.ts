@@ -6,5 +6,6 @@ export { ConnectionShortage } from './connection-shortage.js';
 export { ConcurrencyPermits } from './concurrency-permits.js';
 export type { PendingTransition } from './pending-transition.js';
 export { SagaRun } from './saga-run.js';
+export { StoredOutputs } from './stored-outputs.js';
 export { StepRefusals } from './step-refusals.js';
 export { tellClaim } from './tell-claim.js';

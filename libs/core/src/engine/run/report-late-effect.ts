@@ -3,6 +3,8 @@ import { taskRef, type TaskRef } from '../journal/index.js';
 import type { SagaFacts } from '../facts/index.js';
 import type { Attempt } from './attempt.js';
 import type { EngineContext } from './engine-context.js';
+import { isTransactional } from './permit-of.js';
+import type { SagaRun } from './saga-run.js';
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 30_000;
@@ -18,7 +20,7 @@ const MOST_TRIES = 1_000;
  * would stay although the journal says that it was undone. A process that lost its sagas has often lost
  * the store too, so the mail is put again and again until the store takes it or this engine is closed.
  */
-export function reportLateEffect(
+function reportLateEffect(
   engine: EngineContext,
   saga: SagaFacts,
   success: TaskRef & { readonly attempt: number; readonly output: unknown },
@@ -46,6 +48,17 @@ export function reportLateEffect(
     });
   };
   put(1);
+}
+
+/** Reports successes that no transition took. Unreported, an effect would stay that counts as undone. */
+export function reportUntaken(
+  engine: EngineContext,
+  { definition, facts }: SagaRun,
+  successes: Iterable<Parameters<typeof reportLateEffect>[2]>,
+): void {
+  for (const success of successes) {
+    if (!isTransactional(definition, success)) reportLateEffect(engine, facts, success);
+  }
 }
 
 /** Takes the end of an attempt whose saga this process does not run any more, and reports its effect. */

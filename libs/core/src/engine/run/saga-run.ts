@@ -20,15 +20,17 @@ import { Attempts } from './attempts.js';
 import type { ClosedBecause, EngineContext } from './engine-context.js';
 import { PendingEvents } from './pending-events.js';
 import { transitionOf, type PendingTransition } from './pending-transition.js';
+import { leaveOutputs } from './leave-outputs.js';
 import { isTransactional, permitOf } from './permit-of.js';
 import { PostponedStarts } from './postponed-starts.js';
 import { RunFormat } from './run-format.js';
 import { factsOf, type SagaSeed } from './saga-seed.js';
 import { decisionContextOf } from './decision-context.js';
-import { endedTooLate, reportLateEffect } from './report-late-effect.js';
+import { endedTooLate, reportUntaken } from './report-late-effect.js';
 import { tellTransition } from './tell-transition.js';
 import { runTransactional } from './transactional-attempt.js';
 import { Turn } from './turn.js';
+import { unreadableRun } from './unreadable-run.js';
 import { DecisionError } from './decision.error.js';
 
 /** Pause before a saga whose entries the store rejects altogether is tried again. */
@@ -213,6 +215,7 @@ export class SagaRun {
     tellTransition(this.#engine, this.facts, this.state, decision);
     this.state = decision.next;
     this.#engine.grew(this, transition.entries);
+    leaveOutputs(this.#engine, this, this.#revision, decision.entries, transition.entries);
     this.#events.forgetMail(transition.consumedMail);
     this.#carryOut(decision);
   }
@@ -229,11 +232,7 @@ export class SagaRun {
     if (pending !== undefined) this.withdrawn(pending);
     if (this.closed) return;
     this.closed = true;
-    // No transition took these successes. Unreported, an effect would stay that counts as undone.
-    for (const success of this.#events.successes()) {
-      if (!isTransactional(this.definition, success))
-        reportLateEffect(this.#engine, this.facts, success);
-    }
+    reportUntaken(this.#engine, this, this.#events.successes());
     this.#stopTimer?.();
     this.#engine.permits.leave(this);
     this.abortAll('given_up');
@@ -302,13 +301,14 @@ export class SagaRun {
   #cannotDecide({ events, cause }: DecisionError): void {
     const facts = { sagaId: this.id };
     this.#engine.logger.error('The next transition of a saga could not be decided.', facts, cause);
-    if (this.#refuse(events)) return;
-    const { name, version } = this.definition;
-    const mail = this.#events.mail();
+    if (!this.#refuse(events)) this.cannotRead(cause);
+  }
+
+  /** Parks the saga, because something of its journal cannot be read. */
+  cannotRead(cause: unknown): void {
+    if (this.closed) return;
+    const saga = unreadableRun(this, this.#revision, this.#events.mail());
     this.close('unreadable');
-    const { id, epoch } = this;
-    const seen = { revision: this.#revision, startedAt: this.state.startedAt, parked: false };
-    const saga = { id, name, version, epoch, mail, ...seen };
     this.#engine.quarantine(saga, cause);
   }
 

@@ -13,7 +13,7 @@ export interface SagaSeed {
   readonly format: number;
   readonly epoch: number;
   readonly deadlineAt: number | null;
-  /** The bytes of its journal, see `dataBytes`. */
+  /** The bytes of its journal, see `entryBytes`. */
   readonly bytes: number;
 }
 

@@ -28,6 +28,8 @@ const COMMIT_WITHIN_MS = 60_000;
 export async function runTransactional(attempt: Attempt): Promise<void> {
   const { engine, run, start } = attempt;
   const reruns = new Reruns(engine.clock);
+  const ready = attempt.readOutputs();
+  if (ready !== true && !(await ready)) return;
   for (;;) {
     const end = await once(attempt);
     const cause = causeOf(attempt, end);

@@ -35,7 +35,7 @@ it('takes so many large sagas at a time as fit into memory, and ends them all', 
   expect(most).toBeLessThanOrEqual(9);
 });
 
-it('counts what the steps of its sagas put out, and takes others once there is room again', async () => {
+it('takes a saga although the steps of another one put out much, since that lies in the store', async () => {
   const gate = new Gate();
   const program = new Program({
     steps: {
@@ -48,8 +48,8 @@ it('counts what the steps of its sagas put out, and takes others once there is r
   await bench.start(engine, program);
   await gate.reached;
   const { id } = await bench.start(engine, program);
-  await bench.clock.advance(5_000);
-  expect(await bench.sagas.get(id)).toMatchObject({ status: 'pending', owner: null });
+  await bench.clock.advance(1_000);
+  expect((await bench.sagas.get(id))?.owner).toBe(engine.incarnation);
   gate.open();
   await bench.clock.advance(5_000);
   expect(await bench.sagas.countByStatus()).toEqual(new Map([['completed', 2]]));

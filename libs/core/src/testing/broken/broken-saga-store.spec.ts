@@ -8,7 +8,6 @@ import {
   type LoadedSaga,
   type MailFound,
   type MailLook,
-  type RecordedEntry,
   type SagaStore,
   type SagaTransition,
   type StartOutcome,
@@ -17,6 +16,7 @@ import {
 import { contractCase } from '../contract-case.js';
 import { EngineBench } from '../engine-bench.js';
 import { sagaStoreContract } from '../sagas/index.js';
+import { tails } from './broken-tails.fixture.js';
 
 const NEWER = FORMAT + 1;
 
@@ -45,16 +45,6 @@ async function runWith(name: string, fault: Fault | null): Promise<void> {
 
 function busyIfKeyBusy(outcome: ApplyOutcome): TransitionOutcome {
   return outcome.kind === 'key_busy' ? { kind: 'busy' } : outcome;
-}
-
-async function tails(
-  sagas: Pick<SagaStore, 'history'>,
-  ids: readonly string[],
-  shown: (entry: RecordedEntry) => RecordedEntry,
-): Promise<ReadonlyMap<string, readonly RecordedEntry[]>> {
-  const tail = async (id: string): Promise<readonly RecordedEntry[]> =>
-    (await sagas.history(id)).slice(-60).map(shown);
-  return new Map(await Promise.all(ids.map(async (id) => [id, await tail(id)] as const)));
 }
 
 const faults: readonly {
@@ -237,6 +227,12 @@ const faults: readonly {
     make: ({ sagas }) => ({
       apply: async (move, transaction) => busyIfKeyBusy(await sagas.apply(move, transaction)),
     }),
+  },
+  {
+    fault: 'gives every process the turn of counting',
+    caughtBy:
+      'lets no second process count while one has the turn, and the next one when it has died',
+    make: () => ({ takeTurn: () => Promise.resolve(true) }),
   },
   {
     fault: 'claims a saga that has ended when mail comes for it',

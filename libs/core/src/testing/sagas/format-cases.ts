@@ -159,7 +159,7 @@ export const formatCases: readonly ContractCase<SagaStoreFixture>[] = [
       ]);
       await fixture.pass(60);
       await fixture.sagas.dropDeadMail(20, FORMAT);
-      assert.equal(await fixture.sagas.dropDeadMail(20, NEWER), 2);
+      assert.equal((await fixture.sagas.dropDeadMail(20, NEWER)).dropped, 2);
     },
   },
   {

@@ -1,12 +1,14 @@
 import type { ContractCase } from '../contract-case.js';
 import { bytesCases } from './bytes-cases.js';
 import { claimCases } from './claim-cases.js';
+import { countsCases } from './counts-cases.js';
 import { flushCases } from './flush-cases.js';
 import { formatCases } from './format-cases.js';
 import { latestEntriesCases } from './latest-entries-cases.js';
 import { livesCases } from './lives-cases.js';
 import { mailLookCases } from './mail-look-cases.js';
 import { mailCases } from './mail-cases.js';
+import { outputsCases } from './outputs-cases.js';
 import { queryCases } from './query-cases.js';
 import { retentionCases } from './retention-cases.js';
 import type { SagaStoreFixture } from './saga-material.js';
@@ -28,10 +30,12 @@ export const sagaStoreContract: readonly ContractCase<SagaStoreFixture>[] = [
   ...livesCases,
   ...claimCases,
   ...bytesCases,
+  ...outputsCases,
   ...mailCases,
   ...mailLookCases,
   ...queryCases,
   ...latestEntriesCases,
   ...unservedCases,
   ...retentionCases,
+  ...countsCases,
 ];

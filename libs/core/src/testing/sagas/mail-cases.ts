@@ -185,7 +185,7 @@ export const mailCases: readonly ContractCase<SagaStoreFixture>[] = [
       await fixture.sagas.flush([transition(ended, me, { status: 'completed', ownership: PARK })]);
       await fixture.sagas.putMail([letter(running.id), letter(ended.id), letter(newId())]);
       await fixture.pass(60);
-      assert.ok((await fixture.sagas.dropDeadMail(20, FORMAT)) >= 2);
+      assert.ok((await fixture.sagas.dropDeadMail(20, FORMAT)).dropped >= 2);
       const mine = [{ name: running.name, versions: [1] }];
       assert.equal((await unreadMail(fixture.sagas, me, mine)).length, 1);
     },

@@ -3,6 +3,7 @@ import type { FinalStatus, NewSaga, SagaRetention } from '../../ports/index.js';
 import { freshName, type ContractCase } from '../contract-case.js';
 import {
   engine,
+  entry,
   letter,
   newSaga,
   ownedSaga,
@@ -44,6 +45,11 @@ export const retentionCases: readonly ContractCase<SagaStoreFixture>[] = [
       const running = await ownedSaga(fixture, me, { name });
       const parked = await ownedSaga(fixture, me, { name });
       await fixture.sagas.flush([transition(parked, me, { status: 'needs_attention' })]);
+      const large = { ...entry('step_completed', `"${'x'.repeat(5_000)}"`), onDemand: true };
+      const whole = await ownedSaga(fixture, me, { entries: [entry('saga_started'), large] });
+      await fixture.sagas.flush([transition(whole, me, { status: 'completed' })]);
+      const places = [{ revision: 0, ordinal: 1 }];
+      assert.notEqual((await fixture.sagas.dataOf(whole.id, places))[0], null);
       await fixture.sagas.putMail([letter(done.id, { kind: 'late' })]);
       await fixture.pass(60);
       const keep = { ...NEVER, completed: 30, compensated: 30, terminated: 30 };
@@ -54,6 +60,7 @@ export const retentionCases: readonly ContractCase<SagaStoreFixture>[] = [
       for (;;) if (!(await fixture.sagas.removeOld(keep, 500)).more) break;
       assert.equal(await fixture.sagas.get(done.id), null);
       assert.deepEqual(await fixture.sagas.history(done.id), []);
+      assert.deepEqual(await fixture.sagas.dataOf(whole.id, places), [null]);
       assert.deepEqual(
         (await fixture.sagas.find({ name })).map(({ id }) => id),
         [parked, running, partial].map(({ id }) => id),

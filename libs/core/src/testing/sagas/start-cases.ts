@@ -162,6 +162,21 @@ export const startCases: readonly ContractCase<SagaStoreFixture>[] = [
     },
   },
   {
+    name: 'keeps no key of a start whose id another start has',
+    guards: 'A key that no saga was started with answers a saga that has nothing to do with it.',
+    async run({ sagas, other }) {
+      const first = newSaga({ key: 'first', inputDigest: 'first' });
+      const second = { ...first, key: 'second', inputDigest: 'second', transitionId: newNonce() };
+      const exists = { kind: 'exists', id: first.id, inputDigest: 'first', sameStart: false };
+      assert.deepEqual(await sagas.start([first, second]), [{ kind: 'started' }, exists]);
+      const next = newSaga({ name: first.name, key: 'second' });
+      assert.deepEqual(await other.start([next]), [{ kind: 'started' }]);
+      assert.deepEqual(await other.start([newSaga({ name: first.name, key: 'first' })]), [
+        { ...exists, inputDigest: 'first' },
+      ]);
+    },
+  },
+  {
     name: 'takes a start that is repeated by its id as the one it was',
     guards: 'A start without an answer can be repeated: it is there once.',
     async run(fixture) {

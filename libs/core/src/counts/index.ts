@@ -1,0 +1,1 @@
+export { SharedCounts, type CountedStore } from './shared-counts.js';
