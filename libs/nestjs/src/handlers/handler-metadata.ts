@@ -30,6 +30,12 @@ export interface HandlerOptions {
    * `inbox.maxCrashes`, 3.
    */
   readonly maxCrashes?: number;
+  /**
+   * What becomes of the later messages of its key where a message of it is a dead letter: they go on (`skip`), or wait
+   * in the landing queue until it is replayed or discarded (`block`). Only for events: the saga that waits for
+   * the answer to a later command would wait for a person. Default `'skip'`.
+   */
+  readonly onDead?: 'skip' | 'block';
   /** The connection whose transaction the handler works in. Default: the only one, or `default`. */
   readonly connection?: string;
 }

@@ -62,6 +62,7 @@ export class HandlerSet {
         retry: parseRetry(metadata.retry, this.options.inbox.retry),
         timeoutMs: timeLimitOf(metadata.timeout, this.options.inbox.timeout),
         maxCrashes: metadata.maxCrashes ?? this.options.inbox.maxCrashes,
+        blocks: metadata.onDead === 'block',
         codec: contract.kind === 'command' ? contract.replyCodec : jsonCodec,
       },
     });

@@ -78,7 +78,14 @@ export function IdempotentHandler<C extends MessageContract>(
   };
 }
 
-const OPTIONS: readonly string[] = ['group', 'retry', 'timeout', 'maxCrashes', 'connection'];
+const OPTIONS: readonly string[] = [
+  'group',
+  'retry',
+  'timeout',
+  'maxCrashes',
+  'onDead',
+  'connection',
+];
 const GROUP = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/;
 
 /**
@@ -109,7 +116,7 @@ function assertMeant(method: string, contract: unknown, given: unknown): void {
       `Give ${OPTIONS.slice(0, -1).join(', ')} or ${OPTIONS.at(-1) ?? ''}.`,
     );
   }
-  const { timeout, maxCrashes, group } = options;
+  const { timeout, maxCrashes, onDead, group } = options;
   if (timeout !== undefined && !isTimeLimit(timeout)) {
     throw new HandlerSetupError(
       [method],
@@ -122,6 +129,20 @@ function assertMeant(method: string, contract: unknown, given: unknown): void {
       [method],
       `its maxCrashes is ${valueText(maxCrashes)}.`,
       'Give a whole number from 1 to 100.',
+    );
+  }
+  if (onDead !== undefined && onDead !== 'skip' && onDead !== 'block') {
+    throw new HandlerSetupError(
+      [method],
+      `its onDead is ${valueText(onDead)}.`,
+      "Give 'skip' (later messages of the key go on) or 'block' (they wait for the dead letter).",
+    );
+  }
+  if (onDead === 'block' && Reflect.get(contract, 'kind') === 'command') {
+    throw new HandlerSetupError(
+      [method],
+      "its onDead is 'block', and it handles a command: the sagas behind a dead letter would wait for a person.",
+      'Leave onDead out: a command that becomes a dead letter is answered as failed, and its saga compensates.',
     );
   }
   if (group !== undefined && !(typeof group === 'string' && GROUP.test(group))) {

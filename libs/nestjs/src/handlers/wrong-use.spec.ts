@@ -1,4 +1,4 @@
-import { defineEvent } from '@sagaz/core';
+import { defineCommand, defineEvent } from '@sagaz/core';
 import { describe, expect, it } from 'vitest';
 import { IdempotentHandler, type HandlerOptions } from './index.js';
 
@@ -30,7 +30,7 @@ describe('@IdempotentHandler is refused when its class is loaded', () => {
 
   it('with an option that there is not', () => {
     expect(decorating(Happened, { grup: 'x' })).toThrow(
-      "Orders.happened: @IdempotentHandler has no option 'grup'. Give group, retry, timeout, maxCrashes or connection.",
+      "Orders.happened: @IdempotentHandler has no option 'grup'. Give group, retry, timeout, maxCrashes, onDead or connection.",
     );
   });
 
@@ -47,11 +47,21 @@ describe('@IdempotentHandler is refused when its class is loaded', () => {
       { maxCrashes: Object.create(null) as unknown },
       'its maxCrashes is [Object: null prototype] {}.',
     ],
+    [{ onDead: 'wait' }, "its onDead is 'wait'. Give 'skip'"],
     [{ group: ['picking'] }, "its group is [ 'picking' ]. Use letters"],
-    [null, 'its options are null. Give { group, retry, timeout, maxCrashes, connection }'],
+    [null, 'its options are null. Give { group, retry, timeout, maxCrashes, onDead, connection }'],
     ['picking', "its options are 'picking'. Give {"],
   ])('with %j', (options, message) => {
     expect(decorating(Happened, options)).toThrow(`Orders.happened: ${message}`);
+  });
+
+  it('with a dead letter of a command that holds back others', () => {
+    const Reserve = defineCommand<object, object>()('stock.reserve');
+    expect(decorating(Reserve, { onDead: 'block' })).toThrow(
+      "Orders.happened: its onDead is 'block', and it handles a command: the sagas behind a dead letter would wait for a person. Leave onDead out",
+    );
+    expect(decorating(Reserve, { onDead: 'skip' })).not.toThrow();
+    expect(decorating(Happened, { onDead: 'block' })).not.toThrow();
   });
 
   it('and not with a time limit, or none, and a count', () => {
