@@ -5,6 +5,7 @@ import pc from 'picocolors';
 import {
   brokerCommand,
   groupsCommand,
+  landingCommand,
   migrateCommand,
   sqlCommand,
   statusCommand,
@@ -33,7 +34,9 @@ export async function run(args: readonly string[], io: ConsoleIo): Promise<ExitC
     code = given;
   };
   const program = new Command('sagaz')
-    .description('Tables of Sagaz: apply, inspect, print. Consumer groups: see, remove.')
+    .description(
+      'Tables of Sagaz: apply, inspect, print. Consumer groups: see, remove, rename, retire.',
+    )
     .version(version())
     .addHelpText('after', HELP)
     .exitOverride()
@@ -47,8 +50,15 @@ export async function run(args: readonly string[], io: ConsoleIo): Promise<ExitC
       },
     })
     .showHelpAfterError('Run with --help to see what there is.');
-  for (const add of [migrateCommand, statusCommand, sqlCommand, groupsCommand, brokerCommand])
-    add(program, io, end);
+  const commands = [
+    migrateCommand,
+    statusCommand,
+    sqlCommand,
+    groupsCommand,
+    landingCommand,
+    brokerCommand,
+  ];
+  for (const add of commands) add(program, io, end);
   const tellScript = (code: string, message: string): void => {
     if (args.includes('--json'))
       io.out(JSON.stringify({ error: { code, message: redact(message) } }));

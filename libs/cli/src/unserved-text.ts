@@ -3,7 +3,7 @@ import type { Unserved } from '@sagaz/postgres';
 /** One line for each unserved queue and saga definition, with the remedy. */
 export function unservedLines({ queues, sagas }: Unserved): readonly string[] {
   return [
-    ...queues.map(({ kind, name, oldestMs }) => {
+    ...queues.map(({ kind, name, oldestMs, waiting = 0 }) => {
       const since = seconds(oldestMs);
       switch (kind) {
         case 'outbox':
@@ -12,6 +12,8 @@ export function unservedLines({ queues, sagas }: Unserved): readonly string[] {
           return `group ${name}: messages have waited for up to ${since}, and none of its processes lives. Start one, or run \`npx sagaz groups remove ${name}\` if it will not be served again.`;
         case 'topic':
           return `topic ${name}: messages have waited for up to ${since}, and no group has ever joined it. Start the service that handles them, or stop publishing them.`;
+        case 'landing':
+          return `landing queue of group ${name}: ${String(waiting)} message(s) have waited for up to ${since}, and none of its processes lives. Start one, or run \`npx sagaz landing rename ${name} <new name>\` if the group has another name now, or \`npx sagaz landing retire ${name}\` if it will not be served again.`;
       }
     }),
     ...sagas.map(

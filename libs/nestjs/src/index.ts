@@ -163,6 +163,7 @@ export {
   DuplicateSagaError,
   EngineClosedError,
   ForeignTransactionError,
+  GroupExistsError,
   GroupInUseError,
   HandlerCrashedError,
   HandlerNotReachedError,

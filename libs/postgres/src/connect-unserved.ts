@@ -1,6 +1,7 @@
-import type { UnservedQueue, UnservedSagas } from '@sagaz/core';
+import { unservedLanding, type UnservedQueue, type UnservedSagas } from '@sagaz/core';
 import { Groups } from './broker/index.js';
 import { LIMITS, limited, NoDatabaseError, SagazPool, schemaName } from './connection/index.js';
+import { PgLandingGroups } from './inbox/index.js';
 import { defaultSchema, type MigrationSet } from './migrations/index.js';
 import { DEFAULT_QUEUE } from './outbox/index.js';
 import { findUnserved } from './sagas/index.js';
@@ -18,7 +19,7 @@ export interface ConnectUnservedOptions {
 
 /** The queues and sagas of a database that wait and that no living process takes. */
 export interface Unserved {
-  /** An outbox without a relay; in the broker groups without a process and topics without a group. */
+  /** An outbox without a relay, landing queues without a process of their group; in the broker groups without a process and topics without a group. */
   readonly queues: readonly UnservedQueue[];
   /** Due sagas of a version that no living engine runs; none in the broker. */
   readonly sagas: readonly UnservedSagas[];
@@ -61,12 +62,18 @@ export function connectUnserved(options: ConnectUnservedOptions): ConnectedUnser
   });
   const outbox = new PgSlotQueue(pool, { schema, ...DEFAULT_QUEUE });
   const groups = new Groups(pool, schema);
+  const landings = new PgLandingGroups(pool, schema);
   return {
     look: async () => {
       if (set === 'broker') return { queues: await groups.unserved(), sagas: [] };
       const oldestMs = await outbox.unserved();
       return {
-        queues: oldestMs === null ? [] : [{ kind: 'outbox', name: schema.text, oldestMs }],
+        queues: [
+          ...(oldestMs === null
+            ? []
+            : [{ kind: 'outbox', name: schema.text, oldestMs } satisfies UnservedQueue]),
+          ...(await landings.unserved()).map(unservedLanding),
+        ],
         sagas: await findUnserved(limited(pool, LIMITS.count), schema, {
           olderThanMs: OLDER_THAN_MS,
           limit: MOST_SAGAS,

@@ -16,6 +16,11 @@ export {
   type ConnectUnservedOptions,
   type Unserved,
 } from './connect-unserved.js';
+export {
+  connectLandings,
+  type ConnectedLandings,
+  type ConnectLandingsOptions,
+} from './connect-landings.js';
 export { MissingPrivilegesError } from './privileges/index.js';
 export { postgres } from './store.js';
 export {

@@ -1,6 +1,7 @@
 import type { Clock, InboxAttempts, InboxKey } from '../ports/index.js';
 import { nameOf, notesLock } from './memory-inbox-locks.js';
 import { pruneTable } from './memory-pruning.js';
+import { renameRows } from './memory-renaming.js';
 import { MemoryTable } from './memory-table.js';
 import type { MemoryTransaction, MemoryTransactions } from './memory-transaction.js';
 
@@ -40,6 +41,11 @@ export class MemoryAttemptNotes {
 
   forget(key: InboxKey, own: MemoryTransaction): void {
     this.#rows.delete(nameOf(key), own);
+  }
+
+  /** Gives the rows of a group the name of another one. Returns how many there were. */
+  rename(from: string, to: string, own: MemoryTransaction): number {
+    return renameRows(this.#rows, from, to, own);
   }
 
   prune(limit: number, old: number, own: MemoryTransaction): number {

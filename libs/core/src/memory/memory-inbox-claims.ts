@@ -2,6 +2,7 @@ import type { ClaimOptions, ClaimState, Clock, InboxKey } from '../ports/index.j
 import { lockLine, lockMessage, messageLock, nameOf } from './memory-inbox-locks.js';
 import type { MemoryLandingQueue } from './memory-landing-queue.js';
 import { pruneTable } from './memory-pruning.js';
+import { groupOf, renameRows } from './memory-renaming.js';
 import { MemoryTable } from './memory-table.js';
 import type { MemoryTransaction } from './memory-transaction.js';
 
@@ -48,6 +49,16 @@ export class MemoryInboxClaims {
     if (line !== undefined && queue.holds(line, own, landed)) return 'held';
     this.set(key, 'done', own);
     return 'new';
+  }
+
+  /** Gives the rows of a group the name of another one. Returns how many there were. */
+  rename(from: string, to: string, own: MemoryTransaction): number {
+    return renameRows(this.#rows, from, to, own);
+  }
+
+  /** Whether the group has rows. */
+  has(group: string, own: MemoryTransaction): boolean {
+    return this.#rows.entries(own).some(([name]) => groupOf(name) === group);
   }
 
   prune(limit: number, old: number, own: MemoryTransaction): number {

@@ -15,8 +15,11 @@ import {
   type KeptReply,
   type LandedRow,
   type LandedSize,
+  type LandingBacklog,
   type LandingMessage,
+  type Message,
   type ParticipantState,
+  type Retirement,
   type SlotQueueStore,
   type Transaction,
   type WakeUps,
@@ -24,6 +27,7 @@ import {
 import { MemoryAttemptNotes } from './memory-attempt-notes.js';
 import { MemoryInboxClaims } from './memory-inbox-claims.js';
 import { lockLine, lockMessage, messageLock, nameOf } from './memory-inbox-locks.js';
+import { MemoryLandingGroups } from './memory-landing-groups.js';
 import { MemoryLandings } from './memory-landings.js';
 import { MemoryParticipants } from './memory-participants.js';
 import type { MemoryTransaction, MemoryTransactions } from './memory-transaction.js';
@@ -39,6 +43,7 @@ export class MemoryInboxStore implements InboxStore {
   readonly #participants: MemoryParticipants;
   readonly #notes: MemoryAttemptNotes;
   readonly #landings: MemoryLandings;
+  readonly #groups: MemoryLandingGroups;
 
   constructor(transactions: MemoryTransactions, clock: Clock, wakeUps?: Pick<WakeUps, 'hint'>) {
     this.#transactions = transactions;
@@ -47,6 +52,12 @@ export class MemoryInboxStore implements InboxStore {
     this.#participants = new MemoryParticipants(transactions, clock);
     this.#notes = new MemoryAttemptNotes(transactions, clock);
     this.#landings = new MemoryLandings(transactions, clock, wakeUps);
+    const { claims, notes, landings } = {
+      claims: this.#claims,
+      notes: this.#notes,
+      landings: this.#landings,
+    };
+    this.#groups = new MemoryLandingGroups({ claims, notes, landings });
   }
 
   claim(
@@ -181,6 +192,29 @@ export class MemoryInboxStore implements InboxStore {
 
   landedSize(group: string, most: number): Promise<LandedSize> {
     return Promise.resolve(this.#landings.of(group).size(most));
+  }
+
+  landingBacklog(): Promise<readonly LandingBacklog[]> {
+    return Promise.resolve(this.#groups.backlog());
+  }
+
+  unservedLandings(): Promise<readonly LandingBacklog[]> {
+    return this.#groups.unserved();
+  }
+
+  renameGroup(from: string, to: string): Promise<number> {
+    return this.#transactions.within(undefined, (own) => this.#groups.rename(from, to, own));
+  }
+
+  retireLanded(
+    group: string,
+    retirement: Retirement,
+    limit: number,
+    transaction: Transaction,
+  ): Promise<readonly Message[]> {
+    return this.#transactions.within(transaction, (own) =>
+      this.#groups.retire(group, retirement, limit, own),
+    );
   }
 
   async finishLanded(row: LandedRow, transaction: Transaction): Promise<void> {

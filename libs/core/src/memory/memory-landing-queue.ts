@@ -8,6 +8,7 @@ import {
   type LandedSize,
   type LandingMessage,
   type Message,
+  type Retirement,
 } from '../ports/index.js';
 import { copyOf } from './memory-queue-append.js';
 import {
@@ -71,6 +72,37 @@ export class MemoryLandingQueue extends MemorySlotQueue {
       0,
     );
     return { messages: rows.length, bytes };
+  }
+
+  /** How many processes of the group live. */
+  get processes(): number {
+    return this.leases.living;
+  }
+
+  /** For how long the first of the messages that wait has been there, in milliseconds. */
+  oldestMs(): number {
+    const rows = this.rows.committed(({ status }) => status !== 'dead_letter');
+    return Math.max(0, ...rows.map(({ writtenAt }) => this.clock.now() - writtenAt));
+  }
+
+  /** Makes a dead letter of a message that waits. The caller has locked its inbox row. */
+  async retire(
+    row: NumberedRow,
+    { reason, error }: Retirement,
+    own: MemoryTransaction,
+  ): Promise<void> {
+    await own.lock(this.locks.slot(row.slot));
+    const { message, attempts } = row;
+    this.#set(this.#deadOf(row, { message, attempts, reason, error }), own);
+    own.stage(() => this.leases.raiseVersion(row.slot));
+  }
+
+  /** The messages that wait, in the order of their numbers. */
+  waiting(own: MemoryTransaction): readonly NumberedRow[] {
+    return this.rows.table
+      .entries(own)
+      .flatMap(([, row]) => (hasPlace(row) && row.status !== 'dead_letter' ? [row] : []))
+      .sort((a, b) => (BigInt(a.seq) < BigInt(b.seq) ? -1 : 1));
   }
 
   /** The dead letters, in the order of their numbers. */

@@ -44,6 +44,21 @@ export class MemoryLandings {
     return queue;
   }
 
+  /** The queue of a group, if it has one. */
+  known(group: string): MemoryLandingQueue | undefined {
+    return this.#queues.get(group);
+  }
+
+  all(): readonly (readonly [string, MemoryLandingQueue])[] {
+    return [...this.#queues];
+  }
+
+  /** Gives a queue to a group of another name. */
+  move(from: string, to: string, queue: MemoryLandingQueue): void {
+    this.#queues.delete(from);
+    this.#queues.set(to, queue);
+  }
+
   /** Wakes the workers of the messages' groups after the commit. */
   hint(messages: readonly LandingMessage[], own: MemoryTransaction): void {
     const wakeUps = this.#wakeUps;

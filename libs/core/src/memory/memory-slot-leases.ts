@@ -54,8 +54,13 @@ export class MemorySlotLeases {
 
   /** Whether at least one member lives. */
   get served(): boolean {
+    return this.living > 0;
+  }
+
+  /** How many members live. */
+  get living(): number {
     const now = this.#clock.now();
-    return [...this.#members.values()].some((until) => until > now);
+    return [...this.#members.values()].filter((until) => until > now).length;
   }
 
   /** Slots without a living owner, in random order. */

@@ -124,12 +124,15 @@ export interface UnservedQueue {
    * - `outbox`: no relay lives that publishes what is in it.
    * - `group`: no process of the consumer group lives.
    * - `topic`: no consumer group has ever joined the topic.
+   * - `landing`: no process of the consumer group lives that works on its landing queue.
    */
-  readonly kind: 'outbox' | 'group' | 'topic';
+  readonly kind: 'outbox' | 'group' | 'topic' | 'landing';
   /** The connection of an outbox, or the name of a group or topic. */
   readonly name: string;
   /** For how many milliseconds the oldest of its messages has waited. */
   readonly oldestMs: number;
+  /** How many messages wait, of a landing queue; counted up to 100,000 of each status. */
+  readonly waiting?: number;
 }
 
 /**

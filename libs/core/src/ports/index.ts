@@ -5,6 +5,7 @@ export type * from './engine-registry.js';
 export * from './fault-points.js';
 export * from './format.js';
 export type * from './inbox-store.js';
+export type * from './landing-groups.js';
 export * from './landing-store.js';
 export * from './journal-entry.js';
 export * from './latest-entries-look.js';

@@ -1,4 +1,5 @@
 import type { InboxKey, InboxLine } from './inbox-store.js';
+import type { LandingGroups } from './landing-groups.js';
 import type { Message } from './message.js';
 import type { SlotLease, SlotQueueStore } from './slot-queue.js';
 import type { Transaction } from './transaction.js';
@@ -48,7 +49,7 @@ export interface LandedRow {
  * A row of the queue holds its key while it is ordered and is no dead letter, or is one that blocks. Later
  * messages of the key land behind it.
  */
-export interface LandingStore {
+export interface LandingStore extends LandingGroups {
   /**
    * Puts messages into their landing queues, in the order given, in one short transaction of the store's
    * own. Ids of messages that were handled, landed or dead-lettered before are left out. All inbox rows are

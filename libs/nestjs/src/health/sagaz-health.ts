@@ -99,10 +99,11 @@ export class SagazHealth {
    * read sagas.
    */
   unserved(): HealthIndicatorResult {
-    const queues = this.queues.current.map(({ kind, name, oldestMs }) => ({
+    const queues = this.queues.current.map(({ kind, name, oldestMs, waiting }) => ({
       kind,
       name,
       oldestSeconds: Math.round(oldestMs / 1_000),
+      ...(waiting === undefined ? {} : { count: waiting }),
     }));
     const sagas = this.sagas.current.map(({ name, version, format, count, oldestMs }) => ({
       kind: 'saga',

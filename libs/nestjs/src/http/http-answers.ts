@@ -32,6 +32,7 @@ export const ANSWERS: Readonly<
   SAGAZ_IDEMPOTENCY_CONFLICT: [409, say('The idempotency key was used with other content before.')],
   SAGAZ_SAGA_ENDED: [409, said],
   SAGAZ_GROUP_IN_USE: [409, said],
+  SAGAZ_GROUP_EXISTS: [409, said],
   // The input is invalid.
   SAGAZ_INVALID_START: [400, said],
   SAGAZ_INVALID_SAGA_FILTER: [400, said],

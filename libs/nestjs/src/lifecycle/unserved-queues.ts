@@ -5,6 +5,7 @@ import {
   type OnModuleDestroy,
 } from '@nestjs/common';
 import {
+  unservedLanding,
   UnservedWatch,
   type Broker,
   type Clock,
@@ -16,7 +17,7 @@ import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER } from '../tokens/index.js';
 import { WorkObservers } from './observers.js';
 
 /**
- * Finds queues that no process serves: in the outboxes of this process's connections, and at its
+ * Finds queues that no process serves: in the outboxes and landing queues of this process's connections, and at its
  * broker. It looks every half minute, logs warnings, and tells observers.
  */
 @Injectable()
@@ -35,6 +36,9 @@ export class UnservedQueues implements OnApplicationBootstrap, OnModuleDestroy {
         ...connections.all.map(({ name, store }) => async (): Promise<UnservedQueue[]> => {
           const oldestMs = await store.outbox.unserved();
           return oldestMs === null ? [] : [{ kind: 'outbox', name, oldestMs }];
+        }),
+        ...connections.all.map(({ store }) => async (): Promise<UnservedQueue[]> => {
+          return (await store.inbox.unservedLandings()).map(unservedLanding);
         }),
         // The method is looked up each time, because a broker that is away at the start does not have
         // it yet.

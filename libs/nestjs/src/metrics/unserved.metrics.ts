@@ -29,6 +29,7 @@ const KINDS: Readonly<Record<UnservedQueue['kind'], true>> = {
   outbox: true,
   group: true,
   topic: true,
+  landing: true,
 };
 
 interface SagaLabels {

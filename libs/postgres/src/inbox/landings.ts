@@ -85,6 +85,12 @@ export class Landings {
     return queue;
   }
 
+  /** Forgets the queue of a group, which has another name now. */
+  forget(group: string): void {
+    this.#numbers.delete(group);
+    this.#queues.delete(group);
+  }
+
   async size(group: string, most: number): Promise<LandedSize> {
     return this.#sizes.of(await this.#numberOf(group), most);
   }

@@ -13,8 +13,11 @@ import type {
   KeptReply,
   LandedRow,
   LandedSize,
+  LandingBacklog,
   LandingMessage,
+  Message,
   ParticipantState,
+  Retirement,
   SlotQueueStore,
   Transaction,
   WakeUps,
@@ -30,6 +33,7 @@ import { noteAttempt, readAttempts } from './attempt-notes.js';
 import { InboxClaims } from './inbox-claims.js';
 import { InboxDeadLetters } from './inbox-dead-letters.js';
 import { prune } from './inbox-pruning.js';
+import { PgLandingGroups } from './landing-groups.js';
 import { Landings } from './landings.js';
 import { Participants } from './participants.js';
 
@@ -51,6 +55,7 @@ export class PgInboxStore implements InboxStore {
   readonly #participants: Participants;
   readonly #letters: InboxDeadLetters;
   readonly #landings: Landings;
+  readonly #groups: PgLandingGroups;
 
   constructor({ pool, transactions, schema, leases = pool, wakeUps }: PgInboxStoreParts) {
     this.#pool = pool;
@@ -60,6 +65,7 @@ export class PgInboxStore implements InboxStore {
     this.#participants = new Participants(schema);
     this.#letters = new InboxDeadLetters(pool, schema, wakeUps);
     this.#landings = new Landings({ pool, schema, leases, wakeUps });
+    this.#groups = new PgLandingGroups(pool, schema);
   }
 
   claim(
@@ -158,6 +164,29 @@ export class PgInboxStore implements InboxStore {
 
   landedSize(group: string, most: number): Promise<LandedSize> {
     return this.#landings.size(group, most);
+  }
+
+  landingBacklog(): Promise<readonly LandingBacklog[]> {
+    return this.#groups.backlog();
+  }
+
+  unservedLandings(): Promise<readonly LandingBacklog[]> {
+    return this.#groups.unserved();
+  }
+
+  async renameGroup(from: string, to: string): Promise<number> {
+    const renamed = await this.#transactions.run((own) => this.#groups.rename(own, from, to));
+    for (const group of [from, to]) this.#landings.forget(group);
+    return renamed;
+  }
+
+  retireLanded(
+    group: string,
+    retirement: Retirement,
+    limit: number,
+    transaction: Transaction,
+  ): Promise<readonly Message[]> {
+    return this.#groups.retire(this.#transactions.own(transaction), group, retirement, limit);
   }
 
   finishLanded(row: LandedRow, transaction: Transaction): Promise<void> {

@@ -2,6 +2,8 @@ import { newId } from '../../ids.js';
 import { HEADERS, type KeptReply, type Message, type OutboxMessage } from '../../ports/index.js';
 import { jsonCodec, recordText } from '../codec/index.js';
 import { payloadProblem } from '../rules/index.js';
+import { untrustedDigest } from '../signing/untrusted-mark.js';
+import { partOfMalformed } from './message-role.js';
 
 /** CloudEvents type of every reply. */
 export const REPLY_TYPE = 'sagaz.reply';
@@ -32,6 +34,20 @@ function encoded(body: NegativeReply): Uint8Array {
     // The details are left out below.
   }
   return jsonCodec.encode({ reason: body.reason });
+}
+
+/** The reply of failure to a command that is given up; null: nobody waits for one. */
+export function failureReply(
+  command: Message,
+  body: NegativeReply,
+  from: { readonly service: string; readonly time: string },
+): OutboxMessage | null {
+  // A forged message could make a step of any saga fail.
+  if (untrustedDigest(command) !== undefined) return null;
+  const part = partOfMalformed(command);
+  if (part.role === 'event' || part.replyTo === null) return null;
+  const reply = negativeReply('failed', body);
+  return replyMessage(command, part.replyTo, part.role, reply, from);
 }
 
 /** Makes the message that carries a reply back to the sender of the command. */

@@ -1,4 +1,5 @@
 export { hintLanded } from './hint-landed.js';
+export { retireGroup, type RetireOptions } from './retire-group.js';
 export { LandingWorker, type LandingWorkerOptions } from './landing-worker.js';
 export {
   crossedBounds,

@@ -1,2 +1,7 @@
-export { UnservedWatch, type UnservedSource, type UnservedWatchOptions } from './unserved-watch.js';
-export { GroupInUseError, UnknownGroupError } from './group.errors.js';
+export {
+  unservedLanding,
+  UnservedWatch,
+  type UnservedSource,
+  type UnservedWatchOptions,
+} from './unserved-watch.js';
+export { GroupExistsError, GroupInUseError, UnknownGroupError } from './group.errors.js';

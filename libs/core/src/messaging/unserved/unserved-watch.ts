@@ -1,5 +1,5 @@
 import { guardedCall, guardedLogger } from '../../observers/index.js';
-import type { Clock, Logger, Timer, UnservedQueue } from '../../ports/index.js';
+import type { Clock, LandingBacklog, Logger, Timer, UnservedQueue } from '../../ports/index.js';
 import { OptionalLook } from '../../retry/index.js';
 
 /** Returns the queues of a store or broker that have messages and no process. */
@@ -34,7 +34,7 @@ interface Seen {
 
 /**
  * Looks regularly for messages that no process will take: an outbox without a relay, a consumer group
- * without a process, a topic without a group. No running process uses these queues, so without this
+ * without a process, a topic without a group, a landing queue without a process of its group. No running process uses these queues, so without this
  * look their messages would wait unnoticed.
  */
 export class UnservedWatch {
@@ -126,11 +126,16 @@ export class UnservedWatch {
   }
 }
 
+/** The queue of a group that no process works on, as it is reported. */
+export function unservedLanding({ group, waiting, oldestMs }: LandingBacklog): UnservedQueue {
+  return { kind: 'landing', name: group, oldestMs, waiting };
+}
+
 function nameOf({ kind, name }: UnservedQueue): string {
   return `${kind} ${name}`;
 }
 
-function warningOf({ kind, name, oldestMs }: UnservedQueue): string {
+function warningOf({ kind, name, oldestMs, waiting = 0 }: UnservedQueue): string {
   const waited = `the oldest has waited for ${Math.round(oldestMs / 1_000)} s`;
   switch (kind) {
     case 'outbox':
@@ -139,5 +144,7 @@ function warningOf({ kind, name, oldestMs }: UnservedQueue): string {
       return `Messages wait for the consumer group '${name}' and none of its processes lives; ${waited}. Start one, or remove the group if it will not be served again: npx sagaz groups remove ${name}.`;
     case 'topic':
       return `Messages wait in the topic '${name}', which no consumer group has ever joined; ${waited}. Start the service that handles them, or stop publishing them.`;
+    case 'landing':
+      return `${waiting} message(s) wait in the landing queue of the consumer group '${name}' and none of its processes lives; ${waited}. Start one; if the group has another name now, npx sagaz landing rename ${name} <new name>; if it will not be served again, npx sagaz landing retire ${name}.`;
   }
 }

@@ -7,6 +7,7 @@ import { deadLetterCases } from './dead-letter-cases.js';
 import { deliveryCases } from './delivery-cases.js';
 import type { InboxStoreFixture } from './inbox-fixture.js';
 import { landedLetterCases } from './landed-letter-cases.js';
+import { landingGroupCases } from './landing-group-cases.js';
 import { landedSizeCases } from './landed-size-cases.js';
 import { landedOwnerCases } from './landed-owner-cases.js';
 import { landingCases } from './landing-cases.js';
@@ -31,6 +32,7 @@ export const inboxStoreContract: readonly ContractCase<InboxStoreFixture>[] = [
   ...landedOwnerCases,
   ...landedLetterCases,
   ...landedSizeCases,
+  ...landingGroupCases,
 ];
 
 /**
