@@ -49,7 +49,8 @@ const RUNS: readonly RunnableSaga[] = [{ name: 'three-steps', versions: [1] }];
 const STATEMENTS = {
   /** A look for sagas to run, which finds none. */
   claim: async (store, incarnation) => {
-    const claimed = await store.sagas.claim({ incarnation, definitions: RUNS, limit: 100 });
+    const request = { incarnation, definitions: RUNS, format: FORMAT, limit: 100 };
+    const claimed = await store.sagas.claim(request);
     if (claimed.length > 0) throw new Error('A saga was claimed, though none was due.');
   },
   /** A scrape of the metrics: one of all processes counts every five seconds, and the others read that. */
@@ -151,6 +152,7 @@ async function register(store: Store): Promise<string> {
     pid: process.pid,
     ttlMs: 60 * MINUTE_MS,
     runs: RUNS,
+    format: FORMAT,
   });
   return incarnation;
 }
