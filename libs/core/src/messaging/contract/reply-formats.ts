@@ -11,6 +11,10 @@ export interface ReplyFormat {
 const KNOWN = Symbol.for('sagaz.reply-formats');
 const PLAIN_JSON: ReplyFormat = { codec: jsonCodec, schema: undefined };
 
+function isPlainJson({ codec, schema }: ReplyFormat): boolean {
+  return codec === jsonCodec && schema === undefined;
+}
+
 type Formats = Map<string, ReplyFormat[]>;
 
 function isFormats(value: unknown): value is Formats {
@@ -28,11 +32,9 @@ function known(): Formats {
 /**
  * Keeps the codec and schema of a reply by the type of its command. A reply names its command and comes
  * to the process that runs the saga by then, so they must be found by the type alone. A process that runs
- * a saga has loaded its class, and with it the contracts of the commands that the saga sends. JSON
- * without a schema is not kept, since it is what counts where nothing is kept.
+ * a saga has loaded its class, and with it the contracts of the commands that the saga sends.
  */
 export function rememberReplyFormat(type: string, format: ReplyFormat): void {
-  if (format.codec === jsonCodec && format.schema === undefined) return;
   const formats = known();
   const ofType = formats.get(type) ?? [];
   const same = ofType.some(
@@ -43,9 +45,12 @@ export function rememberReplyFormat(type: string, format: ReplyFormat): void {
 
 /**
  * The formats of a reply. There are several if the process has several contracts of the type: an old and
- * a new one, or those of the sender and of the participant.
+ * a new one, or those of the sender and of the participant. JSON without a schema does not count beside
+ * JSON with one, whose check it would make useless.
  */
 export function replyFormatsOf(type: string | undefined): readonly ReplyFormat[] {
   const formats = type === undefined ? undefined : known().get(type);
-  return formats ?? [PLAIN_JSON];
+  if (formats === undefined) return [PLAIN_JSON];
+  const checked = formats.filter((format) => !isPlainJson(format));
+  return checked.some(({ codec }) => codec === jsonCodec) ? checked : formats;
 }

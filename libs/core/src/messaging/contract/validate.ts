@@ -41,6 +41,13 @@ async function checked<T>(
   return result.value;
 }
 
+async function issuesOf(
+  schema: StandardSchema | undefined,
+  value: unknown,
+): Promise<readonly SchemaIssue[] | undefined> {
+  return schema === undefined ? undefined : (await validated(schema, value)).issues;
+}
+
 /** A reply that has arrived, as the contracts of its command see it. */
 export type ArrivedReply =
   /** `json`: its body is what {@link jsonCodec} reads. */
@@ -54,6 +61,7 @@ export type ArrivedReply =
  * @param type of the command; undefined: the reply names none, and JSON is expected
  * @param strictly whether the schema is asked
  * @returns the value as its codec read it (a schema that transforms does not count), or the first problem
+ * @throws the error of a schema that throws, where no other contract accepts the reply: the reply may be right
  */
 export async function readArrivedReply(
   type: string | undefined,
@@ -62,17 +70,24 @@ export async function readArrivedReply(
 ): Promise<ArrivedReply> {
   const what = type === undefined ? 'A reply' : `The reply of '${type}'`;
   let problem: string | null = null;
+  let thrown: { readonly error: unknown } | null = null;
   for (const { codec, schema } of replyFormatsOf(type)) {
+    let value: unknown;
     try {
-      const value = decodeBody(codec, body, what);
-      const result = strictly ? await schema?.['~standard'].validate(value) : undefined;
-      const issues = result?.issues;
+      value = decodeBody(codec, body, what);
+    } catch (error) {
+      problem ??= errorText(error);
+      continue;
+    }
+    try {
+      const issues = strictly ? await issuesOf(schema, value) : undefined;
       if (issues === undefined) return { kind: 'value', value, json: codec === jsonCodec };
       problem ??= `${what} does not match its schema: ${issues.map(described).join('; ')}.`;
     } catch (error) {
-      problem ??= errorText(error);
+      thrown ??= { error };
     }
   }
+  if (thrown !== null) throw thrown.error;
   return { kind: 'problem', problem: problem ?? `${what} could not be read.` };
 }
 

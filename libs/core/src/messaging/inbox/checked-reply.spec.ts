@@ -72,6 +72,30 @@ describe('a reply that arrives', () => {
     expect(neither.headers[HEADERS.replyStatus]).toBe('failed');
   });
 
+  it('is not judged by a schema that fails, unless another contract accepts it', async () => {
+    const type = 'hall.weigh';
+    const header = { [HEADERS.commandType]: type };
+    const failing = z.object({ kilos: z.number() }).superRefine(() => {
+      throw new Error('The price list cannot be read.');
+    });
+    defineCommand<object, unknown>()(type, { reply: failing });
+    await expect(checkedReply(reply({ kilos: 3 }, header))).rejects.toThrow('price list');
+    defineCommand<object, unknown>()(type, { reply: z.object({ pounds: z.number() }) });
+    const pounds = reply({ pounds: 3, kilos: 1 }, header);
+    expect(await checkedReply(pounds)).toBe(pounds);
+  });
+
+  it('may be plain JSON beside a contract with another codec, and not beside one with a schema', async () => {
+    const type = 'hall.name';
+    const header = { [HEADERS.commandType]: type };
+    defineCommand<object, Lines>()(type, { replyCodec: linesCodec });
+    defineCommand<object, unknown>()(type);
+    const plain = reply({ any: 'thing' }, header);
+    expect(await checkedReply(plain)).toBe(plain);
+    defineCommand<object, unknown>()(type, { reply: z.object({ name: z.string() }) });
+    expect((await checkedReply(plain)).headers[HEADERS.replyStatus]).toBe('failed');
+  });
+
   it.each([
     [
       'that is no JSON',
