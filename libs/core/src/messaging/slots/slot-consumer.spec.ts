@@ -192,6 +192,17 @@ describe('a consumer', () => {
     expect(consumer.leases()).toBe(256);
   });
 
+  it('may start when its process is old already: it counts no progress from before its start', async () => {
+    const bench = new ConsumerBench();
+    await bench.clock.advance(3_600_000);
+    const consumer = bench.consumer();
+    await consumer.start();
+    expect(consumer.problem()).toBeNull();
+    await bench.clock.settle();
+    expect(consumer.problem()).toBeNull();
+    expect(consumer.leases()).toBe(256);
+  });
+
   it('gives its slots up when its work shows no progress, and tells whoever works on them', async () => {
     const bench = new ConsumerBench();
     const signals: AbortSignal[] = [];

@@ -54,7 +54,8 @@ export class SlotReader {
   readonly #crowded: CrowdedSlots;
   readonly #away: TopicsAway;
   readonly #passer: TopicPasser;
-  #movedAt = 0;
+  // Nothing is late before the start; the leases ask already while the reader is not started yet.
+  #movedAt = Infinity;
 
   constructor(options: {
     readonly store: SlotQueueStore;
