@@ -217,7 +217,37 @@ BEGIN
 END
 $$;
 
+-- Counts, by topic, the first rows of a queue in each of some lanes, and tells when the oldest row was written
+-- of those that were seen: the counted ones, and the first one of each slot.
+CREATE FUNCTION sagaz.topic_lag(in_queue integer, in_lanes integer[], in_most bigint)
+RETURNS TABLE (topic text, counted bigint, since timestamptz) LANGUAGE plpgsql STABLE ROWS 10
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET plan_cache_mode = force_generic_plan AS $$
+BEGIN
+  RETURN QUERY
+  SELECT seen.topic, sum(seen.counted)::bigint, min(seen.since) FROM (
+    SELECT one.topic, count(*) AS counted, min(one.created_at) AS since
+    FROM unnest(in_lanes) AS w (lane) CROSS JOIN LATERAL (
+      SELECT m.topic, m.created_at FROM sagaz.message m
+      WHERE m.queue = in_queue AND m.lane = w.lane LIMIT in_most
+    ) AS one
+    GROUP BY one.topic
+    UNION ALL
+    SELECT head.topic, 0, min(head.created_at)
+    FROM unnest(in_lanes) AS w (lane) CROSS JOIN generate_series(0, 255) AS s (slot) CROSS JOIN LATERAL (
+      SELECT m.topic, m.created_at FROM sagaz.message m
+      WHERE m.queue = in_queue AND m.lane = w.lane AND m.slot = s.slot
+      ORDER BY m.seq LIMIT 1
+    ) AS head
+    GROUP BY head.topic
+  ) AS seen
+  GROUP BY seen.topic;
+END
+$$;
+
 -- @down
+DROP FUNCTION sagaz.topic_lag(integer, integer[], bigint);
 DROP TABLE sagaz.subscription;
 DROP POLICY own_group ON sagaz.message;
 ALTER TABLE sagaz.message DISABLE ROW LEVEL SECURITY;

@@ -66,7 +66,7 @@ const FIRST: Readonly<Record<string, Event | readonly [series: string, value: nu
     1,
   ],
   SagazOutboxBehind: ['sagaz_store_outbox_oldest_seconds{connection="default"}', 61],
-  SagazGroupBehind: ['sagaz_broker_group_oldest_seconds{group="stock"}', 301],
+  SagazGroupBehind: ['sagaz_broker_group_oldest_seconds{group="stock",topic="stock"}', 301],
   SagazTopicWithoutGroup: ['sagaz_broker_unrouted_oldest_seconds', 301],
   SagazUnserved: (observers) =>
     observers.unserved([{ kind: 'group', name: 'gone', oldestMs: 90_000 }]),

@@ -71,6 +71,7 @@ const RARE = [
   'sagaz_engine_crashes_total',
   'sagaz_engine_returns_total',
   'sagaz_process_broker_failures_total',
+  'sagaz_process_broker_extension_failures_total',
   'sagaz_unserved_sagas',
   'sagaz_database_failures_total',
 ];
@@ -279,9 +280,12 @@ describe('the metrics of an application that has worked', () => {
     observers.lost('default', 1);
     observers.replyDropped({ reason: 'malformed' });
     observers.brokerFailed({ failure: 'refused' });
+    observers.extensionFailed({ group: 'stock' });
     const now = samplesOf(await register.metrics());
     for (const name of RARE) {
-      const values = [...now].filter(([sample]) => sample.startsWith(`${name}{`));
+      const values = [...now].filter(
+        ([sample]) => sample === name || sample.startsWith(`${name}{`),
+      );
       expect(
         values.map(([, value]) => value).filter((value) => value > 0),
         name,

@@ -16,7 +16,9 @@ export class DeliveringBroker {
       this.#request = request;
       return Promise.resolve({ close: () => Promise.resolve(), problem: () => null });
     },
-    health: () => Promise.resolve(),
+    ensure: () => Promise.resolve([]),
+    health: () => Promise.resolve({ state: 'up', since: new Date(0), forMs: 0 }),
+    lag: () => Promise.resolve([]),
     close: () => Promise.resolve(),
   };
   #request: SubscribeRequest | null = null;

@@ -24,8 +24,10 @@ export function lagging(broker: Broker): Broker {
       if (batch[0] !== undefined) await lag(batch[0]);
       return broker.publish(batch, deadline);
     },
+    ensure: (topics) => broker.ensure(topics),
     subscribe: (request) => broker.subscribe(request),
     health: () => broker.health(),
+    lag: () => broker.lag(),
     close: () => broker.close(),
   };
 }

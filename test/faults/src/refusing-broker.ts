@@ -56,8 +56,10 @@ export function refusing(broker: Broker, pool: pg.Pool): Broker {
         return i === first ? { kind: 'rejected', error } : { kind: 'unavailable', error };
       });
     },
+    ensure: (topics) => broker.ensure(topics),
     subscribe: (request) => broker.subscribe(request),
     health: () => broker.health(),
+    lag: () => broker.lag(),
     close: () => broker.close(),
   };
 }

@@ -1,9 +1,19 @@
 import { HandlerTimeoutError, settlesWithin, type Places } from '../messaging/index.js';
-import type { Clock, Delivery, DeliveryOutcome, Message } from '../ports/index.js';
+import type {
+  Clock,
+  Delivery,
+  DeliveryExtension,
+  DeliveryOutcome,
+  Message,
+} from '../ports/index.js';
+import type { Kept } from './memory-broker-lag.js';
+import { MemoryDeliveryRight } from './memory-delivery-right.js';
 
 /** A message in a group, until it is handled. */
 interface Waiting {
   readonly message: Message;
+  /** When it was published, by the clock. */
+  readonly at: number;
   attempts: number;
 }
 
@@ -42,22 +52,26 @@ const HELD_MS = 3_600_000;
 export class MemoryBrokerGroup {
   readonly #name: string;
   readonly #clock: Clock;
+  readonly #redeliverAfterMs: number | null;
   readonly #lines = new Map<string, Line>();
   readonly #consumers = new Set<Consumer>();
 
-  constructor(name: string, clock: Clock) {
+  /** @param redeliverAfterMs - see `MemoryBrokerOptions`; null: a delivery needs no extension */
+  constructor(name: string, clock: Clock, redeliverAfterMs: number | null) {
     this.#name = name;
     this.#clock = clock;
+    this.#redeliverAfterMs = redeliverAfterMs;
   }
 
-  add(message: Message): void {
+  /** @param at - when the message was published, by the clock */
+  add(message: Message, at: number): void {
     const name = `${message.tenant}\u0000${message.topic}\u0000${message.key}`;
     let line = this.#lines.get(name);
     if (line === undefined) {
       line = { waiting: [], busy: false };
       this.#lines.set(name, line);
     }
-    line.waiting.push({ message, attempts: 0 });
+    line.waiting.push({ message, at, attempts: 0 });
     this.#dispatchSoon();
   }
 
@@ -70,6 +84,11 @@ export class MemoryBrokerGroup {
   leave(consumer: Consumer): void {
     this.#consumers.delete(consumer);
     this.#dispatchSoon();
+  }
+
+  /** Every message that is not handled yet, and when it was published. */
+  *all(): Iterable<Kept> {
+    for (const line of this.#lines.values()) yield* line.waiting;
   }
 
   get waiting(): number {
@@ -116,7 +135,11 @@ export class MemoryBrokerGroup {
     });
     const stop = new AbortController();
     const signal = AbortSignal.any([abort.signal, stop.signal]);
-    const ended = Promise.race([this.#handle(consumer, item, signal), gone]);
+    const right = this.#rightOf(abort);
+    const ended = Promise.race([
+      this.#handle(consumer, item, signal, right?.extension),
+      gone,
+    ]).finally(() => right?.end());
     const hangs = await this.#hangs(consumer, item, ended, stop);
     consumer.places.release();
     if (consumer.places.taken === 0) consumer.idle?.();
@@ -160,13 +183,25 @@ export class MemoryBrokerGroup {
     this.#dispatchSoon();
   }
 
-  async #handle(consumer: Consumer, item: Waiting, signal: AbortSignal): Promise<DeliveryOutcome> {
+  /** The right to a delivery where it ends by itself, and is extended; null: it does not end. */
+  #rightOf(abort: AbortController): MemoryDeliveryRight | null {
+    if (this.#redeliverAfterMs === null) return null;
+    return new MemoryDeliveryRight(this.#clock, this.#redeliverAfterMs, abort);
+  }
+
+  async #handle(
+    consumer: Consumer,
+    item: Waiting,
+    signal: AbortSignal,
+    extension: DeliveryExtension | undefined,
+  ): Promise<DeliveryOutcome> {
     try {
       return await consumer.handle({
         message: item.message,
         group: this.#name,
         attempt: item.attempts,
         signal,
+        ...(extension === undefined ? {} : { extension }),
       });
     } catch (error) {
       return { kind: 'retry', delayMs: DEFAULT_RETRY_MS, error };

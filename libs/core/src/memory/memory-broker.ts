@@ -1,13 +1,23 @@
 import type {
   Broker,
+  BrokerHealth,
   Clock,
+  GroupLag,
   Message,
   PublishOutcome,
   SubscribeRequest,
   Subscription,
+  TopicProblem,
 } from '../ports/index.js';
-import { keyTooLong, Places, SubscriptionClosedError } from '../messaging/index.js';
+import {
+  BrokerHealthRecord,
+  keyTooLong,
+  Places,
+  SubscriptionClosedError,
+  topicNameProblem,
+} from '../messaging/index.js';
 import { MemoryBrokerGroup, type Consumer } from './memory-broker-group.js';
+import { lagOf, type Kept } from './memory-broker-lag.js';
 
 export interface MemoryBrokerOptions {
   readonly clock: Clock;
@@ -15,6 +25,11 @@ export interface MemoryBrokerOptions {
   readonly name?: string;
   /** The value of {@link Broker.orderedBatches}. Default true. */
   readonly orderedBatches?: boolean;
+  /**
+   * A delivery that neither ends nor is extended for this many milliseconds is delivered again, to any
+   * consumer of the group. Default: a consumer has as long as its handler may take.
+   */
+  readonly redeliverAfterMs?: number;
 }
 
 /**
@@ -26,6 +41,12 @@ export type PublishFault = (
   at: number,
   batch: readonly Message[],
 ) => Exclude<PublishOutcome, { kind: 'acknowledged' }> | null;
+
+interface Topic {
+  readonly groups: Set<string>;
+  /** The messages that no group has joined for yet. */
+  readonly kept: Kept[];
+}
 
 /**
  * A broker in memory. Its messages live as long as this object, and several services of one process
@@ -40,10 +61,13 @@ export class MemoryBroker implements Broker {
   /** The number of messages in each call of `publish`. */
   readonly batches: number[] = [];
   readonly #clock: Clock;
-  readonly #topics = new Map<string, { groups: Set<string>; kept: Message[] }>();
+  readonly #redeliverAfterMs: number | null;
+  readonly #record: BrokerHealthRecord;
+  readonly #topics = new Map<string, Topic>();
   readonly #groups = new Map<string, MemoryBrokerGroup>();
   readonly #consumers = new Set<Consumer>();
   #fault: PublishFault | undefined;
+  readonly #away = new Map<string, Error>();
   #down: Error | null = null;
   #hang: Promise<void> | undefined;
   #closed = false;
@@ -52,6 +76,8 @@ export class MemoryBroker implements Broker {
     this.#clock = options.clock;
     this.name = options.name ?? 'memory';
     this.orderedBatches = options.orderedBatches ?? true;
+    this.#redeliverAfterMs = options.redeliverAfterMs ?? null;
+    this.#record = new BrokerHealthRecord(options.clock);
   }
 
   /** Has the fault decide about every message from now on; undefined removes the fault. */
@@ -62,6 +88,13 @@ export class MemoryBroker implements Broker {
   /** While an error is set, the broker takes nothing and is not healthy; null ends that. */
   setDown(error: Error | null): void {
     this.#down = error;
+    this.#note();
+  }
+
+  /** While an error is set for a topic, it cannot be made ready; null ends that. */
+  setTopicAway(topic: string, error: Error | null): void {
+    if (error === null) this.#away.delete(topic);
+    else this.#away.set(topic, error);
   }
 
   /** Publishes are not answered until the returned function is called. */
@@ -84,7 +117,7 @@ export class MemoryBroker implements Broker {
     this.batches.push(batch.length);
     await this.#hang;
     if (this.#clock.now() >= deadline) return batch.map(() => ({ kind: 'expired' }));
-    const down = this.#closed ? new Error('The broker is closed.') : this.#down;
+    const down = this.#problem();
     const broken = new Map<string, PublishOutcome>();
     return batch.map((message, at) => {
       if (down !== null) return { kind: 'unavailable', error: down };
@@ -110,7 +143,7 @@ export class MemoryBroker implements Broker {
       if (topic.groups.has(request.group)) continue;
       topic.groups.add(request.group);
       // Messages that no group had subscribed for go to the first group that subscribes.
-      for (const message of topic.kept.splice(0)) group.add(message);
+      for (const { message, at } of topic.kept.splice(0)) group.add(message, at);
     }
     const consumer: Consumer = {
       places: new Places(this.#clock, request.concurrency),
@@ -132,14 +165,32 @@ export class MemoryBroker implements Broker {
     };
   }
 
-  async health(): Promise<void> {
-    if (this.#closed) throw new Error('The broker is closed.');
-    if (this.#down !== null) throw this.#down;
+  /** A topic begins to be with its first message or group, so only names that no message could have are refused. */
+  async ensure(topics: readonly string[]): Promise<readonly TopicProblem[]> {
+    const down = this.#problem();
+    if (down !== null) throw down;
+    return topics.flatMap((topic) => {
+      const problem = topicNameProblem(topic);
+      const error = this.#away.get(topic) ?? (problem === null ? null : new Error(problem));
+      if (error === null) this.#topic(topic);
+      return error === null ? [] : [{ topic, error }];
+    });
+  }
+
+  async health(): Promise<BrokerHealth> {
+    return this.#note();
+  }
+
+  async lag(): Promise<readonly GroupLag[]> {
+    const down = this.#problem();
+    if (down !== null) throw down;
+    return lagOf(this.#topics, this.#groups, this.#clock.now());
   }
 
   /** Ends all deliveries; messages that were not acknowledged are forgotten. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#note();
     for (const consumer of this.#consumers) {
       consumer.open = false;
       for (const abort of consumer.aborts) abort.abort(new SubscriptionClosedError());
@@ -149,6 +200,15 @@ export class MemoryBroker implements Broker {
   /** The number of messages that a group has not handled yet. */
   waiting(group: string): number {
     return this.#groups.get(group)?.waiting ?? 0;
+  }
+
+  #problem(): Error | null {
+    return this.#closed ? new Error('The broker is closed.') : this.#down;
+  }
+
+  #note(): BrokerHealth {
+    const problem = this.#problem();
+    return problem === null ? this.#record.up() : this.#record.down(problem);
   }
 
   async #leave(group: MemoryBrokerGroup, consumer: Consumer, withinMs: number): Promise<void> {
@@ -175,11 +235,12 @@ export class MemoryBroker implements Broker {
       headers: { ...message.headers },
     };
     const topic = this.#topic(message.topic);
-    if (topic.groups.size === 0) topic.kept.push(copy);
-    for (const group of topic.groups) this.#group(group).add(copy);
+    const at = this.#clock.now();
+    if (topic.groups.size === 0) topic.kept.push({ message: copy, at });
+    for (const group of topic.groups) this.#group(group).add(copy, at);
   }
 
-  #topic(name: string): { groups: Set<string>; kept: Message[] } {
+  #topic(name: string): Topic {
     let topic = this.#topics.get(name);
     if (topic === undefined) {
       topic = { groups: new Set(), kept: [] };
@@ -191,7 +252,7 @@ export class MemoryBroker implements Broker {
   #group(name: string): MemoryBrokerGroup {
     let group = this.#groups.get(name);
     if (group === undefined) {
-      group = new MemoryBrokerGroup(name, this.#clock);
+      group = new MemoryBrokerGroup(name, this.#clock, this.#redeliverAfterMs);
       this.#groups.set(name, group);
     }
     return group;

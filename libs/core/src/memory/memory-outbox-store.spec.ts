@@ -1,8 +1,6 @@
 import { describe, it } from 'vitest';
-import { systemClock } from '../clock/index.js';
-import type { Message, NewMail } from '../ports/index.js';
+import type { NewMail } from '../ports/index.js';
 import {
-  brokerContract,
   outboxStoreContract,
   queueOf,
   runContract,
@@ -10,7 +8,7 @@ import {
   VirtualClock,
   type OutboxStoreFixture,
 } from '../testing/index.js';
-import { MemoryBroker, MemoryOutboxStore, MemoryTransactions } from './index.js';
+import { MemoryOutboxStore, MemoryTransactions } from './index.js';
 
 async function fixture(): Promise<OutboxStoreFixture> {
   const clock = new VirtualClock();
@@ -39,21 +37,5 @@ runContract(
   'the slots of the outbox in memory',
   slotQueueContract,
   async () => queueOf(await fixture()),
-  runner,
-);
-runContract(
-  'the broker in memory',
-  brokerContract,
-  async () => {
-    const broker = new MemoryBroker({ clock: systemClock });
-    broker.failWith(({ type }) =>
-      type === 'poison' ? { kind: 'rejected', error: new Error('poison') } : null,
-    );
-    return {
-      broker,
-      newBroker: () => Promise.resolve(broker),
-      poison: (message: Message) => ({ ...message, type: 'poison' }),
-    };
-  },
   runner,
 );

@@ -3,7 +3,9 @@ export { parseTraceParent, passableTraceState, type TraceParent } from './tracep
 export * from './codec/index.js';
 export * from './contract/index.js';
 export * from './rules/index.js';
+export { BrokerHealthRecord } from './broker-health-record.js';
 export { Places } from './places.js';
+export { whileExtended, type ExtensionOptions } from './while-extended.js';
 export { settlesWithin } from './settles-within.js';
 export { HandlerTimeoutError } from './handler-timeout.error.js';
 export { SubscriptionClosedError } from './subscription-closed.error.js';

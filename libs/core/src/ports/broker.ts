@@ -25,6 +25,20 @@ export interface HandlerTrial {
   ended(how: 'worked' | 'failed'): void;
 }
 
+/**
+ * The right to go on with a delivery, for brokers that give a message to another consumer when its delivery
+ * does not end in time.
+ */
+export interface DeliveryExtension {
+  /** How often it must be extended, in milliseconds: well before the broker gives the message away. */
+  readonly everyMs: number;
+  /**
+   * Asks the broker for more time. Rejects if the broker did not answer, or has given the message away; in
+   * the second case `signal` of the delivery is aborted as well.
+   */
+  extend(): Promise<void>;
+}
+
 export interface Delivery {
   readonly message: Message;
   readonly group: string;
@@ -42,6 +56,12 @@ export interface Delivery {
   readonly landed?: LandedRow;
   /** Who wants to know whether the handler works. Absent: nobody. */
   readonly trial?: HandlerTrial;
+  /**
+   * The right to work on the message, where it has to be extended while a handler runs: see
+   * `whileExtended`. Absent: the broker waits for the end of the delivery as long as the subscription
+   * lives.
+   */
+  readonly extension?: DeliveryExtension;
   /**
    * Aborted when the subscription loses the right to work on the message, or closes for good. Only in
    * the second case the reason is a `SubscriptionClosedError`: the message is given back in good order,
@@ -99,23 +119,37 @@ export interface Subscription {
   stuck?(): number;
 }
 
-/** The number of waiting messages in a queue, and how long they have waited. */
-export interface Backlog {
-  /** The number of waiting messages; counted up to 100,000, which also stands for more. */
-  readonly waiting: number;
-  /** Milliseconds since the oldest of the counted messages was published; 0 if none waits. */
-  readonly oldestMs: number;
+/** How much of a topic waits for a consumer group. */
+export interface GroupLag {
+  /** The consumer group; null: no group has joined the topic, and the first that does gets the messages. */
+  readonly group: string | null;
+  readonly topic: string;
+  /**
+   * How many messages wait, retries included, whether or not a process serves the group. A broker may stop
+   * at 100,000 of each group, which then stands for more.
+   */
+  readonly messages: number;
+  /** Milliseconds since the oldest of them was published, as far as the broker can tell; 0 if none waits. */
+  readonly oldestAgeMs: number;
 }
 
-/** The messages that wait in a broker. */
-export interface BrokerLag {
-  /**
-   * The waiting messages of every consumer group, retries included, whether or not a process serves the
-   * group.
-   */
-  readonly groups: readonly (Backlog & { readonly group: string })[];
-  /** The messages in topics that no group has joined yet. */
-  readonly unrouted: Backlog;
+/** Whether a broker can be used, as its driver last saw it. */
+export type BrokerHealth = {
+  /** Since when it is so, for people. */
+  readonly since: Date;
+  /** For how many milliseconds it has been so, by the monotonic clock of the process; for decisions. */
+  readonly forMs: number;
+} & (
+  | { readonly state: 'up' }
+  /** `error`: why the broker cannot be used now. */
+  | { readonly state: 'down'; readonly error: unknown }
+);
+
+/** A topic that a broker could not make ready. */
+export interface TopicProblem {
+  readonly topic: string;
+  /** Why the topic cannot be used now. */
+  readonly error: unknown;
 }
 
 /** A queue in which messages wait and that no living process works on. */
@@ -165,14 +199,29 @@ export interface Broker {
    *   deadline. One that hands the messages to a client which sends when it likes has nothing to check.
    */
   publish(batch: readonly Message[], deadline?: number): Promise<readonly PublishOutcome[]>;
-  subscribe(request: SubscribeRequest): Promise<Subscription>;
-  /** Checks that the broker can be used. Rejects with the problem. */
-  health(): Promise<void>;
   /**
-   * Returns the lag of consumer groups. It is called for metrics, so its cost must be bounded however
-   * many messages wait. Absent if the broker's own tools show the lag.
+   * Makes what the broker needs before these topics can be used, or checks that it is there: a topic of a
+   * log, an exchange, a stream. Called before a subscription, and before a relay's first message to a
+   * topic, and again after the broker took nothing of it. What is there already stays as it is, also where
+   * its settings differ. Any number of processes may call it at once, for the same topics.
+   *
+   * Returns the topics that cannot be used now, each with the reason; the others can be used, so one topic
+   * never stands in the way of another. Rejects only if the broker cannot be asked at all. The relay gives
+   * a call half of `publishTimeoutMs`; after that it takes the topic to be away until the call ends.
    */
-  lag?(): Promise<BrokerLag>;
+  ensure(topics: readonly string[]): Promise<readonly TopicProblem[]>;
+  subscribe(request: SubscribeRequest): Promise<Subscription>;
+  /**
+   * Whether the broker can be used, and since when. It asks the broker, by a real request, and ends within
+   * seconds. Never rejects.
+   */
+  health(): Promise<BrokerHealth>;
+  /**
+   * Returns the lag of consumer groups, by topic: at least of each topic that a group has joined, at most
+   * 1,000 entries, those with the most messages. It is called for metrics, so its cost must be bounded
+   * however many messages wait. Rejects if the broker cannot be asked.
+   */
+  lag(): Promise<readonly GroupLag[]>;
   /**
    * Returns consumer groups and topics whose messages no process will take, at most 100. It is called
    * regularly, so its cost must not depend on the number of messages. Absent if the broker cannot tell.

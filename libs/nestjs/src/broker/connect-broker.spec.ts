@@ -86,7 +86,9 @@ describe('connecting to the broker', () => {
 
   it('starts without a broker that is away: nothing is taken, and all say why', async () => {
     const broker = await connecting(() => Promise.reject(away));
-    const absent: unknown = await broker.health().catch((error: unknown) => error);
+    const health = await broker.health();
+    const absent = health.state === 'down' ? health.error : null;
+    expect(health).toMatchObject({ state: 'down', forMs: 0 });
     expect(absent).toBeInstanceOf(BrokerAbsentError);
     expect(absent).toMatchObject({
       code: 'SAGAZ_BROKER_ABSENT',
@@ -106,9 +108,9 @@ describe('connecting to the broker', () => {
       expect(outcome && 'error' in outcome && outcome.error).toBeInstanceOf(BrokerAbsentError);
     }
     expect(broker).toMatchObject({ name: 'memory', orderedBatches: false });
-    expect([broker.lag, broker.unserved, broker.removeGroup]).toEqual(
-      Array.from({ length: 3 }, () => undefined),
-    );
+    await expect(broker.lag()).rejects.toThrow(BrokerAbsentError);
+    await expect(broker.ensure(['orders'])).rejects.toThrow(BrokerAbsentError);
+    expect([broker.unserved, broker.removeGroup]).toEqual([undefined, undefined]);
     expect(lines.join('\n')).toContain('The application starts without its broker memory');
   });
 
@@ -118,19 +120,23 @@ describe('connecting to the broker', () => {
       clock.now() < hour ? Promise.reject(away) : Promise.resolve(real),
     );
     await clock.advance(hour - 1);
-    await expect(broker.health()).rejects.toThrow(/for 3600 s/);
+    expect(await broker.health()).toMatchObject({
+      state: 'down',
+      error: { message: expect.stringContaining('for 3600 s') as unknown },
+    });
     expect(lines.length).toBeLessThan(70);
     expect(tries).toBeGreaterThan(hour / 5_000);
     expect(new Set(failures)).toEqual(new Set(['away']));
     expect(failures).toHaveLength(tries);
 
     await clock.advance(5_001);
-    await broker.health();
+    expect(await broker.health()).toMatchObject({ state: 'up' });
     expect(await broker.publish([message])).toEqual([{ kind: 'acknowledged' }]);
     expect(real.published).toHaveLength(1);
     expect(broker.orderedBatches).toBe(true);
     expect(await broker.unserved?.()).toEqual([]);
-    expect(broker.lag).toBeUndefined();
+    expect(await broker.ensure(['orders'])).toEqual([]);
+    expect(await broker.lag()).toHaveLength(1);
     expect(lines.at(-1)).toContain('is there');
     expect(clock.pending).toBe(0);
     await broker.close();
@@ -144,18 +150,20 @@ describe('connecting to the broker', () => {
       return real;
     });
     const broker = await clock.until(started, 15_000);
-    await expect(broker.health()).rejects.toThrow('has not answered yet');
+    expect(await broker.health()).toMatchObject({
+      error: { message: expect.stringContaining('has not answered yet') as unknown },
+    });
     await clock.advance(600_000);
     gate.open();
     await clock.settle();
-    await broker.health();
+    expect(await broker.health()).toMatchObject({ state: 'up' });
     expect(tries, 'a try that hangs is given no second one beside it').toBe(1);
   });
 
   it('says that it is refused where it is so later, and goes on trying', async () => {
     const broker = await connecting(() => Promise.reject(tries === 1 ? away : refused));
     await clock.advance(1_000);
-    await expect(broker.health()).rejects.toMatchObject({ failure: 'refused', cause: refused });
+    expect(await broker.health()).toMatchObject({ error: { failure: 'refused', cause: refused } });
     await clock.advance(60_000);
     expect(tries).toBeGreaterThan(10);
     expect(failures.at(-1)).toBe('refused');

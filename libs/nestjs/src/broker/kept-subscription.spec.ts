@@ -99,6 +99,61 @@ describe('a subscription that is kept', () => {
     }
   });
 
+  it('has the messages of the other topics while one cannot be made ready, and names it', async () => {
+    const broker = new MemoryBroker({ clock });
+    broker.setTopicAway('stock', new Error('no leader'));
+    const subscribed: (readonly string[])[] = [];
+    broker.subscribe = async ({ topics }) => {
+      subscribed.push(topics);
+      return subscription;
+    };
+    const say = (line: string): void => void lines.push(line);
+    const one = new KeptSubscription({
+      broker,
+      clock,
+      logger: { debug: say, info: say, warn: say, error: say },
+      onFailure: (failure) => failures.push(failure),
+      request: {
+        group: 'billing',
+        topics: ['orders', 'stock'],
+        concurrency: 1,
+        handle: () => Promise.resolve({ kind: 'done' }),
+      },
+    });
+    one.begin();
+    await clock.advance(60_000);
+    expect(subscribed).toEqual([['orders']]);
+    expect(one.problem()).toMatch(
+      /'billing' gets no messages of a topic.*'stock' ready: no leader/,
+    );
+    broker.setTopicAway('stock', null);
+    await clock.advance(60_000);
+    expect(subscribed).toEqual([['orders'], ['orders', 'stock']]);
+    expect(closed, 'the subscription to fewer topics').toBe(1);
+    expect(one.problem()).toBeNull();
+    await one.close(1_000);
+    expect({ closed, pending: clock.pending }).toEqual({ closed: 2, pending: 0 });
+  });
+
+  it('ends a start that waits for it with the topic that cannot be made ready', async () => {
+    const broker = new MemoryBroker({ clock });
+    broker.setTopicAway('orders', new Error('no right to make it'));
+    const one = new KeptSubscription({
+      broker,
+      clock,
+      logger: { debug() {}, info() {}, warn() {}, error() {} },
+      onFailure: (failure) => failures.push(failure),
+      request: {
+        group: 'shop.engine',
+        topics: ['orders'],
+        concurrency: 1,
+        handle: () => Promise.resolve({ kind: 'done' }),
+      },
+    });
+    await expect(one.open()).rejects.toMatchObject({ code: 'SAGAZ_TOPIC_AWAY', topic: 'orders' });
+    expect(clock.pending).toBe(0);
+  });
+
   it('is tried no more once it is closed, and closes what a try under way still opens', async () => {
     const waiting = kept(() => Promise.reject(away));
     waiting.begin();

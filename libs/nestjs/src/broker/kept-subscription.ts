@@ -1,5 +1,6 @@
 import {
   RepeatedFailure,
+  TopicAwayError,
   errorMessage,
   storeFailureOf,
   type Broker,
@@ -24,16 +25,21 @@ export interface KeptSubscriptionOptions {
 const AGAIN_MS = 2_000;
 /** The pause between tries while the broker is absent. It is short, because such a try sends nothing. */
 const LOOK_MS = 500;
+/** How long deliveries under way are waited for when a topic is added to the subscription. */
+const CHANGE_WITHIN_MS = 5_000;
 
 /**
  * A subscription of one consumer group that is tried again after each failure until it works or is
- * closed. While the broker is absent this class logs nothing, because {@link LateBroker} logs the
+ * closed. A topic that the broker cannot make ready holds up no other: the group has the messages of the
+ * others meanwhile, and its own when it is there. While the broker is absent this class logs nothing, because {@link LateBroker} logs the
  * absence.
  */
 export class KeptSubscription {
   readonly #options: KeptSubscriptionOptions;
   readonly #failure: RepeatedFailure;
   #subscription: Subscription | null = null;
+  /** The topics of the subscription, which only become more. */
+  #topics: readonly string[] = [];
   #problem: string | null = null;
   #retry: Timer | null = null;
   #trying: Promise<void> | null = null;
@@ -72,7 +78,10 @@ export class KeptSubscription {
       await first;
     } catch (error) {
       const waits = error instanceof BrokerAbsentError || storeFailureOf(error) === 'away';
-      if (!waits) throw error;
+      if (!waits) {
+        await this.#subscription?.close(0);
+        throw error;
+      }
       this.#failed(error);
     }
   }
@@ -110,9 +119,28 @@ export class KeptSubscription {
 
   async #subscribe(): Promise<void> {
     const { broker, request } = this.#options;
-    this.#subscription = await broker.subscribe(request);
+    const problems = await broker.ensure(request.topics);
+    const away = new Set(problems.map(({ topic }) => topic));
+    await this.#serve(
+      request.topics.filter((topic) => !away.has(topic) || this.#topics.includes(topic)),
+    );
+    const [first] = problems;
+    if (first !== undefined) throw new TopicAwayError(first.topic, broker.name, first.error);
     this.#failure.worked();
     this.#problem = null;
+  }
+
+  /** Subscribes to these topics, in place of a subscription to fewer of them. */
+  async #serve(topics: readonly string[]): Promise<void> {
+    if (topics.length <= this.#topics.length) return;
+    const { broker, request } = this.#options;
+    const former = this.#subscription;
+    this.#subscription = null;
+    this.#topics = [];
+    await former?.close(CHANGE_WITHIN_MS);
+    if (this.#closed) return;
+    this.#subscription = await broker.subscribe({ ...request, topics });
+    this.#topics = topics;
   }
 
   #failed(error: unknown): void {
@@ -121,6 +149,9 @@ export class KeptSubscription {
     let pauseMs = LOOK_MS;
     if (error instanceof BrokerAbsentError) {
       this.#problem = `The group '${request.group}' gets no messages: ${errorMessage(error)}`;
+    } else if (error instanceof TopicAwayError) {
+      this.#problem = `The group '${request.group}' gets no messages of a topic: ${errorMessage(error)}`;
+      pauseMs = Math.max(AGAIN_MS / 2, this.#failure.failed(error));
     } else {
       const deed = storeFailureOf(error) === 'refused' ? 'refuses' : 'does not accept';
       this.#problem = `The broker ${deed} the subscription of the group '${request.group}': ${errorMessage(error)}`;

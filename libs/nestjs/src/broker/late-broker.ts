@@ -1,10 +1,12 @@
 import {
+  BrokerHealthRecord,
   RepeatedFailure,
   errorText,
   storeFailureOf,
   type Broker,
-  type BrokerLag,
+  type BrokerHealth,
   type Clock,
+  type GroupLag,
   type Logger,
   type Message,
   type PublishOutcome,
@@ -12,6 +14,7 @@ import {
   type SubscribeRequest,
   type Subscription,
   type Timer,
+  type TopicProblem,
   type UnservedQueue,
 } from '@sagaz/core';
 import { BrokerAbsentError } from './broker-absent.error.js';
@@ -41,13 +44,13 @@ const LONGEST_PAUSE_MS = 5_000;
  */
 export class LateBroker implements Broker {
   readonly name: string;
-  // These are set once the broker is connected and has them, because a broker without such data has no
+  // These are set once the broker is connected and has them, because a broker that cannot do that has no
   // such method.
-  lag?: () => Promise<BrokerLag>;
   unserved?: () => Promise<readonly UnservedQueue[]>;
   removeGroup?: (group: string) => Promise<number>;
   readonly #options: LateBrokerOptions;
   readonly #failure: RepeatedFailure;
+  readonly #record: BrokerHealthRecord;
   // Timers of `clock` do not keep the process alive, and a process whose only work needs the broker
   // has nothing else that does.
   readonly #alive = setInterval(() => undefined, 60_000);
@@ -60,6 +63,7 @@ export class LateBroker implements Broker {
     const { clock, logger, name, onFailure } = options;
     this.#options = options;
     this.name = name;
+    this.#record = new BrokerHealthRecord(clock);
     this.#failure = new RepeatedFailure({
       clock,
       logger,
@@ -95,8 +99,19 @@ export class LateBroker implements Broker {
   }
 
   /** @throws BrokerAbsentError */
-  async health(): Promise<void> {
-    await this.#present().health();
+  async ensure(topics: readonly string[]): Promise<readonly TopicProblem[]> {
+    return this.#present().ensure(topics);
+  }
+
+  /** Down since the first try to connect, until the broker is connected. */
+  async health(): Promise<BrokerHealth> {
+    if (this.#broker !== null) return this.#broker.health();
+    return this.#record.down(this.#absent());
+  }
+
+  /** @throws BrokerAbsentError */
+  async lag(): Promise<readonly GroupLag[]> {
+    return this.#present().lag();
   }
 
   /**
@@ -128,7 +143,6 @@ export class LateBroker implements Broker {
     const { clock, logger, since } = this.#options;
     this.#broker = broker;
     clearInterval(this.#alive);
-    if (broker.lag !== undefined) this.lag = broker.lag.bind(broker);
     if (broker.unserved !== undefined) this.unserved = broker.unserved.bind(broker);
     if (broker.removeGroup !== undefined) this.removeGroup = broker.removeGroup.bind(broker);
     logger.info(`The broker ${this.name} is there; what waited for it goes on.`, {

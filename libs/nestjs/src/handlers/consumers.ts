@@ -5,6 +5,7 @@ import {
   InboxProcessor,
   LandingWorker,
   SoloGate,
+  whileExtended,
   type Broker,
   type Clock,
   type Delivery,
@@ -166,7 +167,12 @@ export class Consumers implements Worker, OnModuleInit {
         concurrency: this.options.inbox.concurrency,
         // Each handler has a time limit of its own, so the subscription needs none.
         timeoutMs: null,
-        handle: (delivery) => this.#receive(delivery),
+        handle: (delivery) =>
+          whileExtended(delivery, () => this.#receive(delivery), {
+            clock: this.clock,
+            logger: this.logger,
+            onFailure: () => this.work.extensionFailed({ group }),
+          }),
         land: (deliveries) => this.#land(deliveries),
       },
     });

@@ -1,9 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
-import { errorMessage, redact, storeFailureOf, type Broker, type Clock } from '@sagaz/core';
-import { BrokerAbsentError } from '../broker/index.js';
+import { errorMessage, redact, type Broker, type Clock } from '@sagaz/core';
 import { Connections } from '../enlist/index.js';
 import {
+  BrokerState,
   RecentAnswer,
   UnservedQueues,
   UnservedSagaWatches,
@@ -12,13 +12,13 @@ import {
   type Worker,
 } from '../lifecycle/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK } from '../tokens/index.js';
+import { brokerIndicator, isForgiven } from './broker-indicator.js';
 
 /**
  * The longest wait for an answer, in ms. A probe that takes longer is abandoned by its caller, who then
  * does not learn which part hung.
  */
 const WITHIN_MS = 3_000;
-
 /**
  * The health of Sagaz as Terminus indicators: `up`, or `down` with the problem. For health controllers
  * of your own; {@link SagazHealthModule} contains a ready one. Each indicator answers within 3 s, even
@@ -27,7 +27,7 @@ const WITHIN_MS = 3_000;
 @Injectable()
 export class SagazHealth {
   readonly #databases: readonly { readonly name: string; readonly answer: RecentAnswer<void> }[];
-  readonly #broker: RecentAnswer<void>;
+  readonly #broker: BrokerState | null;
 
   constructor(
     @Inject(HealthIndicatorService) private readonly indicators: HealthIndicatorService,
@@ -43,7 +43,7 @@ export class SagazHealth {
       name,
       answer: new RecentAnswer(() => store.health(), options),
     }));
-    this.#broker = new RecentAnswer(async () => broker?.health(), options);
+    this.#broker = broker === null ? null : new BrokerState(broker, options);
   }
 
   /** The databases of all stores. */
@@ -62,19 +62,17 @@ export class SagazHealth {
 
   /**
    * The broker; `up` if none is configured, or if this process can do its work without it: its messages
-   * wait in the outbox, and its sagas wait for their replies. Always `down` while the broker refuses
-   * this process, because only a person can change that.
+   * wait in the outbox, and its sagas wait for their replies. Also `up`, with the problem, while a broker
+   * that this process was connected to has been away for less than 10 s. Always `down` while the broker
+   * refuses this process, because only a person can change that.
    */
   async broker(): Promise<HealthIndicatorResult> {
     const indicator = this.indicators.check('broker');
-    const answer = await this.#broker.now();
-    const problem = problemOf(answer);
-    if (problem === null) return indicator.up();
-    if (isRefusal(answer)) return indicator.down(problem);
-    const stopped = this.workers.all.some((worker) => worker.withoutBroker?.() === 'stops');
-    return stopped
-      ? indicator.down(problem)
-      : indicator.up({ message: `away, and nothing here stops without it: ${problem}` });
+    const health = await this.#broker?.now();
+    if (health === undefined) return indicator.up();
+    return brokerIndicator(indicator, health, () =>
+      this.workers.all.some((worker) => worker.withoutBroker?.() === 'stops'),
+    );
   }
 
   /** The background work of this process (engine, relay, consumers), one indicator for each. */
@@ -86,7 +84,7 @@ export class SagazHealth {
       const stuck = stuckIn(worker);
       if (problem === null && stuck === null) result = { ...result, ...indicator.up() };
       else if (problem === null) result = { ...result, ...indicator.up({ message: stuck }) };
-      else if (worker.withoutBroker?.() === 'waits' && (await this.#brokerAway())) {
+      else if (await this.#waitsForBroker(worker)) {
         result = { ...result, ...indicator.up({ message: `waits for the broker: ${problem}` }) };
       } else result = { ...result, ...indicator.down(redact(problem)) };
     }
@@ -123,18 +121,13 @@ export class SagazHealth {
     });
   }
 
-  async #brokerAway(): Promise<boolean> {
-    return (await this.#broker.now()).kind === 'none';
+  /** Whether the broker is away, and the worker can wait for it: for as long as it takes, or for a moment. */
+  async #waitsForBroker(worker: Worker): Promise<boolean> {
+    const without = worker.withoutBroker?.();
+    if (without === undefined) return false;
+    const health = await this.#broker?.now();
+    return health?.state === 'down' && (without === 'waits' || isForgiven(health));
   }
-}
-
-/** Whether the server refused: because of a wrong password, or a missing schema or grant. */
-function isRefusal(answer: Answer<void>): boolean {
-  if (answer.kind === 'answer') return false;
-  const { error } = answer;
-  return error instanceof BrokerAbsentError
-    ? error.failure === 'refused'
-    : storeFailureOf(error) === 'refused';
 }
 
 function problemOf(answer: Answer<void>): string | null {

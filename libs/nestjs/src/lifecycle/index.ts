@@ -1,5 +1,6 @@
 export { EveryMinute } from './every-minute.js';
 export { WorkObservers, type DroppedReply, type WorkObserver } from './observers.js';
+export { BrokerState } from './broker-state.js';
 export { RecentAnswer, type Answer } from './recent-answer.js';
 export { SagazLifecycle } from './sagaz-lifecycle.js';
 export { UnservedQueues } from './unserved-queues.js';

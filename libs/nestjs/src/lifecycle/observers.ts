@@ -43,6 +43,8 @@ export interface WorkObserver extends EnlistObserver {
    * connect is over before any observer can be added, so no observer receives it.
    */
   brokerFailed?(event: { readonly failure: StoreFailure }): void;
+  /** The right to go on with a delivery of the broker could not be extended; it is tried again. */
+  extensionFailed?(event: { readonly group: string }): void;
   /**
    * The database refused what the inbox of a connection asks to handle a message, which is tried again.
    */
@@ -107,6 +109,10 @@ export class WorkObservers implements Required<Omit<WorkObserver, 'facts' | 'aro
 
   brokerFailed(event: { readonly failure: StoreFailure }): void {
     for (const observer of this.#observers) observer.brokerFailed?.(event);
+  }
+
+  extensionFailed(event: { readonly group: string }): void {
+    for (const observer of this.#observers) observer.extensionFailed?.(event);
   }
 
   inboxFailed(event: { readonly connection: string; readonly failure: StoreFailure }): void {

@@ -1,11 +1,13 @@
 import type { Clock } from '@sagaz/core';
 
-export interface RecentAnswerOptions {
+export interface RecentAnswerOptions<T = unknown> {
   readonly clock: Clock;
   /** How long an answer is reused, in ms, because there are many callers and a question has a cost. */
   readonly keepMs: number;
   /** The longest wait of a caller, in ms, because probes and scrapes have time limits of their own. */
   readonly withinMs: number;
+  /** Whether an answer is reused. Default: every one is. */
+  readonly keeps?: (value: T) => boolean;
   /** Called once when answers begin to fail, and again only after one has succeeded. */
   readonly failed?: (error: unknown) => void;
 }
@@ -21,12 +23,12 @@ export type Answer<T> =
  */
 export class RecentAnswer<T> {
   readonly #ask: () => Promise<T>;
-  readonly #options: RecentAnswerOptions;
+  readonly #options: RecentAnswerOptions<T>;
   #asked: Promise<Answer<T>> | null = null;
   #last: { readonly at: number; readonly value: T } | null = null;
   #failing = false;
 
-  constructor(ask: () => Promise<T>, options: RecentAnswerOptions) {
+  constructor(ask: () => Promise<T>, options: RecentAnswerOptions<T>) {
     this.#ask = ask;
     this.#options = options;
   }
@@ -58,7 +60,8 @@ export class RecentAnswer<T> {
   async #question(): Promise<Answer<T>> {
     try {
       const value = await this.#ask();
-      this.#last = { at: this.#options.clock.now(), value };
+      const { clock, keeps } = this.#options;
+      this.#last = keeps?.(value) === false ? null : { at: clock.now(), value };
       this.#failing = false;
       return { kind: 'answer', value };
     } catch (error) {

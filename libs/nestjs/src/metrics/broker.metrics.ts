@@ -1,14 +1,8 @@
 import { Inject, Injectable, type OnModuleDestroy, type Provider } from '@nestjs/common';
 import { makeGaugeProvider } from '@willsoto/nestjs-prometheus';
-import {
-  errorText,
-  type Backlog,
-  type Broker,
-  type BrokerLag,
-  type Clock,
-  type Logger,
-} from '@sagaz/core';
-import { register, type Gauge } from 'prom-client';
+import { errorText, type Broker, type Clock, type GroupLag, type Logger } from '@sagaz/core';
+import { register } from 'prom-client';
+import { BrokerAbsentError } from '../broker/index.js';
 import { RecentAnswer } from '../lifecycle/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER } from '../tokens/index.js';
 
@@ -19,18 +13,20 @@ const WITHIN_MS = 2_000;
 /** Asks the broker for the lag of consumer groups when the metrics are scraped. */
 @Injectable()
 export class BrokerBacklog implements OnModuleDestroy {
-  readonly #lag: RecentAnswer<BrokerLag | undefined>;
+  readonly #lag: RecentAnswer<readonly GroupLag[] | undefined>;
 
   constructor(
     @Inject(SAGAZ_BROKER) broker: Broker | null,
     @Inject(SAGAZ_CLOCK) clock: Clock,
     @Inject(SAGAZ_LOGGER) logger: Logger,
   ) {
-    this.#lag = new RecentAnswer(async () => broker?.lag?.(), {
+    this.#lag = new RecentAnswer(async () => broker?.lag(), {
       clock,
       keepMs: KEEP_MS,
       withinMs: WITHIN_MS,
       failed: (error) => {
+        // That the broker is absent is in the log already.
+        if (error instanceof BrokerAbsentError) return;
         logger.warn(
           'The lag of consumer groups could not be read from the broker; its metrics are left out until it can.',
           {
@@ -41,8 +37,8 @@ export class BrokerBacklog implements OnModuleDestroy {
     });
   }
 
-  /** Returns the lag; undefined: the broker cannot tell it, or does not answer now. Never rejects. */
-  async now(): Promise<BrokerLag | undefined> {
+  /** Returns the lag; undefined: there is no broker, or it does not answer now. Never rejects. */
+  async now(): Promise<readonly GroupLag[] | undefined> {
     const answer = await this.#lag.now();
     return answer.kind === 'answer' ? answer.value : undefined;
   }
@@ -60,56 +56,59 @@ const NAMES = [
   'sagaz_broker_unrouted_oldest_seconds',
 ] as const;
 
+/** A gauge of the topics that consumer groups have joined, or of those that no group has. */
 function gaugeOf(
   name: (typeof NAMES)[number],
   about: string,
-  labelNames: readonly string[],
-  fill: (gauge: Gauge, lag: BrokerLag) => void,
+  joined: boolean,
+  valueOf: (lag: GroupLag) => number,
 ): Provider {
   return makeGaugeProvider({
     name,
     help: `${about} The same in every process: take max() and not sum().`,
-    labelNames: [...labelNames],
+    labelNames: joined ? ['group', 'topic'] : ['topic'],
     inject: [BrokerBacklog],
     async collect(backlog: BrokerBacklog) {
-      const lag = await backlog.now();
+      const lags = await backlog.now();
+      // Numbers that cannot be read now are left out.
       this.reset();
-      // Numbers that cannot be read now are left out. A gauge without labels begins at 0 after its reset.
-      if (lag !== undefined) fill(this, lag);
-      else if (labelNames.length === 0) this.remove();
+      // A topic without a group comes with its first message, and an alert needs a series before that.
+      if (!joined && lags !== undefined) this.set({}, 0);
+      for (const lag of lags ?? []) {
+        const { group, topic } = lag;
+        if ((group !== null) !== joined) continue;
+        this.set(group === null ? { topic } : { group, topic }, valueOf(lag));
+      }
     },
   });
 }
 
-const seconds = ({ oldestMs }: Backlog): number => oldestMs / 1_000;
+const messages = (lag: GroupLag): number => lag.messages;
+const seconds = (lag: GroupLag): number => lag.oldestAgeMs / 1_000;
 
 export const brokerMetrics: Provider[] = [
   gaugeOf(
     NAMES[0],
-    'Messages that a consumer group of the broker has before it, counted up to 100,000.',
-    ['group'],
-    (gauge, { groups }) => {
-      for (const { group, waiting } of groups) gauge.set({ group }, waiting);
-    },
+    'Messages of a topic that a consumer group of the broker has before it, counted up to 100,000.',
+    true,
+    messages,
   ),
   gaugeOf(
     NAMES[1],
-    'Age of the oldest message that a consumer group has before it.',
-    ['group'],
-    (gauge, { groups }) => {
-      for (const lag of groups) gauge.set({ group: lag.group }, seconds(lag));
-    },
+    'Age of the oldest message of a topic that a consumer group has before it.',
+    true,
+    seconds,
   ),
   gaugeOf(
     NAMES[2],
-    'Messages in topics that no consumer group has joined, counted up to 100,000.',
-    [],
-    (gauge, { unrouted }) => gauge.set(unrouted.waiting),
+    'Messages in a topic that no consumer group has joined, counted up to 100,000.',
+    false,
+    messages,
   ),
   gaugeOf(
     NAMES[3],
-    'Age of the oldest message in topics that no consumer group has joined.',
-    [],
-    (gauge, { unrouted }) => gauge.set(seconds(unrouted)),
+    'Age of the oldest message in a topic that no consumer group has joined.',
+    false,
+    seconds,
   ),
 ];

@@ -8,40 +8,48 @@ import {
 import { InjectMetric, makeCounterProvider, makeGaugeProvider } from '@willsoto/nestjs-prometheus';
 import type { Broker, Clock, StoreFailure } from '@sagaz/core';
 import { register, type Counter } from 'prom-client';
-import { RecentAnswer, WorkObservers } from '../lifecycle/index.js';
+import { BrokerState, WorkObservers } from '../lifecycle/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK } from '../tokens/index.js';
 
 const KEEP_MS = 5_000;
 const WITHIN_MS = 2_000;
 const UP = 'sagaz_process_broker_up';
 const FAILURES_TOTAL = 'sagaz_process_broker_failures_total';
+const EXTENSION_FAILURES_TOTAL = 'sagaz_process_broker_extension_failures_total';
 /** A record, so that the compiler reports a missing member here when the type gets a new one. */
 const FAILURES: Readonly<Record<StoreFailure, true>> = { refused: true, away: true, failed: true };
 
-/** Shows whether this process reaches its broker, and counts failed tries to connect and subscribe. */
+/**
+ * Shows whether this process reaches its broker, and counts failed tries to connect and subscribe, and to extend
+ * deliveries.
+ */
 @Injectable()
 export class ProcessBroker implements OnModuleInit, OnModuleDestroy {
-  readonly #answer: RecentAnswer<void> | null;
+  readonly #state: BrokerState | null;
 
   constructor(
     @Inject(SAGAZ_BROKER) broker: Broker | null,
     @Inject(SAGAZ_CLOCK) clock: Clock,
     @Inject(WorkObservers) observers: WorkObservers,
     @InjectMetric(FAILURES_TOTAL) private readonly failures: Counter<'failure'>,
+    @InjectMetric(EXTENSION_FAILURES_TOTAL) extensions: Counter,
   ) {
     const options = { clock, keepMs: KEEP_MS, withinMs: WITHIN_MS };
-    this.#answer = broker === null ? null : new RecentAnswer(() => broker.health(), options);
+    this.#state = broker === null ? null : new BrokerState(broker, options);
     observers.add({
       brokerFailed: ({ failure }) => {
         failures.inc({ failure });
+      },
+      extensionFailed: () => {
+        extensions.inc();
       },
     });
   }
 
   /** Whether the broker can be reached; undefined: this process has no broker. Never rejects. */
   async up(): Promise<boolean | undefined> {
-    if (this.#answer === null) return undefined;
-    return (await this.#answer.now()).kind === 'answer';
+    if (this.#state === null) return undefined;
+    return (await this.#state.now()).state === 'up';
   }
 
   /**
@@ -63,6 +71,10 @@ export const processBrokerMetrics: Provider[] = [
     name: FAILURES_TOTAL,
     help: 'Tries of this process to connect to the broker, or to subscribe a group at it, that failed and are made again: refused (a person has to change something), away (nobody answers) or failed.',
     labelNames: ['failure'],
+  }),
+  makeCounterProvider({
+    name: EXTENSION_FAILURES_TOTAL,
+    help: 'Extensions of deliveries that the broker did not take; where they go on failing, messages are delivered once more while they are handled.',
   }),
   makeGaugeProvider({
     name: UP,

@@ -7,6 +7,7 @@ import {
   replyMail,
   replyTopicOf,
   untrustedMail,
+  whileExtended,
   type Broker,
   type Clock,
   type Delivery,
@@ -73,7 +74,12 @@ export class Replies implements Worker, OnModuleInit {
         group: this.#group,
         topics: [replyTopicOf(options.service)],
         concurrency: CONCURRENCY,
-        handle: (delivery) => this.#take(delivery),
+        handle: (delivery) =>
+          whileExtended(delivery, () => this.#take(delivery), {
+            clock: this.clock,
+            logger: this.logger,
+            onFailure: ({ group }) => this.work.extensionFailed({ group }),
+          }),
       },
     });
     this.#subscription = subscription;

@@ -1,42 +1,49 @@
-import { MOST_COUNTED, type BrokerLag } from '@sagaz/core';
+import { MOST_COUNTED, type GroupLag } from '@sagaz/core';
 import { epochMs, type SagazPool, type SchemaName } from '../connection/index.js';
-import { inLanes, UNROUTED_LANE } from '../slots/index.js';
+import { LANES, UNROUTED_LANE } from '../slots/index.js';
 
 interface LagRow {
-  /** Null: topics without a group. */
+  /** Null: no group has joined the topic. */
   readonly group: string | null;
-  readonly waiting: string;
+  readonly topic: string;
+  readonly messages: string;
   readonly oldest_ms: number | null;
 }
 
-/**
- * Counts for each group the first {@link MOST_COUNTED} rows of each status that wait, and as many rows of
- * messages without a group.
- */
-export async function readLag(pool: SagazPool, { quoted }: SchemaName): Promise<BrokerLag> {
-  const { rows } = await pool.for('count').query<LagRow>({
-    text: `SELECT g.name AS group, waiting.counted AS waiting, ${epochMs('clock_timestamp() - waiting.since')} AS oldest_ms
-      FROM ${quoted}.queue g CROSS JOIN LATERAL (
-        SELECT coalesce(sum(c.counted), 0) AS counted, min(c.since) AS since
-        FROM ${quoted}.message_counts(g.id, $1) AS c WHERE ${inLanes('c', 'pending', 'retrying', 'held')}
-      ) AS waiting
-      UNION ALL
-      SELECT NULL, c.counted, ${epochMs('clock_timestamp() - c.since')}
-      FROM ${quoted}.message_counts(0, $1) AS c WHERE c.lane = ${String(UNROUTED_LANE)}`,
-    values: [MOST_COUNTED],
-  });
-  return lagOf(rows);
-}
+/** The most entries that are answered, as `Broker.lag` promises. */
+const MOST_ENTRIES = 1_000;
+/** The lanes in which messages wait for their group. */
+const WAITING = [LANES.pending, LANES.retrying, LANES.held];
 
-function lagOf(rows: readonly LagRow[]): BrokerLag {
-  const backlog = (row: LagRow | undefined) => ({
-    waiting: Number(row?.waiting ?? 0),
-    oldestMs: Math.max(0, row?.oldest_ms ?? 0),
+/**
+ * Counts for each group, by topic, the first {@link MOST_COUNTED} rows of each status that wait, and as many
+ * rows of messages without a group.
+ */
+export async function readLag(
+  pool: SagazPool,
+  { quoted }: SchemaName,
+): Promise<readonly GroupLag[]> {
+  const { rows } = await pool.for('count').query<LagRow>({
+    text: `SELECT lag.name AS group, lag.topic, sum(lag.counted) AS messages,
+        ${epochMs('clock_timestamp() - min(lag.since)')} AS oldest_ms
+      FROM (
+        SELECT g.name, l.topic, l.counted, l.since
+        FROM ${quoted}.queue g CROSS JOIN LATERAL ${quoted}.topic_lag(g.id, $2::integer[], $1) AS l
+        UNION ALL
+        SELECT g.name, s.topic, 0, NULL
+        FROM ${quoted}.queue g JOIN ${quoted}.subscription s ON s.queue = g.id
+        UNION ALL
+        SELECT NULL, l.topic, l.counted, l.since
+        FROM ${quoted}.topic_lag(0, $3::integer[], $1) AS l
+      ) AS lag
+      GROUP BY lag.name, lag.topic
+      ORDER BY sum(lag.counted) DESC, lag.name, lag.topic LIMIT $4`,
+    values: [MOST_COUNTED, WAITING, [UNROUTED_LANE], MOST_ENTRIES],
   });
-  return {
-    groups: rows.flatMap((row) =>
-      row.group === null ? [] : [{ group: row.group, ...backlog(row) }],
-    ),
-    unrouted: backlog(rows.find(({ group }) => group === null)),
-  };
+  return rows.map(({ group, topic, messages, oldest_ms }) => ({
+    group,
+    topic,
+    messages: Number(messages),
+    oldestAgeMs: Math.max(0, oldest_ms ?? 0),
+  }));
 }

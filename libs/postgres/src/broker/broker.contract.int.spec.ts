@@ -1,5 +1,5 @@
 import { systemClock, type Broker, type Message } from '@sagaz/core';
-import { brokerContract, runContract } from '@sagaz/core/testing';
+import { brokerContract, brokerUpkeepContract, runContract } from '@sagaz/core/testing';
 import { createDatabase, describeEachPostgres, type TestDatabase } from '@sagaz/test-support';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { quiet } from './broker.fixture.js';
@@ -31,4 +31,5 @@ describeEachPostgres('the Postgres broker', (server) => {
     };
   }
   runContract('keeps the contract', brokerContract, fixture, { it, describe });
+  runContract('keeps the contract of upkeep', brokerUpkeepContract, fixture, { it, describe });
 });

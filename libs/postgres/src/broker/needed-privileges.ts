@@ -21,7 +21,7 @@ const CONSUMING = [
 ];
 
 /** The privileges for metrics, which the work does not need. */
-const COUNTING = [table('queue', 'SELECT'), callOf('message_counts')];
+const COUNTING = [table('queue', 'SELECT'), callOf('topic_lag')];
 
 /** The privileges by the roles of a process. An engine consumes the replies to its commands. */
 const BY_ROLE: Readonly<Record<ProcessRole, readonly Needed[]>> = {

@@ -1,15 +1,19 @@
 import {
+  BrokerHealthRecord,
   handleEach,
   SlotConsumer,
+  topicNameProblem,
   type Broker,
-  type BrokerLag,
+  type BrokerHealth,
   type Clock,
   type FaultPoints,
+  type GroupLag,
   type Logger,
   type Message,
   type PublishOutcome,
   type SubscribeRequest,
   type Subscription,
+  type TopicProblem,
   type UnservedQueue,
 } from '@sagaz/core';
 import type { SagazClient, SagazPool, SchemaName } from '../connection/index.js';
@@ -55,12 +59,14 @@ export class PgBroker implements Broker {
   readonly #parts: PgBrokerParts;
   readonly #publisher: Publisher;
   readonly #groups: Groups;
+  readonly #record: BrokerHealthRecord;
   readonly #open = new Set<Subscription>();
   #closed: Promise<void> | null = null;
 
   constructor(parts: PgBrokerParts) {
     this.#parts = parts;
     this.#groups = new Groups(parts.pool, parts.schema);
+    this.#record = new BrokerHealthRecord(parts.clock);
     this.#publisher = new Publisher(
       parts.pool,
       parts.schema,
@@ -73,6 +79,18 @@ export class PgBroker implements Broker {
     if (this.#closed === null) return this.#publisher.publish(batch, deadline);
     const error = new BrokerClosedError('publish to');
     return Promise.resolve(batch.map(() => ({ kind: 'unavailable', error })));
+  }
+
+  /**
+   * A topic is nothing but a name in the rows of its messages and groups, so there is nothing to make, and
+   * nothing that two processes could make twice. A name that no row could hold is refused.
+   */
+  async ensure(topics: readonly string[]): Promise<readonly TopicProblem[]> {
+    if (this.#closed !== null) throw new BrokerClosedError('ensure topics of');
+    return topics.flatMap((topic) => {
+      const problem = topicNameProblem(topic);
+      return problem === null ? [] : [{ topic, error: new Error(problem) }];
+    });
   }
 
   /**
@@ -139,13 +157,18 @@ export class PgBroker implements Broker {
     return subscription;
   }
 
-  async health(): Promise<void> {
-    if (this.#closed !== null) throw new BrokerClosedError('ask');
-    // Reads a table as well, because a reachable database without the broker's schema takes no
-    // messages.
-    await this.#parts.pool.for('health').query({
-      text: `SELECT EXISTS (SELECT FROM ${this.#parts.schema.quoted}.subscription)`,
-    });
+  async health(): Promise<BrokerHealth> {
+    if (this.#closed !== null) return this.#record.down(new BrokerClosedError('ask'));
+    try {
+      // Reads a table as well, because a reachable database without the broker's schema takes no
+      // messages.
+      await this.#parts.pool.for('health').query({
+        text: `SELECT EXISTS (SELECT FROM ${this.#parts.schema.quoted}.subscription)`,
+      });
+      return this.#record.up();
+    } catch (error) {
+      return this.#record.down(error);
+    }
   }
 
   unserved(): Promise<readonly UnservedQueue[]> {
@@ -156,7 +179,7 @@ export class PgBroker implements Broker {
     return this.#groups.remove(group);
   }
 
-  lag(): Promise<BrokerLag> {
+  lag(): Promise<readonly GroupLag[]> {
     return readLag(this.#parts.pool, this.#parts.schema);
   }
 

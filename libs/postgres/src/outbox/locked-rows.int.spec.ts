@@ -2,6 +2,7 @@ import {
   Relay,
   systemClock,
   type Broker,
+  type BrokerHealth,
   type Logger,
   type Message,
   type OutboxStore,
@@ -42,8 +43,14 @@ class Recorder implements Broker {
   subscribe(): never {
     throw new Error('nobody listens');
   }
-  health(): Promise<void> {
-    return Promise.resolve();
+  ensure(): Promise<[]> {
+    return Promise.resolve([]);
+  }
+  health(): Promise<BrokerHealth> {
+    return Promise.resolve({ state: 'up', since: new Date(0), forMs: 0 });
+  }
+  lag(): Promise<[]> {
+    return Promise.resolve([]);
   }
   close(): Promise<void> {
     return Promise.resolve();

@@ -80,7 +80,9 @@ describeEachPostgres('a role that owns nothing', (server) => {
         orderedBatches: true,
         keepsRetries: true,
         subscribe: () => Promise.reject(new Error('not asked for here')),
-        health: () => Promise.resolve(),
+        ensure: () => Promise.resolve([]),
+        health: () => Promise.resolve({ state: 'up', since: new Date(0), forMs: 0 }),
+        lag: () => Promise.resolve([]),
         close: () => Promise.resolve(),
         publish: (batch) => {
           published.push(...batch.map(({ key }) => key));

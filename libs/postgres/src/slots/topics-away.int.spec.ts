@@ -60,7 +60,9 @@ describeEachPostgres('50,000 messages of a topic that is away', (server) => {
         orderedBatches: true,
         keepsRetries: true,
         subscribe: () => Promise.reject(new Error('not asked for here')),
-        health: () => Promise.resolve(),
+        ensure: () => Promise.resolve([]),
+        health: () => Promise.resolve({ state: 'up', since: new Date(0), forMs: 0 }),
+        lag: () => Promise.resolve([]),
         close: () => Promise.resolve(),
         publish: (batch) =>
           Promise.resolve(

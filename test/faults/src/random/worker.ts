@@ -4,6 +4,7 @@ import {
   SagaEngine,
   systemClock as clock,
   type Broker,
+  type BrokerHealth,
   type Message,
   type PublishOutcome,
 } from '@sagaz/core';
@@ -38,7 +39,17 @@ class OutsideBroker implements Broker {
     return Promise.reject(new TypeError('Nobody subscribes here.'));
   }
 
-  async health(): Promise<void> {}
+  async ensure(): Promise<[]> {
+    return [];
+  }
+
+  async health(): Promise<BrokerHealth> {
+    return { state: 'up', since: new Date(0), forMs: 0 };
+  }
+
+  async lag(): Promise<[]> {
+    return [];
+  }
 
   async close(): Promise<void> {}
 }

@@ -13,6 +13,7 @@ import { judge, type Judgement } from './judgement.js';
 import { RefusedAlone } from './refused-alone.js';
 import type { RelayObserver } from './relay-observer.js';
 import type { RelaySettings } from './relay-settings.js';
+import { TopicPublisher } from './topic-publisher.js';
 import { UnansweredPublishes } from './unanswered-publishes.js';
 
 /**
@@ -54,6 +55,7 @@ export class BatchPublisher implements SlotWork {
   #publishing = 0;
   readonly #unanswered: UnansweredPublishes;
   readonly #refusedAlone = new RefusedAlone();
+  readonly #topics: TopicPublisher;
   #paused = false;
   #pauseReason: unknown = null;
   /** How many batches in a row the broker took nothing of, for all their topics. */
@@ -68,6 +70,12 @@ export class BatchPublisher implements SlotWork {
     this.patienceMs = 4 * (options.settings.maxPauseMs + options.settings.publishTimeoutMs);
     this.#unanswered = new UnansweredPublishes(options.clock);
     this.#pause = new Backoff(options.clock, 100, options.settings.maxPauseMs);
+    const { broker, clock, settings } = options;
+    this.#topics = new TopicPublisher({
+      broker,
+      clock,
+      ensureMs: settings.publishTimeoutMs / 2,
+    });
   }
 
   attach(source: WorkSource): void {
@@ -231,14 +239,10 @@ export class BatchPublisher implements SlotWork {
   }
 
   async #publish(rows: readonly TakenRow[], deadline: number): Promise<readonly PublishOutcome[]> {
-    const { broker, outgoing } = this.#options;
+    const { outgoing } = this.#options;
     try {
       const messages = rows.map((taken) => outgoing(taken.row.message));
-      const outcomes = await broker.publish(messages, deadline);
-      if (outcomes.length === rows.length) return outcomes;
-      throw new Error(
-        `The broker answered ${outcomes.length} outcomes for ${rows.length} messages.`,
-      );
+      return await this.#topics.publish(messages, deadline);
     } catch (error) {
       return rows.map(() => ({ kind: 'unknown', error }));
     }

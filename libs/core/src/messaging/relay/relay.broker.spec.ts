@@ -121,8 +121,10 @@ describe('a broker that does not answer as it should', () => {
       orderedBatches: true,
       keepsRetries: true,
       publish: (batch) => (broken ? Promise.resolve([]) : bench.broker.publish(batch)),
+      ensure: (topics) => bench.broker.ensure(topics),
       subscribe: (request) => bench.broker.subscribe(request),
       health: () => bench.broker.health(),
+      lag: () => bench.broker.lag(),
       close: () => bench.broker.close(),
     };
     await bench.relay({}, {}, { broker }).start();

@@ -60,6 +60,7 @@ export const brokerCases: readonly ContractCase<BrokerFixture>[] = [
     guards: 'A message that could not be set aside when it fails would be tried for ever.',
     async run({ broker }) {
       const topic = freshName('topic');
+      await broker.ensure([topic]);
       const batch = ['a', 'k'.repeat(2_001), 'b'].map((key) => messageOf(topic, key, 1));
       const outcomes = await broker.publish(batch);
       assert.deepEqual(
@@ -156,6 +157,7 @@ export const brokerCases: readonly ContractCase<BrokerFixture>[] = [
       'gone would leave a saga waiting for ever.',
     async run(fixture) {
       const topic = freshName('topic');
+      await fixture.broker.ensure([topic]);
       const outcomes = await fixture.broker.publish([
         messageOf(topic, 'k', 1),
         messageOf(topic, 'k', 2),

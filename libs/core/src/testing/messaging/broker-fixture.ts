@@ -66,6 +66,7 @@ export class Listener {
     topic: string,
     given: Partial<SubscribeRequest> = {},
   ): Promise<this> {
+    await broker.ensure(given.topics ?? [topic]);
     this.#subscription = await broker.subscribe({
       group: freshName('group'),
       topics: [topic],

@@ -4,6 +4,7 @@ import { brokerCases } from './broker-cases.js';
 import type { BrokerFixture } from './broker-fixture.js';
 import { busyKeyCases } from './busy-key-cases.js';
 import { delayCases } from './delay-cases.js';
+import { extensionCases } from './extension-cases.js';
 import { keyCases } from './key-cases.js';
 import { leaseCases } from './lease-cases.js';
 import { lockedCases } from './locked-cases.js';
@@ -16,8 +17,10 @@ import { retryCases } from './retry-cases.js';
 import { rowCases } from './row-cases.js';
 import type { SlotQueueFixture } from './slot-queue-fixture.js';
 import { topicCases } from './topic-cases.js';
+import { upkeepCases, type BrokerUpkeepFixture } from './upkeep-cases.js';
 
 export type { BrokerFixture } from './broker-fixture.js';
+export type { BrokerUpkeepFixture } from './upkeep-cases.js';
 export { neighbourOf, outboxMessage, textOf, textsOf } from './outbox-message.js';
 export { queueOf, type OutboxStoreFixture } from './outbox-fixture.js';
 export type { RowLocks, SlotQueueFixture } from './slot-queue-fixture.js';
@@ -47,3 +50,9 @@ export const brokerContract: readonly ContractCase<BrokerFixture>[] = [
   ...brokerCases,
   ...redeliveryCases,
 ];
+
+/** What every broker does beside publishing and delivering: topics, lag and health. */
+export const brokerUpkeepContract: readonly ContractCase<BrokerUpkeepFixture>[] = upkeepCases;
+
+/** Deliveries that have to be extended; for brokers that give a message away after a time. */
+export const deliveryExtensionContract: readonly ContractCase<BrokerFixture>[] = extensionCases;
