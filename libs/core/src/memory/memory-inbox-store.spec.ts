@@ -6,8 +6,8 @@ import {
   inboxStoreContract,
   landingTrialContract,
   runContract,
-  type LandingEffect,
 } from '../testing/index.js';
+import { landedEffects } from './landed-effects.fixture.js';
 import { MemoryInboxStore, MemoryTable, MemoryTransactions } from './index.js';
 
 function fixture() {
@@ -29,19 +29,7 @@ function fixture() {
           .map(([, text]) => text),
       ),
   };
-  const seen = new MemoryTable<LandingEffect>();
-  const landed = {
-    record: (effect: LandingEffect, transaction: Transaction) =>
-      transactions.within(transaction, (own) => {
-        written += 1;
-        seen.set(String(written), effect, own);
-      }),
-    see: (_group: string, key: string, transaction: Transaction) =>
-      transactions.within(transaction, (own) =>
-        seen.entries(own).flatMap(([, effect]) => (effect.key === key ? [effect.n] : [])),
-      ),
-    recorded: () => Promise.resolve(seen.entries().map(([, effect]) => effect)),
-  };
+  const landed = landedEffects(transactions);
   return Promise.resolve({ store, effects, landed, newStore: () => Promise.resolve(store) });
 }
 

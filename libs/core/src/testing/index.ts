@@ -24,5 +24,6 @@ export { refusing, type Refusing } from './refusing.js';
 export { ConsumerBench } from './consumer-bench.js';
 export * from './random/index.js';
 export * from './landing/index.js';
+export * from './log/index.js';
 export { SagaTest, sagaTest, type SagaTestResult } from './saga-test.js';
 export { UnansweredCommandError } from './unanswered-command.error.js';

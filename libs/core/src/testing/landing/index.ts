@@ -10,6 +10,7 @@ export {
   type LandingTrialOptions,
   type LandingTrialResult,
 } from './landing-trial.js';
+export { disturbed, type Disturbance } from './disturbed-inbox.js';
 export { PartitionedLog, PartitionOwner, type LogConsumer } from './partitioned-log.js';
 
 const SEEDS = [1, 2, 3, 4];
