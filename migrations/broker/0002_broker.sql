@@ -134,6 +134,39 @@ BEGIN
 END
 $$;
 
+-- The same for one message, the usual case of a broker that is not busy. Plain values cost the server half
+-- as much as arrays and their join.
+CREATE FUNCTION sagaz.publish_one(
+  in_lock integer, in_slot integer, in_id text, in_tenant text, in_topic text, in_key text, in_type text,
+  in_source text, in_time text, in_content_type text, in_headers text, in_payload bytea,
+  in_channel text DEFAULT NULL, in_said text[] DEFAULT '{}'
+) RETURNS text[] LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  reached text[];
+BEGIN
+  PERFORM sagaz.assert_granted('publish', ARRAY[in_topic]);
+  PERFORM pg_advisory_xact_lock_shared(1396786500, in_lock);
+  WITH written AS (
+    INSERT INTO sagaz.message
+      (queue, lane, slot, id, tenant, topic, key, type, source, time, content_type, headers, payload)
+    SELECT
+      CASE WHEN s.ready THEN s.queue ELSE 0 END, CASE WHEN s.ready THEN 0 ELSE 6 END,
+      in_slot, in_id, in_tenant, in_topic, in_key, in_type, in_source, in_time, in_content_type,
+      in_headers::json, in_payload
+    FROM (SELECT) AS always LEFT JOIN sagaz.subscription s ON s.topic = in_topic
+    RETURNING queue
+  )
+  SELECT array_agg(g.name) INTO reached
+  FROM sagaz.queue g
+  WHERE g.id IN (SELECT w.queue FROM written w);
+  IF in_said <> '{}' THEN
+    PERFORM pg_notify(in_channel, said) FROM unnest(in_said) AS said;
+  END IF;
+  RETURN coalesce(reached, '{}');
+END
+$$;
+
 -- Lets a group join topics. Returns its number, and of the topics those in which something lies that is
 -- still to be handed over to it.
 CREATE FUNCTION sagaz.subscribe(
@@ -266,6 +299,9 @@ DROP FUNCTION
   sagaz.assert_granted(text, text[]),
   sagaz.publish(
     integer[], integer[], text[], text[], text[], text[], text[], text[], text[], text[], text[], bytea[], text, text[]
+  ),
+  sagaz.publish_one(
+    integer, integer, text, text, text, text, text, text, text, text, text, bytea, text, text[]
   ),
   sagaz.subscribe(text, text[], integer[]),
   sagaz.hand_over(integer, text, integer, bigint, integer);

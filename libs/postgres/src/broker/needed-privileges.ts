@@ -7,7 +7,7 @@ const POLICIES = [callOf('unrestricted'), callOf('own_queues'), callOf('own_grou
 /** The privileges of every process: readiness reads a table. */
 const PRESENT = [...TO_BEGIN, ...POLICIES, table('subscription', 'SELECT')];
 
-const PUBLISHING = [callOf('publish')];
+const PUBLISHING = [callOf('publish'), callOf('publish_one')];
 
 const CONSUMING = [
   callOf('subscribe'),

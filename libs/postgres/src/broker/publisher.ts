@@ -8,8 +8,9 @@ import {
   type PooledClient,
   type SagazPool,
   type SchemaName,
+  type Statement,
 } from '../connection/index.js';
-import { messageArrays, slotsOf } from '../slots/index.js';
+import { messageArrays, messageValues, slotsOf } from '../slots/index.js';
 import { missingGrant } from './grants.js';
 import type { Announcement, Announcements } from './announcements.js';
 
@@ -43,7 +44,8 @@ const ACKNOWLEDGED: PublishOutcome = { kind: 'acknowledged' };
 /** Writes batches of messages, each in one transaction of one statement. */
 export class Publisher {
   readonly #pool: SagazPool;
-  readonly #sql: Prepared;
+  readonly #many: Prepared;
+  readonly #one: Prepared;
   readonly #announcements: Announcements;
   readonly #clock: Clock;
   #underWay = 0;
@@ -51,8 +53,9 @@ export class Publisher {
   constructor(pool: SagazPool, schema: SchemaName, announcements: Announcements, clock: Clock) {
     this.#pool = pool;
     // Read as JSON, because arrays of the database are read as text.
-    this.#sql = new Prepared(
-      `SELECT to_json(${schema.quoted}.publish($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)) AS groups`,
+    this.#many = new Prepared(`SELECT to_json(${schema.quoted}.publish(${PARAMETERS})) AS groups`);
+    this.#one = new Prepared(
+      `SELECT to_json(${schema.quoted}.publish_one(${PARAMETERS})) AS groups`,
     );
     this.#announcements = announcements;
     this.#clock = clock;
@@ -116,6 +119,16 @@ export class Publisher {
     if (attempt.kind !== 'written') for (const message of sent) stopped.add(keyOf(message));
   }
 
+  #statement(batch: readonly Message[], announced: Announcement | null): Statement {
+    const said = [announced?.channel ?? null, announced?.payloads ?? []];
+    const locks = topicLocks(batch.map((message) => message.topic));
+    const slots = slotsOf(batch);
+    const [only] = batch;
+    return batch.length === 1 && only !== undefined
+      ? this.#one.with([locks[0], slots[0], ...messageValues(only), ...said])
+      : this.#many.with([locks, slots, ...messageArrays(batch), ...said]);
+  }
+
   async #write(
     batch: readonly Message[],
     announced: Announcement | null,
@@ -131,13 +144,7 @@ export class Publisher {
       return { kind: 'unavailable', error };
     }
     try {
-      const statement = this.#sql.with([
-        topicLocks(batch.map((message) => message.topic)),
-        slotsOf(batch),
-        ...messageArrays(batch),
-        announced?.channel ?? null,
-        announced?.payloads ?? [],
-      ]);
+      const statement = this.#statement(batch, announced);
       // The wait for the connection, or a stop of the process, may have outlasted the right to publish:
       // another relay may have given a message up and published the next one of its key.
       if (this.#clock.now() >= deadline) {
@@ -157,6 +164,8 @@ export class Publisher {
     }
   }
 }
+
+const PARAMETERS = Array.from({ length: 14 }, (_, at) => `$${String(at + 1)}`).join(', ');
 
 function firstTooLong(batch: readonly Message[]): unknown {
   for (const message of batch) {

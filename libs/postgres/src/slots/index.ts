@@ -1,5 +1,5 @@
 export { inLanes, LANES, UNROUTED_LANE } from './lanes.js';
-export { bytes, messageArrays, slotsOf } from './message-arrays.js';
+export { bytes, messageArrays, messageValues, slotsOf } from './message-arrays.js';
 export { PgSlotQueue } from './pg-slot-queue.js';
 export {
   BYTE_COLUMNS,

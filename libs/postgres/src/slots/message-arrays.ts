@@ -28,6 +28,13 @@ export function messageArrays(
   ];
 }
 
+/** The same columns of one message, as plain values. */
+export function messageValues(m: Message): unknown[] {
+  const { id, tenant, topic, key, type, source, time, contentType } = m;
+  const headers = JSON.stringify(m.headers);
+  return [id, tenant, topic, key, type, source, time, contentType, headers, bytes(m.payload)];
+}
+
 /**
  * Makes a Buffer, because `pg` sends a nested Buffer as bytes and any other typed array as something
  * else.
