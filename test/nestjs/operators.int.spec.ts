@@ -142,16 +142,24 @@ describe('an operator', () => {
     const history = await sagas.history(id);
     const failed = history.find(({ kind }) => kind === 'step_failed');
     expect(failed).toMatchObject({ step: 'second', data: { error: { message: 'No.' } } });
-    await sagas.retry(id, 'It can be undone again.');
+    await sagas.retry(id, 'It can be undone again.', 'ann');
     await untilFound(sagas, id, ({ revision }) => revision > (found?.revision ?? 0) + 1);
     const requested = (await sagas.history(id)).find(({ kind }) => kind === 'retry_requested');
     expect(requested?.data).toEqual({
       again: [{ role: 'compensation', step: 'first', item: null }],
       reason: 'It can be undone again.',
+      actor: 'ann',
     });
     await untilFound(sagas, id, ({ status }) => status === 'needs_attention');
-    await sagas.terminate(id, 'by a test');
+    await sagas.terminate(id, 'by a test', 'bob');
     await untilFound(sagas, id, ({ status }) => status === 'terminated');
+    const ended = (await sagas.history(id)).find(({ kind }) => kind === 'saga_ended');
+    expect(ended?.data).toMatchObject({ reason: 'by a test', actor: 'bob' });
+    for (const request of ['cancel', 'retry', 'terminate'] as const) {
+      await expect(sagas[request](id, 'why', 'x'.repeat(4_001))).rejects.toThrow(
+        `Sagas.${request}: actor is`,
+      );
+    }
     await expect(sagas.retry(id)).rejects.toThrow(SagaEndedError);
     await expect(sagas.cancel(id)).rejects.toThrow(SagaEndedError);
     await expect(sagas.terminate(id)).rejects.toThrow(SagaEndedError);

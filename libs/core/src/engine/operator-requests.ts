@@ -28,7 +28,12 @@ export class OperatorRequests {
   }
 
   /** @throws SagaNotFoundError, SagaEndedError */
-  async put(sagaId: string, request: OperatorRequest, reason: string): Promise<OperatorAnswer> {
+  async put(
+    sagaId: string,
+    request: OperatorRequest,
+    reason: string,
+    actor: string,
+  ): Promise<OperatorAnswer> {
     const { sagas, wakeUps } = this.#store;
     const saga = await sagas.get(sagaId);
     if (saga === null) throw new SagaNotFoundError(sagaId);
@@ -45,7 +50,7 @@ export class OperatorRequests {
         : answerTo(request, state, this.#definitionOf(name, version));
     // A request that the saga would ignore is not stored.
     if (!answer.acts) return { sagaId, request, status, ...answer };
-    await sagas.putMail([controlMail(sagaId, { name, version }, request, reason)]);
+    await sagas.putMail([controlMail(sagaId, { name, version }, request, reason, actor)]);
     wakeUps.hint('saga');
     return { sagaId, request, status, ...answer };
   }

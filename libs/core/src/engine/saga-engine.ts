@@ -317,13 +317,13 @@ export class SagaEngine {
    * Asks a saga to stop and undo what it did, also while it waits for the siblings of a step that
    * failed. If a recovery has given up behind the point of no return, the saga goes on without it.
    * Otherwise a saga behind that point, or one that is undoing already, does nothing, and the answer
-   * says why.
+   * says why. Entries of its journal name the `actor`, the one who asks; `''`: no one is named.
    *
    * @throws SagaNotFoundError
    * @throws SagaEndedError when it has ended
    */
-  cancel(id: string, reason = ''): Promise<OperatorAnswer> {
-    return this.#requests.put(id, 'cancel', reason);
+  cancel(id: string, reason = '', actor = ''): Promise<OperatorAnswer> {
+    return this.#requests.put(id, 'cancel', reason, actor);
   }
 
   /**
@@ -335,13 +335,13 @@ export class SagaEngine {
    * @throws SagaNotFoundError
    * @throws SagaEndedError when it has ended
    */
-  retry(id: string, reason = ''): Promise<OperatorAnswer> {
-    return this.#requests.put(id, 'retry', reason);
+  retry(id: string, reason = '', actor = ''): Promise<OperatorAnswer> {
+    return this.#requests.put(id, 'retry', reason, actor);
   }
 
   /** Ends a saga as it is; nothing is undone. @throws SagaNotFoundError, SagaEndedError */
-  terminate(id: string, reason = ''): Promise<OperatorAnswer> {
-    return this.#requests.put(id, 'terminate', reason);
+  terminate(id: string, reason = '', actor = ''): Promise<OperatorAnswer> {
+    return this.#requests.put(id, 'terminate', reason, actor);
   }
 
   #mayStart(): boolean {

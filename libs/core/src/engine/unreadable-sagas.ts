@@ -11,7 +11,7 @@ import {
   type SagaHeader,
   type SagaStore,
 } from '../ports/index.js';
-import { mailData } from './decide/index.js';
+import { actorIn, mailData } from './decide/index.js';
 import type { FactStream, SagaFacts } from './facts/index.js';
 import type { TransitionFlusher } from './flush/index.js';
 import type { SagaOutcome } from './handle/index.js';
@@ -98,17 +98,20 @@ export class UnreadableSagas {
     const entries: SagaEntry[] = [];
     if (ending === undefined) {
       if (!parked) entries.push({ kind: 'needs_attention', reason, detail });
-      for (const { kind } of letters) {
-        entries.push({ kind: 'mail_ignored', mail: kind, reason: detail });
+      for (const { kind, data } of letters) {
+        const by = actorIn(mailData(data));
+        entries.push({ kind: 'mail_ignored', mail: kind, reason: detail, ...by });
       }
       if (newer > FORMAT && entries.length === 0) entries.push({ kind: 'parked' });
     } else {
-      const { reason: why } = mailData(ending.data);
+      const words = mailData(ending.data);
+      const { reason: why } = words;
       entries.push({
         kind: 'saga_ended',
         status: 'terminated',
         output: undefined,
         reason: typeof why === 'string' ? why : '',
+        ...actorIn(words),
       });
     }
     if (entries.length === 0) return;

@@ -167,12 +167,15 @@ export class Sagas {
    * Otherwise a saga behind that point, or one that is undoing already, does nothing, and the answer
    * says why.
    *
+   * @param reason - why, for its history and its outcome; default none
+   * @param actor - the one who asks, such as a user's name, for its history; default none
    * @throws SagaNotFoundError
    * @throws SagaEndedError when it has ended
    */
-  async cancel(id: string, reason?: string): Promise<OperatorAnswer> {
+  async cancel(id: string, reason?: string, actor?: string): Promise<OperatorAnswer> {
     proseArgument('Sagas.cancel', 'reason', reason);
-    return (await this.#engineOf(id)).cancel(id, reason);
+    proseArgument('Sagas.cancel', 'actor', actor);
+    return (await this.#engineOf(id)).cancel(id, reason, actor);
   }
 
   /**
@@ -181,18 +184,28 @@ export class Sagas {
    * aborted and begins again. A running step is left to its time limit. If no task waits for an
    * attempt, the saga does nothing, and the answer says why.
    *
+   * @param reason - why, for its history; default none
+   * @param actor - the one who asks, for its history; default none
    * @throws SagaNotFoundError
    * @throws SagaEndedError when it has ended
    */
-  async retry(id: string, reason?: string): Promise<OperatorAnswer> {
+  async retry(id: string, reason?: string, actor?: string): Promise<OperatorAnswer> {
     proseArgument('Sagas.retry', 'reason', reason);
-    return (await this.#engineOf(id)).retry(id, reason);
+    proseArgument('Sagas.retry', 'actor', actor);
+    return (await this.#engineOf(id)).retry(id, reason, actor);
   }
 
-  /** Ends a saga as it is; nothing is undone. @throws SagaNotFoundError, SagaEndedError */
-  async terminate(id: string, reason?: string): Promise<OperatorAnswer> {
+  /**
+   * Ends a saga as it is; nothing is undone.
+   *
+   * @param reason - why, for its history and its outcome; default none
+   * @param actor - the one who asks, for its history; default none
+   * @throws SagaNotFoundError, SagaEndedError
+   */
+  async terminate(id: string, reason?: string, actor?: string): Promise<OperatorAnswer> {
     proseArgument('Sagas.terminate', 'reason', reason);
-    return (await this.#engineOf(id)).terminate(id, reason);
+    proseArgument('Sagas.terminate', 'actor', actor);
+    return (await this.#engineOf(id)).terminate(id, reason, actor);
   }
 
   async #engineOf(id: string): Promise<SagaEngine> {

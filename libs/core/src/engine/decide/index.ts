@@ -11,6 +11,7 @@ export type {
 export type { AttemptResult, SagaEvent, WaitRequest } from './saga-event.js';
 export { MalformedReplyError } from './malformed-reply.error.js';
 export {
+  actorIn,
   controlMail,
   isKnownMail,
   lateMail,

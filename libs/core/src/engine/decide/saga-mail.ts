@@ -140,14 +140,15 @@ function sagaOf({ id, headers }: Message): string {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-/** Mail of operators and users. */
+/** Mail of operators and users. `actor`: the one who asks; empty: not known. */
 export function controlMail(
   sagaId: string,
   definition: DefinitionRef,
   kind: OperatorRequest,
   reason: string,
+  actor = '',
 ): NewMail {
-  const data = recordText({ reason }) ?? '{}';
+  const data = recordText({ reason, ...(actor === '' ? {} : { actor }) }) ?? '{}';
   return { sagaId, definition, ...formatted(kind), dedupeKey: kind, data };
 }
 
@@ -170,6 +171,11 @@ export function lateMail(
     dedupeKey: indexText(`late:${role}:${step}:${item ?? ''}:${attempt}`),
     data: recordText({ role, step, item, attempt, output }) ?? '{}',
   };
+}
+
+/** The one who made a request, for the entry that comes of it. */
+export function actorIn({ actor }: Readonly<Record<string, unknown>>): { readonly actor?: string } {
+  return typeof actor === 'string' && actor !== '' ? { actor } : {};
 }
 
 /** The data of mail as a record; empty if it is no JSON object. */

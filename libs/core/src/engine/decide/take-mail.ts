@@ -4,7 +4,7 @@ import type { Mail } from '../../ports/index.js';
 import { ROLES, type ErrorRecord, type IgnoredReply, type TaskRef } from '../journal/index.js';
 import { taskOf, type SagaState, type TaskState } from '../state/index.js';
 import type { Draft } from './decision.js';
-import { isKnownMail, mailData, type MailKind } from './saga-mail.js';
+import { actorIn, isKnownMail, mailData, type MailKind } from './saga-mail.js';
 import { failAttempt, lateSuccess } from './task-result.js';
 import { answerTo, retried, type OperatorRequest } from './operator-request.js';
 
@@ -26,6 +26,7 @@ export function takeMail(draft: Draft, mail: Mail): void {
       mail: kind,
       reason,
       ...(code === undefined ? {} : { code }),
+      ...actorIn(data),
     });
   }
 }
@@ -55,7 +56,7 @@ function take(
     case 'cancel':
     case 'terminate':
     case 'retry':
-      return operate(draft, kind, reason);
+      return operate(draft, kind, { reason, ...actorIn(data) });
     case 'late': {
       const { role, step, item, attempt, output } = data;
       const known = ROLES.find((one) => one === role);
@@ -192,30 +193,36 @@ function explained(details: unknown): string {
   return typeof details.error === 'string' ? ` (${details.error.replace(/\.$/, '')})` : '';
 }
 
-function operate(draft: Draft, request: OperatorRequest, reason: string): Ignored | null {
+/** The words of a request: why it was made, and by whom if that is known. */
+interface Words {
+  readonly reason: string;
+  readonly actor?: string;
+}
+
+function operate(draft: Draft, request: OperatorRequest, words: Words): Ignored | null {
   const answer = answerTo(request, draft.state, draft.context.definition);
   if (!answer.acts) return { reason: answer.why };
   switch (request) {
     case 'cancel':
-      cancel(draft, reason);
+      cancel(draft, words);
       return null;
     case 'terminate':
-      draft.add({ kind: 'saga_ended', status: 'terminated', output: undefined, reason });
+      draft.add({ kind: 'saga_ended', status: 'terminated', output: undefined, ...words });
       return null;
     case 'retry':
-      retry(draft, reason);
+      retry(draft, words);
       return null;
   }
 }
 
-function cancel(draft: Draft, reason: string): void {
-  draft.add({ kind: 'failing', failure: { kind: 'cancelled', reason } });
+function cancel(draft: Draft, { reason, ...by }: Words): void {
+  draft.add({ kind: 'failing', failure: { kind: 'cancelled', reason }, ...by });
   // The saga was parked because of a recovery, so no step has to be stopped first.
   if (draft.state.phase === 'attention') draft.add({ kind: 'compensating' });
 }
 
-function retry(draft: Draft, reason: string): void {
+function retry(draft: Draft, words: Words): void {
   const { again, restarts } = retried(draft.state, draft.context.definition);
-  draft.add({ kind: 'retry_requested', again, reason });
+  draft.add({ kind: 'retry_requested', again, ...words });
   draft.restarts.push(...restarts);
 }

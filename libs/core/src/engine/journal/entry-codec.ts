@@ -40,10 +40,11 @@ export function encodeEntry(entry: SagaEntry): JournalEntry {
 }
 
 /** An output of the saga that is in the store already is not stored again: its place stands for it. */
-function endData({ status, output, reason }: Extract<SagaEntry, { kind: 'saga_ended' }>): object {
-  if (!(output instanceof StoredOutput)) return { status, output, reason };
+function endData(entry: Extract<SagaEntry, { kind: 'saga_ended' }>): object {
+  const { kind: _, status, output, ...others } = entry;
+  if (!(output instanceof StoredOutput)) return { status, output, ...others };
   const { revision, ordinal, bytes } = output;
-  return { status, outputAt: { revision, ordinal, bytes }, reason };
+  return { status, outputAt: { revision, ordinal, bytes }, ...others };
 }
 
 function textOf(data: object): string | null {

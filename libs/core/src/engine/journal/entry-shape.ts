@@ -68,13 +68,13 @@ const SHAPES: Readonly<Record<SagaEntry['kind'], Readonly<Record<string, Check>>
   late_success: {},
   saga_started: { trace },
   adopted: { by: text, epoch: number },
-  failing: { failure },
+  failing: { failure, actor: maybeText },
   compensating: {},
   parked: {},
-  mail_ignored: { mail: text, reason: text },
+  mail_ignored: { mail: text, reason: text, actor: maybeText },
   needs_attention: { reason: text, detail: text },
-  retry_requested: { again: tasks, reason: maybeText },
-  saga_ended: { status: final },
+  retry_requested: { again: tasks, reason: maybeText, actor: maybeText },
+  saga_ended: { status: final, actor: maybeText },
 };
 
 /** The first field that is missing or has the wrong type; null: none. */

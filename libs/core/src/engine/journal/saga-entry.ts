@@ -132,6 +132,12 @@ export type TaskEntry =
   /** An attempt that had already been abandoned has succeeded: its effect is there. */
   | (AttemptOf & { readonly kind: 'late_success'; readonly output: unknown });
 
+/** Of an entry that a person's request brought about. */
+interface Requested {
+  /** The one who asked, as the application named them; absent: nobody asked, or no name was given. */
+  readonly actor?: string;
+}
+
 /** Entries about the saga as a whole. */
 export type WholeEntry =
   /** The saga was started. `trace`: the W3C Trace Context of the caller, if it had one. */
@@ -142,33 +148,33 @@ export type WholeEntry =
       readonly from: string | null;
       readonly epoch: number;
     }
-  | { readonly kind: 'failing'; readonly failure: Failure }
+  | (Requested & { readonly kind: 'failing'; readonly failure: Failure })
   | { readonly kind: 'compensating' }
   | { readonly kind: 'parked' }
-  | {
+  | (Requested & {
       readonly kind: 'mail_ignored';
       readonly mail: string;
       readonly reason: string;
       /** The reason as a code; only for replies. */
       readonly code?: IgnoredReply;
-    }
+    })
   | { readonly kind: 'needs_attention'; readonly reason: AttentionReason; readonly detail: string }
   /**
    * The saga goes on: a person asked for it, the journal can be read again, or an event settled the
    * question for which a person was needed. The tasks in `again` get their attempts anew.
    */
-  | {
+  | (Requested & {
       readonly kind: 'retry_requested';
       readonly again: readonly TaskRef[];
       /** The reason that the operator gave, which may be empty; absent: no operator asked. */
       readonly reason?: string;
-    }
-  | {
+    })
+  | (Requested & {
       readonly kind: 'saga_ended';
       readonly status: FinalStatus;
       readonly output: unknown;
       readonly reason: string | null;
-    };
+    });
 
 /**
  * An entry of the journal: one thing that happened to a saga. The state of the saga is computed from

@@ -1,7 +1,10 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { command, defineCommand } from '../../messaging/index.js';
 import { EngineBench, Gate, Program, type BenchEngineOptions } from '../../testing/index.js';
 import { factHandlers, type FactOf } from '../facts/index.js';
 import { order, replyTo } from './commands.fixture.js';
+
+const Pay = defineCommand<{ n: number }, string>()('party.pay');
 
 let bench: EngineBench;
 afterEach(() => bench.close());
@@ -156,6 +159,31 @@ describe('an attempt waits from when it could have begun', () => {
     for (const ms of [...of('b', 'compensation'), ...of('a', 'compensation')]) {
       expect(ms).toBeLessThan(AT_ONCE);
     }
+  });
+
+  it('and not while its saga needed a person', async () => {
+    const gate = new Gate();
+    const program = new Program({
+      failureStrategy: 'wait-all',
+      steps: {
+        pay: { pivot: true, run: () => command(Pay, { n: 1 }), replyTimeoutMs: MINUTE },
+        slow: { timeoutMs: false, run: () => gate.pass() },
+        next: { dependsOn: ['slow'] },
+      },
+    });
+    const { engine, of } = await engineWith({}, program);
+    const handle = await bench.start(engine, program);
+    await bench.clock.advance(2 * MINUTE);
+    // Nothing new begins, since it is unknown whether the pivot had its effect.
+    gate.open();
+    await bench.clock.advance(HOUR);
+    expect((await bench.sagas.get(handle.id))?.status).toBe('needs_attention');
+    await replyTo(bench, bench.sent[0], 'ok', 'paid');
+    await bench.clock.until(handle.outcome());
+    await bench.clock.advance(2_000);
+    expect((await bench.sagas.get(handle.id))?.status).toBe('completed');
+    expect(of('next')).toHaveLength(1);
+    expect(of('next')[0]).toBeLessThan(AT_ONCE);
   });
 });
 
