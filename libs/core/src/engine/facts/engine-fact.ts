@@ -86,7 +86,7 @@ export interface FactFields {
   /**
    * The method of an attempt is about to be called. Its start is in the journal. `queuedMs`: since it could
    * have begun: all that it depends on was done, and its delay after a failure was over. It waited for a
-   * permit, for an engine, for its start to be written, or for a connection.
+   * permit, for an engine, for its start to be written, for outputs to be read, or for a connection.
    */
   attempt_began: AttemptFacts & { readonly queuedMs: number };
   /**
@@ -101,7 +101,7 @@ export interface FactFields {
   };
   /**
    * An attempt ended before its method was called: it got no connection in time, or its saga went on
-   * without it. It is not counted. `waitedMs`: how long it waited for its connection.
+   * without it. It is not counted. `waitedMs`: how long it waited for its connection and for outputs.
    */
   attempt_withdrawn: AttemptFacts & { readonly waitedMs: number };
   /**

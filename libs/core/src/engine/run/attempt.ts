@@ -119,10 +119,10 @@ export class Attempt {
   async runPlain(): Promise<void> {
     const { start, engine } = this;
     const point = start.role === 'compensation' ? 'compensation' : 'step';
-    this.teller.began();
     try {
       const ready = this.readOutputs();
       if (ready !== true && !(await ready)) return;
+      this.teller.began();
       await engine.faults.reach(`${point}.before-invoke`, start.step);
       const value: unknown = await callMethod(this, undefined);
       await engine.faults.reach(`${point}.after-invoke`, start.step);

@@ -1,6 +1,13 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { command, defineCommand } from '../../messaging/index.js';
-import { EngineBench, Gate, Program, type BenchEngineOptions } from '../../testing/index.js';
+import type { SagaStore } from '../../ports/index.js';
+import {
+  EngineBench,
+  Gate,
+  Program,
+  severable,
+  type BenchEngineOptions,
+} from '../../testing/index.js';
 import { factHandlers, type FactOf } from '../facts/index.js';
 import { order, replyTo } from './commands.fixture.js';
 
@@ -18,14 +25,16 @@ const AT_ONCE = 1_100;
 function waits() {
   const began: FactOf<'attempt_began'>[] = [];
   const claimed: (number | null)[] = [];
+  const took: number[] = [];
   const listener = factHandlers({
     attempt_began: (fact) => began.push(fact),
+    attempt_ended: ({ durationMs }) => took.push(durationMs),
     saga_claimed: ({ queuedMs }) => claimed.push(queuedMs),
   });
   /** The waits of the attempts of a task, in order. */
   const of = (step: string, role = 'step'): number[] =>
     began.flatMap((one) => (one.step === step && one.role === role ? [one.queuedMs] : []));
-  return { listener, of, claimed };
+  return { listener, of, claimed, took };
 }
 
 async function engineWith(options: BenchEngineOptions, ...programs: readonly Program[]) {
@@ -131,6 +140,33 @@ describe('an attempt waits from when it could have begun', () => {
     );
     await bench.clock.until((await bench.start(engine, program)).outcome());
     expect(of('a')).toEqual([700]);
+  });
+
+  it('for the outputs in the store that it may ask for, which do not count as its work', async () => {
+    const gate = new Gate();
+    const program = new Program({
+      steps: {
+        first: { run: () => ({ text: 'x'.repeat(100_000) }) },
+        second: { dependsOn: ['first'], run: () => gate.pass() },
+      },
+    });
+    bench = new EngineBench([program]);
+    const dying = await bench.engine();
+    await bench.start(dying, program);
+    await bench.clock.until(gate.reached);
+    bench.kill(dying);
+    gate.open();
+    const sagas = severable<SagaStore>(bench.sagas);
+    const release = sagas.holdNext('dataOf');
+    const { listener, of, took } = waits();
+    await bench.engine({ listener, store: () => sagas.value });
+    await bench.clock.advance(2 * MINUTE);
+    expect(of('second')).toEqual([]);
+    release();
+    await bench.clock.advance(100);
+    expect(of('second')).toHaveLength(1);
+    expect(of('second')[0]).toBeGreaterThan(MINUTE);
+    expect(took).toEqual([0]);
   });
 
   it('of an undo: until what came after its step is undone, and until a person lets it go on', async () => {
