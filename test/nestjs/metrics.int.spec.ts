@@ -11,6 +11,7 @@ import {
   SagaOf,
   SagaStep,
   Sagas,
+  HandlerObservers,
   WorkObservers,
   connectSagaz,
   defineCommand,
@@ -63,6 +64,7 @@ class Monitoring {}
 /** Set by what a test cannot bring about in a process that goes on; shown by their events. */
 const RARE = [
   'sagaz_outbox_lost_total',
+  'sagaz_inbox_landed_total',
   'sagaz_saga_adopted_total',
   'sagaz_saga_step_crashes_total',
   'sagaz_saga_replies_ignored_total',
@@ -76,7 +78,7 @@ const RARE = [
   'sagaz_database_failures_total',
 ];
 /** Metrics of events that this broker in memory does not have, or that never happen here: see the alerts' test. */
-const ABSENT = /^sagaz_(broker_|unserved_(queues|oldest)|process_stuck_messages)/;
+const ABSENT = /^sagaz_(broker_|unserved_(queues|oldest)|process_(stuck_messages|landing_paused))/;
 
 const server = postgresServers()[0]!;
 
@@ -243,6 +245,11 @@ describe('the metrics of an application that has worked', () => {
     ['sagaz_store_sagas{connection="default",status="running"}', 0],
     ['sagaz_store_outbox_messages{connection="default",status="dead_letter"}', 1],
     ['sagaz_store_inbox_dead_letters{connection="default"}', 2],
+    ['sagaz_store_landing_messages{connection="default",group="stock"}', 0],
+    ['sagaz_store_landing_oldest_seconds{connection="default",group="stock"}', 0],
+    ['sagaz_inbox_landed_total{group="stock"}', 0],
+    ['sagaz_process_landing_paused{connection="default",group="stock",reason="breaker"}', 0],
+    ['sagaz_process_landing_paused{connection="default",group="stock",reason="full"}', 0],
   ])('show %s', (sample, value) => {
     expect(samples.get(sample)).toBe(value);
   });
@@ -266,6 +273,7 @@ describe('the metrics of an application that has worked', () => {
     const saga = { sagaId: 's', saga: 'measured', version: 1, createdAt: 0, traceparent: null };
     const attempt = { ...saga, role: 'step', step: 'first', item: null, attempt: 1 } as const;
     const facts = observers.facts('default');
+    app.get(HandlerObservers).landed({ group: 'stock', count: 1 });
     facts.tell({ kind: 'store_failed', failure: 'refused' });
     facts.tell({ kind: 'saga_adopted', ...saga, from: 'another' });
     facts.tell({ kind: 'task_crashed', ...attempt, crashes: 1 });

@@ -21,6 +21,7 @@ function processOf(name: string, work: () => Promise<number> = () => Promise.res
       counted.push(name);
       return work();
     },
+    landingBacklog: () => Promise.resolve([]),
   };
   const { sagas, outbox } = store;
   return new SharedCounts({ sagas, outbox, inbox }, { clock, everyMs: EVERY_MS, staleMs: 60_000 });

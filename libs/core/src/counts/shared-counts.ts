@@ -11,7 +11,7 @@ import type {
 export interface CountedStore {
   readonly sagas: Pick<SagaStore, 'countByStatus' | 'keepCounts' | 'keptCounts' | 'takeTurn'>;
   readonly outbox: Pick<OutboxStore, 'stats'>;
-  readonly inbox: Pick<InboxStore, 'countDeadLetters'>;
+  readonly inbox: Pick<InboxStore, 'countDeadLetters' | 'landingBacklog'>;
 }
 
 export interface SharedCountsOptions {
@@ -65,16 +65,18 @@ export class SharedCounts {
     if (clock.now() < this.#leavesUntil) return null;
     const { sagas, outbox, inbox } = this.#store;
     if (!(await sagas.takeTurn('counts', everyMs))) return null;
-    const [bySagaStatus, { byStatus, oldestPendingMs }, deadLetters] = await Promise.all([
+    const [bySagaStatus, { byStatus, oldestPendingMs }, deadLetters, landings] = await Promise.all([
       sagas.countByStatus(),
       outbox.stats(),
       inbox.countDeadLetters(),
+      inbox.landingBacklog(),
     ]);
     const counts: StoreCounts = {
       sagas: bySagaStatus,
       outbox: byStatus,
       oldestPendingMs,
       deadLetters,
+      landings,
     };
     await sagas.keepCounts(counts);
     return { ...counts, ageMs: 0 };

@@ -1,3 +1,4 @@
+import type { LandingBacklog } from './landing-groups.js';
 import type { SagaStatus } from './saga-store.js';
 import type { QueuedStatus } from './slot-queue.js';
 
@@ -10,6 +11,8 @@ export interface StoreCounts {
   readonly oldestPendingMs: number | null;
   /** Dead letters of consumers. */
   readonly deadLetters: number;
+  /** What waits in the landing queue of each group. */
+  readonly landings: readonly LandingBacklog[];
 }
 
 /** Counts that a process has made for all. */

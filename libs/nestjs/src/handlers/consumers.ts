@@ -16,7 +16,13 @@ import {
 } from '@sagaz/core';
 import { KeptSubscription } from '../broker/index.js';
 import { Connections, detached, type Connection } from '../enlist/index.js';
-import { WorkObservers, Workers, type StuckMessages, type Worker } from '../lifecycle/index.js';
+import {
+  WorkObservers,
+  Workers,
+  type LandingQueueState,
+  type StuckMessages,
+  type Worker,
+} from '../lifecycle/index.js';
 import type { EffectiveOptions } from '../options/index.js';
 import { SAGAZ_BROKER, SAGAZ_CLOCK, SAGAZ_LOGGER, SAGAZ_OPTIONS } from '../tokens/index.js';
 import { declaredHandlers } from './declared-handlers.js';
@@ -142,6 +148,12 @@ export class Consumers implements Worker, OnModuleInit {
     });
   }
 
+  landings(): readonly LandingQueueState[] {
+    return [...this.#landings].flatMap(([{ name }, groups]) =>
+      [...groups].map(([group, { state }]) => ({ connection: name, group, ...state })),
+    );
+  }
+
   #consume(broker: Broker): void {
     if (this.#state !== 'waiting') return;
     this.#state = 'consuming';
@@ -255,6 +267,7 @@ export class Consumers implements Worker, OnModuleInit {
       logger: this.logger,
       observer: {
         ended: (event) => this.observers.ended(event),
+        landed: (event) => this.observers.landed(event),
         storeFailed: ({ failure }) => this.work.inboxFailed({ connection: name, failure }),
       },
       ...(signing === undefined ? {} : { signing }),

@@ -20,7 +20,7 @@ export interface ForeignEvent {
 }
 
 /** Receives how the handling of messages ends. */
-export interface HandlerObserver extends Pick<InboxObserver, 'ended'> {
+export interface HandlerObserver extends Pick<InboxObserver, 'ended' | 'landed'> {
   /** The handling of a message by an `@Idempotent` method has ended. */
   foreignEnded?(event: ForeignEvent): void;
 }
@@ -40,6 +40,10 @@ export class HandlerObservers implements Required<HandlerObserver> {
   /** Tells every observer how the handling of a message ended. */
   ended(event: InboxEvent): void {
     for (const observer of this.#observers) observer.ended(event);
+  }
+
+  landed(event: { readonly group: string; readonly count: number }): void {
+    for (const observer of this.#observers) observer.landed?.(event);
   }
 
   foreignEnded(event: ForeignEvent): void {

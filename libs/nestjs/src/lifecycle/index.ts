@@ -8,4 +8,4 @@ export { UnservedSagaWatches } from './unserved-saga-watches.js';
 export { drainTimeOf, endedWithin, httpTimeOf } from './shutdown-times.js';
 export { waitForDatabase } from './wait-for-database.js';
 export { StartTimeoutError, waitForServer } from './wait-for-server.js';
-export { Workers, type StuckMessages, type Worker } from './workers.js';
+export { Workers, type LandingQueueState, type StuckMessages, type Worker } from './workers.js';

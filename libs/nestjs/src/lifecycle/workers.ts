@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { LandingState } from '@sagaz/core';
 
 /** How many messages of a queue are done and cannot be removed from it, though others can. */
 export interface StuckMessages {
@@ -6,6 +7,12 @@ export interface StuckMessages {
   readonly kind: 'outbox' | 'group';
   readonly name: string;
   readonly count: number;
+}
+
+/** Whether a consumer group takes messages in this process. */
+export interface LandingQueueState extends LandingState {
+  readonly connection: string;
+  readonly group: string;
 }
 
 /** A worker in the background, from the application's start to its end. */
@@ -31,6 +38,8 @@ export interface Worker {
   withoutBroker?(): 'stops' | 'waits';
   /** The stuck messages of each queue that it works on, those without any included. */
   stuck?(): readonly StuckMessages[];
+  /** The landing queues that it works on. */
+  landings?(): readonly LandingQueueState[];
 }
 
 /** The workers that this process runs in the background. */

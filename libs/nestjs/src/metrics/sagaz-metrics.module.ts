@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { BrokerBacklog, brokerMetrics } from './broker.metrics.js';
 import { FailureMetrics, failureMetrics } from './failure.metrics.js';
 import { InboxMetrics, inboxMetrics } from './inbox.metrics.js';
+import { LandingMetrics, landingMetrics } from './landing.metrics.js';
 import { ProcessBroker, processBrokerMetrics } from './process-broker.metrics.js';
 import { RelayMetrics, relayMetrics } from './relay.metrics.js';
 import { SagaMetrics, sagaMetrics } from './saga.metrics.js';
@@ -26,6 +27,7 @@ import { UnservedMetrics, unservedMetrics } from './unserved.metrics.js';
   providers: [
     ...relayMetrics,
     ...inboxMetrics,
+    ...landingMetrics,
     ...sagaMetrics,
     ...storeCountMetrics,
     ...brokerMetrics,
@@ -35,6 +37,7 @@ import { UnservedMetrics, unservedMetrics } from './unserved.metrics.js';
     ...failureMetrics,
     RelayMetrics,
     InboxMetrics,
+    LandingMetrics,
     SagaMetrics,
     StoreCounts,
     BrokerBacklog,

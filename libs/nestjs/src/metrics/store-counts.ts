@@ -103,6 +103,8 @@ const NAMES = [
   'sagaz_store_outbox_oldest_seconds',
   'sagaz_store_inbox_dead_letters',
   'sagaz_store_counts_age_seconds',
+  'sagaz_store_landing_messages',
+  'sagaz_store_landing_oldest_seconds',
 ] as const;
 
 export const storeCountMetrics: Provider[] = [
@@ -148,6 +150,24 @@ export const storeCountMetrics: Provider[] = [
     [],
     (gauge, connection, { ageMs }) => {
       gauge.set({ connection }, ageMs / 1_000);
+    },
+  ),
+  gaugeOf(
+    NAMES[5],
+    'Messages that wait in the landing queue of a consumer group, dead letters left out.',
+    ['group'],
+    (gauge, connection, { landings }) => {
+      for (const { group, waiting } of landings) gauge.set({ connection, group }, waiting);
+    },
+  ),
+  gaugeOf(
+    NAMES[6],
+    'How long the first of the messages in the landing queue of a consumer group has been there.',
+    ['group'],
+    (gauge, connection, { landings }) => {
+      for (const { group, oldestMs } of landings) {
+        gauge.set({ connection, group }, oldestMs / 1_000);
+      }
     },
   ),
 ];

@@ -66,9 +66,9 @@ export class Landings {
         FROM ${this.#schema}.slot_lease l
         WHERE l.queue = $1 AND l.slot = $2 AND l.owner = $3 AND l.epoch = $4 FOR KEY SHARE
       )
-      DELETE FROM ${this.#schema}.message m USING leased
-      WHERE m.queue = $5 AND ${inLanes('m', 'pending', 'retrying')}
-        AND m.slot = leased.slot AND m.seq = $6`);
+      DELETE FROM ${this.#schema}.message m
+      WHERE EXISTS (SELECT FROM leased) AND m.queue = $5
+        AND ${inLanes('m', 'pending', 'retrying')} AND m.slot = $2 AND m.seq = $6`);
   }
 
   /** The queue of a group, as the process that works on it has it. */
@@ -192,8 +192,8 @@ export class Landings {
             SET lane = ${String(LANES.dead_letter)}, due_at = NULL, died_at = clock_timestamp(),
               attempts = $11, error = $12, reason = $13, blocks = $14 AND m.ordered
             FROM leased, ended
-            WHERE m.queue = $9 AND ${inLanes('m', 'pending', 'retrying')}
-              AND m.slot = leased.slot AND m.seq = $10
+            WHERE m.queue = $9 AND ${inLanes('m', 'pending', 'retrying')} AND m.slot = $6
+              AND m.seq = $10
             RETURNING 1
           )
           SELECT EXISTS (SELECT FROM leased) AS leased, EXISTS (SELECT FROM ended) AS ended,

@@ -677,12 +677,13 @@ COMMENT ON COLUMN sagaz.message.key_hash IS 'In a landing queue: the hash of the
 CREATE INDEX message_landed ON sagaz.message (key_hash, seq)
 WHERE key_hash IS NOT NULL AND (lane <> 5 OR blocks);
 
--- The planner reads a table of no pages as a whole, and would keep that plan while the table fills. So the
--- table gets some pages now, and keeps them.
+-- The planner reads a table of few pages as a whole, and would keep that plan while the table fills. So the
+-- table gets some hundred pages now, more than two looks along an index cost, and keeps them.
 ALTER TABLE sagaz.message SET (vacuum_truncate = off);
 INSERT INTO sagaz.message
   (seq, queue, lane, slot, id, tenant, topic, key, type, source, time, content_type, headers, payload)
-SELECT -row, -1, 0, 0, '', '', '', '', '', '', '', '', '{}'::json, ''::bytea FROM generate_series(1, 1000) AS row;
+SELECT -row, -1, 0, 0, '', '', '', '', '', '', '', '', '{}'::json, convert_to(rpad('', 1000), 'UTF8')
+FROM generate_series(1, 1000) AS row;
 DELETE FROM sagaz.message WHERE queue = -1;
 
 -- How many messages wait in a landing queue, in_most at most, and their bytes: exactly of in_sized messages,

@@ -36,6 +36,8 @@ interface CountsRow {
     readonly outbox: Readonly<Record<string, number>>;
     readonly oldestPendingMs: number | null;
     readonly deadLetters: number;
+    /** Absent: a process of an earlier version counted. */
+    readonly landings?: StoreCounts['landings'];
   };
   readonly age_ms: number;
 }
@@ -43,13 +45,14 @@ interface CountsRow {
 export async function keepCounts(
   on: Queryable,
   schema: SchemaName,
-  { sagas, outbox, oldestPendingMs, deadLetters }: StoreCounts,
+  { sagas, outbox, oldestPendingMs, deadLetters, landings }: StoreCounts,
 ): Promise<void> {
   const counts: CountsRow['counts'] = {
     sagas: Object.fromEntries(sagas),
     outbox: Object.fromEntries(outbox),
     oldestPendingMs,
     deadLetters,
+    landings,
   };
   await on.query({
     text: `INSERT INTO ${schema.quoted}.store_counts AS c (counts) VALUES ($1)
@@ -65,12 +68,13 @@ export async function keptCounts(on: Queryable, schema: SchemaName): Promise<Kep
   });
   const [row] = rows;
   if (row === undefined) return null;
-  const { sagas, outbox, oldestPendingMs, deadLetters } = row.counts;
+  const { sagas, outbox, oldestPendingMs, deadLetters, landings = [] } = row.counts;
   return {
     sagas: countsOf(SAGA_STATUSES, sagas),
     outbox: countsOf(QUEUED_STATUSES, outbox),
     oldestPendingMs,
     deadLetters,
+    landings,
     ageMs: Math.max(0, row.age_ms),
   };
 }

@@ -143,6 +143,8 @@ export interface InboxEvent {
 export interface InboxObserver {
   /** The handling of a delivery has ended, however it ended. */
   ended(event: InboxEvent): void;
+  /** Messages of the broker were put into the landing queue of their group. */
+  landed?(event: { readonly group: string; readonly count: number }): void;
   /** The store refused what the inbox asked to handle a message, which is tried again. */
   storeFailed?(event: { readonly failure: StoreFailure }): void;
 }

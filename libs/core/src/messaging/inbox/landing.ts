@@ -2,7 +2,7 @@ import { errorText } from '../../errors/index.js';
 import type { Delivery, InboxStore, LandingMessage, Logger } from '../../ports/index.js';
 import { HeldKeyError, LandedRowLostError } from './errors.js';
 import type { Claimed } from './claim-subject.js';
-import type { HandledDelivery, InboxOutcome } from './inbox.types.js';
+import type { HandledDelivery, InboxObserver, InboxOutcome } from './inbox.types.js';
 import type { Judged } from './judged-delivery.js';
 import { lineOf } from './landed-form.js';
 import { inboxKeyOf } from './message-role.js';
@@ -21,6 +21,7 @@ interface LandingOptions {
   readonly keepsRetries?: boolean;
   readonly landAfterMs?: number;
   readonly mayLand?: (group: string) => boolean;
+  readonly observer?: Pick<InboxObserver, 'landed'>;
   /** How long a landing waits for a transaction that handles the message, in milliseconds. */
   readonly waitMs: number;
 }
@@ -88,11 +89,13 @@ export class Landing {
     );
   }
 
-  /** Puts messages into the landing queue, in one statement. False: the store did not take them. */
+  /** Puts messages of one group into the landing queue, in one statement. False: the store did not take them. */
   async land(messages: readonly LandingMessage[]): Promise<boolean> {
-    const { inbox, logger, waitMs } = this.#options;
+    const { inbox, logger, waitMs, observer } = this.#options;
     try {
-      await inbox.land(messages, waitMs);
+      const count = await inbox.land(messages, waitMs);
+      const [one] = messages;
+      if (one !== undefined && count > 0) observer?.landed?.({ group: one.key.group, count });
       return true;
     } catch (failed) {
       const [first] = messages;

@@ -16,6 +16,7 @@ const COUNTS: StoreCounts = {
   ]),
   oldestPendingMs: 1_500.5,
   deadLetters: 4,
+  landings: [{ group: 'billing', waiting: 5, oldestMs: 2_000.5 }],
 };
 
 /** A process that counts, and how often it did. */
@@ -30,7 +31,10 @@ function counting(sagas: SagaStore): { readonly counts: SharedCounts; times(): n
           return Promise.resolve({ byStatus: new Map(), oldestPendingMs: null });
         },
       },
-      inbox: { countDeadLetters: () => Promise.resolve(times) },
+      inbox: {
+        countDeadLetters: () => Promise.resolve(times),
+        landingBacklog: () => Promise.resolve([]),
+      },
     },
     { clock: new VirtualClock(), everyMs: 1, staleMs: 600_000 },
   );
