@@ -7,6 +7,7 @@ import {
   groupsCommand,
   landingCommand,
   migrateCommand,
+  partitionCommand,
   sqlCommand,
   statusCommand,
 } from './commands/index.js';
@@ -52,6 +53,7 @@ export async function run(args: readonly string[], io: ConsoleIo): Promise<ExitC
     .showHelpAfterError('Run with --help to see what there is.');
   const commands = [
     migrateCommand,
+    partitionCommand,
     statusCommand,
     sqlCommand,
     groupsCommand,

@@ -37,6 +37,8 @@ describe('sagaz', () => {
     [['nonsense'], /unknown command/],
     [['migrate', '--nonsense'], /unknown option/],
     [['migrate', '--wait', 'soon'], /number of seconds/],
+    [['partition', '--days-ahead', '3'], /number of days from 8 to 3650/],
+    [['partition', '--wait', 'soon'], /number of seconds/],
     [['migrate', '--wait', '1e9'], /seconds from 0 to 86400, which is a day/],
     [['migrate', '--wait', 'Infinity'], /seconds from 0 to 86400, which is a day/],
     [['migrate', '--url', 'postgres://x/y', '--schema', ''], /'' cannot be the name/],
@@ -104,6 +106,19 @@ describeEachPostgres('sagaz on a database', (server) => {
     const after = await sagaz(['status', '--json'], env);
     expect(after.code).toBe(0);
     expect(JSON.parse(after.stdout)).toMatchObject({ upToDate: true, pending: [] });
+  });
+
+  it('partitions the tables once, then makes the days that are missing, and leaves the schema up to date', async () => {
+    await sagaz(['migrate'], env);
+    const first = await sagaz(['partition', '--days-ahead', '9', '--json'], env);
+    expect(first).toMatchObject({ code: 0, stderr: '' });
+    const converted = ['saga_ended', 'saga_journal', 'saga_output'];
+    expect(JSON.parse(first.stdout)).toMatchObject({ schema: 'sagaz', converted });
+    const again = await sagaz(['partition', '--days-ahead', '10'], env);
+    expect(again.stdout).toMatch(/^3 partitions were added to schema sagaz/);
+    expect((await sagaz(['status', '--json'], env)).code).toBe(0);
+    const { rows } = await query("SELECT count(*) AS n FROM pg_class WHERE relkind = 'p'");
+    expect(rows).toEqual([{ n: '3' }]);
   });
 
   it('takes an empty variable for one that is not set', async () => {

@@ -21,6 +21,15 @@ export {
   type ConnectedLandings,
   type ConnectLandingsOptions,
 } from './connect-landings.js';
+export {
+  connectPartitions,
+  PartitionsBusyError,
+  PartitionsForbiddenError,
+  type ConnectedPartitions,
+  type ConversionOptions,
+  type Converted,
+  type PartitionedTable,
+} from './partitions/index.js';
 export { MissingPrivilegesError } from './privileges/index.js';
 export { postgres } from './store.js';
 export {

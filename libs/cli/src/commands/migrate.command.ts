@@ -1,8 +1,9 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import pc from 'picocolors';
 import type { ConsoleIo } from '../console-io.js';
 import { connect, withDatabaseOptions, type DatabaseOptions } from '../database-options.js';
 import { EXIT_CODE, type ExitCode } from '../exit-code.js';
+import { secondsOf } from '../seconds.js';
 
 interface MigrateOptions extends DatabaseOptions {
   readonly wait: number;
@@ -34,16 +35,4 @@ export function migrateCommand(
         await close();
       }
     });
-}
-
-const LONGEST_WAIT_S = 86_400;
-
-function secondsOf(text: string): number {
-  const seconds = Number(text);
-  if (text.trim() === '' || !(seconds >= 0 && seconds <= LONGEST_WAIT_S)) {
-    throw new InvalidArgumentError(
-      `Give a number of seconds from 0 to ${String(LONGEST_WAIT_S)}, which is a day; for example 60.`,
-    );
-  }
-  return seconds;
 }

@@ -93,6 +93,8 @@ const FAULTS: Readonly<Record<string, readonly string[]>> = {
     'SAGAZ_NOT_DELIVERED',
     'SAGAZ_NO_CONNECTION',
     'SAGAZ_NO_URL',
+    'SAGAZ_PARTITIONS_BUSY',
+    'SAGAZ_PARTITIONS_FORBIDDEN',
     'SAGAZ_ROW_LOCKED',
     'SAGAZ_STEP_ABORTED',
     'SAGAZ_STEP_RESULT_MISSING',

@@ -13,6 +13,31 @@ export const ENVIRONMENT: readonly {
   { variable: 'SAGAZ_ENGINE_MAX_STARTS', option: 'engine.maxStarts', reading: 'number' },
   { variable: 'SAGAZ_ENGINE_MAX_WAITS', option: 'engine.maxWaits', reading: 'number' },
   { variable: 'SAGAZ_ENGINE_LEASE', option: 'engine.lease', reading: 'text' },
+  {
+    variable: 'SAGAZ_ENGINE_KEEP_COMPLETED',
+    option: 'engine.keep.completed',
+    reading: 'limit',
+  },
+  {
+    variable: 'SAGAZ_ENGINE_KEEP_COMPENSATED',
+    option: 'engine.keep.compensated',
+    reading: 'limit',
+  },
+  {
+    variable: 'SAGAZ_ENGINE_KEEP_TERMINATED',
+    option: 'engine.keep.terminated',
+    reading: 'limit',
+  },
+  {
+    variable: 'SAGAZ_ENGINE_KEEP_PARTIALLY_COMMITTED',
+    option: 'engine.keep.partiallyCommitted',
+    reading: 'limit',
+  },
+  {
+    variable: 'SAGAZ_ENGINE_KEEP_KEYS',
+    option: 'engine.keep.keys',
+    reading: 'limit',
+  },
   { variable: 'SAGAZ_RELAY_BATCH_SIZE', option: 'relay.batchSize', reading: 'number' },
   { variable: 'SAGAZ_RELAY_POLL_INTERVAL', option: 'relay.pollInterval', reading: 'text' },
   { variable: 'SAGAZ_RELAY_PUBLISH_TIMEOUT', option: 'relay.publishTimeout', reading: 'text' },

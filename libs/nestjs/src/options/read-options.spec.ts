@@ -71,10 +71,16 @@ describe('options of SagazModule', () => {
     values['SAGAZ_SIGNING_UNSIGNED'] = 'accept';
     values['SAGAZ_INBOX_KEEP_DONE'] = values['SAGAZ_INBOX_KEEP_KEYS'] = '4m';
     values['SAGAZ_RELAY_PUBLISH_TIMEOUT'] = '2s';
+    for (const { variable, option } of ENVIRONMENT) {
+      if (option.startsWith('engine.keep.')) values[variable] = '5m';
+    }
+    values['SAGAZ_ENGINE_KEEP_TERMINATED'] = 'false';
+    const minutes = { completed: 300_000, compensated: 300_000, partiallyCommitted: 300_000 };
+    const keep = { ...minutes, terminated: null, keys: 300_000 };
     expect(readOptions(minimal, values)).toMatchObject({
       service: 'billing',
       roles: { engine: true, relay: false, consume: false },
-      engine: { maxInFlight: 3, maxStarts: 3, maxWaits: 3 },
+      engine: { maxInFlight: 3, maxStarts: 3, maxWaits: 3, keep },
       relay: {
         batchSize: 3,
         pollInterval: 4000,

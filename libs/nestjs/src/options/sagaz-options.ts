@@ -39,15 +39,15 @@ export interface EngineOptions {
  * person have not ended, and are kept. All engines of a store should be given the same.
  */
 export interface KeepOptions {
-  /** Default `'30d'`. */
+  /** Default `'30d'`. `SAGAZ_ENGINE_KEEP_COMPLETED`. */
   readonly completed?: Duration | false;
-  /** Default `'30d'`. */
+  /** Default `'30d'`. `SAGAZ_ENGINE_KEEP_COMPENSATED`. */
   readonly compensated?: Duration | false;
-  /** Default `'30d'`. */
+  /** Default `'30d'`. `SAGAZ_ENGINE_KEEP_TERMINATED`. */
   readonly terminated?: Duration | false;
-  /** Default `'90d'`. */
+  /** Default `'90d'`. `SAGAZ_ENGINE_KEEP_PARTIALLY_COMMITTED`. */
   readonly partiallyCommitted?: Duration | false;
-  /** A start that is repeated after this time starts another saga. Default `'90d'`. */
+  /** A start that is repeated after this time starts another saga. Default `'90d'`. `SAGAZ_ENGINE_KEEP_KEYS`. */
   readonly keys?: Duration | false;
 }
 

@@ -32,6 +32,7 @@ import {
   type WakeUps,
 } from '@sagaz/core';
 import type { PgTransaction, PgTransactions, SagazPool, SchemaName } from '../connection/index.js';
+import { PartitionUpkeep } from '../partitions/index.js';
 import { Definitions } from './definitions.js';
 import { SagaClaimer } from './saga-claimer.js';
 import { MailLooks } from './mail-looks.js';
@@ -79,7 +80,7 @@ export class PgSagaStore implements SagaStore {
     this.#claimer = new SagaClaimer(pool.for('work'), schema, this.#definitions);
     this.#mailLooks = new MailLooks(pool.for('work'), schema, this.#definitions);
     this.#tidying = new MailTidying(pool, schema);
-    this.#removal = new SagaRemoval(pool, schema);
+    this.#removal = new SagaRemoval(pool, schema, new PartitionUpkeep(pool, schema));
     this.#queries = new SagaQueries(pool, schema, this.#definitions);
     this.#writer = new TransitionWriter(pool, transactions, schema, this.#definitions);
     this.#unserved = new UnservedSagaReads(pool, schema);

@@ -5,6 +5,7 @@ import {
   type SharedTask,
 } from '@sagaz/core';
 import type { Queryable, SchemaName } from '../connection/index.js';
+import type { PartitionUpkeep } from '../partitions/index.js';
 
 /** A place in the order of keys by age. */
 interface KeyPlace {
@@ -17,22 +18,58 @@ const OLDEST: KeyPlace = {
   saga_id: '00000000-0000-0000-0000-000000000000',
 };
 
+/** How often partitions are looked at, in milliseconds. */
+const LOOK_MS = 30_000;
+/** For so long after its time a row waits for its day to be dropped, in milliseconds. */
+const DAY_WAITS_MS = 2 * 86_400_000;
+
+/** The times after which rows are removed although their day could not be dropped. */
+function later(keep: SagaRetention): SagaRetention {
+  const after = (ms: number | null): number | null => (ms === null ? null : ms + DAY_WAITS_MS);
+  return {
+    completed: after(keep.completed),
+    compensated: after(keep.compensated),
+    partially_committed: after(keep.partially_committed),
+    terminated: after(keep.terminated),
+    keys: keep.keys,
+  };
+}
+
 /** Removes what has been kept for long enough, in small statements. */
 export class SagaRemoval {
   readonly #on: Queryable;
   readonly #schema: SchemaName;
   /** Where the keys go on that were not looked at; those of sagas that go on are passed once. */
   #keysAfter = OLDEST;
+  readonly #partitions: Pick<PartitionUpkeep, 'round'>;
+  #partitioned = false;
+  #lookAt = Number.NEGATIVE_INFINITY;
 
-  constructor(on: Queryable, schema: SchemaName) {
+  constructor(on: Queryable, schema: SchemaName, partitions: Pick<PartitionUpkeep, 'round'>) {
     this.#on = on;
     this.#schema = schema;
+    this.#partitions = partitions;
   }
 
+  /** In tables that are partitioned by day, whole days go first, and rows only where they hold up a day. */
   async remove(keep: SagaRetention, limit: number): Promise<RemovedSagas> {
-    const sagas = await removeEnded(this.#on, this.#schema, keep, limit);
+    const failed = await this.#lookAfterPartitions(keep).then(
+      () => null,
+      (error: unknown) => ({ error }),
+    );
+    const rows = this.#partitioned ? later(keep) : keep;
+    const sagas = await removeEnded(this.#on, this.#schema, rows, limit);
     const { keys, more } = await this.#removeKeys(keep.keys, limit);
+    if (failed !== null) throw failed.error;
     return { sagas, keys, more: more || sagas >= limit };
+  }
+
+  /** Once in a turn, which has many batches. */
+  async #lookAfterPartitions(keep: SagaRetention): Promise<void> {
+    const now = performance.now();
+    if (now < this.#lookAt) return;
+    this.#lookAt = now + LOOK_MS;
+    this.#partitioned = await this.#partitions.round(keep);
   }
 
   async #removeKeys(
