@@ -9,7 +9,7 @@ export interface JournalEntry {
   /** JSON text, escaped so that it holds no NUL and no lone surrogate; null for none. */
   readonly data: string | null;
   /**
-   * True: claims and loads leave the data in the store where it is large ({@link isLarge}), and it is read when
+   * True: claims and loads leave the data in the store where it is large (`isLarge`), and it is read when
    * somebody asks for it. Default: it is read with the saga.
    */
   readonly onDemand?: boolean;
@@ -26,6 +26,7 @@ export interface EntryPlace {
   readonly ordinal: number;
 }
 
+/** An entry as it stands in a journal. */
 export interface RecordedEntry extends Omit<JournalEntry, 'onDemand'>, EntryPlace {
   readonly transitionId: string;
   /** When it was recorded, by the database's clock; for people. */

@@ -20,7 +20,9 @@ export interface ForeignEvent {
 }
 
 /** Receives how the handling of messages ends. */
-export interface HandlerObserver extends Pick<InboxObserver, 'ended' | 'landed'> {
+export interface HandlerObserver extends Pick<InboxObserver, 'ended'> {
+  /** Messages of the broker were put into the landing queue of their group. */
+  landed?(event: { readonly group: string; readonly count: number }): void;
   /** The handling of a message by an `@Idempotent` method has ended. */
   foreignEnded?(event: ForeignEvent): void;
 }

@@ -139,21 +139,24 @@ export class Sagas {
   /**
    * Returns everything that happened to a saga, in order and decoded.
    *
-   * @param options.largeOutputs `'leave'`: outputs of more than about 2 kB are left in the store; `data` is then
-   * null, `apart` says their size in bytes, and {@link historyData} reads one. Default `'read'`.
+   * @param options with `largeOutputs: 'leave'`, outputs of more than about 2 kB are left in the store; `data` is
+   * then null, `apart` says their size in bytes, and {@link historyData} reads one. Default `'read'`.
    * @throws SagaNotFoundError
    */
   async history(
     id: string,
-    { largeOutputs = 'read' }: { readonly largeOutputs?: 'read' | 'leave' } = {},
+    options: { readonly largeOutputs?: 'read' | 'leave' } = {},
   ): Promise<readonly SagaHistoryEntry[]> {
+    const { largeOutputs = 'read' } = options;
     const { sagas } = (await this.#connectionOf(id)).store;
     return historyOf(await sagas.history(id, { onDemand: largeOutputs }));
   }
 
   /**
    * Returns the decoded data of one entry that {@link history} left in the store; null: the store has none at
-   * this place. @throws SagaNotFoundError
+   * this place.
+   *
+   * @throws SagaNotFoundError
    */
   async historyData(id: string, { revision, ordinal }: EntryPlace): Promise<unknown> {
     const { sagas } = (await this.#connectionOf(id)).store;

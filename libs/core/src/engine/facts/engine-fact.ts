@@ -130,6 +130,7 @@ export interface FactFields {
   engine_buried: { readonly incarnation: string };
 }
 
+/** The kind of a fact: `saga_started`, `attempt_began` and so on. */
 export type FactKind = keyof FactFields;
 
 /** A fact of one kind, or of one of several kinds. */
