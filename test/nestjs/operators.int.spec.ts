@@ -77,7 +77,6 @@ const server = postgresServers()[0]!;
 describe('an operator', () => {
   let db: TestDatabase;
   let app: INestApplicationContext | undefined;
-  const bench = new MessageBench();
 
   beforeAll(async () => {
     db = await createDatabase(server);
@@ -90,6 +89,8 @@ describe('an operator', () => {
 
   async function start(engine: boolean): Promise<Sagas> {
     register.clear();
+    // Each application closes its own.
+    const bench = new MessageBench();
     app = await startApp({
       databases: [{ url: db.url }],
       providers: SAGAS,
