@@ -68,6 +68,7 @@ const FAULTS: Readonly<Record<string, readonly string[]>> = {
     'SAGAZ_SCHEMA_OCCUPIED',
     'SAGAZ_SCHEMA_OUTDATED',
     'SAGAZ_SCHEMA_TOO_NEW',
+    'SAGAZ_STALE_SNAPSHOT',
     'SAGAZ_START_TIMEOUT',
     'SAGAZ_STORE_ELSEWHERE',
     'SAGAZ_TRANSACTION_HOST',

@@ -1,4 +1,4 @@
-import type { ClaimOptions, ClaimState, InboxKey } from '@sagaz/core';
+import { StaleSnapshotError, type ClaimOptions, type ClaimState, type InboxKey } from '@sagaz/core';
 import { Prepared, type Queryable, type SchemaName } from '../connection/index.js';
 import { limitIdleness, waitingAtMost } from './bounded-wait.js';
 import { hasKey, holds, KEY_COLUMNS, keyValues, LOCK, lockOf } from './inbox-rows.js';
@@ -61,6 +61,19 @@ export class InboxClaims {
   }
 
   /**
+   * A stricter transaction would look for its key as it was before the wait, and pass what has landed since.
+   *
+   * @throws StaleSnapshotError
+   */
+  async #refuseOldSnapshot(on: Queryable, key: InboxKey): Promise<void> {
+    const { rows } = await on.query<{ level: string }>({
+      text: `SELECT current_setting('transaction_isolation') AS level`,
+    });
+    const level = rows[0]?.level ?? '';
+    if (level !== 'read committed') throw new StaleSnapshotError(key.id, level);
+  }
+
+  /**
    * Marks the message as done, or returns what is known of it. Waits at most `waitMs` for another handler of
    * its key, in a statement of its own: one that waits and looks sees what was there before its wait. Then
    * the claim runs again, with the lock in hand.
@@ -68,7 +81,7 @@ export class InboxClaims {
    * The wait for a statement that lands, prunes, replays or discards just that message is not bounded here,
    * but such a statement takes a few seconds at most.
    *
-   * @throws InboxBusyError
+   * @throws InboxBusyError, StaleSnapshotError
    */
   async claim(
     on: Queryable,
@@ -99,6 +112,7 @@ export class InboxClaims {
       if (held && line !== undefined) return 'held';
       const claimed = await waitingAtMost(on, key, waitMs, async () => {
         await on.query(LOCK.with([lock]));
+        await this.#refuseOldSnapshot(on, key);
         return claims();
       });
       if (claimed) return 'new';

@@ -156,6 +156,25 @@ export class LandedRowLostError extends SagazError {
   }
 }
 
+/**
+ * A claim had to wait for another handler of its key, in a transaction that goes on seeing what was there before the
+ * wait. It is run again in a new one.
+ */
+export class StaleSnapshotError extends SagazError {
+  readonly code = 'SAGAZ_STALE_SNAPSHOT';
+
+  constructor(
+    readonly messageId: string,
+    /** The isolation level of the transaction. */
+    readonly level: string,
+  ) {
+    super(
+      `The claim of message ${messageId} had to wait for another handler of its key, in a transaction of isolation ${level} that does not see what that one did.`,
+      'The transaction runs again; handlers that meet this often should use READ COMMITTED.',
+    );
+  }
+}
+
 /** An earlier message of the key is in the landing queue, so this one has to be put there too. */
 export class HeldKeyError extends SagazError {
   readonly code = 'SAGAZ_HELD_KEY';

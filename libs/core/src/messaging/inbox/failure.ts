@@ -19,6 +19,7 @@ const BY_CODE: ReadonlyMap<unknown, Failure> = new Map<unknown, Failure>([
   ['SAGAZ_HELD_KEY', 'busy'],
   ['SAGAZ_NO_CONNECTION', 'busy'],
   ['SAGAZ_LOCK_TIMEOUT', 'conflict'],
+  ['SAGAZ_STALE_SNAPSHOT', 'conflict'],
   ['SAGAZ_COMMIT_UNKNOWN', 'unknown'],
   ['SAGAZ_DATABASE_UNREACHABLE', 'unavailable'],
   ['SAGAZ_NO_ANSWER', 'unavailable'],

@@ -32,6 +32,7 @@ export {
   InboxBusyError,
   LandedRowLostError,
   NoConnectionError,
+  StaleSnapshotError,
   MalformedCommandError,
   UnsendableReplyError,
 } from './errors.js';

@@ -44,6 +44,8 @@ export interface LandingTrialFixture {
 
 export interface LandingTrialOptions {
   readonly seed: number;
+  /** See {@link LogConsumer.unanswered}. */
+  readonly unanswered?: true;
 }
 
 export interface LandingTrialResult {
@@ -84,12 +86,15 @@ export class LandingTrial {
   /** Messages that were dead letters at some time: later ones of their key may have passed them. */
   readonly #died = new Set<string>();
   readonly #blocks: boolean;
+  readonly #unanswered: true | undefined;
   /** Now and then the queue is full after a few messages. */
   readonly #bounds: Partial<LandingBounds>;
   #landed = 0;
   #disturbed = true;
 
-  constructor(fixture: LandingTrialFixture, { seed }: LandingTrialOptions) {
+  constructor(fixture: LandingTrialFixture, options: LandingTrialOptions) {
+    const { seed } = options;
+    this.#unanswered = options.unanswered;
     this.#fixture = fixture;
     this.#seed = seed;
     this.#random = randomOf(seed);
@@ -203,6 +208,7 @@ export class LandingTrial {
     const consumer = {
       group: this.#group,
       handle: (delivery: Delivery) => worker.receive(delivery),
+      ...(this.#unanswered === undefined ? {} : { unanswered: this.#unanswered }),
       land: (deliveries: readonly Delivery[]) => processor.landFollowers(deliveries),
     };
     const owners = Array.from(

@@ -6,6 +6,11 @@ import { SubscriptionClosedError } from '../../messaging/index.js';
 export interface LogConsumer {
   readonly group: string;
   readonly handle: (delivery: Delivery) => Promise<DeliveryOutcome>;
+  /**
+   * Broken on purpose, to see that trials catch it: the next message of a key is sent without the answer about the
+   * one before it.
+   */
+  readonly unanswered?: true;
   /** Lands what waits in memory behind a message that has landed. */
   readonly land: (deliveries: readonly Delivery[]) => Promise<boolean>;
 }
@@ -98,6 +103,10 @@ export class PartitionOwner {
   /** Whether all messages of the key have ended. */
   async #line(messages: readonly Message[]): Promise<boolean> {
     const deliveries = messages.map((message) => this.#deliveryOf(message));
+    if (this.#consumer.unanswered === true) {
+      const outcomes = await Promise.all(deliveries.map((delivery) => this.#handle(delivery)));
+      return !outcomes.includes(null);
+    }
     for (const [at, delivery] of deliveries.entries()) {
       const outcome = await this.#handle(delivery);
       if (outcome === null) return false;
