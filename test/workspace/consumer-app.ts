@@ -53,5 +53,5 @@ export const roundTripsSay = [
   'with 1 messages: 2',
   'with 3 messages: 2',
   'refused: 23514',
-  'notes: 5',
+  'notes: 7',
 ];
