@@ -1,4 +1,4 @@
-import { describe, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { systemClock } from '../clock/index.js';
 import type { Message } from '../ports/index.js';
 import {
@@ -34,3 +34,14 @@ runContract(
   },
   runner,
 );
+
+describe('a broker in memory', () => {
+  it.each([0, -1, Number.NaN])(
+    'refuses %s ms after which it delivers again',
+    (redeliverAfterMs) => {
+      expect(() => new MemoryBroker({ clock: systemClock, redeliverAfterMs })).toThrow(
+        /redeliverAfterMs is .* Give a number of milliseconds from 1 on/,
+      );
+    },
+  );
+});

@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from '../errors/index.js';
 import type {
   Broker,
   BrokerHealth,
@@ -27,7 +28,7 @@ export interface MemoryBrokerOptions {
   readonly orderedBatches?: boolean;
   /**
    * A delivery that neither ends nor is extended for this many milliseconds is delivered again, to any
-   * consumer of the group. Default: a consumer has as long as its handler may take.
+   * consumer of the group; at least 1. Default: a consumer has as long as its handler may take.
    */
   readonly redeliverAfterMs?: number;
 }
@@ -72,11 +73,17 @@ export class MemoryBroker implements Broker {
   #hang: Promise<void> | undefined;
   #closed = false;
 
+  /** @throws InvalidArgumentError */
   constructor(options: MemoryBrokerOptions) {
+    const { redeliverAfterMs } = options;
+    if (redeliverAfterMs !== undefined && !(redeliverAfterMs >= 1)) {
+      const remedy = 'Give a number of milliseconds from 1 on, or leave it out.';
+      throw new InvalidArgumentError('MemoryBroker', 'redeliverAfterMs', redeliverAfterMs, remedy);
+    }
     this.#clock = options.clock;
     this.name = options.name ?? 'memory';
     this.orderedBatches = options.orderedBatches ?? true;
-    this.#redeliverAfterMs = options.redeliverAfterMs ?? null;
+    this.#redeliverAfterMs = redeliverAfterMs ?? null;
     this.#record = new BrokerHealthRecord(options.clock);
   }
 
