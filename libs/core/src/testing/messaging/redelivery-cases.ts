@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { freshName, type ContractCase } from '../contract-case.js';
 import { Listener, messageOf, publish, type BrokerFixture } from './broker-fixture.js';
+import { textOf } from './outbox-message.js';
 import { deferred } from './slot-queue-fixture.js';
 
 /** Long against a round trip, short against a person. */
@@ -14,7 +15,7 @@ export const redeliveryCases: readonly ContractCase<BrokerFixture>[] = [
     async run(fixture) {
       const topic = freshName('topic');
       const listener = await new Listener(fixture, (delivery) =>
-        delivery.message.key === 'bad' && delivery.attempt === 1
+        textOf(delivery.message) === 'bad:1' && delivery.attempt === 1
           ? { kind: 'retry', delayMs: SOON_MS, error: new Error('not yet') }
           : { kind: 'done' },
       ).subscribe(fixture.broker, topic);
