@@ -10,3 +10,5 @@ export {
 export { DEFAULT_QUEUE } from './default-queue.js';
 export { outboxInsert, outboxInsertValues } from './outbox-columns.js';
 export { PgOutboxStore } from './pg-outbox-store.js';
+export { OutboxDeadLetters } from './dead-letters.js';
+export { Promotion } from './promotion.js';

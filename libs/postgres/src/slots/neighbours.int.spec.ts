@@ -3,17 +3,22 @@ import { describeEachPostgres } from '@sagaz/test-support';
 import type { SlotLease, SlotQueueStore } from '@sagaz/core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { schemaName } from '../connection/index.js';
-import { DEFAULT_QUEUE } from '../outbox/index.js';
+import { DEFAULT_QUEUE, OutboxDeadLetters, Promotion } from '../outbox/index.js';
 import { OutboxDatabase } from '../outbox/outbox.fixture.js';
 import { PageCounter } from './explained.fixture.js';
 import { LANES, PgSlotQueue } from './index.js';
+import { SlotNames } from './slot-table.js';
 
 const ALL_SLOTS = Array.from({ length: 256 }, (_, slot) => ({ slot, floor: '0' }));
 const LIMITS = { limit: 500, bytes: 2 ** 30, inFlight: [] };
 const NEIGHBOURS = 50_000;
 
 /** One statement or more that each process runs again and again by itself. */
-type Call = (queue: SlotQueueStore, leases: readonly SlotLease[]) => Promise<unknown>;
+type Call = (
+  queue: SlotQueueStore,
+  leases: readonly SlotLease[],
+  outbox: { readonly letters: OutboxDeadLetters; readonly promotion: Promotion },
+) => Promise<unknown>;
 const CALLS: Readonly<Record<string, Call>> = {
   read: (queue) => queue.read({ windows: ALL_SLOTS, perSlot: 10, ...LIMITS }),
   'read past busy keys and topics': (queue) =>
@@ -34,6 +39,8 @@ const CALLS: Readonly<Record<string, Call>> = {
     ),
   unserved: (queue) => queue.unserved(),
   stats: (queue) => queue.stats(),
+  promote: (_queue, _leases, { promotion }) => promotion.promote(1_000),
+  'list dead letters': (_queue, _leases, { letters }) => letters.list({}),
   complete: (queue) => queue.complete(ALL_SLOTS.map(({ slot }) => ({ slot, seq: '1' }))),
 };
 
@@ -43,15 +50,22 @@ describeEachPostgres('beside 50,000 messages of another queue', (server) => {
   let counter: PageCounter;
   let queue: PgSlotQueue;
   let leases: readonly SlotLease[];
+  let outbox: Parameters<Call>[2];
   const alone = new Map<string, number>();
 
-  const pagesOf = (call: Call): Promise<number> => counter.pagesOf(() => call(queue, leases));
+  const pagesOf = (call: Call): Promise<number> =>
+    counter.pagesOf(() => call(queue, leases, outbox));
 
   beforeAll(async () => {
     database = await OutboxDatabase.create(server);
     first = database.process();
     counter = new PageCounter(first.pool);
+    const names = new SlotNames({ schema: schemaName('sagaz'), ...DEFAULT_QUEUE });
     queue = new PgSlotQueue(counter, { schema: schemaName('sagaz'), ...DEFAULT_QUEUE });
+    outbox = {
+      letters: new OutboxDeadLetters(counter, names),
+      promotion: new Promotion(counter, first.transactions, names),
+    };
     // Of its own this queue has ten messages in each lane that the calls look at.
     await first.outbox.append(Array.from({ length: 30 }, (_, n) => outboxMessage(`k${n}`, 1)));
     await first.outbox.join('me', 600_000);

@@ -87,6 +87,22 @@ describeEachPostgres('50,000 messages of a topic that is away', (server) => {
     }
   });
 
+  it('cost the looks for held keys, due times and unserved messages nothing', async () => {
+    await own();
+    const looks = {
+      held: () => queue.heldKeys('me', leases),
+      due: () => queue.nextDueInMs(SLOTS),
+      unserved: () => queue.unserved(),
+    };
+    const alone = new Map<string, number>();
+    for (const [name, look] of Object.entries(looks)) alone.set(name, await counter.pagesOf(look));
+    await fill(0);
+    for (const [name, look] of Object.entries(looks)) {
+      const most = 2 * (alone.get(name) ?? 0) + 900;
+      expect(await counter.pagesOf(look), name).toBeLessThan(most);
+    }
+  });
+
   it('are passed in steps, and cost a read behind them nothing', async () => {
     await fill(0);
     let floors = new Map(SLOTS.map((slot) => [slot, '0']));
