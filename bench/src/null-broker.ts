@@ -8,6 +8,8 @@ export function nullBroker(
   onPublish: (batch: readonly Message[]) => void,
   away: string | null = null,
 ): Broker {
+  const since = new Date();
+  const began = performance.now();
   return {
     name: 'null',
     orderedBatches: true,
@@ -18,7 +20,9 @@ export function nullBroker(
       return Promise.resolve(batch.map(({ topic }) => (topic === away ? AWAY : TAKEN)));
     },
     subscribe: () => Promise.reject(new Error('The null broker delivers nothing.')),
-    health: () => Promise.resolve(),
+    ensure: () => Promise.resolve([]),
+    health: () => Promise.resolve({ state: 'up', since, forMs: performance.now() - began }),
+    lag: () => Promise.resolve([]),
     close: () => Promise.resolve(),
   };
 }
