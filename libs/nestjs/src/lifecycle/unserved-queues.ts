@@ -33,12 +33,11 @@ export class UnservedQueues implements OnApplicationBootstrap, OnModuleDestroy {
   ) {
     this.#watch = new UnservedWatch({
       sources: [
+        // Both are refused to the same roles, which are told once.
         ...connections.all.map(({ name, store }) => async (): Promise<UnservedQueue[]> => {
           const oldestMs = await store.outbox.unserved();
-          return oldestMs === null ? [] : [{ kind: 'outbox', name, oldestMs }];
-        }),
-        ...connections.all.map(({ store }) => async (): Promise<UnservedQueue[]> => {
-          return (await store.inbox.unservedLandings()).map(unservedLanding);
+          const landings = (await store.inbox.unservedLandings()).map(unservedLanding);
+          return oldestMs === null ? landings : [{ kind: 'outbox', name, oldestMs }, ...landings];
         }),
         // The method is looked up each time, because a broker that is away at the start does not have
         // it yet.
