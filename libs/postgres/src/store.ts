@@ -98,7 +98,7 @@ class PgStore implements Store {
     this.#wakeUps = new PgWakeUps({ source, settings, pool: this.#pool, schema, logger, clock });
     const parts = { pool: this.#pool, transactions, schema, wakeUps: this.#wakeUps };
     this.transactions = transactions;
-    this.sagas = new PgSagaStore(parts);
+    this.sagas = new PgSagaStore({ ...parts, logger });
     this.engines = new PgEngineRegistry(this.#heartbeats, schema);
     this.outbox = new PgOutboxStore({
       ...parts,

@@ -1,4 +1,4 @@
-import type { PooledClient, SagazPool, SchemaName } from '../connection/index.js';
+import type { PooledClient, Queryable, SagazPool, SchemaName } from '../connection/index.js';
 import { epochMs } from '../connection/index.js';
 import {
   addPartitions,
@@ -179,8 +179,8 @@ export async function addDays(
 }
 
 /** The time by the clock of the database, in milliseconds since 1970. */
-export async function storeNow(client: PooledClient): Promise<number> {
-  const { rows } = await client.query<{ ms: number }>({
+export async function storeNow(on: Queryable): Promise<number> {
+  const { rows } = await on.query<{ ms: number }>({
     text: `SELECT ${epochMs('clock_timestamp()')} AS ms`,
   });
   return rows[0]?.ms ?? Date.now();

@@ -1,4 +1,4 @@
-import { FINAL_STATUSES, type SagaRetention } from '@sagaz/core';
+import { FINAL_STATUSES, type Logger, type SagaRetention } from '@sagaz/core';
 import type { PooledClient, SagazPool, SchemaName } from '../connection/index.js';
 import { attachSql, inRange, inShortTransaction } from './partition-changes.js';
 import { addDays, storeNow } from './partition-conversion.js';
@@ -7,6 +7,8 @@ import { readPartitions, type FoundPartition } from './partition-tables.js';
 
 /** For so many days from now there are always partitions. */
 const DAYS_AHEAD = 60;
+/** With partitions for fewer days than this, a process that cannot make them warns. */
+const WARN_DAYS = 30;
 /** The most partitions of a table that one round drops, since each waits for those who use the table. */
 const MOST_DROPPED = 4;
 const ORDER: readonly FoundPartition['state'][] = ['pending', 'alone', 'attached'];
@@ -21,16 +23,25 @@ const WITHIN_MS = 5_000;
 export class PartitionUpkeep {
   readonly #pool: SagazPool;
   readonly #schema: SchemaName;
+  readonly #logger: Logger;
+  /** When it warns next, by the monotonic clock of the process. */
+  #warnAt = Number.NEGATIVE_INFINITY;
 
-  constructor(pool: SagazPool, schema: SchemaName) {
+  constructor(pool: SagazPool, schema: SchemaName, logger: Logger) {
     this.#pool = pool;
     this.#schema = schema;
+    this.#logger = logger;
   }
 
   /** Returns whether the tables are partitioned and this role looks after them. */
   async round(keep: SagaRetention): Promise<boolean> {
-    const { partitioned, owner } = await readPartitions(this.#pool.for('work'), this.#schema);
-    if (!owner || partitioned.size < PARTITIONED.length) return false;
+    const work = this.#pool.for('work');
+    const { partitioned, owner, partitions } = await readPartitions(work, this.#schema);
+    if (partitioned.size < PARTITIONED.length) return false;
+    if (!owner) {
+      this.#warnOfTheEnd(partitions, await storeNow(work));
+      return false;
+    }
     const client = await this.#pool.connect();
     let broken = true;
     try {
@@ -48,6 +59,21 @@ export class PartitionUpkeep {
     } finally {
       client.release(broken);
     }
+  }
+
+  /** Warns once a day while this role cannot make the days that will be missing soon. */
+  #warnOfTheEnd(partitions: readonly FoundPartition[], now: number): void {
+    const attached = partitions.filter(({ state }) => state === 'attached');
+    const ends = PARTITIONED.map(({ table }) =>
+      Math.max(0, ...attached.flatMap((one) => (one.table === table ? [one.until] : []))),
+    );
+    const days = Math.floor((Math.min(...ends) - now) / DAY_MS);
+    if (days >= WARN_DAYS || performance.now() < this.#warnAt) return;
+    this.#warnAt = performance.now() + DAY_MS;
+    this.#logger.warn(
+      `The tables of ended sagas have partitions for ${String(Math.max(0, days))} more days, and the role of this process may not make any; when they are used up, starts of sagas are refused. Run "npx sagaz partition" as the owner of the tables, once a month.`,
+      { schema: this.#schema.text, days },
+    );
   }
 
   /**

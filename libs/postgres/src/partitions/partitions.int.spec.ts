@@ -6,6 +6,7 @@ import {
   entry,
   newSaga,
   openSagas,
+  quiet,
   schema,
   transition,
   waitUntilBlocked,
@@ -57,7 +58,7 @@ describeEachPostgres('tables that are partitioned by day', (server) => {
       (table) => dayPartition(table, today + day * DAY_MS).name,
     );
   const conversion = () => new PartitionConversion(open.pool, schema);
-  const upkeep = () => new PartitionUpkeep(open.pool, schema);
+  const upkeep = () => new PartitionUpkeep(open.pool, schema, quiet);
 
   it('are made of the old ones while sagas start and end, which lose nothing and never fail', async () => {
     await open.pool.query({
@@ -104,6 +105,40 @@ describeEachPostgres('tables that are partitioned by day', (server) => {
     expect(await conversion().run({ daysAhead: 10 })).toEqual({ converted: [], added: [] });
     expect((await conversion().run({ daysAhead: 12 })).added).toHaveLength(3 * 2);
     await pool.end();
+  });
+
+  it('are told of before they end by a process that may not make them, once a day', async () => {
+    const role = `poor_${randomBytes(4).toString('hex')}`;
+    await open.pool.query({ text: `CREATE ROLE ${role} LOGIN PASSWORD 'secret'` });
+    await open.pool.query({ text: `GRANT USAGE ON SCHEMA sagaz TO ${role}` });
+    const told: string[] = [];
+    const logger = { ...quiet, warn: (text: string) => void told.push(text) };
+    const url = new URL(open.db.url);
+    url.username = role;
+    url.password = 'secret';
+    const poor = open.another(url.href);
+    const itsUpkeep = new PartitionUpkeep(poor.pool, schema, logger);
+    try {
+      expect(await itsUpkeep.round(DEFAULT_RETENTION)).toBe(false);
+      expect(told).toEqual([]);
+      await conversion().run({ daysAhead: 10 });
+      for (let round = 0; round < 2; round += 1) {
+        expect(await itsUpkeep.round(DEFAULT_RETENTION)).toBe(false);
+      }
+      expect(told).toEqual([
+        expect.stringMatching(/partitions for 1[01] more days.*sagaz partition/),
+      ]);
+      told.length = 0;
+      await conversion().run({ daysAhead: 60 });
+      expect(await new PartitionUpkeep(poor.pool, schema, logger).round(DEFAULT_RETENTION)).toBe(
+        false,
+      );
+      expect(told).toEqual([]);
+    } finally {
+      await poor.pool.end();
+      await open.pool.query({ text: `DROP OWNED BY ${role}` });
+      await open.pool.query({ text: `DROP ROLE ${role}` });
+    }
   });
 
   it('are made in a second run where the first one was interrupted', async () => {

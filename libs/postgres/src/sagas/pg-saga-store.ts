@@ -8,6 +8,7 @@ import {
   type KeptCounts,
   type LatestEntriesLook,
   type LoadedSaga,
+  type Logger,
   type MailFound,
   type MailLook,
   type NewMail,
@@ -52,6 +53,7 @@ export interface PgSagaStoreParts {
   readonly transactions: PgTransactions;
   readonly schema: SchemaName;
   readonly wakeUps: Pick<WakeUps, 'hint'>;
+  readonly logger: Logger;
 }
 
 /** Sagas in PostgreSQL. */
@@ -70,7 +72,7 @@ export class PgSagaStore implements SagaStore {
   readonly #writer: TransitionWriter;
   readonly #unserved: UnservedSagaReads;
 
-  constructor({ pool, transactions, schema, wakeUps }: PgSagaStoreParts) {
+  constructor({ pool, transactions, schema, wakeUps, logger }: PgSagaStoreParts) {
     this.#pool = pool;
     this.#transactions = transactions;
     this.#schema = schema;
@@ -80,7 +82,7 @@ export class PgSagaStore implements SagaStore {
     this.#claimer = new SagaClaimer(pool.for('work'), schema, this.#definitions);
     this.#mailLooks = new MailLooks(pool.for('work'), schema, this.#definitions);
     this.#tidying = new MailTidying(pool, schema);
-    this.#removal = new SagaRemoval(pool, schema, new PartitionUpkeep(pool, schema));
+    this.#removal = new SagaRemoval(pool, schema, new PartitionUpkeep(pool, schema, logger));
     this.#queries = new SagaQueries(pool, schema, this.#definitions);
     this.#writer = new TransitionWriter(pool, transactions, schema, this.#definitions);
     this.#unserved = new UnservedSagaReads(pool, schema);

@@ -111,7 +111,7 @@ export async function openSagas(server: PostgresServer, prepare?: (url: string) 
       hints.push([channel, detail]);
     },
   };
-  const store = new PgSagaStore({ pool, transactions, schema, wakeUps });
+  const store = new PgSagaStore({ pool, transactions, schema, wakeUps, logger: quiet });
   const engines = new PgEngineRegistry(pool, schema);
   return {
     db,
@@ -124,7 +124,7 @@ export async function openSagas(server: PostgresServer, prepare?: (url: string) 
     another(url?: string) {
       const its = openPool(url);
       const own = new PgTransactions('postgres', its);
-      const parts = { pool: its, transactions: own, schema, wakeUps };
+      const parts = { pool: its, transactions: own, schema, wakeUps, logger: quiet };
       return { pool: its, transactions: own, store: new PgSagaStore(parts) };
     },
     async client(): Promise<pg.Client> {
