@@ -41,6 +41,7 @@ export const FINAL_STATUSES = [
   'partially_committed',
   'terminated',
 ] as const satisfies readonly SagaStatus[];
+/** One of `FINAL_STATUSES`: how a saga has ended. */
 export type FinalStatus = (typeof FINAL_STATUSES)[number];
 
 const FINAL: ReadonlySet<SagaStatus> = new Set<SagaStatus>(FINAL_STATUSES);

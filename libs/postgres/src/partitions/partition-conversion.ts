@@ -27,6 +27,7 @@ export interface Converted {
   readonly added: readonly string[];
 }
 
+/** How tables are partitioned. */
 export interface ConversionOptions {
   /** For how many days from now there are partitions afterwards. Default 90. */
   readonly daysAhead?: number;

@@ -4,6 +4,7 @@ export const PARTITIONED = [
   { table: 'saga_journal', column: 'saga_id' },
   { table: 'saga_output', column: 'saga_id' },
 ] as const;
+/** One of the tables that can be partitioned. */
 export type PartitionedTable = (typeof PARTITIONED)[number]['table'];
 
 export const DAY_MS = 86_400_000;
