@@ -7,7 +7,7 @@ export function mediaTypeOf(contentType: string): string {
 
 /** Whether two content types have the same media type. */
 export function sameMediaType(one: string, other: string): boolean {
-  return mediaTypeOf(one) === mediaTypeOf(other);
+  return one === other || mediaTypeOf(one) === mediaTypeOf(other);
 }
 
 /**
